@@ -1,0 +1,35 @@
+# Everything runs in .venv, which the first command makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= $(wildcard ../shared/data)
+export FALLLINE_DATA ?= $(if $(DATA),$(abspath $(DATA)))
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.ready
+	rm -rf runs/demo
+	$(BIN)/fallline run softmax/optimizers --preset quick --out runs/demo
+
+test: $(VENV)/.ready
+	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check src tests scripts benchmarks
+
+bench: $(VENV)/.ready .venv-peers/.ready
+	$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv-peers/.ready: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-peers runs

@@ -1,0 +1,51 @@
+"""fallline: train every recipe of a study at once, and learn which differences are real.
+
+Nothing heavy is imported until it is used: ``import fallline`` costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Study": "fallline.study",
+    "load_study": "fallline.study",
+    "run": "fallline.api",
+    "Result": "fallline.api",
+    "open_run": "fallline.api",
+    "Optimizer": "fallline.contracts",
+    "Loss": "fallline.contracts",
+    "Model": "fallline.contracts",
+    "Number": "fallline.contracts",
+    "Split": "fallline.contracts",
+    "Splits": "fallline.contracts",
+    "Task": "fallline.contracts",
+    "optimizer": "fallline.optimizers",
+    "model": "fallline.models",
+    "task": "fallline.tasks",
+    "FalllineError": "fallline.errors",
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+if TYPE_CHECKING:
+    from fallline.api import Result, open_run, run
+    from fallline.contracts import Loss, Model, Number, Optimizer, Split, Splits, Task
+    from fallline.errors import FalllineError
+    from fallline.models import model
+    from fallline.optimizers import optimizer
+    from fallline.study import Study, load_study
+    from fallline.tasks import task
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fallline' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""The command line: parse, call one public function, print. Heavy imports wait until a command runs."""
+
+from fallline.cli.app import main
+
+__all__ = ["main"]

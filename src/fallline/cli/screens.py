@@ -1,0 +1,77 @@
+"""What the commands print: tables of studies, of results, of data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+
+def studies_table() -> None:
+    """The built-in studies with their questions."""
+    from fallline.study import builtin_studies, load_study
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("study", "presets", "question"):
+        table.add_column(heading, no_wrap=heading != "question")
+    for name in builtin_studies():
+        study = load_study(name)
+        table.add_row(name, ", ".join({"full": None, **dict.fromkeys(study.presets)}), Text(study.question))
+    Console().print(table)
+
+
+def ranked_table(folder: Path, rows: int) -> None:
+    """The ranked table of a run."""
+    from fallline.api import open_run
+    from fallline.report.terminal import table
+
+    Console().print(table(open_run(folder).records, rows))
+
+
+def data_table(folder: Path | None) -> None:
+    """Every data set: what is found, what is missing, what ships in the package."""
+    from fallline.datasets import list_data
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("data set", "sample", "full data", "licence"):
+        table.add_column(heading)
+    for row in list_data(folder):
+        if row.missing and row.found:
+            where = f"{len(row.missing)} files missing"
+        elif row.missing:
+            where = f"not found: fallline data get {row.name}"
+        else:
+            where = str(Path(next(iter(row.found))).parent)
+        table.add_row(row.name, "in the package" if row.sample_shipped else "-", Text(where, overflow="fold"),
+                      Text(row.licence))
+    Console().print(table)
+
+
+def fetch(name: str, folder: Path | None) -> None:
+    """Fetch one data set with a progress bar."""
+    from fallline.datasets import get_data
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(name, total=None)
+        path = get_data(name, folder, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    print(path)
+
+
+def verify(name: str | None, folder: Path | None) -> int:
+    """Check files; the exit code."""
+    from fallline.datasets import verify_data
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("data set", "file", "state", "detail"):
+        table.add_column(heading)
+    rows = verify_data(name, folder)
+    for row in rows:
+        table.add_row(row.dataset, row.file, row.state, Text(str(row.detail or "")),
+                      style={"wrong": "red", "missing": "dim"}.get(row.state))
+    Console().print(table)
+    return 2 if any(row.state == "wrong" for row in rows) else 0

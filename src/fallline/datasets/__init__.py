@@ -1,0 +1,25 @@
+"""Datasets: where their files lie, how they are fetched and read. Found by name; numpy only."""
+
+from __future__ import annotations
+
+from fallline.contracts import Dataset
+from fallline.datasets.copies import DataRow, FileRow, get_data, list_data, verify_data
+from fallline.registry import find, parts
+
+__all__ = ["DataRow", "FileRow", "datasets", "find_dataset", "get_data", "list_data", "verify_data"]
+
+
+def datasets() -> dict[str, Dataset]:
+    """Every dataset by name."""
+    return parts(__name__, Dataset)
+
+
+def find_dataset(name: str, where: str = "") -> Dataset:
+    """The dataset of that name, or UnknownName with the near ones.
+
+    >>> from fallline.datasets import find_dataset
+    >>> splits = find_dataset("mnist").load("sample", None)
+    >>> splits.train.inputs.shape
+    (4000, 28, 28)
+    """
+    return find(__name__, Dataset, name, where)

@@ -1,0 +1,54 @@
+"""A function compiled once, ahead of its first call; its traces, seconds and bytes are counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+class Compiled:
+    """``function`` compiled for the shapes of its first call. A call with other shapes is an error, not a recompile."""
+
+    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()):
+        self.traces = 0
+        self.trace_seconds = 0.0
+        self.compile_seconds = 0.0
+        self.memory_bytes: int | None = None
+        self._lock = threading.Lock()
+        self._program: Any = None
+
+        def counted(*arguments: Any) -> Any:
+            self.traces += 1
+            return function(*arguments)
+
+        self._jitted = jax.jit(counted, donate_argnums=donate)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.prepare(*arguments)(*arguments)
+
+    def prepare(self, *arguments: Any) -> Any:
+        """The compiled program, made now if it was not; ``arguments`` may be shapes alone."""
+        with self._lock:
+            if self._program is None:
+                begun = time.perf_counter()
+                lowered = self._jitted.lower(*arguments)
+                traced = time.perf_counter()
+                self._program = lowered.compile()
+                self.trace_seconds = traced - begun
+                self.compile_seconds = time.perf_counter() - traced
+                self.memory_bytes = _peak_bytes(self._program)
+            return self._program
+
+
+def _peak_bytes(program: Any) -> int | None:
+    """XLA's own figure of what the program holds at once; None where it has none (zero on some GPU versions)."""
+    memory = program.memory_analysis()
+    if memory is None:
+        return None
+    held = (memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+            - memory.alias_size_in_bytes)
+    return held or None

@@ -1,0 +1,83 @@
+"""How a cohort is run: guessed where it hardly matters, measured and remembered where it does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from fallline.engine.devices import cache_folder, cores, device_name
+from fallline.engine.lanes import Cohort
+from fallline.engine.program import Layout
+
+SMALL_WEIGHTS = 50_000
+"""Below so many weights in all lanes of a seed, a step costs its overhead and not its arithmetic."""
+
+WORTH_MEASURING = 5e11
+"""Operations in a run from which measuring layouts (some compilations) pays for itself."""
+
+
+def guess(weights: int, lanes: int, seeds: int, longest: int) -> Layout:
+    """A good layout without measuring: small steps all together, large ones a seed at a time on every core.
+
+    ``weights`` of one model; ``longest`` is the most steps a dispatch may take.
+    """
+    if weights * lanes <= SMALL_WEIGHTS:
+        return Layout(seeds, True, 1, min(longest, 2000))
+    return Layout(1, False, min(cores(), seeds), min(longest, 100))
+
+
+def candidates(first: Layout, seeds: int) -> list[Layout]:
+    """The layouts that are timed: seeds together or apart, gradient passes joined or apart."""
+    alone = min(cores(), seeds)
+    others = [Layout(1, False, alone, first.chunk), Layout(1, True, alone, first.chunk),
+              Layout(seeds, False, 1, first.chunk), Layout(seeds, True, 1, first.chunk)]
+    return list(dict.fromkeys([first, *others]))
+
+
+def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, operations: float,
+           seconds_a_step: Callable[[Layout], float]) -> Layout:
+    """The layout for a run of so many ``operations``: remembered, else measured where that pays, else ``first``.
+
+    ``shape`` tells apart programs of one cohort (weights, seeds, batch). A layout is remembered by program and device,
+    not by study, so every later run of such a cohort starts at once.
+    """
+    memory = cache_folder() / "layouts" / f"{_key(cohort, shape, first)}.json"
+    known = _recall(memory)
+    if known or operations < WORTH_MEASURING:
+        return known or first
+    measured = {layout: seconds_a_step(layout) for layout in candidates(first, seeds)}
+    best = min(measured, key=measured.__getitem__)
+    _remember(memory, best, measured)
+    return best
+
+
+def _key(cohort: Cohort, shape: tuple[int, ...], first: Layout) -> str:
+    import jax
+
+    parts = [device_name(), jax.__version__, cohort.model.name, cohort.loss.name, shape, asdict(first),
+             [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _recall(memory: Path) -> Layout | None:
+    """What was measured before; a file that cannot be used is as good as none."""
+    try:
+        return Layout(**json.loads(memory.read_text(encoding="utf-8"))["best"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(memory: Path, best: Layout, measured: dict[Layout, float]) -> None:
+    rows = [asdict(layout) | {"seconds_a_step": seconds} for layout, seconds in measured.items()]
+    record = {"best": asdict(best), "measured": rows, "device": device_name(), "when": time.strftime("%Y-%m-%d")}
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        aside = memory.with_suffix(".new")
+        aside.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        aside.replace(memory)
+    except OSError:
+        return  # measuring again next time costs seconds; a run must not fail for it

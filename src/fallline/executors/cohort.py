@@ -1,0 +1,169 @@
+"""A planned cohort made ready for the engine: its arrays, its program, its layout, its blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.batching import BatchStream
+from fallline.contracts import Model, Splits, Task
+from fallline.engine.devices import prepare_jax
+from fallline.engine.lanes import Cohort, Data, Segment
+from fallline.engine.layouts import choose, guess
+from fallline.engine.program import Layout, Program
+from fallline.engine.training import HeldOut, Work, hold_out, stack_batches, train
+from fallline.errors import ModelError
+from fallline.plan import PlannedCohort
+
+MEMORY_A_COHORT = 256_000_000
+"""Bytes that the weights of a seed's lanes may take; rules keep up to three more copies of them."""
+
+OPERATIONS_A_WEIGHT = 6
+"""A weight's multiplications and additions an example: two forward, four backward."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A task's examples on the device, once for all cohorts."""
+
+    splits: Splits
+    train: Data
+    held_out: dict[str, HeldOut]
+
+
+def load_arrays(task: Task, size: str, folder: Any) -> Arrays:
+    """The examples of ``task``: train whole, validation and test in evaluation batches."""
+    jax = prepare_jax()
+    splits = task.data(size, folder)
+    held = {name: (split.inputs, split.targets) for name, split in
+            (("validation", splits.validation), ("test", splits.test)) if split is not None}
+    return Arrays(splits, Data(*(jax.device_put(array) for array in splits.train)), hold_out(held))
+
+
+def weights_of(model: Model) -> int:
+    """How many numbers one model has to learn."""
+    jax = prepare_jax()
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(jax.eval_shape(model.init, jax.random.key(0))))
+
+
+def most_lanes(task: Task) -> int:
+    """How many lanes a seed may have in one program, by the memory their weights take."""
+    return max(1, MEMORY_A_COHORT // (4 * weights_of(task.model)))
+
+
+class ReadyCohort:
+    """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
+
+    def __init__(self, planned: PlannedCohort, arrays: Arrays, layout: Layout | None = None):
+        self.planned, self.arrays = planned, arrays
+        task = planned.task
+        segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
+        self.cohort = Cohort(task.model, planned.recipe.loss, tuple(task.metrics.items()), task.prepare, segments)
+        self.weights = weights_of(task.model)
+        self.watched = ("validation",) if "validation" in arrays.held_out else ()
+        check_task(task, self.cohort, arrays)
+        self.stream(0)  # a batch larger than the data is an error now, not in the middle of the run
+        self.program = Program(self.cohort, layout or self._layout())
+
+    @property
+    def layout(self) -> Layout:
+        return self.program.layout
+
+    def blocks(self) -> list[tuple[int, ...]]:
+        """The seeds of each block."""
+        seeds, size = self.planned.seeds, self.layout.seeds
+        return [seeds[first:first + size] for first in range(0, len(seeds), size)]
+
+    def stream(self, seed: int) -> BatchStream:
+        recipe = self.planned.recipe
+        return BatchStream(len(self.arrays.splits.train.inputs), recipe.batch_size, recipe.order, seed)
+
+    def work(self, seeds: tuple[int, ...], steps: int | None = None) -> Work:
+        """What the engine is to do for these seeds."""
+        jax = prepare_jax()
+        streams = [self.stream(seed) for seed in seeds]
+        numbers = tuple(self._numbers(segment) for segment in self.planned.segments)
+        keys = jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), WEIGHTS) for seed in seeds])
+        return Work(numbers, keys, lambda start, stop: stack_batches(streams, start, stop), self.arrays.train,
+                    self.arrays.held_out, self.watched, steps or self.planned.recipe.steps,
+                    self.planned.evaluate_every, self.planned.record_every)
+
+    def _numbers(self, segment: Any) -> dict[str, np.ndarray]:
+        columns = [dict(recipe.numbers) for recipe in segment.recipes]
+        return {name: np.array([column[name] for column in columns], np.float32) for name in columns[0]}
+
+    def _layout(self) -> Layout:
+        """Guessed, or measured where the run is long enough to repay it."""
+        planned, seeds = self.planned, len(self.planned.seeds)
+        longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
+        first = guess(self.weights, planned.lanes, seeds, longest)
+        first = first if seeds % first.seeds == 0 else Layout(1, first.wide, first.workers, first.chunk)
+        operations = (OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.stream(0).size
+                      * planned.recipe.steps)
+        shape = (self.weights, self.stream(0).size)
+        return choose(self.cohort, shape, first, seeds, operations, self._seconds_a_step)
+
+    def _seconds_a_step(self, layout: Layout) -> float:
+        """Seconds a step of all seeds under ``layout``, from a few chunks after the first."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        program, seeds = Program(self.cohort, layout), self.planned.seeds
+        groups = [seeds[first:first + layout.seeds] for first in range(0, len(seeds), layout.seeds)]
+        works = [self.work(group, steps=3 * layout.chunk) for group in groups[:max(layout.workers, 1)]]
+        import time
+
+        program.advance.prepare(program.start(works[0].keys, works[0].numbers), works[0].numbers, works[0].train,
+                                works[0].batches(0, layout.chunk), np.int32(1))
+        unwatched = [Work(**{**vars(work), "watched": (), "held_out": {}}) for work in works]
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(layout.workers) as pool:
+            list(pool.map(lambda work: train(program, work), unwatched))
+        rounds = len(groups) / len(works)
+        return (time.perf_counter() - begun) * rounds / (3 * layout.chunk)
+
+
+WEIGHTS = 0x77676874
+"""Keeps the draws for weights apart from any other use of the same seed ("wght" in ASCII)."""
+
+
+def check_task(task: Task, cohort: Cohort, arrays: Arrays) -> None:
+    """Let the model meet a batch on paper: wrong shapes are named here, not from inside the compiled program."""
+    jax = prepare_jax()
+    inputs, targets = (jax.eval_shape(lambda array: array[:2], array) for array in arrays.train)
+    try:
+        weights = jax.eval_shape(task.model.init, jax.random.key(0))
+        if not jax.tree.leaves(weights):
+            raise ModelError(f"task {task.name}: model {task.model.name} has no weights; init(key) must give float arrays")
+        prepared = inputs if task.prepare is None else jax.eval_shape(task.prepare, inputs)
+        outputs = jax.eval_shape(task.model.apply, weights, prepared)
+        values = jax.eval_shape(cohort.loss.function, outputs, targets)
+        metrics = {name: jax.eval_shape(metric, outputs, targets) for name, metric in cohort.metrics}
+    except ModelError:
+        raise
+    except Exception as failure:
+        reason = str(failure).splitlines()[0]
+        raise ModelError(f"task {task.name}: the model or its loss fails on a batch of inputs {inputs.shape} "
+                         f"({inputs.dtype}) and targets {targets.shape} ({targets.dtype}): {reason}") from failure
+    for what, shape in {f"loss {cohort.loss.name}": values.shape,
+                        **{f"metric {name}": value.shape for name, value in metrics.items()}}.items():
+        if shape != (2,):
+            raise ModelError(f"task {task.name}: {what} must give one value per example, shape (2,) for 2 examples; "
+                             f"it gave {shape} from outputs {outputs.shape} and targets {targets.shape}")
+    _check_labels(task, outputs, arrays)
+
+
+def _check_labels(task: Task, outputs: Any, arrays: Arrays) -> None:
+    """Integer labels of a classifier must name one of its outputs."""
+    if len(outputs.shape) != 2:
+        return
+    classes = outputs.shape[1]
+    for name in ("train", "validation", "test"):
+        split = getattr(arrays.splits, name)
+        if split is None or split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
+            continue
+        wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
+        if len(wrong):
+            raise ModelError(f"task {task.name}: {name} label {int(split.targets[wrong[0]])} of example {int(wrong[0])} "
+                             f"must lie in 0 ... {classes - 1}: the model has {classes} outputs")

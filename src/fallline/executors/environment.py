@@ -1,0 +1,58 @@
+"""What a run ran on: versions, machine, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import fallline
+from fallline.engine.devices import cores, device_name, processor
+
+PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "polars")
+
+
+def describe(command: str) -> dict[str, Any]:
+    """The environment of this start, as plain values; what cannot be found out is null."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": command,
+        "fallline": fallline.__version__,
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": cores(),
+        "memory_bytes": _memory_bytes(),
+        "device": device_name(),
+        "commit": _commit(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the working folder, where it is a git checkout; "+" marks uncommitted changes."""
+    try:
+        told = subprocess.run(["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=Path.cwd(), text=True,
+                              capture_output=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip() or None

@@ -1,0 +1,51 @@
+"""A block at rest between two chunks, to and from its checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fallline.engine.lanes import State
+from fallline.engine.program import Program
+from fallline.engine.training import Records, Work
+from fallline.store.checkpoint import Checkpoints
+
+
+def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
+    """Keep the state and all records so far."""
+    import jax
+
+    leaves = [np.asarray(leaf) for leaf in jax.device_get(jax.tree.leaves(state))]
+    series = {f"curves:{name}": np.concatenate(chunks) for name, chunks in records.curves.items()}
+    series |= {f"held_out:{name}": np.stack(values) for name, values in records.held_out.items()}
+    notes = {"steps": records.steps, "evaluated": records.evaluated, "seconds": records.seconds,
+             "steady_steps": records.steady_steps}
+    checkpoints.save(leaves, series, notes)
+
+
+def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State, Records] | None:
+    """State and records as they were saved, or None where there are none that fit this program."""
+    import jax
+
+    saved = checkpoints.load()
+    if saved is None:
+        return None
+    leaves, series, notes = saved
+    shapes = jax.eval_shape(program.start_state, work.keys, work.numbers)
+    wanted, tree = jax.tree.flatten(shapes)
+    if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:
+        return None
+    records = Records(steps=notes["steps"], evaluated=notes["evaluated"], seconds=notes["seconds"],
+                      steady_steps=notes["steady_steps"])
+    for name, values in series.items():
+        kind, _, metric = name.partition(":")
+        if kind == "curves":
+            records.curves[metric] = [values]
+        else:
+            records.held_out[metric] = list(values)
+    return jax.tree.unflatten(tree, [jax.numpy.asarray(leaf) for leaf in leaves]), records
+
+
+def keep(checkpoints: Checkpoints, state: State, records: Records) -> None:
+    """Save where the last checkpoint is long enough ago."""
+    if checkpoints.due:
+        save(checkpoints, state, records)

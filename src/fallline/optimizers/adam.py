@@ -1,0 +1,59 @@
+"""Adam with TensorFlow 1's epsilon, which is added to the uncorrected root ("epsilon-hat").
+
+optax's Adam, here ``adam_paper``, adds epsilon to the corrected root: the same with eps / sqrt(1 - b2^t) for eps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fallline.contracts import Optimizer
+from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate
+
+
+class AdamState(NamedTuple):
+    """The step's number t (int32 scalar) and the running means of g and g^2, each shaped as the weights."""
+
+    count: Any
+    means: Any
+    squares: Any
+
+
+def _adam(learning_rate, beta1, beta2, epsilon):
+    b1, b2, eps = beta1, beta2, epsilon
+
+    def init(weights):
+        return AdamState(jnp.zeros((), jnp.int32), *(jax.tree.map(jnp.zeros_like, weights) for _ in range(2)))
+
+    def update(gradients, state, weights=None):
+        del weights
+        t = state.count + 1
+        lr_t = learning_rate * jnp.sqrt(one_minus_power(b2, t)) / one_minus_power(b1, t)
+        m = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.means, gradients)
+        v = jax.tree.map(lambda v, g: v + (1 - b2) * (g * g - v), state.squares, gradients)
+        steps = jax.tree.map(lambda m, v: -lr_t * m / (jnp.sqrt(v) + eps), m, v)
+        return steps, AdamState(t, m, v)
+
+    return optax.GradientTransformation(init, update)
+
+
+def one_minus_power(beta, t):
+    """``1 - beta^t``, exact to a few units in the last place where beta^t is near 1 and the plain form cancels."""
+    return -jnp.expm1(t * jnp.log1p(jnp.asarray(beta) - 1))
+
+
+ADAM = Optimizer(
+    name="adam",
+    make=_adam,
+    numbers=(learning_rate(0.001), beta1(), beta2(), epsilon(1e-8)),
+    title="Adam",
+    equation=(
+        "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  "
+        "x -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps);  m0 = v0 = 0"
+    ),
+    source="Kingma and Ba, 2015, the form before section 2.1; TensorFlow 1 form",
+)

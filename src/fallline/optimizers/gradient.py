@@ -1,0 +1,48 @@
+"""Gradient descent, alone, with momentum and with Nesterov's momentum.
+
+All three are optax's own: its trace ``m = g + mu m`` and its step ``-lr m`` (or ``-lr (g + mu m)``) are TensorFlow 1's
+MomentumOptimizer letter for letter, the rate outside the buffer in both.
+"""
+
+from __future__ import annotations
+
+import optax
+
+from fallline.contracts import Optimizer
+from fallline.optimizers._numbers import learning_rate, momentum
+
+
+def _momentum(learning_rate, momentum):
+    return optax.sgd(learning_rate, momentum)
+
+
+def _nesterov(learning_rate, momentum):
+    return optax.sgd(learning_rate, momentum, nesterov=True)
+
+
+GRADIENT_DESCENT = Optimizer(
+    name="gradient_descent",
+    make=optax.sgd,
+    numbers=(learning_rate(),),
+    title="gradient descent",
+    equation="x -= lr g",
+    source="Cauchy, 1847; Robbins and Monro, 1951; TensorFlow 1 form",
+)
+
+MOMENTUM = Optimizer(
+    name="momentum",
+    make=_momentum,
+    numbers=(learning_rate(), momentum(0.9)),
+    title="momentum",
+    equation="m = mu m + g;  x -= lr m",
+    source="Polyak, 1964; TensorFlow 1 form",
+)
+
+NESTEROV = Optimizer(
+    name="nesterov",
+    make=_nesterov,
+    numbers=(learning_rate(), momentum(0.9)),
+    title="Nesterov's momentum",
+    equation="m = mu m + g;  x -= lr (g + mu m)",
+    source="Nesterov, 1983; Sutskever, Martens, Dahl and Hinton, 2013; TensorFlow 1 form",
+)

@@ -1,0 +1,66 @@
+"""RMSProp, plain or centred, with momentum: TensorFlow 1's form, held so that float32 cannot break it.
+
+TensorFlow keeps s, the mean of g^2, and q, the mean of g, and takes the root of ``s - q^2 + eps``. Where gradients are
+steady s and q^2 cancel and rounding can leave less than -eps: the root is then not a number. We keep w = s - q^2
+itself, whose recurrence ``w = decay (w + (1 - decay) (g - q)^2)`` follows from theirs and is a sum of squares.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fallline.contracts import Optimizer, flag, fraction
+from fallline.optimizers._numbers import epsilon, learning_rate, momentum
+
+
+class RmspropState(NamedTuple):
+    """The gradient's running mean q and variance w = s - q^2, and the step b, each shaped as the weights."""
+
+    means: Any
+    variances: Any
+    steps: Any
+
+
+def _rmsprop(learning_rate, decay, momentum, epsilon, centered):
+    lr, mu, eps = learning_rate, momentum, epsilon
+
+    def init(weights):
+        fills = (jnp.zeros_like, jnp.ones_like, jnp.zeros_like)
+        return RmspropState(*(jax.tree.map(fill, weights) for fill in fills))
+
+    def update(gradients, state, weights=None):
+        del weights
+        w = jax.tree.map(
+            lambda w, q, g: decay * (w + (1 - decay) * (g - q) ** 2), state.variances, state.means, gradients
+        )
+        q = jax.tree.map(lambda q, g: q + (1 - decay) * (g - q), state.means, gradients)
+        b = jax.tree.map(
+            lambda b, g, w, q: mu * b + lr * g * jax.lax.rsqrt(w + (1 - centered) * (q * q) + eps),
+            state.steps, gradients, w, q,
+        )
+        return jax.tree.map(jnp.negative, b), RmspropState(q, w, b)
+
+    return optax.GradientTransformation(init, update)
+
+
+RMSPROP = Optimizer(
+    name="rmsprop",
+    make=_rmsprop,
+    numbers=(
+        learning_rate(),
+        fraction("decay", 0.9, "memory of the running means: nearer 1 is longer"),
+        momentum(0.0),
+        epsilon(1e-10),
+        flag("centered", False, "divide by the gradient's standard deviation, not by its root mean square"),
+    ),
+    title="RMSProp",
+    equation=(
+        "s += (1 - decay) (g^2 - s);  q += (1 - decay) (g - q);  "
+        "b = mu b + lr g / sqrt(s + eps), centred lr g / sqrt(s - q^2 + eps);  x -= b;  s0 = 1, q0 = b0 = 0"
+    ),
+    source="Tieleman and Hinton, 2012; centred: Graves, 2013; TensorFlow 1 form",
+)

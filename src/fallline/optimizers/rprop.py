@@ -1,0 +1,61 @@
+"""Rprop: each weight's step grows while its gradient keeps its sign and shrinks where the sign turns.
+
+Ours, since optax 0.2.8 hands out the step of one update earlier: nothing at the first, then the old sign.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fallline.contracts import Number, Optimizer, positive
+
+
+class RpropState(NamedTuple):
+    """The last gradient's sign (0 where it had turned) and the step's length, each shaped as the weights."""
+
+    signs: Any
+    lengths: Any
+
+
+def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
+    def length(old, turn):
+        factor = jnp.where(turn > 0, eta_plus, eta_minus)
+        return jnp.where(turn == 0, old, jnp.clip(old * factor, smallest_step, largest_step))
+
+    def init(weights):
+        return RpropState(
+            jax.tree.map(jnp.zeros_like, weights), jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights)
+        )
+
+    def update(gradients, state, weights=None):
+        del weights
+        turns = jax.tree.map(lambda old, g: old * jnp.sign(g), state.signs, gradients)
+        lengths = jax.tree.map(length, state.lengths, turns)
+        signs = jax.tree.map(lambda g, turn: jnp.where(turn < 0, 0, jnp.sign(g)), gradients, turns)
+        return jax.tree.map(lambda s, l: -s * l, signs, lengths), RpropState(signs, lengths)
+
+    return optax.GradientTransformation(init, update)
+
+
+RPROP = Optimizer(
+    name="rprop",
+    make=_rprop,
+    numbers=(
+        positive("learning_rate", None, "the first step of every weight"),
+        Number("eta_minus", 0.5, low=0.0, high=1.0, low_open=True, high_open=True,
+               meaning="factor of the step where the gradient's sign turned"),
+        Number("eta_plus", 1.2, low=1.0, low_open=True, meaning="factor of the step where the sign stayed"),
+        positive("smallest_step", 1e-6, "no step becomes smaller"),
+        positive("largest_step", 50.0, "no step becomes larger"),
+    ),
+    title="Rprop",
+    equation=(
+        "step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];  "
+        "g = 0 where it turned;  x -= step sign(g)"
+    ),
+    source="Riedmiller and Braun, 1993; Igel and Huesken, 2000 (iRprop-: no step back)",
+)

@@ -1,0 +1,111 @@
+"""The plan: a partition of the trials into cohorts, each a full grid of configurations x seeds that shares a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fallline.contracts import Optimizer, Task
+from fallline.study import Recipe, Trial
+
+
+@dataclass(frozen=True)
+class PlannedSegment:
+    """Neighbouring lanes with one update rule, a recipe a lane."""
+
+    optimizer: Optimizer
+    recipes: tuple[Recipe, ...]
+
+
+@dataclass(frozen=True)
+class PlannedCohort:
+    """Trials that share shapes. Every seed has a lane of every recipe; ``trials`` is [seed][lane], lanes in order."""
+
+    name: str
+    task: Task
+    data: str
+    segments: tuple[PlannedSegment, ...]
+    seeds: tuple[int, ...]
+    evaluate_every: int
+    record_every: int
+    trials: tuple[tuple[Trial, ...], ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """A recipe of the cohort: batch size, order, loss and steps are the same in all of them."""
+        return self.segments[0].recipes[0]
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of one seed."""
+        return sum(len(segment.recipes) for segment in self.segments)
+
+
+def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None) -> list[PlannedCohort]:
+    """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, and at ``max_lanes`` a seed.
+
+    Recipes with other seeds than the rest get cohorts of their own, so that a cohort is always a full grid; a study
+    that grew by a seed or a rate plans just what is new.
+    """
+    cohorts: list[PlannedCohort] = []
+    for same_shape in _grouped(trials, _shape).values():
+        by_recipe = _grouped(same_shape, lambda trial: trial.recipe)
+        rank = _rule_ranks(by_recipe)
+        grids = _grouped(by_recipe.items(), lambda item: tuple(trial.seed for trial in item[1]))
+        most = max_lanes(same_shape[0].task) if max_lanes else None
+        for seeds, grid in grids.items():
+            lanes = sorted(grid, key=lambda item: rank[item[0].optimizer.name])
+            for part in _parts(lanes, most):
+                cohorts.append(_cohort(f"c{len(cohorts):03d}", seeds, part))
+    return cohorts
+
+
+def rebuild(name: str, trials: Sequence[Sequence[Trial]]) -> PlannedCohort:
+    """The cohort with these trials, [seed][lane], as it was planned before."""
+    lanes = [(column[0].recipe, list(column)) for column in zip(*trials, strict=True)]
+    return _cohort(name, tuple(row[0].seed for row in trials), lanes)
+
+
+def default_evaluate_every(steps: int) -> int:
+    """Twenty looks at the held-out data."""
+    return -(-steps // 20)
+
+
+def _shape(trial: Trial) -> tuple[Any, ...]:
+    """What trials must share to run in one program and one loop."""
+    recipe = trial.recipe
+    return (trial.task.name, trial.data, recipe.loss.name, recipe.batch_size, recipe.order, recipe.steps,
+            trial.evaluate_every, trial.record_every)
+
+
+def _rule_ranks(recipes: Iterable[Recipe]) -> dict[str, int]:
+    """Update rules in the order they first come."""
+    ranks: dict[str, int] = {}
+    for recipe in recipes:
+        ranks.setdefault(recipe.optimizer.name, len(ranks))
+    return ranks
+
+
+def _cohort(name: str, seeds: tuple[int, ...], lanes: Sequence[tuple[Recipe, list[Trial]]]) -> PlannedCohort:
+    by_rule = _grouped([recipe for recipe, _ in lanes], lambda recipe: recipe.optimizer.name)
+    segments = tuple(PlannedSegment(recipes[0].optimizer, tuple(recipes)) for recipes in by_rule.values())
+    first = lanes[0][1][0]
+    trials = tuple(tuple(own[seed] for _, own in lanes) for seed in range(len(seeds)))
+    return PlannedCohort(name, first.task, first.data, segments, seeds,
+                         first.evaluate_every or default_evaluate_every(first.recipe.steps), first.record_every, trials)
+
+
+def _parts(lanes: Sequence[Any], most: int | None) -> Iterable[Sequence[Any]]:
+    if most is None or len(lanes) <= most:
+        return [lanes]
+    count = -(-len(lanes) // most)
+    size = -(-len(lanes) // count)
+    return [lanes[first:first + size] for first in range(0, len(lanes), size)]
+
+
+def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups

@@ -1,0 +1,22 @@
+"""The report: one page that opens from disk, its figures and tables beside it; the same table in a terminal."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {"write_report": "fallline.report.page", "figure": "fallline.report.figures", "figures": "fallline.report.figures",
+           "table": "fallline.report.terminal"}
+
+__all__ = ["figure", "figures", "table", "write_report"]
+
+if TYPE_CHECKING:
+    from fallline.report.figures import figure, figures
+    from fallline.report.page import write_report
+    from fallline.report.terminal import table
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fallline.report' has no attribute {name!r}")

@@ -1,0 +1,80 @@
+"""The figures of a report. A kind is one file; found by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from fallline.errors import UnknownName
+from fallline.registry import find, parts
+from fallline.report.figures.kind import FigureKind
+from fallline.report.style import Look, theme
+from fallline.store import Run
+from fallline.study import Figure
+
+__all__ = ["Drawn", "FigureKind", "drawn", "figure", "figure_kinds", "figures"]
+
+ORDER = ("curves", "sensitivity", "path", "numbers", "reported")
+"""In which order the figures stand of a study that names none; kinds not named here follow."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, ready: its file name, title, caption, data, chart, and the table under it if it has one."""
+
+    name: str
+    title: str
+    caption: str
+    frame: pl.DataFrame
+    chart: Any
+    table: pl.DataFrame | None
+
+
+def figure_kinds() -> dict[str, FigureKind]:
+    """Every kind of figure by name."""
+    return parts(__name__, FigureKind)
+
+
+def specs(run: Run) -> dict[str, Figure]:
+    """The figures of the run by name: those the study names, in its order, or all that fit."""
+    wanted = list(run.study.figures)
+    if not wanted:
+        kinds = figure_kinds()
+        names = [*(name for name in ORDER if name in kinds), *sorted(set(kinds) - set(ORDER))]
+        wanted = [Figure(kind=name) for name in names if kinds[name].fits(run)]
+    names = [spec.kind for spec in wanted]
+    counted = [name if names.count(name) == 1 else f"{name}-{names[:place].count(name) + 1}"
+               for place, name in enumerate(names)]
+    return dict(zip(counted, wanted, strict=True))
+
+
+def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
+    """One figure with its data and caption."""
+    kind = find(__name__, FigureKind, spec.kind, f"study {run.study.name}, figures")
+    spec = kind.settle(run, spec)
+    frame = kind.data(run, spec)
+    chart = kind.draw(frame, spec, Look.of(run.trials["optimizer"].unique(maintain_order=True).to_list()))
+    title = spec.title or kind.title
+    chart = chart.properties(config=theme())
+    return Drawn(name or spec.kind, title[:1].upper() + title[1:], kind.caption(run, frame, spec), frame, chart,
+                 kind.table(frame) if kind.table else None)
+
+
+def figure(run: Run, which: str | Figure) -> Any:
+    """The altair chart of one figure: a name as in ``figures(run)``, a kind, or a Figure. It shows itself in a notebook.
+
+    >>> fallline.report.figure(run, "sensitivity")                                          # doctest: +SKIP
+    """
+    if isinstance(which, Figure):
+        return drawn(run, which).chart
+    known = specs(run)
+    if which not in known and which not in figure_kinds():
+        raise UnknownName("figure", which, {*known, *figure_kinds()}, f"study {run.study.name}")
+    return drawn(run, known.get(which, Figure(kind=which))).chart
+
+
+def figures(run: Run) -> dict[str, Any]:
+    """Every figure of the run's report by name, as altair charts."""
+    return {name: drawn(run, spec, name).chart for name, spec in specs(run).items()}

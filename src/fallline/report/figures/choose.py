@@ -1,0 +1,71 @@
+"""Which trials a figure shows, what colours and panels tell apart, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from fallline.errors import UnknownName
+from fallline.report import words
+from fallline.stats import configurations, varying, where
+from fallline.store import Run
+from fallline.study import Figure
+
+
+def chosen(run: Run, spec: Figure) -> pl.DataFrame:
+    """The trials ``spec.where`` keeps, with their configuration."""
+    return where(configurations(run), spec.where)
+
+
+def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
+    """The colour and the panels: as the study says, else what varies among the trials shown.
+
+    Where the optimizer and one number vary, each optimizer has its panel and the number its colours.
+    """
+    trials = chosen(run, spec)
+    for name in (spec.color, spec.panel):
+        if name is not None and name not in trials.columns:
+            raise UnknownName("recipe column", name, trials.columns, f"figure {spec.title or spec.kind}")
+    left = [name for name in varying(run) if trials[name].n_unique() > 1 and name not in (spec.color, spec.panel)]
+    if spec.color is not None:
+        return {"color": spec.color, "panel": spec.panel}
+    others = [name for name in left if name != "optimizer"]
+    if spec.panel is None and "optimizer" in left and others:
+        return {"color": others[0], "panel": "optimizer"}
+    return {"color": (left or [None])[0], "panel": spec.panel}
+
+
+def labelled(run: Run, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
+    """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a legend."""
+    rows = trials.unique("configuration", keep="first", maintain_order=True)
+    columns = varying(run)
+    colors, panels = places(run, rows, spec.color), places(run, rows, spec.panel)
+    said = [{"configuration": row["configuration"], "trial": words.recipe(row, columns) or "all trials",
+             **_text("color", spec.color, row, colors, words.value_of), **_text("panel", spec.panel, row, panels, heading)}
+            for row in rows.iter_rows(named=True)]
+    return pl.DataFrame(said, schema={"configuration": pl.UInt32, "trial": pl.String, "color": pl.String,
+                                      "color_place": pl.Int64, "panel": pl.String, "panel_place": pl.Int64})
+
+
+def _text(role: str, column: str | None, row: dict, order: dict, say: Any) -> dict[str, Any]:
+    if column is None:
+        return {role: "", f"{role}_place": 0}
+    return {role: say(column, row[column]), f"{role}_place": order[row[column]]}
+
+
+def places(run: Run, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
+    """Each value's place: optimizers in the order they were run, all else from small to large."""
+    if column is None:
+        return {}
+    values: Sequence[Any] = rows[column].unique().to_list()
+    order = run.trials["optimizer"].unique(maintain_order=True).to_list() if column == "optimizer" else []
+    values = sorted(values, key=order.index) if order else sorted(values, key=lambda v: (v is None, v))
+    return {value: place for place, value in enumerate(values)}
+
+
+def heading(panel: str, value: Any) -> str:
+    """A panel's heading: words stand alone, a number wants its name."""
+    text = words.value_of(panel, value)
+    return text if panel in ("optimizer", "loss", "task") else f"{words.name(panel)} {text}"

@@ -1,0 +1,144 @@
+"""A metric against the step: one line a configuration, mean and spread over its seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from fallline.report import words
+from fallline.report.figures import draw as common
+from fallline.report.figures.choose import chosen, labelled, told_apart
+from fallline.report.figures.kind import FigureKind
+from fallline.report.figures.thin import mean_curves, thinned
+from fallline.report.style import WIDTH, Look
+from fallline.stats import curve_column, label, primary, summary
+from fallline.stats.summary import FEW_SEEDS
+from fallline.store import Run
+from fallline.study import Figure
+
+BEST_LINES = 12
+"""At most so many lines a panel, the best; the caption says how many there were."""
+
+POINTS, MOST_POINTS, LEAST_POINTS = 9000, 300, 60
+"""Points of a figure, and the most and fewest of a line; more cannot be seen."""
+
+
+def settle(run: Run, spec: Figure) -> Figure:
+    """The curve of the study's metric, told apart by what varies."""
+    metric = curve_column(spec.metric or primary(run).column)
+    scale = f" ({spec.scale} scale)" if spec.scale == "log" else ""
+    title = spec.title or f"{label(metric)} against the step{scale}"
+    return spec.model_copy(update={"metric": metric, "title": title, **told_apart(run, spec)})
+
+
+def data(run: Run, spec: Figure) -> pl.DataFrame:
+    """A row a drawn point.
+
+    Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed finished), end
+    (the last point of such a curve), stopped (seeds that diverged), of (configurations that were run in that panel).
+    """
+    trials = chosen(run, spec)
+    ranks = summary(run).select("configuration", "rank", stopped="diverged", diverged=pl.col("diverged") == pl.col("trials"))
+    lines = labelled(run, trials, spec).join(ranks, on="configuration").sort("rank")
+    lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
+    many = pl.col("of") > BEST_LINES
+    if spec.color == "optimizer":  # every optimizer at its best says more than the best optimizer many times
+        lines = lines.with_columns(turn=pl.int_range(pl.len()).over("panel", "color"))
+        lines = lines.filter(~many | (pl.col("turn") == 0)).drop("turn", "place")
+    else:
+        lines = lines.filter(pl.col("place") < BEST_LINES).drop("place")
+    trials = trials.join(lines.select("configuration", "diverged"), on="configuration")
+    points = mean_curves(run, trials, spec.metric, spec.steps)
+    most = max(LEAST_POINTS, min(MOST_POINTS, POINTS // max(1, lines.height)))
+    last = (pl.col("step") == pl.col("step").max()).over("configuration")
+    found = thinned(points, most).join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
+    return found.sort("panel_place", "color_place", "configuration", "step")
+
+
+def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
+    """Lines with bands; crosses where curves diverge; values on hover; legends that single out; zoom."""
+    if frame.is_empty():
+        return common.empty("Nothing was recorded that this figure could show.")
+    log = common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric)
+    limits = common.domain(frame, log)
+    if log:
+        frame = frame.filter(pl.col("value") > 0)
+    names = frame.unique("panel_place").sort("panel_place")["panel"].to_list()
+    many = len(names) > 1
+    at_border = pl.col("value").clip(*limits) if limits else pl.col("value")
+    frame = frame.with_columns(pl.when("end").then(at_border).otherwise("value").alias("value"))
+    low = pl.col("low").clip(limits[0]) if limits and log else pl.col("low")
+    shown = common.rows(frame.select("panel", "color", "trial", pl.col("configuration").alias("line"), "step", "value", low,
+                                     "high", "seeds", "end", "color_place"))
+    layers = alt.layer(*_layers(frame, spec, look, log, limits, many))
+    if not many:
+        return layers.properties(data=shown, width=WIDTH - 240, height=380)
+    columns = 2 if len(names) in (2, 4) else 3
+    facet = alt.Facet("panel:N", sort=names, title=None)
+    sized = layers.properties(width=(WIDTH - 75 * columns) // columns, height=170 if columns == 3 else 220)
+    return sized.facet(facet, columns=columns, data=shown).properties(spacing={"row": 40, "column": 36})
+
+
+def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: Any, many: bool) -> list[alt.Chart]:
+    legend = alt.Legend(orient="top", columns=9) if many else alt.Legend(orient="right")
+    color = common.colors(frame, spec.color, look, legend)
+    plain = common.silent(color["color"])
+    pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
+    zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
+    hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
+    x = alt.X("step:Q", title="step", axis=common.step_axis(4 if many else 8),
+              scale=alt.Scale(domain=[frame["step"].min(), max(frame["step"].max(), 1)], nice=False))
+    said = label(spec.metric)
+    heading = said + (", log scale" if log else "")
+    y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log),
+              axis=common.value_axis())
+    faded = alt.condition(pick, alt.value(1), alt.value(0.07))
+    line = alt.Chart().mark_line(clip=True).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
+    layers = [line.add_params(pick, zoom)]
+    spread = frame["low"].null_count() < frame.height
+    if spread:
+        band = alt.Chart().mark_area(clip=True, strokeWidth=0, line=False).encode(
+            x=x, y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading), y2="high:Q", detail="line:N",
+            opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)), color=plain)
+        layers.insert(0, band)
+    if frame["end"].any():
+        cross = alt.Chart().transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
+        layers.append(cross.encode(x=x, y=y, opacity=faded, color=plain))
+    tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT),
+            alt.Tooltip("value:Q", title=said, format=words.RESULT_FORMAT)]
+    if spread:
+        tips += [alt.Tooltip(f"{end}:Q", format=words.RESULT_FORMAT) for end in ("low", "high")]
+        tips.append(alt.Tooltip("seeds:Q"))
+    dot = alt.Chart().mark_circle(size=60, clip=True).encode(
+        x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), color=plain)
+    return [*layers, dot.add_params(hover).properties(name="hover_dots")]
+
+
+def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+    """Spread over seeds, what was left out, what the cross means."""
+    if frame.is_empty():
+        return ""
+    seeds = int(frame["seeds"].max())
+    band = "the 95 % interval" if seeds >= FEW_SEEDS else "from the least to the greatest"
+    said = ["One seed." if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}; the band is {band}."]
+    drawn, of = frame["configuration"].n_unique(), int(frame.unique("panel")["of"].sum())
+    if drawn < of:
+        best = "Each optimizer's best" if spec.color == "optimizer" else "The best"
+        said.append(f"{best}, {words.count(drawn)} of {words.plural(of, 'configuration')}.")
+    points = int(frame.group_by("configuration").len()["len"].max())
+    if points >= LEAST_POINTS - 2 and points < frame["step"].max():
+        said.append(f"At most {words.count(points)} points a line: the lowest and highest of each stretch of steps.")
+    if frame["end"].any():
+        said.append("A cross ends a curve that diverged.")
+    partly = frame.filter((pl.col("stopped") > 0) & ~pl.col("diverged"))["configuration"].n_unique()
+    if partly:
+        said.append(f"Where only some seeds diverged ({words.plural(partly, 'line')}), the mean is over the others.")
+    if common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (frame["value"] <= 0).any():
+        said.append("Values of exactly 0 have no place on a log scale.")
+    return " ".join(said)
+
+
+CURVES = FigureKind("curves", "Metric against the step", settle, data, draw, caption,
+                    fits=lambda run: run.study.design == "cross")

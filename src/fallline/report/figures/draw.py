@@ -1,0 +1,94 @@
+"""What the kinds of figures share when they draw: colours, scales, rows, legends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from fallline.report import words
+from fallline.report.style import Look
+
+CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
+
+
+def colors(frame: pl.DataFrame, column: str | None, look: Look, legend: alt.Legend | None) -> dict[str, Any]:
+    """The encodings of the frame's column ``color``: colour, and dash where the names need it."""
+    if column is None:
+        return {"color": alt.value(look.marks("", [""])[0].light)}
+    names = frame.unique("color_place").sort("color_place")["color"].to_list()
+    marks = look.marks(column, names)
+    shared = {"title": words.name(column), "legend": legend, "sort": None}
+    found: dict[str, Any] = {"color": alt.Color("color:N", **shared, scale=alt.Scale(
+        domain=names, range=[mark.light for mark in marks]))}
+    if len({mark.dash for mark in marks}) > 1:
+        found["strokeDash"] = alt.StrokeDash("color:N", **shared, scale=alt.Scale(
+            domain=names, range=[list(mark.dash) for mark in marks]))
+    return found
+
+
+def silent(color: Any) -> Any:
+    """The same colours without a legend of their own."""
+    if not isinstance(color, alt.Color):
+        return color
+    copy = color.copy()
+    copy.legend = None
+    return copy
+
+
+def rows(frame: pl.DataFrame, digits: int = 5) -> alt.Data:
+    """The rows as the chart holds them: floats to so many significant digits, nothing infinite, no empty columns."""
+    floats = [name for name, kind in frame.schema.items() if kind.is_float()]
+    clean = frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(digits)).alias(name)
+                               for name in floats)
+    kept = [name for name in clean.columns if clean[name].null_count() < clean.height]
+    return alt.Data(values=clean.select(kept).to_dicts())
+
+
+def domain(frame: pl.DataFrame, log: bool) -> tuple[float, float] | None:
+    """The values to show: all but what runs off; None where there is nothing.
+
+    ``frame`` has ``value``, ``step`` and ``diverged``. What runs off leaves the picture at its border.
+    """
+    values = frame.filter(pl.col("value").is_finite() & ((pl.col("value") > 0) if log else pl.lit(True)))
+    steady = values.filter(~pl.col("diverged"))["value"]
+    base = values["value"] if steady.is_empty() else steady
+    if base.is_empty():
+        return None
+    start = values.filter(pl.col("step") == pl.col("step").min())["value"]
+    low, high = values["value"].min(), values["value"].max()
+    near_low, near_high = min(base.quantile(0.01), start.min()), max(base.quantile(0.98), start.max())
+    if log:
+        return base.min() / 1.5, min(high * 1.5, 4 * near_high)
+    margin = 0.05 * ((near_high - near_low) or abs(near_high) or 1.0)
+    return max(low, near_low - margin), min(high, near_high + margin)
+
+
+def is_log(frame: pl.DataFrame, chosen: bool, scale: str, metric: str) -> bool:
+    """Logarithmic where the study says so; where it says nothing, for a loss that spans more than a factor of 50."""
+    if chosen:
+        return scale == "log"
+    values = frame["value"].drop_nulls()
+    values = values.filter(values.is_finite() & (values > 0))
+    return "loss" in metric and not values.is_empty() and values.max() / values.min() > 50
+
+
+def y_scale(limits: tuple[float, float] | None, log: bool) -> alt.Scale:
+    if limits is None:
+        return alt.Scale(type="log" if log else "linear")
+    return alt.Scale(type="log" if log else "linear", domain=list(limits), nice=False, zero=False)
+
+
+def value_axis(count: int = 5) -> alt.Axis:
+    return alt.Axis(format=words.SETTING_FORMAT, tickCount=count)
+
+
+def step_axis(count: int) -> alt.Axis:
+    return alt.Axis(format=words.COUNT_FORMAT, tickCount=count)
+
+
+def empty(text: str) -> alt.Chart:
+    """A sentence in place of a picture that has nothing to show."""
+    return alt.Chart(alt.Data(values=[{"text": text}])).mark_text(align="left", fontSize=13).encode(
+        text="text:N", x=alt.value(0), y=alt.value(12)).properties(width=600, height=24)

@@ -1,0 +1,134 @@
+"""The numbers of each optimizer, varied one at a time: the default, the best found, and how flat the optimum is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from fallline.errors import UnknownName
+from fallline.optimizers import find_optimizer
+from fallline.report import words
+from fallline.report.figures import draw as common
+from fallline.report.figures.choose import chosen
+from fallline.report.figures.kind import FigureKind
+from fallline.report.style import INK, Look
+from fallline.stats import label, primary, summary
+from fallline.stats.columns import direction, number_columns
+from fallline.store import Run
+from fallline.study import Figure
+
+NEAR, NEAR_ACCURACY = 0.10, 0.005
+"""As good as the best: within 10 % of it, or 0.005 of an accuracy."""
+
+
+def settle(run: Run, spec: Figure) -> Figure:
+    metric = spec.metric or primary(run).column
+    metric = f"final_{metric}" if metric.startswith("train_") else metric
+    return spec.model_copy(update={"metric": metric, "title": spec.title or "The numbers of each optimizer, one at a time"})
+
+
+def data(run: Run, spec: Figure) -> pl.DataFrame:
+    """A row a value that was tried: optimizer, number, meaning, default, value_tried, place (its rank by size), value (the
+    metric), low, high, diverged, base (the study's own value), best, near (as good as the best)."""
+    trials = chosen(run, spec)
+    table = summary(run).filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
+    found = []
+    for optimizer in table["optimizer"].unique(maintain_order=True):
+        own = table.filter(pl.col("optimizer") == optimizer)
+        varied = [name for name in number_columns(trials) if own[name].drop_nulls().n_unique() > 1]
+        base = {name: _usual(own[name]) for name in varied}
+        found += [_rows(own, optimizer, name, base, spec.metric) for name in varied]
+    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema={"value": pl.Float64})
+
+
+def _usual(values: pl.Series) -> float:
+    """The value most configurations have: the base of a one-at-a-time study."""
+    return values.drop_nulls().value_counts(sort=True).row(0)[0]
+
+
+def _rows(own: pl.DataFrame, optimizer: str, name: str, base: dict[str, float], metric: str) -> pl.DataFrame:
+    """The configurations that differ from the base in ``name`` alone."""
+    others = [pl.col(other) == value for other, value in base.items() if other != name]
+    rows = (own.filter(*others) if others else own).sort("rank").unique(name, keep="first", maintain_order=True)
+    parts = {part: pl.col(f"{metric}_{source}") if f"{metric}_{source}" in rows.columns else pl.lit(None, pl.Float64)
+             for part, source in (("value", "mean"), ("low", "low"), ("high", "high"))}
+    number = _declared(optimizer, name)
+    rows = rows.select(pl.lit(optimizer).alias("optimizer"), pl.lit(name).alias("number"),
+                       pl.lit(number.meaning if number else "").alias("meaning"),
+                       pl.lit(number.default if number else None, pl.Float64).alias("default"),
+                       pl.col(name).alias("tried"), **parts, diverged=pl.col("diverged") == pl.col("trials"))
+    best = rows["value"].max() if direction(metric) == "up" else rows["value"].min()
+    reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
+    return rows.sort("tried").with_columns(
+        base=pl.col("tried") == base[name], best=pl.col("value") == best, near=(pl.col("value") - best).abs() <= reach,
+        place=pl.int_range(pl.len()))
+
+
+def _declared(optimizer: str, name: str) -> Any:
+    try:
+        rule = find_optimizer(optimizer)
+    except UnknownName:  # a rule of the user's own file: what it says of its numbers is not in the run
+        return None
+    return next((number for number in rule.numbers if number.name == name), None)
+
+
+def table(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row a number: what it does, default, best found, the values as good as the best."""
+    if frame.is_empty():
+        return frame
+    near = pl.col("tried").filter(pl.col("near"))
+    return frame.group_by("optimizer", "number", maintain_order=True).agg(
+        pl.col("meaning").first(), pl.col("default").first(), best_found=pl.col("tried").filter(pl.col("best")).first(),
+        value=pl.col("value").filter(pl.col("best")).first(), from_=near.min(), to=near.max(), good=near.len(),
+        tried=pl.len()).rename({"from_": "from", "good": "as_good", "meaning": "what_it_does"})
+
+
+def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
+    """A small picture a number: the metric over the values tried, the best filled, the study's own value ringed."""
+    if frame.is_empty():
+        return common.empty("No number varies.")
+    log = common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric)
+    shown = frame.filter(pl.col("value") > 0) if log else frame.drop_nulls("value")
+    if shown.is_empty():
+        return common.empty("No trial finished with a value to show.")
+    limits = (shown["value"].min(), shown["value"].max())
+    pictures = []
+    for (optimizer, number), rows in frame.group_by("optimizer", "number", maintain_order=True):
+        pictures.append(_picture(rows, f"{words.name(optimizer)}: {words.name(number)}", log, limits,
+                                 look.optimizers[optimizer].light, spec))
+    return alt.concat(*pictures, columns=4).properties(spacing={"row": 30, "column": 34})
+
+
+def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, float], color: str, spec: Figure) -> Any:
+    said = rows.with_columns(text=pl.col("tried").map_elements(words.setting, return_dtype=pl.String))
+    order = said["text"].to_list()
+    x = alt.X("text:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelFontSize=10),
+              scale=alt.Scale(domain=order))
+    y = alt.Y("value:Q", title=None, axis=common.value_axis(3),
+              scale=alt.Scale(type="log" if log else "linear", domain=list(limits), nice=True, zero=False))
+    tips = [alt.Tooltip("text:N", title="value"), alt.Tooltip("value:Q", title=label(spec.metric), format=words.RESULT_FORMAT)]
+    live = said.filter(pl.col("value") > 0) if log else said.drop_nulls("value")
+    base = alt.Chart(common.rows(live.select("text", "value", "low", "high", "base", "best", "near", "place")))
+    layers = [base.mark_line(color=color, strokeWidth=1.2, opacity=0.5).encode(x=x, y=y, order="place:Q"),
+              base.mark_circle(size=42, opacity=1).encode(
+                  x=x, y=y, tooltip=tips, color=alt.condition("datum.near", alt.value(color), alt.value(INK["axis"][0]))),
+              base.transform_filter("datum.base").mark_point(size=110, color=INK["text"][0], strokeWidth=1.1).encode(x=x, y=y)]
+    if said["diverged"].any():
+        bad = alt.Chart(common.rows(said.filter("diverged").select("text")))
+        layers.append(bad.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6, color=INK["alarm"][0]).encode(
+            x=x, y=alt.value(0)))
+    return alt.layer(*layers, title=title).properties(width=190, height=110)
+
+
+def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+    if frame.is_empty():
+        return ""
+    reach = "within 0.005 of the best" if spec.metric.endswith("accuracy") else "within 10 % of the best"
+    said = f"Up the side: {label(spec.metric)}. Coloured: {reach}. Ringed: the study's own value, held while others vary."
+    return said + (" A cross at the top: every seed diverged." if frame["diverged"].any() else "")
+
+
+NUMBERS = FigureKind("numbers", "Numbers, one at a time", settle, data, draw, caption,
+                     fits=lambda run: run.study.design == "one_at_a_time", table=table)

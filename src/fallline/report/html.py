@@ -1,0 +1,53 @@
+"""HTML in small pieces: everything is escaped unless it was built here."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+VOID = {"meta", "input", "br"}
+
+
+def tag(name: str, *children: Any, **attributes: Any) -> Markup:
+    """``<name ...>children</name>``. Attributes: ``cls`` is class, ``_`` becomes ``-``, None and False are left out."""
+    said = ""
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        key = {"cls": "class", "for_": "for"}.get(key, key).replace("_", "-")
+        said += f" {key}" if value is True else f' {key}="{escape(str(value))}"'
+    return Markup(f"<{name}{said}>" + ("" if name in VOID else f"{join(*children)}</{name}>"))
+
+
+def join(*children: Any) -> Markup:
+    """The children one after the other; text is escaped, None is nothing, lists are joined."""
+    pieces = []
+    for child in children:
+        if child is None:
+            continue
+        if isinstance(child, (list, tuple)):
+            pieces.append(join(*child))
+        else:
+            pieces.append(child if isinstance(child, Markup) else escape(str(child)))
+    return Markup("".join(pieces))
+
+
+def script_json(value: Any, **attributes: Any) -> Markup:
+    """Data for a script; no text in it can end the element it stands in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(sign, code)
+    return tag("script", Markup(text), type="application/json", **attributes)
+
+
+def details(summary: Any, *children: Any, **attributes: Any) -> Markup:
+    """What unfolds when asked."""
+    return tag("details", tag("summary", summary), *children, **attributes)

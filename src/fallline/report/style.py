@@ -1,0 +1,130 @@
+"""How figures look: a colour, dash and shape a name, in light and in dark; the figures' theme."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+FONT = 'Inter, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+WIDTH = 1000
+"""Pixels a figure may take on the page."""
+
+
+class Mark(NamedTuple):
+    """How one name is drawn. Names that a colour-blind reader could confuse differ in their dash."""
+
+    light: str
+    dark: str
+    dash: tuple[int, ...]
+    shape: str
+
+
+_SOLID, _LONG, _DOTS, _MIXED = (1, 0), (7, 3), (2, 2), (8, 2, 2, 2)
+
+PALETTE = (
+    Mark("#6d6b7e", "#989ba7", _SOLID, "circle"),
+    Mark("#148deb", "#79d5fe", _SOLID, "square"),
+    Mark("#5da5dd", "#48a0cb", _LONG, "diamond"),
+    Mark("#2db67b", "#75ef9c", _SOLID, "triangle-up"),
+    Mark("#8d850b", "#9d9212", _LONG, "triangle-down"),
+    Mark("#8e2b06", "#ee7550", _SOLID, "diamond"),
+    Mark("#7a0260", "#ca5993", _DOTS, "circle"),
+    Mark("#686bc6", "#a596f1", _DOTS, "square"),
+    Mark("#42333b", "#e8e1d4", _LONG, "circle"),
+    Mark("#026b44", "#20ce91", _LONG, "triangle-up"),
+    Mark("#cd9125", "#bfb25f", _MIXED, "triangle-right"),
+    Mark("#740402", "#bf6d51", _MIXED, "triangle-left"),
+    Mark("#4b5a9b", "#7c7cd4", _MIXED, "circle"),
+    Mark("#bc3a61", "#fda0ad", _DOTS, "triangle-left"),
+    Mark("#1da3ae", "#88f5fe", _DOTS, "triangle-right"),
+    Mark("#637214", "#e6ef65", _MIXED, "square"),
+)
+"""Found by search: in normal, protan and deutan vision (Machado, Oliveira, Fernandes 2009) two marks with one dash are at
+least 0.11 apart in OKLab, any two 0.05."""
+
+OWN = ("gradient_descent", "momentum", "nesterov", "adagrad", "adadelta", "adam", "rmsprop", "ftrl",
+       "proximal_gradient_descent", "proximal_adagrad")
+"""These keep their mark in every report; other names take the marks left over, in alphabetical order."""
+
+_RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+
+INK = {"text": ("#2b2f36", "#d9dce1"), "muted": ("#6a707a", "#9aa1ab"), "axis": ("#b9bec6", "#4c525c"),
+       "grid": ("#eceef1", "#2a2e35"), "paper": ("#ffffff", "#16181c"), "faint": ("#d3d7dd", "#3a3f48"),
+       "alarm": ("#b3261e", "#ff8a80")}
+"""Light and dark of what is not data."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The marks of one report: the same name looks the same in every figure and table."""
+
+    optimizers: dict[str, Mark]
+
+    @classmethod
+    def of(cls, optimizers: Sequence[str]) -> Look:
+        """Marks for these optimizers."""
+        spare = [mark for place, mark in enumerate(PALETTE) if place >= len(OWN) or OWN[place] not in optimizers]
+        spare.sort(key=lambda mark: PALETTE.index(mark) < len(OWN))
+        spare += [_redashed(mark, turn) for turn in (1, 2, 3) for mark in PALETTE]
+        others = sorted({name for name in optimizers if name not in OWN})
+        found = {name: PALETTE[OWN.index(name)] for name in optimizers if name in OWN}
+        return cls(found | {name: spare[place % len(spare)] for place, name in enumerate(others)})
+
+    def marks(self, column: str, names: Sequence[str]) -> list[Mark]:
+        """A mark a name, in the order of a legend: optimizers have their own, amounts take a ramp, words the palette."""
+        if column == "optimizer":
+            own = {name.replace("_", " "): mark for name, mark in self.optimizers.items()}
+            return [own[name] for name in names]
+        if column not in ("loss", "order", "task", "data") and len(names) > 1:
+            return [_on_ramp(place / (len(names) - 1)) for place in range(len(names))]
+        return [PALETTE[(place + 1) % len(PALETTE)] for place in range(len(names))]
+
+
+def _redashed(mark: Mark, turn: int) -> Mark:
+    """The same colours with another dash: for the names beyond the palette."""
+    dashes = (_SOLID, _LONG, _DOTS, _MIXED)
+    return mark._replace(dash=dashes[(dashes.index(mark.dash) + turn) % len(dashes)])
+
+
+def _on_ramp(t: float) -> Mark:
+    """A colour of the ramp from small (0) to large (1): its pale end is left out on paper, its dark end at night."""
+    return Mark(_ramp(0.84 * t), _ramp(0.3 + 0.7 * t), _SOLID, "circle")
+
+
+def _ramp(t: float) -> str:
+    place = t * (len(_RAMP) - 1)
+    low = min(int(place), len(_RAMP) - 2)
+    ends = [[int(_RAMP[k][i:i + 2], 16) for i in (1, 3, 5)] for k in (low, low + 1)]
+    return "#" + "".join(f"{round(a + (place - low) * (b - a)):02x}" for a, b in zip(*ends, strict=True))
+
+
+def night(colors: str) -> dict[str, str]:
+    """Which light colours that occur in a figure's text become which dark ones."""
+    pairs = {mark.light: mark.dark for mark in PALETTE} | {light: dark for light, dark in INK.values()}
+    for n in range(2, 33):
+        pairs |= {mark.light: mark.dark for mark in (_on_ramp(place / (n - 1)) for place in range(n))}
+    return {light: dark for light, dark in pairs.items() if light in colors}
+
+
+def theme(dark: bool = False) -> dict[str, Any]:
+    """The Vega-Lite config of every figure."""
+    ink = {name: pair[dark] for name, pair in INK.items()}
+    return {
+        "background": ink["paper"], "font": FONT, "padding": {"left": 2, "right": 2, "top": 4, "bottom": 2},
+        "view": {"stroke": None},
+        "axis": {"labelColor": ink["muted"], "titleColor": ink["text"], "domainColor": ink["axis"],
+                 "tickColor": ink["axis"], "gridColor": ink["grid"], "labelFontSize": 11, "titleFontSize": 12,
+                 "titleFontWeight": "normal", "titlePadding": 8, "labelPadding": 4, "tickSize": 4},
+        "axisX": {"grid": False},
+        "axisY": {"domain": False, "ticks": False, "titleAlign": "left", "titleAnchor": "end", "titleAngle": 0,
+                  "titleBaseline": "bottom", "titleX": 0, "titleY": -9},
+        "legend": {"labelColor": ink["text"], "titleColor": ink["muted"], "labelFontSize": 12, "titleFontSize": 12,
+                   "titleFontWeight": "normal", "symbolStrokeWidth": 2, "symbolSize": 130, "rowPadding": 4,
+                   "columnPadding": 16, "labelLimit": 240, "offset": 16},
+        "header": {"labelColor": ink["text"], "labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "start",
+                   "labelPadding": 18, "title": None},
+        "title": {"color": ink["text"], "fontSize": 12, "fontWeight": 600, "anchor": "start", "offset": 8},
+        "line": {"strokeWidth": 1.6, "strokeJoin": "round"}, "text": {"color": ink["muted"], "fontSize": 11},
+        "rule": {"color": ink["axis"]},
+    }

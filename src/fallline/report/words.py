@@ -1,0 +1,134 @@
+"""Numbers and names as the page, the figures and the terminal all write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MISSING = "–"
+DIGITS = 4
+"""Significant digits of a result, everywhere."""
+
+RESULT_FORMAT, SETTING_FORMAT, COUNT_FORMAT = f".{DIGITS}g", "~g", ",d"
+"""The same in the figures' tooltips and axes (d3-format): ``number``, ``setting`` and ``count`` write alike."""
+
+
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """A result: four significant digits, 0.3012, 2.303, 1.349e-7.
+
+    >>> number(0.91998), number(1.349e-7), number(None)
+    ('0.9200', '1.349e-7', '–')
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0." + "0" * (digits - 1)
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    power = int(exponent)
+    text = f"{mantissa}e{power:+d}" if not -7 < power < digits else f"{value:.{digits - 1 - power}f}"
+    return _minus(text)
+
+
+def signed(value: float | None) -> str:
+    """A difference, with its sign, to as many places as tell something: +0.0051."""
+    if value is None or math.isnan(value):
+        return MISSING
+    text = number(abs(value), 2 if abs(value) < 0.1 else DIGITS)
+    return ("+" if value > 0 else "−" if value < 0 else "") + text
+
+
+def setting(value: Any) -> str:
+    """What was chosen: 0.005, 1e-7, 30,000, all, file."""
+    if value is None:
+        return MISSING
+    if isinstance(value, (bool, str)):
+        return name(str(value))
+    if isinstance(value, int):
+        return count(value)
+    if value == 0 or 1e-6 <= abs(value) < 1e6:
+        return _minus(f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.6g}")
+    mantissa, _, exponent = f"{value:.5e}".partition("e")
+    return _minus(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent):+d}")
+
+
+def count(value: float | None) -> str:
+    """A whole number with its thousands set off: 30,000."""
+    return MISSING if value is None else _minus(f"{round(value):,}")
+
+
+def seconds(value: float | None) -> str:
+    """A duration: 0.034 s, 12.1 s, 4 min 10 s."""
+    if value is None:
+        return MISSING
+    if value < 120:
+        return f"{number(value, 3)} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def size(value: float | None) -> str:
+    """Bytes: 980 B, 12.4 MiB."""
+    if value is None:
+        return MISSING
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{count(value) if unit == 'B' else number(value, 3)} {unit}"
+        value /= 1024
+    return MISSING
+
+
+def name(text: str) -> str:
+    """A part's name in words: "proximal gradient descent"."""
+    return text.replace("_", " ")
+
+
+def value_of(column: str, value: Any) -> str:
+    """A setting of a recipe column: a batch size of null is all examples, a flag is yes or no."""
+    if column == "batch_size" and value is None:
+        return "all"
+    if column == "centered" and value is not None:
+        return "yes" if value else "no"
+    return setting(value)
+
+
+def recipe(row: Mapping[str, Any], columns: Iterable[str]) -> str:
+    """A configuration in words: "adam, learning rate 0.005, batch size 100"; numbers it does not take are left out."""
+    said = []
+    for column in columns:
+        if row.get(column) is None and column != "batch_size":
+            continue
+        text = value_of(column, row.get(column))
+        said.append(text if column in ("optimizer", "loss") else
+                    ("centred" if row[column] else "not centred") if column == "centered" else
+                    f"{text} steps" if column == "steps" else f"{name(column)} {text}")
+    return ", ".join(said)
+
+
+def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
+    """The trials a reported figure speaks of: "adam, learning rate 0.005 or 0.01"."""
+    said = []
+    for column, wanted in [*kept.items(), *at.items()]:
+        values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+        text = " or ".join(value_of(column, value) for value in values)
+        said.append(text if column in ("optimizer", "loss") else f"{name(column)} {text}")
+    return ", ".join(said) or "all trials"
+
+
+def listed(items: Iterable[str], most: int = 8) -> str:
+    """A list in prose: "a, b and c"; what goes beyond ``most`` is counted."""
+    items = list(items)
+    if len(items) > most:
+        items = [*items[:most], f"{count(len(items) - most)} more"]
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
+
+
+def plural(n: int, word: str) -> str:
+    """ "1 seed", "5 seeds"."""
+    return f"{count(n)} {word}{'' if n == 1 else 's'}"
+
+
+def _minus(text: str) -> str:
+    return "−" + text[1:] if text.startswith("-") else text

@@ -1,0 +1,11 @@
+"""Statistics over a run's records: frames in, frames out; no files are read here."""
+
+from fallline.stats.best_of import best_of
+from fallline.stats.columns import Metric, configurations, curve_column, direction, label, primary, varying
+from fallline.stats.paired import Difference, paired
+from fallline.stats.reported import reported
+from fallline.stats.summary import summary
+from fallline.stats.where import where
+
+__all__ = ["Difference", "Metric", "best_of", "configurations", "curve_column", "direction", "label", "paired", "primary",
+           "reported", "summary", "varying", "where"]

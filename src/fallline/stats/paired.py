@@ -1,0 +1,41 @@
+"""Two configurations seed by seed: both saw the same weights and batches, so their differences are paired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from fallline.stats.columns import configurations
+from fallline.stats.summary import interval_factor
+from fallline.store import Run
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of a minus b over ``n`` common seeds; ``low`` and ``high`` are its 95 % interval, None with one seed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+def paired(run: Run, a: int, b: int, metric: str) -> Difference | None:
+    """``metric`` of configuration ``a`` minus that of ``b``; None where no seed finished with both."""
+    trials = configurations(run).filter(pl.col("status") == "done").drop_nulls(metric)
+    left, right = (trials.filter(pl.col("configuration") == one).select("seed", metric) for one in (a, b))
+    differences = left.join(right, on="seed", suffix="_b").select(pl.col(metric) - pl.col(f"{metric}_b")).to_series()
+    if differences.is_empty():
+        return None
+    mean, n = float(differences.mean()), differences.len()
+    factor = interval_factor(n)
+    if factor is None:
+        return Difference(mean, None, None, n)
+    half = factor * float(differences.std(ddof=1))
+    return Difference(mean, mean - half, mean + half, n)

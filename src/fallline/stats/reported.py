@@ -1,0 +1,70 @@
+"""Published figures beside ours: the same trials, the same metric, the difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from fallline.stats.columns import configurations, direction, metric_columns, trials_of
+from fallline.stats.summary import interval_factor
+from fallline.stats.where import where
+from fallline.store import Run
+from fallline.study import Reported
+
+SCHEMA = {"place": pl.Int64, "where": pl.Object, "metric": pl.String, "at": pl.Object, "text": pl.String,
+          "reported": pl.Float64, "ours": pl.Float64, "sd": pl.Float64, "n": pl.Int64, "low": pl.Float64,
+          "high": pl.Float64, "difference": pl.Float64, "configuration": pl.Int64, "best": pl.Float64,
+          "best_configuration": pl.Int64}
+
+
+def reported(run: Run) -> pl.DataFrame:
+    """One row a reported figure of the study.
+
+    Ours is the best configuration among the trials ``where`` and ``at`` keep (``at`` may also name a step of the curves):
+    its mean, sd, n and 95 % interval over seeds; null where no trial matches or all diverged. best is the best
+    configuration among those of ``where`` alone: where our optimum lies, if not ``at``.
+    """
+    trials = configurations(run)
+    rows = [_row(run, trials, place, one) for place, one in enumerate(run.study.reported)]
+    return pl.DataFrame(rows, schema=SCHEMA) if rows else pl.DataFrame(schema=SCHEMA)
+
+
+def _row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str, Any]:
+    settings = {key: value for key, value in one.at.items() if key != "step"}
+    kept, step = where(trials, one.where), one.at.get("step")
+    free, here = (_best(run, some, one.metric, step) for some in (kept, where(kept, settings)))
+    ours = here.get("mean")
+    return {"place": place, "where": one.where, "metric": one.metric, "at": one.at, "text": one.text, "reported": one.value,
+            "ours": ours, "sd": here.get("sd"), "n": here.get("n"), "low": here.get("low"), "high": here.get("high"),
+            "difference": None if ours is None or one.value is None else ours - one.value,
+            "configuration": here.get("configuration"), "best": free.get("mean"),
+            "best_configuration": free.get("configuration")}
+
+
+def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict[str, Any]:
+    """The best configuration by mean over seeds; empty where there is none."""
+    values = _values(run, trials, metric, step)
+    if values.is_empty():
+        return {}
+    groups = values.group_by("configuration", maintain_order=True).agg(
+        mean=pl.col("value").mean(), sd=pl.col("value").std(ddof=1), n=pl.len())
+    best = groups.sort("mean", descending=direction(metric) == "up", maintain_order=True).row(0, named=True)
+    factor = interval_factor(best["n"])
+    if factor is not None:
+        best |= {"low": best["mean"] - factor * best["sd"], "high": best["mean"] + factor * best["sd"]}
+    return best
+
+
+def _values(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> pl.DataFrame:
+    """The metric a trial: from the curves where a step is named, else the column of that name or of its final value."""
+    done = trials.filter(pl.col("status") == "done")
+    if step is not None:
+        if metric not in run.curves.collect_schema().names():
+            return pl.DataFrame()
+        at = run.curves.filter(pl.col("step") == step).select("trial", value=pl.col(metric)).collect()
+        return done.select("trial", "configuration").join(at, on="trial").drop_nulls("value")
+    column = metric if metric in metric_columns(trials_of(run)) else f"final_{metric}"
+    if column not in trials.columns:
+        return pl.DataFrame()
+    return done.select("configuration", value=pl.col(column)).drop_nulls("value")

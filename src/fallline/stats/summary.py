@@ -1,0 +1,93 @@
+"""One row a configuration: mean, spread and interval over its seeds, ranked."""
+
+from __future__ import annotations
+
+import polars as pl
+from scipy import stats
+
+from fallline.stats.columns import Metric, configurations, metric_columns, primary, recipe_columns
+from fallline.store import Run
+
+CONFIDENCE = 0.95
+FEW_SEEDS = 5
+"""With fewer seeds an interval says little; curves then show the least and the greatest."""
+
+
+def summary(run: Run) -> pl.DataFrame:
+    """One row a configuration, best first.
+
+    Columns: rank, configuration, the recipe; trials, diverged (counts); best (mean over seeds of the best value of the
+    primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite, so null where half
+    or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor), M_n, M_low, M_high
+    (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count in ``diverged`` and
+    in nothing else; configurations that diverged with some seeds come after those that never did.
+    """
+    metric = primary(run)
+    trials = _with_marks(run, configurations(run))
+    names = metric_columns(trials)
+    done = pl.col("status") == "done"
+    trials = trials.with_columns(pl.when(done).then(pl.col(name).fill_nan(None)).alias(name) for name in names)
+    keys = ["configuration", *recipe_columns(trials)]
+    grouped = trials.group_by(keys, maintain_order=True).agg(
+        pl.len().alias("trials"), (~done).sum().alias("diverged"), *_best(trials, metric), *_target(trials),
+        *(expression for name in names for expression in _moments(name)))
+    return _ranked(_with_intervals(grouped, names), metric)
+
+
+def interval_factor(n: int | None, confidence: float = CONFIDENCE) -> float | None:
+    """Half the interval in units of sd: t / sqrt(n); None where n < 2 leaves no spread to judge by."""
+    return None if n is None or n < 2 else float(stats.t.ppf(0.5 + confidence / 2, n - 1) / n**0.5)
+
+
+def _moments(name: str) -> list[pl.Expr]:
+    column = pl.col(name)
+    return [column.mean().alias(f"{name}_mean"), column.std(ddof=1).alias(f"{name}_sd"), column.count().alias(f"{name}_n")]
+
+
+def _best(trials: pl.DataFrame, metric: Metric) -> list[pl.Expr]:
+    name, done = metric.best_column, pl.col("status") == "done"
+    if name not in trials.columns:
+        return [pl.lit(None, pl.Float64).alias("best"), pl.lit(None, pl.Float64).alias("when")]
+    return [pl.col(name).filter(done).mean().alias("best"), pl.col(f"{name}_step").filter(done).median().alias("when")]
+
+
+def _target(trials: pl.DataFrame) -> list[pl.Expr]:
+    if "steps_to_target" not in trials.columns or trials["steps_to_target"].is_null().all():
+        return []
+    steps = pl.col("steps_to_target")
+    median = steps.cast(pl.Float64).fill_null(float("inf")).median()
+    return [pl.when(median.is_finite()).then(median).alias("steps_to_target"), steps.count().alias("reached")]
+
+
+def _with_intervals(grouped: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    for name in names:
+        counts = grouped[f"{name}_n"].unique().to_list()
+        factor = pl.col(f"{name}_n").replace_strict(counts, [interval_factor(n) for n in counts],
+                                                    return_dtype=pl.Float64)
+        half = factor * pl.col(f"{name}_sd")
+        grouped = grouped.with_columns((pl.col(f"{name}_mean") - half).alias(f"{name}_low"),
+                                       (pl.col(f"{name}_mean") + half).alias(f"{name}_high"))
+    return grouped
+
+
+def _ranked(grouped: pl.DataFrame, metric: Metric) -> pl.DataFrame:
+    mean = f"{metric.column}_mean"
+    if mean not in grouped.columns:  # every trial diverged
+        grouped = grouped.with_columns(pl.lit(None, pl.Float64).alias(f"{metric.column}_{part}")
+                                       for part in ("mean", "sd", "low", "high"))
+        grouped = grouped.with_columns(pl.lit(0).alias(f"{metric.column}_n"))
+    return (grouped.with_columns((pl.col("diverged") / pl.col("trials")).alias("_share"))
+            .sort("_share", mean, "configuration", descending=[False, metric.up, False], nulls_last=True)
+            .drop("_share").with_row_index("rank", offset=1))
+
+
+def _with_marks(run: Run, trials: pl.DataFrame) -> pl.DataFrame:
+    """The training loss at the study's marked steps, a column each."""
+    marks = run.study.marks
+    if not marks:
+        return trials
+    found = run.curves.filter(pl.col("step").is_in(marks)).select("trial", "step", "train_loss").collect()
+    for step in marks:
+        at = found.filter(pl.col("step") == step).select("trial", pl.col("train_loss").alias(f"train_loss_at_{step}"))
+        trials = trials.join(at, on="trial", how="left", maintain_order="left")
+    return trials

@@ -1,0 +1,59 @@
+"""Every path of a run folder, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of the run folder ``root``.
+
+    ``trials/`` and ``curves/`` hold one Parquet file a block; a block counts once its file in ``trials/`` is there.
+    """
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        """The study as resolved."""
+        return self.root / "study.toml"
+
+    @property
+    def plan(self) -> Path:
+        """The rounds of the run: which trials were to be trained together, and how."""
+        return self.root / "plan.json"
+
+    @property
+    def environments(self) -> Path:
+        """A folder with one JSON file a start of the run: versions, machine, commit."""
+        return self.root / "environments"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    def trials(self, block: str) -> Path:
+        """One row a trial of that block."""
+        return self.root / "trials" / f"{block}.parquet"
+
+    def curves(self, block: str) -> Path:
+        """One row a (trial, step) of that block."""
+        return self.root / "curves" / f"{block}.parquet"
+
+    def timing(self, block: str) -> Path:
+        """What training the block cost."""
+        return self.root / "timings" / f"{block}.json"
+
+    def checkpoint(self, block: str) -> Path:
+        """Where a long block stands; gone once the block is done."""
+        return self.root / "checkpoints" / f"{block}.npz"
+
+    def done_blocks(self) -> list[str]:
+        """The blocks whose records are complete."""
+        return sorted(path.stem for path in (self.root / "trials").glob("*.parquet"))

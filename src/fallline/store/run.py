@@ -1,0 +1,96 @@
+"""Reading a run folder: its study, its trials and curves as polars frames, its timings and environments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fallline.errors import StoreError
+from fallline.store.files import read_json
+from fallline.store.layout import Layout
+from fallline.study import Study, parse_study
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records in a run folder. Only blocks that are complete count."""
+
+    folder: Path
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.folder)
+
+    @cached_property
+    def study(self) -> Study:
+        """The study as it was resolved when the folder was last run."""
+        try:
+            text = self.layout.study.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as failure:
+            raise StoreError(f"cannot read {self.layout.study}: {failure}") from None
+        return parse_study(text, str(self.layout.study))
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        return read_json(self.layout.plan)
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """One row a trial: its recipe, its seed, its status and its results."""
+        frames = [self._read(self.layout.trials(block)) for block in self.layout.done_blocks()]
+        return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+    @property
+    def curves(self) -> pl.LazyFrame:
+        """One row a (trial, step), read when collected."""
+        files = [self.layout.curves(block) for block in self.layout.done_blocks()]
+        missing = [file for file in files if not file.exists()]
+        if missing:
+            raise StoreError(f"{missing[0]} is gone though its trials are recorded; remove "
+                             f"{self.layout.trials(missing[0].stem)} and run again with --resume")
+        if not files:
+            return pl.LazyFrame()
+        return pl.concat([pl.scan_parquet(file) for file in files], how="diagonal_relaxed")
+
+    @cached_property
+    def timings(self) -> pl.DataFrame:
+        """One row a block: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
+        rows = [read_json(self.layout.timing(block)) for block in self.layout.done_blocks()]
+        return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
+
+    @cached_property
+    def environments(self) -> list[dict[str, Any]]:
+        """What each start of the run ran on, in order."""
+        return [read_json(path) for path in sorted(self.layout.environments.glob("*.json"))]
+
+    @cached_property
+    def planned(self) -> list[str]:
+        """The names of all blocks that were ever planned."""
+        return [block["name"] for round_ in self.plan["rounds"]
+                for cohort in round_["cohorts"] for block in cohort["blocks"]]
+
+    @property
+    def missing(self) -> list[str]:
+        """The planned blocks that have no records yet."""
+        done = set(self.layout.done_blocks())
+        return [block for block in self.planned if block not in done]
+
+    def _read(self, path: Path) -> pl.DataFrame:
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as failure:
+            reason = str(failure).splitlines()[0]
+            raise StoreError(f"{path} cannot be read ({reason}); it was damaged after it was written. "
+                             "Remove it and run again with --resume") from None
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in ``folder``, or StoreError where there is none."""
+    path = Path(folder)
+    if not Layout(path).plan.exists():
+        raise StoreError(f"{path} is not a run folder: it has no plan.json; a run makes one: fallline run NAME --out {path}")
+    return Run(path)

@@ -1,0 +1,188 @@
+"""From a study to its trials: axes cross or zip, numbers go to the optimizers that take them, seeds multiply."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fallline.batching import ORDERS
+from fallline.contracts import Loss, Optimizer, Task, check_numbers
+from fallline.errors import NumberError, StudyError, UnknownName
+from fallline.study.resolve import resolve
+from fallline.study.spec import Study
+from fallline.study.trial import Recipe, Trial
+
+FIELDS = ("optimizer", "loss", "batch_size", "order", "steps")
+MAX_TRIALS = 200_000
+
+Settings = dict[str, Any]
+
+
+def expand(study: Study) -> list[Trial]:
+    """Every trial of ``study`` once: configurations in the order of their axes, each with all seeds."""
+    task = resolve(Task, study.task, study.folder, f"study {study.name}, task")
+    recipes = {recipe: None for recipe in Expansion(study, task).recipes()}
+    trials = [Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every)
+              for recipe in recipes for seed in study.seed_list]
+    if len(trials) > MAX_TRIALS:
+        raise StudyError(f"study {study.name} has {len(trials):,} trials; at most {MAX_TRIALS:,} fit in one study")
+    return trials
+
+
+class Expansion:
+    """The tables of one study, split into what belongs to all optimizers and what belongs to one."""
+
+    def __init__(self, study: Study, task: Task):
+        self.study, self.task = study, task
+        self.base, self.own_base = _split(study.base)
+        self.axes, self.own_axes = _split(study.axes)
+        self.optimizers = self._optimizers()
+        self._check()
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Recipes in order; the same one may come twice."""
+        choices = self.axes.get("optimizer", [None])
+        groups = [_rows(group, self._place(f"zip {number + 1}")) for number, group in enumerate(self.study.zip)]
+        if not (self.study.points and not self.study.axes and not self.study.zip):
+            for choice, *rows in itertools.product(choices, *groups):
+                outer = {} if choice is None else {"optimizer": choice}
+                for row in rows:
+                    outer |= row
+                yield from self._inner(outer)
+        for number, point in enumerate(self.study.points):
+            yield self._recipe(point, self._place(f"points, {number + 1} of {len(self.study.points)}"))
+
+    def _inner(self, outer: Settings) -> Iterator[Recipe]:
+        """All recipes of one optimizer and one row of each zip group."""
+        rule = self._rule(outer)
+        taken = {*FIELDS, *(number.name for number in rule.numbers)}
+        axes = {key: values for key, values in self.axes.items()
+                if key in taken and key not in outer and key != "optimizer"}
+        axes |= self.own_axes.get(rule.name, {})
+        if math.prod(len(values) for values in axes.values()) > MAX_TRIALS:
+            raise StudyError(f"study {self.study.name}: the axes of {rule.name} alone cross to more than "
+                             f"{MAX_TRIALS:,} recipes; zip some of them or give fewer values")
+        if self.study.design == "one_at_a_time":
+            rows: Any = [{}, *({key: value} for key, values in axes.items() for value in values)]
+        else:
+            rows = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+        for row in rows:
+            yield self._recipe(outer | row, self._place("base"))
+
+    def _recipe(self, settings: Settings, where: str) -> Recipe:
+        rule = self._rule(settings)
+        numbers = {number.name for number in rule.numbers}
+        full = {key: value for key, value in self.base.items() if key in FIELDS or key in numbers}
+        full |= self.own_base.get(rule.name, {})
+        full |= {key: value for key, value in settings.items() if key in FIELDS or key in numbers}
+        given = {key: value for key, value in full.items() if key not in FIELDS}
+        loss = resolve(Loss, full.get("loss", self.task.loss), self.study.folder, where)
+        return Recipe(rule, tuple(check_numbers("optimizer", rule.name, rule.numbers, given, where).items()), loss,
+                      _batch_size(full.get("batch_size", "all"), where), _order(full.get("order", "shuffled"), where),
+                      _count("steps", full.get("steps"), where))
+
+    def _rule(self, settings: Settings) -> Optimizer:
+        written = settings.get("optimizer", self.base.get("optimizer"))
+        if written is None:
+            raise StudyError(f"no optimizer is chosen ({self.study.name}); write optimizer = \"adam\" under [base], "
+                             "or optimizer = [\"adam\", \"momentum\"] under [axes]")
+        return resolve(Optimizer, written, self.study.folder, self._place("optimizer"))
+
+    def _optimizers(self) -> dict[str, Optimizer]:
+        """Every rule the study names anywhere."""
+        sources = [self.base, *self.study.points, *({"optimizer": written} for written in _listed(self.axes)),
+                   *({"optimizer": written} for group in self.study.zip for written in _listed(group))]
+        written = [source["optimizer"] for source in sources if "optimizer" in source]
+        rules = [resolve(Optimizer, one, self.study.folder, self._place("optimizer")) for one in written]
+        return {rule.name: rule for rule in rules}
+
+    def _check(self) -> None:
+        """Every key is taken by some optimizer and every value of an axis is lawful, or an error with its place."""
+        tables = [("base", self.base, False), ("axes", self.axes, True),
+                  *((f"zip {n + 1}", group, True) for n, group in enumerate(self.study.zip)),
+                  *((f"points, {n + 1} of {len(self.study.points)}", point, False)
+                    for n, point in enumerate(self.study.points))]
+        for place, table, many in tables:
+            owners = list(self.optimizers.values())
+            if place.startswith("points") and "optimizer" in table:
+                owners = [self._rule(dict(table))]
+            self._check_table(place, table, owners, many)
+        for part, own, many in (("base", self.own_base, False), ("axes", self.own_axes, True)):
+            for name, table in own.items():
+                if name not in self.optimizers:
+                    raise UnknownName("optimizer of this study", name, self.optimizers, self._place(f"{part}.{name}"))
+                self._check_table(f"{part}.{name}", table, [self.optimizers[name]], many)
+
+    def _check_table(self, place: str, table: Mapping[str, Any], owners: Sequence[Optimizer], many: bool) -> None:
+        known = {number.name for rule in owners for number in rule.numbers}
+        for key, value in table.items():
+            where = self._place(f"{place}.{key}")
+            if key not in FIELDS and key not in known:
+                raise UnknownName("field or number of the optimizers in this study", key, known | set(FIELDS), where)
+            if many and (not isinstance(value, list) or not value):
+                raise StudyError(f"an axis is a list of at least one value, got {value!r} ({where})")
+            values = value if many else [value]
+            for number, one in enumerate(values):
+                spot = f"{where}, value {number + 1} of {len(values)}" if many else where
+                _check_value(key, one, owners, spot)
+
+    def _place(self, inside: str) -> str:
+        return f"{self.study.name}, {inside}"
+
+
+def _check_value(key: str, value: Any, owners: Sequence[Optimizer], where: str) -> None:
+    if key == "steps":
+        _count(key, value, where)
+    elif key == "batch_size":
+        _batch_size(value, where)
+    elif key == "order":
+        _order(value, where)
+    elif key not in FIELDS:
+        for rule in owners:
+            for number in rule.numbers:
+                if number.name == key:
+                    number.check(value, where)
+
+
+def _split(table: Mapping[str, Any]) -> tuple[Settings, dict[str, Settings]]:
+    """A table's own keys, and its sub-tables, which belong to one optimizer each."""
+    general = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    return general, {key: dict(value) for key, value in table.items() if isinstance(value, Mapping)}
+
+
+def _listed(table: Mapping[str, Any]) -> list[Any]:
+    values = table.get("optimizer", [])
+    return values if isinstance(values, list) else [values]
+
+
+def _rows(group: Mapping[str, Sequence[Any]], where: str) -> list[Settings]:
+    """A zip group as rows: the first values of all its lists, then the second, ..."""
+    lengths = {key: len(values) for key, values in group.items()}
+    if len(set(lengths.values())) != 1:
+        counts = ", ".join(f"{key} has {length}" for key, length in lengths.items()) or "it has none"
+        raise StudyError(f"the lists of a zip group move together, so they need equal lengths: {counts} ({where})")
+    return [dict(zip(group, values, strict=True)) for values in zip(*group.values(), strict=True)]
+
+
+def _count(name: str, value: Any, where: str) -> int:
+    if value is None:
+        raise StudyError(f"{name} is missing ({where}); write {name} = 500 under [base], for example")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise NumberError(f"{name} must be a whole number >= 1, got {value!r} ({where})")
+    return value
+
+
+def _batch_size(value: Any, where: str) -> int | None:
+    if value == "all":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise NumberError(f"batch_size must be a whole number >= 1 or \"all\", got {value!r} ({where})")
+    return value
+
+
+def _order(value: Any, where: str) -> str:
+    if value not in ORDERS:
+        raise UnknownName("order of batches", value, ORDERS, where)
+    return value

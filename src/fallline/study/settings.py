@@ -1,0 +1,65 @@
+"""Changing a study from outside: ``--set steps=500``, presets, merging tables."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fallline.errors import StudyError
+
+_TABLES = ("base", "axes")
+
+
+def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes`` laid over them: the tables base and axes key by key, all else replaced."""
+    merged = dict(values)
+    for key, change in changes.items():
+        if key in _TABLES and isinstance(change, Mapping):
+            merged[key] = _merge_table(merged.get(key, {}), change)
+        else:
+            merged[key] = change
+    return merged
+
+
+def _merge_table(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(table)
+    for key, change in changes.items():
+        if isinstance(change, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge_table(merged[key], change)
+        else:
+            merged[key] = change
+    return merged
+
+
+def parse_settings(settings: Iterable[str], fields: Iterable[str]) -> dict[str, Any]:
+    """``["steps=500", "axes.learning_rate=[0.1, 0.01]"]`` as changes to a study.
+
+    A key that is no field of a study is taken as a key of ``base``. A value is TOML; a bare word is a string.
+    """
+    fields = set(fields)
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        path = key.strip().split(".")
+        if not equals or not all(path):
+            raise StudyError(f"--set takes name=value, got {setting!r}; for example --set steps=500")
+        if path[0] not in fields:
+            path = ["base", *path]
+        table = changes
+        for step in path[:-1]:
+            table = table.setdefault(step, {})
+            if not isinstance(table, dict):
+                raise StudyError(f"--set {setting}: {step} was set to a value before, so it holds no keys")
+        table[path[-1]] = _value(text.strip(), setting)
+    return changes
+
+
+def _value(text: str, setting: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if text and not set(text) & set("[]{}\"'=,\n"):
+            return text
+        raise StudyError(f"--set {setting}: {text!r} is not a value; write a number, a word, \"text\" "
+                         "or a list such as [0.1, 0.01]") from None

@@ -1,0 +1,165 @@
+"""The study: a base recipe, axes, seeds, a question; checked where it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fallline.contracts import Task
+from fallline.errors import StudyError, UnknownName
+
+if TYPE_CHECKING:
+    from fallline.api import Result
+    from fallline.study.trial import Trial
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
+
+
+class Part(BaseModel):
+    """What all parts of a study share: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Target(Part):
+    """What a trial tries to reach; the record says after how many steps it did."""
+
+    metric: str = "train_loss"
+    value: float
+
+
+class Figure(Part):
+    """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values."""
+
+    kind: str
+    title: str = ""
+    metric: str | None = None
+    scale: Literal["linear", "log"] = "linear"
+    color: str | None = None
+    panel: str | None = None
+    where: dict[str, Any] = Field(default_factory=dict)
+    steps: int | None = Field(default=None, ge=1)
+
+
+class Reported(Part):
+    """A published figure to print beside ours: in the trials ``where``, ``metric`` was ``value``."""
+
+    where: dict[str, Any]
+    metric: str
+    value: float | None = None
+    at: dict[str, Any] = Field(default_factory=dict)
+    text: str = ""
+
+
+class Study(Part):
+    """A base trial, its axes, its seeds and its question.
+
+    >>> study = Study(name="rates", task="mnist-softmax", base={"optimizer": "adam", "steps": 200, "batch_size": 100},
+    ...               axes={"learning_rate": [0.1, 0.01]}, seeds=5)
+    >>> len(study.trials())
+    10
+    """
+
+    name: str = Field(pattern=NAME_PATTERN, max_length=100)
+    task: Any
+    title: str = ""
+    question: str = ""
+    about: str = ""
+    source: str = ""
+    data: Literal["sample", "full"] = "sample"
+    metric: str = "validation_loss"
+    seeds: int | list[int] = 1
+    design: Literal["cross", "one_at_a_time"] = "cross"
+    base: dict[str, Any] = Field(default_factory=dict)
+    axes: dict[str, Any] = Field(default_factory=dict)
+    zip: list[dict[str, list[Any]]] = Field(default_factory=list)
+    points: list[dict[str, Any]] = Field(default_factory=list)
+    evaluate_every: int | None = Field(default=None, ge=1)
+    record_every: int = Field(default=1, ge=1)
+    marks: list[int] = Field(default_factory=list)
+    target: Target | None = None
+    figures: list[Figure] = Field(default_factory=list)
+    reported: list[Reported] = Field(default_factory=list)
+    presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    folder: Path | None = Field(default=None, exclude=True)
+
+    def __init__(self, **values: Any):
+        try:
+            super().__init__(**values)
+        except ValidationError as failure:
+            raise StudyError(_in_words(failure, str(values.get("name", "study")))) from None
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, seeds: int | list[int]) -> int | list[int]:
+        if isinstance(seeds, int):
+            if not 1 <= seeds <= 100_000:
+                raise ValueError(f"must be a count from 1 to 100000 or a list of seeds, got {seeds}")
+        elif not seeds or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**31 for seed in seeds):
+            raise ValueError("a list of seeds holds different whole numbers from 0 to 2147483647, at least one")
+        return seeds
+
+    @field_validator("task")
+    @classmethod
+    def _task(cls, task: Any) -> Any:
+        if not isinstance(task, (str, Task)):
+            raise ValueError(f"must be a task's name, 'file.py:name' or a fallline.Task, got {type(task).__name__}")
+        return task
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds themselves: a count n means 0 ... n-1."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+    def preset(self, name: str) -> Study:
+        """This study with the changes of a preset; "full" is the study as written unless it has one of that name."""
+        if name not in self.presets:
+            if name == "full":
+                return self
+            raise UnknownName("preset", name, {"full", *self.presets}, f"study {self.name}")
+        return self.with_(self.presets[name])
+
+    def with_(self, changes: dict[str, Any]) -> Study:
+        """This study with some fields replaced; a table (base, axes, ...) is merged key by key."""
+        from fallline.study.settings import merge
+
+        values = {field: getattr(self, field) for field in type(self).model_fields if field in self.model_fields_set}
+        return type(self)(**merge(values, changes))
+
+    def trials(self) -> list[Trial]:
+        """Every trial of the study, each once, in a fixed order; StudyError where a part of it is wrong."""
+        from fallline.study.expand import expand
+
+        return expand(self)
+
+    @property
+    def hash(self) -> str:
+        """Names the resolved study: another question, axis or number is another study."""
+        from fallline.study.toml import plain
+        from fallline.study.trial import digest
+
+        return digest(plain(self))
+
+    def run(self, out: str | Path | None = None, **options: Any) -> Result:
+        """Train every trial; see ``fallline.run``."""
+        from fallline.api import run  # a door for the user: nothing below it calls this
+
+        return run(self, out=out, **options)
+
+
+def _in_words(failure: ValidationError, name: str) -> str:
+    """pydantic's findings, a line each: where, what is wrong, what came."""
+    lines = [f"study {name} cannot be used:"]
+    for error in failure.errors():
+        place = ".".join(str(step) for step in error["loc"]) or "study"
+        if error["type"] == "extra_forbidden":
+            lines.append("  " + str(UnknownName("field of a study", place, Study.model_fields)))
+        elif error["type"] == "missing":
+            lines.append(f"  {place} is missing; write: {place} = ...")
+        else:
+            came = repr(error.get("input"))
+            message = error["msg"].removeprefix("Value error, ")
+            lines.append(f"  {place}: {message} (got {came if len(came) < 60 else came[:57] + '...'})")
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""Studies as TOML: reading files and built-in studies, writing the resolved form."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fallline.contracts import Loss, Optimizer, Task
+from fallline.errors import StudyError, UnknownName
+from fallline.study.spec import Study
+
+MAX_BYTES = 1_000_000
+"""A study file is a page of text; more is a mistake."""
+
+
+def builtin_studies() -> dict[str, Any]:
+    """The files of the built-in studies by name ("line/optimizers")."""
+    home = resources.files("fallline.studies")
+    families = sorted((f for f in home.iterdir() if f.is_dir()), key=lambda f: f.name)
+    return {f"{family.name}/{file.name[:-5]}": file for family in families
+            for file in sorted(family.iterdir(), key=lambda f: f.name) if file.name.endswith(".toml")}
+
+
+def load_study(source: str | Path) -> Study:
+    """The built-in study of that name, or the one in that TOML file.
+
+    >>> load_study("line/optimizers").name
+    'line/optimizers'
+    """
+    known = builtin_studies()
+    if str(source) in known:
+        return parse_study(known[str(source)].read_text(encoding="utf-8"), str(source))
+    path = Path(source)
+    if path.suffix == ".toml" or path.exists():
+        return _read(path)
+    raise UnknownName("study", str(source), known, "a file of your own ends in .toml")
+
+
+def _read(path: Path) -> Study:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise StudyError(f"{path} has more than {MAX_BYTES:,} bytes; a study file is a page of text")
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as failure:
+        raise StudyError(f"{path} is not UTF-8 text: {failure.reason} at byte {failure.start}") from None
+    except OSError as failure:
+        raise StudyError(f"cannot read the study {path}: {failure.strerror or failure}") from None
+    return parse_study(text, path.name, folder=path.parent.resolve())
+
+
+def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
+    """The study written in ``text``; ``where`` names it in errors, ``folder`` is where its Python files lie."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as failure:
+        raise StudyError(f"{where} is not valid TOML: {failure}") from None
+    values.pop("folder", None)
+    values.setdefault("name", Path(where).stem)
+    return Study(**values, folder=folder)
+
+
+def plain(study: Study) -> dict[str, Any]:
+    """The study as plain tables, what was left out left out; parts given as Python values stand by their name."""
+    return _plain({key: getattr(study, key) for key in type(study).model_fields
+                   if key in study.model_fields_set and key != "folder"})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (Task, Optimizer, Loss)):
+        return value.name
+    if hasattr(value, "model_dump"):
+        return _plain(value.model_dump(exclude_unset=True))
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def dump_study(study: Study) -> str:
+    """The study as TOML; reading it back gives an equal study."""
+    import tomli_w
+
+    return tomli_w.dumps(plain(study))

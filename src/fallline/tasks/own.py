@@ -1,0 +1,75 @@
+"""Making a Task of a person's own model and arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fallline.contracts import Loss, Model, Split, Splits, Task
+from fallline.errors import ModelError, UnknownName
+from fallline.tasks.metrics import METRICS
+
+Arrays = tuple[Any, Any]
+
+
+def task(name: str, *, model: Model, train: Arrays, validation: Arrays | None = None, test: Arrays | None = None,
+         loss: str | Loss, metrics: Sequence[str] | Mapping[str, Callable[[Any, Any], Any]] = (),
+         prepare: Callable[[Any], Any] | None = None, title: str = "") -> Task:
+    """A Task on your own arrays: each split is (inputs [n, ...], targets [n, ...]).
+
+    ``metrics`` are names ("accuracy") or functions ``f(outputs, targets) -> [batch]``. Trials are named by the task's
+    name and its arrays; a changed model wants another name.
+    """
+    if not isinstance(model, Model):
+        raise ModelError(f"model must be a fallline.Model, got {type(model).__name__}; "
+                         "make one: fallline.model(init, apply) or fallline.model(lambda key: Module(key=key))")
+    splits = Splits(*(None if arrays is None else _split(name, which, arrays)
+                      for which, arrays in (("train", train), ("validation", validation), ("test", test))))
+    if not isinstance(metrics, Mapping):
+        unknown = [metric for metric in metrics if metric not in METRICS]
+        if unknown:
+            raise UnknownName("metric", unknown[0], METRICS, f"task {name}; your own: metrics={{name: function}}")
+        metrics = {metric: METRICS[metric] for metric in metrics}
+
+    def data(size: str, folder: Path | None) -> Splits:
+        return splits
+
+    return Task(name, model, data, loss, title, dict(metrics), prepare, _fingerprint(splits))
+
+
+def _split(task: str, which: str, arrays: Arrays) -> Split:
+    try:
+        inputs, targets = (np.asarray(array) for array in arrays)
+    except (TypeError, ValueError) as failure:
+        raise ModelError(f"task {task}: {which} must be a pair (inputs, targets) of arrays: {failure}") from None
+    for role, array in (("inputs", inputs), ("targets", targets)):
+        if array.dtype.kind not in "biuf":
+            raise ModelError(f"task {task}: {which} {role} must be numbers, got an array of {array.dtype}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise ModelError(f"task {task}: {which} {role} hold {array[place]} at index {place}; "
+                             "every value must be finite")
+    if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets) or len(inputs) == 0:
+        raise ModelError(f"task {task}: {which} needs as many targets as inputs, at least one; "
+                         f"got shapes {inputs.shape} and {targets.shape}")
+    return Split(_narrow(inputs), _narrow(targets))
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """In the 32-bit types the program computes with; bytes stay bytes."""
+    wide = {"f": np.float32, "i": np.int32, "u": np.uint32, "b": np.float32}[array.dtype.kind]
+    return array if array.dtype.itemsize == 1 and array.dtype.kind in "iu" else array.astype(wide)
+
+
+def _fingerprint(splits: Splits) -> str:
+    """The arrays' content as 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for split in (splits.train, splits.validation, splits.test):
+        for array in split or ():
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
