@@ -1,6 +1,6 @@
 """The sixteen further update rules in float64 numpy, written from the equations that fallline prints.
 
-As oracles.py: nothing of fallline, JAX or optax is used. ``x`` is one array, which is one layer to the layer-wise rules.
+As oracles.py: nothing of fallline, JAX or optax is used. ``x`` is one array: one layer to the layer-wise rules.
 """
 
 from __future__ import annotations

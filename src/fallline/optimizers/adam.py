@@ -43,7 +43,7 @@ def _adam(learning_rate, beta1, beta2, epsilon):
 
 def one_minus_power(beta, t):
     """``1 - beta^t``, exact to a few units in the last place where beta^t is near 1 and the plain form cancels."""
-    return -jnp.expm1(t * jnp.log1p(jnp.asarray(beta) - 1))
+    return -jnp.expm1(t * jnp.log1p(beta - 1))
 
 
 ADAM = Optimizer(

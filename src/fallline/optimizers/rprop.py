@@ -57,5 +57,5 @@ RPROP = Optimizer(
         "step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];  "
         "g = 0 where it turned;  x -= step sign(g)"
     ),
-    source="Riedmiller and Braun, 1993; Igel and Huesken, 2000 (iRprop-: no step back)",
+    source="Riedmiller and Braun, 1993; Igel and Hüsken, 2000 (iRprop-: no step back)",
 )

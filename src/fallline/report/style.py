@@ -89,7 +89,7 @@ def _redashed(mark: Mark, turn: int) -> Mark:
 
 def _on_ramp(t: float) -> Mark:
     """A colour of the ramp from small (0) to large (1): its pale end is left out on paper, its dark end at night."""
-    return Mark(_ramp(0.84 * t), _ramp(0.3 + 0.7 * t), _SOLID, "circle")
+    return Mark(_ramp(0.8 * t), _ramp(0.3 + 0.7 * t), _SOLID, "circle")
 
 
 def _ramp(t: float) -> str:
@@ -120,10 +120,10 @@ def theme(dark: bool = False) -> dict[str, Any]:
         "axisY": {"domain": False, "ticks": False, "titleAlign": "left", "titleAnchor": "end", "titleAngle": 0,
                   "titleBaseline": "bottom", "titleX": 0, "titleY": -9},
         "legend": {"labelColor": ink["text"], "titleColor": ink["muted"], "labelFontSize": 12, "titleFontSize": 12,
-                   "titleFontWeight": "normal", "symbolStrokeWidth": 2, "symbolSize": 130, "rowPadding": 4,
+                   "titleFontWeight": "normal", "symbolStrokeWidth": 2.2, "symbolSize": 150, "symbolOpacity": 1, "rowPadding": 4,
                    "columnPadding": 16, "labelLimit": 240, "offset": 16},
         "header": {"labelColor": ink["text"], "labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "start",
-                   "labelPadding": 18, "title": None},
+                   "labelPadding": 27, "title": None},
         "title": {"color": ink["text"], "fontSize": 12, "fontWeight": 600, "anchor": "start", "offset": 8},
         "line": {"strokeWidth": 1.6, "strokeJoin": "round"}, "text": {"color": ink["muted"], "fontSize": 11},
         "rule": {"color": ink["axis"]},

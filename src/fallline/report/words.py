@@ -48,7 +48,7 @@ def setting(value: Any) -> str:
         return name(str(value))
     if isinstance(value, int):
         return count(value)
-    if value == 0 or 1e-6 <= abs(value) < 1e6:
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
         return _minus(f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.6g}")
     mantissa, _, exponent = f"{value:.5e}".partition("e")
     return _minus(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent):+d}")

@@ -39,7 +39,7 @@ class Checkpoints:
     def load(self) -> tuple[list[np.ndarray], dict[str, np.ndarray], dict[str, Any]] | None:
         """What was saved, or None where there is nothing that can be used: then the block starts anew."""
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 notes = json.loads(str(file["header"]))
                 if notes.get("format") != FORMAT:
                     return None
@@ -50,5 +50,3 @@ class Checkpoints:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
-        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
-            self.path.parent.rmdir()

@@ -50,9 +50,14 @@ class Layout:
         """What training the block cost."""
         return self.root / "timings" / f"{block}.json"
 
+    @property
+    def checkpoints(self) -> Path:
+        """Where unfinished blocks stand."""
+        return self.root / "checkpoints"
+
     def checkpoint(self, block: str) -> Path:
         """Where a long block stands; gone once the block is done."""
-        return self.root / "checkpoints" / f"{block}.npz"
+        return self.checkpoints / f"{block}.npz"
 
     def done_blocks(self) -> list[str]:
         """The blocks whose records are complete."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -139,9 +138,9 @@ class RunWriter:
 
     def _unlock(self) -> None:
         self.paths.lock.unlink(missing_ok=True)
-        root = Path(self.paths.root)
-        if root.is_dir() and not any(root.iterdir()):
-            root.rmdir()  # nothing was run: leave no trace
+        for folder in (self.paths.checkpoints, self.paths.root):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()  # nothing is at rest; nothing was run: leave no trace
 
 
 def _alive(pid: int) -> bool:

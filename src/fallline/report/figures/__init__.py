@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from altair.utils.schemapi import debug_mode
 
 from fallline.errors import UnknownName
 from fallline.registry import find, parts
@@ -55,9 +56,11 @@ def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
     kind = find(__name__, FigureKind, spec.kind, f"study {run.study.name}, figures")
     spec = kind.settle(run, spec)
     frame = kind.data(run, spec)
-    chart = kind.draw(frame, spec, Look.of(run.trials["optimizer"].unique(maintain_order=True).to_list()))
+    look = Look.of(run.trials["optimizer"].unique(maintain_order=True).to_list())
+    with debug_mode(False):  # altair would check every row against its schema, a second a figure
+        chart = kind.draw(frame, spec, look)
+        chart["config"] = theme()
     title = spec.title or kind.title
-    chart = chart.properties(config=theme())
     return Drawn(name or spec.kind, title[:1].upper() + title[1:], kind.caption(run, frame, spec), frame, chart,
                  kind.table(frame) if kind.table else None)
 

@@ -67,24 +67,26 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         frame = frame.filter(pl.col("value") > 0)
     names = frame.unique("panel_place").sort("panel_place")["panel"].to_list()
     many = len(names) > 1
-    at_border = pl.col("value").clip(*limits) if limits else pl.col("value")
-    frame = frame.with_columns(pl.when("end").then(at_border).otherwise("value").alias("value"))
+    border = common.inside(limits, log)
+    at_border = pl.col("value").clip(*border) if border else pl.col("value")
+    frame = frame.with_columns(pl.when("end").then(at_border).otherwise(common.near(pl.col("value"), limits, log)).alias("value"))
     low = pl.col("low").clip(limits[0]) if limits and log else pl.col("low")
-    shown = common.rows(frame.select("panel", "color", "trial", pl.col("configuration").alias("line"), "step", "value", low,
-                                     "high", "seeds", "end", "color_place"))
+    shown = frame.select("panel", "color", "trial", pl.col("configuration").alias("line"), "step", "value", low,
+                                     "high", "seeds", "end")
     layers = alt.layer(*_layers(frame, spec, look, log, limits, many))
     if not many:
-        return layers.properties(data=shown, width=WIDTH - 240, height=380)
+        return common.with_rows(layers, shown).properties(data=common.ROWS, width=WIDTH - 240, height=380)
     columns = 2 if len(names) in (2, 4) else 3
     facet = alt.Facet("panel:N", sort=names, title=None)
     sized = layers.properties(width=(WIDTH - 75 * columns) // columns, height=170 if columns == 3 else 220)
-    return sized.facet(facet, columns=columns, data=shown).properties(spacing={"row": 40, "column": 36})
+    grid = common.with_rows(sized.facet(facet, columns=columns, data=common.ROWS).properties(spacing={"row": 44, "column": 36}), shown)
+    return grid.resolve_axis(x="independent") if len(names) % columns else grid
 
 
 def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: Any, many: bool) -> list[alt.Chart]:
     legend = alt.Legend(orient="top", columns=9) if many else alt.Legend(orient="right")
     color = common.colors(frame, spec.color, look, legend)
-    plain = common.silent(color["color"])
+    fill, stroke = common.filled(color["color"]), common.stroked(color["color"])
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
     hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
@@ -93,7 +95,7 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
     y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log),
-              axis=common.value_axis())
+              axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
     line = alt.Chart().mark_line(clip=True).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
     layers = [line.add_params(pick, zoom)]
@@ -101,18 +103,18 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
     if spread:
         band = alt.Chart().mark_area(clip=True, strokeWidth=0, line=False).encode(
             x=x, y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading), y2="high:Q", detail="line:N",
-            opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)), color=plain)
+            opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)), **fill)
         layers.insert(0, band)
     if frame["end"].any():
         cross = alt.Chart().transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
-        layers.append(cross.encode(x=x, y=y, opacity=faded, color=plain))
+        layers.append(cross.encode(x=x, y=y, opacity=faded, **stroke))
     tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT),
             alt.Tooltip("value:Q", title=said, format=words.RESULT_FORMAT)]
     if spread:
         tips += [alt.Tooltip(f"{end}:Q", format=words.RESULT_FORMAT) for end in ("low", "high")]
         tips.append(alt.Tooltip("seeds:Q"))
     dot = alt.Chart().mark_circle(size=60, clip=True).encode(
-        x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), color=plain)
+        x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), **fill)
     return [*layers, dot.add_params(hover).properties(name="hover_dots")]
 
 

@@ -28,22 +28,47 @@ def colors(frame: pl.DataFrame, column: str | None, look: Look, legend: alt.Lege
     return found
 
 
-def silent(color: Any) -> Any:
-    """The same colours without a legend of their own."""
-    if not isinstance(color, alt.Color):
-        return color
-    copy = color.copy()
-    copy.legend = None
-    return copy
+def filled(color: Any) -> dict[str, Any]:
+    """The same colours as a fill, for a layer without a legend."""
+    return {"fill": alt.Fill("color:N", scale=color["scale"], legend=None) if isinstance(color, alt.Color) else color}
 
 
-def rows(frame: pl.DataFrame, digits: int = 5) -> alt.Data:
+def stroked(color: Any) -> dict[str, Any]:
+    """The same colours as a stroke, for a layer without a legend."""
+    return {"stroke": alt.Stroke("color:N", scale=color["scale"], legend=None) if isinstance(color, alt.Color) else color}
+
+
+def rows(frame: pl.DataFrame, digits: int = 5) -> list[dict[str, Any]]:
     """The rows as the chart holds them: floats to so many significant digits, nothing infinite, no empty columns."""
     floats = [name for name, kind in frame.schema.items() if kind.is_float()]
     clean = frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(digits)).alias(name)
                                for name in floats)
-    kept = [name for name in clean.columns if clean[name].null_count() < clean.height]
-    return alt.Data(values=clean.select(kept).to_dicts())
+    return clean.select(name for name in clean.columns if clean[name].null_count() < clean.height).to_dicts()
+
+
+def held(frame: pl.DataFrame) -> alt.Data:
+    """Few rows, held where they are drawn."""
+    return alt.Data(values=rows(frame))
+
+
+ROWS = alt.NamedData("rows")
+
+
+def with_rows(chart: Any, frame: pl.DataFrame) -> Any:
+    """A chart drawn from ``ROWS``, with those rows: many, so they stand once, apart from the drawing."""
+    chart = chart.copy(deep=False)
+    chart["datasets"] = {"rows": rows(frame)}
+    return chart
+
+
+def plain(chart: Any) -> dict[str, Any]:
+    """The chart as a Vega-Lite specification."""
+    apart = chart["datasets"]
+    if apart is alt.Undefined:
+        return chart.to_dict(validate=False)
+    bare = chart.copy(deep=False)
+    bare["datasets"] = alt.Undefined
+    return bare.to_dict(validate=False) | {"datasets": apart}
 
 
 def domain(frame: pl.DataFrame, log: bool) -> tuple[float, float] | None:
@@ -57,12 +82,11 @@ def domain(frame: pl.DataFrame, log: bool) -> tuple[float, float] | None:
     if base.is_empty():
         return None
     start = values.filter(pl.col("step") == pl.col("step").min())["value"]
-    low, high = values["value"].min(), values["value"].max()
-    near_low, near_high = min(base.quantile(0.01), start.min()), max(base.quantile(0.98), start.max())
+    low, high = min(base.quantile(0.01), start.min()), max(base.quantile(0.98), start.max())
     if log:
-        return base.min() / 1.5, min(high * 1.5, 4 * near_high)
-    margin = 0.05 * ((near_high - near_low) or abs(near_high) or 1.0)
-    return max(low, near_low - margin), min(high, near_high + margin)
+        return base.min() / 1.5, min(values["value"].max() * 1.5, 4 * high)
+    margin = 0.04 * ((high - low) or abs(high) or 1.0)
+    return (max(0.0, low - margin) if low >= 0 else low - margin), high + margin
 
 
 def is_log(frame: pl.DataFrame, chosen: bool, scale: str, metric: str) -> bool:
@@ -80,12 +104,36 @@ def y_scale(limits: tuple[float, float] | None, log: bool) -> alt.Scale:
     return alt.Scale(type="log" if log else "linear", domain=list(limits), nice=False, zero=False)
 
 
-def value_axis(count: int = 5) -> alt.Axis:
-    return alt.Axis(format=words.SETTING_FORMAT, tickCount=count)
+def value_axis(count: int = 5, log: bool = False) -> alt.Axis:
+    """Ticks written as ``words.setting`` writes; on a log scale far from 1 as powers."""
+    low, high = (1e-2, 1e4) if log else (1e-4, 1e6)
+    said = (f"datum.value != 0 && (abs(datum.value) < {low} || abs(datum.value) >= {high}) ? "
+            f"format(datum.value, '~e') : format(datum.value, '{words.SETTING_FORMAT}')")
+    return alt.Axis(labelExpr=said, tickCount=count)
 
 
 def step_axis(count: int) -> alt.Axis:
     return alt.Axis(format=words.COUNT_FORMAT, tickCount=count)
+
+
+def inside(limits: tuple[float, float] | None, log: bool) -> tuple[float, float] | None:
+    """A little inside the limits: where a mark on the border is drawn whole."""
+    if limits is None:
+        return None
+    low, high = limits
+    if log:
+        inset = (high / low) ** 0.03
+        return low * inset, high / inset
+    inset = 0.03 * (high - low)
+    return low + inset, high - inset
+
+
+def near(value: pl.Expr, limits: tuple[float, float] | None, log: bool) -> pl.Expr:
+    """The value, no further outside the limits than twenty times their span: pixels have limits too."""
+    if limits is None or log:
+        return value
+    span = limits[1] - limits[0]
+    return value.clip(limits[0] - 20 * span, limits[1] + 20 * span)
 
 
 def empty(text: str) -> alt.Chart:

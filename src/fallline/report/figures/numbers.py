@@ -106,19 +106,19 @@ def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, flo
     order = said["text"].to_list()
     x = alt.X("text:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelFontSize=10),
               scale=alt.Scale(domain=order))
-    y = alt.Y("value:Q", title=None, axis=common.value_axis(3),
+    y = alt.Y("value:Q", title=None, axis=common.value_axis(3, log),
               scale=alt.Scale(type="log" if log else "linear", domain=list(limits), nice=True, zero=False))
     tips = [alt.Tooltip("text:N", title="value"), alt.Tooltip("value:Q", title=label(spec.metric), format=words.RESULT_FORMAT)]
     live = said.filter(pl.col("value") > 0) if log else said.drop_nulls("value")
-    base = alt.Chart(common.rows(live.select("text", "value", "low", "high", "base", "best", "near", "place")))
+    base = alt.Chart(common.held(live.select("text", "value", "low", "high", "base", "best", "near", "place")))
     layers = [base.mark_line(color=color, strokeWidth=1.2, opacity=0.5).encode(x=x, y=y, order="place:Q"),
               base.mark_circle(size=42, opacity=1).encode(
                   x=x, y=y, tooltip=tips, color=alt.condition("datum.near", alt.value(color), alt.value(INK["axis"][0]))),
               base.transform_filter("datum.base").mark_point(size=110, color=INK["text"][0], strokeWidth=1.1).encode(x=x, y=y)]
     if said["diverged"].any():
-        bad = alt.Chart(common.rows(said.filter("diverged").select("text")))
+        bad = alt.Chart(common.held(said.filter("diverged").select("text")))
         layers.append(bad.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6, color=INK["alarm"][0]).encode(
-            x=x, y=alt.value(0)))
+            x=x, y=alt.value(5)))
     return alt.layer(*layers, title=title).properties(width=190, height=110)
 
 

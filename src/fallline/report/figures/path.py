@@ -19,7 +19,7 @@ from fallline.store import Run
 from fallline.study import Figure
 from fallline.tasks import find_task
 
-BEST_LINES, MOST_POINTS = 8, 240
+BEST_LINES, POINTS, MOST_POINTS = 8, 4000, 240
 
 
 def settle(run: Run, spec: Figure) -> Figure:
@@ -29,8 +29,8 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
-    """Rows of two sorts: ``what`` = "path" (panel, color, trial, step, W, b, end) and "contour" (level, W, b, step: the
-    place along the line). The contours are those of the sum of squares on the task's training data."""
+    """Rows of three sorts: ``what`` = "path" (panel, color, trial, step, W, b, value), "contour" (level, W, b, step: the
+    place along the line) and "lowest" (W, b). The contours are those of the sum of squares on the task's training data."""
     trials = chosen(run, spec)
     trials = trials.filter(pl.col("seed") == trials["seed"].min()) if trials.height else trials
     lines = labelled(run, trials, spec).join(
@@ -41,8 +41,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     points = run.curves.select("trial", "step", "W", "b", value=pl.col("train_loss"))
     points = points.filter((pl.col("step") <= spec.steps) if spec.steps else pl.lit(True))
     points = points.join(kept.lazy(), on="trial").drop("trial")
-    early = points.filter(pl.col("step") <= MOST_POINTS // 2)
-    late = thinned(points.filter(pl.col("step") > MOST_POINTS // 2), MOST_POINTS // 2).lazy()
+    half = max(30, min(MOST_POINTS, POINTS // max(1, lines.height)) // 2)
+    early = points.filter(pl.col("step") <= half)
+    late = thinned(points.filter(pl.col("step") > half), half).lazy()
     paths = pl.concat([early, late.select(early.collect_schema().names())]).collect().join(lines, on="configuration")
     last = (pl.col("step") == pl.col("step").max()).over("configuration")
     paths = paths.with_columns(end=pl.col("diverged") & last, what=pl.lit("path"))
@@ -62,7 +63,7 @@ def contours(x: np.ndarray, y: np.ndarray, paths: pl.DataFrame) -> pl.DataFrame:
     lowest = float(((design @ center - y.ravel()) ** 2).sum())
     values, vectors = np.linalg.eigh(design.T @ design)
     root = vectors @ np.diag(values**-0.5) @ vectors.T
-    angle = np.linspace(0, 2 * np.pi, 121)
+    angle = np.linspace(0, 2 * np.pi, 81)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     start = float(paths.filter(pl.col("step") == 0)["value"].max() or 10.0)
     found = []
@@ -72,22 +73,28 @@ def contours(x: np.ndarray, y: np.ndarray, paths: pl.DataFrame) -> pl.DataFrame:
             ring = center[:, None] + np.sqrt(level - min(lowest, level)) * (root @ circle)
             found.append(pl.DataFrame({"what": ["contour"] * angle.size, "level": [level] * angle.size, "W": ring[0],
                                        "b": ring[1], "step": np.arange(angle.size)}))
-    return pl.concat(found)
+    bottom = pl.DataFrame({"what": ["lowest"], "level": [lowest], "W": [center[0]], "b": [center[1]], "step": [0]})
+    return pl.concat([*found, bottom])
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     """Ellipses in grey, paths in colour, the start as a ring, the lowest point as a plus."""
     paths, rings = frame.filter(pl.col("what") == "path"), frame.filter(pl.col("what") == "contour")
+    if paths.is_empty():
+        return common.empty("No curve of W and b was recorded.")
     names = paths.unique("panel_place").sort("panel_place")["panel"].to_list()
     many = len(names) > 1
-    inside = paths.filter(~pl.col("diverged"))
-    inside = paths if inside.is_empty() else inside
-    center = rings.group_by("level").agg(pl.col("W").mean(), pl.col("b").mean()).row(0)[1:]
+    start = paths.filter(pl.col("step") == 0)["value"].max()
+    inside = paths.filter(pl.col("value") <= 1.001 * start)
+    out = (pl.col("value") > 1.001 * start).cast(pl.Int32).cum_sum().over("configuration", order_by="step")
+    paths = paths.filter(out <= 1, pl.col("value") <= 1e4 * start)
+    center = frame.filter(pl.col("what") == "lowest").select("W", "b").row(0)
     limits = [_limits(inside[name], center[place]) for place, name in enumerate(("W", "b"))]
     x, y = (alt.X("W:Q", title="W", scale=alt.Scale(domain=limits[0], nice=False), axis=common.value_axis()),
             alt.Y("b:Q", title="b", scale=alt.Scale(domain=limits[1], nice=False), axis=common.value_axis()))
     color = common.colors(paths, spec.color, look, alt.Legend(orient="top" if many else "right", columns=9 if many else 1))
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
+    hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
     path, ring = alt.Chart().transform_filter("datum.what == 'path'"), alt.Chart().transform_filter("datum.what == 'contour'")
     tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT),
@@ -98,22 +105,25 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
             x=x, y=y, detail="level:N", order="step:Q"),
         path.mark_line(clip=True, strokeWidth=1.5).encode(x=x, y=y, detail="line:N", order="step:Q", opacity=faded,
                                                           **color).add_params(pick),
-        path.mark_circle(clip=True, size=14).encode(x=x, y=y, opacity=faded, color=common.silent(color["color"]), tooltip=tips),
         path.transform_filter("datum.step == 0").mark_point(size=60, color=INK["text"][0], strokeWidth=1.4, filled=False)
             .encode(x=x, y=y),
-        alt.Chart().transform_filter("datum.center").mark_point(shape="cross", size=55, filled=True, color=INK["text"][0])
-            .encode(x=x, y=y)]
+        alt.Chart().transform_filter("datum.what == 'lowest'").mark_point(
+            shape="cross", size=55, filled=True, opacity=1, color=INK["text"][0]).encode(x=x, y=y),
+        path.mark_circle(clip=True, size=60).encode(
+            x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)),
+            **common.filled(color["color"])).add_params(hover).properties(name="hover_dots")]
     shown = paths.select("what", "panel", "color", "trial", pl.col("configuration").alias("line"), "step", "W", "b", "value")
     grid = rings.select("what", "level", "W", "b", "step")
-    middle = pl.DataFrame({"what": ["center"], "W": [center[0]], "b": [center[1]], "center": [True]})
+    middle = pl.DataFrame({"what": ["lowest"], "W": [center[0]], "b": [center[1]]})
     panels = pl.DataFrame({"panel": names})
     shown = pl.concat([grid.join(panels, how="cross"), shown, middle.join(panels, how="cross")], how="diagonal_relaxed")
     base = alt.layer(*layers).properties(width=300 if many else 620, height=240 if many else 460)
     if not many:
-        return base.properties(data=common.rows(shown))
+        return common.with_rows(base, shown).properties(data=common.ROWS)
     base = base.properties(width=(WIDTH - 225) // 3, height=230)
-    return base.facet(alt.Facet("panel:N", sort=names, title=None), columns=3, data=common.rows(shown)).properties(
-        spacing={"row": 40, "column": 36})
+    grid = base.facet(alt.Facet("panel:N", sort=names, title=None), columns=3, data=common.ROWS)
+    grid = common.with_rows(grid, shown).properties(spacing={"row": 44, "column": 36})
+    return grid.resolve_axis(x="independent") if len(names) % 3 else grid
 
 
 def _limits(values: pl.Series, center: float) -> list[float]:
@@ -131,8 +141,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     said = ["Ring: the start. Cross: the lowest loss. Grey: contours of the loss, each √10 times the next."]
     if drawn < of:
         said.append(f"The best, {words.count(drawn)} of {words.plural(of, 'configuration')}.")
-    if paths["diverged"].any():
-        said.append("Paths that diverged leave the picture.")
+    if (paths["value"] > 1.001 * paths.filter(pl.col("step") == 0)["value"].max()).any():
+        said.append("A path that leaves the contour of the start ends there.")
     return " ".join(said)
 
 

@@ -53,7 +53,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     layers += [base.transform_calculate(who=f"'{who}'").mark_point(filled=who == "ours", size=70, opacity=1).encode(
         x=alt.X(f"{who}:Q", scale=scale), y=y, tooltip=tips,
         color=alt.Color("who:N", scale=key, title=None, legend=alt.Legend(orient="top"))) for who in ("reported", "ours")]
-    shown = common.rows(frame.select("what", "reported", "ours", "low", "high", "difference"))
+    shown = common.held(frame.select("what", "reported", "ours", "low", "high", "difference"))
     return alt.layer(*layers, data=shown).properties(width=WIDTH - 360, height=22 * frame.height)
 
 

@@ -58,18 +58,19 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     faded = alt.condition(pick, alt.value(1), alt.value(0.08))
     rates = frame["learning_rate"].unique().sort().to_list()
     wide = alt.Scale(type="log", domain=[rates[0] / 1.25, rates[-1] * 1.25], nice=False)
-    x = alt.X("learning_rate:Q", title="learning rate, log scale", scale=wide, axis=alt.Axis(values=_apart(rates), format=words.SETTING_FORMAT, labelOverlap=False))
+    x = alt.X("learning_rate:Q", title="learning rate, log scale", scale=wide, axis=alt.Axis(
+        values=_apart(rates), labelExpr=common.value_axis()["labelExpr"], labelOverlap=False))
     picture = _picture(frame, spec, look, x, pick, faded)
     stopped = frame.filter(pl.col("stopped") > 0)
     if stopped.is_empty():
         return picture
     names = stopped.unique("color_place").sort("color_place")["color"].to_list()
-    strip = alt.Chart(common.rows(stopped.select("color", "learning_rate", "stopped", "trials", "trial")))
+    strip = alt.Chart(common.held(stopped.select("color", "learning_rate", "stopped", "trials", "trial")))
     strip = strip.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6).encode(
         x=alt.X("learning_rate:Q", scale=wide, axis=None),
         y=alt.Y("color:N", sort=names, title="diverged", scale=alt.Scale(padding=0.5), axis=alt.Axis(
             domain=False, ticks=False, grid=True, labelLimit=200)),
-        opacity=faded, color=common.silent(common.colors(frame, spec.color, look, None)["color"]),
+        opacity=faded, **common.stroked(common.colors(frame, spec.color, look, None)["color"]),
         tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("stopped:Q", title="diverged"), alt.Tooltip("trials:Q", title="of")])
     strip = strip.properties(width=WIDTH - 240, height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
@@ -81,10 +82,9 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
     values = values.filter(pl.col("value") > 0) if log else values
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
-    y = alt.Y("value:Q", title=heading, axis=common.value_axis(6),
+    y = alt.Y("value:Q", title=heading, axis=common.value_axis(6, log),
               scale=alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8))
     color = common.colors(frame, spec.color, look, alt.Legend(orient="right"))
-    plain = common.silent(color["color"])
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
     shapes = [mark.shape for mark in look.marks(spec.color, names)]
     shape = alt.Shape("color:N", sort=None, title=words.name(spec.color), scale=alt.Scale(domain=names, range=shapes))
@@ -102,9 +102,9 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
         low = pl.when(pl.col("low") > 0).then("low") if log else pl.col("low")
         values = values.with_columns(low.alias("low"))
         layers.insert(0, alt.Chart().mark_rule(strokeWidth=1.2).encode(
-            x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", color=plain, opacity=faded))
+            x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", opacity=faded, **common.stroked(color["color"])))
     shown = values.select("panel", "color", "trial", "learning_rate", "value", "low", "high", "n")
-    return alt.layer(*layers, data=common.rows(shown)).properties(width=WIDTH - 240, height=360)
+    return alt.layer(*layers, data=common.held(shown)).properties(width=WIDTH - 240, height=360)
 
 
 def _apart(rates: list[float]) -> list[float]:
@@ -122,6 +122,9 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     said = ["One seed: no interval." if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}, whiskers are 95 % intervals."]
     if frame["of"].max() > 1:
         said.append("At each rate the best of the other settings.")
+    values = frame.drop_nulls("value")
+    if common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (values["value"] <= 0).any():
+        said.append("Values of exactly 0 have no place on a log scale.")
     if (frame["stopped"] > 0).any():
         said.append("A cross below marks a rate at which at least one seed diverged.")
     return " ".join(said)

@@ -1,0 +1,230 @@
+"""The engine: lanes fused equal lanes alone, neighbours do not matter, each part traces once."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fallline.contracts import Loss, Model
+from fallline.engine.devices import prepare_jax
+from fallline.engine.lanes import Cohort, Data, Segment
+from fallline.engine.program import Layout, Program
+from fallline.engine.training import Work, hold_out, train
+from fallline.losses import find_loss
+from fallline.optimizers import find_optimizer, optimizers
+
+prepare_jax()
+STEPS, BATCH, EXAMPLES = 24, 8, 64
+
+
+def small_net() -> Model:
+    """Two layers, so that gradients of one weight hang on the others."""
+    def init(key):
+        first, second = jax.random.split(key)
+        return {"in": jax.random.normal(first, (5, 6)) * 0.5, "out": jax.random.normal(second, (3, 5)) * 0.5,
+                "bias": jnp.zeros(3)}
+
+    def apply(weights, inputs):
+        return jnp.tanh(inputs @ weights["in"].T) @ weights["out"].T + weights["bias"]
+
+    return Model("small-net", init, apply)
+
+
+MODEL = small_net()
+LOSS = find_loss("softmax_cross_entropy")
+
+
+def hits(outputs, targets):
+    return (outputs.argmax(-1) == targets).astype(outputs.dtype)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(7)
+    return Data(jnp.asarray(rng.normal(size=(EXAMPLES, 6)), jnp.float32),
+                jnp.asarray(rng.integers(0, 3, EXAMPLES), jnp.int32))
+
+
+def batches_of(seed):
+    rng = np.random.default_rng([seed, 99])
+    chosen = rng.integers(0, EXAMPLES, (10 * STEPS, BATCH)).astype(np.int32)
+    return lambda start, stop: chosen[start:stop]
+
+
+def numbers_for(name, rates):
+    rule = find_optimizer(name)
+    full = {number.name: 0.02 if number.default is None else number.default for number in rule.numbers}
+    columns = {key: np.full(len(rates), value, np.float32) for key, value in full.items()}
+    return columns | {"learning_rate": np.asarray(rates, np.float32)}
+
+
+def run(segments, data, seeds=(0,), layout=None, steps=STEPS, held=None, program=None, watched=()):
+    """Records of a cohort of ``segments`` [(rule, rates)]."""
+    layout = layout or Layout(len(seeds), True, 1, 10)
+    cohort = Cohort(MODEL, LOSS, (("accuracy", hits),), None,
+                    tuple(Segment(find_optimizer(name), len(rates)) for name, rates in segments))
+    program = program or Program(cohort, layout)
+    streams = [batches_of(seed) for seed in seeds]
+    work = Work(tuple(numbers_for(name, rates) for name, rates in segments),
+                jnp.stack([jax.random.key(seed) for seed in seeds]),
+                lambda a, b: np.stack([stream(a, b) for stream in streams]), data, held or {}, watched, steps, steps, 1)
+    return train(program, work), program
+
+
+@functools.cache
+def plain_step(name):
+    """One trial's step in the plainest form: jax.grad, then optax."""
+    make = find_optimizer(name).make
+
+    @jax.jit
+    def step(numbers, weights, state, inputs, targets):
+        value, gradient = jax.value_and_grad(lambda w: LOSS(MODEL.apply(w, inputs), targets))(weights)
+        change, state = make(**numbers).update(gradient, state, weights)
+        return optax.apply_updates(weights, change), state, value
+
+    return jax.jit(lambda numbers, weights: make(**numbers).init(weights)), step
+
+
+def alone(name, rate, data, seed=0, steps=STEPS):
+    """The losses of one trial trained by itself, one step at a time."""
+    start, step = plain_step(name)
+    numbers = {key: values[0] for key, values in numbers_for(name, (rate,)).items()}
+    weights = MODEL.init(jax.random.key(seed))
+    state, losses = start(numbers, weights), []
+    for batch in batches_of(seed)(0, steps):
+        weights, state, value = step(numbers, weights, state, data.inputs[batch], data.targets[batch])
+        losses.append(float(value))
+    return np.array(losses)
+
+
+def losses(records):
+    return records.curves["loss"][0]
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_lanes_fused_equal_each_lane_alone_for_every_rule(data, wide):
+    segments = [(name, (0.02, 0.005)) for name in sorted(optimizers())]
+    records, _ = run(segments, data, seeds=(3,), layout=Layout(1, wide, 1, 10))
+    for s, (name, rates) in enumerate(segments):
+        if wide or name in ("adam", "ftrl", "rmsprop"):
+            for r, rate in enumerate(rates):
+                np.testing.assert_allclose(losses(records)[:20, 0, 2 * s + r], alone(name, rate, data, seed=3)[:20],
+                                           rtol=1e-5, err_msg=f"{name} at {rate}")
+
+
+def test_permuting_the_lanes_of_a_segment_leaves_each_bit_identical(data):
+    for wide in (True, False):
+        layout = Layout(2, wide, 1, 10)
+        one, _ = run([("adam", (0.1, 0.01, 0.001)), ("momentum", (0.1, 0.02))], data, (0, 1), layout)
+        two, _ = run([("adam", (0.001, 0.1, 0.01)), ("momentum", (0.02, 0.1))], data, (0, 1), layout)
+        np.testing.assert_array_equal(losses(one)[:, :, [2, 0, 1, 4, 3]], losses(two))
+
+
+def test_a_neighbours_numbers_leave_a_lane_bit_identical(data):
+    one, _ = run([("adam", (0.1, 0.01, 0.001))], data)
+    two, _ = run([("adam", (0.3, 0.01, 0.5))], data)
+    np.testing.assert_array_equal(losses(one)[:, :, 1], losses(two)[:, :, 1])
+    assert not np.array_equal(losses(one)[:, :, 0], losses(two)[:, :, 0])
+
+
+def test_a_lane_that_diverges_is_frozen_with_its_step_and_its_neighbours_never_notice(data):
+    calm, _ = run([("gradient_descent", (0.1, 0.01))], data, steps=STEPS)
+    wild, _ = run([("gradient_descent", (3e38, 0.01))], data, steps=STEPS)
+    np.testing.assert_array_equal(losses(calm)[:, :, 1], losses(wild)[:, :, 1])
+    step = int(wild.diverged_at[0, 0])
+    assert 0 < step < STEPS and wild.diverged_at[0, 1] == -1
+    assert np.isfinite(losses(wild)[:step, 0, 0]).all(), "the curve is whole up to the step before"
+    assert np.isnan(losses(wild)[step:, 0, 0]).all(), "and ends there: missing is missing"
+
+
+def test_a_cohort_traces_once_whatever_numbers_and_seeds_come(data):
+    held = hold_out({"validation": (np.asarray(data.inputs), np.asarray(data.targets))})
+    segments = [("adam", (0.1, 0.01)), ("ftrl", (0.1,))]
+    layout = Layout(2, True, 1, 7)  # 24 steps in chunks of 7: the last is partial
+    _, program = run(segments, data, (0, 1), layout, held=held, watched=("validation",))
+    assert program.traces == 3, "start, advance and evaluate, once each"
+    run([("adam", (0.5, 0.02)), ("ftrl", (0.3,))], data, (5, 8), layout, held=held, watched=("validation",),
+        program=program)
+    assert program.traces == 3, "other numbers and seeds trace nothing"
+
+
+def test_the_device_answers_once_a_chunk(data):
+    layout = Layout(1, True, 1, 6)
+    _, program = run([("adam", (0.1,))], data, layout=layout)
+    calls = 0
+    advance = program.advance
+
+    class Counting:
+        prepare = advance.prepare
+
+        def __call__(self, *arguments):
+            nonlocal calls
+            calls += 1
+            return advance(*arguments)
+
+    program.advance = Counting()
+    run([("adam", (0.1,))], data, layout=layout, program=program)
+    assert calls == STEPS // 6 + 1, "four chunks, and one step for the loss at the end"
+
+
+@pytest.mark.parametrize("layout", [Layout(1, True, 2, 24), Layout(1, False, 1, 5), Layout(2, False, 1, 24)])
+def test_how_a_cohort_is_run_changes_results_by_rounding_only(data, layout):
+    segments = [("adam", (0.01, 0.001)), ("momentum", (0.02,))]
+    plain, _ = run(segments, data, (0, 1), Layout(2, True, 1, 24))
+    parts = [run(segments, data, seeds, layout)[0] for seeds in ([(0, 1)] if layout.seeds == 2 else [(0,), (1,)])]
+    np.testing.assert_allclose(np.concatenate([losses(part) for part in parts], axis=1)[:20], losses(plain)[:20],
+                               rtol=1e-5)
+
+
+def test_the_chunk_length_changes_nothing(data):
+    one, _ = run([("adam", (0.1, 0.01))], data, layout=Layout(1, True, 1, 24))
+    two, _ = run([("adam", (0.1, 0.01))], data, layout=Layout(1, True, 1, 5))
+    np.testing.assert_array_equal(losses(one), losses(two))
+
+
+def test_seeds_share_nothing_but_the_configurations(data):
+    both, _ = run([("adam", (0.1,))], data, (4, 9))
+    for s, seed in enumerate((4, 9)):
+        np.testing.assert_allclose(losses(both)[:20, s, 0], alone("adam", 0.1, data, seed)[:20], rtol=1e-5)
+
+
+def test_a_split_is_evaluated_whole_when_it_does_not_fill_its_batches(data, monkeypatch):
+    import fallline.engine.training as training
+
+    monkeypatch.setattr(training, "EVALUATION_BATCH", 25)  # 64 examples: 25, 25 and 14
+    inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
+    held = hold_out({"validation": (inputs, targets), "test": (inputs[:7], targets[:7])})
+    records, _ = run([("gradient_descent", (0.02, 0.1))], data, held=held, watched=("validation",))
+    start = MODEL.init(jax.random.key(0))
+    logits = np.asarray(MODEL.apply(start, inputs), np.float64)
+    log_sum = np.log(np.exp(logits).sum(1))
+    expected = (log_sum - logits[np.arange(EXAMPLES), targets]).mean()
+    assert records.evaluated == [0, STEPS]
+    np.testing.assert_allclose(records.held_out["validation_loss"][0][0], expected, rtol=1e-6)
+    np.testing.assert_allclose(records.held_out["validation_accuracy"][0][0, 0], (logits.argmax(1) == targets).mean())
+    assert set(records.final) == {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
+    assert (records.final["test_accuracy"] * 7 % 1 == 0).all(), "the fill of a batch does not count"
+
+
+def test_the_record_of_the_last_step_is_that_of_the_weights_after_it(data):
+    records, _ = run([("gradient_descent", (0.05,))], data, steps=STEPS)
+    more, _ = run([("gradient_descent", (0.05,))], data, steps=STEPS + 3)
+    assert records.steps == list(range(STEPS + 1))
+    np.testing.assert_array_equal(losses(records)[:, 0, 0], losses(more)[:STEPS + 1, 0, 0])
+
+
+def test_a_summed_loss_is_a_sum_on_training_batches_and_held_out_splits(data):
+    squares = Loss("squares", lambda outputs, targets: (outputs ** 2).sum(-1), reduce="sum")
+    cohort = Cohort(MODEL, squares, (), None, (Segment(find_optimizer("gradient_descent"), 1),))
+    program = Program(cohort, Layout(1, True, 1, 2))
+    inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
+    whole = lambda a, b: np.broadcast_to(np.arange(EXAMPLES, dtype=np.int32), (1, b - a, EXAMPLES))  # noqa: E731
+    work = Work(({"learning_rate": np.float32([1e-9])},), jnp.stack([jax.random.key(0)]), whole, data,
+                hold_out({"validation": (inputs, targets)}), ("validation",), 2, 1, 1)
+    records = train(program, work)
+    expected = (np.asarray(MODEL.apply(MODEL.init(jax.random.key(0)), inputs), np.float64) ** 2).sum()
+    np.testing.assert_allclose(records.curves["loss"][0][0, 0, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(records.held_out["validation_loss"][0][0, 0, 0], expected, rtol=1e-5)
