@@ -14,12 +14,18 @@ from fallline.store import Run, open_run
 from fallline.study import Study, dump_study
 
 X, Y = np.array([1, 2, 3, 4], np.float32), np.array([0, -1, -2, -3], np.float32)
-NUMBERS = {"gradient_descent": {}, "momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9},
-           "adagrad": {"initial_accumulator": 0.1}, "adadelta": {"decay": 0.95, "epsilon": 1e-8},
-           "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-           "rmsprop": {"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": 0.0},
-           "ftrl": {"learning_rate_power": -0.5, "l1": 0.0, "l2": 0.0}, "proximal_gradient_descent": {"l1": 0.0, "l2": 0.0},
-           "proximal_adagrad": {"l1": 0.0, "l2": 0.0, "initial_accumulator": 0.1}}
+NUMBERS = {
+    "gradient_descent": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "adagrad": {"initial_accumulator": 0.1},
+    "adadelta": {"decay": 0.95, "epsilon": 1e-8},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    "rmsprop": {"decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": 0.0},
+    "ftrl": {"learning_rate_power": -0.5, "l1": 0.0, "l2": 0.0},
+    "proximal_gradient_descent": {"l1": 0.0, "l2": 0.0},
+    "proximal_adagrad": {"l1": 0.0, "l2": 0.0, "initial_accumulator": 0.1},
+}
 RATES = [1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001]
 
 
@@ -32,41 +38,91 @@ def write_run(folder: Path, study: Study, blocks: list[tuple[list[dict[str, Any]
     plan = {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": name} for name in names]}]}]}
     (folder / "plan.json").write_text(json.dumps(plan))
     for place, (name, (rows, curves)) in enumerate(zip(names, blocks, strict=True)):
-        trials = pl.DataFrame([{"trial": row["trial"], "block": name, "cohort": f"c{place}", **row} for row in rows],
-                              infer_schema_length=None)
+        trials = pl.DataFrame(
+            [{"trial": row["trial"], "block": name, "cohort": f"c{place}", **row} for row in rows],
+            infer_schema_length=None,
+        )
         trials.write_parquet(folder / "trials" / f"{name}.parquet")
         curves.write_parquet(folder / "curves" / f"{name}.parquet")
-        timing = {"block": name, "cohort": f"c{place}", "device": "cpu:0", "lanes": len(rows),
-                  "seeds": len({row["seed"] for row in rows}), "steps": rows[0]["steps"], "parameters": rows[0]["parameters"],
-                  "trace_seconds": 0.31, "compile_seconds": 1.42, "warmup_seconds": 0.21, "steady_seconds": 3.87,
-                  "steady_steps": rows[0]["steps"] - 20, "evaluate_seconds": 0.44,
-                  "predicted_memory_bytes": None if place else 48_234_496, "layout": {"kind": "fused", "chunk": 100},
-                  "started": "2026-05-11T09:41:07+00:00"}
+        timing = {
+            "block": name,
+            "cohort": f"c{place}",
+            "device": "cpu:0",
+            "lanes": len(rows),
+            "seeds": len({row["seed"] for row in rows}),
+            "steps": rows[0]["steps"],
+            "parameters": rows[0]["parameters"],
+            "trace_seconds": 0.31,
+            "compile_seconds": 1.42,
+            "warmup_seconds": 0.21,
+            "steady_seconds": 3.87,
+            "steady_steps": rows[0]["steps"] - 20,
+            "evaluate_seconds": 0.44,
+            "predicted_memory_bytes": None if place else 48_234_496,
+            "layout": {"kind": "fused", "chunk": 100},
+            "started": "2026-05-11T09:41:07+00:00",
+        }
         (folder / "timings" / f"{name}.json").write_text(json.dumps(timing))
-    environment = {"started": "2026-05-11T09:41:02+00:00", "fallline": "0.1.0", "python": "3.11.9", "jax": "0.10.2",
-                   "jaxlib": "0.10.2", "optax": "0.2.8", "equinox": "0.13.1", "numpy": "2.3.1", "polars": "2.1.0",
-                   "platform": "Linux-6.8-x86_64", "processor": "AMD EPYC 7763", "cores": 2, "memory_bytes": 8_323_928_064,
-                   "device": "cpu", "commit": "3f2a91c", "command": f"fallline run {study.name}"}
+    environment = {
+        "started": "2026-05-11T09:41:02+00:00",
+        "fallline": "0.1.0",
+        "python": "3.11.9",
+        "jax": "0.10.2",
+        "jaxlib": "0.10.2",
+        "optax": "0.2.8",
+        "equinox": "0.13.1",
+        "numpy": "2.3.1",
+        "polars": "2.1.0",
+        "platform": "Linux-6.8-x86_64",
+        "processor": "AMD EPYC 7763",
+        "cores": 2,
+        "memory_bytes": 8_323_928_064,
+        "device": "cpu",
+        "commit": "3f2a91c",
+        "command": f"fallline run {study.name}",
+    }
     (folder / "environments" / "0.json").write_text(json.dumps(environment))
     return open_run(folder)
 
 
-def line_run(folder: Path, optimizers: tuple[str, ...] = ("gradient_descent", "momentum", "nesterov", "adagrad", "adam"),
-             rates: tuple[float, ...] = (0.1, 0.03, 0.01, 0.001, 0.0001), steps: int = 1000, **fields: Any) -> Run:
+def line_run(
+    folder: Path,
+    optimizers: tuple[str, ...] = ("gradient_descent", "momentum", "nesterov", "adagrad", "adam"),
+    rates: tuple[float, ...] = (0.1, 0.03, 0.01, 0.001, 0.0001),
+    steps: int = 1000,
+    **fields: Any,
+) -> Run:
     """The line fit for real, one seed: rates of 0.1 diverge for the rules without adapted steps."""
-    study = Study(**{"name": "line/optimizers", "task": "line", "title": "Ten optimizers fit a line",
-                     "question": "Which optimizer fits y = W x + b through four points with the lowest loss, at which "
-                                 "learning rate?",
-                     "metric": "final_train_loss", "base": {"optimizer": "adam", "batch_size": "all", "steps": steps},
-                     "axes": {"optimizer": list(optimizers), "learning_rate": list(rates)}, **fields})
+    study = Study(
+        **{
+            "name": "line/optimizers",
+            "task": "line",
+            "title": "Ten optimizers fit a line",
+            "question": "Which optimizer fits y = W x + b through four points with the lowest loss, at which "
+            "learning rate?",
+            "metric": "final_train_loss",
+            "base": {"optimizer": "adam", "batch_size": "all", "steps": steps},
+            "axes": {"optimizer": list(optimizers), "learning_rate": list(rates)},
+            **fields,
+        }
+    )
     rows, curves = [], []
     for optimizer in optimizers:
         for rate in rates:
             name = f"{len(rows):016x}"
             curve = fit_line(optimizer, rate, steps)
             rows.append(_line_row(name, optimizer, rate, steps, curve))
-            curves.append(pl.DataFrame({"trial": [name] * len(curve[0]), "step": np.arange(len(curve[0])),
-                                        "train_loss": curve[0], "W": curve[1], "b": curve[2]}))
+            curves.append(
+                pl.DataFrame(
+                    {
+                        "trial": [name] * len(curve[0]),
+                        "step": np.arange(len(curve[0])),
+                        "train_loss": curve[0],
+                        "W": curve[1],
+                        "b": curve[2],
+                    }
+                )
+            )
     return write_run(folder, study, [(rows, pl.concat(curves))])
 
 
@@ -99,23 +155,54 @@ def fit_line(optimizer: str, rate: float, steps: int) -> tuple[np.ndarray, np.nd
 def _line_row(name: str, optimizer: str, rate: float, steps: int, curve: Any) -> dict[str, Any]:
     loss = curve[0]
     done = len(loss) == steps + 1
-    return {"trial": name, "task": "line", "data": "sample", "optimizer": optimizer, **_numbers(optimizer, rate),
-            "loss": "sum_of_squares", "batch_size": None, "order": "shuffled", "steps": steps, "seed": 0,
-            "status": "done" if done else "diverged", "diverged_at": None if done else len(loss),
-            "final_train_loss": float(loss[-1]) if done else None, "min_train_loss": float(loss.min()),
-            "min_train_loss_step": int(loss.argmin()), "steps_to_target": None, "parameters": 2}
+    return {
+        "trial": name,
+        "task": "line",
+        "data": "sample",
+        "optimizer": optimizer,
+        **_numbers(optimizer, rate),
+        "loss": "sum_of_squares",
+        "batch_size": None,
+        "order": "shuffled",
+        "steps": steps,
+        "seed": 0,
+        "status": "done" if done else "diverged",
+        "diverged_at": None if done else len(loss),
+        "final_train_loss": float(loss[-1]) if done else None,
+        "min_train_loss": float(loss.min()),
+        "min_train_loss_step": int(loss.argmin()),
+        "steps_to_target": None,
+        "parameters": 2,
+    }
 
 
-def softmax_run(folder: Path, seeds: int = 5, optimizers: tuple[str, ...] = tuple(NUMBERS)[:9],
-                rates: tuple[float, ...] = tuple(RATES), steps: int = 500, test: bool = True, extra: dict | None = None,
-                **fields: Any) -> Run:
+def softmax_run(
+    folder: Path,
+    seeds: int = 5,
+    optimizers: tuple[str, ...] = tuple(NUMBERS)[:9],
+    rates: tuple[float, ...] = tuple(RATES),
+    steps: int = 500,
+    test: bool = True,
+    extra: dict | None = None,
+    **fields: Any,
+) -> Run:
     """A made-up softmax study: smooth curves, noise per seed, bad rates that diverge, some with some seeds only."""
-    study = Study(**{"name": "softmax/optimizers", "task": "mnist-softmax", "title": "Nine optimizers on a softmax layer",
-                     "question": "Which optimizer classifies MNIST digits best after 500 steps of 100, each at its best "
-                                 "learning rate?",
-                     "about": "One layer, 784-10, batches of 100.", "metric": "validation_accuracy", "seeds": seeds,
-                     "base": {"optimizer": "adam", "batch_size": 100, "steps": steps},
-                     "axes": {"optimizer": list(optimizers), "learning_rate": list(rates)}, "evaluate_every": 25, **fields})
+    study = Study(
+        **{
+            "name": "softmax/optimizers",
+            "task": "mnist-softmax",
+            "title": "Nine optimizers on a softmax layer",
+            "question": "Which optimizer classifies MNIST digits best after 500 steps of 100, each at its best "
+            "learning rate?",
+            "about": "One layer, 784-10, batches of 100.",
+            "metric": "validation_accuracy",
+            "seeds": seeds,
+            "base": {"optimizer": "adam", "batch_size": 100, "steps": steps},
+            "axes": {"optimizer": list(optimizers), "learning_rate": list(rates)},
+            "evaluate_every": 25,
+            **fields,
+        }
+    )
     rows, curves = [], []
     for place, optimizer in enumerate(optimizers):
         for rate in rates:
@@ -129,7 +216,9 @@ def softmax_run(folder: Path, seeds: int = 5, optimizers: tuple[str, ...] = tupl
 
 def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int, steps: int, test: bool) -> Any:
     noise = np.random.default_rng([seed, place, round(1e6 * rate)])
-    best = {"adam": 0.007, "rmsprop": 0.007, "momentum": 0.06, "adadelta": 0.6, "gradient_descent": 0.5}.get(optimizer, 0.15)
+    best = {"adam": 0.007, "rmsprop": 0.007, "momentum": 0.06, "adadelta": 0.6, "gradient_descent": 0.5}.get(
+        optimizer, 0.15
+    )
     off = abs(math.log10(rate / best))
     top = 0.922 - 0.003 * place % 0.008 - 0.045 * off**1.5 + noise.normal(0, 0.0012)
     speed = 0.06 / (1 + 4 * off)
@@ -143,21 +232,41 @@ def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int
         loss = loss + 0.4 * np.exp(np.minimum(0.35 * (step - end + 25), 60))
     evaluated = (step % 25 == 0) & (step < end)
     held = [float(a) + float(noise.normal(0, 0.001)) if on else None for a, on in zip(accuracy, evaluated, strict=True)]
-    columns = {"trial": [name] * end, "step": step[:end], "train_loss": np.maximum(loss, 0.02)[:end],
-               "train_accuracy": np.clip(accuracy + noise.normal(0, 0.03, steps + 1), 0, 1)[:end],
-               "validation_accuracy": held[:end],
-               "validation_loss": [None if h is None else max(0.25, 2.4 - 2.3 * h) for h in held[:end]]}
+    columns = {
+        "trial": [name] * end,
+        "step": step[:end],
+        "train_loss": np.maximum(loss, 0.02)[:end],
+        "train_accuracy": np.clip(accuracy + noise.normal(0, 0.03, steps + 1), 0, 1)[:end],
+        "validation_accuracy": held[:end],
+        "validation_loss": [None if h is None else max(0.25, 2.4 - 2.3 * h) for h in held[:end]],
+    }
     columns |= {"test_accuracy": [None if h is None else h - 0.002 for h in held[:end]]} if test else {}
     curve = pl.DataFrame(columns, schema_overrides={key: pl.Float64 for key in columns if "_" in key})
     final = None if diverged else held[-1]
     peak = [(h, s) for s, h in enumerate(held) if h is not None] or [(None, None)]
-    row = {"trial": name, "task": "mnist-softmax", "data": "sample", "optimizer": optimizer, **_numbers(optimizer, rate),
-           "loss": "softmax_cross_entropy", "batch_size": 100, "order": "shuffled", "steps": steps, "seed": seed,
-           "status": "diverged" if diverged else "done", "diverged_at": end if diverged else None,
-           "final_train_loss": None if diverged else float(loss[-1]), "min_train_loss": float(loss[:end].min()),
-           "min_train_loss_step": int(loss[:end].argmin()), "validation_loss": final and max(0.25, 2.4 - 2.3 * final),
-           "validation_accuracy": final, "best_validation_accuracy": max(peak)[0],
-           "best_validation_accuracy_step": max(peak)[1], "steps_to_target": None, "parameters": 7850}
+    row = {
+        "trial": name,
+        "task": "mnist-softmax",
+        "data": "sample",
+        "optimizer": optimizer,
+        **_numbers(optimizer, rate),
+        "loss": "softmax_cross_entropy",
+        "batch_size": 100,
+        "order": "shuffled",
+        "steps": steps,
+        "seed": seed,
+        "status": "diverged" if diverged else "done",
+        "diverged_at": end if diverged else None,
+        "final_train_loss": None if diverged else float(loss[-1]),
+        "min_train_loss": float(loss[:end].min()),
+        "min_train_loss_step": int(loss[:end].argmin()),
+        "validation_loss": final and max(0.25, 2.4 - 2.3 * final),
+        "validation_accuracy": final,
+        "best_validation_accuracy": max(peak)[0],
+        "best_validation_accuracy_step": max(peak)[1],
+        "steps_to_target": None,
+        "parameters": 7850,
+    }
     if test:
         row |= {"test_accuracy": final and final - 0.002, "test_loss": final and 2.4 - 2.3 * (final - 0.002)}
     return row, curve
@@ -165,11 +274,25 @@ def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int
 
 def numbers_run(folder: Path) -> Run:
     """A one-at-a-time study of the numbers of adam and momentum on the line fit, made up but smooth."""
-    axes = {"adam": {"learning_rate": [0.001, 0.01, 0.1, 1.0], "beta1": [0.5, 0.8, 0.95], "beta2": [0.9, 0.99, 0.994],
-                     "epsilon": [1e-10, 1e-6, 1e-4]}, "momentum": {"learning_rate": [0.001, 0.03], "momentum": [0.5, 0.95]}}
-    study = Study(name="line/numbers", task="line", title="The numbers of each optimizer", metric="final_train_loss",
-                  question="Which numbers matter?", design="one_at_a_time", axes={"optimizer": list(axes), **axes},
-                  base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": "all", "steps": 300})
+    axes = {
+        "adam": {
+            "learning_rate": [0.001, 0.1, 1.0],
+            "beta1": [0.5, 0.8, 0.95],
+            "beta2": [0.9, 0.99, 0.994],
+            "epsilon": [1e-10, 1e-6, 1e-4],
+        },
+        "momentum": {"learning_rate": [0.001, 0.03], "momentum": [0.5, 0.95]},
+    }
+    study = Study(
+        name="line/numbers",
+        task="line",
+        title="The numbers of each optimizer",
+        metric="final_train_loss",
+        question="Which numbers matter?",
+        design="one_at_a_time",
+        axes={"optimizer": list(axes), **axes},
+        base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": "all", "steps": 300},
+    )
     rows, curves = [], []
     for optimizer, numbers in axes.items():
         base = {**_numbers(optimizer, 0.01)}
@@ -182,8 +305,11 @@ def numbers_run(folder: Path) -> Run:
             bad = settings["learning_rate"] >= 1.0
             curve = (loss[:40] if bad else loss,)
             rows.append(_line_row(name, optimizer, 0.0, 300, curve) | settings)
-            curves.append(pl.DataFrame({"trial": [name] * len(curve[0]), "step": np.arange(len(curve[0])),
-                                        "train_loss": curve[0]}))
+            curves.append(
+                pl.DataFrame(
+                    {"trial": [name] * len(curve[0]), "step": np.arange(len(curve[0])), "train_loss": curve[0]}
+                )
+            )
     return write_run(folder, study, [(rows, pl.concat(curves))])
 
 

@@ -9,6 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import fallline
+import fallline.executors.block as block
 import fallline.executors.local as local
 from fallline.errors import StoreError
 from fallline.store.checkpoint import Checkpoints
@@ -98,24 +99,23 @@ def test_a_study_that_grew_trains_only_what_is_new(tmp_path, grown):
 @pytest.mark.parametrize("stop_at", [1, 3, 6])
 def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monkeypatch, one_seed_a_block, stop_at):
     study().run(tmp_path / "whole")
-    chunks, real, lock = [], local.train, threading.Lock()
+    real, paused, lock = block.chunks, [], threading.Lock()
 
     class Killed(Exception):
         pass
 
-    def dying(program, work, begin=None, on_chunk=None, on_rest=None):
-        def rest(state, records):
-            on_rest(state, records)  # writes a checkpoint
+    def dying(program, work, begin=None):
+        for pause in real(program, work, begin):
+            yield pause  # the block writes its checkpoint here
             with lock:
-                chunks.append(1)
-                if len(chunks) >= stop_at:
+                paused.append(1)
+                if len(paused) >= stop_at:
                     raise Killed
-        return real(program, work, begin, on_chunk, rest)
 
-    monkeypatch.setattr(local, "train", dying)
+    monkeypatch.setattr(block, "chunks", dying)
     with pytest.raises(Killed):
         study().run(tmp_path / "stopped")
-    monkeypatch.setattr(local, "train", real)
+    monkeypatch.setattr(block, "chunks", real)
     with pytest.raises(StoreError, match="--resume"):
         study().run(tmp_path / "stopped")
     assert len(list((tmp_path / "stopped/checkpoints").glob("*.npz"))) >= 1
@@ -129,11 +129,11 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
     study().run(tmp_path / "whole")
     write, done = local.RunWriter.write_block, []
 
-    def full_disk(writer, block, *parts):
+    def full_disk(writer, *parts):
         if done:
             raise StoreError("the disk is full")
-        done.append(block)
-        write(writer, block, *parts)
+        done.append(parts)
+        write(writer, *parts)
 
     monkeypatch.setattr(local.RunWriter, "write_block", full_disk)
     with pytest.raises(StoreError, match="disk is full"):

@@ -169,9 +169,10 @@ OPTAX_TWINS = [
 @every_problem
 @pytest.mark.parametrize("name, numbers, twin", OPTAX_TWINS, ids=[name for name, _, _ in OPTAX_TWINS])
 def test_what_optax_shares_agrees_with_optax(name, numbers, twin, problem):
-    path, _ = follow(find_optimizer(name).make, problem, 100, **full(name, numbers))
-    theirs, _ = follow(lambda: twin, problem, 100)
-    assert relative(path, theirs).max() < 1e-5
+    with jax.enable_x64(True):
+        path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, numbers))
+        theirs, _ = follow(lambda: twin, problem, STEPS, jnp.float64)
+    assert relative(path, theirs).max() < 1e-12
 
 
 @every_problem

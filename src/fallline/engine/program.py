@@ -74,8 +74,8 @@ class Program:
         def lane(weights: Any) -> Record:
             return measure(self.cohort, weights, inputs, examples.targets, counts)
 
-        parts = [jax.vmap(jax.vmap(lane))(weights) for weights in state.weights]
-        return {name: jnp.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+        together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *state.weights)
+        return jax.vmap(jax.vmap(lane))(together)
 
     def _each_seed(self, one_seed: Any, state: State, batches: Array) -> tuple[State, Record]:
         """``one_seed`` for every seed; one alone without a batch dimension, which would make its products slow."""

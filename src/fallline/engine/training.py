@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -59,38 +59,36 @@ class Records:
     steady_steps: int = 0
 
 
-Watcher = Callable[[int, np.ndarray], None]
-Saver = Callable[[State, Records], None]
-
-
-def train(program: Program, work: Work, begin: tuple[State, Records] | None = None,
-          on_chunk: Watcher | None = None, on_rest: Saver | None = None) -> Records:
-    """Train all lanes of ``program`` for ``work.steps`` steps.
+def chunks(program: Program, work: Work, begin: tuple[State, Records] | None = None) -> Iterator[tuple[State, Records]]:
+    """Train all lanes of ``program`` for ``work.steps`` steps, with a pause after every chunk; the last is the end.
 
     Loss and metrics of step k are those of batch k before its update, so step 0 is the start and step ``work.steps``
-    the end. ``begin`` continues from a state between chunks; ``on_chunk(step, losses)`` hears of progress, and
-    ``on_rest(state, records)`` may keep both.
+    the end. ``begin`` goes on from a pause; what follows is bit for bit what would have followed then.
     """
     state, records = begin or (program.start(work.keys, work.numbers), Records())
     done = int(state.step)
-    while True:
-        if _looks(work, done) and (not records.evaluated or records.evaluated[-1] < done):
-            _evaluate(program, work, state, records, done)
-        if done == work.steps:
-            break
+    _look(program, work, state, records, done)
+    while done < work.steps:
         ahead = min(program.layout.chunk, work.steps - done, work.evaluate_every - done % work.evaluate_every)
         state = _advance(program, work, state, records, done, ahead)
         done += ahead
-        if on_chunk:
-            on_chunk(done, records.curves["loss"][-1])
-        if on_rest and done < work.steps:
-            on_rest(state, records)
-    _finish(program, work, state, records)
+        _look(program, work, state, records, done)
+        if done == work.steps:
+            _finish(program, work, state, records)
+        yield state, records
+
+
+def train(program: Program, work: Work) -> Records:
+    """The records of ``work``, without a pause."""
+    *_, (_, records) = chunks(program, work)
     return records
 
 
-def _looks(work: Work, step: int) -> bool:
-    return bool(work.watched) and (step % work.evaluate_every == 0 or step == work.steps)
+def _look(program: Program, work: Work, state: State, records: Records, step: int) -> None:
+    """Evaluate the watched splits where it is time to."""
+    due = step % work.evaluate_every == 0 or step == work.steps
+    if work.watched and due and (not records.evaluated or records.evaluated[-1] < step):
+        _evaluate(program, work, state, records, step)
 
 
 def _advance(program: Program, work: Work, state: State, records: Records, done: int, ahead: int) -> State:
@@ -138,7 +136,9 @@ def _finish(program: Program, work: Work, state: State, records: Records) -> Non
     records.seconds["evaluate"] += time.perf_counter() - begun
     import jax
 
-    # One step more shows the loss after the last update; the weights it makes are thrown away.
+    # One step more shows the loss after the last update. The weights it makes are thrown away, those it starts from
+    # are not: advance takes its state over, so it gets a copy.
+    state = jax.tree.map(jax.numpy.copy, state)
     batches = work.batches(work.steps, work.steps + program.layout.chunk)
     state, seen = program.advance(state, work.numbers, work.train, batches, np.int32(1))
     seen, diverged_at = jax.device_get((seen, state.diverged_at))

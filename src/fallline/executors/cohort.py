@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort, Data, Segment
 from fallline.engine.layouts import choose, guess
 from fallline.engine.program import Layout, Program
-from fallline.engine.training import HeldOut, Work, hold_out, stack_batches, train
+from fallline.engine.side_by_side import run_side_by_side
+from fallline.engine.training import HeldOut, Work, chunks, hold_out, stack_batches, train
 from fallline.errors import ModelError
 from fallline.plan import PlannedCohort
 
@@ -50,7 +53,7 @@ def weights_of(model: Model) -> int:
 
 def most_lanes(task: Task) -> int:
     """How many lanes a seed may have in one program, by the memory their weights take."""
-    return max(1, MEMORY_A_COHORT // (4 * weights_of(task.model)))
+    return max(1, MEMORY_A_COHORT // (4 * max(1, weights_of(task.model))))
 
 
 class ReadyCohort:
@@ -106,22 +109,16 @@ class ReadyCohort:
         return choose(self.cohort, shape, first, seeds, operations, self._seconds_a_step)
 
     def _seconds_a_step(self, layout: Layout) -> float:
-        """Seconds a step of all seeds under ``layout``, from a few chunks after the first."""
-        from concurrent.futures import ThreadPoolExecutor
-
+        """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
         program, seeds = Program(self.cohort, layout), self.planned.seeds
-        groups = [seeds[first:first + layout.seeds] for first in range(0, len(seeds), layout.seeds)]
-        works = [self.work(group, steps=3 * layout.chunk) for group in groups[:max(layout.workers, 1)]]
-        import time
-
-        program.advance.prepare(program.start(works[0].keys, works[0].numbers), works[0].numbers, works[0].train,
-                                works[0].batches(0, layout.chunk), np.int32(1))
-        unwatched = [Work(**{**vars(work), "watched": (), "held_out": {}}) for work in works]
+        blocks = [seeds[first:first + layout.seeds] for first in range(0, len(seeds), layout.seeds)]
+        timed = blocks[:layout.workers + len(blocks) % layout.workers]
+        works = [replace(self.work(block, steps=3 * layout.chunk), watched=(), held_out={}) for block in timed]
+        for work in works[:1]:
+            train(program, replace(work, steps=1))
         begun = time.perf_counter()
-        with ThreadPoolExecutor(layout.workers) as pool:
-            list(pool.map(lambda work: train(program, work), unwatched))
-        rounds = len(groups) / len(works)
-        return (time.perf_counter() - begun) * rounds / (3 * layout.chunk)
+        run_side_by_side([partial(chunks, program, work) for work in works], layout.workers, lambda: None)
+        return (time.perf_counter() - begun) * len(blocks) / len(timed) / (3 * layout.chunk)
 
 
 WEIGHTS = 0x77676874

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fallline.engine.devices import device_name
 from fallline.engine.program import Layout as EngineLayout
-from fallline.engine.training import train
-from fallline.executors import resting
+from fallline.engine.side_by_side import run_side_by_side
+from fallline.executors.block import train_block
 from fallline.executors.cohort import Arrays, ReadyCohort, load_arrays, most_lanes
-from fallline.executors.records import curve_rows, trial_rows
 from fallline.plan import PlannedCohort, plan, rebuild
-from fallline.store.checkpoint import Checkpoints
 from fallline.store.layout import Layout
 from fallline.store.writing import RunWriter
 from fallline.study import Study, Trial
@@ -37,10 +33,6 @@ class Progress:
 Listener = Callable[[Progress], None]
 Blocks = list[tuple[str, tuple[int, ...]]]
 """Names and seeds of blocks of one cohort."""
-
-
-class Stopped(Exception):
-    """A block ended early, its checkpoint written, because another failed or the user stopped the run."""
 
 
 def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None = None,
@@ -64,6 +56,7 @@ class _Session:
         self.command = command
         self.total = sum(trial.recipe.steps for trial in trials)
         self.done, self.diverged, self.stopping = 0, 0, False
+        self._counting = threading.Lock()
         self._arrays: dict[tuple[str, str], Arrays] = {}
 
     def run(self) -> Path:
@@ -116,54 +109,19 @@ class _Session:
 
     def _train(self, ready: ReadyCohort, blocks: Blocks) -> None:
         """The blocks of a cohort, as many at a time as its layout says; the first failure stops the rest."""
-        pool = ThreadPoolExecutor(ready.layout.workers)
-        futures = [pool.submit(self._train_block, ready, name, seeds) for name, seeds in blocks]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            self.stopping = any(not future.done() for future in futures)
-            pool.shutdown(wait=True, cancel_futures=True)
-        failures = [future.exception() for future in futures if not future.cancelled()]
-        for failure in failures:
-            if failure and not isinstance(failure, Stopped):
-                raise failure
+        jobs = [partial(train_block, ready, name, seeds, self.writer, self.study.target, self) for name, seeds in blocks]
+        run_side_by_side(jobs, ready.layout.workers, self.stop)
 
-    def _train_block(self, ready: ReadyCohort, block: str, seeds: tuple[int, ...]) -> None:
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        lanes, seen = len(seeds) * ready.planned.lanes, 0
-        work = ready.work(seeds)
-        checkpoints = Checkpoints(self.writer.paths, block)
-        begin = resting.load(checkpoints, ready.program, work)
-        if begin:
-            seen = int(begin[0].step)
-            self.done += lanes * seen
-        lost = 0
+    def stop(self) -> None:
+        """Ask every block to end at its next pause, its checkpoint written."""
+        self.stopping = True
 
-        def on_chunk(step: int, losses: np.ndarray) -> None:
-            nonlocal seen, lost
-            self.done += lanes * (step - seen)
-            now = int((~np.isfinite(losses[-1])).sum())
-            self.diverged += now - lost
-            seen, lost = step, now
+    def advanced(self, trial_steps: int, diverged: int) -> None:
+        """Hear from a block how far it came since it last told."""
+        with self._counting:
+            self.done += trial_steps
+            self.diverged += diverged
             self._say("training")
-
-        def on_rest(state: Any, records: Any) -> None:
-            if self.stopping:
-                resting.save(checkpoints, state, records)
-                raise Stopped(block)
-            resting.keep(checkpoints, state, records)
-
-        records = train(ready.program, work, begin, on_chunk, on_rest)
-        timing = {"block": block, "cohort": ready.planned.name, "device": device_name(), "started": started,
-                  "lanes": lanes, "seeds": len(seeds), "steps": work.steps, "parameters": ready.weights,
-                  "trace_seconds": sum(part.trace_seconds for part in ready.program.parts),
-                  "compile_seconds": sum(part.compile_seconds for part in ready.program.parts),
-                  **{f"{name}_seconds": seconds for name, seconds in records.seconds.items()},
-                  "steady_steps": records.steady_steps,
-                  "predicted_memory_bytes": ready.program.advance.memory_bytes, "layout": asdict(ready.layout)}
-        self.writer.write_block(block, trial_rows(ready, seeds, records, block, self.study.target),
-                                curve_rows(ready, seeds, records), timing)
-        checkpoints.remove()
 
     def _load(self, planned: PlannedCohort) -> Arrays:
         key = (planned.task.name, planned.data)

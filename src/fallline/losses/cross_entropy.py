@@ -12,20 +12,23 @@ from fallline.errors import ModelError
 def _softmax_cross_entropy(logits, labels):
     """``-sum_k y_k log softmax(z)_k`` of each example, [batch].
 
-    ``logits`` z [batch, classes]; ``labels`` y [batch, classes] (one-hot or any weights), or whole numbers [batch] of
-    which 0 <= y < classes: another number is no class, and its example's loss is 0. ModelError for other shapes.
+    ``logits`` z [batch, classes]; ``labels`` y [batch, classes] (one-hot, or any weight a class), or whole numbers
+    [batch] from 0 to classes - 1, where a larger one gives nan. ModelError for other shapes.
     """
-    shift = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    log_sum = jnp.log(jnp.sum(jnp.exp(shift), axis=-1, keepdims=True))
-    return jnp.sum((log_sum - shift) * _weights(logits, labels), axis=-1)
+    integer = _labels_are_integers(logits, labels)
+    z = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    log_sum = jnp.log(jnp.sum(jnp.exp(z), axis=-1))
+    if integer:
+        return log_sum - jnp.take_along_axis(z, labels[:, None], axis=-1)[:, 0]
+    return jnp.sum((log_sum[:, None] - z) * labels.astype(z.dtype), axis=-1)
 
 
-def _weights(logits, labels):
-    """Each class's weight: the labels as given, or a comparison where a gather's gradient would be a scatter."""
+def _labels_are_integers(logits, labels):
+    """Whether labels are whole numbers [batch] rather than weights [batch, classes]."""
     if logits.ndim == 2 and labels.shape == logits.shape:
-        return labels.astype(logits.dtype)
+        return False
     if logits.ndim == 2 and labels.shape == logits.shape[:1] and jnp.issubdtype(labels.dtype, jnp.integer):
-        return (labels[:, None] == jnp.arange(logits.shape[1])).astype(logits.dtype)
+        return True
     raise ModelError(
         "softmax_cross_entropy needs logits [batch, classes] with labels [batch] of whole numbers or "
         f"[batch, classes], got logits {logits.shape} and labels {labels.shape} of {labels.dtype}"

@@ -5,8 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-_PUBLIC = {"write_report": "fallline.report.page", "figure": "fallline.report.figures", "figures": "fallline.report.figures",
-           "table": "fallline.report.terminal"}
+_PUBLIC = {
+    "write_report": "fallline.report.page",
+    "figure": "fallline.report.figures",
+    "figures": "fallline.report.figures",
+    "table": "fallline.report.terminal",
+}
 
 __all__ = ["figure", "figures", "table", "write_report"]
 

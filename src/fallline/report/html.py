@@ -16,7 +16,7 @@ class Markup(str):
 VOID = {"meta", "input", "br"}
 
 
-def tag(name: str, *children: Any, **attributes: Any) -> Markup:
+def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
     """``<name ...>children</name>``. Attributes: ``cls`` is class, ``_`` becomes ``-``, None and False are left out."""
     said = ""
     for key, value in attributes.items():
@@ -43,7 +43,13 @@ def join(*children: Any) -> Markup:
 def script_json(value: Any, **attributes: Any) -> Markup:
     """Data for a script; no text in it can end the element it stands in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+    for sign, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
         text = text.replace(sign, code)
     return tag("script", Markup(text), type="application/json", **attributes)
 

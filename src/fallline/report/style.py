@@ -40,18 +40,34 @@ PALETTE = (
     Mark("#1da3ae", "#88f5fe", _DOTS, "triangle-right"),
     Mark("#637214", "#e6ef65", _MIXED, "square"),
 )
-"""Found by search: in normal, protan and deutan vision (Machado, Oliveira, Fernandes 2009) two marks with one dash are at
-least 0.11 apart in OKLab, any two 0.05."""
+"""Found by search: in normal, protan and deutan vision (Machado, Oliveira, Fernandes 2009) two marks with one dash
+are at least 0.11 apart in OKLab, any two 0.05."""
 
-OWN = ("gradient_descent", "momentum", "nesterov", "adagrad", "adadelta", "adam", "rmsprop", "ftrl",
-       "proximal_gradient_descent", "proximal_adagrad")
+OWN = (
+    "gradient_descent",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "adadelta",
+    "adam",
+    "rmsprop",
+    "ftrl",
+    "proximal_gradient_descent",
+    "proximal_adagrad",
+)
 """These keep their mark in every report; other names take the marks left over, in alphabetical order."""
 
 _RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 
-INK = {"text": ("#2b2f36", "#d9dce1"), "muted": ("#6a707a", "#9aa1ab"), "axis": ("#b9bec6", "#4c525c"),
-       "grid": ("#eceef1", "#2a2e35"), "paper": ("#ffffff", "#16181c"), "faint": ("#d3d7dd", "#3a3f48"),
-       "alarm": ("#b3261e", "#ff8a80")}
+INK = {
+    "text": ("#2b2f36", "#d9dce1"),
+    "muted": ("#6a707a", "#9aa1ab"),
+    "axis": ("#b9bec6", "#4c525c"),
+    "grid": ("#eceef1", "#2a2e35"),
+    "paper": ("#ffffff", "#16181c"),
+    "faint": ("#d3d7dd", "#3a3f48"),
+    "alarm": ("#b3261e", "#ff8a80"),
+}
 """Light and dark of what is not data."""
 
 
@@ -71,8 +87,14 @@ class Look:
         found = {name: PALETTE[OWN.index(name)] for name in optimizers if name in OWN}
         return cls(found | {name: spare[place % len(spare)] for place, name in enumerate(others)})
 
+    def css(self, optimizer: str) -> str:
+        """The optimizer's colour on the page, in either theme."""
+        mark = self.optimizers[optimizer]
+        return next(f"var(--m{place})" for place, other in enumerate(PALETTE) if other.light == mark.light)
+
     def marks(self, column: str, names: Sequence[str]) -> list[Mark]:
-        """A mark a name, in the order of a legend: optimizers have their own, amounts take a ramp, words the palette."""
+        """A mark a name, in the order of a legend: optimizers have their own, amounts take a ramp, words the
+        palette."""
         if column == "optimizer":
             own = {name.replace("_", " "): mark for name, mark in self.optimizers.items()}
             return [own[name] for name in names]
@@ -95,7 +117,7 @@ def _on_ramp(t: float) -> Mark:
 def _ramp(t: float) -> str:
     place = t * (len(_RAMP) - 1)
     low = min(int(place), len(_RAMP) - 2)
-    ends = [[int(_RAMP[k][i:i + 2], 16) for i in (1, 3, 5)] for k in (low, low + 1)]
+    ends = [[int(_RAMP[k][i : i + 2], 16) for i in (1, 3, 5)] for k in (low, low + 1)]
     return "#" + "".join(f"{round(a + (place - low) * (b - a)):02x}" for a, b in zip(*ends, strict=True))
 
 
@@ -111,20 +133,86 @@ def theme(dark: bool = False) -> dict[str, Any]:
     """The Vega-Lite config of every figure."""
     ink = {name: pair[dark] for name, pair in INK.items()}
     return {
-        "background": ink["paper"], "font": FONT, "padding": {"left": 2, "right": 2, "top": 4, "bottom": 2},
+        "background": ink["paper"],
+        "font": FONT,
+        "padding": {"left": 2, "right": 2, "top": 4, "bottom": 2},
         "view": {"stroke": None},
-        "axis": {"labelColor": ink["muted"], "titleColor": ink["text"], "domainColor": ink["axis"],
-                 "tickColor": ink["axis"], "gridColor": ink["grid"], "labelFontSize": 11, "titleFontSize": 12,
-                 "titleFontWeight": "normal", "titlePadding": 8, "labelPadding": 4, "tickSize": 4},
+        "axis": {
+            "labelColor": ink["muted"],
+            "titleColor": ink["text"],
+            "domainColor": ink["axis"],
+            "tickColor": ink["axis"],
+            "gridColor": ink["grid"],
+            "labelFontSize": 11,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+            "labelPadding": 4,
+            "tickSize": 4,
+        },
         "axisX": {"grid": False},
-        "axisY": {"domain": False, "ticks": False, "titleAlign": "left", "titleAnchor": "end", "titleAngle": 0,
-                  "titleBaseline": "bottom", "titleX": 0, "titleY": -9},
-        "legend": {"labelColor": ink["text"], "titleColor": ink["muted"], "labelFontSize": 12, "titleFontSize": 12,
-                   "titleFontWeight": "normal", "symbolStrokeWidth": 2.2, "symbolSize": 150, "symbolOpacity": 1, "rowPadding": 4,
-                   "columnPadding": 16, "labelLimit": 240, "offset": 16},
-        "header": {"labelColor": ink["text"], "labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "start",
-                   "labelPadding": 27, "title": None},
+        "axisY": {
+            "domain": False,
+            "ticks": False,
+            "titleAlign": "left",
+            "titleAnchor": "end",
+            "titleAngle": 0,
+            "titleBaseline": "bottom",
+            "titleX": 0,
+            "titleY": -9,
+        },
+        "legend": {
+            "labelColor": ink["text"],
+            "titleColor": ink["muted"],
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "symbolStrokeWidth": 2.2,
+            "symbolSize": 150,
+            "symbolOpacity": 1,
+            "rowPadding": 4,
+            "columnPadding": 16,
+            "labelLimit": 240,
+            "offset": 16,
+        },
+        "header": {
+            "labelColor": ink["text"],
+            "labelFontSize": 12,
+            "labelFontWeight": 600,
+            "labelAnchor": "start",
+            "labelPadding": 27,
+            "title": None,
+        },
         "title": {"color": ink["text"], "fontSize": 12, "fontWeight": 600, "anchor": "start", "offset": 8},
-        "line": {"strokeWidth": 1.6, "strokeJoin": "round"}, "text": {"color": ink["muted"], "fontSize": 11},
+        "line": {"strokeWidth": 1.6, "strokeJoin": "round"},
+        "text": {"color": ink["muted"], "fontSize": 11},
         "rule": {"color": ink["axis"]},
     }
+
+
+def variables() -> str:
+    """The page's colours as CSS variables: light, and dark where the system or the reader asks for it."""
+    light, dark = (
+        ";".join(
+            [
+                *(f"--{name}:{value}" for name, value in _page_inks(place).items()),
+                *(f"--m{number}:{mark[place]}" for number, mark in enumerate(PALETTE)),
+            ]
+        )
+        for place in (0, 1)
+    )
+    return (
+        f":root{{color-scheme:light;{light}}}"
+        f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}"
+        f":root[data-theme=dark]{{color-scheme:dark;{dark}}}\n"
+    )
+
+
+def _page_inks(place: int) -> dict[str, str]:
+    own = {
+        "ink": ("#14171c", "#f2f3f5"),
+        "line": ("#e6e8ec", "#2c3038"),
+        "hover": ("#f6f7f9", "#1e2127"),
+        "link": ("#0b63b0", "#74b8f2"),
+    }
+    return {name: pair[place] for name, pair in (INK | own).items()}

@@ -10,8 +10,20 @@ MISSING = "–"
 DIGITS = 4
 """Significant digits of a result, everywhere."""
 
-RESULT_FORMAT, SETTING_FORMAT, COUNT_FORMAT = f".{DIGITS}g", "~g", ",d"
-"""The same in the figures' tooltips and axes (d3-format): ``number``, ``setting`` and ``count`` write alike."""
+SETTING_FORMAT, COUNT_FORMAT = "~g", ",d"
+"""d3 formats that write as ``setting`` and ``count`` do."""
+
+SMALL = 1e-4
+"""What is smaller is written as a power: 1.349e-5."""
+
+
+def number_expression(field: str) -> str:
+    """The Vega expression that writes a field as ``number`` does."""
+    value = f"datum['{field}']"
+    return (
+        f"{value} === 0 ? '0' : !isNumber({value}) ? '{MISSING}' : format({value}, "
+        f"abs({value}) < {SMALL} || abs({value}) >= 1e{DIGITS} ? '.{DIGITS - 1}e' : '.{DIGITS}g')"
+    )
 
 
 def number(value: float | None, digits: int = DIGITS) -> str:
@@ -25,10 +37,11 @@ def number(value: float | None, digits: int = DIGITS) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if value == 0:
-        return "0." + "0" * (digits - 1)
+        return "0"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     power = int(exponent)
-    text = f"{mantissa}e{power:+d}" if not -7 < power < digits else f"{value:.{digits - 1 - power}f}"
+    plain = SMALL <= abs(value) < 10**DIGITS
+    text = f"{value:.{max(0, digits - 1 - power)}f}" if plain else f"{mantissa}e{power:+d}"
     return _minus(text)
 
 
@@ -48,7 +61,7 @@ def setting(value: Any) -> str:
         return name(str(value))
     if isinstance(value, int):
         return count(value)
-    if value == 0 or 1e-4 <= abs(value) < 1e6:
+    if value == 0 or SMALL <= abs(value) < 1e6:
         return _minus(f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.6g}")
     mantissa, _, exponent = f"{value:.5e}".partition("e")
     return _minus(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent):+d}")
@@ -101,9 +114,15 @@ def recipe(row: Mapping[str, Any], columns: Iterable[str]) -> str:
         if row.get(column) is None and column != "batch_size":
             continue
         text = value_of(column, row.get(column))
-        said.append(text if column in ("optimizer", "loss") else
-                    ("centred" if row[column] else "not centred") if column == "centered" else
-                    f"{text} steps" if column == "steps" else f"{name(column)} {text}")
+        said.append(
+            text
+            if column in ("optimizer", "loss")
+            else ("centred" if row[column] else "not centred")
+            if column == "centered"
+            else f"{text} steps"
+            if column == "steps"
+            else f"{name(column)} {text}"
+        )
     return ", ".join(said)
 
 

@@ -7,5 +7,18 @@ from fallline.stats.reported import reported
 from fallline.stats.summary import summary
 from fallline.stats.where import where
 
-__all__ = ["Difference", "Metric", "best_of", "configurations", "curve_column", "direction", "label", "paired", "primary",
-           "reported", "summary", "varying", "where"]
+__all__ = [
+    "Difference",
+    "Metric",
+    "best_of",
+    "configurations",
+    "curve_column",
+    "direction",
+    "label",
+    "paired",
+    "primary",
+    "reported",
+    "summary",
+    "varying",
+    "where",
+]

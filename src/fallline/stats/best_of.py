@@ -11,20 +11,32 @@ from fallline.store import Run
 def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row an optimizer: the row of ``summary`` that ranks first among its configurations.
 
-    Added columns: tried (configurations), tried_trials and tried_diverged (counts over all of them), border ("lowest" or
-    "highest" where the chosen learning rate is the end of the range that was tried, so a wider one may do better). The
-    choice never looks at a test metric unless the study has no other.
+    Added columns: tried (configurations), tried_trials and tried_diverged (counts over all of them), border ("lowest"
+    or "highest" where the chosen learning rate is the end of the range that was tried, so a wider one may do better).
+    The choice never looks at a test metric unless the study has no other.
     """
     ranked = summary(run) if ranked is None else ranked
     tried = ranked.group_by("optimizer", maintain_order=True).agg(
-        pl.len().alias("tried"), pl.col("trials").sum().alias("tried_trials"),
-        pl.col("diverged").sum().alias("tried_diverged"), *_range(ranked))
-    best = ranked.unique("optimizer", keep="first", maintain_order=True).join(tried, on="optimizer", maintain_order="left")
+        pl.len().alias("tried"),
+        pl.col("trials").sum().alias("tried_trials"),
+        pl.col("diverged").sum().alias("tried_diverged"),
+        *_range(ranked),
+    )
+    best = ranked.unique("optimizer", keep="first", maintain_order=True).join(
+        tried, on="optimizer", maintain_order="left"
+    )
     if "_low" in best.columns:
-        rate, several = pl.col("learning_rate"), (pl.col("_low") < pl.col("_high")) & (pl.col("diverged") < pl.col("trials"))
+        rate, several = (
+            pl.col("learning_rate"),
+            (pl.col("_low") < pl.col("_high")) & (pl.col("diverged") < pl.col("trials")),
+        )
         best = best.with_columns(
-            pl.when(several & (rate == pl.col("_low"))).then(pl.lit("lowest"))
-            .when(several & (rate == pl.col("_high"))).then(pl.lit("highest")).alias("border")).drop("_low", "_high")
+            pl.when(several & (rate == pl.col("_low")))
+            .then(pl.lit("lowest"))
+            .when(several & (rate == pl.col("_high")))
+            .then(pl.lit("highest"))
+            .alias("border")
+        ).drop("_low", "_high")
     else:
         best = best.with_columns(pl.lit(None, pl.String).alias("border"))
     return best.with_columns(pl.int_range(1, pl.len() + 1).alias("rank"))

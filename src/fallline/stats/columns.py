@@ -13,7 +13,17 @@ from fallline.store import Run
 RECIPE = ("task", "data", "optimizer", "loss", "batch_size", "order", "steps")
 """The recipe columns every trial has; the numbers of the rules stand beside them."""
 
-_RECORD = {"trial", "block", "cohort", "seed", "status", "diverged_at", "steps_to_target", "parameters", "configuration"}
+_RECORD = {
+    "trial",
+    "block",
+    "cohort",
+    "seed",
+    "status",
+    "diverged_at",
+    "steps_to_target",
+    "parameters",
+    "configuration",
+}
 _RESULT = re.compile(r"(final_train|min_train|best_validation|train|validation|test)_\w+")
 
 
@@ -41,7 +51,7 @@ class Metric:
 
 
 def direction(metric: str) -> str:
-    """"down" for losses and errors, "up" for accuracies and all else."""
+    """ "down" for losses and errors, "up" for accuracies and all else."""
     return "down" if metric.endswith(("loss", "error")) else "up"
 
 
@@ -64,8 +74,11 @@ def trials_of(run: Run) -> pl.DataFrame:
 
 def number_columns(trials: pl.DataFrame) -> list[str]:
     """The numbers of the rules, the learning rate first."""
-    found = [name for name, kind in trials.schema.items() if name not in _RECORD and name not in RECIPE
-             and not _RESULT.fullmatch(name) and kind.is_numeric()]
+    found = [
+        name
+        for name, kind in trials.schema.items()
+        if name not in _RECORD and name not in RECIPE and not _RESULT.fullmatch(name) and kind.is_numeric()
+    ]
     return sorted(found, key=lambda name: name != "learning_rate")
 
 
@@ -77,8 +90,11 @@ def recipe_columns(trials: pl.DataFrame) -> list[str]:
 
 def metric_columns(trials: pl.DataFrame) -> list[str]:
     """The results, without the steps at which they were reached, that any trial has."""
-    return [name for name in trials.columns if _RESULT.fullmatch(name) and not name.endswith("_step")
-            and trials[name].null_count() < trials.height]
+    return [
+        name
+        for name in trials.columns
+        if _RESULT.fullmatch(name) and not name.endswith("_step") and trials[name].null_count() < trials.height
+    ]
 
 
 def configurations(run: Run) -> pl.DataFrame:
@@ -118,7 +134,9 @@ def primary(run: Run) -> Metric:
     recorded = metric_columns(trials)
     if wanted.startswith("test_") and wanted.replace("test_", "validation_") in recorded:
         twin = wanted.replace("test_", "validation_")
-        return Metric(twin, f"The study names {label(asked)}; choices are made on {label(twin)}, and test is read once.")
+        return Metric(
+            twin, f"The study names {label(asked)}; choices are made on {label(twin)}, and test is read once."
+        )
     if wanted in recorded or wanted in trials.columns:
         note = ""
         if wanted.startswith("test_"):

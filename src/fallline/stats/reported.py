@@ -12,17 +12,30 @@ from fallline.stats.where import where
 from fallline.store import Run
 from fallline.study import Reported
 
-SCHEMA = {"place": pl.Int64, "where": pl.Object, "metric": pl.String, "at": pl.Object, "text": pl.String,
-          "reported": pl.Float64, "ours": pl.Float64, "sd": pl.Float64, "n": pl.Int64, "low": pl.Float64,
-          "high": pl.Float64, "difference": pl.Float64, "configuration": pl.Int64, "best": pl.Float64,
-          "best_configuration": pl.Int64}
+SCHEMA = {
+    "place": pl.Int64,
+    "where": pl.Object,
+    "metric": pl.String,
+    "at": pl.Object,
+    "text": pl.String,
+    "reported": pl.Float64,
+    "ours": pl.Float64,
+    "sd": pl.Float64,
+    "n": pl.Int64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "difference": pl.Float64,
+    "configuration": pl.Int64,
+    "best": pl.Float64,
+    "best_configuration": pl.Int64,
+}
 
 
 def reported(run: Run) -> pl.DataFrame:
     """One row a reported figure of the study.
 
-    Ours is the best configuration among the trials ``where`` and ``at`` keep (``at`` may also name a step of the curves):
-    its mean, sd, n and 95 % interval over seeds; null where no trial matches or all diverged. best is the best
+    Ours is the best configuration among the trials ``where`` and ``at`` keep (``at`` may also name a step of the
+    curves): its mean, sd, n and 95 % interval over seeds; null where no trial matches or all diverged. best is the best
     configuration among those of ``where`` alone: where our optimum lies, if not ``at``.
     """
     trials = configurations(run)
@@ -35,11 +48,23 @@ def _row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str,
     kept, step = where(trials, one.where), one.at.get("step")
     free, here = (_best(run, some, one.metric, step) for some in (kept, where(kept, settings)))
     ours = here.get("mean")
-    return {"place": place, "where": one.where, "metric": one.metric, "at": one.at, "text": one.text, "reported": one.value,
-            "ours": ours, "sd": here.get("sd"), "n": here.get("n"), "low": here.get("low"), "high": here.get("high"),
-            "difference": None if ours is None or one.value is None else ours - one.value,
-            "configuration": here.get("configuration"), "best": free.get("mean"),
-            "best_configuration": free.get("configuration")}
+    return {
+        "place": place,
+        "where": one.where,
+        "metric": one.metric,
+        "at": one.at,
+        "text": one.text,
+        "reported": one.value,
+        "ours": ours,
+        "sd": here.get("sd"),
+        "n": here.get("n"),
+        "low": here.get("low"),
+        "high": here.get("high"),
+        "difference": None if ours is None or one.value is None else ours - one.value,
+        "configuration": here.get("configuration"),
+        "best": free.get("mean"),
+        "best_configuration": free.get("configuration"),
+    }
 
 
 def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict[str, Any]:
@@ -48,7 +73,8 @@ def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict
     if values.is_empty():
         return {}
     groups = values.group_by("configuration", maintain_order=True).agg(
-        mean=pl.col("value").mean(), sd=pl.col("value").std(ddof=1), n=pl.len())
+        mean=pl.col("value").mean(), sd=pl.col("value").std(ddof=1), n=pl.len()
+    )
     best = groups.sort("mean", descending=direction(metric) == "up", maintain_order=True).row(0, named=True)
     factor = interval_factor(best["n"])
     if factor is not None:

@@ -17,10 +17,10 @@ def summary(run: Run) -> pl.DataFrame:
     """One row a configuration, best first.
 
     Columns: rank, configuration, the recipe; trials, diverged (counts); best (mean over seeds of the best value of the
-    primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite, so null where half
-    or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor), M_n, M_low, M_high
-    (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count in ``diverged`` and
-    in nothing else; configurations that diverged with some seeds come after those that never did.
+    primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite, so null where
+    half or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor), M_n, M_low,
+    M_high (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count in
+    ``diverged`` and in nothing else; configurations that diverged with some seeds come after those that never did.
     """
     metric = primary(run)
     trials = _with_marks(run, configurations(run))
@@ -29,8 +29,12 @@ def summary(run: Run) -> pl.DataFrame:
     trials = trials.with_columns(pl.when(done).then(pl.col(name).fill_nan(None)).alias(name) for name in names)
     keys = ["configuration", *recipe_columns(trials)]
     grouped = trials.group_by(keys, maintain_order=True).agg(
-        pl.len().alias("trials"), (~done).sum().alias("diverged"), *_best(trials, metric), *_target(trials),
-        *(expression for name in names for expression in _moments(name)))
+        pl.len().alias("trials"),
+        (~done).sum().alias("diverged"),
+        *_best(trials, metric),
+        *_target(trials),
+        *(expression for name in names for expression in _moments(name)),
+    )
     return _ranked(_with_intervals(grouped, names), metric)
 
 
@@ -41,7 +45,11 @@ def interval_factor(n: int | None, confidence: float = CONFIDENCE) -> float | No
 
 def _moments(name: str) -> list[pl.Expr]:
     column = pl.col(name)
-    return [column.mean().alias(f"{name}_mean"), column.std(ddof=1).alias(f"{name}_sd"), column.count().alias(f"{name}_n")]
+    return [
+        column.mean().alias(f"{name}_mean"),
+        column.std(ddof=1).alias(f"{name}_sd"),
+        column.count().alias(f"{name}_n"),
+    ]
 
 
 def _best(trials: pl.DataFrame, metric: Metric) -> list[pl.Expr]:
@@ -62,23 +70,29 @@ def _target(trials: pl.DataFrame) -> list[pl.Expr]:
 def _with_intervals(grouped: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     for name in names:
         counts = grouped[f"{name}_n"].unique().to_list()
-        factor = pl.col(f"{name}_n").replace_strict(counts, [interval_factor(n) for n in counts],
-                                                    return_dtype=pl.Float64)
+        factor = pl.col(f"{name}_n").replace_strict(
+            counts, [interval_factor(n) for n in counts], return_dtype=pl.Float64
+        )
         half = factor * pl.col(f"{name}_sd")
-        grouped = grouped.with_columns((pl.col(f"{name}_mean") - half).alias(f"{name}_low"),
-                                       (pl.col(f"{name}_mean") + half).alias(f"{name}_high"))
+        grouped = grouped.with_columns(
+            (pl.col(f"{name}_mean") - half).alias(f"{name}_low"), (pl.col(f"{name}_mean") + half).alias(f"{name}_high")
+        )
     return grouped
 
 
 def _ranked(grouped: pl.DataFrame, metric: Metric) -> pl.DataFrame:
     mean = f"{metric.column}_mean"
     if mean not in grouped.columns:  # every trial diverged
-        grouped = grouped.with_columns(pl.lit(None, pl.Float64).alias(f"{metric.column}_{part}")
-                                       for part in ("mean", "sd", "low", "high"))
+        grouped = grouped.with_columns(
+            pl.lit(None, pl.Float64).alias(f"{metric.column}_{part}") for part in ("mean", "sd", "low", "high")
+        )
         grouped = grouped.with_columns(pl.lit(0).alias(f"{metric.column}_n"))
-    return (grouped.with_columns((pl.col("diverged") / pl.col("trials")).alias("_share"))
-            .sort("_share", mean, "configuration", descending=[False, metric.up, False], nulls_last=True)
-            .drop("_share").with_row_index("rank", offset=1))
+    return (
+        grouped.with_columns((pl.col("diverged") / pl.col("trials")).alias("_share"))
+        .sort("_share", mean, "configuration", descending=[False, metric.up, False], nulls_last=True)
+        .drop("_share")
+        .with_row_index("rank", offset=1)
+    )
 
 
 def _with_marks(run: Run, trials: pl.DataFrame) -> pl.DataFrame:

@@ -51,13 +51,16 @@ def _read(path: Path) -> Study:
 
 
 def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
-    """The study written in ``text``; ``where`` names it in errors, ``folder`` is where its Python files lie."""
+    """The study written in ``text``; ``where`` names it in errors, ``folder`` is where its Python files lie.
+
+    A study without a name is called as its file is, or as ``where`` is where there is no file.
+    """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as failure:
         raise StudyError(f"{where} is not valid TOML: {failure}") from None
     values.pop("folder", None)
-    values.setdefault("name", Path(where).stem)
+    values.setdefault("name", where.removesuffix(".toml"))
     return Study(**values, folder=folder)
 
 

@@ -46,8 +46,10 @@ def specs(run: Run) -> dict[str, Figure]:
         names = [*(name for name in ORDER if name in kinds), *sorted(set(kinds) - set(ORDER))]
         wanted = [Figure(kind=name) for name in names if kinds[name].fits(run)]
     names = [spec.kind for spec in wanted]
-    counted = [name if names.count(name) == 1 else f"{name}-{names[:place].count(name) + 1}"
-               for place, name in enumerate(names)]
+    counted = [
+        name if names.count(name) == 1 else f"{name}-{names[:place].count(name) + 1}"
+        for place, name in enumerate(names)
+    ]
     return dict(zip(counted, wanted, strict=True))
 
 
@@ -61,12 +63,19 @@ def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
         chart = kind.draw(frame, spec, look)
         chart["config"] = theme()
     title = spec.title or kind.title
-    return Drawn(name or spec.kind, title[:1].upper() + title[1:], kind.caption(run, frame, spec), frame, chart,
-                 kind.table(frame) if kind.table else None)
+    return Drawn(
+        name or spec.kind,
+        title[:1].upper() + title[1:],
+        kind.caption(run, frame, spec),
+        frame,
+        chart,
+        kind.table(frame) if kind.table else None,
+    )
 
 
 def figure(run: Run, which: str | Figure) -> Any:
-    """The altair chart of one figure: a name as in ``figures(run)``, a kind, or a Figure. It shows itself in a notebook.
+    """The altair chart of one figure: a name as in ``figures(run)``, a kind, or a Figure. It shows itself in a
+    notebook.
 
     >>> fallline.report.figure(run, "sensitivity")                                          # doctest: +SKIP
     """

@@ -38,15 +38,31 @@ def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
 
 
 def labelled(run: Run, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
-    """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a legend."""
+    """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a
+    legend."""
     rows = trials.unique("configuration", keep="first", maintain_order=True)
     columns = varying(run)
     colors, panels = places(run, rows, spec.color), places(run, rows, spec.panel)
-    said = [{"configuration": row["configuration"], "trial": words.recipe(row, columns) or "all trials",
-             **_text("color", spec.color, row, colors, words.value_of), **_text("panel", spec.panel, row, panels, heading)}
-            for row in rows.iter_rows(named=True)]
-    return pl.DataFrame(said, schema={"configuration": pl.UInt32, "trial": pl.String, "color": pl.String,
-                                      "color_place": pl.Int64, "panel": pl.String, "panel_place": pl.Int64})
+    said = [
+        {
+            "configuration": row["configuration"],
+            "trial": words.recipe(row, columns) or "all trials",
+            **_text("color", spec.color, row, colors, words.value_of),
+            **_text("panel", spec.panel, row, panels, heading),
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+    return pl.DataFrame(
+        said,
+        schema={
+            "configuration": pl.UInt32,
+            "trial": pl.String,
+            "color": pl.String,
+            "color_place": pl.Int64,
+            "panel": pl.String,
+            "panel_place": pl.Int64,
+        },
+    )
 
 
 def _text(role: str, column: str | None, row: dict, order: dict, say: Any) -> dict[str, Any]:

@@ -36,11 +36,14 @@ def settle(run: Run, spec: Figure) -> Figure:
 def data(run: Run, spec: Figure) -> pl.DataFrame:
     """A row a drawn point.
 
-    Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed finished), end
-    (the last point of such a curve), stopped (seeds that diverged), of (configurations that were run in that panel).
+    Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed
+    finished), end (the last point of such a curve), stopped (seeds that diverged), of (configurations that were run
+    in that panel).
     """
     trials = chosen(run, spec)
-    ranks = summary(run).select("configuration", "rank", stopped="diverged", diverged=pl.col("diverged") == pl.col("trials"))
+    ranks = summary(run).select(
+        "configuration", "rank", stopped="diverged", diverged=pl.col("diverged") == pl.col("trials")
+    )
     lines = labelled(run, trials, spec).join(ranks, on="configuration").sort("rank")
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     many = pl.col("of") > BEST_LINES
@@ -69,17 +72,22 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     many = len(names) > 1
     border = common.inside(limits, log)
     at_border = pl.col("value").clip(*border) if border else pl.col("value")
-    frame = frame.with_columns(pl.when("end").then(at_border).otherwise(common.near(pl.col("value"), limits, log)).alias("value"))
+    frame = frame.with_columns(
+        pl.when("end").then(at_border).otherwise(common.near(pl.col("value"), limits, log)).alias("value")
+    )
     low = pl.col("low").clip(limits[0]) if limits and log else pl.col("low")
-    shown = frame.select("panel", "color", "trial", pl.col("configuration").alias("line"), "step", "value", low,
-                                     "high", "seeds", "end")
+    shown = frame.select(
+        "panel", "color", "trial", pl.col("configuration").alias("line"), "step", "value", low, "high", "seeds", "end"
+    )
     layers = alt.layer(*_layers(frame, spec, look, log, limits, many))
     if not many:
         return common.with_rows(layers, shown).properties(data=common.ROWS, width=WIDTH - 240, height=380)
     columns = 2 if len(names) in (2, 4) else 3
     facet = alt.Facet("panel:N", sort=names, title=None)
-    sized = layers.properties(width=(WIDTH - 75 * columns) // columns, height=170 if columns == 3 else 220)
-    grid = common.with_rows(sized.facet(facet, columns=columns, data=common.ROWS).properties(spacing={"row": 44, "column": 36}), shown)
+    sized = layers.properties(width=(WIDTH - 60 - 36 * (columns - 1)) // columns, height=170 if columns == 3 else 220)
+    grid = common.with_rows(
+        sized.facet(facet, columns=columns, data=common.ROWS).properties(spacing={"row": 44, "column": 36}), shown
+    )
     return grid.resolve_axis(x="independent") if len(names) % columns else grid
 
 
@@ -90,31 +98,44 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
     hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
-    x = alt.X("step:Q", title="step", axis=common.step_axis(4 if many else 8),
-              scale=alt.Scale(domain=[frame["step"].min(), max(frame["step"].max(), 1)], nice=False))
+    x = alt.X(
+        "step:Q",
+        title="step",
+        axis=common.step_axis(4 if many else 8),
+        scale=alt.Scale(domain=[frame["step"].min(), max(frame["step"].max(), 1)], nice=False),
+    )
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
-    y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log),
-              axis=common.value_axis(log=log))
+    y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
     line = alt.Chart().mark_line(clip=True).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
     layers = [line.add_params(pick, zoom)]
     spread = frame["low"].null_count() < frame.height
     if spread:
-        band = alt.Chart().mark_area(clip=True, strokeWidth=0, line=False).encode(
-            x=x, y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading), y2="high:Q", detail="line:N",
-            opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)), **fill)
-        layers.insert(0, band)
+        band = (
+            alt.Chart()
+            .mark_area(clip=True, strokeWidth=0, line=False)
+            .encode(
+                x=x,
+                y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading),
+                y2="high:Q",
+                detail="line:N",
+                opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)),
+                **fill,
+            )
+        )
+        layers.append(band)  # after the line: a legend is that of the first layer
     if frame["end"].any():
         cross = alt.Chart().transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
         layers.append(cross.encode(x=x, y=y, opacity=faded, **stroke))
-    tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT),
-            alt.Tooltip("value:Q", title=said, format=words.RESULT_FORMAT)]
+    tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT), common.tip("value", said)]
     if spread:
-        tips += [alt.Tooltip(f"{end}:Q", format=words.RESULT_FORMAT) for end in ("low", "high")]
-        tips.append(alt.Tooltip("seeds:Q"))
-    dot = alt.Chart().mark_circle(size=60, clip=True).encode(
-        x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), **fill)
+        tips += [common.tip("low"), common.tip("high"), alt.Tooltip("seeds:Q")]
+    dot = (
+        common.spoken(alt.Chart(), ["value", "low", "high"])
+        .mark_circle(size=60, clip=True)
+        .encode(x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), **fill)
+    )
     return [*layers, dot.add_params(hover).properties(name="hover_dots")]
 
 
@@ -130,7 +151,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         best = "Each optimizer's best" if spec.color == "optimizer" else "The best"
         said.append(f"{best}, {words.count(drawn)} of {words.plural(of, 'configuration')}.")
     points = int(frame.group_by("configuration").len()["len"].max())
-    if points >= LEAST_POINTS - 2 and points < frame["step"].max():
+    if points >= LEAST_POINTS - 2 and points < frame["recorded"].max():
         said.append(f"At most {words.count(points)} points a line: the lowest and highest of each stretch of steps.")
     if frame["end"].any():
         said.append("A cross ends a curve that diverged.")
@@ -142,5 +163,6 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return " ".join(said)
 
 
-CURVES = FigureKind("curves", "Metric against the step", settle, data, draw, caption,
-                    fits=lambda run: run.study.design == "cross")
+CURVES = FigureKind(
+    "curves", "Metric against the step", settle, data, draw, caption, fits=lambda run: run.study.design == "cross"
+)

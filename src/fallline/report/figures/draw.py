@@ -20,12 +20,24 @@ def colors(frame: pl.DataFrame, column: str | None, look: Look, legend: alt.Lege
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
     marks = look.marks(column, names)
     shared = {"title": words.name(column), "legend": legend, "sort": None}
-    found: dict[str, Any] = {"color": alt.Color("color:N", **shared, scale=alt.Scale(
-        domain=names, range=[mark.light for mark in marks]))}
+    found: dict[str, Any] = {
+        "color": alt.Color("color:N", **shared, scale=alt.Scale(domain=names, range=[mark.light for mark in marks]))
+    }
     if len({mark.dash for mark in marks}) > 1:
-        found["strokeDash"] = alt.StrokeDash("color:N", **shared, scale=alt.Scale(
-            domain=names, range=[list(mark.dash) for mark in marks]))
+        found["strokeDash"] = alt.StrokeDash(
+            "color:N", **shared, scale=alt.Scale(domain=names, range=[list(mark.dash) for mark in marks])
+        )
     return found
+
+
+def spoken(chart: alt.Chart, names: list[str]) -> alt.Chart:
+    """The chart with these fields also in words (``NAME_said``), for tooltips that write as the tables do."""
+    return chart.transform_calculate(**{f"{name}_said": words.number_expression(name) for name in names})
+
+
+def tip(name: str, title: str | None = None) -> alt.Tooltip:
+    """A tooltip's line for a field that is ``spoken``."""
+    return alt.Tooltip(f"{name}_said:N", title=title or name)
 
 
 def filled(color: Any) -> dict[str, Any]:
@@ -35,14 +47,17 @@ def filled(color: Any) -> dict[str, Any]:
 
 def stroked(color: Any) -> dict[str, Any]:
     """The same colours as a stroke, for a layer without a legend."""
-    return {"stroke": alt.Stroke("color:N", scale=color["scale"], legend=None) if isinstance(color, alt.Color) else color}
+    return {
+        "stroke": alt.Stroke("color:N", scale=color["scale"], legend=None) if isinstance(color, alt.Color) else color
+    }
 
 
 def rows(frame: pl.DataFrame, digits: int = 5) -> list[dict[str, Any]]:
     """The rows as the chart holds them: floats to so many significant digits, nothing infinite, no empty columns."""
     floats = [name for name, kind in frame.schema.items() if kind.is_float()]
-    clean = frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(digits)).alias(name)
-                               for name in floats)
+    clean = frame.with_columns(
+        pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(digits)).alias(name) for name in floats
+    )
     return clean.select(name for name in clean.columns if clean[name].null_count() < clean.height).to_dicts()
 
 
@@ -107,8 +122,10 @@ def y_scale(limits: tuple[float, float] | None, log: bool) -> alt.Scale:
 def value_axis(count: int = 5, log: bool = False) -> alt.Axis:
     """Ticks written as ``words.setting`` writes; on a log scale far from 1 as powers."""
     low, high = (1e-2, 1e4) if log else (1e-4, 1e6)
-    said = (f"datum.value != 0 && (abs(datum.value) < {low} || abs(datum.value) >= {high}) ? "
-            f"format(datum.value, '~e') : format(datum.value, '{words.SETTING_FORMAT}')")
+    said = (
+        f"datum.value != 0 && (abs(datum.value) < {low} || abs(datum.value) >= {high}) ? "
+        f"format(datum.value, '~e') : format(datum.value, '{words.SETTING_FORMAT}')"
+    )
     return alt.Axis(labelExpr=said, tickCount=count)
 
 
@@ -138,5 +155,9 @@ def near(value: pl.Expr, limits: tuple[float, float] | None, log: bool) -> pl.Ex
 
 def empty(text: str) -> alt.Chart:
     """A sentence in place of a picture that has nothing to show."""
-    return alt.Chart(alt.Data(values=[{"text": text}])).mark_text(align="left", fontSize=13).encode(
-        text="text:N", x=alt.value(0), y=alt.value(12)).properties(width=600, height=24)
+    return (
+        alt.Chart(alt.Data(values=[{"text": text}]))
+        .mark_text(align="left", fontSize=13)
+        .encode(text="text:N", x=alt.value(0), y=alt.value(12))
+        .properties(width=600, height=24)
+    )

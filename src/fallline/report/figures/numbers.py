@@ -26,12 +26,14 @@ NEAR, NEAR_ACCURACY = 0.10, 0.005
 def settle(run: Run, spec: Figure) -> Figure:
     metric = spec.metric or primary(run).column
     metric = f"final_{metric}" if metric.startswith("train_") else metric
-    return spec.model_copy(update={"metric": metric, "title": spec.title or "The numbers of each optimizer, one at a time"})
+    return spec.model_copy(
+        update={"metric": metric, "title": spec.title or "The numbers of each optimizer, one at a time"}
+    )
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
-    """A row a value that was tried: optimizer, number, meaning, default, value_tried, place (its rank by size), value (the
-    metric), low, high, diverged, base (the study's own value), best, near (as good as the best)."""
+    """A row a value that was tried: optimizer, number, meaning, default, value_tried, place (its rank by size), value
+    (the metric), low, high, diverged, base (the study's own value), best, near (as good as the best)."""
     trials = chosen(run, spec)
     table = summary(run).filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
     found = []
@@ -52,18 +54,28 @@ def _rows(own: pl.DataFrame, optimizer: str, name: str, base: dict[str, float], 
     """The configurations that differ from the base in ``name`` alone."""
     others = [pl.col(other) == value for other, value in base.items() if other != name]
     rows = (own.filter(*others) if others else own).sort("rank").unique(name, keep="first", maintain_order=True)
-    parts = {part: pl.col(f"{metric}_{source}") if f"{metric}_{source}" in rows.columns else pl.lit(None, pl.Float64)
-             for part, source in (("value", "mean"), ("low", "low"), ("high", "high"))}
+    parts = {
+        part: pl.col(f"{metric}_{source}") if f"{metric}_{source}" in rows.columns else pl.lit(None, pl.Float64)
+        for part, source in (("value", "mean"), ("low", "low"), ("high", "high"))
+    }
     number = _declared(optimizer, name)
-    rows = rows.select(pl.lit(optimizer).alias("optimizer"), pl.lit(name).alias("number"),
-                       pl.lit(number.meaning if number else "").alias("meaning"),
-                       pl.lit(number.default if number else None, pl.Float64).alias("default"),
-                       pl.col(name).alias("tried"), **parts, diverged=pl.col("diverged") == pl.col("trials"))
+    rows = rows.select(
+        pl.lit(optimizer).alias("optimizer"),
+        pl.lit(name).alias("number"),
+        pl.lit(number.meaning if number else "").alias("meaning"),
+        pl.lit(number.default if number else None, pl.Float64).alias("default"),
+        pl.col(name).alias("tried"),
+        **parts,
+        diverged=pl.col("diverged") == pl.col("trials"),
+    )
     best = rows["value"].max() if direction(metric) == "up" else rows["value"].min()
     reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
     return rows.sort("tried").with_columns(
-        base=pl.col("tried") == base[name], best=pl.col("value") == best, near=(pl.col("value") - best).abs() <= reach,
-        place=pl.int_range(pl.len()))
+        base=pl.col("tried") == base[name],
+        best=pl.col("value") == best,
+        near=(pl.col("value") - best).abs() <= reach,
+        place=pl.int_range(pl.len()),
+    )
 
 
 def _declared(optimizer: str, name: str) -> Any:
@@ -80,9 +92,18 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     near = pl.col("tried").filter(pl.col("near"))
     return frame.group_by("optimizer", "number", maintain_order=True).agg(
-        pl.col("meaning").first(), pl.col("default").first(), best_found=pl.col("tried").filter(pl.col("best")).first(),
-        value=pl.col("value").filter(pl.col("best")).first(), from_=near.min(), to=near.max(), good=near.len(),
-        tried=pl.len()).rename({"from_": "from", "good": "as_good", "meaning": "what_it_does"})
+        pl.col("meaning").first().alias("what_it_does"),
+        pl.col("default").first(),
+        best_found=pl.col("tried")
+        .filter(pl.col("best"))
+        .sort_by(pl.col("base").filter(pl.col("best")), descending=True)
+        .first(),
+        value=pl.col("value").filter(pl.col("best")).first(),
+        as_good_from=near.min(),
+        as_good_to=near.max(),
+        values_as_good=near.len(),
+        values_tried=pl.len(),
+    )
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -96,29 +117,54 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     limits = (shown["value"].min(), shown["value"].max())
     pictures = []
     for (optimizer, number), rows in frame.group_by("optimizer", "number", maintain_order=True):
-        pictures.append(_picture(rows, f"{words.name(optimizer)}: {words.name(number)}", log, limits,
-                                 look.optimizers[optimizer].light, spec))
+        pictures.append(
+            _picture(
+                rows,
+                f"{words.name(optimizer)}: {words.name(number)}",
+                log,
+                limits,
+                look.optimizers[optimizer].light,
+                spec,
+            )
+        )
     return alt.concat(*pictures, columns=4).properties(spacing={"row": 30, "column": 34})
 
 
 def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, float], color: str, spec: Figure) -> Any:
     said = rows.with_columns(text=pl.col("tried").map_elements(words.setting, return_dtype=pl.String))
     order = said["text"].to_list()
-    x = alt.X("text:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelFontSize=10),
-              scale=alt.Scale(domain=order))
-    y = alt.Y("value:Q", title=None, axis=common.value_axis(3, log),
-              scale=alt.Scale(type="log" if log else "linear", domain=list(limits), nice=True, zero=False))
-    tips = [alt.Tooltip("text:N", title="value"), alt.Tooltip("value:Q", title=label(spec.metric), format=words.RESULT_FORMAT)]
+    x = alt.X(
+        "text:N",
+        sort=order,
+        title=None,
+        axis=alt.Axis(labelAngle=0, labelOverlap=True, labelFontSize=10),
+        scale=alt.Scale(domain=order),
+    )
+    y = alt.Y(
+        "value:Q",
+        title=None,
+        axis=common.value_axis(3, log),
+        scale=alt.Scale(type="log" if log else "linear", domain=list(limits), nice=True, zero=False),
+    )
+    tips = [alt.Tooltip("text:N", title="value"), common.tip("value", label(spec.metric))]
     live = said.filter(pl.col("value") > 0) if log else said.drop_nulls("value")
     base = alt.Chart(common.held(live.select("text", "value", "low", "high", "base", "best", "near", "place")))
-    layers = [base.mark_line(color=color, strokeWidth=1.2, opacity=0.5).encode(x=x, y=y, order="place:Q"),
-              base.mark_circle(size=42, opacity=1).encode(
-                  x=x, y=y, tooltip=tips, color=alt.condition("datum.near", alt.value(color), alt.value(INK["axis"][0]))),
-              base.transform_filter("datum.base").mark_point(size=110, color=INK["text"][0], strokeWidth=1.1).encode(x=x, y=y)]
+    layers = [
+        base.mark_line(color=color, strokeWidth=1.2, opacity=0.5).encode(x=x, y=y, order="place:Q"),
+        common.spoken(base, ["value"])
+        .mark_circle(size=42, opacity=1)
+        .encode(x=x, y=y, tooltip=tips, color=alt.condition("datum.near", alt.value(color), alt.value(INK["axis"][0]))),
+        base.transform_filter("datum.base")
+        .mark_point(size=110, color=INK["text"][0], strokeWidth=1.1)
+        .encode(x=x, y=y),
+    ]
     if said["diverged"].any():
         bad = alt.Chart(common.held(said.filter("diverged").select("text")))
-        layers.append(bad.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6, color=INK["alarm"][0]).encode(
-            x=x, y=alt.value(5)))
+        layers.append(
+            bad.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6, color=INK["alarm"][0]).encode(
+                x=x, y=alt.value(5)
+            )
+        )
     return alt.layer(*layers, title=title).properties(width=190, height=110)
 
 
@@ -126,9 +172,19 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
     reach = "within 0.005 of the best" if spec.metric.endswith("accuracy") else "within 10 % of the best"
-    said = f"Up the side: {label(spec.metric)}. Coloured: {reach}. Ringed: the study's own value, held while others vary."
+    said = (
+        f"Up the side: {label(spec.metric)}. Coloured: {reach}. Ringed: the study's own value, held while others vary."
+    )
     return said + (" A cross at the top: every seed diverged." if frame["diverged"].any() else "")
 
 
-NUMBERS = FigureKind("numbers", "Numbers, one at a time", settle, data, draw, caption,
-                     fits=lambda run: run.study.design == "one_at_a_time", table=table)
+NUMBERS = FigureKind(
+    "numbers",
+    "Numbers, one at a time",
+    settle,
+    data,
+    draw,
+    caption,
+    fits=lambda run: run.study.design == "one_at_a_time",
+    table=table,
+)

@@ -37,23 +37,40 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         return common.empty("No reported figure has a value of ours beside it.")
     order = frame["what"].to_list()
     said = label(spec.metric)
-    log = common.is_log(frame.select(value=pl.concat_list("reported", "ours").list.min()), "scale" in spec.model_fields_set,
-                        spec.scale, spec.metric)
+    log = common.is_log(
+        frame.select(value=pl.concat_list("reported", "ours").list.min()),
+        "scale" in spec.model_fields_set,
+        spec.scale,
+        spec.metric,
+    )
     scale = alt.Scale(type="log" if log else "linear", zero=False, nice=True, padding=10)
     y = alt.Y("what:N", sort=order, title=None, axis=alt.Axis(labelLimit=330, domain=False, ticks=False, grid=True))
     key = alt.Scale(domain=["reported", "ours"], range=[INK["muted"][0], PALETTE[1].light])
-    tips = [alt.Tooltip("what:N", title="trials")] + [alt.Tooltip(f"{name}:Q", format=words.RESULT_FORMAT)
-                                                      for name in ("reported", "ours", "low", "high", "difference")]
-    base = alt.Chart()
-    layers = [base.mark_rule(strokeWidth=1.2).encode(x=alt.X("reported:Q", title=said, scale=scale,
-                                                             axis=common.value_axis(7)), x2="ours:Q", y=y)]
+    tips = [alt.Tooltip("what:N", title="trials")] + [common.tip(name) for name in ("reported", "ours", "low", "high")]
+    base = common.spoken(alt.Chart(), ["reported", "ours", "low", "high"])
+    layers = [
+        base.mark_rule(strokeWidth=1.2).encode(
+            x=alt.X("reported:Q", title=said, scale=scale, axis=common.value_axis(7)), x2="ours:Q", y=y
+        )
+    ]
     if frame["low"].null_count() < frame.height:
-        layers.append(base.mark_rule(strokeWidth=3, opacity=0.45, color=PALETTE[1].light).encode(
-            x=alt.X("low:Q", scale=scale), x2="high:Q", y=y))
-    layers += [base.transform_calculate(who=f"'{who}'").mark_point(filled=who == "ours", size=70, opacity=1).encode(
-        x=alt.X(f"{who}:Q", scale=scale), y=y, tooltip=tips,
-        color=alt.Color("who:N", scale=key, title=None, legend=alt.Legend(orient="top"))) for who in ("reported", "ours")]
-    shown = common.held(frame.select("what", "reported", "ours", "low", "high", "difference"))
+        layers.append(
+            base.mark_rule(strokeWidth=3, opacity=0.45, color=PALETTE[1].light).encode(
+                x=alt.X("low:Q", scale=scale), x2="high:Q", y=y
+            )
+        )
+    layers += [
+        base.transform_calculate(who=f"'{who}'")
+        .mark_point(filled=who == "ours", size=70, opacity=1)
+        .encode(
+            x=alt.X(f"{who}:Q", scale=scale),
+            y=y,
+            tooltip=tips,
+            color=alt.Color("who:N", scale=key, title=None, legend=alt.Legend(orient="top")),
+        )
+        for who in ("reported", "ours")
+    ]
+    shown = common.held(frame.select("what", "reported", "ours", "low", "high"))
     return alt.layer(*layers, data=shown).properties(width=WIDTH - 360, height=22 * frame.height)
 
 

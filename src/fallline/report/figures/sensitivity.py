@@ -32,16 +32,19 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
-    """A row an optimizer and rate: value (mean of the best configuration there), low, high, n; stopped of trials diverged,
-    of (configurations to choose from). value is null where every seed diverged."""
+    """A row an optimizer and rate: value (mean of the best configuration there), low, high, n; stopped of trials
+    diverged, of (configurations to choose from). value is null where every seed diverged."""
     trials = chosen(run, spec)
     table = summary(run)
     if "learning_rate" not in trials.columns or f"{spec.metric}_mean" not in table.columns:
         return pl.DataFrame(schema={"learning_rate": pl.Float64, "value": pl.Float64})
-    parts = [pl.col(f"{spec.metric}_{part}").alias(name) for part, name in
-             (("mean", "value"), ("low", "low"), ("high", "high"), ("n", "n"))]
+    parts = [
+        pl.col(f"{spec.metric}_{part}").alias(name)
+        for part, name in (("mean", "value"), ("low", "low"), ("high", "high"), ("n", "n"))
+    ]
     rows = labelled(run, trials, spec).join(
-        table.select("rank", "configuration", "learning_rate", "trials", *parts, stopped="diverged"), on="configuration")
+        table.select("rank", "configuration", "learning_rate", "trials", *parts, stopped="diverged"), on="configuration"
+    )
     rows = rows.filter(pl.col("learning_rate").is_not_null())
     keys = ["panel", "color", "learning_rate"]
     up = direction(spec.metric) == "up"
@@ -58,8 +61,12 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     faded = alt.condition(pick, alt.value(1), alt.value(0.08))
     rates = frame["learning_rate"].unique().sort().to_list()
     wide = alt.Scale(type="log", domain=[rates[0] / 1.25, rates[-1] * 1.25], nice=False)
-    x = alt.X("learning_rate:Q", title="learning rate, log scale", scale=wide, axis=alt.Axis(
-        values=_apart(rates), labelExpr=common.value_axis()["labelExpr"], labelOverlap=False))
+    x = alt.X(
+        "learning_rate:Q",
+        title="learning rate, log scale",
+        scale=wide,
+        axis=alt.Axis(values=_apart(rates), labelExpr=common.value_axis()["labelExpr"], labelOverlap=False),
+    )
     picture = _picture(frame, spec, look, x, pick, faded)
     stopped = frame.filter(pl.col("stopped") > 0)
     if stopped.is_empty():
@@ -68,10 +75,21 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     strip = alt.Chart(common.held(stopped.select("color", "learning_rate", "stopped", "trials", "trial")))
     strip = strip.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6).encode(
         x=alt.X("learning_rate:Q", scale=wide, axis=None),
-        y=alt.Y("color:N", sort=names, title="diverged", scale=alt.Scale(padding=0.5), axis=alt.Axis(
-            domain=False, ticks=False, grid=True, labelLimit=200)),
-        opacity=faded, **common.stroked(common.colors(frame, spec.color, look, None)["color"]),
-        tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("stopped:Q", title="diverged"), alt.Tooltip("trials:Q", title="of")])
+        y=alt.Y(
+            "color:N",
+            sort=names,
+            title="diverged",
+            scale=alt.Scale(padding=0.5),
+            axis=alt.Axis(domain=False, ticks=False, grid=True, labelLimit=200),
+        ),
+        opacity=faded,
+        **common.stroked(common.colors(frame, spec.color, look, None)["color"]),
+        tooltip=[
+            alt.Tooltip("trial:N"),
+            alt.Tooltip("stopped:Q", title="diverged"),
+            alt.Tooltip("trials:Q", title="of"),
+        ],
+    )
     strip = strip.properties(width=WIDTH - 240, height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
 
@@ -82,36 +100,50 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
     values = values.filter(pl.col("value") > 0) if log else values
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
-    y = alt.Y("value:Q", title=heading, axis=common.value_axis(6, log),
-              scale=alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8))
+    y = alt.Y(
+        "value:Q",
+        title=heading,
+        axis=common.value_axis(6, log),
+        scale=alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8),
+    )
     color = common.colors(frame, spec.color, look, alt.Legend(orient="right"))
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
     shapes = [mark.shape for mark in look.marks(spec.color, names)]
     shape = alt.Shape("color:N", sort=None, title=words.name(spec.color), scale=alt.Scale(domain=names, range=shapes))
-    tips = [alt.Tooltip("trial:N"), alt.Tooltip("value:Q", title=said, format=words.RESULT_FORMAT)]
+    tips = [alt.Tooltip("trial:N"), common.tip("value", said)]
     spread = values["low"].null_count() < values.height
     if spread:
-        tips += [alt.Tooltip(f"{end}:Q", format=words.RESULT_FORMAT) for end in ("low", "high")]
+        tips += [common.tip("low"), common.tip("high")]
     tips.append(alt.Tooltip("n:Q", title="seeds"))
     detail = ["panel:N"]
     line = alt.Chart().mark_line(strokeWidth=1.5).encode(x=x, y=y, opacity=faded, detail=detail, **color)
-    point = alt.Chart().mark_point(filled=True, size=48, opacity=1).encode(
-        x=x, y=y, shape=shape, opacity=faded, tooltip=tips, color=color["color"])
+    point = (
+        common.spoken(alt.Chart(), ["value", "low", "high"])
+        .mark_point(filled=True, size=48, opacity=1)
+        .encode(x=x, y=y, shape=shape, opacity=faded, tooltip=tips, color=color["color"])
+    )
     layers = [line.add_params(pick), point]
     if spread:
         low = pl.when(pl.col("low") > 0).then("low") if log else pl.col("low")
         values = values.with_columns(low.alias("low"))
-        layers.insert(0, alt.Chart().mark_rule(strokeWidth=1.2).encode(
-            x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", opacity=faded, **common.stroked(color["color"])))
+        layers.insert(
+            1,
+            alt.Chart()
+            .mark_rule(strokeWidth=1.2)
+            .encode(x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", opacity=faded, **common.stroked(color["color"])),
+        )
     shown = values.select("panel", "color", "trial", "learning_rate", "value", "low", "high", "n")
     return alt.layer(*layers, data=common.held(shown)).properties(width=WIDTH - 240, height=360)
 
 
 def _apart(rates: list[float]) -> list[float]:
     """The rates to label: those with room for their text, from the smallest on."""
+    room = (rates[-1] / rates[0]) ** (1 / 14)
     kept = [rates[0]]
-    room = (rates[-1] / rates[0]) ** (1 / 16)
-    return kept + [rate for place, rate in enumerate(rates[1:], 1) if rate / rates[place - 1] > room]
+    for rate in rates[1:]:
+        if rate / kept[-1] > room:
+            kept.append(rate)
+    return kept
 
 
 def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
@@ -119,11 +151,18 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.drop_nulls("value").is_empty():
         return ""
     seeds = int(frame["n"].max())
-    said = ["One seed: no interval." if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}, whiskers are 95 % intervals."]
+    said = [
+        "One seed: no interval."
+        if seeds == 1
+        else f"Mean over {words.plural(seeds, 'seed')}, whiskers are 95 % intervals."
+    ]
     if frame["of"].max() > 1:
         said.append("At each rate the best of the other settings.")
     values = frame.drop_nulls("value")
-    if common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (values["value"] <= 0).any():
+    if (
+        common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
+        and (values["value"] <= 0).any()
+    ):
         said.append("Values of exactly 0 have no place on a log scale.")
     if (frame["stopped"] > 0).any():
         said.append("A cross below marks a rate at which at least one seed diverged.")

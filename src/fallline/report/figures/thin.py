@@ -11,9 +11,9 @@ from fallline.store import Run
 def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.LazyFrame:
     """Columns configuration, step, value (mean over seeds), low, high (null with one seed), seeds.
 
-    ``trials`` has ``configuration`` and ``diverged`` (all its seeds did). Seeds that diverged count only where all did, and
-    then up to the first end, so that no mean jumps because a seed dropped out of it. From ``FEW_SEEDS`` seeds on low and
-    high are the 95 % interval, below that the least and the greatest.
+    ``trials`` has ``configuration`` and ``diverged`` (all its seeds did). Seeds that diverged count only where all
+    did, and then up to the first end, so that no mean jumps because a seed dropped out of it. From ``FEW_SEEDS``
+    seeds on low and high are the 95 % interval, below that the least and the greatest.
     """
     counted = trials.filter((pl.col("status") == "done") | pl.col("diverged")).select("trial", "configuration")
     seeds = counted.group_by("configuration").agg(of=pl.len())
@@ -25,30 +25,41 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
         rows = rows.filter(pl.col("step") <= steps)
     rows = rows.join(counted.lazy(), on="trial").drop("trial")
     if seeds.is_empty() or seeds["of"].max() == 1:
-        return rows.with_columns(low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64), seeds=pl.lit(1, pl.UInt32))
+        return rows.with_columns(
+            low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64), seeds=pl.lit(1, pl.UInt32)
+        )
     value = pl.col("value")
     means = rows.group_by("configuration", "step").agg(
-        value.mean(), low=value.min(), high=value.max(), sd=value.std(), seeds=pl.len())
+        value.mean(), low=value.min(), high=value.max(), sd=value.std(), seeds=pl.len()
+    )
     means = means.join(seeds.lazy(), on="configuration").filter(pl.col("seeds") == pl.col("of")).drop("of")
     counts = seeds["of"].unique().to_list()
-    half = pl.col("sd") * pl.col("seeds").replace_strict(counts, [interval_factor(n) for n in counts],
-                                                         return_dtype=pl.Float64)
+    half = pl.col("sd") * pl.col("seeds").replace_strict(
+        counts, [interval_factor(n) for n in counts], return_dtype=pl.Float64
+    )
     many, several = pl.col("seeds") >= FEW_SEEDS, pl.col("seeds") > 1
-    return means.with_columns(low=pl.when(many).then(value - half).when(several).then("low"),
-                              high=pl.when(many).then(value + half).when(several).then("high")).drop("sd")
+    return means.with_columns(
+        low=pl.when(many).then(value - half).when(several).then("low"),
+        high=pl.when(many).then(value + half).when(several).then("high"),
+    ).drop("sd")
 
 
 def thinned(points: pl.LazyFrame, most: int) -> pl.DataFrame:
-    """At most ``most`` rows a configuration: of each stretch of steps the lowest and the highest, and both ends."""
-    rows = points.collect()
+    """At most ``most`` rows a configuration: of each stretch of steps the lowest and the highest, and both ends.
+
+    The column ``recorded`` says how many there were.
+    """
     key, step, value = pl.col("configuration"), pl.col("step"), pl.col("value")
-    if rows.is_empty() or rows.group_by(key).len()["len"].max() <= most:
+    rows = points.collect().with_columns(recorded=pl.len().over(key))
+    if rows.is_empty() or rows["recorded"].max() <= most:
         return rows.sort("configuration", "step")
     first = step.min().over(key)
     stretch = (step - first) * (most // 2 - 1) // (step.max().over(key) - first + 1)
     names = [name for name in rows.columns if name != "configuration"]
     rows = rows.with_columns(stretch=stretch)
-    inner = [rows.group_by(key, "stretch").agg(pl.col(names).get(place)).drop("stretch")
-             for place in (value.arg_min(), value.arg_max())]
+    inner = [
+        rows.group_by(key, "stretch").agg(pl.col(names).get(place)).drop("stretch")
+        for place in (value.arg_min(), value.arg_max())
+    ]
     ends = [rows.group_by(key).agg(pl.col(names).get(place)) for place in (step.arg_min(), step.arg_max())]
     return pl.concat([*inner, *ends], how="diagonal").unique(["configuration", "step"]).sort("configuration", "step")

@@ -1,0 +1,111 @@
+"""fallline's side: a work as a Study, planned and trained through the library's own path."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from works import PRODUCT_REPEATS, PRODUCT_SIZES, RATE, Work
+
+from fallline import Study
+from fallline.engine.devices import prepare_jax
+from fallline.engine.training import Work as EngineWork
+from fallline.engine.training import train
+from fallline.executors.cohort import ReadyCohort, load_arrays, most_lanes
+from fallline.plan import plan
+
+
+def study_of(work: Work) -> Study:
+    """The study whose trials are those of ``work``; the softmax layer looks at held-out data only at both ends."""
+    base: dict[str, Any] = {"steps": work.steps, "batch_size": work.batch_size or "all"}
+    if work.batch_size is None:
+        base["order"] = "file"
+    return Study(name=f"bench/{work.name}", task=work.task, data="sample", seeds=work.seeds, base=base,
+                 axes={"optimizer": list(work.optimizers), "learning_rate": list(work.rates)},
+                 evaluate_every=work.steps if work.batch_size else None)
+
+
+class FalllineSide:
+    """A work made ready: data on the device, layout chosen, program compiled by a first run that does not count."""
+
+    def __init__(self, work: Work):
+        trials = study_of(work).trials()
+        if len(trials) != work.trials:
+            raise ValueError(f"{work.name} must have {work.trials} trials, its study has {len(trials)}")
+        (planned,) = plan(trials, most_lanes)
+        arrays = load_arrays(planned.task, planned.data, None)
+        begun = time.perf_counter()
+        self.ready = ReadyCohort(planned, arrays)
+        self.layout_seconds = time.perf_counter() - begun
+        self.works = [self._training_only(seeds) for seeds in self.ready.blocks()]
+        self.losses = self._train()[1]
+        """[steps + 1, seeds, lanes]"""
+
+    def once(self) -> dict[str, float]:
+        """Seconds to train every trial from its first step to its last, and how many of them inside the program."""
+        seconds, _, inside = self._train()
+        return {"seconds": seconds, "in_program": inside}
+
+    def loss(self, rule: str, step: int) -> float:
+        """The loss of the first seed at ``step`` under ``rule`` with the rate RATE."""
+        recipes = [recipe for segment in self.ready.planned.segments for recipe in segment.recipes]
+        lane = next(lane for lane, recipe in enumerate(recipes)
+                    if recipe.optimizer.name == rule and dict(recipe.numbers)["learning_rate"] == RATE)
+        return float(self.losses[step, 0, lane])
+
+    def told(self) -> dict[str, Any]:
+        """What was spent before steady training, and how the cohort runs."""
+        parts = self.ready.program.parts
+        return {"layout": asdict(self.ready.layout), "layout_seconds": self.layout_seconds,
+                "trace_seconds": sum(part.trace_seconds for part in parts),
+                "compile_seconds": sum(part.compile_seconds for part in parts),
+                "traces": self.ready.program.traces}
+
+    def _train(self) -> tuple[float, np.ndarray, float]:
+        """All blocks, as many at a time as the layout says: wall seconds, losses, seconds inside the program."""
+        workers = self.ready.layout.workers
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(workers) as pool:
+            records = list(pool.map(lambda work: train(self.ready.program, work), self.works))
+        seconds = time.perf_counter() - begun
+        inside = sum(record.seconds["warmup"] + record.seconds["steady"] for record in records) / workers
+        return seconds, np.concatenate([record.curves["loss"][0] for record in records], axis=1), inside
+
+    def _training_only(self, seeds: tuple[int, ...]) -> EngineWork:
+        """The block's work without evaluation; random batches are drawn in advance, as the peers' are."""
+        work = replace(self.ready.work(seeds), watched=(), held_out={})
+        if self.ready.planned.recipe.batch_size is None:
+            return work
+        drawn = work.batches(0, work.steps + self.ready.layout.chunk)
+        return replace(work, batches=lambda start, stop: drawn[:, start:stop])
+
+    def save_for_peers(self, path: Path) -> None:
+        """The same examples and batches: inputs float32 [n, ...], targets [n], batches int32 [seeds, steps, batch]."""
+        planned, train_split = self.ready.planned, self.ready.arrays.splits.train
+        inputs, targets = train_split
+        if planned.task.prepare is not None:
+            inputs = np.asarray(planned.task.prepare(inputs))
+        arrays = {"inputs": inputs, "targets": targets}
+        if planned.recipe.batch_size is not None:
+            arrays["batches"] = np.stack([self.ready.stream(seed).indices(0, planned.recipe.steps)
+                                          for seed in planned.seeds])
+        np.savez(path, **arrays)
+
+
+def product_rate(sizes: tuple[int, ...] = PRODUCT_SIZES) -> float:
+    """GFLOP/s of a jitted float32 square product, the best of a few of each size."""
+    jax = prepare_jax()
+    product = jax.jit(jax.numpy.matmul)
+    rates = []
+    for size in sizes:
+        a, b = jax.random.normal(jax.random.key(0), (2, size, size), "float32")
+        product(a, b).block_until_ready()
+        for _ in range(PRODUCT_REPEATS):
+            begun = time.perf_counter()
+            product(a, b).block_until_ready()
+            rates.append(2 * size**3 / (time.perf_counter() - begun) / 1e9)
+    return max(rates)

@@ -1,0 +1,56 @@
+"""Programs side by side: each core takes the next chunk of whichever program waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import Any
+
+Job = Iterator[Any]
+"""Work that pauses after every chunk; it is advanced by one worker at a time."""
+
+
+def run_side_by_side(jobs: Sequence[Callable[[], Job]], workers: int, on_failure: Callable[[], None]) -> None:
+    """Run all ``jobs`` to their ends on ``workers`` threads and raise the first failure.
+
+    As many jobs as workers are under way, and in the first group those that would be left over as well: five jobs on
+    two workers take the time of two and a half, not of three. ``on_failure`` is called at once when a job fails or
+    the user stops the run; jobs that are under way are expected to end at their next pause.
+    """
+    waiting = iter(jobs)
+    size = workers + len(jobs) % workers
+    with ThreadPoolExecutor(workers) as pool:
+        while group := [make() for make in islice(waiting, size)]:
+            queue = deque(group)
+            _finish([pool.submit(_take_turns, queue) for _ in range(workers)], on_failure)
+            size = workers
+
+
+def _take_turns(queue: deque[Job]) -> None:
+    """Advance the job that waited longest by a chunk, until none waits."""
+    while queue:
+        try:
+            job = queue.popleft()
+        except IndexError:
+            return  # another worker was faster
+        try:
+            next(job)
+        except StopIteration:
+            continue
+        queue.append(job)
+
+
+def _finish(turns: list[Future[None]], on_failure: Callable[[], None]) -> None:
+    try:
+        done, _ = wait(turns, return_when=FIRST_EXCEPTION)
+        if any(turn.exception() for turn in done):
+            on_failure()
+    except BaseException:
+        on_failure()
+        raise
+    finally:
+        wait(turns)
+    for turn in turns:
+        turn.result()

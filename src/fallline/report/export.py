@@ -1,0 +1,63 @@
+"""Figures as SVG and PNG, tables as CSV, beside the page."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fallline.report.figures import Drawn
+from fallline.report.figures.draw import plain
+from fallline.store.files import write_atomically, write_text
+
+SCALE = 2
+"""Pixels of the PNG a pixel of the figure."""
+
+
+def write_figure(folder: Path, drawn: Drawn) -> None:
+    """``NAME.svg`` and ``NAME.png`` in ``folder``, in the light theme, without what only a pointer can show."""
+    import vl_convert
+
+    still = without_pointer(plain(drawn.chart))
+    svg = vl_convert.vegalite_to_svg(still)
+    write_text(folder / f"{drawn.name}.svg", svg)
+    write_atomically(folder / f"{drawn.name}.png", lambda file: file.write(vl_convert.svg_to_png(svg, scale=SCALE)))
+
+
+def without_pointer(specification: dict[str, Any]) -> dict[str, Any]:
+    """The specification without the points that only show under the pointer: thousands that no one would see."""
+    apart = {key: value for key, value in specification.items() if key == "datasets"}
+    still = copy.deepcopy({key: value for key, value in specification.items() if key != "datasets"})
+    _drop_hover(still)
+    if "params" in still:
+        still["params"] = [param for param in still["params"] if param["name"] != "hover"]
+    return still | apart
+
+
+def _drop_hover(part: Any) -> None:
+    if isinstance(part, list):
+        for inner in part:
+            _drop_hover(inner)
+    elif isinstance(part, dict):
+        if "layer" in part:
+            part["layer"] = [layer for layer in part["layer"] if not _is_hover(layer)]
+        for inner in part.values():
+            _drop_hover(inner)
+
+
+def _is_hover(layer: dict[str, Any]) -> bool:
+    encoding = layer.get("encoding", {}).get("opacity", {}).get("condition", {})
+    return isinstance(encoding, dict) and encoding.get("param") == "hover"
+
+
+def write_table(path: Path, frame: pl.DataFrame) -> None:
+    """``frame`` as CSV; columns that hold tables are left out, nulls are empty."""
+    flat = frame.select(
+        name for name, kind in frame.schema.items() if not kind.is_nested() and not kind.is_object() and kind != pl.Null
+    )
+    buffer = io.BytesIO()
+    flat.write_csv(buffer)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))

@@ -1,0 +1,188 @@
+"""The page's tables: ranked rows with their intervals drawn, reported figures, numbers, costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from fallline.report import words
+from fallline.report.html import Markup, join, tag
+from fallline.report.results import Column, Results, columns
+from fallline.report.style import Look
+from fallline.stats import label
+
+SHOWN, MOST_ROWS = 10, 200
+"""Rows that stand open, and rows the page holds at all; the CSV has every one."""
+
+
+def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN) -> Markup:
+    """The ranked table: the first rows open, the rest unfolds, sortable."""
+    held = frame.head(MOST_ROWS)
+    parts = columns(results, held)
+    spans = Span.over(held, results.metric.column, shown)
+    place = next(n for n, part in enumerate(parts) if part.heading == "95 % interval") + 1
+    heads = [head(part) for part in parts]
+    heads.insert(place, tag("th", "", aria_label="interval, drawn"))
+    body = []
+    for number, row in enumerate(held.iter_rows(named=True)):
+        color = look.css(row["optimizer"])
+        cells = [cell(part, number, look) for part in parts]
+        cells.insert(place, tag("td", spans.draw(row), cls="span", style=f"--c:{color}"))
+        kind = " ".join(word for word, on in (("top", number == 0), ("rest", number >= shown)) if on)
+        body.append(tag("tr", cells, cls=kind or None))
+    return table(heads, body, more=f"Show {_more(frame.height, held.height, shown)}" if held.height > shown else None)
+
+
+def _more(all_rows: int, held: int, shown: int) -> str:
+    if all_rows > held:
+        return f"the first {words.count(held)} of {words.count(all_rows)} (all in the CSV)"
+    return f"{words.count(held - shown)} more"
+
+
+def table(heads: Sequence[Any], body: Sequence[Any], more: str | None = None) -> Markup:
+    """A table that scrolls sideways where it must."""
+    inner = tag("div", tag("table", tag("thead", tag("tr", heads)), tag("tbody", body)), cls="scroll")
+    return join(inner, tag("button", more, cls="more", type="button") if more else None)
+
+
+def head(part: Column) -> Markup:
+    return tag(
+        "th",
+        part.heading,
+        cls="n" if part.numeric else None,
+        title=part.help or None,
+        data_sort="n" if part.numeric else "t",
+    )
+
+
+def cell(part: Column, number: int, look: Look) -> Markup:
+    value = part.values[number]
+    text: Any = part.texts[number]
+    if part.names:
+        text = join(swatch(look, value), text)
+    soft = part.texts[number] == words.MISSING or part.heading in ("#", "sd", "n", "at step")
+    kind = " ".join(word for word, on in (("n", part.numeric), ("soft", soft)) if on)
+    return tag("td", text, cls=kind or None, data_v=None if value is None else value)
+
+
+def swatch(look: Look, optimizer: str) -> Markup:
+    """The optimizer's line as in the figures."""
+    dash = look.optimizers[optimizer].dash
+    line = tag("line", x1=0, y1=4.5, x2=26, y2=4.5, stroke_dasharray=None if dash[1] == 0 else " ".join(map(str, dash)))
+    return tag("svg", line, cls="swatch", style=f"--c:{look.css(optimizer)}", aria_hidden="true")
+
+
+class Span:
+    """Intervals drawn on one scale: that of the rows that stand open, logarithmic where they span a factor of 50."""
+
+    def __init__(self, low: float, high: float, log: bool, column: str):
+        self.low, self.high, self.log, self.column = low, high, log, column
+
+    @classmethod
+    def over(cls, frame: pl.DataFrame, column: str, shown: int) -> Span:
+        """The scale for these rows."""
+        names = [f"{column}_{part}" for part in ("mean", "low", "high")]
+        values = [value for name in names for value in frame.head(shown)[name].to_list() if value is not None]
+        above = [value for value in values if value > 0]
+        log = len(above) > 1 and min(values) >= 0 and max(above) / min(above) > 50
+        values = [math.log(value) for value in above] if log else values
+        return cls(min(values, default=0.0), max(values, default=1.0), log, column)
+
+    def draw(self, row: dict[str, Any]) -> Markup | None:
+        """A dot at the mean, a bar over the interval; nothing where it lies outside."""
+        mean, low, high = (self._at(row[f"{self.column}_{part}"]) for part in ("mean", "low", "high"))
+        if mean is None or not 0 <= mean <= 150:
+            return None
+        bar = None
+        if low is not None and high is not None:
+            bar = tag("line", x1=round(max(low, 0), 1), x2=round(min(high, 150), 1), y1=9, y2=9)
+        return tag("svg", bar, tag("circle", cx=round(mean, 1), cy=9, r=3.2), viewBox="0 0 150 18", aria_hidden="true")
+
+    def _at(self, value: float | None) -> float | None:
+        if value is None or (self.log and value <= 0):
+            return None
+        value = math.log(value) if self.log else value
+        return 5 + 140 * ((value - self.low) / (self.high - self.low) if self.high > self.low else 0.5)
+
+
+def reported_table(results: Results, frame: pl.DataFrame) -> Markup:
+    """Published figures beside ours."""
+    ours = {row["configuration"]: row for row in results.ranked.iter_rows(named=True)}
+    names = ["trials", "metric", "reported", "ours", "95 % interval", "difference", "our best of these"]
+    heads = [
+        tag("th", name, cls="n" if name in ("reported", "ours", "95 % interval", "difference") else None)
+        for name in names
+    ]
+    body = []
+    for row in frame.iter_rows(named=True):
+        interval = words.MISSING if row["low"] is None else f"{words.number(row['low'])} to {words.number(row['high'])}"
+        best = ours.get(row["best_configuration"])
+        said = (
+            words.MISSING
+            if best is None
+            else (
+                f"{words.number(row['best'])}: "
+                + words.recipe(best, [v for v in results.varying if v not in row["where"]])
+            )
+        )
+        said = said.removesuffix(": ")
+        body.append(
+            tag(
+                "tr",
+                tag("td", words.where(row["where"], row["at"]), cls="wrap", title=row["text"] or None),
+                tag("td", label(row["metric"])),
+                *(tag("td", words.number(row[key]), cls="n") for key in ("reported", "ours")),
+                tag("td", interval, cls="n soft"),
+                tag("td", words.signed(row["difference"]), cls="n"),
+                tag("td", said, cls="wrap soft"),
+            )
+        )
+    return table(heads, body)
+
+
+def far_off(frame: pl.DataFrame, limit: float = 0.02) -> str:
+    """A sentence for the figures further than ``limit`` from the reported ones."""
+    far = frame.filter(pl.col("difference").abs() > limit)
+    unmatched = frame.filter(pl.col("ours").is_null()).height
+    said = []
+    if far.height:
+        cases = [
+            f"{words.where(row['where'], row['at'])} ({words.number(row['reported'])} reported, "
+            f"{words.number(row['ours'])} ours)"
+            for row in far.iter_rows(named=True)
+        ]
+        said.append(f"Further than {limit} apart: {words.listed(cases, 6)}.")
+    elif frame["difference"].drop_nulls().len():
+        said.append(f"None is further than {limit} from the reported one.")
+    if unmatched:
+        said.append(f"For {words.count(unmatched)} this run has no value to compare.")
+    return " ".join(said)
+
+
+def frame_table(frame: pl.DataFrame) -> Markup:
+    """A small frame as it is: words left, numbers right."""
+    if frame.is_empty():
+        return Markup("")
+    numeric = [frame.schema[name].is_numeric() for name in frame.columns]
+    heads = [
+        tag("th", words.name(name), cls="n" if on else None) for name, on in zip(frame.columns, numeric, strict=True)
+    ]
+    results = ("value", "mean")
+    body = [
+        tag(
+            "tr",
+            [
+                tag(
+                    "td",
+                    words.number(value) if name in results else words.setting(value),
+                    cls="n" if on else "wrap" if name == "what_it_does" else None,
+                )
+                for name, value, on in zip(frame.columns, row, numeric, strict=True)
+            ],
+        )
+        for row in frame.iter_rows()
+    ]
+    return table(heads, body)

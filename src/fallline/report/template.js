@@ -1,0 +1,92 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const themes = read("themes");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const button = document.getElementById("theme");
+  const name = () => { button.textContent = dark() ? "light" : "dark"; };
+
+  // Columns to rows: the page holds each figure's data once, a list a column, words as places in a list.
+  function rows(packed) {
+    const names = Object.keys(packed.columns);
+    return Array.from({ length: packed.length }, (_, i) => {
+      const row = {};
+      for (const key of names) {
+        const column = packed.columns[key];
+        row[key] = column.words ? column.words[column.places[i]] ?? null : column[i];
+      }
+      return row;
+    });
+  }
+
+  async function draw(script) {
+    const target = script.previousElementSibling;
+    const held = JSON.parse(script.textContent);
+    let text = JSON.stringify(held.chart);
+    if (dark()) for (const [light, night] of Object.entries(held.night)) text = text.replaceAll(`"${light}"`, `"${night}"`);
+    const chart = JSON.parse(text);
+    for (const [key, packed] of Object.entries(held.rows)) (chart.datasets ??= {})[key] = rows(packed);
+    await vegaEmbed(target.firstElementChild, chart, {
+      actions: false, mode: "vega-lite", config: dark() ? themes.dark : themes.light, renderer: held.renderer,
+      tooltip: { disableDefaultStyle: true },
+    });
+    target.dataset.drawn = "yes";
+  }
+
+  async function drawAll() {
+    name();
+    for (const script of document.querySelectorAll("script.chart")) {
+      try {
+        await draw(script);
+      } catch (failure) {
+        console.error(failure);
+        script.previousElementSibling.firstElementChild.textContent = "This figure could not be drawn: " + failure.message;
+      }
+    }
+  }
+
+  button.addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    try { localStorage.setItem("fallline-theme", root.dataset.theme); } catch { /* a page from disk may have no storage */ }
+    drawAll();
+  });
+  system.addEventListener("change", () => { if (!root.dataset.theme) drawAll(); });
+  try { const kept = localStorage.getItem("fallline-theme"); if (kept) root.dataset.theme = kept; } catch { /* as above */ }
+
+  for (const more of document.querySelectorAll("button.more")) {
+    const rest = () => more.previousElementSibling.querySelectorAll("tr.rest");
+    const closed = more.textContent;
+    more.addEventListener("click", () => {
+      const open = more.classList.toggle("open");
+      for (const row of rest()) row.classList.toggle("shown", open);
+      more.textContent = open ? "Show fewer" : closed;
+    });
+  }
+
+  for (const head of document.querySelectorAll("th[data-sort]")) {
+    head.addEventListener("click", () => {
+      const table = head.closest("table"), body = table.tBodies[0], place = head.cellIndex;
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      const heads = head.parentElement.cells;
+      for (const other of heads) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const value = (row) => row.cells[place].dataset.v ?? "";
+      const rank = (a, b) => {
+        const [x, y] = [value(a), value(b)];
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const order = head.dataset.sort === "n" ? Number(x) - Number(y) : x.localeCompare(y);
+        return up ? order : -order;
+      };
+      const all = [...body.rows], shown = all.filter((row) => !row.classList.contains("rest")).length;
+      const open = table.closest(".scroll").nextElementSibling?.classList.contains("open");
+      all.sort(rank).forEach((row, i) => {
+        row.classList.toggle("rest", i >= shown);
+        row.classList.toggle("shown", i >= shown && Boolean(open));
+        body.append(row);
+      });
+    });
+  }
+  drawAll().then(() => { root.dataset.ready = "yes"; });
+})();
