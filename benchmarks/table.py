@@ -18,9 +18,9 @@ def table(results: dict[str, Any]) -> str:
                   _row("fallline", ours["seconds"], 1.0)]
         lines += [_row(form, peer["seconds"], peer["ratio"]) if peer["seconds"] else f"  {form}: {peer['failed']}"
                   for form, peer in work["peers"].items()]
-        lines.append(f"  fallline's seconds inside its program {ours['in_program_seconds']['median']:.3f}; before them, "
-                     f"once: layout {ours['layout_seconds']:.2f}, trace {ours['trace_seconds']:.2f}, compile "
-                     f"{ours['compile_seconds']:.2f}")
+        lines.append(f"  inside its program {ours['in_program_seconds']['median']:.3f} s; before that, layout "
+                     f"{ours['layout_seconds']:.2f}, trace {ours['trace_seconds']:.2f}, compile "
+                     f"{ours['compile_seconds']:.2f} s")
         if ours["gflops"]:
             shares = ", ".join(f"{share:.0%} of {side}'s" for side, share in ours["share_of_product"].items())
             lines.append(f"  fallline reaches {ours['gflops']:,.0f} GFLOP/s of products: {shares}")

@@ -110,7 +110,8 @@ def line_run(
     for optimizer in optimizers:
         for rate in rates:
             name = f"{len(rows):016x}"
-            curve = fit_line(optimizer, rate, steps)
+            with np.errstate(over="ignore", invalid="ignore"):
+                curve = fit_line(optimizer, rate, steps)
             rows.append(_line_row(name, optimizer, rate, steps, curve))
             curves.append(
                 pl.DataFrame(
@@ -227,7 +228,7 @@ def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int
     loss = 2.3026 - (2.3026 - 0.29 - 0.5 * off**1.4) * rise + noise.normal(0, 0.06, steps + 1) * rise
     accuracy = 0.1 + (max(top, 0.12) - 0.1) * rise
     diverged = rate > 40 * best or (rate > 12 * best and seed == 1)
-    end = int(noise.integers(20, 200)) if diverged else steps + 1
+    end = min(int(noise.integers(20, 200)), steps) if diverged else steps + 1
     if diverged:
         loss = loss + 0.4 * np.exp(np.minimum(0.35 * (step - end + 25), 60))
     evaluated = (step % 25 == 0) & (step < end)

@@ -37,5 +37,5 @@ def test_all_examples_at_every_step():
 
 
 def test_a_batch_larger_than_the_data_is_refused():
-    with pytest.raises(StudyError, match=r"batch_size must be at most the number of training examples, 4,000; got 5,000"):
+    with pytest.raises(StudyError, match="at most the number of training examples, 4,000; got 5,000"):
         BatchStream(4000, 5000, "file", 0)

@@ -26,7 +26,8 @@ def linear(classes=3, features=4):
     return fallline.model(lambda key: {"W": jnp.zeros((classes, features))}, lambda w, x: x @ w["W"].T, name="linear")
 
 
-TASK = fallline.task("dots", model=linear(), train=(INPUTS[:80], TARGETS[:80]), validation=(INPUTS[80:100], TARGETS[80:100]),
+TASK = fallline.task("dots", model=linear(), train=(INPUTS[:80], TARGETS[:80]),
+                     validation=(INPUTS[80:100], TARGETS[80:100]),
                      test=(INPUTS[100:], TARGETS[100:]), loss="softmax_cross_entropy", metrics=["accuracy"])
 
 
@@ -58,7 +59,7 @@ def test_a_run_leaves_every_record_in_plain_files(tmp_path):
     result = study(target={"metric": "validation_accuracy", "value": 0.5}).run(tmp_path / "run")
     trials = pl.read_parquet(tmp_path / "run/trials/*.parquet")
     curves = pl.read_parquet(tmp_path / "run/curves/*.parquet")
-    assert len(trials) == 12 == trials["trial"].n_unique() and set(trials["status"]) == {"done"}
+    assert len(trials) == trials["trial"].n_unique() == 12 and set(trials["status"]) == {"done"}
     assert curves.group_by("trial").len()["len"].to_list() == [41] * 12, "steps 0 to 40"
     looked = curves.drop_nulls("validation_loss")
     assert sorted(set(looked["step"])) == [0, 10, 20, 30, 40]
@@ -68,7 +69,7 @@ def test_a_run_leaves_every_record_in_plain_files(tmp_path):
     assert (best["validation_accuracy"] == best["best_validation_accuracy"]).all()
     reached = looked.filter(pl.col("validation_accuracy") >= 0.5).group_by("trial").agg(pl.col("step").min())
     told = trials.select("trial", "steps_to_target").drop_nulls().sort("trial")
-    assert told.rows() == reached.sort("trial").rows() and 0 < len(told)
+    assert told.rows() == reached.sort("trial").rows() and len(told) > 0
     timing = result.records.timings
     assert set(timing["steps"]) == {40} and (timing["trace_seconds"] > 0).all()
     environment, = result.records.environments
@@ -92,7 +93,8 @@ def test_a_study_that_grew_trains_only_what_is_new(tmp_path, grown):
     study(**grown).run(tmp_path)
     result = fallline.open_run(tmp_path)
     assert set(result.trials["trial"]) == {trial.name for trial in study(**grown).trials()}
-    new = {name for block in result.records.plan["rounds"][1]["cohorts"] for b in block["blocks"] for name in b["trials"]}
+    new = {name for cohort in result.records.plan["rounds"][1]["cohorts"] for block in cohort["blocks"]
+           for name in block["trials"]}
     assert new == set(result.trials["trial"]) - old and result.trials["trial"].n_unique() == len(result.trials)
 
 

@@ -59,7 +59,8 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
     task = fallline.task("halves", model=model(make, name="mlp"), train=(inputs, targets),
                          loss="softmax_cross_entropy", metrics=["accuracy"])
     study = fallline.Study(name="mlp", task=task, metric="final_train_loss", seeds=[4],
-                           base={"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all", "steps": 5})
+                           base={"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all",
+                                 "steps": 5})
     curve = study.run(tmp_path).curves["train_loss"].to_list()
 
     from fallline.executors.cohort import WEIGHTS

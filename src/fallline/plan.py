@@ -1,4 +1,4 @@
-"""The plan: a partition of the trials into cohorts, each a full grid of configurations x seeds that shares a program."""
+"""The plan: a partition of the trials into cohorts, each a full grid of configurations x seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch policies: which examples each step sees. A seed owns its stream, so every recipe with that seed sees the same."""
+"""Batch policies: which examples each step sees. A seed owns its stream, whatever the recipe."""
 
 from __future__ import annotations
 

@@ -55,18 +55,17 @@ class BatchStream:
 
     def indices(self, start: int, stop: int) -> np.ndarray:
         """The examples of steps ``start`` ... ``stop - 1``: int32 [stop - start, size]."""
-        steps = np.arange(start, stop)
-        chosen = np.empty((len(steps), self.size), np.int32)
-        for epoch in np.unique(steps // self.steps_per_epoch):
-            here = steps // self.steps_per_epoch == epoch
-            first = steps[here] % self.steps_per_epoch * self.size
-            chosen[here] = self._epoch(int(epoch))[first[:, None] + np.arange(self.size)]
-        return chosen
-
-    def _epoch(self, epoch: int) -> np.ndarray:
         if self.batch_size is None:
-            return np.arange(self.examples, dtype=np.int32)
-        return _epoch(self.order, self.examples, self.seed, epoch)
+            return np.broadcast_to(np.arange(self.examples, dtype=np.int32), (stop - start, self.examples))
+        chosen = np.empty((stop - start, self.size), np.int32)
+        step = start
+        while step < stop:
+            epoch, first = divmod(step, self.steps_per_epoch)
+            count = min(stop - step, self.steps_per_epoch - first)
+            examples = _epoch(self.order, self.examples, self.seed, epoch)[first * self.size:(first + count) * self.size]
+            chosen[step - start:step - start + count] = examples.reshape(count, self.size)
+            step += count
+        return chosen
 
 
 @lru_cache(maxsize=64)

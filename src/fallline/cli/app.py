@@ -17,7 +17,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Data sets: what there is, fetch it, check it.")
 app.add_typer(data_app, name="data")
 
-OutOption = Annotated[Path | None, typer.Option(help="The run folder; by default runs/NAME.", show_default=False)]
+OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder; by default runs/NAME.",
+                                                show_default=False)]
 DataOption = Annotated[Path | None, typer.Option("--data", help="A folder with full data sets (mnist/, ...); by default "
                                                  "FALLLINE_DATA, then the user's cache.", show_default=False)]
 FolderArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]

@@ -51,8 +51,8 @@ class Program:
         states = [start(self.cohort, numbers, key) for key in keys]
         return _stack(states)._replace(step=jnp.int32(0))
 
-    def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data, batches: Int[Array, "seeds chunk batch"],
-                 steps: Array) -> tuple[State, Record]:
+    def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data,
+                 batches: Int[Array, "seeds chunk batch"], steps: Array) -> tuple[State, Record]:
         """The state ``steps`` (at most a chunk) later, and the record of each step: [chunk, seeds, lanes]."""
         def one_seed(state: State, chosen: Array) -> tuple[State, Record]:
             return step(self.cohort, self.layout.wide, numbers, train.inputs[chosen], train.targets[chosen], state)

@@ -69,7 +69,9 @@ def chunks(program: Program, work: Work, begin: tuple[State, Records] | None = N
     done = int(state.step)
     _look(program, work, state, records, done)
     while done < work.steps:
-        ahead = min(program.layout.chunk, work.steps - done, work.evaluate_every - done % work.evaluate_every)
+        ahead = min(program.layout.chunk, work.steps - done)
+        if work.watched:
+            ahead = min(ahead, work.evaluate_every - done % work.evaluate_every)
         state = _advance(program, work, state, records, done, ahead)
         done += ahead
         _look(program, work, state, records, done)

@@ -132,7 +132,8 @@ def check_task(task: Task, cohort: Cohort, arrays: Arrays) -> None:
     try:
         weights = jax.eval_shape(task.model.init, jax.random.key(0))
         if not jax.tree.leaves(weights):
-            raise ModelError(f"task {task.name}: model {task.model.name} has no weights; init(key) must give float arrays")
+            raise ModelError(f"task {task.name}: model {task.model.name} has no weights; init(key) must give "
+                             "float arrays")
         prepared = inputs if task.prepare is None else jax.eval_shape(task.prepare, inputs)
         outputs = jax.eval_shape(task.model.apply, weights, prepared)
         values = jax.eval_shape(cohort.loss.function, outputs, targets)
@@ -162,5 +163,6 @@ def _check_labels(task: Task, outputs: Any, arrays: Arrays) -> None:
             continue
         wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
         if len(wrong):
-            raise ModelError(f"task {task.name}: {name} label {int(split.targets[wrong[0]])} of example {int(wrong[0])} "
-                             f"must lie in 0 ... {classes - 1}: the model has {classes} outputs")
+            label, example = int(split.targets[wrong[0]]), int(wrong[0])
+            raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in"
+                             f" 0 ... {classes - 1}: the model has {classes} outputs")

@@ -69,7 +69,8 @@ class _Session:
             self._say("reading the data")
             fresh = self._plan_round(new)
             self.writer.start(self.study, self._environment())
-            again = [(ReadyCohort(planned, self._load(planned), layout), blocks) for planned, layout, blocks in unfinished]
+            again = [(ReadyCohort(planned, self._load(planned), layout), blocks)
+                     for planned, layout, blocks in unfinished]
             for ready, blocks in [*again, *fresh]:
                 self._train(ready, blocks)
         else:
@@ -109,7 +110,8 @@ class _Session:
 
     def _train(self, ready: ReadyCohort, blocks: Blocks) -> None:
         """The blocks of a cohort, as many at a time as its layout says; the first failure stops the rest."""
-        jobs = [partial(train_block, ready, name, seeds, self.writer, self.study.target, self) for name, seeds in blocks]
+        jobs = [partial(train_block, ready, name, seeds, self.writer, self.study.target, self)
+                for name, seeds in blocks]
         run_side_by_side(jobs, ready.layout.workers, self.stop)
 
     def stop(self) -> None:

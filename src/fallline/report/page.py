@@ -233,8 +233,9 @@ def _reading(results: Results) -> Markup:
                 spread,
                 "The best of many is a little lucky: its value is chosen and shown on the same numbers.",
                 "A trial diverged when its loss stopped being finite. It has no results, and its curve ends there.",
-                "In the figures: point at a line for its values, click a name in a legend to single it out, drag to move, "
-                "hold Shift and turn the wheel to zoom, double-click to go back. Click a table's heading to sort.",
+                "In the figures: point at a line for its values, click a name in a legend to single it out, drag to "
+                "move, hold Shift and turn the wheel to zoom, double-click to go back. "
+                "A click on a table's heading sorts it.",
             )
         ),
         cls="read",

@@ -179,7 +179,8 @@ def runner_up(results: Results) -> str:
     verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
     return (
         f"{said} Difference {words.signed(gap.mean)}, "
-        f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} over {words.plural(gap.n, 'paired seed')}: {verdict}."
+        f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "
+        f"over {words.plural(gap.n, 'paired seed')}: {verdict}."
     )
 
 

@@ -40,7 +40,7 @@ def number(value: float | None, digits: int = DIGITS) -> str:
         return "0"
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     power = int(exponent)
-    plain = SMALL <= abs(value) < 10**DIGITS
+    plain = abs(value) >= SMALL and power < digits
     text = f"{value:.{max(0, digits - 1 - power)}f}" if plain else f"{mantissa}e{power:+d}"
     return _minus(text)
 

@@ -92,5 +92,6 @@ def open_run(folder: str | Path) -> Run:
     """The run in ``folder``, or StoreError where there is none."""
     path = Path(folder)
     if not Layout(path).plan.exists():
-        raise StoreError(f"{path} is not a run folder: it has no plan.json; a run makes one: fallline run NAME --out {path}")
+        raise StoreError(f"{path} is not a run folder: it has no plan.json; "
+                         f"a run makes one: fallline run NAME --out {path}")
     return Run(path)

@@ -26,7 +26,8 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
         return written
     word = kind.__name__.lower()
     if not isinstance(written, str):
-        raise StudyError(f"{word} must be a name, 'file.py:name' or a fallline.{kind.__name__}, got {written!r} ({where})")
+        raise StudyError(f"{word} must be a name, 'file.py:name' or a fallline.{kind.__name__}, "
+                         f"got {written!r} ({where})")
     if ":" not in written:
         return _FINDERS[kind](written, where)
     home, _, name = written.rpartition(":")

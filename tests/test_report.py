@@ -1,0 +1,297 @@
+"""The report's parts: numbers in words, colours, figures' data, files beside the page."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+
+import numpy as np
+import polars as pl
+import pytest
+import vl_convert
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fake_run import line_run, numbers_run, softmax_run
+from fallline.errors import UnknownName
+from fallline.report import figure, figures, table, words, write_report
+from fallline.report.figures import drawn, figure_kinds
+from fallline.report.figures.draw import plain
+from fallline.report.figures.thin import thinned
+from fallline.report.html import script_json, tag
+from fallline.report.results import Results, columns
+from fallline.report.style import PALETTE, Look
+from fallline.study import Figure
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory):
+    return line_run(tmp_path_factory.mktemp("line") / "run", marks=[100])
+
+
+@pytest.fixture(scope="module")
+def softmax(tmp_path_factory):
+    said = [
+        {"where": {"optimizer": name}, "at": {"learning_rate": rate}, "metric": "validation_accuracy", "value": value}
+        for name, rate, value in (("adam", 0.01, 0.92), ("momentum", 0.1, 0.91), ("adadelta", 0.5, 0.84))
+    ]
+    return softmax_run(tmp_path_factory.mktemp("softmax") / "run", reported=said)
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    return numbers_run(tmp_path_factory.mktemp("numbers") / "run")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.91998, "0.9200"),
+        (2.3026, "2.303"),
+        (0.0013494, "0.001349"),
+        (1.3494e-7, "1.349e-7"),
+        (0, "0"),
+        (None, "–"),
+        (-0.5, "−0.5000"),
+        (12345.6, "1.235e+4"),
+        (float("nan"), "–"),
+        (float("inf"), "∞"),
+        (9999.96, "1.000e+4"),
+    ],
+)
+def test_results_are_written_with_four_significant_digits(value, text):
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.005, "0.005"),
+        (1e-7, "1e-7"),
+        (2.5e-5, "2.5e-5"),
+        (30000, "30,000"),
+        (1.0, "1"),
+        (0.0, "0"),
+        (-0.5, "−0.5"),
+        ("sum_of_squares", "sum of squares"),
+    ],
+)
+def test_settings_are_written_as_they_were_chosen(value, text):
+    assert words.setting(value) == text
+
+
+def test_tooltips_write_numbers_as_the_tables_do():
+    values = [0.0, 0.91998, 2.3026, 0.0013494, 1.3494e-7, -0.25, 12345.6, 9e-5, 1e-4, 0.1 + 0.2, 123.456, 1e20]
+    chart = {
+        "data": {"values": [{"v": value, "n": place} for place, value in enumerate(values)]},
+        "transform": [{"calculate": words.number_expression("v"), "as": "said"}],
+        "mark": "text",
+        "encoding": {"text": {"field": "said"}, "y": {"field": "n", "axis": None}},
+    }
+    drawn_texts = re.findall(r"<text[^>]*>([^<]*)</text>", vl_convert.vegalite_to_svg(chart))
+    assert drawn_texts == [words.number(value) for value in values]
+
+
+@given(st.floats(min_value=1e-30, max_value=1e30))
+@settings(max_examples=200, deadline=None)
+def test_a_written_number_reads_back_to_four_digits(value):
+    assert float(words.number(value)) == pytest.approx(value, rel=6e-4)
+    assert words.number(-value) == "−" + words.number(value)
+
+
+MACHADO = {
+    "normal": np.eye(3),
+    "deutan": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "protan": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+}
+
+
+def linear(color: str) -> np.ndarray:
+    v = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(rgb: np.ndarray) -> np.ndarray:
+    lms = np.cbrt(
+        np.array(
+            [
+                [0.4122214708, 0.5363325363, 0.0514459929],
+                [0.2119034982, 0.6806995451, 0.1073969566],
+                [0.0883024619, 0.2817188376, 0.6299787005],
+            ]
+        )
+        @ np.clip(rgb, 0, 1)
+    )
+    return (
+        np.array(
+            [
+                [0.2104542553, 0.7936177850, -0.0040720468],
+                [1.9779984951, -2.4285922050, 0.4505937099],
+                [0.0259040371, 0.7827717662, -0.8086757660],
+            ]
+        )
+        @ lms
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("eyes", MACHADO)
+def test_no_two_optimizers_look_alike_to_a_colour_blind_reader(theme, eyes):
+    for one, other in itertools.combinations(PALETTE, 2):
+        a, b = (oklab(MACHADO[eyes] @ linear(getattr(mark, theme))) for mark in (one, other))
+        assert np.linalg.norm(a - b) > (0.11 if one.dash == other.dash else 0.05), (one, other)
+
+
+def test_an_optimizer_looks_the_same_whatever_it_is_compared_with():
+    few, many = Look.of(["adam", "lion"]), Look.of(["momentum", "rmsprop", "adam", "lion", "zeta"])
+    assert few.optimizers["adam"] == many.optimizers["adam"]
+    every = Look.of([f"own_{number}" for number in range(40)]).optimizers
+    assert len({(mark.light, mark.dash) for mark in every.values()}) == 40
+
+
+def colour_scales(part):
+    """All colour scales in a specification, as pairs of a name and its colour."""
+    if isinstance(part, list):
+        return {pair for inner in part for pair in colour_scales(inner)}
+    if not isinstance(part, dict):
+        return set()
+    found = {pair for inner in part.values() for pair in colour_scales(inner)}
+    if str(part.get("range", [""])[0]).startswith("#"):
+        found |= set(zip(part["domain"], part["range"], strict=True))
+    return found
+
+
+def test_an_optimizer_has_one_colour_in_every_figure_of_a_run(softmax):
+    look = Look.of(softmax.trials["optimizer"].unique(maintain_order=True).to_list())
+    for spec in (Figure(kind="sensitivity"), Figure(kind="curves", color="optimizer", where={"learning_rate": 0.01})):
+        specification = {key: part for key, part in plain(figure(softmax, spec)).items() if key != "datasets"}
+        assert colour_scales(specification) == {
+            (name.replace("_", " "), mark.light) for name, mark in look.optimizers.items()
+        }
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=2000), st.integers(60, 300))
+@settings(max_examples=40, deadline=None)
+def test_thinning_keeps_the_peaks_and_both_ends(values, most):
+    points = pl.LazyFrame({"configuration": [7] * len(values), "step": range(len(values)), "value": values})
+    thin = thinned(points, most)
+    assert thin.height <= most
+    assert (thin["value"].min(), thin["value"].max()) == (min(values), max(values))
+    assert (thin["step"][0], thin["step"][-1]) == (0, len(values) - 1)
+    assert thin["value"].to_list() == [values[step] for step in thin["step"]]
+
+
+def test_a_curve_is_the_mean_over_seeds_with_its_interval(softmax):
+    spec = Figure(kind="curves", metric="train_loss", where={"optimizer": "momentum", "learning_rate": 0.05})
+    row = drawn(softmax, spec).frame.filter(pl.col("step") == 500).row(0, named=True)
+    names = softmax.trials.filter(pl.col("optimizer") == "momentum", pl.col("learning_rate") == 0.05)["trial"]
+    own = softmax.curves.filter(pl.col("trial").is_in(names.implode()), pl.col("step") == 500).collect()["train_loss"]
+    half = 2.7764451 * own.std() / 5**0.5  # Student's t for 4 degrees of freedom, from a printed table
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((own.mean(), own.mean() - half, own.mean() + half))
+
+
+def test_a_diverged_curve_ends_where_it_diverged(line):
+    frame = drawn(line, Figure(kind="curves", metric="train_loss")).frame
+    gone = line.trials.filter(pl.col("status") == "diverged")
+    ends = frame.filter("end").sort("configuration")
+    assert ends.height == gone.height > 0
+    assert ends["step"].to_list() == [step - 1 for step in gone["diverged_at"]]
+
+
+def test_many_configurations_become_the_best_lines(tmp_path):
+    run = softmax_run(
+        tmp_path / "run", seeds=1, optimizers=("adam",), rates=tuple(np.geomspace(1e-4, 0.01, 40)), steps=50
+    )
+    found = drawn(run, Figure(kind="curves"))
+    assert found.frame["configuration"].n_unique() == 12
+    assert "The best, 12 of 40 configurations" in found.caption
+
+
+def test_contours_are_where_the_loss_has_their_level(line):
+    rings = drawn(line, Figure(kind="path")).frame.filter(pl.col("what") == "contour")
+    x, y = np.array([1, 2, 3, 4]), np.array([0, -1, -2, -3])
+    loss = [((w * x + b - y) ** 2).sum() for w, b in rings.select("W", "b").iter_rows()]
+    assert loss == pytest.approx(rings["level"].to_list(), rel=1e-9)
+    lowest = drawn(line, Figure(kind="path")).frame.filter(pl.col("what") == "lowest").select("W", "b").row(0)
+    assert lowest == pytest.approx((-1, 1))
+
+
+def test_the_sensitivity_takes_the_best_configuration_of_each_rate(softmax):
+    frame = drawn(softmax, Figure(kind="sensitivity")).frame
+    row = frame.filter(pl.col("color") == "adam", pl.col("learning_rate") == 0.01).row(0, named=True)
+    own = softmax.trials.filter(pl.col("optimizer") == "adam", pl.col("learning_rate") == 0.01)["validation_accuracy"]
+    assert row["value"] == pytest.approx(own.mean())
+    assert frame.filter(pl.col("color") == "adam", pl.col("learning_rate") == 1.0)["value"].to_list() == [None]
+
+
+def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(numbers):
+    found = drawn(numbers, Figure(kind="numbers"))
+    row = found.table.filter(pl.col("optimizer") == "adam", pl.col("number") == "epsilon").row(0, named=True)
+    assert (row["default"], row["best_found"]) == (1e-8, 1e-8)  # epsilon changes nothing here: the base wins a tie
+    assert (row["as_good_from"], row["as_good_to"], row["values_as_good"]) == (1e-10, 1e-4, 4)
+    rate = found.table.filter(pl.col("optimizer") == "adam", pl.col("number") == "learning_rate").row(0, named=True)
+    assert (rate["best_found"], rate["values_as_good"]) == (0.1, 1)
+
+
+def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, numbers, tmp_path):
+    assert list(figures(line)) == ["curves", "sensitivity", "path"]
+    assert list(figures(softmax)) == ["curves", "sensitivity", "reported"]
+    assert list(figures(numbers)) == ["numbers"]
+    named = [{"kind": "sensitivity"}, {"kind": "curves", "metric": "train_loss"}, {"kind": "curves", "steps": 100}]
+    run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), figures=named)
+    assert list(figures(run)) == ["sensitivity", "curves-1", "curves-2"]
+    assert drawn(run, run.study.figures[2]).frame["step"].max() == 100
+
+
+@pytest.mark.parametrize("kind", list(figure_kinds()))
+def test_every_kind_draws_every_run_that_it_fits(kind, softmax, line, numbers):
+    fitting = [run for run in (softmax, line, numbers) if figure_kinds()[kind].fits(run)]
+    assert fitting
+    for run in fitting:
+        assert vl_convert.vegalite_to_svg(plain(figure(run, kind))).startswith("<svg")
+
+
+def test_an_unknown_figure_lists_the_near_ones(line):
+    with pytest.raises(UnknownName, match=r"did you mean sensitivity\?"):
+        figure(line, "sensitivty")
+    with pytest.raises(UnknownName, match="no figurekind is named 'curve'"):
+        figure(line, Figure(kind="curve"))
+
+
+def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
+    page = write_report(numbers, tmp_path / "out" / "page.html")
+    names = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*") if path.is_file()}
+    assert names == {
+        "page.html",
+        "figures/numbers.svg",
+        "figures/numbers.png",
+        "tables/figure-numbers.csv",
+        "tables/ranked.csv",
+        "tables/best.csv",
+        "tables/times.csv",
+    }
+    svg = (page.parent / "figures/numbers.svg").read_text()
+    width, height = (float(re.search(rf'{side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))
+    assert struct.unpack(">II", (page.parent / "figures/numbers.png").read_bytes()[16:24]) == pytest.approx(
+        (2 * width, 2 * height), abs=2
+    )
+    assert pl.read_csv(page.parent / "tables/ranked.csv").height == numbers.trials.height
+
+
+def test_the_terminal_says_what_the_page_says(softmax):
+    found = table(softmax, top=3)
+    results = Results.of(softmax)
+    texts = [column.texts for column in columns(results, results.best.head(3))]
+    assert [list(column.cells) for column in found.columns] == texts
+    assert table(softmax, top=20, all_configurations=True).row_count == 20
+
+
+def test_text_cannot_leave_its_place():
+    evil = '</script><img src=x onerror="alert(1)">'
+    assert "<img" not in tag("p", evil, title=evil) and "</script><" not in script_json({"name": evil})
+    assert tag("td", tag("b", "x & y")) == "<td><b>x &amp; y</b></td>"

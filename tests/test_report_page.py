@@ -1,0 +1,189 @@
+"""The page as a reader meets it: its contents, its safety, and what a browser makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from fake_run import line_run, numbers_run, softmax_run
+from fallline.report import write_report
+
+EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)> & "quotes"'
+
+
+class Page(HTMLParser):
+    """The tags, the ids and the text outside scripts of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.ids, self.links, self.words, self._inside = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append(tag)
+        self._inside.append(tag)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found[key] for key in ("src", "href") if key in found]
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self._inside):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Three reports: the line fit with one seed, the softmax study with five, the numbers one at a time."""
+    home = tmp_path_factory.mktemp("pages")
+    said = [
+        {"where": {"optimizer": "adam"}, "at": {"learning_rate": 0.01}, "metric": "validation_accuracy", "value": 0.92},
+        {
+            "where": {"optimizer": "adadelta"},
+            "at": {"learning_rate": 0.5},
+            "metric": "validation_accuracy",
+            "value": 0.84,
+        },
+        {"where": {"optimizer": "lion"}, "metric": "validation_accuracy", "value": 0.9},
+    ]
+    runs = {
+        "line": line_run(home / "line"),
+        "softmax": softmax_run(home / "softmax", reported=said),
+        "numbers": numbers_run(home / "numbers"),
+    }
+    return {name: write_report(run) for name, run in runs.items()}
+
+
+def test_the_contents_come_in_the_promised_order(pages):
+    page = Page(pages["softmax"].read_text())
+    order = [name for name in page.ids if name in ("results", "reported", "figures", "ran", "study", "read")]
+    assert order == ["results", "reported", "figures", "ran", "study", "read"]
+    words = page.text
+    places = [
+        words.index(part)
+        for part in (
+            "Nine optimizers on a softmax layer",
+            "Which optimizer classifies",
+            "95 % interval",
+            "Further than 0.02 apart",
+            "against the learning rate",
+            "compile 1.42 s",
+            "[axes]",
+            "validation split",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_the_answer_gives_mean_interval_and_seeds(pages):
+    words = Page(pages["softmax"].read_text()).text
+    assert re.search(r"Best: gradient descent, learning rate 0\.5 : validation accuracy 0\.9\d{3}\.", words)
+    assert re.search(r"95 % interval 0\.9\d{3} to 0\.9\d{3}, 5 seeds\.", words)
+    assert "adadelta, learning rate 0.5 (0.8400 reported" in words
+    assert "For 1 this run has no value to compare." in words
+
+
+def test_one_seed_is_said_and_has_no_interval(pages):
+    words = Page(pages["line"].read_text()).text
+    assert "One seed: no interval" in words and "nan" not in words.lower().split()
+
+
+def test_the_page_needs_no_network_and_is_small(pages):
+    for path in pages.values():
+        page = Page(path.read_text())
+        assert path.stat().st_size < 3_000_000
+        assert all(link.startswith(("#", "figures/", "tables/")) for link in page.links)
+        assert all((path.parent / link).is_file() for link in page.links if not link.startswith("#"))
+        assert "default-src 'none'" in path.read_text()[:600]
+
+
+def test_text_from_studies_and_data_is_escaped(tmp_path):
+    fields = {
+        "question": EVIL,
+        "title": EVIL,
+        "about": EVIL,
+        "source": EVIL,
+        "reported": [{"where": {"optimizer": EVIL}, "metric": "validation_accuracy", "value": 0.5, "text": EVIL}],
+    }
+    small = {"seeds": 1, "optimizers": ("adam",), "rates": (0.01, 0.1), "steps": 50}
+    calm = softmax_run(tmp_path / "calm", **small, reported=[{**fields["reported"][0], "where": {}, "text": ""}])
+    wild = softmax_run(tmp_path / "wild", **small, **fields, extra={"optimizer": EVIL, "loss": EVIL})
+    tame, page = (Page(write_report(run).read_text()) for run in (calm, wild))
+    assert page.tags.count("script") == tame.tags.count("script")
+    assert "img" not in page.tags
+    assert page.text.count("<script>alert(1)</script>") >= 5
+
+
+def test_long_tables_show_the_top_and_fold_the_rest(pages):
+    text = pages["softmax"].read_text()
+    assert len(re.findall(r'<tr class="rest"', text)) == 81 - 25
+    assert "All 81 configurations, ranked" in text
+
+
+def test_a_large_run_becomes_a_page_that_can_be_opened(tmp_path):
+    rates = tuple(10 ** (-place / 60) for place in range(1, 301))
+    run = softmax_run(
+        tmp_path / "run", seeds=1, optimizers=("adam", "momentum", "adagrad", "ftrl"), rates=rates, steps=50
+    )
+    page = write_report(run)
+    assert run.trials.height == 1200
+    assert page.stat().st_size < 3_000_000
+    assert pl.read_csv(page.parent / "tables" / "ranked.csv").height == 1200
+
+
+def test_an_incomplete_run_says_so(tmp_path):
+    run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), steps=50)
+    plan = {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "c0-b0"}, {"name": "c0-b1"}]}]}]}
+    run.layout.plan.write_text(json.dumps(plan))
+    assert "The run is not complete: 1 block of 2" in Page(write_report(run).read_text()).text
+
+
+def browser() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip("no Chromium on the PATH: the page is not opened")
+    return found
+
+
+def opened(page, folder, *more: str) -> tuple[Page, str, str]:
+    """The page after its scripts ran: parsed, as text, and what the browser logged."""
+    options = ["gpu", "quic", "background-networking", "component-update", "sync"]
+    command = [browser(), "--headless", "--no-sandbox", "--no-first-run", f"--user-data-dir={folder}"]
+    command += [f"--disable-{option}" for option in options]
+    command += ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", *more, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return Page(done.stdout), done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["line", "softmax", "numbers"])
+def test_a_browser_draws_every_figure_without_an_error(pages, name, tmp_path):
+    page, text, log = opened(pages[name], tmp_path)
+    assert "CONSOLE" not in log
+    assert 'data-ready="yes"' in text
+    drawn = re.findall(r'<div class="plot" data-drawn="yes">', text)
+    assert len(drawn) == page.tags.count("figure") > 0
+    sizes = [
+        tuple(map(float, size)) for size in re.findall(r'class="marks"[^>]*?width="([\d.]+)" height="([\d.]+)"', text)
+    ]
+    assert len(sizes) == len(drawn)
+    assert all(300 < width < 1100 and height > 100 for width, height in sizes)
+
+
+def test_a_dark_screen_gets_a_dark_page_and_dark_figures(pages, tmp_path):
+    _, text, log = opened(pages["numbers"], tmp_path, "--blink-settings=preferredColorScheme=0")
+    assert "CONSOLE" not in log
+    assert "background-color: rgb(22, 24, 28)" in text  # the dark paper
+    assert ">light</button>" in text
