@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from works import PRODUCT_REPEATS, PRODUCT_SIZES, RATE, Work
 
 from fallline import Study
 from fallline.engine.devices import prepare_jax
+from fallline.engine.side_by_side import run_side_by_side
+from fallline.engine.training import Records, chunks
 from fallline.engine.training import Work as EngineWork
-from fallline.engine.training import train
 from fallline.executors.cohort import ReadyCohort, load_arrays, most_lanes
 from fallline.plan import plan
 
@@ -68,10 +70,17 @@ class FalllineSide:
     def _train(self) -> tuple[float, np.ndarray, float]:
         """All blocks, as many at a time as the layout says: wall seconds, losses, seconds inside the program."""
         workers = self.ready.layout.workers
+        ended: dict[int, Records] = {}
+
+        def job(number: int) -> Iterator[None]:
+            for _, records in chunks(self.ready.program, self.works[number]):
+                ended[number] = records
+                yield
+
         begun = time.perf_counter()
-        with ThreadPoolExecutor(workers) as pool:
-            records = list(pool.map(lambda work: train(self.ready.program, work), self.works))
+        run_side_by_side([partial(job, number) for number in range(len(self.works))], workers, lambda: None)
         seconds = time.perf_counter() - begun
+        records = [ended[number] for number in range(len(self.works))]
         inside = sum(record.seconds["warmup"] + record.seconds["steady"] for record in records) / workers
         return seconds, np.concatenate([record.curves["loss"][0] for record in records], axis=1), inside
 

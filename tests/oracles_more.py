@@ -1,4 +1,4 @@
-"""The sixteen further update rules in float64 numpy, written from the equations that fallline prints.
+"""The further update rules in float64 numpy, written from the equations that fallline prints.
 
 As oracles.py: nothing of fallline, JAX or optax is used. ``x`` is one array: one layer to the layer-wise rules.
 """
@@ -73,11 +73,11 @@ def adan(x, g, memory, t, learning_rate, beta1=0.98, beta2=0.92, beta3=0.99, eps
     d = g - memory.get("g", g)
     m = beta1 * memory.get("m", 0.0) + (1 - beta1) * g
     v = beta2 * memory.get("v", 0.0) + (1 - beta2) * d
-    n = beta3 * memory.get("n", 0.0) + (1 - beta3) * (g + (1 - beta2) * d) ** 2
+    n = beta3 * memory.get("n", 0.0) + (1 - beta3) * (g + beta2 * d) ** 2
     memory.update(g=g, m=m, v=v, n=n)
-    u = m / (1 - beta1**t) + (1 - beta2) * v / (1 - beta2**t)
-    u = u / (np.sqrt(n / (1 - beta3**t) + epsilon) + epsilon)
-    return x - learning_rate * (u + weight_decay * x)
+    u = m / (1 - beta1**t) + beta2 * v / (1 - beta2**t)
+    u = u / (np.sqrt(n / (1 - beta3**t)) + epsilon)
+    return (x - learning_rate * u) / (1 + learning_rate * weight_decay)
 
 
 def sign_sgd(x, g, memory, t, learning_rate):

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from fake_run import line_run, numbers_run, softmax_run
 from fallline.errors import UnknownName
 from fallline.report import figure, figures, table, words, write_report
-from fallline.report.figures import drawn, figure_kinds
-from fallline.report.figures.draw import plain
-from fallline.report.figures.thin import thinned
 from fallline.report.html import script_json, tag
+from fallline.report.kinds import drawn, figure_kinds
+from fallline.report.kinds.draw import plain
+from fallline.report.kinds.thin import thinned
 from fallline.report.results import Results, columns
 from fallline.report.style import PALETTE, Look
 from fallline.study import Figure
@@ -259,7 +259,7 @@ def test_every_kind_draws_every_run_that_it_fits(kind, softmax, line, numbers):
 def test_an_unknown_figure_lists_the_near_ones(line):
     with pytest.raises(UnknownName, match=r"did you mean sensitivity\?"):
         figure(line, "sensitivty")
-    with pytest.raises(UnknownName, match="no figurekind is named 'curve'"):
+    with pytest.raises(UnknownName, match="no kind of figure is named 'curve'"):
         figure(line, Figure(kind="curve"))
 
 

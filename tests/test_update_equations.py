@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import pytest
 
 import oracles
 import oracles_more
+from fallline.losses import losses
 from fallline.optimizers import find_optimizer, optimizers
 
 X, Y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, -1.0, -2.0, -3.0])
@@ -232,3 +234,22 @@ def test_adams_first_steps_lose_no_digits_to_the_bias_correction(beta, kind):
     for _ in range(10):
         step, state = rule.update(jnp.float32(3.0), state, x)
         assert abs(float(step) + 1) < 1e-6
+
+
+def test_the_page_of_equations_holds_every_rule_and_loss():
+    page = (Path(__file__).parents[1] / "docs" / "equations.md").read_text(encoding="utf-8")
+    for part in (*optimizers().values(), *losses().values()):
+        section = page.split(f"\n### {part.name}\n")[1].split("\n### ")[0]
+        assert all(f"    {line}\n" in section for line in part.equation.split(";  "))
+        assert part.source in section
+
+
+@pytest.mark.parametrize("epsilon, documented", [(1e-8, 1.2e-9), (1e-3, 1.2e-4), (0.1, 1.2e-2), (1.0, 8.0e-2)])
+def test_adam_parts_from_the_paper_by_what_the_page_says(epsilon, documented):
+    with jax.enable_x64(True):
+        hat, paper = (
+            follow(find_optimizer(name).make, "line_fit", STEPS, jnp.float64,
+                   **full(name, {"learning_rate": 0.01, "epsilon": epsilon}))[0]
+            for name in ("adam", "adam_paper")
+        )
+    np.testing.assert_allclose(np.abs(hat - paper)[-1].max(), documented, rtol=0.05)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.errors import StoreError
+from fallline.errors import StoreError, UnknownName
 from fallline.store import Run
 from fallline.store import open_run as open_records
 from fallline.study import Study, load_study
@@ -71,6 +71,7 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
 
     study = study if isinstance(study, Study) else load_study(study)
     study = study.preset(preset) if preset else study
+    _check_figures(study)
     out = Path(out) if out is not None else default_folder(study, preset)
     return Result(Run(run_here(study, out, resume, None if data is None else Path(data), listen, command)))
 
@@ -78,6 +79,17 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
 def default_folder(study: Study, preset: str | None = None) -> Path:
     """Where a run goes when no folder is named."""
     return Path("runs") / "-".join(filter(None, [study.name.replace("/", "-"), preset]))
+
+
+def _check_figures(study: Study) -> None:
+    """A figure that there is not is an error before the training, not after it."""
+    if study.figures:
+        from fallline.report.figures import figure_kinds
+
+        for number, figure in enumerate(study.figures):
+            if figure.kind not in figure_kinds():
+                raise UnknownName("figure", figure.kind, figure_kinds(), f"{study.name}, figures, "
+                                  f"{number + 1} of {len(study.figures)}")
 
 
 def open_run(folder: str | Path) -> Result:

@@ -14,13 +14,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
                   help="A laboratory for training recipes: train every combination of a study at once, and learn which "
                        "differences are real.\n\nStart here: fallline run softmax/optimizers --preset quick")
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Data sets: what there is, fetch it, check it.")
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
+                       help="Data sets: what there is, fetch it, check it.")
 app.add_typer(data_app, name="data")
 
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder; by default runs/NAME.",
                                                 show_default=False)]
-DataOption = Annotated[Path | None, typer.Option("--data", help="A folder with full data sets (mnist/, ...); by default "
-                                                 "FALLLINE_DATA, then the user's cache.", show_default=False)]
+DataOption = Annotated[Path | None, typer.Option("--data", show_default=False,
+                                                 help="A folder with full data sets (mnist/, ...); by default "
+                                                      "FALLLINE_DATA, then the user's cache.")]
 FolderArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
 
 
@@ -32,8 +34,6 @@ def main() -> None:
         print(f"fallline: {failure}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("\nfallline: stopped. Finished blocks are kept; go on with the same command and --resume.",
-              file=sys.stderr)
         raise SystemExit(130) from None
 
 

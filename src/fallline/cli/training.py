@@ -17,7 +17,7 @@ from fallline.errors import StudyError
 def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
               report: bool) -> None:
     """Load the study, lay preset and settings over it, train it, print what came out."""
-    from fallline.study import Study, load_study, parse_settings
+    from fallline.study import Study, load_study, parse_settings, refuse_hidden
 
     study = load_study(name)
     study = study.preset(preset) if preset else study
@@ -25,15 +25,21 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     if "name" in changes:
         raise StudyError("the name of a study is not set from outside; choose a folder with --out instead")
     study = study.with_(changes) if changes else study
+    refuse_hidden(study, changes)
 
     from fallline.api import default_folder, run
 
     folder = out or default_folder(study, preset)
     screen = Console(stderr=True)
     begun = time.perf_counter()
-    with Display(screen, study.name) as display:
-        result = run(study, folder, resume=resume, data=data, listen=display.hear,
-                     command=shlex.join(["fallline", *sys.argv[1:]]))
+    try:
+        with Display(screen, study.name) as display:
+            result = run(study, folder, resume=resume, data=data, listen=display.hear,
+                         command=shlex.join(["fallline", *sys.argv[1:]]))
+    except KeyboardInterrupt:
+        print(f"fallline: stopped; what was done is kept in {folder}. Go on with the same command and --resume.",
+              file=sys.stderr)
+        raise
     screen.print(display.closing(time.perf_counter() - begun), highlight=False)
 
     from fallline.report.terminal import table
@@ -52,8 +58,8 @@ class Display:
 
     def __init__(self, console: Console, name: str):
         self.live = console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[speed]}"),
-                   TimeRemainingColumn(), TextColumn("{task.fields[lost]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+                   TextColumn("{task.fields[speed]}"), TimeRemainingColumn(), TextColumn("{task.fields[lost]}"))
         self.progress = Progress(*columns, console=console, disable=not self.live)
         self.task = self.progress.add_task(name, total=None, speed="", lost="")
         self.name, self.begun, self.last = name, time.monotonic(), time.monotonic()

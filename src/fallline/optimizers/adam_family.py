@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import optax
 
-from fallline.contracts import Optimizer, fraction
+from fallline.contracts import Optimizer
 from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate, weight_decay
 
 _MEANS = "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v)"
@@ -46,10 +46,6 @@ def _yogi(learning_rate, beta1, beta2, epsilon):
     return optax.yogi(learning_rate, beta1, beta2, epsilon)
 
 
-def _adan(learning_rate, beta1, beta2, beta3, epsilon, weight_decay):
-    return optax.adan(learning_rate, beta1, beta2, beta3, epsilon, epsilon, weight_decay)
-
-
 ADAM_PAPER = Optimizer(
     name="adam_paper",
     make=_adam_paper,
@@ -64,7 +60,7 @@ ADAMW = Optimizer(
     make=_adamw,
     numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8), weight_decay(1e-4)),
     title="AdamW",
-    equation=f"{_MEANS};  {_HATS};  x -= lr (M / (sqrt(V) + eps) + decay x)",
+    equation=f"{_MEANS};  {_HATS};  x -= lr (M / (sqrt(V) + eps) + weight_decay x)",
     source="Loshchilov and Hutter, 2019",
 )
 
@@ -133,24 +129,4 @@ YOGI = Optimizer(
         "m0 = v0 = 1e-6"
     ),
     source="Zaheer et al., 2018",
-)
-
-ADAN = Optimizer(
-    name="adan",
-    make=_adan,
-    numbers=(
-        learning_rate(),
-        beta1(0.98),
-        fraction("beta2", 0.92, "memory of the gradient differences' running mean: nearer 1 is longer"),
-        fraction("beta3", 0.99, "memory of the squared look-ahead gradient's running mean: nearer 1 is longer"),
-        epsilon(1e-8),
-        weight_decay(0.0),
-    ),
-    title="Adan",
-    equation=(
-        "d = g - g_(t-1);  m += (1 - b1) (g - m);  v += (1 - b2) (d - v);  n += (1 - b3) ((g + (1 - b2) d)^2 - n);  "
-        "M = m / (1 - b1^t);  V = v / (1 - b2^t);  N = n / (1 - b3^t);  "
-        "x -= lr ((M + (1 - b2) V) / (sqrt(N + eps) + eps) + decay x);  d_1 = 0"
-    ),
-    source="Xie et al., 2022",
 )

@@ -31,7 +31,7 @@ LAMB = Optimizer(
     title="LAMB",
     equation=(
         "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);  "
-        "u = M / (sqrt(V) + eps) + decay x;  x -= lr norm(x) / norm(u) u"
+        "u = M / (sqrt(V) + eps) + weight_decay x;  x -= lr norm(x) / norm(u) u"
     ),
     source="You et al., 2020",
 )
@@ -46,7 +46,7 @@ LARS = Optimizer(
         positive("trust_coefficient", 0.001, "a layer's step as a share of its weights' norm, times the rate"),
     ),
     title="LARS",
-    equation="u = g + decay x;  b = mu b + lr trust norm(x) / norm(u) u;  x -= b",
+    equation="u = g + weight_decay x;  b = mu b + lr trust norm(x) / norm(u) u;  x -= b",
     source="You, Gitman and Ginsburg, 2017",
 )
 
@@ -62,7 +62,7 @@ NOVOGRAD = Optimizer(
     ),
     title="NovoGrad",
     equation=(
-        "v = b2 v + (1 - b2) norm(g)^2;  m = b1 m + (g / (sqrt(v) + eps) + decay x);  x -= lr m;  "
+        "v = b2 v + (1 - b2) norm(g)^2;  m = b1 m + (g / (sqrt(v) + eps) + weight_decay x);  x -= lr m;  "
         "v_1 = norm(g_1)^2"
     ),
     source="Ginsburg et al., 2019",

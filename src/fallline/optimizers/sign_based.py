@@ -44,6 +44,6 @@ LION = Optimizer(
         weight_decay(1e-3),
     ),
     title="Lion",
-    equation="x -= lr (sign(b1 m + (1 - b1) g) + decay x);  m = b2 m + (1 - b2) g",
+    equation="x -= lr (sign(b1 m + (1 - b1) g) + weight_decay x);  m = b2 m + (1 - b2) g",
     source="Chen et al., 2023",
 )

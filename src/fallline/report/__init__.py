@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "write_report": "fallline.report.page",
-    "figure": "fallline.report.figures",
-    "figures": "fallline.report.figures",
+    "figure": "fallline.report.kinds",
+    "figures": "fallline.report.kinds",
     "table": "fallline.report.terminal",
 }
 
 __all__ = ["figure", "figures", "table", "write_report"]
 
 if TYPE_CHECKING:
-    from fallline.report.figures import figure, figures
+    from fallline.report.kinds import figure, figures
     from fallline.report.page import write_report
     from fallline.report.terminal import table
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report.figures import Drawn
-from fallline.report.figures.draw import plain
+from fallline.report.kinds import Drawn
+from fallline.report.kinds.draw import plain
 from fallline.store.files import write_atomically, write_text
 
 SCALE = 2

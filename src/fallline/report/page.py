@@ -10,9 +10,9 @@ from typing import Any
 
 from fallline.report import words
 from fallline.report.export import write_figure, write_table
-from fallline.report.figures import Drawn, drawn, specs
-from fallline.report.figures.draw import plain
 from fallline.report.html import Markup, details, join, script_json, tag
+from fallline.report.kinds import Drawn, drawn, specs
+from fallline.report.kinds.draw import plain
 from fallline.report.machine import what_ran
 from fallline.report.results import Results, answer, cautions, constants, runner_up
 from fallline.report.style import Look, night, theme, variables
@@ -145,7 +145,7 @@ def _beside(results: Results, beside: Any) -> Markup | None:
     return join(
         tag("p", f"Source: {source}", cls="note lead") if source else None,
         reported_table(results, beside),
-        tag("p", far_off(beside), cls="note"),
+        tag("p", far_off(results, beside), cls="note"),
     )
 
 

@@ -13,6 +13,7 @@ from fallline.report.html import Markup, join, tag
 from fallline.report.results import Column, Results, columns
 from fallline.report.style import Look
 from fallline.stats import label
+from fallline.stats.columns import number_columns
 
 SHOWN, MOST_ROWS = 10, 200
 """Rows that stand open, and rows the page holds at all; the CSV has every one."""
@@ -116,50 +117,56 @@ def reported_table(results: Results, frame: pl.DataFrame) -> Markup:
         tag("th", name, cls="n" if name in ("reported", "ours", "95 % interval", "difference") else None)
         for name in names
     ]
-    body = []
-    for row in frame.iter_rows(named=True):
-        interval = words.MISSING if row["low"] is None else f"{words.number(row['low'])} to {words.number(row['high'])}"
-        best = ours.get(row["best_configuration"])
-        said = (
-            words.MISSING
-            if best is None
-            else (
-                f"{words.number(row['best'])}: "
-                + words.recipe(best, [v for v in results.varying if v not in row["where"]])
-            )
-        )
-        said = said.removesuffix(": ")
-        body.append(
-            tag(
-                "tr",
-                tag("td", words.where(row["where"], row["at"]), cls="wrap", title=row["text"] or None),
-                tag("td", label(row["metric"])),
-                *(tag("td", words.number(row[key]), cls="n") for key in ("reported", "ours")),
-                tag("td", interval, cls="n soft"),
-                tag("td", words.signed(row["difference"]), cls="n"),
-                tag("td", said, cls="wrap soft"),
-            )
-        )
+    body = [_reported_row(results, row, ours.get(row["best_configuration"])) for row in frame.iter_rows(named=True)]
     return table(heads, body)
 
 
-def far_off(frame: pl.DataFrame, limit: float = 0.02) -> str:
+def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | None) -> Markup:
+    """One published figure: what it speaks of and in which words, the values, where our best of these trials lies."""
+    lies = recipe_text(results, best, row["where"]) if best else ""
+    said = words.MISSING if best is None else words.number(row["best"]) + (f": {lies}" if lies else "")
+    trials = join(words.where(row["where"], row["at"]), tag("small", row["text"]) if row["text"] else None)
+    figures = [told(row["metric"], row[key], results) for key in ("reported", "ours")]
+    interval = words.MISSING if row["low"] is None else f"{words.number(row['low'])} to {words.number(row['high'])}"
+    return tag(
+        "tr",
+        tag("td", trials, cls="wrap"),
+        tag("td", label(row["metric"])),
+        [tag("td", figure, cls="n") for figure in figures],
+        tag("td", interval, cls="n soft"),
+        tag("td", words.signed(row["difference"]), cls="n"),
+        tag("td", said, cls="wrap soft"),
+    )
+
+
+def recipe_text(results: Results, row: dict[str, Any], known: dict[str, Any]) -> str:
+    """The configuration in words, without what is ``known`` already."""
+    return words.recipe(row, [name for name in results.varying if name not in known])
+
+
+def told(metric: str, value: float | None, results: Results) -> str:
+    """A result as a result, a number of a rule as a setting."""
+    return words.value_of(metric, value) if metric in number_columns(results.run.trials) else words.number(value)
+
+
+def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:
     """A sentence for the figures further than ``limit`` from the reported ones."""
     far = frame.filter(pl.col("difference").abs() > limit)
     unmatched = frame.filter(pl.col("ours").is_null()).height
     said = []
     if far.height:
-        cases = [
-            f"{words.where(row['where'], row['at'])} ({words.number(row['reported'])} reported, "
-            f"{words.number(row['ours'])} ours)"
-            for row in far.iter_rows(named=True)
-        ]
+        cases = [_case(results, row) for row in far.iter_rows(named=True)]
         said.append(f"Further than {limit} apart: {words.listed(cases, 6)}.")
     elif frame["difference"].drop_nulls().len():
         said.append(f"None is further than {limit} from the reported one.")
     if unmatched:
         said.append(f"For {words.count(unmatched)} this run has no value to compare.")
     return " ".join(said)
+
+
+def _case(results: Results, row: dict[str, Any]) -> str:
+    theirs, ours = (told(row["metric"], row[key], results) for key in ("reported", "ours"))
+    return f"{words.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} reported, {ours} ours)"
 
 
 def frame_table(frame: pl.DataFrame) -> Markup:

@@ -24,7 +24,7 @@ _RECORD = {
     "parameters",
     "configuration",
 }
-_RESULT = re.compile(r"(final_train|min_train|best_validation|train|validation|test)_\w+")
+_RESULT = re.compile(r"(final|min|best|train|validation|test)_\w+")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from fallline.stats.columns import configurations, direction, metric_columns, trials_of
-from fallline.stats.summary import interval_factor
+from fallline.stats.columns import configurations, direction, metric_columns, number_columns, trials_of
+from fallline.stats.alone import alone
+from fallline.stats.summary import interval_factor, summary
 from fallline.stats.where import where
 from fallline.store import Run
 from fallline.study import Reported
@@ -36,7 +37,9 @@ def reported(run: Run) -> pl.DataFrame:
 
     Ours is the best configuration among the trials ``where`` and ``at`` keep (``at`` may also name a step of the
     curves): its mean, sd, n and 95 % interval over seeds; null where no trial matches or all diverged. best is the best
-    configuration among those of ``where`` alone: where our optimum lies, if not ``at``.
+    configuration among those of ``where`` alone: where our optimum lies, if not ``at``. Where the metric is a number of
+    the rule, what was reported is its optimum, and ours is its value in the best configuration (one at a time: with all
+    others at their usual values).
     """
     trials = configurations(run)
     rows = [_row(run, trials, place, one) for place, one in enumerate(run.study.reported)]
@@ -44,6 +47,8 @@ def reported(run: Run) -> pl.DataFrame:
 
 
 def _row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str, Any]:
+    if one.metric in number_columns(trials):
+        return _number_row(run, trials, place, one)
     settings = {key: value for key, value in one.at.items() if key != "step"}
     kept, step = where(trials, one.where), one.at.get("step")
     free, here = (_best(run, some, one.metric, step) for some in (kept, where(kept, settings)))
@@ -65,6 +70,26 @@ def _row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str,
         "best": free.get("mean"),
         "best_configuration": free.get("configuration"),
     }
+
+
+def _number_row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str, Any]:
+    """A reported optimum of a number beside ours: its value where our primary metric is best."""
+    kept = where(trials, one.where | one.at)
+    rows = summary(run).filter(pl.col("configuration").is_in(kept["configuration"].unique().implode()))
+    rows = rows.filter(pl.col("diverged") < pl.col("trials"))
+    if run.study.design == "one_at_a_time" and not rows.is_empty():
+        rows = alone(rows, one.metric, number_columns(trials))
+    best = rows.row(0, named=True) if rows.height else {}
+    ours = best.get(one.metric)
+    row = dict.fromkeys(SCHEMA) | {
+        "place": place,
+        "where": one.where,
+        "metric": one.metric,
+        "at": one.at,
+        "text": one.text,
+    }
+    gap = None if ours is None or one.value is None else ours - one.value
+    return row | {"reported": one.value, "ours": ours, "difference": gap, "configuration": best.get("configuration")}
 
 
 def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict[str, Any]:

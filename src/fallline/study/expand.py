@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import itertools
 import math
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fallline.batching import ORDERS
-from fallline.contracts import Loss, Optimizer, Task, check_numbers
+from fallline.contracts import Loss, Number, Optimizer, Task, check_numbers
 from fallline.errors import NumberError, StudyError, UnknownName
+from fallline.study.native import shown
 from fallline.study.resolve import resolve
 from fallline.study.spec import Study
 from fallline.study.trial import Recipe, Trial
 
 FIELDS = ("optimizer", "loss", "batch_size", "order", "steps")
 MAX_TRIALS = 200_000
+MAX_ROWS = 500_000_000
+"""Points of curves in a study: some 10 GB; more is a mistake."""
+
+MAX_STEPS = 2**31 - 1
 
 Settings = dict[str, Any]
 
 
 def expand(study: Study) -> list[Trial]:
     """Every trial of ``study`` once: configurations in the order of their axes, each with all seeds."""
-    task = resolve(Task, study.task, study.folder, f"study {study.name}, task")
-    recipes = {recipe: None for recipe in Expansion(study, task).recipes()}
-    trials = [Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every)
-              for recipe in recipes for seed in study.seed_list]
-    if len(trials) > MAX_TRIALS:
-        raise StudyError(f"study {study.name} has {len(trials):,} trials; at most {MAX_TRIALS:,} fit in one study")
-    return trials
+    task = resolve(Task, study.task, study.folder, f"{study.name}, task")
+    seeds, recipes = study.seed_list, dict[Recipe, None]()
+    for recipe in Expansion(study, task).recipes():
+        recipes[recipe] = None
+        if len(recipes) * len(seeds) > MAX_TRIALS:
+            raise StudyError(f"study {study.name} has more than {MAX_TRIALS:,} trials; give fewer values or seeds")
+    rows = len(seeds) * sum(recipe.steps // study.record_every + 1 for recipe in recipes)
+    if rows > MAX_ROWS:
+        raise StudyError(f"study {study.name} would record {rows:,} points of curves, more than {MAX_ROWS:,}; "
+                         f"record fewer: record_every = {study.record_every * -(-rows // MAX_ROWS)}")
+    return [Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every)
+            for recipe in recipes for seed in seeds]
 
 
 class Expansion:
@@ -95,11 +106,17 @@ class Expansion:
         sources = [self.base, *self.study.points, *({"optimizer": written} for written in _listed(self.axes)),
                    *({"optimizer": written} for group in self.study.zip for written in _listed(group))]
         written = [source["optimizer"] for source in sources if "optimizer" in source]
-        rules = [resolve(Optimizer, one, self.study.folder, self._place("optimizer")) for one in written]
-        return {rule.name: rule for rule in rules}
+        rules: dict[str, Optimizer] = {}
+        for one in written:
+            rule = resolve(Optimizer, one, self.study.folder, self._place("optimizer"))
+            if rules.setdefault(rule.name, rule) != rule:
+                raise StudyError(f"two optimizers are named {rule.name!r} ({self._place('optimizer')}); "
+                                 "give each a name of its own, since records are kept by name")
+        return rules
 
     def _check(self) -> None:
         """Every key is taken by some optimizer and every value of an axis is lawful, or an error with its place."""
+        self._check_once()
         tables = [("base", self.base, False), ("axes", self.axes, True),
                   *((f"zip {n + 1}", group, True) for n, group in enumerate(self.study.zip)),
                   *((f"points, {n + 1} of {len(self.study.points)}", point, False)
@@ -115,35 +132,65 @@ class Expansion:
                     raise UnknownName("optimizer of this study", name, self.optimizers, self._place(f"{part}.{name}"))
                 self._check_table(f"{part}.{name}", table, [self.optimizers[name]], many)
 
+    def _check_once(self) -> None:
+        """What varies does so in one place."""
+        seen: dict[str, str] = {}
+        for place, table in [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(self.study.zip))]:
+            for key in table:
+                if seen.setdefault(key, place) != place:
+                    raise StudyError(f"{key} varies in {seen[key]} and in {place} ({self.study.name}); "
+                                     "keep one of them")
+
     def _check_table(self, place: str, table: Mapping[str, Any], owners: Sequence[Optimizer], many: bool) -> None:
         known = {number.name for rule in owners for number in rule.numbers}
         for key, value in table.items():
             where = self._place(f"{place}.{key}")
             if key not in FIELDS and key not in known:
-                raise UnknownName("field or number of the optimizers in this study", key, known | set(FIELDS), where)
+                raise self._unknown(place, key, known, where)
             if many and (not isinstance(value, list) or not value):
-                raise StudyError(f"an axis is a list of at least one value, got {value!r} ({where})")
+                raise StudyError(f"an axis is a list of at least one value, got {shown(value)} ({where})")
             values = value if many else [value]
             for number, one in enumerate(values):
-                spot = f"{where}, value {number + 1} of {len(values)}" if many else where
-                _check_value(key, one, owners, spot)
+                self._check_value(key, one, owners, f"{where}, value {number + 1} of {len(values)}" if many else where)
+
+    def _unknown(self, place: str, key: str, known: set[str], where: str) -> StudyError:
+        fields = set(type(self.study).model_fields)
+        if key in fields:
+            return StudyError(f"{key} is a field of the study, not of a recipe ({where}); write it at the top of the "
+                              "file, above the first [table]")
+        if place == "base":  # where --set puts what is no field of a study, misspelt ones too
+            known = known | fields
+        return UnknownName("field or number of the optimizers in this study", key, known | set(FIELDS), where)
+
+    def _check_value(self, key: str, value: Any, owners: Sequence[Optimizer], where: str) -> None:
+        if key in ("optimizer", "loss"):
+            resolve(Optimizer if key == "optimizer" else Loss, value, self.study.folder, where)
+        elif key == "steps":
+            _count(key, value, where)
+        elif key == "batch_size":
+            _batch_size(value, where)
+        elif key == "order":
+            _order(value, where)
+        else:
+            for number in [number for rule in owners for number in rule.numbers if number.name == key]:
+                _check_number(number, value, where)
 
     def _place(self, inside: str) -> str:
         return f"{self.study.name}, {inside}"
 
 
-def _check_value(key: str, value: Any, owners: Sequence[Optimizer], where: str) -> None:
-    if key == "steps":
-        _count(key, value, where)
-    elif key == "batch_size":
-        _batch_size(value, where)
-    elif key == "order":
-        _order(value, where)
-    elif key not in FIELDS:
-        for rule in owners:
-            for number in rule.numbers:
-                if number.name == key:
-                    number.check(value, where)
+def _check_number(number: Number, value: Any, where: str) -> None:
+    """Lawful as written, and as the program takes it."""
+    exact = number.check(value, where)
+    try:
+        rounded = struct.unpack("f", struct.pack("f", exact))[0]
+    except OverflowError:
+        rounded = math.inf
+    try:
+        number.check(rounded)
+    except NumberError:
+        raise NumberError(f"{number.name} {number.law} and be finite after rounding to 32 bits, "
+                          f"where {value!r} is {rounded} ({where})") from None
 
 
 def _split(table: Mapping[str, Any]) -> tuple[Settings, dict[str, Settings]]:
@@ -170,7 +217,9 @@ def _count(name: str, value: Any, where: str) -> int:
     if value is None:
         raise StudyError(f"{name} is missing ({where}); write {name} = 500 under [base], for example")
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise NumberError(f"{name} must be a whole number >= 1, got {value!r} ({where})")
+        raise NumberError(f"{name} must be a whole number >= 1, got {shown(value)} ({where})")
+    if value > MAX_STEPS:
+        raise NumberError(f"{name} must be at most {MAX_STEPS:,}, got {value:,} ({where})")
     return value
 
 
@@ -178,7 +227,7 @@ def _batch_size(value: Any, where: str) -> int | None:
     if value == "all":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise NumberError(f"batch_size must be a whole number >= 1 or \"all\", got {value!r} ({where})")
+        raise NumberError(f"batch_size must be a whole number >= 1 or \"all\", got {shown(value)} ({where})")
     return value
 
 

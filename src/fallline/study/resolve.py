@@ -5,60 +5,90 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fallline.contracts import Loss, Optimizer, Task
 from fallline.errors import StudyError
-from fallline.losses import find_loss
-from fallline.optimizers import find_optimizer
-from fallline.tasks import find_task
+from fallline.losses import find_loss, losses
+from fallline.optimizers import find_optimizer, optimizers
+from fallline.study.native import shown
+from fallline.study.trial import digest
+from fallline.tasks import find_task, tasks
 
 P = TypeVar("P", Optimizer, Loss, Task)
 
 _FINDERS: dict[type, Callable[[str, str], Any]] = {Optimizer: find_optimizer, Loss: find_loss, Task: find_task}
+_BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {Optimizer: optimizers, Loss: losses, Task: tasks}
 
 
 def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> P:
     """The optimizer, loss or task that ``written`` means. ``folder`` is where a study's own Python files lie."""
     if isinstance(written, kind):
-        return written
+        return _of_its_own_name(kind, written, where)
     word = kind.__name__.lower()
     if not isinstance(written, str):
         raise StudyError(f"{word} must be a name, 'file.py:name' or a fallline.{kind.__name__}, "
-                         f"got {written!r} ({where})")
+                         f"got {shown(written)} ({where})")
     if ":" not in written:
         return _FINDERS[kind](written, where)
     home, _, name = written.rpartition(":")
     module = _load_file(folder or Path.cwd(), home, where) if home.endswith(".py") else _load_module(home, where)
     value = getattr(module, name, None)
     if not isinstance(value, kind):
-        found = "nothing" if value is None else type(value).__name__
-        raise StudyError(f"{home} must hold a fallline.{kind.__name__} named {name}, found {found} ({where})")
-    return value
+        found = "nothing" if value is None else f"one of type {type(value).__name__}"
+        held = ", ".join(key for key, other in vars(module).items() if isinstance(other, kind))
+        raise StudyError(f"{home} must hold a fallline.{kind.__name__} named {name}, found {found} ({where}); "
+                         + (f"it holds {held}" if held else f"it holds no fallline.{kind.__name__} at all"))
+    return _of_its_own_name(kind, value, where)
+
+
+def _of_its_own_name(kind: type[P], value: P, where: str) -> P:
+    """``value``, unless it bears a built-in's name: records go by names, so the two would be taken for one."""
+    known = _BUILT_IN[kind]().get(value.name)
+    if known is None or known is value or getattr(value, "fingerprint", None) is not None:
+        return value
+    word = kind.__name__.lower()
+    raise StudyError(f"this {word} of your own is named {value.name!r} as a built-in {word} is ({where}); "
+                     "give it a name of its own, since records are kept by name")
 
 
 def _load_file(folder: Path, file: str, where: str) -> Any:
     path = (folder / file).resolve()
-    name = f"fallline_study_{path.stem}_{abs(hash(path)):x}"
+    if not path.is_file():
+        raise StudyError(f"there is no file {path} ({where}); the path of a study's Python file starts at the study")
+    name = f"fallline_study_{path.stem}_{digest([str(path), path.stat().st_mtime_ns])}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise StudyError(f"there is no file {path} ({where})")
+    assert spec is not None and spec.loader is not None, "a path that ends in .py always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         del sys.modules[name]
-        raise StudyError(f"{path} fails when it is loaded: {type(failure).__name__}: {failure} ({where})") from failure
+        place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
+        raise StudyError(f"{place}, fails when it is loaded: {_told(failure)} ({where})") from failure
     return module
 
 
 def _load_module(name: str, where: str) -> Any:
     try:
         return importlib.import_module(name)
-    except ImportError as failure:
-        raise StudyError(f"cannot import {name}: {failure} ({where}); a file is written file.py:name") from None
+    except (Exception, SystemExit) as failure:
+        raise StudyError(f"cannot import {name!r}: {_told(failure)} ({where}); "
+                         "a file is written file.py:name") from failure
+
+
+def _line(failure: BaseException, path: Path) -> int | None:
+    """The last line of the user's own file that the failure passed."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
+
+
+def _told(failure: BaseException) -> str:
+    """The kind of failure and the first line of what it says."""
+    return ": ".join([type(failure).__name__, *str(failure).splitlines()[:1]])

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fallline.errors import StudyError
+from fallline.study.native import shown
+
+if TYPE_CHECKING:
+    from fallline.study.spec import Study
 
 _TABLES = ("base", "axes")
 
@@ -55,11 +59,26 @@ def parse_settings(settings: Iterable[str], fields: Iterable[str]) -> dict[str, 
     return changes
 
 
+def refuse_hidden(study: Study, changes: Mapping[str, Any]) -> None:
+    """StudyError where a change of the base would reach no trial, since an axis gives that key in each of them."""
+    if study.points or study.design != "cross":
+        return
+    for key in changes.get("base", {}):
+        for place, table in [("axes", study.axes), *((f"zip {n + 1}", group) for n, group in enumerate(study.zip))]:
+            if key in table and not isinstance(table[key], Mapping):
+                raise StudyError(f"--set {key} would change nothing: {key} is among the {place} of {study.name}, which "
+                                 f"hold for every trial; write --set 'axes.{key}=[...]'")
+
+
 def _value(text: str, setting: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        values = tomllib.loads(f"value = {text}")
+        if values.keys() == {"value"}:
+            return values["value"]
     except tomllib.TOMLDecodeError:
         if text and not set(text) & set("[]{}\"'=,\n"):
             return text
-        raise StudyError(f"--set {setting}: {text!r} is not a value; write a number, a word, \"text\" "
-                         "or a list such as [0.1, 0.01]") from None
+    except (ValueError, RecursionError):
+        pass  # a number of thousands of digits, a list nested thousands deep
+    raise StudyError(f"--set {shown(setting)}: {shown(text)} is not a value; write a number, a word, \"text\" "
+                     "or a list such as [0.1, 0.01]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,18 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
+from fallline.study.native import native, shown
 
 if TYPE_CHECKING:
     from fallline.api import Result
     from fallline.study.trial import Trial
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$"
+MAX_LINES = 12
+"""Findings shown at once: a screen, not a scroll."""
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
 
 
 class Part(BaseModel):
     """What all parts of a study share: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 class Target(Part):
@@ -62,7 +67,7 @@ class Study(Part):
     10
     """
 
-    name: str = Field(pattern=NAME_PATTERN, max_length=100)
+    name: str = Field(max_length=100)
     task: Any
     title: str = ""
     question: str = ""
@@ -85,20 +90,34 @@ class Study(Part):
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
 
-    def __init__(self, **values: Any):
+    def __init__(self, /, **values: Any):
         try:
             super().__init__(**values)
         except ValidationError as failure:
             raise StudyError(_in_words(failure, str(values.get("name", "study")))) from None
 
-    @field_validator("seeds")
+    @field_validator("base", "axes", "zip", "points", mode="before")
     @classmethod
-    def _seeds(cls, seeds: int | list[int]) -> int | list[int]:
-        if isinstance(seeds, int):
-            if not 1 <= seeds <= 100_000:
-                raise ValueError(f"must be a count from 1 to 100000 or a list of seeds, got {seeds}")
-        elif not seeds or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**31 for seed in seeds):
-            raise ValueError("a list of seeds holds different whole numbers from 0 to 2147483647, at least one")
+    def _native(cls, value: Any) -> Any:
+        return native(value)
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name(cls, name: Any) -> Any:
+        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+            raise ValueError("must be letters, digits and _ . - that begin with a letter or digit, with one / at most")
+        return name
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, seeds: Any) -> Any:
+        seeds = native(seeds)
+        if isinstance(seeds, list):
+            whole = all(isinstance(seed, int) and not isinstance(seed, bool) for seed in seeds)
+            if not seeds or not whole or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**31 for seed in seeds):
+                raise ValueError("a list of seeds holds different whole numbers from 0 to 2147483647, at least one")
+        elif isinstance(seeds, bool) or not isinstance(seeds, int) or not 1 <= seeds <= 100_000:
+            raise ValueError("must be a count from 1 to 100000 or a list of seeds")
         return seeds
 
     @field_validator("task")
@@ -118,7 +137,7 @@ class Study(Part):
         if name not in self.presets:
             if name == "full":
                 return self
-            raise UnknownName("preset", name, {"full", *self.presets}, f"study {self.name}")
+            raise UnknownName("preset", name, {"full", *self.presets}, self.name)
         return self.with_(self.presets[name])
 
     def with_(self, changes: dict[str, Any]) -> Study:
@@ -159,7 +178,8 @@ def _in_words(failure: ValidationError, name: str) -> str:
         elif error["type"] == "missing":
             lines.append(f"  {place} is missing; write: {place} = ...")
         else:
-            came = repr(error.get("input"))
             message = error["msg"].removeprefix("Value error, ")
-            lines.append(f"  {place}: {message} (got {came if len(came) < 60 else came[:57] + '...'})")
+            lines.append(f"  {place}: {message} (got {shown(error.get('input'))})")
+    if len(lines) > MAX_LINES:
+        lines[MAX_LINES:] = [f"  and {len(lines) - MAX_LINES} more"]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from fallline.contracts import Loss, Optimizer, Task
 from fallline.errors import StudyError, UnknownName
+from fallline.study.native import shown
 from fallline.study.spec import Study
 
 MAX_BYTES = 1_000_000
@@ -33,20 +35,29 @@ def load_study(source: str | Path) -> Study:
     if str(source) in known:
         return parse_study(known[str(source)].read_text(encoding="utf-8"), str(source))
     path = Path(source)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or _exists(path):
         return _read(path)
-    raise UnknownName("study", str(source), known, "a file of your own ends in .toml")
+    raise UnknownName("study", shown(str(source)), known, "a file of your own ends in .toml")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for the file system
+        return False
 
 
 def _read(path: Path) -> Study:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise StudyError(f"{path} has more than {MAX_BYTES:,} bytes; a study file is a page of text")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # a pipe or a device has no size to ask for
+        text = content.decode("utf-8")
     except UnicodeDecodeError as failure:
         raise StudyError(f"{path} is not UTF-8 text: {failure.reason} at byte {failure.start}") from None
     except OSError as failure:
-        raise StudyError(f"cannot read the study {path}: {failure.strerror or failure}") from None
+        raise StudyError(f"cannot read the study {shown(str(path))}: {failure.strerror or failure}") from None
+    if len(content) > MAX_BYTES:
+        raise StudyError(f"{path} has more than {MAX_BYTES:,} bytes; a study file is a page of text")
     return parse_study(text, path.name, folder=path.parent.resolve())
 
 
@@ -57,11 +68,16 @@ def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
     """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as failure:
+    except (ValueError, RecursionError) as failure:  # ValueError also for a number of thousands of digits
         raise StudyError(f"{where} is not valid TOML: {failure}") from None
     values.pop("folder", None)
-    values.setdefault("name", where.removesuffix(".toml"))
+    values.setdefault("name", _named_after(where))
     return Study(**values, folder=folder)
+
+
+def _named_after(file: str) -> str:
+    """The file's name without its ending, what a study's name may not hold made a hyphen."""
+    return re.sub(r"[^A-Za-z0-9_./-]+", "-", file.removesuffix(".toml")).strip("-._") or "study"
 
 
 def plain(study: Study) -> dict[str, Any]:

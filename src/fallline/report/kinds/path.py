@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from fallline.report import words
-from fallline.report.figures import draw as common
-from fallline.report.figures.choose import chosen, labelled, told_apart
-from fallline.report.figures.kind import FigureKind
-from fallline.report.figures.thin import thinned
+from fallline.report.kinds import draw as common
+from fallline.report.kinds.choose import chosen, labelled, told_apart
+from fallline.report.kinds.kind import FigureKind
+from fallline.report.kinds.thin import thinned
 from fallline.report.style import INK, WIDTH, Look
 from fallline.stats import summary
 from fallline.store import Run
@@ -42,7 +42,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     lines = lines.filter(pl.col("place") < BEST_LINES)
     kept = trials.select("trial", "configuration").join(lines.select("configuration"), on="configuration")
-    points = run.curves.select("trial", "step", "W", "b", value=pl.col("train_loss"))
+    points = run.curves.select(
+        "trial", "step", pl.col("W", "b").cast(pl.Float64), value=pl.col("train_loss").cast(pl.Float64)
+    )
     points = points.filter((pl.col("step") <= spec.steps) if spec.steps else pl.lit(True))
     points = points.join(kept.lazy(), on="trial").drop("trial")
     half = max(30, min(MOST_POINTS, POINTS // max(1, lines.height)) // 2)

@@ -8,10 +8,10 @@ import altair as alt
 import polars as pl
 
 from fallline.report import words
-from fallline.report.figures import draw as common
-from fallline.report.figures.choose import chosen, labelled, told_apart
-from fallline.report.figures.kind import FigureKind
-from fallline.report.figures.thin import mean_curves, thinned
+from fallline.report.kinds import draw as common
+from fallline.report.kinds.choose import chosen, labelled, told_apart
+from fallline.report.kinds.kind import FigureKind
+from fallline.report.kinds.thin import mean_curves, thinned
 from fallline.report.style import WIDTH, Look
 from fallline.stats import curve_column, label, primary, summary
 from fallline.stats.summary import FEW_SEEDS
@@ -94,7 +94,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: Any, many: bool) -> list[alt.Chart]:
     legend = alt.Legend(orient="top", columns=9) if many else alt.Legend(orient="right")
     color = common.colors(frame, spec.color, look, legend)
-    fill, stroke = common.filled(color["color"]), common.stroked(color["color"])
+    fill = common.filled(color["color"])
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
     hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
@@ -127,7 +127,7 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
         layers.append(band)  # after the line: a legend is that of the first layer
     if frame["end"].any():
         cross = alt.Chart().transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
-        layers.append(cross.encode(x=x, y=y, opacity=faded, **stroke))
+        layers.append(cross.encode(x=x, y=y, opacity=faded, color=color["color"]))
     tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT), common.tip("value", said)]
     if spread:
         tips += [common.tip("low"), common.tip("high"), alt.Tooltip("seeds:Q")]

@@ -20,7 +20,7 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
     curves = run.curves
     if metric not in curves.collect_schema().names():
         curves = curves.with_columns(pl.lit(None, pl.Float64).alias(metric))
-    rows = curves.select("trial", "step", value=pl.col(metric)).filter(pl.col("value").is_finite())
+    rows = curves.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
     if steps:
         rows = rows.filter(pl.col("step") <= steps)
     rows = rows.join(counted.lazy(), on="trial").drop("trial")

@@ -10,11 +10,12 @@ import polars as pl
 from fallline.errors import UnknownName
 from fallline.optimizers import find_optimizer
 from fallline.report import words
-from fallline.report.figures import draw as common
-from fallline.report.figures.choose import chosen
-from fallline.report.figures.kind import FigureKind
+from fallline.report.kinds import draw as common
+from fallline.report.kinds.choose import chosen
+from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import INK, Look
 from fallline.stats import label, primary, summary
+from fallline.stats.alone import alone, usual, varied
 from fallline.stats.columns import direction, number_columns
 from fallline.store import Run
 from fallline.study import Figure
@@ -36,24 +37,16 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     (the metric), low, high, diverged, base (the study's own value), best, near (as good as the best)."""
     trials = chosen(run, spec)
     table = summary(run).filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
-    found = []
+    numbers, found = number_columns(trials), []
     for optimizer in table["optimizer"].unique(maintain_order=True):
         own = table.filter(pl.col("optimizer") == optimizer)
-        varied = [name for name in number_columns(trials) if own[name].drop_nulls().n_unique() > 1]
-        base = {name: _usual(own[name]) for name in varied}
-        found += [_rows(own, optimizer, name, base, spec.metric) for name in varied]
+        found += [_rows(own, optimizer, name, numbers, spec.metric) for name in varied(own, numbers)]
     return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema={"value": pl.Float64})
 
 
-def _usual(values: pl.Series) -> float:
-    """The value most configurations have: the base of a one-at-a-time study."""
-    return values.drop_nulls().value_counts(sort=True).row(0)[0]
-
-
-def _rows(own: pl.DataFrame, optimizer: str, name: str, base: dict[str, float], metric: str) -> pl.DataFrame:
+def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metric: str) -> pl.DataFrame:
     """The configurations that differ from the base in ``name`` alone."""
-    others = [pl.col(other) == value for other, value in base.items() if other != name]
-    rows = (own.filter(*others) if others else own).sort("rank").unique(name, keep="first", maintain_order=True)
+    rows = alone(own, name, numbers)
     parts = {
         part: pl.col(f"{metric}_{source}") if f"{metric}_{source}" in rows.columns else pl.lit(None, pl.Float64)
         for part, source in (("value", "mean"), ("low", "low"), ("high", "high"))
@@ -71,9 +64,9 @@ def _rows(own: pl.DataFrame, optimizer: str, name: str, base: dict[str, float], 
     best = rows["value"].max() if direction(metric) == "up" else rows["value"].min()
     reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
     return rows.sort("tried").with_columns(
-        base=pl.col("tried") == base[name],
-        best=pl.col("value") == best,
-        near=(pl.col("value") - best).abs() <= reach,
+        base=pl.col("tried") == usual(own, name),
+        best=pl.col("value") == pl.lit(best, pl.Float64),
+        near=(pl.col("value") - pl.lit(best, pl.Float64)).abs() <= reach,
         place=pl.int_range(pl.len()),
     )
 
@@ -144,7 +137,7 @@ def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, flo
         "value:Q",
         title=None,
         axis=common.value_axis(3, log),
-        scale=alt.Scale(type="log" if log else "linear", domain=list(limits), nice=True, zero=False),
+        scale=common.y_scale(limits, log, nice=True),
     )
     tips = [alt.Tooltip("text:N", title="value"), common.tip("value", label(spec.metric))]
     live = said.filter(pl.col("value") > 0) if log else said.drop_nulls("value")

@@ -8,9 +8,9 @@ import altair as alt
 import polars as pl
 
 from fallline.report import words
-from fallline.report.figures import draw as common
-from fallline.report.figures.choose import chosen, labelled, told_apart
-from fallline.report.figures.kind import FigureKind
+from fallline.report.kinds import draw as common
+from fallline.report.kinds.choose import chosen, labelled, told_apart
+from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import WIDTH, Look
 from fallline.stats import label, primary, summary
 from fallline.stats.columns import direction
@@ -83,7 +83,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
             axis=alt.Axis(domain=False, ticks=False, grid=True, labelLimit=200),
         ),
         opacity=faded,
-        **common.stroked(common.colors(frame, spec.color, look, None)["color"]),
+        color=common.colors(frame, spec.color, look, alt.Legend(orient="right"))["color"],
         tooltip=[
             alt.Tooltip("trial:N"),
             alt.Tooltip("stopped:Q", title="diverged"),
@@ -104,7 +104,7 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
         "value:Q",
         title=heading,
         axis=common.value_axis(6, log),
-        scale=alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8),
+        scale=common.y_scale(None, log, padding=8),
     )
     color = common.colors(frame, spec.color, look, alt.Legend(orient="right"))
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
@@ -130,7 +130,7 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
             1,
             alt.Chart()
             .mark_rule(strokeWidth=1.2)
-            .encode(x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", opacity=faded, **common.stroked(color["color"])),
+            .encode(x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", opacity=faded, color=color["color"]),
         )
     shown = values.select("panel", "color", "trial", "learning_rate", "value", "low", "high", "n")
     return alt.layer(*layers, data=common.held(shown)).properties(width=WIDTH - 240, height=360)

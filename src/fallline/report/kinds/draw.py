@@ -41,15 +41,16 @@ def tip(name: str, title: str | None = None) -> alt.Tooltip:
 
 
 def filled(color: Any) -> dict[str, Any]:
-    """The same colours as a fill, for a layer without a legend."""
-    return {"fill": alt.Fill("color:N", scale=color["scale"], legend=None) if isinstance(color, alt.Color) else color}
+    """The same colours as a fill, for a layer without a legend.
 
-
-def stroked(color: Any) -> dict[str, Any]:
-    """The same colours as a stroke, for a layer without a legend."""
-    return {
-        "stroke": alt.Stroke("color:N", scale=color["scale"], legend=None) if isinstance(color, alt.Color) else color
-    }
+    Its scale knows one name more, the empty one: Vega-Lite merges the legends of scales over equal domains, and
+    with this one's absence the lines would lose theirs.
+    """
+    if not isinstance(color, alt.Color):
+        return {"fill": color}
+    scale = color["scale"]
+    wider = alt.Scale(domain=[*scale["domain"], ""], range=[*scale["range"], scale["range"][0]])
+    return {"fill": alt.Fill("color:N", scale=wider, legend=None)}
 
 
 def rows(frame: pl.DataFrame, digits: int = 5) -> list[dict[str, Any]]:
@@ -113,10 +114,10 @@ def is_log(frame: pl.DataFrame, chosen: bool, scale: str, metric: str) -> bool:
     return "loss" in metric and not values.is_empty() and values.max() / values.min() > 50
 
 
-def y_scale(limits: tuple[float, float] | None, log: bool) -> alt.Scale:
-    if limits is None:
-        return alt.Scale(type="log" if log else "linear")
-    return alt.Scale(type="log" if log else "linear", domain=list(limits), nice=False, zero=False)
+def y_scale(limits: tuple[float, float] | None, log: bool, **more: Any) -> alt.Scale:
+    """A linear scale that need not reach 0, or a logarithmic one; exactly over the limits where there are any."""
+    kind: dict[str, Any] = {"type": "log"} if log else {"type": "linear", "zero": False}
+    return alt.Scale(**{**kind, "nice": False, **({"domain": list(limits)} if limits else {}), **more})
 
 
 def value_axis(count: int = 5, log: bool = False) -> alt.Axis:

@@ -8,8 +8,8 @@ import altair as alt
 import polars as pl
 
 from fallline.report import words
-from fallline.report.figures import draw as common
-from fallline.report.figures.kind import FigureKind
+from fallline.report.kinds import draw as common
+from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import INK, PALETTE, WIDTH, Look
 from fallline.stats import label, reported
 from fallline.store import Run
@@ -43,7 +43,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         spec.scale,
         spec.metric,
     )
-    scale = alt.Scale(type="log" if log else "linear", zero=False, nice=True, padding=10)
+    scale = common.y_scale(None, log, nice=True, padding=10)
     y = alt.Y("what:N", sort=order, title=None, axis=alt.Axis(labelLimit=330, domain=False, ticks=False, grid=True))
     key = alt.Scale(domain=["reported", "ours"], range=[INK["muted"][0], PALETTE[1].light])
     tips = [alt.Tooltip("what:N", title="trials")] + [common.tip(name) for name in ("reported", "ours", "low", "high")]

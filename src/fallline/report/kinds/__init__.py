@@ -9,8 +9,8 @@ import polars as pl
 from altair.utils.schemapi import debug_mode
 
 from fallline.errors import UnknownName
-from fallline.registry import find, parts
-from fallline.report.figures.kind import FigureKind
+from fallline.registry import parts
+from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import Look, theme
 from fallline.store import Run
 from fallline.study import Figure
@@ -54,8 +54,11 @@ def specs(run: Run) -> dict[str, Figure]:
 
 
 def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
-    """One figure with its data and caption."""
-    kind = find(__name__, FigureKind, spec.kind, f"study {run.study.name}, figures")
+    """One figure with its data and caption; UnknownName where there is no such kind."""
+    kinds = figure_kinds()
+    if spec.kind not in kinds:
+        raise UnknownName("kind of figure", spec.kind, kinds, f"study {run.study.name}, figures")
+    kind = kinds[spec.kind]
     spec = kind.settle(run, spec)
     frame = kind.data(run, spec)
     look = Look.of(run.trials["optimizer"].unique(maintain_order=True).to_list())

@@ -1,0 +1,71 @@
+"""Adan: Adam with Nesterov's look-ahead taken from the difference of two gradients.
+
+Ours, since optax 0.2.8 weighs the difference by 1 - b2 where the paper, in these letters, has b2: 0.08 for 0.92.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fallline.contracts import Optimizer, fraction
+from fallline.optimizers._numbers import beta1, epsilon, learning_rate, weight_decay
+from fallline.optimizers.adam import one_minus_power
+
+
+class AdanState(NamedTuple):
+    """The step's number t (int32 scalar), the last gradient and the running means, each shaped as the weights."""
+
+    count: Any
+    gradients: Any
+    means: Any
+    differences: Any
+    squares: Any
+
+
+def _adan(learning_rate, beta1, beta2, beta3, epsilon, weight_decay):
+    b1, b2, b3 = beta1, beta2, beta3
+    pull = learning_rate * weight_decay
+
+    def init(weights):
+        return AdanState(jnp.zeros((), jnp.int32), *(jax.tree.map(jnp.zeros_like, weights) for _ in range(4)))
+
+    def update(gradients, state, weights):
+        t = state.count + 1
+        d = jax.tree.map(lambda g, old: jnp.where(t == 1, 0, g - old), gradients, state.gradients)
+        m = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.means, gradients)
+        v = jax.tree.map(lambda v, d: v + (1 - b2) * (d - v), state.differences, d)
+        n = jax.tree.map(lambda n, g, d: n + (1 - b3) * ((g + b2 * d) ** 2 - n), state.squares, gradients, d)
+        of_m, of_v, of_n = 1 / one_minus_power(b1, t), b2 / one_minus_power(b2, t), 1 / one_minus_power(b3, t)
+
+        def step(x, m, v, n):
+            u = (of_m * m + of_v * v) / (jnp.sqrt(of_n * n) + epsilon)
+            return -(learning_rate * u + pull * x) / (1 + pull)
+
+        return jax.tree.map(step, weights, m, v, n), AdanState(t, gradients, m, v, n)
+
+    return optax.GradientTransformation(init, update)
+
+
+ADAN = Optimizer(
+    name="adan",
+    make=_adan,
+    numbers=(
+        learning_rate(),
+        beta1(0.98),
+        fraction("beta2", 0.92, "memory of the gradient differences' running mean: nearer 1 is longer"),
+        fraction("beta3", 0.99, "memory of the squared look-ahead gradient's running mean: nearer 1 is longer"),
+        epsilon(1e-8),
+        weight_decay(0.0),
+    ),
+    title="Adan",
+    equation=(
+        "d = g - g_(t-1);  m += (1 - b1) (g - m);  v += (1 - b2) (d - v);  n += (1 - b3) ((g + b2 d)^2 - n);  "
+        "M = m / (1 - b1^t);  V = v / (1 - b2^t);  N = n / (1 - b3^t);  "
+        "x = (x - lr (M + b2 V) / (sqrt(N) + eps)) / (1 + lr weight_decay);  d_1 = 0"
+    ),
+    source="Xie et al., 2022",
+)

@@ -1,0 +1,33 @@
+"""Values as a study keeps them: plain Python, whatever array library they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LARGEST_WHOLE = 2**63
+
+
+def native(value: Any) -> Any:
+    """``value`` with numpy's (or JAX's) scalars and arrays, tuples and ranges as plain numbers and lists.
+
+    Raises ValueError for whole numbers outside 64 bits, which TOML does not have either.
+    """
+    if isinstance(value, Mapping):
+        return {key: native(inner) for key, inner in value.items()}
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        value = value.tolist()
+    if isinstance(value, (list, tuple, range)):
+        return [native(inner) for inner in value]
+    if isinstance(value, int) and not -LARGEST_WHOLE <= value < LARGEST_WHOLE:
+        raise ValueError("a whole number must fit in 64 bits")
+    return value
+
+
+def shown(value: object, most: int = 60) -> str:
+    """``value`` as it may stand in an error: short, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) < most else text[:most - 3] + "..."
