@@ -18,11 +18,11 @@ EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)> & "quotes"'
 
 
 class Page(HTMLParser):
-    """The tags, the ids and the text outside scripts of a page."""
+    """The tags, ids, links, figure sizes and the text outside scripts of a page."""
 
     def __init__(self, text: str):
         super().__init__()
-        self.tags, self.ids, self.links, self.words, self._inside = [], [], [], [], []
+        self.tags, self.ids, self.links, self.words, self.sizes, self._inside = [], [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -30,6 +30,8 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self._inside.append(tag)
         self.ids += [found["id"]] if "id" in found else []
+        if tag in ("svg", "canvas") and found.get("class") == "marks":
+            self.sizes.append((float(found["width"]), float(found["height"])))
         self.links += [found[key] for key in ("src", "href") if key in found]
 
     def handle_endtag(self, tag):
@@ -175,11 +177,8 @@ def test_a_browser_draws_every_figure_without_an_error(pages, name, tmp_path):
     assert 'data-ready="yes"' in text
     drawn = re.findall(r'<div class="plot" data-drawn="yes">', text)
     assert len(drawn) == page.tags.count("figure") > 0
-    sizes = [
-        tuple(map(float, size)) for size in re.findall(r'class="marks"[^>]*?width="([\d.]+)" height="([\d.]+)"', text)
-    ]
-    assert len(sizes) == len(drawn)
-    assert all(300 < width < 1100 and height > 100 for width, height in sizes)
+    assert len(page.sizes) == len(drawn)
+    assert all(300 < width < 1100 and height > 100 for width, height in page.sizes)
 
 
 def test_a_dark_screen_gets_a_dark_page_and_dark_figures(pages, tmp_path):
@@ -187,3 +186,25 @@ def test_a_dark_screen_gets_a_dark_page_and_dark_figures(pages, tmp_path):
     assert "CONSOLE" not in log
     assert "background-color: rgb(22, 24, 28)" in text  # the dark paper
     assert ">light</button>" in text
+
+
+def test_clicks_unfold_sort_and_darken(pages, tmp_path):
+    clicks = """<script>addEventListener("load", () => {
+      const folded = document.querySelector("#results details table"), wrap = folded.closest(".scroll");
+      wrap.nextElementSibling.click();
+      const mean = [...folded.tHead.rows[0].cells].findIndex((cell) => cell.textContent === "validation accuracy");
+      folded.tHead.rows[0].cells[mean].click();
+      const shown = [...folded.tBodies[0].rows].filter((row) => getComputedStyle(row).display !== "none");
+      const values = shown.map((row) => row.cells[mean].dataset.v ?? "none");
+      document.getElementById("theme").click();
+      document.body.dataset.seen = JSON.stringify([document.documentElement.dataset.theme, values]);
+    });</script></body>"""
+    page = tmp_path / "clicked.html"
+    before, _, after = pages["softmax"].read_text().rpartition("</body>")
+    page.write_text(before + clicks + after)
+    _, text, log = opened(page, tmp_path / "profile")
+    assert "CONSOLE" not in log
+    theme, values = json.loads(re.search(r'data-seen="([^"]*)"', text)[1].replace("&quot;", '"'))
+    numbers = [float(value) for value in values if value != "none"]
+    assert theme == "dark" and len(values) == 81
+    assert numbers == sorted(numbers) and set(values[len(numbers) :]) == {"none"}

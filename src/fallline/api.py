@@ -11,7 +11,9 @@ import polars as pl
 from fallline.errors import StoreError, UnknownName
 from fallline.store import Run
 from fallline.store import open_run as open_records
+from fallline.store.files import PARQUET_FAILURES
 from fallline.study import Study, load_study
+from fallline.study.said import told
 
 if TYPE_CHECKING:
     from fallline.executors.local import Listener
@@ -39,7 +41,11 @@ class Result:
     @property
     def curves(self) -> pl.DataFrame:
         """One row a (trial, step)."""
-        return self.records.curves.collect()
+        try:
+            return self.records.curves.collect()
+        except PARQUET_FAILURES as failure:
+            raise StoreError(f"a file in {self.records.layout.root / 'curves'} was damaged after it was written: "
+                             f"{told(failure)}") from None
 
     def summary(self) -> pl.DataFrame:
         """One row a configuration: mean, sd, n and 95 % interval over its seeds, best first."""
@@ -84,7 +90,7 @@ def default_folder(study: Study, preset: str | None = None) -> Path:
 def _check_figures(study: Study) -> None:
     """A figure that there is not is an error before the training, not after it."""
     if study.figures:
-        from fallline.report.figures import figure_kinds
+        from fallline.report.kinds import figure_kinds
 
         for number, figure in enumerate(study.figures):
             if figure.kind not in figure_kinds():

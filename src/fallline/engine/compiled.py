@@ -9,6 +9,9 @@ from typing import Any
 
 import jax
 
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""Products by XLA's own library instead of YNNPACK: 1.6 times the speed for the lanes of a 784-10 layer (jax 0.10.2)."""
+
 
 class Compiled:
     """``function`` compiled for the shapes of its first call. A call with other shapes is an error, not a recompile."""
@@ -37,11 +40,23 @@ class Compiled:
                 begun = time.perf_counter()
                 lowered = self._jitted.lower(*arguments)
                 traced = time.perf_counter()
-                self._program = lowered.compile()
+                self._program = _compile(lowered)
                 self.trace_seconds = traced - begun
                 self.compile_seconds = time.perf_counter() - traced
                 self.memory_bytes = _peak_bytes(self._program)
             return self._program
+
+
+def _compile(lowered: Any) -> Any:
+    """The program; an XLA that does not know our options compiles without them."""
+    if jax.default_backend() != "cpu":
+        return lowered.compile()
+    try:
+        return lowered.compile(compiler_options=CPU_OPTIONS)
+    except jax.errors.JaxRuntimeError as failure:
+        if "No such compile option" not in str(failure):
+            raise
+        return lowered.compile()
 
 
 def _peak_bytes(program: Any) -> int | None:

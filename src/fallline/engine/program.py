@@ -57,12 +57,22 @@ class Program:
         def one_seed(state: State, chosen: Array) -> tuple[State, Record]:
             return step(self.cohort, self.layout.wide, numbers, train.inputs[chosen], train.targets[chosen], state)
 
+        if self.layout.seeds == 1:
+            # One seed alone has no batch dimension inside the loop: it would make products slow and weights be copied.
+            state, records = self._loop(one_seed, _seed(state, 0), batches[0], steps)
+            return _stack([state]), {name: values[:, None] for name, values in records.items()}
+        axes = State(0, 0, 0, None)
+        each_seed = jax.vmap(one_seed, in_axes=(axes, 0), out_axes=(axes, 0))
+        return self._loop(each_seed, state, batches.swapaxes(0, 1), steps)
+
+    def _loop(self, one_step: Any, state: State, batches: Array, steps: Array) -> tuple[State, Record]:
+        """``one_step`` over the first ``steps`` of ``batches`` [chunk, ...], each step's record kept."""
         def next_step(i: Array, carried: tuple[State, Record]) -> tuple[State, Record]:
             state, records = carried
-            state, record = self._each_seed(one_seed, state, batches[:, i])
+            state, record = one_step(state, batches[i])
             return state, {name: records[name].at[i].set(value) for name, value in record.items()}
 
-        shapes = jax.eval_shape(lambda s, b: self._each_seed(one_seed, s, b)[1], state, batches[:, 0])
+        shapes = jax.eval_shape(one_step, state, batches[0])[1]
         records = {name: jnp.zeros((self.layout.chunk, *shape.shape), shape.dtype) for name, shape in shapes.items()}
         return jax.lax.fori_loop(0, steps, next_step, (state, records))
 
@@ -76,17 +86,6 @@ class Program:
 
         together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *state.weights)
         return jax.vmap(jax.vmap(lane))(together)
-
-    def _each_seed(self, one_seed: Any, state: State, batches: Array) -> tuple[State, Record]:
-        """``one_seed`` for every seed; one alone without a batch dimension, which would make its products slow."""
-        steps = state.step
-        if self.layout.seeds == 1:
-            moved, record = one_seed(_seed(state, 0), batches[0])
-            moved, record = _stack([moved]), jax.tree.map(lambda leaf: leaf[None], record)
-        else:
-            axes = State(0, 0, 0, None)
-            moved, record = jax.vmap(one_seed, in_axes=(axes, 0), out_axes=(axes, 0))(state, batches)
-        return moved._replace(step=steps + 1), record
 
 
 def _seed(state: State, seed: int) -> State:

@@ -57,8 +57,8 @@ def measure(cohort: Cohort, weights: Any, inputs: Array, targets: Array, counts:
 def _update(make: Any, numbers: Numbers, goes_on: Array, gradient: Any, rule: Any, weights: Any) -> tuple[Any, Any]:
     """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters)."""
     change, rule = make(**numbers).update(gradient, rule, weights)
-    moved = optax.apply_updates(weights, change)
-    return jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), moved, weights), rule
+    change = jax.tree.map(lambda leaf: jnp.where(goes_on, leaf, 0), change)
+    return optax.apply_updates(weights, change), rule
 
 
 def _gradient_of_lanes(cohort: Cohort, weights: Any, inputs: Array, targets: Array) -> tuple[Any, Record]:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from fallline.batching import BatchStream
-from fallline.contracts import Model, Splits, Task
+from fallline.contracts import Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort, Data, Segment
 from fallline.engine.layouts import choose, guess
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import HeldOut, Work, chunks, hold_out, stack_batches, train
-from fallline.errors import ModelError
+from fallline.errors import StudyError
+from fallline.executors.check import check_splits, check_task, splits_of, weight_shapes
 from fallline.plan import PlannedCohort
 
 MEMORY_A_COHORT = 256_000_000
@@ -40,20 +41,20 @@ def load_arrays(task: Task, size: str, folder: Any) -> Arrays:
     """The examples of ``task``: train whole, validation and test in evaluation batches."""
     jax = prepare_jax()
     splits = task.data(size, folder)
-    held = {name: (split.inputs, split.targets) for name, split in
-            (("validation", splits.validation), ("test", splits.test)) if split is not None}
+    check_splits(task.name, splits)
+    held = {name: (split.inputs, split.targets) for name, split in splits_of(splits).items() if name != "train"}
     return Arrays(splits, Data(*(jax.device_put(array) for array in splits.train)), hold_out(held))
 
 
-def weights_of(model: Model) -> int:
-    """How many numbers one model has to learn."""
-    jax = prepare_jax()
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(jax.eval_shape(model.init, jax.random.key(0))))
+def weights_of(task: Task) -> int:
+    """How many numbers the task's model has to learn."""
+    leaves = prepare_jax().tree.leaves(weight_shapes(task.name, task.model))
+    return sum(int(np.prod(leaf.shape)) for leaf in leaves)
 
 
 def most_lanes(task: Task) -> int:
     """How many lanes a seed may have in one program, by the memory their weights take."""
-    return max(1, MEMORY_A_COHORT // (4 * max(1, weights_of(task.model))))
+    return max(1, MEMORY_A_COHORT // (4 * weights_of(task)))
 
 
 class ReadyCohort:
@@ -64,10 +65,13 @@ class ReadyCohort:
         task = planned.task
         segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
         self.cohort = Cohort(task.model, planned.recipe.loss, tuple(task.metrics.items()), task.prepare, segments)
-        self.weights = weights_of(task.model)
+        self.weights = weights_of(task)
         self.watched = ("validation",) if "validation" in arrays.held_out else ()
-        check_task(task, self.cohort, arrays)
-        self.stream(0)  # a batch larger than the data is an error now, not in the middle of the run
+        check_task(task, self.cohort, arrays.splits)
+        try:
+            self.stream(0)  # a batch larger than the data is an error now, not in the middle of the run
+        except StudyError as failure:
+            raise StudyError(f"task {task.name}, data {planned.data}: {failure}") from None
         self.program = Program(self.cohort, layout or self._layout())
 
     @property
@@ -123,46 +127,3 @@ class ReadyCohort:
 
 WEIGHTS = 0x77676874
 """Keeps the draws for weights apart from any other use of the same seed ("wght" in ASCII)."""
-
-
-def check_task(task: Task, cohort: Cohort, arrays: Arrays) -> None:
-    """Let the model meet a batch on paper: wrong shapes are named here, not from inside the compiled program."""
-    jax = prepare_jax()
-    inputs, targets = (jax.eval_shape(lambda array: array[:2], array) for array in arrays.train)
-    try:
-        weights = jax.eval_shape(task.model.init, jax.random.key(0))
-        if not jax.tree.leaves(weights):
-            raise ModelError(f"task {task.name}: model {task.model.name} has no weights; init(key) must give "
-                             "float arrays")
-        prepared = inputs if task.prepare is None else jax.eval_shape(task.prepare, inputs)
-        outputs = jax.eval_shape(task.model.apply, weights, prepared)
-        values = jax.eval_shape(cohort.loss.function, outputs, targets)
-        metrics = {name: jax.eval_shape(metric, outputs, targets) for name, metric in cohort.metrics}
-    except ModelError:
-        raise
-    except Exception as failure:
-        reason = str(failure).splitlines()[0]
-        raise ModelError(f"task {task.name}: the model or its loss fails on a batch of inputs {inputs.shape} "
-                         f"({inputs.dtype}) and targets {targets.shape} ({targets.dtype}): {reason}") from failure
-    for what, shape in {f"loss {cohort.loss.name}": values.shape,
-                        **{f"metric {name}": value.shape for name, value in metrics.items()}}.items():
-        if shape != (2,):
-            raise ModelError(f"task {task.name}: {what} must give one value per example, shape (2,) for 2 examples; "
-                             f"it gave {shape} from outputs {outputs.shape} and targets {targets.shape}")
-    _check_labels(task, outputs, arrays)
-
-
-def _check_labels(task: Task, outputs: Any, arrays: Arrays) -> None:
-    """Integer labels of a classifier must name one of its outputs."""
-    if len(outputs.shape) != 2:
-        return
-    classes = outputs.shape[1]
-    for name in ("train", "validation", "test"):
-        split = getattr(arrays.splits, name)
-        if split is None or split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
-            continue
-        wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
-        if len(wrong):
-            label, example = int(split.targets[wrong[0]]), int(wrong[0])
-            raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in"
-                             f" 0 ... {classes - 1}: the model has {classes} outputs")

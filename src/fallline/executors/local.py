@@ -12,10 +12,12 @@ from typing import Any
 from fallline.engine.devices import device_name
 from fallline.engine.program import Layout as EngineLayout
 from fallline.engine.side_by_side import run_side_by_side
+from fallline.errors import StoreError
 from fallline.executors.block import train_block
 from fallline.executors.cohort import Arrays, ReadyCohort, load_arrays, most_lanes
 from fallline.plan import PlannedCohort, plan, rebuild
 from fallline.store.layout import Layout
+from fallline.store.resolved import PLAN_REMEDY
 from fallline.store.writing import RunWriter
 from fallline.study import Study, Trial
 
@@ -100,12 +102,16 @@ class _Session:
         by_name = {trial.name: trial for trial in self.trials}
         found = []
         for cohort in self.writer.planned_cohorts():
-            left = [(block["name"], tuple(block["seeds"])) for block in cohort["blocks"]
-                    if not self.writer.is_done(block["name"])]
-            rows = [row for block in cohort["blocks"] for row in _by_seed(block)]
-            if left and all(name in by_name for row in rows for name in row):
-                planned = rebuild(cohort["name"], [[by_name[name] for name in row] for row in rows])
-                found.append((planned, EngineLayout(**cohort["layout"]), left))
+            try:
+                left = [(block["name"], tuple(block["seeds"])) for block in cohort["blocks"]
+                        if not self.writer.is_done(block["name"])]
+                rows = [row for block in cohort["blocks"] for row in _by_seed(block)]
+                if left and all(name in by_name for row in rows for name in row):
+                    planned = rebuild(cohort["name"], [[by_name[name] for name in row] for row in rows])
+                    found.append((planned, EngineLayout(**cohort["layout"]), left))
+            except (LookupError, TypeError, ValueError, ZeroDivisionError):
+                raise StoreError(f"{self.writer.paths.plan} is not a plan; it was damaged after it was written: "
+                                 f"{PLAN_REMEDY}") from None
         return found
 
     def _train(self, ready: ReadyCohort, blocks: Blocks) -> None:

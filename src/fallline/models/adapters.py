@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fallline.contracts import Model
+from fallline.errors import ModelError
 
 
 def model(init: Callable[[Any], Any], apply: Callable[[Any, Any], Any] | None = None, *, name: str = "",
@@ -18,12 +20,18 @@ def model(init: Callable[[Any], Any], apply: Callable[[Any, Any], Any] | None = 
     >>> import equinox as eqx
     >>> net = model(lambda key: eqx.nn.MLP(784, 10, width_size=64, depth=1, key=key), name="mlp-64")
     """
-    if not callable(init):
-        raise TypeError(f"init must be a function of a key, got {type(init).__name__}; "
-                        "for a module write: lambda key: MyModule(..., key=key)")
+    if not callable(init) or _is_module(init):
+        raise ModelError(f"init must be a function of a key, got {type(init).__name__}; "
+                         "for a module write: lambda key: MyModule(..., key=key)")
     if apply is None:
         return _from_equinox(init, name, watch)
     return Model(name or getattr(apply, "__name__", "model"), init, apply, watch)
+
+
+def _is_module(value: object) -> bool:
+    """Whether a finished equinox module came where its maker should; it can be called, but not with a key."""
+    equinox = sys.modules.get("equinox")
+    return equinox is not None and isinstance(value, equinox.Module)
 
 
 def _from_equinox(make: Callable[[Any], Any], name: str, watch: Any) -> Model:

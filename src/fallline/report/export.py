@@ -28,12 +28,12 @@ def write_figure(folder: Path, drawn: Drawn) -> None:
 
 
 def without_pointer(specification: dict[str, Any]) -> dict[str, Any]:
-    """The specification without the points that only show under the pointer: thousands that no one would see."""
+    """The specification without zoom and without the points that only show under the pointer: no one would see them."""
     apart = {key: value for key, value in specification.items() if key == "datasets"}
     still = copy.deepcopy({key: value for key, value in specification.items() if key != "datasets"})
     _drop_hover(still)
     if "params" in still:
-        still["params"] = [param for param in still["params"] if param["name"] != "hover"]
+        still["params"] = [param for param in still["params"] if param["name"] not in ("hover", "zoom")]
     return still | apart
 
 

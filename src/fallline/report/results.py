@@ -9,7 +9,11 @@ import polars as pl
 
 from fallline.report import words
 from fallline.stats import Metric, best_of, label, paired, primary, summary, varying
+from fallline.stats.columns import RECIPE
 from fallline.store import Run
+
+MOST_NUMBERS = 3
+"""So many numbers of rules have a column each; more share one."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     """The columns of a ranked table, for the rows of ``frame`` (of ``ranked`` or ``best``)."""
     metric, rows = results.metric, frame.to_dicts()
     found = [Column("#", [words.count(row["rank"]) for row in rows], frame["rank"].to_list())]
-    for name in results.varying:
+    shown, joined = _settings(results)
+    for name in shown:
         told = not frame.schema[name].is_numeric()
         found.append(
             Column(
@@ -66,6 +71,9 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
                 names=name == "optimizer",
             )
         )
+    if joined:
+        texts = [words.recipe(row, joined) or words.MISSING for row in rows]
+        found.append(Column("other numbers", texts, texts, numeric=False))
     mean, sd, n, low, high = (f"{metric.column}_{part}" for part in ("mean", "sd", "n", "low", "high"))
     found += [
         _numbers(metric.label, rows, mean, "mean over seeds"),
@@ -96,7 +104,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     found += [
         _numbers(f"loss at {words.count(step)}", rows, f"train_loss_at_{step}_mean", f"training loss at step {step}")
         for step in results.run.study.marks
-        if f"train_loss_at_{step}_mean" in frame.columns
+        if f"train_loss_at_{step}_mean" in frame.columns and step < results.ranked["steps"].max()
     ]
     if "steps_to_target" in frame.columns and results.run.study.target:
         found.append(
@@ -123,7 +131,14 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
                 + (", over all settings tried" if stopped == "tried_diverged" else ""),
             )
         )
-    return found
+    return [column for column in found if set(column.texts) != {words.MISSING}]
+
+
+def _settings(results: Results) -> tuple[list[str], list[str]]:
+    """The varying columns that stand alone, and those that share a column because they are many."""
+    alone = [name for name in results.varying if name in RECIPE or name == "learning_rate"]
+    others = [name for name in results.varying if name not in alone]
+    return (results.varying, []) if len(others) <= MOST_NUMBERS else (alone, others)
 
 
 def _numbers(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> Column:
@@ -172,7 +187,9 @@ def runner_up(results: Results) -> str:
     first, second = table.row(0, named=True), table.row(1, named=True)
     if second[f"{column}_mean"] is None:
         return "All others diverged."
-    said = f"Next: {words.recipe(second, results.varying)}, {words.number(second[f'{column}_mean'])}."
+    tied = second[f"{column}_mean"] == first[f"{column}_mean"]
+    value = words.number(second[f"{column}_mean"])
+    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
     gap = paired(results.run, first["configuration"], second["configuration"], column)
     if gap is None or gap.low is None or gap.low == gap.high:
         return said

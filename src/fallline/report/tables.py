@@ -24,7 +24,7 @@ def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN
     held = frame.head(MOST_ROWS)
     parts = columns(results, held)
     spans = Span.over(held, results.metric.column, shown)
-    place = next(n for n, part in enumerate(parts) if part.heading == "95 % interval") + 1
+    place = 1 + max(n for n, part in enumerate(parts) if part.heading in ("n", "95 % interval"))
     heads = [head(part) for part in parts]
     heads.insert(place, tag("th", "", aria_label="interval, drawn"))
     body = []
@@ -65,7 +65,8 @@ def cell(part: Column, number: int, look: Look) -> Markup:
     if part.names:
         text = join(swatch(look, value), text)
     soft = part.texts[number] == words.MISSING or part.heading in ("#", "sd", "n", "at step")
-    kind = " ".join(word for word, on in (("n", part.numeric), ("soft", soft)) if on)
+    wrapped = part.heading == "other numbers"
+    kind = " ".join(word for word, on in (("n", part.numeric), ("soft", soft), ("wrap", wrapped)) if on)
     return tag("td", text, cls=kind or None, data_v=None if value is None else value)
 
 
@@ -109,7 +110,7 @@ class Span:
         return 5 + 140 * ((value - self.low) / (self.high - self.low) if self.high > self.low else 0.5)
 
 
-def reported_table(results: Results, frame: pl.DataFrame) -> Markup:
+def reported_table(results: Results, frame: pl.DataFrame, shown: int = SHOWN) -> Markup:
     """Published figures beside ours."""
     ours = {row["configuration"]: row for row in results.ranked.iter_rows(named=True)}
     names = ["trials", "metric", "reported", "ours", "95 % interval", "difference", "our best of these"]
@@ -117,11 +118,14 @@ def reported_table(results: Results, frame: pl.DataFrame) -> Markup:
         tag("th", name, cls="n" if name in ("reported", "ours", "95 % interval", "difference") else None)
         for name in names
     ]
-    body = [_reported_row(results, row, ours.get(row["best_configuration"])) for row in frame.iter_rows(named=True)]
-    return table(heads, body)
+    body = [
+        _reported_row(results, row, ours.get(row["best_configuration"]), place >= shown)
+        for place, row in enumerate(frame.iter_rows(named=True))
+    ]
+    return table(heads, body, f"Show {words.count(len(body) - shown)} more" if len(body) > shown else None)
 
 
-def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | None) -> Markup:
+def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | None, rest: bool) -> Markup:
     """One published figure: what it speaks of and in which words, the values, where our best of these trials lies."""
     lies = recipe_text(results, best, row["where"]) if best else ""
     said = words.MISSING if best is None else words.number(row["best"]) + (f": {lies}" if lies else "")
@@ -131,11 +135,17 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
     return tag(
         "tr",
         tag("td", trials, cls="wrap"),
-        tag("td", label(row["metric"])),
+        tag(
+            "td",
+            f"best {label(row['metric'])}"
+            if row["metric"] in number_columns(results.run.trials)
+            else label(row["metric"]),
+        ),
         [tag("td", figure, cls="n") for figure in figures],
         tag("td", interval, cls="n soft"),
         tag("td", words.signed(row["difference"]), cls="n"),
         tag("td", said, cls="wrap soft"),
+        cls="rest" if rest else None,
     )
 
 

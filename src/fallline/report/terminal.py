@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fallline.report import words
 from fallline.report.results import Results, answer, columns
 from fallline.store import Run
 
@@ -22,7 +21,7 @@ def table(run: Run, top: int = 20, all_configurations: bool = False) -> Table:
 
     results = Results.of(run)
     frame = results.ranked if all_configurations or not results.by_optimizer else results.best
-    shown = [column for column in columns(results, frame.head(top)) if set(column.texts) != {words.MISSING}]
+    shown = columns(results, frame.head(top))
     name, value, sure = answer(results)
     caption = f"{name}: {value}. {sure}" if value else f"{name}: {sure}"
     if frame.height > top:

@@ -46,10 +46,10 @@ def number(value: float | None, digits: int = DIGITS) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A difference, with its sign, to as many places as tell something: +0.0051."""
+    """A difference, with its sign and two digits: +0.0051."""
     if value is None or math.isnan(value):
         return MISSING
-    text = number(abs(value), 2 if abs(value) < 0.1 else DIGITS)
+    text = number(abs(value), 2)
     return ("+" if value > 0 else "−" if value < 0 else "") + text
 
 

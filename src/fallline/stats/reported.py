@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from fallline.stats.columns import configurations, direction, metric_columns, number_columns, trials_of
 from fallline.stats.alone import alone
+from fallline.stats.columns import configurations, direction, metric_columns, number_columns, trials_of
 from fallline.stats.summary import interval_factor, summary
 from fallline.stats.where import where
 from fallline.store import Run

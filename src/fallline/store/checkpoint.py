@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-import zipfile
 from typing import Any
 
 import numpy as np
 
+from fallline.errors import StoreError
 from fallline.store.files import write_atomically
 from fallline.store.layout import Layout
 
 FORMAT = 1
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between checkpoints of a block: 60, or what FALLLINE_CHECKPOINT_SECONDS says."""
+    written = os.environ.get("FALLLINE_CHECKPOINT_SECONDS", "60")
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise StoreError(f"FALLLINE_CHECKPOINT_SECONDS must be a number of seconds >= 0, got {written!r}")
+    return seconds
 
 
 class Checkpoints:
@@ -21,7 +34,7 @@ class Checkpoints:
 
     def __init__(self, paths: Layout, block: str):
         self.path = paths.checkpoint(block)
-        self.every = float(os.environ.get("FALLLINE_CHECKPOINT_SECONDS", "60"))
+        self.every = checkpoint_seconds()
         self.last = time.monotonic()
 
     @property
@@ -45,7 +58,7 @@ class Checkpoints:
                     return None
                 leaves = [file[f"leaf{number}"] for number in range(notes["leaves"])]
                 return leaves, {name[7:]: file[name] for name in file.files if name.startswith("series:")}, notes
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except Exception:  # a damaged archive makes numpy and zipfile raise a dozen kinds
             return None
 
     def remove(self) -> None:

@@ -59,6 +59,12 @@ class Layout:
         """Where a long block stands; gone once the block is done."""
         return self.checkpoints / f"{block}.npz"
 
+    def leftovers(self) -> list[Path]:
+        """Files that were being written when a run was killed."""
+        names = [".plan.json", ".study.toml", ".lock.json", *(f"{folder}/.*" for folder in (
+            "trials", "curves", "timings", "environments", "checkpoints"))]
+        return [path for name in names for path in self.root.glob(f"{name}.????????")]
+
     def done_blocks(self) -> list[str]:
         """The blocks whose records are complete."""
         return sorted(path.stem for path in (self.root / "trials").glob("*.parquet"))

@@ -10,9 +10,11 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import read_json
+from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet
 from fallline.store.layout import Layout
-from fallline.study import Study, parse_study
+from fallline.store.resolved import planned_blocks, read_plan, read_study
+from fallline.study import Study
+from fallline.study.said import shown
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,16 @@ class Run:
     @cached_property
     def study(self) -> Study:
         """The study as it was resolved when the folder was last run."""
-        try:
-            text = self.layout.study.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as failure:
-            raise StoreError(f"cannot read {self.layout.study}: {failure}") from None
-        return parse_study(text, str(self.layout.study))
+        return read_study(self.layout.study)
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        return read_json(self.layout.plan)
+        return read_plan(self.layout.plan)
 
     @cached_property
     def trials(self) -> pl.DataFrame:
         """One row a trial: its recipe, its seed, its status and its results."""
-        frames = [self._read(self.layout.trials(block)) for block in self.layout.done_blocks()]
+        frames = [read_parquet(self.layout.trials(block)) for block in self.layout.done_blocks()]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     @property
@@ -54,12 +52,17 @@ class Run:
                              f"{self.layout.trials(missing[0].stem)} and run again with --resume")
         if not files:
             return pl.LazyFrame()
+        for file in files:
+            try:
+                pl.read_parquet_schema(file)
+            except PARQUET_FAILURES as failure:
+                raise StoreError(damaged(file, failure)) from None
         return pl.concat([pl.scan_parquet(file) for file in files], how="diagonal_relaxed")
 
     @cached_property
     def timings(self) -> pl.DataFrame:
-        """One row a block: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
-        rows = [read_json(self.layout.timing(block)) for block in self.layout.done_blocks()]
+        """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
+        rows = [read_json(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
         return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
 
     @cached_property
@@ -70,8 +73,7 @@ class Run:
     @cached_property
     def planned(self) -> list[str]:
         """The names of all blocks that were ever planned."""
-        return [block["name"] for round_ in self.plan["rounds"]
-                for cohort in round_["cohorts"] for block in cohort["blocks"]]
+        return planned_blocks(self.plan)
 
     @property
     def missing(self) -> list[str]:
@@ -79,19 +81,15 @@ class Run:
         done = set(self.layout.done_blocks())
         return [block for block in self.planned if block not in done]
 
-    def _read(self, path: Path) -> pl.DataFrame:
-        try:
-            return pl.read_parquet(path)
-        except (OSError, pl.exceptions.PolarsError) as failure:
-            reason = str(failure).splitlines()[0]
-            raise StoreError(f"{path} cannot be read ({reason}); it was damaged after it was written. "
-                             "Remove it and run again with --resume") from None
-
 
 def open_run(folder: str | Path) -> Run:
     """The run in ``folder``, or StoreError where there is none."""
     path = Path(folder)
-    if not Layout(path).plan.exists():
+    try:
+        found = Layout(path).plan.exists()
+    except OSError as failure:
+        raise StoreError(f"cannot read {shown(str(path))}: {failure.strerror or failure}") from None
+    if not found:
         raise StoreError(f"{path} is not a run folder: it has no plan.json; "
                          f"a run makes one: fallline run NAME --out {path}")
     return Run(path)

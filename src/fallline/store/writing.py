@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from types import TracebackType
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import cannot_write, read_json, write_atomically, write_json, write_text
+from fallline.store.checkpoint import checkpoint_seconds
+from fallline.store.files import cannot_write, read_parquet, write_json, write_parquet, write_text
 from fallline.store.layout import Layout
-from fallline.study import Study, dump_study, parse_study
+from fallline.store.resolved import read_plan, read_study
+from fallline.study import Study, dump_study
 
 PLAN_FORMAT = 1
 
@@ -28,12 +31,17 @@ class RunWriter:
     def open(cls, paths: Layout, study: Study, resume: bool) -> RunWriter:
         """A writer for ``study`` in that folder, new or with records of the same study; StoreError where neither."""
         writer = cls(paths)
+        checkpoint_seconds()  # a wrong setting is an error now, not in the middle of the run
         writer._lock()
         try:
-            if paths.plan.exists():
+            writer._sweep()
+            if paths.plan.exists() or paths.study.exists():
                 writer._check(study, resume)
-            elif paths.root.exists() and any(p.name != paths.lock.name for p in paths.root.iterdir()):
+            elif any(path != paths.lock for path in paths.root.iterdir()):
                 raise StoreError(f"{paths.root} holds other files and is not a run folder; choose another with --out")
+        except OSError as failure:
+            writer._unlock()
+            raise StoreError(cannot_write(paths.root, failure)) from failure
         except BaseException:
             writer._unlock()
             raise
@@ -62,7 +70,9 @@ class RunWriter:
         write_json(self.paths.plan, plan)
 
     def next_round(self) -> int:
-        return len(self._plan()["rounds"]) + 1
+        """A number that no block bears, though the plan may have been lost."""
+        named = [re.match(r"r(\d+)-", block) for block in self.paths.done_blocks()]
+        return max([len(self._plan()["rounds"]), *(int(found[1]) for found in named if found)]) + 1
 
     def planned_cohorts(self) -> list[dict[str, Any]]:
         """The cohorts of all rounds, as they were written."""
@@ -75,31 +85,27 @@ class RunWriter:
         """The names of all trials with records."""
         names: set[str] = set()
         for block in self.paths.done_blocks():
-            try:
-                names.update(pl.read_parquet(self.paths.trials(block), columns=["trial"])["trial"])
-            except (OSError, pl.exceptions.PolarsError) as failure:
-                raise StoreError(f"{self.paths.trials(block)} cannot be read ({str(failure).splitlines()[0]}); it was "
-                                 "damaged after it was written. Remove it and run again with --resume") from None
+            names.update(read_parquet(self.paths.trials(block), columns=["trial"])["trial"])
         return names
 
     def write_block(self, block: str, trials: pl.DataFrame, curves: pl.DataFrame, timing: dict[str, Any]) -> None:
         """The records of a block. Its trials come last: a block without them does not count and is trained again."""
-        write_atomically(self.paths.curves(block), curves.write_parquet)
+        write_parquet(self.paths.curves(block), curves)
         write_json(self.paths.timing(block), timing)
-        write_atomically(self.paths.trials(block), trials.write_parquet)
+        write_parquet(self.paths.trials(block), trials)
 
     def _plan(self) -> dict[str, Any]:
         if not self.paths.plan.exists():
             return {"format": PLAN_FORMAT, "rounds": []}
-        plan = read_json(self.paths.plan)
-        if not isinstance(plan, dict) or plan.get("format") != PLAN_FORMAT:
+        plan = read_plan(self.paths.plan)
+        if plan.get("format") != PLAN_FORMAT:
             raise StoreError(f"{self.paths.plan} was written by another version of fallline; "
                              "use that version, or choose another folder with --out")
         return plan
 
     def _check(self, study: Study, resume: bool) -> None:
         if self.paths.study.exists():
-            before = parse_study(self.paths.study.read_text(encoding="utf-8"), str(self.paths.study))
+            before = read_study(self.paths.study)
             if before.name != study.name:
                 raise StoreError(f"{self.paths.root} holds a run of study {before.name}, not of {study.name}; "
                                  "choose another folder with --out")
@@ -116,25 +122,33 @@ class RunWriter:
             self.paths.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.paths.lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
-            if self.paths.root.is_dir() and self._take_over(me):
-                return
-            raise
+            if not self.paths.root.is_dir():
+                raise StoreError(f"{self.paths.root} is a file, not a folder; choose another with --out") from None
+            return self._take_over(me)
         except OSError as failure:
             raise StoreError(cannot_write(self.paths.root, failure)) from failure
-        with os.fdopen(handle, "w") as file:
-            json.dump(me, file)
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(me, file)
+        except OSError as failure:
+            self._unlock()
+            raise StoreError(cannot_write(self.paths.lock, failure)) from failure
 
-    def _take_over(self, me: dict[str, Any]) -> bool:
+    def _take_over(self, me: dict[str, Any]) -> None:
         try:
             owner = json.loads(self.paths.lock.read_text(encoding="utf-8"))
             host, pid = owner["host"], int(owner["pid"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             host, pid = me["host"], 0  # a torn lock: its writer died while taking it
         if host != me["host"] or _alive(pid):
             raise StoreError(f"{self.paths.root} is in use by process {pid} on {host}; wait for it to end, or, if you "
                              f"are sure that it is gone, remove {self.paths.lock}")
         write_json(self.paths.lock, me)
-        return True
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left half written, and checkpoints of blocks that were finished."""
+        for path in [*self.paths.leftovers(), *map(self.paths.checkpoint, self.paths.done_blocks())]:
+            path.unlink(missing_ok=True)
 
     def _unlock(self) -> None:
         self.paths.lock.unlink(missing_ok=True)
@@ -148,7 +162,7 @@ def _alive(pid: int) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

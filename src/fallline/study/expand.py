@@ -11,8 +11,8 @@ from typing import Any
 from fallline.batching import ORDERS
 from fallline.contracts import Loss, Number, Optimizer, Task, check_numbers
 from fallline.errors import NumberError, StudyError, UnknownName
-from fallline.study.native import shown
 from fallline.study.resolve import resolve
+from fallline.study.said import shown
 from fallline.study.spec import Study
 from fallline.study.trial import Recipe, Trial
 
@@ -103,14 +103,17 @@ class Expansion:
 
     def _optimizers(self) -> dict[str, Optimizer]:
         """Every rule the study names anywhere."""
-        sources = [self.base, *self.study.points, *({"optimizer": written} for written in _listed(self.axes)),
-                   *({"optimizer": written} for group in self.study.zip for written in _listed(group))]
-        written = [source["optimizer"] for source in sources if "optimizer" in source]
+        points = [(f"points, {n + 1} of {len(self.study.points)}", point) for n, point in enumerate(self.study.points)]
+        alone = [(f"{place}.optimizer", table["optimizer"]) for place, table in [("base", self.base), *points]
+                 if "optimizer" in table]
+        lists = [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(self.study.zip))]
+        listed = [(f"{place}.optimizer, value {n + 1} of {len(values)}", one) for place, table in lists
+                  for values in [_listed(table)] for n, one in enumerate(values)]
         rules: dict[str, Optimizer] = {}
-        for one in written:
-            rule = resolve(Optimizer, one, self.study.folder, self._place("optimizer"))
+        for place, written in [*alone, *listed]:
+            rule = resolve(Optimizer, written, self.study.folder, self._place(place))
             if rules.setdefault(rule.name, rule) != rule:
-                raise StudyError(f"two optimizers are named {rule.name!r} ({self._place('optimizer')}); "
+                raise StudyError(f"two optimizers are named {rule.name!r} ({self._place(place)}); "
                                  "give each a name of its own, since records are kept by name")
         return rules
 

@@ -22,12 +22,3 @@ def native(value: Any) -> Any:
     if isinstance(value, int) and not -LARGEST_WHOLE <= value < LARGEST_WHOLE:
         raise ValueError("a whole number must fit in 64 bits")
     return value
-
-
-def shown(value: object, most: int = 60) -> str:
-    """``value`` as it may stand in an error: short, whatever it is."""
-    try:
-        text = repr(value)
-    except Exception:  # whole numbers of thousands of digits, objects of the user's whose repr fails
-        return f"a value of type {type(value).__name__}"
-    return text if len(text) < most else text[:most - 3] + "..."

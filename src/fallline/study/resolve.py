@@ -14,7 +14,7 @@ from fallline.contracts import Loss, Optimizer, Task
 from fallline.errors import StudyError
 from fallline.losses import find_loss, losses
 from fallline.optimizers import find_optimizer, optimizers
-from fallline.study.native import shown
+from fallline.study.said import shown, told
 from fallline.study.trial import digest
 from fallline.tasks import find_task, tasks
 
@@ -71,7 +71,7 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
     except (Exception, SystemExit) as failure:
         del sys.modules[name]
         place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
-        raise StudyError(f"{place}, fails when it is loaded: {_told(failure)} ({where})") from failure
+        raise StudyError(f"{place}, fails when it is loaded: {told(failure)} ({where})") from failure
     return module
 
 
@@ -79,7 +79,7 @@ def _load_module(name: str, where: str) -> Any:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as failure:
-        raise StudyError(f"cannot import {name!r}: {_told(failure)} ({where}); "
+        raise StudyError(f"cannot import {name!r}: {told(failure)} ({where}); "
                          "a file is written file.py:name") from failure
 
 
@@ -87,8 +87,3 @@ def _line(failure: BaseException, path: Path) -> int | None:
     """The last line of the user's own file that the failure passed."""
     frames = traceback.extract_tb(failure.__traceback__)
     return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
-
-
-def _told(failure: BaseException) -> str:
-    """The kind of failure and the first line of what it says."""
-    return ": ".join([type(failure).__name__, *str(failure).splitlines()[:1]])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fallline.errors import StudyError
-from fallline.study.native import shown
+from fallline.study.said import shown
 
 if TYPE_CHECKING:
     from fallline.study.spec import Study

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
-from fallline.study.native import native, shown
+from fallline.study.native import native
+from fallline.study.said import shown
 
 if TYPE_CHECKING:
     from fallline.api import Result

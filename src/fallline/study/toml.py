@@ -10,7 +10,7 @@ from typing import Any
 
 from fallline.contracts import Loss, Optimizer, Task
 from fallline.errors import StudyError, UnknownName
-from fallline.study.native import shown
+from fallline.study.said import shown
 from fallline.study.spec import Study
 
 MAX_BYTES = 1_000_000
@@ -37,7 +37,7 @@ def load_study(source: str | Path) -> Study:
     path = Path(source)
     if path.suffix == ".toml" or _exists(path):
         return _read(path)
-    raise UnknownName("study", shown(str(source)), known, "a file of your own ends in .toml")
+    raise UnknownName("study", str(source)[:100], known, "a file of your own ends in .toml")
 
 
 def _exists(path: Path) -> bool:

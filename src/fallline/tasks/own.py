@@ -56,13 +56,19 @@ def _split(task: str, which: str, arrays: Arrays) -> Split:
     if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets) or len(inputs) == 0:
         raise ModelError(f"task {task}: {which} needs as many targets as inputs, at least one; "
                          f"got shapes {inputs.shape} and {targets.shape}")
-    return Split(_narrow(inputs), _narrow(targets))
+    return Split(_narrow(task, f"{which} inputs", inputs), _narrow(task, f"{which} targets", targets))
 
 
-def _narrow(array: np.ndarray) -> np.ndarray:
+def _narrow(task: str, what: str, array: np.ndarray) -> np.ndarray:
     """In the 32-bit types the program computes with; bytes stay bytes."""
-    wide = {"f": np.float32, "i": np.int32, "u": np.uint32, "b": np.float32}[array.dtype.kind]
-    return array if array.dtype.itemsize == 1 and array.dtype.kind in "iu" else array.astype(wide)
+    if array.dtype.itemsize == 1 and array.dtype.kind in "iu":
+        return array
+    wide = np.dtype({"f": np.float32, "i": np.int32, "u": np.uint32, "b": np.float32}[array.dtype.kind])
+    limits = np.finfo(wide) if wide.kind == "f" else np.iinfo(wide)
+    if array.size and not limits.min <= array.min() <= array.max() <= limits.max:
+        raise ModelError(f"task {task}: {what} must fit in {wide}, {limits.min:g} to {limits.max:g}; "
+                         f"they reach from {array.min():g} to {array.max():g}")
+    return array.astype(wide)
 
 
 def _fingerprint(splits: Splits) -> str:

@@ -40,7 +40,7 @@ def figure_kinds() -> dict[str, FigureKind]:
 
 def specs(run: Run) -> dict[str, Figure]:
     """The figures of the run by name: those the study names, in its order, or all that fit."""
-    wanted = list(run.study.figures)
+    wanted = [settled_scale(spec) for spec in run.study.figures]
     if not wanted:
         kinds = figure_kinds()
         names = [*(name for name in ORDER if name in kinds), *sorted(set(kinds) - set(ORDER))]
@@ -51,6 +51,11 @@ def specs(run: Run) -> dict[str, Figure]:
         for place, name in enumerate(names)
     ]
     return dict(zip(counted, wanted, strict=True))
+
+
+def settled_scale(spec: Figure) -> Figure:
+    """A figure someone wrote: its scale is what it says, linear where it says nothing. Our own may choose."""
+    return spec.model_copy(update={"scale": spec.scale})
 
 
 def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
@@ -83,7 +88,7 @@ def figure(run: Run, which: str | Figure) -> Any:
     >>> fallline.report.figure(run, "sensitivity")                                          # doctest: +SKIP
     """
     if isinstance(which, Figure):
-        return drawn(run, which).chart
+        return drawn(run, settled_scale(which)).chart
     known = specs(run)
     if which not in known and which not in figure_kinds():
         raise UnknownName("figure", which, {*known, *figure_kinds()}, f"study {run.study.name}")

@@ -31,10 +31,15 @@ def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
     left = [name for name in varying(run) if trials[name].n_unique() > 1 and name not in (spec.color, spec.panel)]
     if spec.color is not None:
         return {"color": spec.color, "panel": spec.panel}
-    others = [name for name in left if name != "optimizer"]
+    # a number that only some of these optimizers take cannot colour them all
+    others = [
+        name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name == "batch_size")
+    ]
     if spec.panel is None and "optimizer" in left and others:
         return {"color": others[0], "panel": "optimizer"}
-    return {"color": (left or [None])[0], "panel": spec.panel}
+    if "optimizer" in left:
+        return {"color": "optimizer", "panel": spec.panel}
+    return {"color": (others or left or [None])[0], "panel": spec.panel}
 
 
 def labelled(run: Run, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:

@@ -108,13 +108,14 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
     heading = said + (", log scale" if log else "")
     y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
-    line = alt.Chart().mark_line(clip=True).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
+    cut = _runs_off(frame, limits)
+    line = alt.Chart().mark_line(clip=cut).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
     layers = [line.add_params(pick, zoom)]
     spread = frame["low"].null_count() < frame.height
     if spread:
         band = (
             alt.Chart()
-            .mark_area(clip=True, strokeWidth=0, line=False)
+            .mark_area(clip=cut, strokeWidth=0, line=False)
             .encode(
                 x=x,
                 y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading),
@@ -137,6 +138,12 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
         .encode(x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), **fill)
     )
     return [*layers, dot.add_params(hover).properties(name="hover_dots")]
+
+
+def _runs_off(frame: pl.DataFrame, limits: Any) -> bool:
+    """Whether anything lies outside the limits. Cutting every line costs a picture a second, so only where needed."""
+    seen = pl.concat([frame[name] for name in ("value", "low", "high")]).drop_nulls()
+    return limits is not None and not seen.is_between(*limits).all()
 
 
 def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:

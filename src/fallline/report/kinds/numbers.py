@@ -130,7 +130,7 @@ def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, flo
         "text:N",
         sort=order,
         title=None,
-        axis=alt.Axis(labelAngle=0, labelOverlap=True, labelFontSize=10),
+        axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=4, labelFontSize=10),
         scale=alt.Scale(domain=order),
     )
     y = alt.Y(

@@ -13,7 +13,7 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.kinds.thin import thinned
-from fallline.report.style import INK, WIDTH, Look
+from fallline.report.style import INK, PALETTE, WIDTH, Look
 from fallline.stats import summary
 from fallline.store import Run
 from fallline.study import Figure
@@ -40,7 +40,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         .sort("rank")
     )
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
-    lines = lines.filter(pl.col("place") < BEST_LINES)
+    lines = lines.filter(pl.col("place") < (len(PALETTE) if spec.color == "optimizer" else BEST_LINES))
     kept = trials.select("trial", "configuration").join(lines.select("configuration"), on="configuration")
     points = run.curves.select(
         "trial", "step", pl.col("W", "b").cast(pl.Float64), value=pl.col("train_loss").cast(pl.Float64)

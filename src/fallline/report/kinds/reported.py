@@ -12,6 +12,7 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import INK, PALETTE, WIDTH, Look
 from fallline.stats import label, reported
+from fallline.stats.columns import number_columns
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -19,7 +20,7 @@ MOST_ROWS = 40
 
 
 def settle(run: Run, spec: Figure) -> Figure:
-    metrics = [one.metric for one in run.study.reported if one.value is not None]
+    metrics = _metrics(run)
     metric = spec.metric or (max(metrics, key=metrics.count) if metrics else "reported")
     return spec.model_copy(update={"metric": metric, "title": spec.title or f"{label(metric)}: reported and ours"})
 
@@ -82,8 +83,14 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return f"Ours: {spread}. The reported figures are single runs of others, given without spread."
 
 
+def _metrics(run: Run) -> list[str]:
+    """The metrics with a reported value; the optimum of a number is no metric."""
+    numbers = number_columns(run.trials)
+    return [one.metric for one in run.study.reported if one.value is not None and one.metric not in numbers]
+
+
 def _fits(run: Run) -> bool:
-    return len([one for one in run.study.reported if one.value is not None]) > 1
+    return len(_metrics(run)) > 1
 
 
 REPORTED = FigureKind("reported", "Ours against the reported", settle, data, draw, caption, _fits)

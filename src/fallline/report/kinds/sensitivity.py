@@ -14,6 +14,7 @@ from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import WIDTH, Look
 from fallline.stats import label, primary, summary
 from fallline.stats.columns import direction
+from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -32,8 +33,8 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
-    """A row an optimizer and rate: value (mean of the best configuration there), low, high, n; stopped of trials
-    diverged, of (configurations to choose from). value is null where every seed diverged."""
+    """A row an optimizer and rate: value (mean of the best configuration there), low and high (as in curves), n;
+    stopped of trials diverged, of (configurations to choose from). value is null where every seed diverged."""
     trials = chosen(run, spec)
     table = summary(run)
     if "learning_rate" not in trials.columns or f"{spec.metric}_mean" not in table.columns:
@@ -42,8 +43,15 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         pl.col(f"{spec.metric}_{part}").alias(name)
         for part, name in (("mean", "value"), ("low", "low"), ("high", "high"), ("n", "n"))
     ]
-    rows = labelled(run, trials, spec).join(
-        table.select("rank", "configuration", "learning_rate", "trials", *parts, stopped="diverged"), on="configuration"
+    done = trials.filter(pl.col("status") == "done").group_by("configuration")
+    ends = done.agg(least=pl.col(spec.metric).min(), greatest=pl.col(spec.metric).max())
+    picked = table.select("rank", "configuration", "learning_rate", "trials", *parts, stopped="diverged")
+    rows = labelled(run, trials, spec).join(picked, on="configuration").join(ends, on="configuration", how="left")
+    few = pl.col("n") < FEW_SEEDS
+    several = pl.col("low").is_not_null()
+    rows = rows.with_columns(
+        low=pl.when(few & several).then("least").otherwise("low"),
+        high=pl.when(few & several).then("greatest").otherwise("high"),
     )
     rows = rows.filter(pl.col("learning_rate").is_not_null())
     keys = ["panel", "color", "learning_rate"]
@@ -67,8 +75,8 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         scale=wide,
         axis=alt.Axis(values=_apart(rates), labelExpr=common.value_axis()["labelExpr"], labelOverlap=False),
     )
-    picture = _picture(frame, spec, look, x, pick, faded)
     stopped = frame.filter(pl.col("stopped") > 0)
+    picture = _picture(frame, spec, look, x, pick, faded).properties(width=_room(frame, stopped))
     if stopped.is_empty():
         return picture
     names = stopped.unique("color_place").sort("color_place")["color"].to_list()
@@ -90,7 +98,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
             alt.Tooltip("trials:Q", title="of"),
         ],
     )
-    strip = strip.properties(width=WIDTH - 240, height=16 * len(names))
+    strip = strip.properties(width=_room(frame, stopped), height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
 
 
@@ -100,12 +108,8 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
     values = values.filter(pl.col("value") > 0) if log else values
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
-    y = alt.Y(
-        "value:Q",
-        title=heading,
-        axis=common.value_axis(6, log),
-        scale=common.y_scale(None, log, padding=8),
-    )
+    limits = _limits(values, log)
+    y = alt.Y("value:Q", title=heading, axis=common.value_axis(6, log), scale=common.y_scale(limits, log))
     color = common.colors(frame, spec.color, look, alt.Legend(orient="right"))
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
     shapes = [mark.shape for mark in look.marks(spec.color, names)]
@@ -129,11 +133,33 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
         layers.insert(
             1,
             alt.Chart()
-            .mark_rule(strokeWidth=1.2)
-            .encode(x=x, y=alt.Y("low:Q", title=heading), y2="high:Q", opacity=faded, color=color["color"]),
+            .mark_rule(strokeWidth=1.2, clip=True)
+            .encode(
+                x=x,
+                y=alt.Y("low:Q", title=heading, scale=common.y_scale(limits, log)),
+                y2="high:Q",
+                opacity=faded,
+                color=color["color"],
+            ),
         )
     shown = values.select("panel", "color", "trial", "learning_rate", "value", "low", "high", "n")
-    return alt.layer(*layers, data=common.held(shown)).properties(width=WIDTH - 240, height=360)
+    return alt.layer(*layers, data=common.held(shown)).properties(height=360)
+
+
+def _limits(values: pl.DataFrame, log: bool) -> tuple[float, float]:
+    """Where the means lie and a little more: an interval from two seeds may be ten times as long."""
+    low, high = values["value"].min(), values["value"].max()
+    if log:
+        margin = max((high / low) ** 0.08, 1.05)
+        return low / margin, high * margin
+    margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _room(frame: pl.DataFrame, stopped: pl.DataFrame) -> int:
+    """The width left for the picture between the names below on the left and the legend on the right."""
+    left, right = (max((len(name) for name in names["color"]), default=0) for names in (stopped, frame))
+    return WIDTH - max(60, 7 * left) - 7 * right - 60
 
 
 def _apart(rates: list[float]) -> list[float]:
@@ -151,11 +177,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.drop_nulls("value").is_empty():
         return ""
     seeds = int(frame["n"].max())
-    said = [
-        "One seed: no interval."
-        if seeds == 1
-        else f"Mean over {words.plural(seeds, 'seed')}, whiskers are 95 % intervals."
-    ]
+    spread = "are 95 % intervals" if seeds >= FEW_SEEDS else "go from the least to the greatest"
+    said = ["One seed: no interval." if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}; whiskers {spread}."]
     if frame["of"].max() > 1:
         said.append("At each rate the best of the other settings.")
     values = frame.drop_nulls("value")

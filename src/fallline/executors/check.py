@@ -1,0 +1,154 @@
+"""A task and its update rules tried on paper: what is wrong is named before anything is compiled or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fallline.contracts import Model, Optimizer, Split, Splits, Task
+from fallline.engine.devices import prepare_jax
+from fallline.engine.lanes import Cohort
+from fallline.errors import ModelError
+from fallline.study.said import shown, told
+
+TAKEN = {"loss", "lane", "trial", "step"}
+"""Columns of the curves that no metric and no watched scalar may be named as."""
+
+
+def weight_shapes(task: str, model: Model) -> Any:
+    """The shapes of the weights, as ``init`` gives them; ModelError where it does not."""
+    jax = prepare_jax()
+    shapes = _try(f"task {task}: init(key) of model {model.name} fails", jax.eval_shape, model.init, jax.random.key(0))
+    leaves = jax.tree.leaves(shapes)
+    if not leaves:
+        raise ModelError(f"task {task}: model {model.name} has no weights; init(key) must give float arrays")
+    for leaf in leaves:
+        if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
+            raise ModelError(f"task {task}: a weight of model {model.name} is an array of {leaf.dtype}, shape "
+                             f"{leaf.shape}; init(key) must give float arrays")
+    return shapes
+
+
+def check_splits(task: str, splits: Any) -> None:
+    """Train, validation and test are pairs of arrays of one kind; ModelError where they are not."""
+    if not isinstance(splits, Splits) or not all(isinstance(split, Split) for split in splits_of(splits).values()):
+        raise ModelError(f"task {task}: data(size, folder) must give fallline.Splits of fallline.Split, "
+                         f"got {shown(splits)}")
+    for name, split in splits_of(splits).items():
+        for role, array, first in zip(Split._fields, split, splits.train, strict=True):
+            if not isinstance(array, np.ndarray) or len(array) != len(split.inputs) or len(array) == 0:
+                raise ModelError(f"task {task}: {name} {role} must be a numpy array with a row an example, "
+                                 "as many rows in inputs as in targets, at least one")
+            if (array.shape[1:], array.dtype) != (first.shape[1:], first.dtype):
+                raise ModelError(f"task {task}: {name} {role} have examples of shape {array.shape[1:]} and type "
+                                 f"{array.dtype}, those of train {first.shape[1:]} and {first.dtype}; they must agree")
+
+
+def splits_of(splits: Splits) -> dict[str, Split]:
+    """The splits there are, by name."""
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {name: split for name, split in named.items() if split is not None or name == "train"}
+
+
+def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
+    """Let the model meet a batch, and each update rule the weights, as shapes alone."""
+    jax = prepare_jax()
+    inputs, targets = (jax.ShapeDtypeStruct((2, *array.shape[1:]), array.dtype) for array in splits.train)
+    weights = weight_shapes(task.name, task.model)
+    batch = f"on a batch of inputs {inputs.shape} ({inputs.dtype}) and targets {targets.shape} ({targets.dtype})"
+    fails = f"task {task.name}: {{}} fails {batch}".format
+    prepared = inputs if task.prepare is None else _try(fails("prepare"), jax.eval_shape, task.prepare, inputs)
+    outputs = _try(fails(f"model {task.model.name}"), jax.eval_shape, task.model.apply, weights, prepared)
+    if not hasattr(outputs, "shape"):
+        raise ModelError(f"task {task.name}: model {task.model.name} must give one array, got {shown(outputs)}")
+    for what, function in [(f"loss {cohort.loss.name}", cohort.loss.function),
+                           *((f"metric {name}", metric) for name, metric in cohort.metrics)]:
+        value = _try(fails(what), jax.eval_shape, function, outputs, targets)
+        if getattr(value, "shape", None) != (2,):
+            raise ModelError(f"task {task.name}: {what} must give one value per example, shape (2,) for 2 examples; "
+                             f"it gave {_shape(value)} from outputs {outputs.shape} and targets {targets.shape}")
+        if what.startswith("loss") and not jax.numpy.issubdtype(value.dtype, jax.numpy.floating):
+            raise ModelError(f"task {task.name}: {what} must give float values, it gave {value.dtype}")
+    _check_names(task, [name for name, _ in cohort.metrics], _watched(task, weights))
+    _check_labels(task.name, outputs, splits)
+    for segment in cohort.segments:
+        _check_rule(segment.optimizer, weights)
+
+
+def _watched(task: Task, weights: Any) -> list[str]:
+    """The names of the scalars that the model lets us watch."""
+    if task.model.watch is None:
+        return []
+    jax = prepare_jax()
+    what = f"task {task.name}: watch(weights) of model {task.model.name}"
+    seen = _try(f"{what} fails", jax.eval_shape, task.model.watch, weights)
+    if not isinstance(seen, Mapping) or any(getattr(value, "shape", None) != () for value in seen.values()):
+        raise ModelError(f"{what} must give a scalar for each name, got {shown(seen)}")
+    return list(seen)
+
+
+def _check_names(task: Task, metrics: list[str], watched: list[str]) -> None:
+    """Every column of the curves has one meaning."""
+    names = [*metrics, *watched]
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier() or name in TAKEN or names.count(name) > 1:
+            raise ModelError(f"task {task.name}: a metric or watched scalar cannot be named {name!r}; it is a word of "
+                             f"letters, digits and _, used once, and none of {', '.join(sorted(TAKEN))}")
+
+
+def _check_labels(task: str, outputs: Any, splits: Splits) -> None:
+    """Integer labels of a classifier must name one of its outputs."""
+    if len(outputs.shape) != 2:
+        return
+    classes = outputs.shape[1]
+    for name, split in splits_of(splits).items():
+        if split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
+            continue
+        wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
+        if len(wrong):
+            label, example = int(split.targets[wrong[0]]), int(wrong[0])
+            raise ModelError(f"task {task}: {name} label {label} of example {example} must lie in 0 ... {classes - 1}: "
+                             f"the model has {classes} outputs")
+
+
+def _check_rule(rule: Optimizer, weights: Any) -> None:
+    """The rule makes a transformation that keeps the shapes of weights and state."""
+    import optax
+
+    jax = prepare_jax()
+
+    def one_step(numbers: dict[str, Any], weights: Any) -> tuple[Any, Any, Any]:
+        transformation = rule.make(**numbers)
+        before = transformation.init(weights)
+        change, after = transformation.update(weights, before, weights)
+        return before, after, optax.apply_updates(weights, change)
+
+    numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in rule.numbers}
+    what = f"optimizer {rule.name}"
+    fails = f"{what} fails when it is made with {', '.join(numbers) or 'no numbers'} and takes a step"
+    before, after, moved = _try(fails, jax.eval_shape, one_step, numbers, weights)
+    if _shapes(before) != _shapes(after) or _shapes(moved) != _shapes(weights):
+        raise ModelError(f"{what} must keep the shapes and types of weights and state from step to step")
+
+
+def _shapes(tree: Any) -> Any:
+    jax = prepare_jax()
+    leaves, kind = jax.tree.flatten(tree)
+    return kind, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if hasattr(value, "shape") else shown(value)
+
+
+def _try(fails: str, *call: Any) -> Any:
+    """What the user's function gives, or ModelError with the first line of what it raised."""
+    function, *arguments = call
+    try:
+        return function(*arguments)
+    except ModelError as failure:
+        raise ModelError(f"{fails}: {failure}") from failure
+    except Exception as failure:
+        raise ModelError(f"{fails}: {told(failure)}") from failure

@@ -1,0 +1,17 @@
+"""Values and failures as they may stand in an error: short, whatever they are."""
+
+from __future__ import annotations
+
+
+def shown(value: object, most: int = 60) -> str:
+    """``value`` as Python writes it, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) < most else text[:most - 3] + "..."
+
+
+def told(failure: BaseException) -> str:
+    """The kind of failure and the first line of what it says."""
+    return ": ".join([type(failure).__name__, *str(failure).splitlines()[:1]])
