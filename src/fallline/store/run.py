@@ -14,7 +14,6 @@ from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parq
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
 from fallline.study import Study
-from fallline.study.said import shown
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def open_run(folder: str | Path) -> Run:
     try:
         found = Layout(path).plan.exists()
     except OSError as failure:
-        raise StoreError(f"cannot read {shown(str(path))}: {failure.strerror or failure}") from None
+        raise StoreError(f"cannot read {str(path)[:100]}: {failure.strerror or failure}") from None
     if not found:
         raise StoreError(f"{path} is not a run folder: it has no plan.json; "
                          f"a run makes one: fallline run NAME --out {path}")

@@ -56,6 +56,8 @@ class RunWriter:
 
     def start(self, study: Study, environment: dict[str, Any] | None) -> None:
         """Note the study as resolved and, where something is to run, what this start runs on."""
+        if not self.paths.plan.exists():
+            write_json(self.paths.plan, self._plan())
         text = dump_study(study)
         if not self.paths.study.exists() or self.paths.study.read_text(encoding="utf-8") != text:
             write_text(self.paths.study, text)

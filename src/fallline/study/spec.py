@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fallline.api import Result
     from fallline.study.trial import Trial
 
-MAX_LINES = 12
+MAX_LINES = 8
 """Findings shown at once: a screen, not a scroll."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
@@ -169,13 +169,19 @@ class Study(Part):
         return run(self, out=out, **options)
 
 
+_PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported": ("reported figure", Reported)}
+
+
 def _in_words(failure: ValidationError, name: str) -> str:
     """pydantic's findings, a line each: where, what is wrong, what came."""
     lines = [f"study {name} cannot be used:"]
     for error in failure.errors():
         place = ".".join(str(step) for step in error["loc"]) or "study"
         if error["type"] == "extra_forbidden":
-            lines.append("  " + str(UnknownName("field of a study", place, Study.model_fields)))
+            *within, name = error["loc"]
+            word, kind = _PARTS[str(within[0])] if within else ("study", Study)
+            known = set(kind.model_fields) - {"folder"}
+            lines.append("  " + str(UnknownName(f"field of a {word}", name, known, ".".join(map(str, within)))))
         elif error["type"] == "missing":
             lines.append(f"  {place} is missing; write: {place} = ...")
         else:

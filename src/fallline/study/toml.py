@@ -10,7 +10,6 @@ from typing import Any
 
 from fallline.contracts import Loss, Optimizer, Task
 from fallline.errors import StudyError, UnknownName
-from fallline.study.said import shown
 from fallline.study.spec import Study
 
 MAX_BYTES = 1_000_000
@@ -55,7 +54,7 @@ def _read(path: Path) -> Study:
     except UnicodeDecodeError as failure:
         raise StudyError(f"{path} is not UTF-8 text: {failure.reason} at byte {failure.start}") from None
     except OSError as failure:
-        raise StudyError(f"cannot read the study {shown(str(path))}: {failure.strerror or failure}") from None
+        raise StudyError(f"cannot read the study {str(path)[:100]}: {failure.strerror or failure}") from None
     if len(content) > MAX_BYTES:
         raise StudyError(f"{path} has more than {MAX_BYTES:,} bytes; a study file is a page of text")
     return parse_study(text, path.name, folder=path.parent.resolve())

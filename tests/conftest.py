@@ -1,0 +1,24 @@
+"""Shared by all tests: one cache of compiled programs a session, and the folder of full data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_cache(tmp_path_factory):
+    """A compilation cache of this session's own, so that no test reads or fills the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FALLLINE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder with full data sets: FALLLINE_DATA, or shared/data beside the repository."""
+    folder = Path(os.environ.get("FALLLINE_DATA") or Path(__file__).parents[2] / "shared/data")
+    if not folder.is_dir():
+        pytest.skip("no full data: set FALLLINE_DATA to a folder that holds mnist/")
+    return folder
