@@ -102,6 +102,6 @@ def open_run(folder: str | Path) -> Result:
     """The result in a run folder, or StoreError where there is none."""
     records = open_records(folder)
     if records.trials.is_empty():
-        raise StoreError(f"the run in {folder} has no finished block yet; go on with it: "
-                         f"fallline run {records.study.name} --out {folder} --resume")
+        raise StoreError(f"the run in {folder} has no finished block yet; go on with it: the command that began it, "
+                         "and --resume")
     return Result(records)

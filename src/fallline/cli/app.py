@@ -33,6 +33,9 @@ def main() -> None:
     except FalllineError as failure:
         print(f"fallline: {failure}", file=sys.stderr)
         raise SystemExit(2) from None
+    except OSError as failure:  # the output cannot be written; what concerns a run's files comes as StoreError
+        print(f"fallline: {failure}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

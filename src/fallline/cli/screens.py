@@ -29,7 +29,21 @@ def ranked_table(folder: Path, rows: int) -> None:
     from fallline.api import open_run
     from fallline.report.terminal import table
 
-    Console().print(table(open_run(folder).records, rows))
+    print_whole(table(open_run(folder).records, rows, width=room()))
+
+
+def room() -> int | None:
+    """How wide a table may be: as the terminal is; a file or a pipe takes any width."""
+    console = Console()
+    return console.width if console.is_terminal else None
+
+
+def print_whole(table: Table) -> None:
+    """Print a table with all its columns: where the terminal is narrower, lines run on rather than lose some."""
+    console = Console()
+    wide = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    console.width = max(console.width, wide)
+    console.print(table, soft_wrap=console.width == wide)
 
 
 def data_table(folder: Path | None) -> None:
@@ -68,7 +82,7 @@ def verify(name: str | None, folder: Path | None) -> int:
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("data set", "file", "state", "detail"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     rows = verify_data(name, folder)
     for row in rows:
         table.add_row(row.dataset, row.file, row.state, Text(str(row.detail or "")),

@@ -42,9 +42,10 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
         raise
     screen.print(display.closing(time.perf_counter() - begun), highlight=False)
 
+    from fallline.cli.screens import print_whole, room
     from fallline.report.terminal import table
 
-    Console().print(table(result.records))
+    print_whole(table(result.records, width=room()))
     if report:
         with screen.status("writing the report"):
             page = result.report()
@@ -65,6 +66,7 @@ class Display:
         self.name, self.begun, self.last = name, time.monotonic(), time.monotonic()
         self.first: tuple[float, int] | None = None
         self.latest: object = None
+        self.known = 0
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -77,6 +79,8 @@ class Display:
     def hear(self, news: object) -> None:
         """Show what the executor tells."""
         done, total, diverged, phase = news.done, news.total, news.diverged, news.phase  # type: ignore[attr-defined]
+        if self.latest is None:
+            self.known = done
         self.latest = news
         now = time.monotonic()
         if self.first is None and phase == "training":
@@ -95,7 +99,8 @@ class Display:
         news = self.latest
         if news is None:
             return f"{self.name}: every trial was already there, nothing was trained"
-        return f"{self.name}: {news.total:,} trial-steps in {seconds:.1f} s"  # type: ignore[attr-defined]
+        trained = news.total - self.known  # type: ignore[attr-defined]
+        return f"{self.name}: {trained:,} trial-steps in {seconds:.1f} s"
 
     def _speed(self, now: float, done: int) -> str:
         if self.first is None or now <= self.first[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -45,8 +46,15 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
     unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped.
     """
     trials = study.trials()
+    _let_ctrl_c_through()
     with RunWriter.open(Layout(out), study, resume) as writer:
         return _Session(study, trials, writer, folder, listen or (lambda progress: None), command).run()
+
+
+def _let_ctrl_c_through() -> None:
+    """Ctrl-C ends a wait for the blocks at once: the handler polars installs would let it go on to their end."""
+    if hasattr(signal, "siginterrupt"):
+        signal.siginterrupt(signal.SIGINT, True)
 
 
 class _Session:

@@ -16,7 +16,6 @@ def softmax_layer(inputs: int, classes: int) -> Model:
         return {"W": jnp.zeros((classes, inputs)), "b": jnp.zeros(classes)}
 
     def apply(weights: dict[str, Any], inputs: Any) -> Any:
-        # In this order the products of all lanes join into one: [lanes * classes, inputs] x [inputs, batch].
-        return (weights["W"] @ inputs.T + weights["b"][:, None]).T
+        return inputs @ weights["W"].T + weights["b"]
 
     return Model("softmax-layer", init, apply)

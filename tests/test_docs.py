@@ -1,0 +1,167 @@
+"""Every block of code on the pages and every example runs, and every link leads somewhere."""
+
+import importlib.util
+import json
+import re
+import runpy
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import fallline
+from fallline.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("index", "tutorial", "words", "extending", "run-folder")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+
+
+class Reader:
+    """Someone who does what a page says, in an empty folder, block after block."""
+
+    def __init__(self):
+        self.names = {"__name__": "page"}
+        self.answers = []
+        self.more = []
+
+    def follow(self, page):
+        blocks = BLOCK.findall(page)
+        assert len(blocks) == page.count("\n```") / 2, "a block is not closed or names no language"
+        for language, text in blocks:
+            named = re.match(r"# (\S+\.(?:toml|py))\n", text)
+            if named:
+                Path(named[1]).write_text(text, encoding="utf-8")
+            if language != "text" and not (named and language == "python"):
+                getattr(self, language)(text)
+
+    def toml(self, text):
+        assert fallline.study.parse_study(text, "block", folder=Path.cwd()).task
+
+    def python(self, text):
+        if "pandas" in text and importlib.util.find_spec("pandas") is None:
+            compile(text, "page", "exec")
+        else:
+            exec(compile(text, "page", "exec"), self.names)
+
+    def sh(self, text):
+        for line in text.splitlines():
+            if not line.startswith("python -m pip install"):  # that is what these tests stand on
+                self.command(line)
+
+    def command(self, line):
+        sys.argv = shlex.split(line)
+        assert sys.argv[0] == "fallline"
+        if sys.argv[1] == "run":
+            sys.argv += self.more
+            self.more = ["--no-report"]  # one page a document is enough
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code, line
+
+    def sql(self, text):
+        """With DuckDB where it is installed, else with polars over the same files."""
+        if importlib.util.find_spec("duckdb"):
+            import duckdb
+
+            self.answers.append(duckdb.sql(text).fetchall())
+            return
+        tables = {}
+        for number, found in enumerate(re.findall(r"read_parquet\('(.*?)', union_by_name = true\)", text)):
+            files = [pl.read_parquet(path) for path in sorted(Path().glob(found))]
+            tables[f"files{number}"] = pl.concat(files, how="diagonal_relaxed")
+            text = text.replace(f"read_parquet('{found}', union_by_name = true)", f"files{number}")
+        self.answers.append(pl.SQLContext(tables, eager=True).execute(text).rows())
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    shutil.copytree(ROOT / "examples", "examples")
+    return Reader()
+
+
+def page(name):
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_the_tutorial_does_what_it_says(reader):
+    reader.follow(page("tutorial"))
+    assert Path("runs/line-optimizers-quick/report/report.html").is_file()
+    plan = json.loads(Path("runs/rates/plan.json").read_text())
+    trained = [sum(len(block["trials"]) for cohort in round_["cohorts"] for block in cohort["blocks"])
+               for round_ in plan["rounds"]]
+    assert trained == [12, 6], "the extension trained 6 trials, the same study in Python none"
+    short = fallline.open_run("runs/short").trials
+    assert len(short) == (2 * 2 + 2) * 5 and set(short["beta1"]) == {0.8, 0.9, None} and set(short["steps"]) == {50}
+    assert len(fallline.open_run("runs/clipping").trials) == 3 * (2 + 4)
+    told = fallline.open_run("runs/line-optimizers-quick").summary().unique("optimizer", maintain_order=True)
+    table = re.search(r"```text\n(.*?)```", page("tutorial"), re.S)[1]
+    shown = re.findall(r"^ \d+  ([a-z ]+?) {2,}([\d.]+) .*?  1  ", table, re.M)
+    assert shown == [(row["optimizer"], f"{row['learning_rate']:g}") for row in told.head(3).to_dicts()]
+
+
+def test_the_page_of_run_folders_describes_them(reader):
+    text = page("run-folder")
+    reader.more = ["--no-report"]
+    reader.follow(text)
+    folder = Path("runs/line")
+    best = reader.names["best"]
+    rows = best.rows(named=True) if isinstance(best, pl.DataFrame) else best.to_dict("records")
+    assert [(r["optimizer"], r["learning_rate"]) for r in rows] == [row[:2] for row in reader.answers[0]]
+    curves = fallline.open_run(folder).curves.filter(pl.col("step") == 100)
+    trials = fallline.open_run(folder).trials.filter(pl.col("learning_rate") == 0.01)
+    means = curves.join(trials, on="trial").group_by("optimizer").agg(pl.col("train_loss").mean())
+    assert dict(reader.answers[1]) == pytest.approx(dict(means.rows()), rel=1e-5)
+    assert len(json.loads((folder / "plan.json").read_text())["rounds"]) == 2
+    drawn = set(re.findall(r"^        (\S+)  ", text, re.M))
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if "r2" not in path.name} == \
+        drawn - {"report/"} | {"environments/001.json"}
+    study = fallline.load_study("examples/own_study.toml").with_({"base": {"steps": 4}, "seeds": 1})
+    described = set(re.findall(r"`(\w+)`", text))
+    patterns = r"(final_train|train|validation|test|best_validation)_\w+"
+    numbers = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered"}
+    result = study.run("runs/spirals")
+    columns = {*result.trials.columns, *result.curves.columns} - numbers
+    assert all(name in described or re.fullmatch(patterns, name) for name in columns)
+    assert described >= set(result.records.timings.columns) - {"block", "cohort", "device", "started", "lanes", "seeds"}
+
+
+def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
+    reader.follow(page("extending"))
+    parts = reader.names
+    study = fallline.Study(name="parts", task=parts["PARABOLA"], metric="final_train_loss",
+                           base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
+                           axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]})
+    result = study.run("runs/parts")
+    assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
+    kind = parts["DIVERGED"]
+    frame = kind.data(result.records, None)
+    assert frame["share"].to_list() == [0, 0] and kind.draw(frame, None, None).to_dict()["mark"]["type"] == "bar"
+    assert len(parts["CORNERS"].load("sample", None).train.inputs) == 4
+    folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)
+    assert len(folders) == 7 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
+    for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
+        assert (ROOT / test).is_file()
+
+
+def test_the_examples_run(reader):
+    reader.command("fallline run examples/own_study.toml --set steps=20 --set seeds=1 --out runs/own --no-report")
+    trials = fallline.open_run("runs/own").trials
+    assert len(trials) == 4 * (1 + 1 + 2) and set(trials["status"]) == {"done"}
+    runpy.run_path("examples/own_optimizer.py", run_name="__main__")
+    assert len(fallline.open_run("runs/clipping").trials) == 4
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_and_every_part_that_is_named_is_there(name):
+    text = page(name)
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / "docs" / target).exists(), target
+    assert all(len(line) < 180 for line in text.splitlines())
+    if name in ("index", "words"):
+        assert not BLOCK.findall(text)
