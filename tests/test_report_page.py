@@ -95,7 +95,7 @@ def test_the_answer_gives_mean_interval_and_seeds(pages):
     assert re.search(r"Best: gradient descent, learning rate 0\.5 : validation accuracy 0\.9\d{3}\.", words)
     assert re.search(r"95 % interval 0\.9\d{3} to 0\.9\d{3}, 5 seeds\.", words)
     assert "adadelta, learning rate 0.5, validation accuracy (0.8400 reported" in words
-    assert "For 1 this run has no value to compare." in words
+    assert "Reported, but without a value in this run: 1." in words
 
 
 def test_one_seed_is_said_and_has_no_interval(pages):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from fallline.contracts import Model
@@ -38,6 +39,7 @@ def _from_equinox(make: Callable[[Any], Any], name: str, watch: Any) -> Model:
     import equinox as eqx
     import jax
 
+    @cache
     def rest() -> Any:
         # What is not a weight (activation functions, sizes) is the same for every key; it is found while tracing.
         with jax.ensure_compile_time_eval():

@@ -170,7 +170,7 @@ def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:
     elif frame["difference"].drop_nulls().len():
         said.append(f"None is further than {limit} from the reported one.")
     if unmatched:
-        said.append(f"For {words.count(unmatched)} this run has no value to compare.")
+        said.append(f"Reported, but without a value in this run: {words.count(unmatched)}.")
     return " ".join(said)
 
 
