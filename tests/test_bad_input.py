@@ -210,7 +210,8 @@ def test_what_is_wrong_in_a_users_own_file_is_said_before_training(cli, line, pa
 ])
 def test_an_optimizer_of_ones_own_is_tried_before_training(cli, rule, axis, part):
     Path("own.py").write_text(OWN.format(line=f"RULE = {rule}"))
-    Path("own.toml").write_text(f'task = "line"\nbase = {{optimizer = "own.py:RULE", steps = 2}}\naxes.{axis} = [0.1]\n')
+    base = 'base = {optimizer = "own.py:RULE", steps = 2}'
+    Path("own.toml").write_text(f'task = "line"\n{base}\naxes.{axis} = [0.1]\n')
     refused(cli("run", "own.toml", "--out", "run"), part)
     assert not Path("run").exists()
 

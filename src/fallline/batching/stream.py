@@ -62,7 +62,8 @@ class BatchStream:
         while step < stop:
             epoch, first = divmod(step, self.steps_per_epoch)
             count = min(stop - step, self.steps_per_epoch - first)
-            examples = _epoch(self.order, self.examples, self.seed, epoch)[first * self.size:(first + count) * self.size]
+            order = _epoch(self.order, self.examples, self.seed, epoch)
+            examples = order[first * self.size:(first + count) * self.size]
             chosen[step - start:step - start + count] = examples.reshape(count, self.size)
             step += count
         return chosen

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""Products by XLA's own library instead of YNNPACK: 1.6 times the speed for the lanes of a 784-10 layer (jax 0.10.2)."""
+"""Products by XLA's own library instead of YNNPACK: 1.6 times the speed for lanes of a 784-10 layer (jax 0.10.2)."""
 
 
 class Compiled:
