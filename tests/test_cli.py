@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 import fallline
 from fallline.cli import main
 from fallline.errors import FalllineError, ModelError, StoreError, StudyError
+from fallline.study import Study, parse_settings
 
 STUDY = """
 question = "Which of two?"
@@ -111,6 +112,19 @@ def test_a_table_keeps_its_columns_where_the_terminal_is_narrow(cli, monkeypatch
 def test_a_run_without_out_goes_to_a_folder_named_after_study_and_preset(cli):
     code, _, _ = cli("run", "line/learning-rates", "--preset", "quick", "--no-report", "--set", "steps=4")
     assert code == 0 and len(fallline.open_run("runs/line-learning-rates-quick").trials) == 5
+
+
+def test_an_optimizer_that_is_set_aside_takes_its_own_axes_with_it():
+    study = fallline.load_study("line/optimizers")
+    study = study.with_(parse_settings(["axes.optimizer=['adam', 'lion']"], Study.model_fields))
+    assert len(study.trials()) == 2 * 5 and "rmsprop" not in study.axes
+    study = fallline.load_study("line/optimizers").with_({"axes": {"optimizer": ["adam", "rmsprop"]}})
+    assert len(study.trials()) == 5 + 2 * 5
+
+
+def test_a_changed_target_keeps_its_metric():
+    study = fallline.load_study("softmax/optimizers").with_(parse_settings(["target.value=0.5"], Study.model_fields))
+    assert (study.target.metric, study.target.value) == ("validation_accuracy", 0.5)
 
 
 def test_data_is_listed_and_a_wrong_file_is_found(cli):

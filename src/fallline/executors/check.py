@@ -10,7 +10,8 @@ import numpy as np
 from fallline.contracts import Model, Optimizer, Split, Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
-from fallline.errors import ModelError
+from fallline.errors import ModelError, UnknownName
+from fallline.study import Study
 from fallline.study.said import shown, told
 
 TAKEN = {"loss", "lane", "trial", "step"}
@@ -50,6 +51,19 @@ def splits_of(splits: Splits) -> dict[str, Split]:
     """The splits there are, by name."""
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return {name: split for name, split in named.items() if split is not None or name == "train"}
+
+
+def check_metrics(study: Study, task: Task) -> None:
+    """The metrics that a study names are ones that may be recorded; UnknownName where they are not."""
+    names = ["loss", *task.metrics]
+    seen = {f"{split}_{name}" for split in ("train", "validation") for name in names}
+    watched = _watched(task, weight_shapes(task.name, task.model)) if task.model.watch else []
+    columns = {*seen, *(f"test_{name}" for name in names), *(f"final_train_{name}" for name in names), "min_train_loss",
+               *(f"best_validation_{name}" for name in names), *(f"final_{name}" for name in watched)}
+    if study.metric not in columns:
+        raise UnknownName(f"metric of task {task.name}", study.metric, columns, f"{study.name}, metric")
+    if study.target and study.target.metric not in seen:
+        raise UnknownName(f"metric of task {task.name}", study.target.metric, seen, f"{study.name}, target.metric")
 
 
 def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:

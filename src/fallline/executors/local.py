@@ -15,6 +15,7 @@ from fallline.engine.program import Layout as EngineLayout
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.errors import StoreError
 from fallline.executors.block import train_block
+from fallline.executors.check import check_metrics
 from fallline.executors.cohort import Arrays, ReadyCohort, load_arrays, most_lanes
 from fallline.plan import PlannedCohort, plan, rebuild
 from fallline.store.layout import Layout
@@ -46,6 +47,7 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
     unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped.
     """
     trials = study.trials()
+    check_metrics(study, trials[0].task)
     _let_ctrl_c_through()
     with RunWriter.open(Layout(out), study, resume) as writer:
         return _Session(study, trials, writer, folder, listen or (lambda progress: None), command).run()
