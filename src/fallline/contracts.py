@@ -47,18 +47,25 @@ class Number:
     def check(self, value: object, where: str = "") -> float:
         """``value`` as a float, or NumberError with the law, the value and the place."""
         place = f" ({where})" if where else ""
-        broken = NumberError(f"{self.name} {self.law}, got {value!r}{place}")
+        finite = " and finite" if value in (math.inf, -math.inf) else ""
+        broken = NumberError(f"{self.name} {self.law}{finite}, got {value!r}{place}")
         if self.flag:
             if value in (True, False, 0, 1):
                 return float(value)
             raise broken
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise broken
+        try:
+            value = float(value)
+        except OverflowError:
+            raise broken from None
+        if not math.isfinite(value):
             raise broken
         below = value <= self.low if self.low_open else value < self.low
         above = value >= self.high if self.high_open else value > self.high
         if below or above:
             raise broken
-        return float(value)
+        return value
 
 
 def positive(name: str, default: float | None, meaning: str = "") -> Number:
