@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from command_line import cli  # noqa: F401  (a fixture)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_cache(tmp_path_factory):

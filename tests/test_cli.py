@@ -14,40 +14,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import fallline
-from fallline.cli import main
 from fallline.errors import FalllineError, ModelError, StoreError, StudyError
 from fallline.study import Study, parse_settings
-
-STUDY = """
-question = "Which of two?"
-task = "line"
-metric = "final_train_loss"
-[base]
-batch_size = "all"
-steps = 6
-[axes]
-optimizer = ["adam", "momentum"]
-learning_rate = [0.1, 0.01]
-"""
-
-
-@pytest.fixture
-def cli(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder that holds try.toml; gives exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    Path("try.toml").write_text(STUDY)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fallline", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_every_commands_help_has_an_example_and_imports_no_jax():
