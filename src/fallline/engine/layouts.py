@@ -42,10 +42,10 @@ def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, op
            seconds_a_step: Callable[[Layout], float]) -> Layout:
     """The layout for a run of so many ``operations``: remembered, else measured where that pays, else ``first``.
 
-    ``shape`` tells apart programs of one cohort (weights, seeds, batch). A layout is remembered by program and device,
-    not by study, so every later run of such a cohort starts at once.
+    ``shape`` tells apart programs of one cohort (weights, batch). A layout is remembered by program and device,
+    not by study, so every later run of such a cohort with as many seeds starts at once.
     """
-    memory = cache_folder() / "layouts" / f"{_key(cohort, shape, first)}.json"
+    memory = cache_folder() / "layouts" / f"{_key(cohort, shape, first, seeds)}.json"
     known = _recall(memory)
     if known or operations < WORTH_MEASURING:
         return known or first
@@ -55,10 +55,10 @@ def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, op
     return best
 
 
-def _key(cohort: Cohort, shape: tuple[int, ...], first: Layout) -> str:
+def _key(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int) -> str:
     import jax
 
-    parts = [device_name(), jax.__version__, cohort.model.name, cohort.loss.name, shape, asdict(first),
+    parts = [device_name(), jax.__version__, cohort.model.name, cohort.loss.name, shape, asdict(first), seeds,
              [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -106,7 +106,6 @@ class ReadyCohort:
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
         first = guess(self.weights, planned.lanes, seeds, longest)
-        first = first if seeds % first.seeds == 0 else Layout(1, first.wide, first.workers, first.chunk)
         operations = (OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.stream(0).size
                       * planned.recipe.steps)
         shape = (self.weights, self.stream(0).size)
