@@ -41,6 +41,10 @@ class PlannedCohort:
         """Lanes of one seed."""
         return sum(len(segment.recipes) for segment in self.segments)
 
+    def of_seeds(self, seeds: Sequence[int]) -> list[Trial]:
+        """The trials of those seeds, seed by seed, lanes in order: the order of the engine's arrays."""
+        return [trial for seed in seeds for trial in self.trials[self.seeds.index(seed)]]
+
 
 def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None) -> list[PlannedCohort]:
     """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, and at ``max_lanes`` a seed.

@@ -7,11 +7,15 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from fallline.errors import StudyError
+
+if TYPE_CHECKING:
+    from fallline.executors.local import Progress as News
 
 
 def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
@@ -63,9 +67,9 @@ class Display:
                    TextColumn("{task.fields[speed]}"), TimeRemainingColumn(), TextColumn("{task.fields[lost]}"))
         self.progress = Progress(*columns, console=console, disable=not self.live)
         self.task = self.progress.add_task(name, total=None, speed="", lost="")
-        self.name, self.begun, self.last = name, time.monotonic(), time.monotonic()
+        self.name, self.last = name, time.monotonic()
         self.first: tuple[float, int] | None = None
-        self.latest: object = None
+        self.latest: News | None = None
         self.known = 0
 
     def __enter__(self) -> Display:
@@ -76,9 +80,9 @@ class Display:
                  trace: TracebackType | None) -> None:
         self.progress.stop()
 
-    def hear(self, news: object) -> None:
+    def hear(self, news: News) -> None:
         """Show what the executor tells."""
-        done, total, diverged, phase = news.done, news.total, news.diverged, news.phase  # type: ignore[attr-defined]
+        done, total, diverged, phase = news.done, news.total, news.diverged, news.phase
         if self.latest is None:
             self.known = done
         self.latest = news
@@ -96,10 +100,9 @@ class Display:
 
     def closing(self, seconds: float) -> str:
         """One line on what was done."""
-        news = self.latest
-        if news is None:
+        if self.latest is None:
             return f"{self.name}: every trial was already there, nothing was trained"
-        trained = news.total - self.known  # type: ignore[attr-defined]
+        trained = self.latest.total - self.known
         return f"{self.name}: {trained:,} trial-steps in {seconds:.1f} s"
 
     def _speed(self, now: float, done: int) -> str:

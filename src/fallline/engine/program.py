@@ -48,8 +48,7 @@ class Program:
 
     def start_state(self, keys: Array, numbers: tuple[Numbers, ...]) -> State:
         """The state of ``layout.seeds`` seeds, from a key each."""
-        states = [start(self.cohort, numbers, key) for key in keys]
-        return _stack(states)._replace(step=jnp.int32(0))
+        return _stack([start(self.cohort, numbers, key) for key in keys])
 
     def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data,
                  batches: Int[Array, "seeds chunk batch"], steps: Array) -> tuple[State, Record]:

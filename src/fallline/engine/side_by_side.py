@@ -8,6 +8,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Any
 
+LISTEN_SECONDS = 0.2
+"""How long Ctrl-C may have to wait."""
+
 Job = Iterator[Any]
 """Work that pauses after every chunk; it is advanced by one worker at a time."""
 
@@ -44,8 +47,12 @@ def _take_turns(queue: deque[Job]) -> None:
 
 def _finish(turns: list[Future[None]], on_failure: Callable[[], None]) -> None:
     try:
-        done, _ = wait(turns, return_when=FIRST_EXCEPTION)
-        if any(turn.exception() for turn in done):
+        # In stretches: a wait without an end may hold Ctrl-C back until it is over (importing polars makes it so).
+        left, failed = set(turns), False
+        while left and not failed:
+            done, left = wait(left, LISTEN_SECONDS, FIRST_EXCEPTION)
+            failed = any(turn.exception() for turn in done)
+        if failed:
             on_failure()
     except BaseException:
         on_failure()

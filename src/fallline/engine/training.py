@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from fallline.engine.lanes import Data, Numbers, State
@@ -95,8 +96,6 @@ def _look(program: Program, work: Work, state: State, records: Records, step: in
 
 def _advance(program: Program, work: Work, state: State, records: Records, done: int, ahead: int) -> State:
     """``ahead`` steps on; their records come back in one transfer."""
-    import jax
-
     batches = work.batches(done, done + program.layout.chunk)
     first = not records.steps
     program.advance.prepare(state, work.numbers, work.train, batches, np.int32(ahead))
@@ -128,26 +127,20 @@ def _evaluate(program: Program, work: Work, state: State, records: Records, step
 def _finish(program: Program, work: Work, state: State, records: Records) -> None:
     """The last point of the curves and the values after the last step, then which lanes diverged, and when."""
     begun = time.perf_counter()
-    for split, held in work.held_out.items():
-        if split in work.watched:
-            for name in [n for n in records.held_out if n.startswith(f"{split}_")]:
-                records.final[name] = records.held_out[name][-1]
-        else:
-            values = evaluate(program, state, held)
-            records.final |= {f"{split}_{name}": value for name, value in values.items()}
+    records.final = {name: values[-1] for name, values in records.held_out.items()}
+    for split in [name for name in work.held_out if name not in work.watched]:
+        values = evaluate(program, state, work.held_out[split])
+        records.final |= {f"{split}_{name}": value for name, value in values.items()}
     records.seconds["evaluate"] += time.perf_counter() - begun
-    import jax
-
     # One step more shows the loss after the last update. The weights it makes are thrown away, those it starts from
     # are not: advance takes its state over, so it gets a copy.
     state = jax.tree.map(jax.numpy.copy, state)
     batches = work.batches(work.steps, work.steps + program.layout.chunk)
     state, seen = program.advance(state, work.numbers, work.train, batches, np.int32(1))
     seen, diverged_at = jax.device_get((seen, state.diverged_at))
-    if not records.steps or records.steps[-1] < work.steps:
-        records.steps.append(work.steps)
-        for name, values in seen.items():
-            records.curves.setdefault(name, []).append(values[:1])
+    records.steps.append(work.steps)
+    for name, values in seen.items():
+        records.curves[name].append(values[:1])
     records.diverged_at = np.concatenate(diverged_at, axis=1)
     _forget_after_divergence(records)
 
@@ -155,21 +148,18 @@ def _finish(program: Program, work: Work, state: State, records: Records) -> Non
 def _forget_after_divergence(records: Records) -> None:
     """Missing is missing: nothing a lane did after it diverged is a result."""
     gone = records.diverged_at >= 0
-    for name, chunks in records.curves.items():
-        joined = np.concatenate(chunks)
-        after = np.asarray(records.steps)[:, None, None] >= np.where(gone, records.diverged_at, np.iinfo(np.int32).max)
-        records.curves[name] = [np.where(after, np.nan, joined)]
-    for name, values in records.held_out.items():
-        after = np.asarray(records.evaluated)[:, None, None] >= np.where(gone, records.diverged_at,
-                                                                        np.iinfo(np.int32).max)
-        records.held_out[name] = [np.where(after, np.nan, np.stack(values))]
+
+    def before(steps: list[int], values: np.ndarray) -> list[np.ndarray]:
+        after = np.asarray(steps)[:, None, None] >= records.diverged_at
+        return [np.where(gone & after, np.nan, values)]
+
+    records.curves = {name: before(records.steps, np.concatenate(parts)) for name, parts in records.curves.items()}
+    records.held_out = {name: before(records.evaluated, np.stack(parts)) for name, parts in records.held_out.items()}
     records.final = {name: np.where(gone, np.nan, values) for name, values in records.final.items()}
 
 
 def evaluate(program: Program, state: State, held: HeldOut) -> dict[str, np.ndarray]:
     """Loss and metrics over a whole split, [seeds, lanes]."""
-    import jax
-
     total: dict[str, Any] = {}
     for examples, counts in held.batches:
         for name, values in program.evaluate(state, examples, counts).items():
@@ -181,8 +171,6 @@ def evaluate(program: Program, state: State, held: HeldOut) -> dict[str, np.ndar
 
 def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, HeldOut]:
     """Splits (inputs [n, ...], targets [n, ...]) ready for ``evaluate``; all in batches of the same size."""
-    import jax
-
     size = min(EVALUATION_BATCH, max((len(inputs) for inputs, _ in splits.values()), default=1))
     held = {}
     for name, (inputs, targets) in splits.items():

@@ -80,21 +80,24 @@ class ReadyCohort:
 
     def blocks(self) -> list[tuple[int, ...]]:
         """The seeds of each block."""
-        seeds, size = self.planned.seeds, self.layout.seeds
+        return self._blocks(self.layout)
+
+    def _blocks(self, layout: Layout) -> list[tuple[int, ...]]:
+        seeds, size = self.planned.seeds, layout.seeds
         return [seeds[first:first + size] for first in range(0, len(seeds), size)]
 
     def stream(self, seed: int) -> BatchStream:
         recipe = self.planned.recipe
         return BatchStream(len(self.arrays.splits.train.inputs), recipe.batch_size, recipe.order, seed)
 
-    def work(self, seeds: tuple[int, ...], steps: int | None = None) -> Work:
+    def work(self, seeds: tuple[int, ...]) -> Work:
         """What the engine is to do for these seeds."""
         jax = prepare_jax()
         streams = [self.stream(seed) for seed in seeds]
         numbers = tuple(self._numbers(segment) for segment in self.planned.segments)
         keys = jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), WEIGHTS) for seed in seeds])
         return Work(numbers, keys, lambda start, stop: stack_batches(streams, start, stop), self.arrays.train,
-                    self.arrays.held_out, self.watched, steps or self.planned.recipe.steps,
+                    self.arrays.held_out, self.watched, self.planned.recipe.steps,
                     self.planned.evaluate_every, self.planned.record_every)
 
     def _numbers(self, segment: Any) -> dict[str, np.ndarray]:
@@ -113,15 +116,13 @@ class ReadyCohort:
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
-        program, seeds = Program(self.cohort, layout), self.planned.seeds
-        blocks = [seeds[first:first + layout.seeds] for first in range(0, len(seeds), layout.seeds)]
+        program, blocks, steps = Program(self.cohort, layout), self._blocks(layout), 3 * layout.chunk
         timed = blocks[:layout.workers + len(blocks) % layout.workers]
-        works = [replace(self.work(block, steps=3 * layout.chunk), watched=(), held_out={}) for block in timed]
-        for work in works[:1]:
-            train(program, replace(work, steps=1))
+        works = [replace(self.work(block), steps=steps, watched=(), held_out={}) for block in timed]
+        train(program, replace(works[0], steps=1))
         begun = time.perf_counter()
         run_side_by_side([partial(chunks, program, work) for work in works], layout.workers, lambda: None)
-        return (time.perf_counter() - begun) * len(blocks) / len(timed) / (3 * layout.chunk)
+        return (time.perf_counter() - begun) * len(blocks) / len(timed) / steps
 
 
 WEIGHTS = 0x77676874

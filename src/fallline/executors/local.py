@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -48,15 +47,8 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
     """
     trials = study.trials()
     check_metrics(study, trials[0].task)
-    _let_ctrl_c_through()
     with RunWriter.open(Layout(out), study, resume) as writer:
         return _Session(study, trials, writer, folder, listen or (lambda progress: None), command).run()
-
-
-def _let_ctrl_c_through() -> None:
-    """Ctrl-C ends a wait for the blocks at once: the handler polars installs would let it go on to their end."""
-    if hasattr(signal, "siginterrupt"):
-        signal.siginterrupt(signal.SIGINT, True)
 
 
 class _Session:
@@ -102,7 +94,8 @@ class _Session:
             ready.append((cohort, blocks))
             written.append({"name": planned.name, "layout": asdict(cohort.layout), "lanes": planned.lanes,
                             "device": device_name(),
-                            "blocks": [{"name": name, "seeds": list(seeds), "trials": _names(planned, seeds)}
+                            "blocks": [{"name": name, "seeds": list(seeds),
+                                        "trials": [trial.name for trial in planned.of_seeds(seeds)]}
                                        for name, seeds in blocks]})
         self.writer.add_round({"round": number, "study": self.study.hash, "cohorts": written})
         return ready
@@ -154,11 +147,6 @@ class _Session:
 
     def _say(self, phase: str) -> None:
         self.listen(Progress(self.done, self.total, self.diverged, phase))
-
-
-def _names(planned: PlannedCohort, seeds: tuple[int, ...]) -> list[str]:
-    """The trials of those seeds, seed by seed, lanes in order."""
-    return [trial.name for seed in seeds for trial in planned.trials[planned.seeds.index(seed)]]
 
 
 def _by_seed(block: dict[str, Any]) -> list[list[str]]:

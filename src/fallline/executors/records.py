@@ -18,7 +18,7 @@ def curve_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> 
     watched = _watched_names(ready, records)
     train = {(name if name in watched else f"train_{name}"): values[0] for name, values in records.curves.items()}
     held = {name: values[0] for name, values in records.held_out.items()}
-    names = _trial_names(ready, seeds)
+    names = [trial.name for trial in ready.planned.of_seeds(seeds)]
     frame = _long(names, records.steps, train)
     if held:
         frame = frame.join(_long(names, records.evaluated, held), on=["lane", "trial", "step"], how="full",
@@ -34,19 +34,19 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
     """One row a trial: what it was, how it ended, its best and final values."""
     planned = ready.planned
     rows = []
-    for s, seed in enumerate(seeds):
-        for lane, trial in enumerate(planned.trials[planned.seeds.index(seed)]):
-            diverged_at = int(records.diverged_at[s, lane])
-            recipe = trial.recipe
-            row: dict[str, Any] = {
-                "trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
-                "data": trial.data, "optimizer": recipe.optimizer.name, **dict(recipe.numbers),
-                "loss": recipe.loss.name, "batch_size": recipe.batch_size, "order": recipe.order,
-                "steps": recipe.steps, "seed": seed, "status": "done" if diverged_at < 0 else "diverged",
-                "diverged_at": None if diverged_at < 0 else diverged_at, "parameters": ready.weights}
-            row |= _train_values(ready, records, s, lane) | _held_values(records, s, lane)
-            row["steps_to_target"] = _steps_to_target(target, records, s, lane)
-            rows.append(row)
+    for place, trial in enumerate(planned.of_seeds(seeds)):
+        s, lane = divmod(place, planned.lanes)
+        diverged_at = int(records.diverged_at[s, lane])
+        recipe = trial.recipe
+        row: dict[str, Any] = {
+            "trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
+            "data": trial.data, "optimizer": recipe.optimizer.name, **dict(recipe.numbers),
+            "loss": recipe.loss.name, "batch_size": recipe.batch_size, "order": recipe.order,
+            "steps": recipe.steps, "seed": trial.seed, "status": "done" if diverged_at < 0 else "diverged",
+            "diverged_at": None if diverged_at < 0 else diverged_at, "parameters": ready.weights}
+        row |= _train_values(ready, records, s, lane) | _held_values(records, s, lane)
+        row["steps_to_target"] = _steps_to_target(target, records, s, lane)
+        rows.append(row)
     whole = {"batch_size": pl.Int64, "diverged_at": pl.Int64, "steps_to_target": pl.Int64, "seed": pl.Int64}
     return pl.DataFrame(rows, infer_schema_length=None, schema_overrides=whole)
 
@@ -93,12 +93,6 @@ def _steps_to_target(target: Target | None, records: Records, s: int, lane: int)
 
 def _watched_names(ready: ReadyCohort, records: Records) -> set[str]:
     return set(records.curves) - {"loss", *(name for name, _ in ready.cohort.metrics)}
-
-
-def _trial_names(ready: ReadyCohort, seeds: tuple[int, ...]) -> list[str]:
-    """Trials in the order of the arrays: seed by seed, lane by lane."""
-    planned = ready.planned
-    return [trial.name for seed in seeds for trial in planned.trials[planned.seeds.index(seed)]]
 
 
 def _long(names: list[str], steps: list[int], values: dict[str, np.ndarray]) -> pl.DataFrame:

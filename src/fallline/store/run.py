@@ -41,7 +41,7 @@ class Run:
         frames = [read_parquet(self.layout.trials(block)) for block in self.layout.done_blocks()]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
-    @property
+    @cached_property
     def curves(self) -> pl.LazyFrame:
         """One row a (trial, step), read when collected."""
         files = [self.layout.curves(block) for block in self.layout.done_blocks()]

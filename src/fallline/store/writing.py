@@ -15,7 +15,7 @@ from fallline.errors import StoreError
 from fallline.store.checkpoint import checkpoint_seconds
 from fallline.store.files import cannot_write, read_parquet, write_json, write_parquet, write_text
 from fallline.store.layout import Layout
-from fallline.store.resolved import read_plan, read_study
+from fallline.store.resolved import planned_blocks, read_plan, read_study
 from fallline.study import Study, dump_study
 
 PLAN_FORMAT = 1
@@ -111,8 +111,7 @@ class RunWriter:
             if before.name != study.name:
                 raise StoreError(f"{self.paths.root} holds a run of study {before.name}, not of {study.name}; "
                                  "choose another folder with --out")
-        left = [block["name"] for cohort in self.planned_cohorts() for block in cohort["blocks"]
-                if not self.is_done(block["name"])]
+        left = [block for block in planned_blocks(self._plan()) if not self.is_done(block)]
         if left and not resume:
             raise StoreError(f"the run in {self.paths.root} was stopped with {len(left)} of its blocks still to train; "
                              "add --resume to go on with it, or choose another folder with --out")

@@ -49,21 +49,23 @@ class Expansion:
         self.study, self.task = study, task
         self.base, self.own_base = _split(study.base)
         self.axes, self.own_axes = _split(study.axes)
+        self.varied = [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(study.zip))]
+        self.points = [(f"points, {n + 1} of {len(study.points)}", point) for n, point in enumerate(study.points)]
         self.optimizers = self._optimizers()
         self._check()
 
     def recipes(self) -> Iterator[Recipe]:
         """Recipes in order; the same one may come twice."""
         choices = self.axes.get("optimizer", [None])
-        groups = [_rows(group, self._place(f"zip {number + 1}")) for number, group in enumerate(self.study.zip)]
+        groups = [_rows(group, self._place(place)) for place, group in self.varied[1:]]
         if not (self.study.points and not self.study.axes and not self.study.zip):
             for choice, *rows in itertools.product(choices, *groups):
                 outer = {} if choice is None else {"optimizer": choice}
                 for row in rows:
                     outer |= row
                 yield from self._inner(outer)
-        for number, point in enumerate(self.study.points):
-            yield self._recipe(point, self._place(f"points, {number + 1} of {len(self.study.points)}"))
+        for place, point in self.points:
+            yield self._recipe(point, self._place(place))
 
     def _inner(self, outer: Settings) -> Iterator[Recipe]:
         """All recipes of one optimizer and one row of each zip group."""
@@ -103,11 +105,9 @@ class Expansion:
 
     def _optimizers(self) -> dict[str, Optimizer]:
         """Every rule the study names anywhere."""
-        points = [(f"points, {n + 1} of {len(self.study.points)}", point) for n, point in enumerate(self.study.points)]
-        alone = [(f"{place}.optimizer", table["optimizer"]) for place, table in [("base", self.base), *points]
+        alone = [(f"{place}.optimizer", table["optimizer"]) for place, table in [("base", self.base), *self.points]
                  if "optimizer" in table]
-        lists = [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(self.study.zip))]
-        listed = [(f"{place}.optimizer, value {n + 1} of {len(values)}", one) for place, table in lists
+        listed = [(f"{place}.optimizer, value {n + 1} of {len(values)}", one) for place, table in self.varied
                   for values in [_listed(table)] for n, one in enumerate(values)]
         rules: dict[str, Optimizer] = {}
         for place, written in [*alone, *listed]:
@@ -120,15 +120,12 @@ class Expansion:
     def _check(self) -> None:
         """Every key is taken by some optimizer and every value of an axis is lawful, or an error with its place."""
         self._check_once()
-        tables = [("base", self.base, False), ("axes", self.axes, True),
-                  *((f"zip {n + 1}", group, True) for n, group in enumerate(self.study.zip)),
-                  *((f"points, {n + 1} of {len(self.study.points)}", point, False)
-                    for n, point in enumerate(self.study.points))]
-        for place, table, many in tables:
-            owners = list(self.optimizers.values())
-            if place.startswith("points") and "optimizer" in table:
-                owners = [self._rule(dict(table))]
-            self._check_table(place, table, owners, many)
+        everyone = list(self.optimizers.values())
+        self._check_table("base", self.base, everyone, many=False)
+        for place, table in self.varied:
+            self._check_table(place, table, everyone, many=True)
+        for place, point in self.points:
+            self._check_table(place, point, [self._rule(point)] if "optimizer" in point else everyone, many=False)
         for part, own, many in (("base", self.own_base, False), ("axes", self.own_axes, True)):
             for name, table in own.items():
                 if name not in self.optimizers:
@@ -138,7 +135,7 @@ class Expansion:
     def _check_once(self) -> None:
         """What varies does so in one place."""
         seen: dict[str, str] = {}
-        for place, table in [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(self.study.zip))]:
+        for place, table in self.varied:
             for key in table:
                 if seen.setdefault(key, place) != place:
                     raise StudyError(f"{key} varies in {seen[key]} and in {place} ({self.study.name}); "
