@@ -17,7 +17,8 @@ from fallline.engine.devices import prepare_jax
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Records, chunks
 from fallline.engine.training import Work as EngineWork
-from fallline.executors.cohort import ReadyCohort, load_arrays, most_lanes
+from fallline.engine.batches import Batches
+from fallline.executors.cohort import Programs, ReadyCohort, lanes_of, load_arrays
 from fallline.plan import plan
 
 
@@ -31,6 +32,16 @@ def study_of(work: Work) -> Study:
                  evaluate_every=work.steps if work.batch_size else None)
 
 
+class Drawn:
+    """A stream whose batches [steps, batch] were drawn in advance."""
+
+    def __init__(self, batches: np.ndarray):
+        self.batches = batches
+
+    def indices(self, start: int, stop: int, width: int) -> np.ndarray:
+        return self.batches[start:stop]
+
+
 class FalllineSide:
     """A work made ready: data on the device, layout chosen, program compiled by a first run that does not count."""
 
@@ -38,10 +49,10 @@ class FalllineSide:
         trials = study_of(work).trials()
         if len(trials) != work.trials:
             raise ValueError(f"{work.name} must have {work.trials} trials, its study has {len(trials)}")
-        (planned,) = plan(trials, most_lanes)
+        (planned,) = plan(trials, lanes_of)
         arrays = load_arrays(planned.task, planned.data, None)
         begun = time.perf_counter()
-        self.ready = ReadyCohort(planned, arrays)
+        self.ready = ReadyCohort(planned, arrays, Programs())
         self.layout_seconds = time.perf_counter() - begun
         self.works = [self._training_only(seeds) for seeds in self.ready.blocks()]
         self.losses = self._train()[1]
@@ -56,7 +67,7 @@ class FalllineSide:
         """The loss of the first seed at ``step`` under ``rule`` with the rate RATE."""
         recipes = [recipe for segment in self.ready.planned.segments for recipe in segment.recipes]
         lane = next(lane for lane, recipe in enumerate(recipes)
-                    if recipe.optimizer.name == rule and dict(recipe.numbers)["learning_rate"] == RATE)
+                    if recipe.optimizer.name == rule and recipe.numbers.flat["learning_rate"] == RATE)
         return float(self.losses[step, 0, lane])
 
     def told(self) -> dict[str, Any]:
@@ -87,10 +98,11 @@ class FalllineSide:
     def _training_only(self, seeds: tuple[int, ...]) -> EngineWork:
         """The block's work without evaluation; random batches are drawn in advance, as the peers' are."""
         work = replace(self.ready.work(seeds), watched=(), held_out={})
-        if self.ready.planned.recipe.batch_size is None:
+        if self.ready.planned.recipe.batches.size is None:
             return work
-        drawn = work.batches(0, work.steps + self.ready.layout.chunk)
-        return replace(work, batches=lambda start, stop: drawn[:, start:stop])
+        size = work.batches.widths[0]
+        drawn = [Drawn(stream.indices(0, work.steps + self.ready.layout.chunk, size)) for stream in work.batches.streams]
+        return replace(work, batches=Batches(drawn, work.batches.widths, False))
 
     def save_for_peers(self, path: Path) -> None:
         """The same examples and batches: inputs float32 [n, ...], targets [n], batches int32 [seeds, steps, batch]."""
@@ -99,8 +111,8 @@ class FalllineSide:
         if planned.task.prepare is not None:
             inputs = np.asarray(planned.task.prepare(inputs))
         arrays = {"inputs": inputs, "targets": targets}
-        if planned.recipe.batch_size is not None:
-            arrays["batches"] = np.stack([self.ready.stream(seed).indices(0, planned.recipe.steps)
+        if planned.recipe.batches.size is not None:
+            arrays["batches"] = np.stack([self.ready.stream(seed).indices(0, planned.recipe.steps, planned.recipe.batches.size)
                                           for seed in planned.seeds])
         np.savez(path, **arrays)
 

@@ -1,4 +1,4 @@
-"""Run folders for tests, written with polars alone: a real line fit, and a made-up softmax study with noise."""
+"""Run folders for tests, written with polars alone: a real line fit, and made-up studies with noise."""
 
 from __future__ import annotations
 
@@ -85,6 +85,17 @@ def write_run(folder: Path, study: Study, blocks: list[tuple[list[dict[str, Any]
     return open_run(folder)
 
 
+def tiny(folder: Path, rows: list[dict[str, Any]], curves: pl.DataFrame | None = None, **fields: Any) -> Run:
+    """A run with these rows; what a row leaves out is the same for all."""
+    usual = {"task": "t", "data": "sample", "optimizer": "adam", "learning_rate": 0.1, "loss": "l", "batch_size": 100}
+    usual |= {"order": "shuffled", "steps": 10, "seed": 0, "status": "done", "diverged_at": None, "parameters": 3}
+    full = [{"trial": f"{place:016x}", **usual, **row} for place, row in enumerate(rows)]
+    if curves is None:
+        curves = pl.DataFrame({"trial": [row["trial"] for row in full], "step": [0] * len(full), "train_loss": 1.0})
+    study = Study(**{"name": "tiny", "task": "t", "metric": "validation_accuracy", **fields})
+    return write_run(folder, study, [(full, curves)])
+
+
 def line_run(
     folder: Path,
     optimizers: tuple[str, ...] = ("gradient_descent", "momentum", "nesterov", "adagrad", "adam"),
@@ -161,7 +172,7 @@ def _line_row(name: str, optimizer: str, rate: float, steps: int, curve: Any) ->
         "task": "line",
         "data": "sample",
         "optimizer": optimizer,
-        **_numbers(optimizer, rate),
+        **numbers_of(optimizer, rate),
         "loss": "sum_of_squares",
         "batch_size": None,
         "order": "shuffled",
@@ -250,7 +261,7 @@ def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int
         "task": "mnist-softmax",
         "data": "sample",
         "optimizer": optimizer,
-        **_numbers(optimizer, rate),
+        **numbers_of(optimizer, rate),
         "loss": "softmax_cross_entropy",
         "batch_size": 100,
         "order": "shuffled",
@@ -296,7 +307,7 @@ def numbers_run(folder: Path) -> Run:
     )
     rows, curves = [], []
     for optimizer, numbers in axes.items():
-        base = {**_numbers(optimizer, 0.01)}
+        base = {**numbers_of(optimizer, 0.01)}
         for change in [{}, *({key: value} for key, values in numbers.items() for value in values)]:
             settings = base | change
             name = f"{len(rows):016x}"
@@ -314,7 +325,7 @@ def numbers_run(folder: Path) -> Run:
     return write_run(folder, study, [(rows, pl.concat(curves))])
 
 
-def _numbers(optimizer: str, rate: float) -> dict[str, float | None]:
+def numbers_of(optimizer: str, rate: float) -> dict[str, float | None]:
     """All number columns: null where the rule takes no such number."""
     every = dict.fromkeys([name for numbers in NUMBERS.values() for name in numbers])
     return {"learning_rate": rate, **every, **NUMBERS[optimizer]}

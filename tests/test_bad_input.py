@@ -161,7 +161,7 @@ def own_task(model="width(2)", train="GOOD", loss="'softmax_cross_entropy'", mor
     (own_task(train="(GOOD[0], GOOD[1] + 2**40)"), "train targets must fit in int32"),
     (own_task(more="{'test': (GOOD[0][:, :1], GOOD[1])}"), "test inputs have examples of shape (1,)"),
     (own_task(more="{'metrics': {'loss': lambda o, t: o[:, 0]}}"), "cannot be named 'loss'"),
-    (own_task(more="{'metrics': ['acuracy']}"), "did you mean accuracy?"),
+    (own_task(more="{'metrics': ['acuracy']}"), "did you mean accuracy"),
     (own_task(train="(GOOD[0],)"), "train must be a pair (inputs, targets)"),
 ])
 def test_what_is_wrong_in_a_users_own_file_is_said_before_training(cli, line, part):

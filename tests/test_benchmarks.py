@@ -26,8 +26,8 @@ def test_a_work_is_the_study_it_says(work, trials, steps):
     assert len(made) == work.trials == trials
     assert len({trial.name for trial in made}) == trials
     assert {trial.recipe.steps for trial in made} == {steps}
-    assert {trial.recipe.batch_size for trial in made} == {work.batch_size}
-    assert not any(dict(trial.recipe.numbers).get("centered") for trial in made)
+    assert {trial.recipe.batches.size for trial in made} == {work.batch_size}
+    assert not any(trial.recipe.numbers.flat.get("centered") for trial in made)
 
 
 def test_flops_are_those_of_the_two_products_of_every_trial_and_step():

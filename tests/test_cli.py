@@ -124,7 +124,7 @@ def test_what_python_users_write_is_taken_or_refused_with_the_same_words():
     base = {"optimizer": "adam", "steps": np.int64(2), "batch_size": "all"}
     rates = np.logspace(-2, -1, 3)
     study = fallline.Study(name="p", task="line", base=base, axes={"learning_rate": rates}, seeds=range(2))
-    assert [dict(t.recipe.numbers)["learning_rate"] for t in study.trials()[::2]] == rates.tolist()
+    assert [t.recipe.numbers.flat["learning_rate"] for t in study.trials()[::2]] == rates.tolist()
     assert study.hash == fallline.Study(name="p", task="line", base=base | {"steps": 2}, seeds=[0, 1],
                                         axes={"learning_rate": rates.tolist()}).hash
     mine, other = (fallline.Optimizer.plug("mine", lambda learning_rate: None, learning_rate=0.1) for _ in range(2))

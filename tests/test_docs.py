@@ -16,7 +16,7 @@ import fallline
 from fallline.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("index", "tutorial", "words", "extending", "run-folder")
+PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 

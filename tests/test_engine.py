@@ -8,11 +8,14 @@ import numpy as np
 import optax
 import pytest
 
+from fallline.batching import BatchPolicy, BatchStream
 from fallline.contracts import Loss, Model
+from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax
-from fallline.engine.lanes import Cohort, Data, Segment
+from fallline.engine.evaluation import hold_out
+from fallline.engine.lanes import Cohort, Data, Numbers, Segment
 from fallline.engine.program import Layout, Program
-from fallline.engine.training import Work, hold_out, train
+from fallline.engine.training import Work, train
 from fallline.losses import find_loss
 from fallline.optimizers import find_optimizer, optimizers
 
@@ -34,7 +37,7 @@ def small_net() -> Model:
 
 
 MODEL = small_net()
-LOSS = find_loss("softmax_cross_entropy")
+LOSS = find_loss("sparse_softmax_cross_entropy")
 
 
 def hits(outputs, targets):
@@ -48,17 +51,25 @@ def data():
                 jnp.asarray(rng.integers(0, 3, EXAMPLES), jnp.int32))
 
 
+class Stream:
+    """Random batches of one size: what the engine asks of a stream."""
+
+    def __init__(self, seed):
+        self.chosen = np.random.default_rng([seed, 99]).integers(0, EXAMPLES, (10 * STEPS, BATCH)).astype(np.int32)
+
+    def indices(self, start, stop, width):
+        return self.chosen[start:stop]
+
+
 def batches_of(seed):
-    rng = np.random.default_rng([seed, 99])
-    chosen = rng.integers(0, EXAMPLES, (10 * STEPS, BATCH)).astype(np.int32)
-    return lambda start, stop: chosen[start:stop]
+    return Stream(seed).indices
 
 
 def numbers_for(name, rates):
     rule = find_optimizer(name)
     full = {number.name: 0.02 if number.default is None else number.default for number in rule.numbers}
     columns = {key: np.full(len(rates), value, np.float32) for key, value in full.items()}
-    return columns | {"learning_rate": np.asarray(rates, np.float32)}
+    return Numbers(columns | {"learning_rate": np.asarray(rates, np.float32)}, {}, {}, {})
 
 
 def run(segments, data, seeds=(0,), layout=None, steps=STEPS, held=None, program=None, watched=()):
@@ -67,10 +78,10 @@ def run(segments, data, seeds=(0,), layout=None, steps=STEPS, held=None, program
     cohort = Cohort(MODEL, LOSS, (("accuracy", hits),), None,
                     tuple(Segment(find_optimizer(name), len(rates)) for name, rates in segments))
     program = program or Program(cohort, layout)
-    streams = [batches_of(seed) for seed in seeds]
-    work = Work(tuple(numbers_for(name, rates) for name, rates in segments),
-                jnp.stack([jax.random.key(seed) for seed in seeds]),
-                lambda a, b: np.stack([stream(a, b) for stream in streams]), data, held or {}, watched, steps, steps, 1)
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    weights, variables = program.initial(keys)
+    work = Work(tuple(numbers_for(name, rates) for name, rates in segments), weights, variables, keys,
+                Batches([Stream(seed) for seed in seeds], (BATCH,), False), data, held or {}, watched, steps, steps, 1)
     return train(program, work), program
 
 
@@ -91,10 +102,10 @@ def plain_step(name):
 def alone(name, rate, data, seed=0, steps=STEPS):
     """The losses of one trial trained by itself, one step at a time."""
     start, step = plain_step(name)
-    numbers = {key: values[0] for key, values in numbers_for(name, (rate,)).items()}
+    numbers = {key: values[0] for key, values in numbers_for(name, (rate,)).rule.items()}
     weights = MODEL.init(jax.random.key(seed))
     state, losses = start(numbers, weights), []
-    for batch in batches_of(seed)(0, steps):
+    for batch in batches_of(seed)(0, steps, BATCH):
         weights, state, value = step(numbers, weights, state, data.inputs[batch], data.targets[batch])
         losses.append(float(value))
     return np.array(losses)
@@ -145,17 +156,17 @@ def test_a_cohort_traces_once_whatever_numbers_and_seeds_come(data):
     segments = [("adam", (0.1, 0.01)), ("ftrl", (0.1,))]
     layout = Layout(2, True, 1, 7)  # 24 steps in chunks of 7: the last is partial
     _, program = run(segments, data, (0, 1), layout, held=held, watched=("validation",))
-    assert program.traces == 3, "start, advance and evaluate, once each"
+    assert program.traces == 4, "weights, start, advance and evaluate, once each"
     run([("adam", (0.5, 0.02)), ("ftrl", (0.3,))], data, (5, 8), layout, held=held, watched=("validation",),
         program=program)
-    assert program.traces == 3, "other numbers and seeds trace nothing"
+    assert program.traces == 4, "other numbers and seeds trace nothing"
 
 
 def test_the_device_answers_once_a_chunk(data):
     layout = Layout(1, True, 1, 6)
     _, program = run([("adam", (0.1,))], data, layout=layout)
     calls = 0
-    advance = program.advance
+    advance = program.advance(BATCH)
 
     class Counting:
         prepare = advance.prepare
@@ -165,7 +176,7 @@ def test_the_device_answers_once_a_chunk(data):
             calls += 1
             return advance(*arguments)
 
-    program.advance = Counting()
+    program.advance = lambda width: Counting()
     run([("adam", (0.1,))], data, layout=layout, program=program)
     assert calls == STEPS // 6 + 1, "four chunks, and one step for the loss at the end"
 
@@ -192,9 +203,9 @@ def test_seeds_share_nothing_but_the_configurations(data):
 
 
 def test_a_split_is_evaluated_whole_when_it_does_not_fill_its_batches(data, monkeypatch):
-    import fallline.engine.training as training
+    import fallline.engine.evaluation as evaluation
 
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 25)  # 64 examples: 25, 25 and 14
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 25)  # 64 examples: 25, 25 and 14
     inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
     held = hold_out({"validation": (inputs, targets), "test": (inputs[:7], targets[:7])})
     records, _ = run([("gradient_descent", (0.02, 0.1))], data, held=held, watched=("validation",))
@@ -221,8 +232,10 @@ def test_a_summed_loss_is_a_sum_on_training_batches_and_held_out_splits(data):
     cohort = Cohort(MODEL, squares, (), None, (Segment(find_optimizer("gradient_descent"), 1),))
     program = Program(cohort, Layout(1, True, 1, 2))
     inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
-    whole = lambda a, b: np.broadcast_to(np.arange(EXAMPLES, dtype=np.int32), (1, b - a, EXAMPLES))  # noqa: E731
-    work = Work(({"learning_rate": np.float32([1e-9])},), jnp.stack([jax.random.key(0)]), whole, data,
+    keys = jnp.stack([jax.random.key(0)])
+    numbers = Numbers({"learning_rate": np.float32([1e-9])}, {}, {}, {})
+    whole = Batches([BatchStream(BatchPolicy(None), EXAMPLES, 0)], (EXAMPLES,), False)
+    work = Work((numbers,), *program.initial(keys), keys, whole, data,
                 hold_out({"validation": (inputs, targets)}), ("validation",), 2, 1, 1)
     records = train(program, work)
     expected = (np.asarray(MODEL.apply(MODEL.init(jax.random.key(0)), inputs), np.float64) ** 2).sum()

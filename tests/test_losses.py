@@ -1,151 +1,256 @@
-"""Every loss against its float64 formula, its gradient against finite differences, and its behaviour at the edges."""
+"""What every loss promises, asked of the whole registry and held against oracles_losses."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from fallline.errors import ModelError, UnknownName
-from fallline.losses import find_loss, losses
+from fallline.errors import ModelError, NumberError, UnknownName
+from fallline.losses import find_loss, loss, losses
+from oracles_losses import VALUES, softmax
 
 LOSSES = losses()
-CROSS_ENTROPY = LOSSES["softmax_cross_entropy"]
-every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+every_loss = pytest.mark.parametrize("part", LOSSES.values(), ids=LOSSES.keys())
 
 GENERATOR = np.random.default_rng(3)
-LOGITS = GENERATOR.normal(size=(6, 5)) * 3
+LOGITS = np.asarray(GENERATOR.normal(size=(6, 5)) * 3, np.float32).astype(np.float64)
 LABELS = GENERATOR.integers(0, 5, size=6)
-ONE_HOT = np.eye(5)[LABELS]
-EXTREME = np.array([[100.0, -100.0, 0.0], [-100.0, -100.0, 100.0], [100.0, 100.0, 100.0], [-100.0, 99.0, 100.0]])
+EXTREME = np.array([[100, -100, 0.4, 100, -100], [-100, -100, 100, -100, -100], [100] * 5, [-100, 99, 100, 98, 7],
+                    [-100] * 5, [0.4, 0.4, 100, 0.4, -100]], np.float64)
 
 
-def cross_entropies(z, y):
-    """-sum_k y_k log softmax(z)_k of each row, in float64, from the definition."""
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    return -np.sum(np.where(y > 0, y * np.log(p / p.sum(axis=1, keepdims=True)), 0.0), axis=1)
+def defaults(part):
+    return {number.name: number.default for number in part.numbers}
 
 
-def squares(outputs, targets):
-    return ((outputs - targets) ** 2).sum(axis=1)
+def drawn(part):
+    """Other numbers than the defaults that the laws allow."""
+    return {number.name: 0.3 + 0.1 * place for place, number in enumerate(part.numbers)}
 
 
-FORMULAS = {
-    "softmax_cross_entropy": lambda z, y: cross_entropies(z, y).mean(),
-    "squared_error": lambda o, y: squares(o, y).mean(),
-    "sum_of_squares": lambda o, y: squares(o, y).sum(),
-}
+def outputs_of(part, logits):
+    """What the loss takes, of these logits, in float64."""
+    return softmax(logits) if part.takes == "probabilities" else logits
+
+
+@cache
+def accepts(part, shape, dtype):
+    """Whether the loss takes such targets with outputs [6, 5]."""
+    try:
+        jax.eval_shape(part, jax.ShapeDtypeStruct((6, 5), np.float32), jax.ShapeDtypeStruct(shape, dtype))
+    except ModelError:
+        return False
+    return True
+
+
+def forms(part, labels):
+    """The ways to write these 6 labels of 5 classes that the loss takes: whole numbers, one-hot rows."""
+    both = [np.asarray(labels, np.int32), np.eye(5, dtype=np.float32)[labels]]
+    return [form for form in both if accepts(part, form.shape, form.dtype)]
+
+
+@cache
+def compiled(part):
+    """``run(outputs, targets, numbers)``: the values, the batch's value and its gradient."""
+    def run(outputs, targets, numbers):
+        values = part.function(outputs, targets, **numbers)
+        return values, *jax.value_and_grad(part)(outputs, targets, **numbers)
+
+    return jax.jit(run)
+
+
+def total(part, outputs, rows, **numbers):
+    """The batch's value by the oracle."""
+    values = VALUES[part.name](outputs, rows, **numbers)
+    return values.sum() if part.reduce == "sum" else values.mean()
+
+
+def differences(function, x, step=1e-5):
+    """The gradient of ``function`` at x by central differences."""
+    shifts = step * np.eye(x.size).reshape(x.size, *x.shape)
+    slopes = [(function(x + shift) - function(x - shift)) / (2 * step) for shift in shifts]
+    return np.reshape(slopes, x.shape)
+
+
+def test_every_loss_has_an_oracle_and_takes_labels_or_rows():
+    assert set(VALUES) == set(LOSSES)
+    assert all(forms(part, LABELS) for part in LOSSES.values())
 
 
 @every_loss
-def test_a_batch_has_the_value_of_the_written_formula(loss):
-    expected = FORMULAS[loss.name](LOGITS, ONE_HOT)
-    value = jax.jit(loss)(jnp.asarray(LOGITS, jnp.float32), jnp.asarray(ONE_HOT, jnp.float32))
-    assert value.dtype == jnp.float32 and value.shape == ()
-    np.testing.assert_allclose(value, expected, rtol=1e-6)
-    with jax.enable_x64(True):
-        np.testing.assert_allclose(jax.jit(loss)(jnp.asarray(LOGITS), jnp.asarray(ONE_HOT)), expected, rtol=1e-14)
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 1e-12)])
+def test_values_are_those_of_the_written_definition_however_labels_are_written(part, dtype, tolerance):
+    outputs = outputs_of(part, LOGITS).astype(dtype)
+    for numbers in (defaults(part), drawn(part)):
+        right = VALUES[part.name](outputs.astype(np.float64), np.eye(5)[LABELS], **numbers)
+        with jax.enable_x64(dtype == np.float64):
+            for targets in forms(part, LABELS):
+                values = compiled(part)(outputs, targets, numbers)[0]
+                assert values.dtype == dtype and values.shape == (() if part.whole else (6,))
+                np.testing.assert_allclose(values, right, rtol=tolerance)
 
 
 @every_loss
-def test_an_example_has_one_value_whatever_the_batch(loss):
-    values = loss.function(jnp.asarray(LOGITS, jnp.float32), jnp.asarray(ONE_HOT, jnp.float32))
-    assert values.shape == (6,)
-    for row in range(6):
-        alone = loss.function(jnp.asarray(LOGITS[row : row + 1], jnp.float32), jnp.asarray(ONE_HOT[row : row + 1]))
-        np.testing.assert_allclose(values[row], alone[0], rtol=1e-6)
+def test_the_gradient_is_the_finite_difference_of_the_written_definition(part):
+    outputs = outputs_of(part, LOGITS / 3)  # no probability near an end, where the steps would reach over it
+    for numbers in (defaults(part), drawn(part)):
+        right = differences(lambda o, numbers=numbers: total(part, o, np.eye(5)[LABELS], **numbers), outputs, 1e-6)
+        with jax.enable_x64(True):
+            for targets in forms(part, LABELS):
+                gradient = compiled(part)(outputs, targets, numbers)[2]
+                np.testing.assert_allclose(gradient, right, rtol=1e-6, atol=1e-8)
 
 
 @every_loss
-def test_the_gradient_is_the_finite_difference_of_the_written_formula(loss):
-    step, expected = 1e-5, np.zeros_like(LOGITS)
-    for index in np.ndindex(LOGITS.shape):
-        shift = np.zeros_like(LOGITS)
-        shift[index] = step
-        formula = FORMULAS[loss.name]
-        expected[index] = (formula(LOGITS + shift, ONE_HOT) - formula(LOGITS - shift, ONE_HOT)) / (2 * step)
-    gradient = jax.jit(jax.grad(loss))(jnp.asarray(LOGITS, jnp.float32), jnp.asarray(ONE_HOT, jnp.float32))
-    np.testing.assert_allclose(gradient, expected, rtol=2e-5, atol=1e-6)
+def test_values_and_gradients_hold_at_logits_of_a_hundred(part):
+    for labels in ([0] * 6, [2] * 6, [0, 2, 1, 1, 4, 3]):
+        rows = np.eye(5)[labels]
+        for numbers in (defaults(part), drawn(part)):
+            def of(logits, rows=rows, numbers=numbers):
+                return total(part, outputs_of(part, logits), rows, **numbers)
+
+            for targets in forms(part, labels):
+                value, gradient = on_logits(part, EXTREME.astype(np.float32), targets, numbers)
+                np.testing.assert_allclose(value, of(EXTREME), rtol=2e-6, atol=1e-6)
+                assert np.isfinite(gradient).all()
+            with jax.enable_x64(True):
+                gradient = on_logits(part, EXTREME, targets, numbers)[1]
+            np.testing.assert_allclose(gradient, differences(of, EXTREME, 1e-4), rtol=1e-5, atol=1e-7)
+
+
+def on_logits(part, logits, targets, numbers):
+    """The batch's value and its gradient by the logits, through the softmax where the loss takes probabilities."""
+    if part.takes != "probabilities":
+        return compiled(part)(logits, targets, numbers)[1:]
+    outputs, pull = jax.vjp(jax.nn.softmax, logits)
+    _, value, gradient = compiled(part)(outputs, targets, numbers)
+    return value, pull(gradient)[0]
 
 
 @every_loss
-def test_a_loss_says_what_it_is_and_is_found_by_name(loss):
-    assert loss.title and loss.equation and loss.source
-    assert loss.reduce in ("mean", "sum")
-    assert find_loss(loss.name) is loss
+def test_values_and_gradients_hold_at_outputs_of_exactly_0_and_1(part):
+    outputs = np.eye(5, dtype=np.float32)[[0, 2, 1, 1, 4, 3]]
+    for labels in ([0, 2, 1, 1, 4, 3], [0] * 6, [1, 1, 2, 2, 0, 0]):
+        for numbers in (defaults(part), drawn(part)):
+            right = total(part, outputs.astype(np.float64), np.eye(5)[labels], **numbers)
+            for targets in forms(part, labels):
+                _, value, gradient = compiled(part)(outputs, targets, numbers)
+                np.testing.assert_allclose(value, right, rtol=2e-6, atol=1e-6)
+                assert np.isfinite(gradient).all()
 
 
-def test_an_unknown_loss_is_refused_with_the_near_ones():
+@every_loss
+def test_numbers_are_bound_and_without_them_a_loss_has_its_defaults(part):
+    outputs, targets = outputs_of(part, LOGITS).astype(np.float32), forms(part, LABELS)[0]
+    values, value, _ = compiled(part)(outputs, targets, defaults(part))
+    others = compiled(part)(outputs, targets, drawn(part))[0]
+    found = jax.jit(lambda o, y: (part.function(o, y), loss(part.name)(o, y), part(o, y),
+                                  loss(part.name, **drawn(part))(o, y)))(outputs, targets)
+    for ours, right in zip(found, (values, values, value, others), strict=True):
+        np.testing.assert_allclose(ours, right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("part, number", [(part, number) for part in LOSSES.values() for number in part.numbers],
+                         ids=[f"{part.name}-{number.name}" for part in LOSSES.values() for number in part.numbers])
+def test_every_declared_number_has_an_effect_a_meaning_and_a_law(part, number):
+    outputs, targets = outputs_of(part, LOGITS).astype(np.float32), forms(part, LABELS)[0]
+    one = compiled(part)(outputs, targets, drawn(part))[0]
+    other = compiled(part)(outputs, targets, drawn(part) | {number.name: 0.6})[0]
+    assert number.meaning and (np.abs(one - other) > 1e-3 * np.abs(one)).any()
+    with pytest.raises(NumberError, match=f"{number.name} must .* got -0.5"):
+        loss(part.name, **{number.name: -0.5})
+
+
+@every_loss
+def test_lanes_with_other_numbers_are_traced_once_and_agree_with_the_lane_alone(part):
+    traces = []
+
+    def value(outputs, targets, numbers):
+        traces.append(part.name)
+        return part(outputs, targets, **numbers)
+
+    run = jax.jit(jax.vmap(jax.value_and_grad(value), in_axes=(0, None, 0)))
+    lanes = np.stack([outputs_of(part, z) for z in (LOGITS, -LOGITS, LOGITS / 2)]).astype(np.float32)
+    targets = forms(part, LABELS)[0]
+    for shift in (0.0, 0.2):
+        points = [drawn(part), defaults(part), {name: number + shift for name, number in drawn(part).items()}]
+        stacked = {name: np.asarray([point[name] for point in points], np.float32) for name in drawn(part)}
+        values, gradients = run(lanes, targets, stacked)
+        for lane, point in enumerate(points):
+            _, alone, gradient = compiled(part)(lanes[lane], targets, point)
+            np.testing.assert_allclose(values[lane], alone, rtol=2e-6)
+            np.testing.assert_allclose(gradients[lane], gradient, rtol=1e-5, atol=1e-6)
+    assert traces == [part.name]
+
+
+@every_loss
+def test_examples_that_do_not_count_change_nothing(part):
+    counts = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0])
+    own = outputs_of(part, LOGITS).astype(np.float32)
+    run, targets = jax.jit(jax.value_and_grad(part)), forms(part, LABELS)[0]
+    _, value, gradient = compiled(part)(own, targets, drawn(part))
+    for filling in (own[:1], own[-1:], np.full((1, 5), 0.2)):
+        padded = np.repeat(filling, 9, axis=0).astype(np.float32)
+        labels = np.repeat(targets[:1], 9, axis=0)
+        padded[counts > 0], labels[counts > 0] = own, targets
+        again, slope = run(padded, labels, counts, **drawn(part))
+        np.testing.assert_allclose(again, value, rtol=2e-6)
+        np.testing.assert_allclose(slope[counts > 0], gradient, rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(slope[counts == 0], 0)
+
+
+@every_loss
+def test_the_order_of_examples_changes_no_value(part):
+    outputs, order = outputs_of(part, LOGITS).astype(np.float32), np.array([3, 0, 5, 1, 4, 2])
+    for targets in forms(part, LABELS):
+        values = compiled(part)(outputs, targets, drawn(part))[0]
+        turned = compiled(part)(outputs[order], targets[order], drawn(part))[0]
+        np.testing.assert_allclose(turned, values if part.whole else values[order], rtol=1e-6)
+
+
+@every_loss
+def test_an_example_has_one_value_whatever_else_is_in_the_batch(part):
+    outputs, targets = outputs_of(part, LOGITS).astype(np.float32), forms(part, LABELS)[0]
+    values = compiled(part)(outputs, targets, drawn(part))[0]
+    for row in range(0 if part.whole else 6):
+        alone = compiled(part)(np.repeat(outputs[[row]], 6, axis=0), np.repeat(targets[[row]], 6, axis=0), drawn(part))
+        np.testing.assert_allclose(alone[0], [values[row]] * 6, rtol=1e-6)
+
+
+@every_loss
+@pytest.mark.parametrize("shape, dtype", [((6, 2), float), ((4,), int), ((6, 5, 2), float), ((5, 6), float),
+                                          ((6, 1), int), ((6,), float)])
+def test_targets_of_another_shape_are_refused_in_one_sentence_and_never_broadcast(part, shape, dtype):
+    with pytest.raises(ModelError, match=r" needs .*, got ") as refused:
+        part(np.zeros((6, 5), np.float32), np.zeros(shape, dtype))
+    assert str(shape) in str(refused.value) and "\n" not in str(refused.value)
+
+
+@every_loss
+def test_a_label_that_names_no_class_gives_nan_and_no_plausible_number(part):
+    for label in (5, -1):
+        labels = np.array([2, 0, 1, 4, 3, label], np.int32)
+        if accepts(part, labels.shape, labels.dtype):
+            values = compiled(part)(np.full((6, 5), 0.2, np.float32), labels, drawn(part))[0]
+            assert np.isnan(values).ravel().tolist() == ([True] if part.whole else [False] * 5 + [True])
+
+
+@every_loss
+def test_a_loss_says_what_it_is_and_is_found_by_name(part):
+    assert part.title and part.equation and part.source
+    assert part.reduce in ("mean", "sum") and part.takes in ("outputs", "probabilities")
+    assert find_loss(part.name) is part
+
+
+def test_unknown_losses_and_numbers_are_refused_with_the_near_ones():
     with pytest.raises(UnknownName, match="did you mean softmax_cross_entropy"):
         find_loss("softmax_crossentropy")
-
-
-@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int8])
-def test_integer_labels_are_their_one_hot_rows(dtype):
-    z = jnp.asarray(LOGITS, jnp.float32)
-    integer = jax.value_and_grad(CROSS_ENTROPY)(z, jnp.asarray(LABELS, dtype))
-    one_hot = jax.value_and_grad(CROSS_ENTROPY)(z, jnp.asarray(ONE_HOT, jnp.float32))
-    for a, b in zip(integer, one_hot, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
-
-
-def test_a_label_beyond_the_classes_gives_nan_and_no_plausible_number():
-    values = CROSS_ENTROPY.function(jnp.zeros((2, 3)), jnp.array([2, 3]))
-    assert np.isfinite(values[0]) and np.isnan(values[1])
-
-
-def test_a_distribution_over_the_classes_is_a_label_too():
-    soft = GENERATOR.dirichlet(np.ones(5), size=6)
-    value = CROSS_ENTROPY(jnp.asarray(LOGITS, jnp.float32), jnp.asarray(soft, jnp.float32))
-    np.testing.assert_allclose(value, cross_entropies(LOGITS, soft).mean(), rtol=1e-6)
-
-
-@pytest.mark.parametrize("label", [0, 1, 2])
-def test_the_cross_entropy_is_exact_and_smooth_at_logits_of_a_hundred(label):
-    z, y = jnp.asarray(EXTREME, jnp.float32), jnp.full(4, label)
-    values, pull = jax.vjp(lambda z: CROSS_ENTROPY.function(z, y), z)
-    gradient = pull(jnp.ones_like(values))[0]
-    # 200 between the logits: exp(-200) is far below float64's resolution of 1 and drops out of the formula too
-    expected = np.log(np.exp(EXTREME - EXTREME.max(1, keepdims=True)).sum(1)) + EXTREME.max(1) - EXTREME[:, label]
-    np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-7)
-    p = np.exp(EXTREME - EXTREME.max(1, keepdims=True))
-    np.testing.assert_allclose(gradient, p / p.sum(1, keepdims=True) - np.eye(3)[label], rtol=1e-6, atol=1e-7)
-
-
-def test_the_cross_entropy_agrees_with_optax():
-    z, y = jnp.asarray(LOGITS, jnp.float32), jnp.asarray(LABELS)
-    np.testing.assert_allclose(
-        CROSS_ENTROPY.function(z, y), optax.losses.softmax_cross_entropy_with_integer_labels(z, y), rtol=1e-5
-    )
-
-
-def test_one_output_takes_targets_with_or_without_its_axis():
-    outputs, targets = jnp.arange(4.0)[:, None], jnp.array([1.0, 0.0, 2.0, 5.0])
-    for loss in (LOSSES["squared_error"], LOSSES["sum_of_squares"]):
-        for o in (outputs, outputs[:, 0]):
-            for y in (targets, targets[:, None]):
-                np.testing.assert_array_equal(loss.function(o, y), [1.0, 1.0, 0.0, 4.0])
-
-
-@pytest.mark.parametrize("targets", [(3,), (4, 2), (2, 4), (4, 3, 2)])
-def test_targets_of_another_shape_are_refused_and_never_broadcast(targets):
-    with pytest.raises(ModelError, match=r"outputs \(4, 3\) and targets"):
-        LOSSES["squared_error"].function(jnp.zeros((4, 3)), jnp.zeros(targets))
-
-
-@pytest.mark.parametrize("logits, labels", [
-    ((4, 3), jnp.zeros(4)), ((4, 3), jnp.zeros((4, 2))), ((4, 3), jnp.zeros((4, 1), int)),
-    ((4, 3), jnp.zeros(3, int)), ((4,), jnp.zeros(4, int)),
-], ids=["float labels", "too few classes", "a second axis", "another batch", "no classes"])
-def test_labels_that_do_not_fit_the_logits_are_refused(logits, labels):
-    with pytest.raises(ModelError, match="needs logits"):
-        CROSS_ENTROPY.function(jnp.zeros(logits), labels)
-
-
-def test_losses_run_in_lanes():
-    lanes = jnp.asarray(np.stack([LOGITS, -LOGITS, 2 * LOGITS]), jnp.float32)
-    values = jax.jit(jax.vmap(CROSS_ENTROPY, in_axes=(0, None)))(lanes, jnp.asarray(LABELS))
-    for lane, z in enumerate((LOGITS, -LOGITS, 2 * LOGITS)):
-        np.testing.assert_allclose(values[lane], cross_entropies(z, ONE_HOT).mean(), rtol=1e-6)
+    with pytest.raises(UnknownName, match="no loss is named 'kappa'"):
+        loss("kappa")
+    with pytest.raises(UnknownName, match=r"number of loss huber is named 'dleta'.*; did you mean delta"):
+        loss("huber", dleta=1.0)
+    with pytest.raises(NumberError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
+        loss("softmax_cross_entropy", label_smoothing=1.0)

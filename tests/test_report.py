@@ -13,6 +13,7 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fake_recipes import LOSSES, recipes_run
 from fake_run import line_run, numbers_run, softmax_run
 from fallline.errors import UnknownName
 from fallline.report import figure, figures, table, words, write_report
@@ -42,6 +43,11 @@ def softmax(tmp_path_factory):
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
     return numbers_run(tmp_path_factory.mktemp("numbers") / "run")
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory):
+    return recipes_run(tmp_path_factory.mktemp("recipes") / "run", losses=LOSSES)
 
 
 @pytest.mark.parametrize(
@@ -208,8 +214,22 @@ def test_many_configurations_become_the_best_lines(tmp_path):
         tmp_path / "run", seeds=1, optimizers=("adam",), rates=tuple(np.geomspace(1e-4, 0.01, 40)), steps=50
     )
     found = drawn(run, Figure(kind="curves"))
-    assert found.frame["configuration"].n_unique() == 12
+    lines = found.frame.filter(pl.col("what") == "line")
+    assert lines["configuration"].n_unique() == 12
     assert "The best, 12 of 40 configurations" in found.caption
+
+
+def test_the_band_holds_the_middle_four_fifths_of_the_others(tmp_path):
+    run = softmax_run(
+        tmp_path / "run", seeds=1, optimizers=("adam",), rates=tuple(np.geomspace(1e-3, 0.02, 40)), steps=50
+    )
+    frame = drawn(run, Figure(kind="curves")).frame
+    drawn_ones = frame.filter(pl.col("what") == "line")["configuration"].unique()
+    band = frame.filter(pl.col("what") == "others", pl.col("step") == 50).row(0, named=True)
+    others = run.trials.with_row_index("configuration").filter(~pl.col("configuration").is_in(drawn_ones.implode()))
+    values = others["validation_accuracy"].to_numpy()
+    assert len(values) == 28
+    assert (band["low"], band["value"], band["high"]) == pytest.approx(np.quantile(values, [0.1, 0.5, 0.9]))
 
 
 def test_contours_are_where_the_loss_has_their_level(line):
@@ -240,7 +260,7 @@ def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(numbers):
 
 def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, numbers, tmp_path):
     assert list(figures(line)) == ["curves", "sensitivity", "path"]
-    assert list(figures(softmax)) == ["curves", "sensitivity", "reported"]
+    assert list(figures(softmax)) == ["curves", "sensitivity", "stopping", "reported"]
     assert list(figures(numbers)) == ["numbers"]
     named = [{"kind": "sensitivity"}, {"kind": "curves", "metric": "train_loss"}, {"kind": "curves", "steps": 100}]
     run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), figures=named)
@@ -249,11 +269,20 @@ def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, nu
 
 
 @pytest.mark.parametrize("kind", list(figure_kinds()))
-def test_every_kind_draws_every_run_that_it_fits(kind, softmax, line, numbers):
-    fitting = [run for run in (softmax, line, numbers) if figure_kinds()[kind].fits(run)]
+def test_every_kind_draws_every_run_that_it_fits(kind, softmax, line, numbers, recipes):
+    fitting = [run for run in (softmax, line, numbers, recipes) if figure_kinds()[kind].fits(run)]
     assert fitting
     for run in fitting:
         assert vl_convert.vegalite_to_svg(plain(figure(run, kind))).startswith("<svg")
+
+
+@pytest.mark.parametrize("kind", list(figure_kinds()))
+def test_a_kind_that_does_not_fit_says_so_in_place_of_a_picture(kind, softmax, line, numbers, recipes):
+    for run in (softmax, line, numbers, recipes):
+        if not figure_kinds()[kind].fits(run) and kind not in ("path", "curves", "sensitivity"):
+            found = drawn(run, Figure(kind=kind))
+            assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+            assert found.frame.is_empty() == (found.caption == "")
 
 
 def test_an_unknown_figure_lists_the_near_ones(line):

@@ -11,9 +11,11 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
+from fake_recipes import LOSSES, recipes_run
 from fake_run import line_run, numbers_run, softmax_run
 from fallline.report import write_report
 
+BATCHES = ({"batch_size": 100}, {"batch_size": "9 + epoch"})
 EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)> & "quotes"'
 
 
@@ -49,7 +51,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Three reports: the line fit with one seed, the softmax study with five, the numbers one at a time."""
+    """Four reports: the line fit with one seed, the softmax study with five, numbers one at a time, recipes."""
     home = tmp_path_factory.mktemp("pages")
     said = [
         {"where": {"optimizer": "adam"}, "at": {"learning_rate": 0.01}, "metric": "validation_accuracy", "value": 0.92},
@@ -65,6 +67,7 @@ def pages(tmp_path_factory):
         "line": line_run(home / "line"),
         "softmax": softmax_run(home / "softmax", reported=said),
         "numbers": numbers_run(home / "numbers"),
+        "recipes": recipes_run(home / "recipes", losses=LOSSES, batches=BATCHES),
     }
     return {name: write_report(run) for name, run in runs.items()}
 
@@ -129,9 +132,19 @@ def test_text_from_studies_and_data_is_escaped(tmp_path):
     assert page.text.count("<script>alert(1)</script>") >= 5
 
 
+def test_the_page_of_recipes_tells_budgets_kinds_of_loss_and_mistakes(pages):
+    text = pages["recipes"].read_text()
+    page = Page(text)
+    assert "budget" in page.ids
+    assert "100 epochs × 55,000 examples in batches of 9 + epoch: 100 steps" in page.text
+    assert "4 kinds of loss cannot be compared, so validation accuracy ranks" in page.text
+    assert {"figure-confusion", "figure-mistakes", "figure-stopping", "figure-precision_recall"} <= set(page.ids)
+    assert len(re.findall(r"data:image/png;base64,", text)) <= 48
+
+
 def test_long_tables_show_the_top_and_fold_the_rest(pages):
     text = pages["softmax"].read_text()
-    assert len(re.findall(r'<tr class="rest"', text)) == 81 - 25
+    assert len(re.findall(r'<tr class="rest"', text)) == 81 - 50
     assert "All 81 configurations, ranked" in text
 
 
@@ -170,7 +183,7 @@ def opened(page, folder, *more: str) -> tuple[Page, str, str]:
     return Page(done.stdout), done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", ["line", "softmax", "numbers"])
+@pytest.mark.parametrize("name", ["line", "softmax", "numbers", "recipes"])
 def test_a_browser_draws_every_figure_without_an_error(pages, name, tmp_path):
     page, text, log = opened(pages[name], tmp_path)
     assert "CONSOLE" not in log

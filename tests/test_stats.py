@@ -11,24 +11,12 @@ import polars as pl
 import pytest
 from scipy import stats as scipy_stats
 
-from fake_run import line_run, softmax_run, write_run
+from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StoreError
 from fallline.stats import best_of, configurations, paired, primary, reported, summary, varying, where
 from fallline.store import Run, open_run
-from fallline.study import Study
 
 ACCURACIES = {0.1: [0.90, 0.92, 0.91, 0.93, 0.89], 0.01: [0.95, 0.94, 0.96, 0.95, 0.93]}
-
-
-def tiny(folder: Path, rows: list[dict[str, Any]], curves: pl.DataFrame | None = None, **fields: Any) -> Run:
-    """A run with these rows; what a row leaves out is the same for all."""
-    usual = {"task": "t", "data": "sample", "optimizer": "adam", "learning_rate": 0.1, "loss": "l", "batch_size": 100}
-    usual |= {"order": "shuffled", "steps": 10, "seed": 0, "status": "done", "diverged_at": None, "parameters": 3}
-    full = [{"trial": f"{place:016x}", **usual, **row} for place, row in enumerate(rows)]
-    if curves is None:
-        curves = pl.DataFrame({"trial": [row["trial"] for row in full], "step": [0] * len(full), "train_loss": 1.0})
-    study = Study(**{"name": "tiny", "task": "t", "metric": "validation_accuracy", **fields})
-    return write_run(folder, study, [(full, curves)])
 
 
 def accuracies(folder: Path, **fields: Any) -> Run:

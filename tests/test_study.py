@@ -16,7 +16,7 @@ def study(**changes):
 
 
 def numbers(trials, name):
-    return [dict(trial.recipe.numbers).get(name) for trial in trials]
+    return [trial.recipe.numbers.flat.get(name) for trial in trials]
 
 
 def test_axes_cross():
@@ -109,7 +109,7 @@ def test_settings_reach_fields_tables_and_base():
 
 
 @pytest.mark.parametrize("wrong, part", [
-    (dict(axes={"momentun": [0.9]}), "no field or number of the optimizers in this study is named 'momentun'"),
+    (dict(axes={"momentun": [0.9]}), "no field or number of a recipe of this study is named 'momentun'"),
     (dict(axes={"optimizer": ["momentum"], "momentum": [0.5, 0.9, 1.0]}),
      "momentum must lie in [0, 1), got 1.0 (try, axes.momentum, value 3 of 3)"),
     (dict(axes={"learning_rate": []}), "an axis is a list of at least one value, got [] (try, axes.learning_rate)"),
@@ -125,7 +125,7 @@ def test_settings_reach_fields_tables_and_base():
     (dict(base=BASE | {"order": "random"}), "no order of batches is named 'random'"),
     (dict(zip=[{"learning_rate": [0.1], "steps": [1, 2]}]), "need equal lengths: learning_rate has 1, steps has 2"),
     (dict(axes={"momentum": {"momentum": [0.5]}}), "no optimizer of this study is named 'momentum'"),
-    (dict(points=[{"optimizer": "momentum", "beta1": 0.9}]), "'beta1'"),
+    (dict(points=[{"optimizer": "momentum", "beta1": 0.9}]), "beta1 is a number of optimizer adam"),
     (dict(base=BASE | {"batch_size": 2.5}), "batch_size must be a whole number >= 1 or \"all\", got 2.5"),
 ])
 def test_what_is_wrong_is_named_with_its_law_and_place(wrong, part):

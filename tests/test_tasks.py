@@ -24,12 +24,20 @@ def test_every_task_learns_what_its_contract_says(name):
     weights = task.model.init(jax.random.key(0))
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(weights))
     prepared = jnp.asarray(inputs) if task.prepare is None else task.prepare(jnp.asarray(inputs))
-    outputs = task.model.apply(weights, prepared)
+    state = task.model.start_state(jax.random.key(1))
+    numbers = {number.name: number.default for number in task.model.numbers}
+
+    def apply(weights, inputs):
+        return task.model.run(weights, state, inputs, None, numbers)[0]
+
+    outputs = apply(weights, prepared)
     loss = find_loss(task.loss)
     assert loss.function(outputs, jnp.asarray(targets)).shape == (4,)
     assert all(metric(outputs, jnp.asarray(targets)).shape == (4,) for metric in task.metrics.values())
-    gradient = jax.grad(lambda w: loss(task.model.apply(w, prepared), jnp.asarray(targets)))(weights)
+    gradient = jax.grad(lambda w: loss(apply(w, prepared), jnp.asarray(targets)))(weights)
     assert any(jnp.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
+    assert task.examples.get("sample", len(splits.train.inputs)) == len(splits.train.inputs)
+    assert not task.classes or outputs.shape == (4, len(task.classes))
     for split in (splits.train, splits.validation, splits.test):
         assert split is None or len(split.inputs) == len(split.targets) > 0
 
@@ -99,7 +107,7 @@ LINEAR = model(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
     (dict(train=(np.array([["a"]]), np.zeros(1))), "must be numbers"),
     (dict(test=([1, 2], [[1], [1, 2]])), "test must be a pair (inputs, targets) of arrays"),
     (dict(model=lambda key: None), "model must be a fallline.Model, got function"),
-    (dict(metrics=["acuracy"]), "did you mean accuracy?"),
+    (dict(metrics=["acuracy"]), "did you mean accuracy"),
 ])
 def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     values = dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | wrong

@@ -23,8 +23,14 @@ _PUBLIC = {
     "Split": "fallline.contracts",
     "Splits": "fallline.contracts",
     "Task": "fallline.contracts",
+    "Metric": "fallline.contracts",
+    "Schedule": "fallline.contracts",
     "optimizer": "fallline.optimizers",
+    "loss": "fallline.losses",
     "model": "fallline.models",
+    "from_equinox": "fallline.models",
+    "from_flax": "fallline.models",
+    "from_keras": "fallline.models",
     "task": "fallline.tasks",
     "FalllineError": "fallline.errors",
 }
@@ -33,9 +39,10 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from fallline.api import Result, open_run, run
-    from fallline.contracts import Loss, Model, Number, Optimizer, Split, Splits, Task
+    from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError
-    from fallline.models import model
+    from fallline.losses import loss
+    from fallline.models import from_equinox, from_flax, from_keras, model
     from fallline.optimizers import optimizer
     from fallline.study import Study, load_study
     from fallline.tasks import task

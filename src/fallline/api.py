@@ -16,7 +16,7 @@ from fallline.study import Study, load_study
 from fallline.study.said import told
 
 if TYPE_CHECKING:
-    from fallline.executors.local import Listener
+    from fallline.executors.progress import Listener
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class PlannedCohort:
 
     @property
     def recipe(self) -> Recipe:
-        """A recipe of the cohort: batch size, order, loss and steps are the same in all of them."""
+        """A recipe of the cohort: batches, loss and steps are the same in all of them."""
         return self.segments[0].recipes[0]
 
     @property
@@ -65,6 +65,20 @@ def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None
     return cohorts
 
 
+def halves(cohort: PlannedCohort) -> list[PlannedCohort]:
+    """The cohort as two, by lanes; one of a single lane as two by seeds; of a single trial there is no half."""
+    lanes = [(column[0].recipe, list(column)) for column in zip(*cohort.trials, strict=True)]
+    if len(lanes) > 1:
+        parts = [lanes[:len(lanes) // 2], lanes[len(lanes) // 2:]]
+        return [_cohort(f"{cohort.name}{letter}", cohort.seeds, part) for letter, part in zip("ab", parts, strict=True)]
+    if len(cohort.seeds) > 1:
+        middle = len(cohort.seeds) // 2
+        cuts = [(cohort.seeds[:middle], cohort.trials[:middle]), (cohort.seeds[middle:], cohort.trials[middle:])]
+        return [_cohort(f"{cohort.name}{letter}", seeds, [(lanes[0][0], [row[0] for row in rows])])
+                for letter, (seeds, rows) in zip("ab", cuts, strict=True)]
+    return [cohort]
+
+
 def rebuild(name: str, trials: Sequence[Sequence[Trial]]) -> PlannedCohort:
     """The cohort with these trials, [seed][lane], as it was planned before."""
     lanes = [(column[0].recipe, list(column)) for column in zip(*trials, strict=True)]
@@ -79,8 +93,8 @@ def default_evaluate_every(steps: int) -> int:
 def _shape(trial: Trial) -> tuple[Any, ...]:
     """What trials must share to run in one program and one loop."""
     recipe = trial.recipe
-    return (trial.task.name, trial.data, recipe.loss.name, recipe.batch_size, recipe.order, recipe.steps,
-            trial.evaluate_every, trial.record_every)
+    return (trial.task.name, trial.data, recipe.loss.name, recipe.batches, recipe.steps, trial.evaluate_every,
+            trial.record_every)
 
 
 def _rule_ranks(recipes: Iterable[Recipe]) -> dict[str, int]:

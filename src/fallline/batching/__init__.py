@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from fallline.batching.stream import ORDERS, BatchStream
+from fallline.batching.calculator import Budget, epochs_of, steps_of
+from fallline.batching.orders import ORDERS
+from fallline.batching.policy import (
+    BatchPolicy,
+    check_batch_size,
+    check_last,
+    check_order,
+    check_overlap,
+    check_subset,
+    check_subset_from,
+)
+from fallline.batching.stream import BatchStream
+from fallline.batching.widths import width_for, widths
 
-__all__ = ["ORDERS", "BatchStream"]
+__all__ = ["ORDERS", "BatchPolicy", "BatchStream", "Budget", "check_batch_size", "check_last", "check_order",
+           "check_overlap", "check_subset", "check_subset_from", "epochs_of", "steps_of", "width_for", "widths"]

@@ -2,74 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from fallline.batching.draws import Draw, Labels, walk
+from fallline.batching.epochs import ChangingEpochs, Cut, SameEpochs, epochs_for
+from fallline.batching.policy import BatchPolicy
+from fallline.contracts import Clock
 from fallline.errors import StudyError
 
-STREAM = 0x62617463
-"""Keeps the draws for batches apart from any other use of the same seed ("batc" in ASCII)."""
 
-
-def shuffled(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """A new order of all examples each epoch."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, STREAM, epoch]))).permutation(examples)
-
-
-def in_file_order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of the data, every epoch."""
-    return np.arange(examples)
-
-
-ORDERS: Mapping[str, Callable[[int, int, int], np.ndarray]] = {"shuffled": shuffled, "file": in_file_order}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BatchStream:
-    """Batches of ``batch_size`` from ``examples`` examples, a last partial batch of an epoch dropped.
+    """The batches that ``policy`` makes of ``examples`` training examples with ``seed``.
 
-    ``batch_size`` None means all examples at every step, in the order of the data.
+    ``labels`` are whole numbers [examples], or None; only the order "balanced" needs them, and only to give indices.
+    Steps and epochs count from 0. Which sizes come when does not hang on the seed. StudyError where the subset or a
+    batch is larger than the data, or a formula gives no size.
     """
 
+    policy: BatchPolicy
     examples: int
-    batch_size: int | None
-    order: str
     seed: int
+    labels: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.batch_size is not None and self.batch_size > self.examples:
-            raise StudyError(f"batch_size must be at most the number of training examples, {self.examples:,}; "
-                             f"got {self.batch_size:,}")
+        subset = self.policy.subset
+        if subset is not None and subset > self.examples:
+            raise StudyError(f"subset must be at most the number of training examples, {self.examples:,}; "
+                             f"got {subset:,}")
+        _ = self._epochs  # a batch larger than the data is an error now
 
     @property
-    def size(self) -> int:
-        """Examples a step."""
-        return self.examples if self.batch_size is None else self.batch_size
+    def examples_used(self) -> int:
+        """Examples in an epoch: all of them, or the subset."""
+        return self.examples if self.policy.subset is None else self.policy.subset
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.examples // self.size
+    def check_labels(self) -> None:
+        """StudyError where the order needs labels that there are not; else ``indices`` would raise it."""
+        if self.policy.order == "balanced" and self.policy.size is not None:
+            self._draw.labels.check(self.examples)
 
-    def indices(self, start: int, stop: int) -> np.ndarray:
-        """The examples of steps ``start`` ... ``stop - 1``: int32 [stop - start, size]."""
-        if self.batch_size is None:
-            return np.broadcast_to(np.arange(self.examples, dtype=np.int32), (stop - start, self.examples))
-        chosen = np.empty((stop - start, self.size), np.int32)
-        step = start
+    def epoch(self, step: int) -> int:
+        """The epoch that ``step`` belongs to."""
+        return self._epochs.epoch(step)
+
+    def position(self, steps: Any) -> np.ndarray:
+        """Epochs taken before each of ``steps``, float64 of their shape; inside an epoch each step is an equal part."""
+        return self._epochs.position(steps)
+
+    def steps_in(self, epochs: float) -> int:
+        """The steps that make ``epochs`` epochs, rounded to the nearest number >= 1 where they are not whole."""
+        return max(1, math.floor(self._epochs.steps_in(epochs) + 0.5))
+
+    def sizes(self, start: int, stop: int) -> np.ndarray:
+        """Examples in the batches of steps ``start`` ... ``stop - 1``: int32 [stop - start]."""
+        return self._epochs.sizes(start, stop)
+
+    def size_counts(self, total_steps: int) -> dict[int, int]:
+        """How many of the first ``total_steps`` batches have each size, by increasing size."""
+        return self._epochs.counts(total_steps)
+
+    def clock(self, start: int, stop: int, total_steps: int) -> Clock:
+        """Where steps ``start`` ... ``stop - 1`` stand in a budget of ``total_steps``, for schedules."""
+        steps = np.arange(start, stop, dtype=np.float64)
+        return Clock(steps, self.position(steps), float(total_steps), float(self.position(total_steps)))
+
+    def indices(self, start: int, stop: int, width: int) -> np.ndarray:
+        """The examples of steps ``start`` ... ``stop - 1``: int32 [stop - start, width].
+
+        A batch shorter than ``width`` is filled up with its own first examples, again and again where it is far
+        shorter. ValueError where one is longer.
+        """
+        if self.policy.size is None:
+            return np.broadcast_to(self._fill(self._all, width), (stop - start, width))
+        batches = np.empty((stop - start, width), np.int32)
+        step, epoch = start, self.epoch(start) if stop > start else 0
         while step < stop:
-            epoch, first = divmod(step, self.steps_per_epoch)
-            count = min(stop - step, self.steps_per_epoch - first)
-            order = _epoch(self.order, self.examples, self.seed, epoch)
-            examples = order[first * self.size:(first + count) * self.size]
-            chosen[step - start:step - start + count] = examples.reshape(count, self.size)
-            step += count
-        return chosen
+            one, first = self._epochs.cut(epoch), self._epochs.first(epoch)
+            until = min(stop, first + one.steps)
+            into = batches[step - start:until - start]
+            self._cut_out(walk(self._draw, epoch), one, step - first, until - first, into)
+            step, epoch = until, epoch + 1
+        return batches
 
+    def _cut_out(self, order: np.ndarray, one: Cut, first: int, last: int, into: np.ndarray) -> None:
+        """Batches ``first`` ... ``last - 1`` of an epoch whose examples come as ``order``."""
+        full, width = min(last, one.full), into.shape[1]
+        if first < full and one.size == one.stride == width:
+            into[:full - first] = order[first * width:full * width].reshape(-1, width)
+        elif first < full:
+            starts = np.arange(first, full)[:, None] * one.stride
+            into[:full - first] = order[starts + self._fill(np.arange(one.size), width)]
+        if last > one.full:
+            into[-1] = self._fill(order[one.full * one.stride:][:one.rest], width)
 
-@lru_cache(maxsize=64)
-def _epoch(order: str, examples: int, seed: int, epoch: int) -> np.ndarray:
-    # Chunks are far shorter than epochs, so one permutation serves many calls.
-    return ORDERS[order](examples, seed, epoch).astype(np.int32)
+    @staticmethod
+    def _fill(batch: np.ndarray, width: int) -> np.ndarray:
+        """``batch`` [size] filled up to [width]."""
+        if len(batch) > width:
+            raise ValueError(f"a batch of {len(batch)} examples does not fit a width of {width}")
+        return batch if len(batch) == width else np.resize(batch, width)
+
+    @cached_property
+    def _all(self) -> np.ndarray:
+        """All examples in use, in the order of the data."""
+        return walk(replace(self._draw, order="file", labels=Labels(None)), 0)
+
+    @cached_property
+    def _epochs(self) -> SameEpochs | ChangingEpochs:
+        most = "the number of training examples" if self.policy.subset is None else "the size of the subset"
+        return epochs_for(self.policy.size, self.examples_used, self.policy.overlap, self.policy.last, most)
+
+    @cached_property
+    def _draw(self) -> Draw:
+        policy = self.policy
+        labels = Labels(self.labels if policy.order == "balanced" else None)
+        return Draw(policy.order, self.examples, self.seed, policy.subset, policy.subset_from, labels)

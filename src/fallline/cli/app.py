@@ -62,6 +62,36 @@ def list_studies() -> None:
 
 
 @app.command()
+def parts(kind: Annotated[str | None, typer.Argument(help="optimizers, schedules, losses, metrics, tasks, orders or "
+                                                          "numbers; all by default.", show_default=False)] = None
+          ) -> None:
+    """List what may be written in a recipe: optimizers, schedules, losses ... with their numbers and defaults.
+
+    Example: fallline parts losses
+    """
+    from fallline.cli.parts import parts_table
+
+    parts_table(kind)
+
+
+@app.command()
+def steps(examples: Annotated[int, typer.Option(help="Examples to train on.", min=1)],
+          batch: Annotated[int, typer.Option(help="Examples a batch, of each worker.", min=1)],
+          epochs: Annotated[float | None, typer.Option(help="Epochs, to be turned into steps.",
+                                                       show_default=False)] = None,
+          count: Annotated[int | None, typer.Option("--steps", help="Steps, to be turned into epochs.", min=1,
+                                                    show_default=False)] = None,
+          workers: Annotated[int, typer.Option(help="Workers that each take a batch.", min=1)] = 1) -> None:
+    """Turn epochs into steps, or steps into epochs: steps = epochs x examples / (batch x workers).
+
+    Example: fallline steps --epochs 40 --examples 60000 --batch 128
+    """
+    from fallline.cli.screens import budget
+
+    budget(examples, batch, epochs, count, workers)
+
+
+@app.command()
 def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline list) or a TOML file.",
                                              metavar="NAME|FILE")],
         preset: Annotated[str | None, typer.Option(help="quick (small data, under a minute) or full.",

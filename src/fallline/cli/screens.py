@@ -46,6 +46,17 @@ def print_whole(table: Table) -> None:
     console.print(table, soft_wrap=console.width == wide)
 
 
+def budget(examples: int, batch: int, epochs: float | None, steps: int | None, workers: int) -> None:
+    """The calculator's sentence."""
+    from fallline.batching import epochs_of, steps_of
+    from fallline.errors import StudyError
+
+    if (epochs is None) == (steps is None):
+        raise StudyError("give either --epochs or --steps, and the other is told")
+    told = epochs_of(steps, examples, batch, workers) if epochs is None else steps_of(epochs, examples, batch, workers)
+    print(told.sentence)
+
+
 def data_table(folder: Path | None) -> None:
     """Every data set: what is found, what is missing, what ships in the package."""
     from fallline.datasets import list_data

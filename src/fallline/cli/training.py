@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from fallline.errors import StudyError
 
 if TYPE_CHECKING:
-    from fallline.executors.local import Progress as News
+    from fallline.executors.progress import Progress as News
 
 
 def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
@@ -63,14 +63,14 @@ class Display:
 
     def __init__(self, console: Console, name: str):
         self.live = console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-                   TextColumn("{task.fields[speed]}"), TimeRemainingColumn(), TextColumn("{task.fields[lost]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+                   TextColumn("{task.fields[facts]}"))
         self.progress = Progress(*columns, console=console, disable=not self.live)
-        self.task = self.progress.add_task(name, total=None, speed="", lost="")
+        self.task = self.progress.add_task(name, total=None, facts="")
         self.name, self.last = name, time.monotonic()
-        self.first: tuple[float, int] | None = None
         self.latest: News | None = None
         self.known = 0
+        self.pace = Pace()
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -82,30 +82,72 @@ class Display:
 
     def hear(self, news: News) -> None:
         """Show what the executor tells."""
-        done, total, diverged, phase = news.done, news.total, news.diverged, news.phase
         if self.latest is None:
-            self.known = done
-        self.latest = news
-        now = time.monotonic()
-        if self.first is None and phase == "training":
-            self.first = (now, done)
-        speed = self._speed(now, done)
-        lost = f"{diverged} diverged" if diverged else ""
-        self.progress.update(self.task, completed=done, total=total, speed=speed, lost=lost,
-                             description=f"{self.name}: {phase}")
+            self.known = news.done
+        self.latest, now = news, time.monotonic()
+        self.pace.hear(news, now)
+        self.progress.update(self.task, completed=news.done, total=news.total, facts=self._facts(),
+                             description=f"{self.name}: {news.phase}")
         if not self.live and now - self.last >= self.EVERY_SECONDS:
             self.last = now
-            print(f"{self.name}: {phase}, {100 * done / max(total, 1):.0f} % of {total:,} trial-steps {speed} {lost}",
-                  file=sys.stderr, flush=True)
+            print(f"{time.strftime('%H:%M:%S')} {self.name}: {news.phase}, {100 * news.done / max(news.total, 1):.0f} %,"
+                  f" {self._facts()}", file=sys.stderr, flush=True)
 
     def closing(self, seconds: float) -> str:
         """One line on what was done."""
         if self.latest is None:
             return f"{self.name}: every trial was already there, nothing was trained"
         trained = self.latest.total - self.known
-        return f"{self.name}: {trained:,} trial-steps in {seconds:.1f} s"
+        ended = self._ended()
+        return f"{self.name}: {trained:,} trial-steps in {seconds:.1f} s" + (f"; {ended}" if ended else "")
 
-    def _speed(self, now: float, done: int) -> str:
-        if self.first is None or now <= self.first[0]:
-            return ""
-        return f"{(done - self.first[1]) / (now - self.first[0]):,.0f} steps/s"
+    def _facts(self) -> str:
+        """Trials, speed, time left, best so far, and how many ended before their time."""
+        news = self.latest
+        assert news is not None
+        facts = [f"{news.trials:,} of {news.all_trials:,} trials"]
+        if self.pace.steps_a_second is not None:
+            facts.append(f"{self.pace.steps_a_second:,.0f} steps/s")
+        if self.pace.seconds_left is not None:
+            facts.append(f"{duration(self.pace.seconds_left)} left")
+        if news.best is not None:
+            facts.append(f"best {news.metric.replace('_', ' ')} {news.best:.4g} ({news.best_trial})")
+        return ", ".join([*facts, *filter(None, [self._ended()])])
+
+    def _ended(self) -> str:
+        news = self.latest
+        assert news is not None
+        counts = {"diverged": news.diverged, "stopped early": news.stopped}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+class Pace:
+    """Speed and time left, by the work done since training began: steps of large models count for more."""
+
+    SETTLED_SECONDS = 2.0
+
+    def __init__(self) -> None:
+        self.begun: tuple[float, int, float] | None = None
+        self.steps_a_second: float | None = None
+        self.seconds_left: float | None = None
+
+    def hear(self, news: News, now: float) -> None:
+        if news.phase != "training":
+            return
+        if self.begun is None:
+            self.begun = now, news.done, news.work
+        begun, done, work = self.begun
+        spent = now - begun
+        if spent >= self.SETTLED_SECONDS and news.work > work:
+            self.steps_a_second = (news.done - done) / spent
+            self.seconds_left = max(0.0, news.all_work - news.work) * spent / (news.work - work)
+
+
+def duration(seconds: float) -> str:
+    """``75`` is "1 min 15 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

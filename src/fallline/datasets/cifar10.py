@@ -82,4 +82,5 @@ CIFAR_10 = Dataset(
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     licence="Alex Krizhevsky (2009); no licence is stated, so nothing of it ships in the package",
     files=(_ARCHIVE, *_SAMPLE),
-    has_sample=False)
+    has_sample=False,
+    examples=TRAIN)

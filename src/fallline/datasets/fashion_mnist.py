@@ -23,4 +23,5 @@ FASHION_MNIST = Dataset(
     load=loader("fashion-mnist", _FILES),
     classes=("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
     licence="Zalando SE (2017), MIT",
-    files=_FILES)
+    files=_FILES,
+    examples={"sample": 4_000, "full": 55_000})

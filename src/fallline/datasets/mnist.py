@@ -22,4 +22,5 @@ MNIST = Dataset(
     load=loader("mnist", _FILES),
     classes=tuple("0123456789"),
     licence="Yann LeCun and Corinna Cortes; treated as CC BY-SA 3.0, with attribution",
-    files=_FILES)
+    files=_FILES,
+    examples={"sample": 4_000, "full": 55_000})

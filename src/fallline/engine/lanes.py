@@ -10,9 +10,16 @@ from jaxtyping import Array, Float, Int, PyTree
 from fallline.contracts import Loss, Model, Optimizer
 
 ALIVE = -1
-"""The ``diverged_at`` of a lane that has not diverged."""
+"""The ``ended_at`` of a lane that has not ended."""
 
-Numbers = dict[str, Float[Array, " lanes"]]
+
+class Numbers(NamedTuple):
+    """What the lanes of one segment differ in, by the part that takes it; each value is [lanes]."""
+
+    rule: dict[str, Float[Array, " lanes"]]
+    loss: dict[str, Float[Array, " lanes"]]
+    model: dict[str, Float[Array, " lanes"]]
+    regularisation: dict[str, Float[Array, " lanes"]]
 
 
 class Segment(NamedTuple):
@@ -23,13 +30,24 @@ class Segment(NamedTuple):
 
 
 class Cohort(NamedTuple):
-    """Everything that shapes the compiled program, and nothing that does not: numbers, seeds and data are arguments."""
+    """Everything that shapes the compiled program, and nothing that does not: numbers, seeds and data are arguments.
+
+    ``gives`` is what the model's outputs are. ``scheduled``: rates come with a factor for each step. ``masked``: batches
+    are filled up to the width of the program. ``averaged``: averages of the weights are kept, and evaluated.
+    ``classifies``: evaluation says which class each example was given. ``regularisers`` are those that some lane uses.
+    """
 
     model: Model
     loss: Loss
     metrics: tuple[tuple[str, Callable[[Any, Any], Any]], ...]
     prepare: Callable[[Any], Any] | None
     segments: tuple[Segment, ...]
+    gives: str = "logits"
+    scheduled: bool = False
+    masked: bool = False
+    averaged: bool = False
+    classifies: bool = False
+    regularisers: frozenset[str] = frozenset()
 
     @property
     def lanes(self) -> int:
@@ -37,16 +55,36 @@ class Cohort(NamedTuple):
         return sum(segment.lanes for segment in self.segments)
 
 
-class State(NamedTuple):
-    """Where the lanes of all seeds of a program stand. The tuples have one entry a segment.
+class Lanes(NamedTuple):
+    """Where the lanes of one segment stand: leaves [seeds, lanes, ...], or [lanes, ...] inside the loop over steps.
 
-    ``diverged_at`` is ALIVE, or the step whose loss was not finite; from there on the lane's weights stay.
+    ``model`` is what the model's state is (of batch normalisation, say). ``average`` is None where none is kept.
+    ``ended_at`` is ALIVE, or the step at which the lane's loss was not finite or at which it was stopped; from there on
+    its weights stay.
     """
 
-    weights: tuple[PyTree[Float[Array, "seeds lanes ..."]], ...]
-    rules: tuple[PyTree, ...]
-    diverged_at: tuple[Int[Array, "seeds lanes"], ...]
+    weights: PyTree[Float[Array, "seeds lanes ..."]]
+    rule: PyTree
+    model: PyTree
+    average: PyTree | None
+    ended_at: Int[Array, "seeds lanes"]
+
+
+class State(NamedTuple):
+    """Where the lanes of all seeds of a program stand, a segment each; ``step`` is theirs in common."""
+
+    segments: tuple[Lanes, ...]
     step: Int[Array, ""]
+
+
+class Batch(NamedTuple):
+    """What one step sees: examples, which of them count (None: all), factors of the rates [lanes], the step's noise."""
+
+    inputs: Array
+    targets: Array
+    counts: Array | None
+    factors: Array | None
+    key: Array
 
 
 class Data(NamedTuple):
@@ -54,3 +92,15 @@ class Data(NamedTuple):
 
     inputs: Array
     targets: Array
+
+
+class Stretch(NamedTuple):
+    """What a chunk of steps sees, all on the host or on its way to the device.
+
+    ``batches`` int32 [seeds, chunk, width] are the examples; ``sizes`` int32 [chunk] how many of a batch count;
+    ``factors`` [seeds, chunk, lanes] multiply the learning rates. None where the cohort has no use for them.
+    """
+
+    batches: Any
+    sizes: Any | None
+    factors: Any | None

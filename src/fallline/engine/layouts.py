@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from fallline.engine.devices import cache_folder, cores, device_name
@@ -20,20 +20,47 @@ WORTH_MEASURING = 5e11
 """Operations in a run from which measuring layouts (some compilations) pays for itself."""
 
 
-def guess(weights: int, lanes: int, seeds: int, longest: int) -> Layout:
+CACHED_WEIGHTS = 600_000
+"""Weights of all lanes of a program above which lanes do better apart, each in a core's own cache."""
+
+MEMORY_A_PROGRAM = 256_000_000
+"""Bytes that the weights of a seed's lanes may take on an accelerator; rules keep up to three more copies of them."""
+
+
+def most_lanes(weights: int, looped: bool) -> int:
+    """How many lanes of so many weights a seed may have in one program.
+
+    On the CPU: as many as stay in the cache, and one of a model whose operations need threads.
+    """
+    if _on_cpu():
+        return max(1, CACHED_WEIGHTS // weights) if looped else 1
+    return max(1, MEMORY_A_PROGRAM // (4 * weights))
+
+
+def _on_cpu() -> bool:
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def guess(weights: int, lanes: int, seeds: int, longest: int, looped: bool = True) -> Layout:
     """A good layout without measuring: small steps all together, large ones a seed at a time on every core.
 
-    ``weights`` of one model; ``longest`` is the most steps a dispatch may take.
+    ``weights`` of one model; ``longest`` is the most steps a dispatch may take; ``looped`` says whether steps may be a
+    loop inside the program.
     """
+    if not looped and _on_cpu():
+        return Layout(1, False, 1, min(longest, 25), loop=False)
     if weights * lanes <= SMALL_WEIGHTS:
         return Layout(seeds, True, 1, min(longest, 2000))
-    return Layout(1, False, min(cores(), seeds), min(longest, 100))
+    return Layout(1, False, cores(), min(longest, 100))
 
 
 def candidates(first: Layout, seeds: int) -> list[Layout]:
     """The layouts that are timed: seeds together or apart, gradient passes joined or apart."""
-    alone = min(cores(), seeds)
-    others = [Layout(1, False, alone, first.chunk), Layout(1, True, alone, first.chunk),
+    if not first.loop:
+        return list(dict.fromkeys([first, replace(first, workers=1), replace(first, workers=cores())]))
+    others = [Layout(1, False, cores(), first.chunk), Layout(1, True, cores(), first.chunk),
               Layout(seeds, False, 1, first.chunk), Layout(seeds, True, 1, first.chunk)]
     return list(dict.fromkeys([first, *others]))
 

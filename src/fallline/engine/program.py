@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
 from fallline.engine.compiled import Compiled
-from fallline.engine.lanes import Cohort, Data, Numbers, State
-from fallline.engine.step import Record, measure, start, step
+from fallline.engine.lanes import Batch, Cohort, Data, Numbers, State, Stretch
+from fallline.engine.step import Record, each_lane, measure, start, step
 
 
 @dataclass(frozen=True)
@@ -19,79 +20,134 @@ class Layout:
     """How a cohort is run. It changes speed, and results only by rounding.
 
     ``seeds``: seeds a program; more programs of the same kind take the rest. ``wide``: one gradient pass over all
-    segments. ``workers``: programs that run side by side. ``chunk``: steps a dispatch.
+    segments. ``workers``: programs that run side by side. ``chunk``: steps a dispatch. ``loop``: whether the steps of a
+    chunk are a loop inside the program, or dispatched one by one: convolutions inside a loop run without threads on
+    the CPU.
     """
 
     seeds: int
     wide: bool
     workers: int
     chunk: int
+    loop: bool = True
 
 
 class Program:
-    """One cohort, compiled for one layout. Its three functions trace once each, whatever numbers and seeds come."""
+    """One cohort, compiled for one layout. Each part traces once, advance once a width of batches."""
 
     def __init__(self, cohort: Cohort, layout: Layout):
         self.cohort, self.layout = cohort, layout
+        self.weights = Compiled(self._weights)
         self.start = Compiled(self.start_state)
-        self.advance = Compiled(self._advance, donate=(0,))
         self.evaluate = Compiled(self._evaluate)
+        self._advances: dict[int, Compiled] = {}
+        self._lock = threading.Lock()
 
     @property
     def parts(self) -> tuple[Compiled, ...]:
-        return self.start, self.advance, self.evaluate
+        return self.weights, self.start, *self._advances.values(), self.evaluate
 
     @property
     def traces(self) -> int:
-        """Times any part was traced; at most three."""
+        """Times any part was traced; at most three, and one a width."""
         return sum(part.traces for part in self.parts)
 
-    def start_state(self, keys: Array, numbers: tuple[Numbers, ...]) -> State:
-        """The state of ``layout.seeds`` seeds, from a key each."""
-        return _stack([start(self.cohort, numbers, key) for key in keys])
+    @property
+    def memory_bytes(self) -> int | None:
+        """What the largest part holds at once by XLA's own figure; None before it is compiled or where it has none."""
+        return max((part.memory_bytes for part in self.parts if part.memory_bytes), default=None)
 
-    def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data,
-                 batches: Int[Array, "seeds chunk batch"], steps: Array) -> tuple[State, Record]:
-        """The state ``steps`` (at most a chunk) later, and the record of each step: [chunk, seeds, lanes]."""
-        def one_seed(state: State, chosen: Array) -> tuple[State, Record]:
-            return step(self.cohort, self.layout.wide, numbers, train.inputs[chosen], train.targets[chosen], state)
+    def initial(self, keys: Array) -> tuple[Any, Any]:
+        """Weights and model's state of ``layout.seeds`` seeds, from a key each: leaves [seeds, ...]."""
+        return self.weights(keys) if self.cohort.model.traceable else self._weights(keys)
+
+    def _weights(self, keys: Array) -> tuple[Any, Any]:
+        model = self.cohort.model
+        own = [(model.init(key), model.start_state(key)) for key in keys]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+
+    def start_state(self, weights: Any, variables: Any, numbers: tuple[Numbers, ...]) -> State:
+        """The state of ``layout.seeds`` seeds, from the weights [seeds, ...] and the model's state of each."""
+        own = [jax.tree.map(lambda leaf, s=s: leaf[s], (weights, variables)) for s in range(self.layout.seeds)]
+        return _stack([start(self.cohort, numbers, *one) for one in own])
+
+    def advance(self, width: int) -> Compiled:
+        """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
+        with self._lock:
+            if width not in self._advances:
+                self._advances[width] = Compiled(self._advance, donate=(0,))
+            return self._advances[width]
+
+    def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array,
+                 steps: Array) -> tuple[State, Record]:
+        """The state ``steps`` (at most a chunk) later, and the record of each step: [chunk, seeds, lanes].
+
+        ``keys`` [seeds] are the noise of each seed; a step's own is folded from it.
+        """
+        def one_seed(state: State, chosen: Array, size: Array | None, factors: Array | None, key: Array) -> Any:
+            counts = None
+            if self.cohort.masked:
+                counts = (jnp.arange(chosen.shape[0]) < size).astype(jnp.float32)
+            noise = jax.random.fold_in(key, state.step)
+            batch = Batch(train.inputs[chosen], train.targets[chosen], counts, factors, noise)
+            return step(self.cohort, self.layout.wide, numbers, batch, state)
 
         if self.layout.seeds == 1:
             # One seed alone has no batch dimension inside the loop: it would make products slow and weights be copied.
-            state, records = self._loop(one_seed, _seed(state, 0), batches[0], steps)
+            state, stretch, key = _seed(state, 0), _seed_of(stretch, 0), keys[0]
+            state, records = self._steps(lambda *seen: one_seed(*seen, key), state, stretch, steps)
             return _stack([state]), {name: values[:, None] for name, values in records.items()}
-        axes = State(0, 0, 0, None)
-        each_seed = jax.vmap(one_seed, in_axes=(axes, 0), out_axes=(axes, 0))
-        return self._loop(each_seed, state, batches.swapaxes(0, 1), steps)
+        turned = (None if part is None else part.swapaxes(0, 1) for part in (stretch.batches, stretch.factors))
+        stretch = Stretch(next(turned), stretch.sizes, next(turned))
+        axes, factors = State(0, None), None if stretch.factors is None else 0
+        each_seed = jax.vmap(one_seed, in_axes=(axes, 0, None, factors, 0), out_axes=(axes, 0))
+        return self._steps(lambda *seen: each_seed(*seen, keys), state, stretch, steps)
 
-    def _loop(self, one_step: Any, state: State, batches: Array, steps: Array) -> tuple[State, Record]:
-        """``one_step`` over the first ``steps`` of ``batches`` [chunk, ...], each step's record kept."""
+    def _steps(self, one_step: Any, state: State, stretch: Stretch, steps: Array) -> tuple[State, Record]:
+        """``one_step`` over the first ``steps`` of ``stretch`` [chunk, ...], each step's record kept."""
+        def at(i: Any) -> tuple[Any, ...]:
+            return tuple(None if part is None else part[i] for part in stretch)
+
+        if not self.layout.loop:
+            state, record = one_step(state, *at(0))
+            return state, {name: value[None] for name, value in record.items()}
+
         def next_step(i: Array, carried: tuple[State, Record]) -> tuple[State, Record]:
             state, records = carried
-            state, record = one_step(state, batches[i])
+            state, record = one_step(state, *at(i))
             return state, {name: records[name].at[i].set(value) for name, value in record.items()}
 
-        shapes = jax.eval_shape(one_step, state, batches[0])[1]
+        shapes = jax.eval_shape(one_step, state, *at(0))[1]
         records = {name: jnp.zeros((self.layout.chunk, *shape.shape), shape.dtype) for name, shape in shapes.items()}
         return jax.lax.fori_loop(0, steps, next_step, (state, records))
 
-    def _evaluate(self, state: State, examples: Data, counts: Array) -> Record:
+    def _evaluate(self, state: State, numbers: tuple[Numbers, ...], examples: Data, counts: Array) -> Record:
         """Sums of loss and metrics over the examples that count, per lane: [seeds, lanes]."""
         prepare = self.cohort.prepare
         inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
-        def lane(weights: Any) -> Record:
-            return measure(self.cohort, weights, inputs, examples.targets, counts)
+        def lane(numbers: Numbers, lanes: Any) -> Record:
+            return measure(self.cohort, numbers, lanes, inputs, examples.targets, counts)
 
-        together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *state.weights)
-        return jax.vmap(jax.vmap(lane))(together)
+        def join(trees: list[Any], axis: int) -> Any:
+            return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis), *trees)
+
+        # What a rule or its numbers are differs from segment to segment; evaluation has no use for them.
+        own = join([own._replace(rule={}, regularisation={}) for own in numbers], 0)
+        lanes = join([lanes._replace(rule={}) for lanes in state.segments], 1)
+        return each_lane(lambda seed: each_lane(lane)(own, seed))(lanes)
 
 
 def _seed(state: State, seed: int) -> State:
-    return State(*(jax.tree.map(lambda leaf: leaf[seed], part) for part in state[:3]), state.step)
+    return State(jax.tree.map(lambda leaf: leaf[seed], state.segments), state.step)
+
+
+def _seed_of(stretch: Stretch, seed: int) -> Stretch:
+    return stretch._replace(batches=stretch.batches[seed],
+                            factors=None if stretch.factors is None else stretch.factors[seed])
 
 
 def _stack(states: list[State]) -> State:
     """States of single seeds as one state; the step is theirs in common."""
-    lanes = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(tuple(state[:3]) for state in states))
-    return State(*lanes, states[0].step)
+    segments = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(state.segments for state in states))
+    return State(segments, states[0].step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,80 +10,131 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from fallline.engine.lanes import ALIVE, Cohort, Numbers, State
+from fallline import regularisation
+from fallline.engine.lanes import ALIVE, Batch, Cohort, Lanes, Numbers, State
 
 Record = dict[str, Array]
 
 
-def start(cohort: Cohort, numbers: tuple[Numbers, ...], key: Array) -> State:
-    """The state of one seed before its first step: every lane begins with the weights of that seed."""
-    weights = cohort.model.init(key)
-    lanes = tuple(_repeat(weights, segment.lanes) for segment in cohort.segments)
-    rules = tuple(jax.vmap(lambda n, w, s=segment: s.optimizer.make(**n).init(w))(own, weights)
-                  for segment, own, weights in zip(cohort.segments, numbers, lanes, strict=True))
-    alive = tuple(jnp.full(segment.lanes, ALIVE, jnp.int32) for segment in cohort.segments)
-    return State(lanes, rules, alive, jnp.int32(0))
+def start(cohort: Cohort, numbers: tuple[Numbers, ...], weights: Any, variables: Any) -> State:
+    """The state of one seed before its first step: every lane begins with the weights and variables of that seed."""
+    segments = []
+    for segment, own in zip(cohort.segments, numbers, strict=True):
+        lanes = _repeat(weights, segment.lanes)
+        rule = jax.vmap(lambda n, w, s=segment: s.optimizer.make(**n).init(w))(own.rule, lanes)
+        average = jax.tree.map(jnp.copy, lanes) if cohort.averaged else None
+        alive = jnp.full(segment.lanes, ALIVE, jnp.int32)
+        segments.append(Lanes(lanes, rule, _repeat(variables, segment.lanes), average, alive))
+    return State(tuple(segments), jnp.int32(0))
 
 
-def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], inputs: Array, targets: Array,
-         state: State) -> tuple[State, Record]:
+def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], batch: Batch, state: State) -> tuple[State, Record]:
     """The state after one step on that batch, and what was seen before it: per lane, [lanes].
 
     ``wide``: one gradient pass joins the lanes of all segments, so that their products with the shared inputs become
     one; else each segment makes its own pass and stays in the cache for its update.
     """
-    inputs = inputs if cohort.prepare is None else cohort.prepare(inputs)
+    if cohort.prepare is not None:
+        batch = batch._replace(inputs=cohort.prepare(batch.inputs))
     passes = _wide_pass if wide else _segment_passes
-    gradients, records = passes(cohort, state.weights, inputs, targets)
-    lanes = []
-    for s, segment in enumerate(cohort.segments):
-        alive = state.diverged_at[s] == ALIVE
-        finite = jnp.isfinite(records[s]["loss"])
-        moved, rule = jax.vmap(_update, in_axes=(None, 0, 0, 0, 0, 0))(
-            segment.optimizer.make, numbers[s], alive & finite, gradients[s], state.rules[s], state.weights[s])
-        diverged_at = jnp.where(alive & ~finite, state.step, state.diverged_at[s])
-        lanes.append((moved, rule, diverged_at))
-    weights, rules, diverged_at = (tuple(parts) for parts in zip(*lanes, strict=True))
-    return State(weights, rules, diverged_at, state.step + 1), _join(records)
+    found = passes(cohort, numbers, state.segments, batch)
+    factors = _cut(cohort, batch.factors) if cohort.scheduled else [None] * len(cohort.segments)
+    segments = []
+    for segment, own, lanes, factor, (gradient, variables, record) in zip(
+            cohort.segments, numbers, state.segments, factors, found, strict=True):
+        alive, finite = lanes.ended_at == ALIVE, jnp.isfinite(record["loss"])
+        move = each_lane(lambda *lane, s=segment: _move(cohort, s.optimizer.make, *lane))
+        weights, rule, average, variables = move(own, factor, alive & finite, gradient, variables, lanes)
+        ended_at = jnp.where(alive & ~finite, state.step, lanes.ended_at)
+        segments.append(Lanes(weights, rule, variables, average, ended_at))
+    return State(tuple(segments), state.step + 1), _join([record for *_, record in found])
 
 
-def measure(cohort: Cohort, weights: Any, inputs: Array, targets: Array, counts: Array) -> Record:
-    """The sums over the examples that count (``counts`` [batch] of 0 and 1) of loss and metrics, one lane."""
-    outputs = cohort.model.apply(weights, inputs)
-    values = {"loss": cohort.loss.function(outputs, targets)}
-    values |= {name: metric(outputs, targets) for name, metric in cohort.metrics}
-    return {name: jnp.where(counts > 0, value, 0).sum() for name, value in values.items()}
+def measure(cohort: Cohort, numbers: Numbers, lanes: Lanes, inputs: Array, targets: Array, counts: Array) -> Record:
+    """The sums over the examples that count (``counts`` [batch] of 0 and 1) of loss and metrics, one lane.
+
+    A loss of a whole batch counts as if every example of the batch had its value. Of a classification ``predicted``
+    [batch] is the class each example was given.
+    """
+    weights = lanes.weights if lanes.average is None else lanes.average
+    outputs, _ = cohort.model.run(weights, lanes.model, inputs, None, numbers.model)
+    loss_of = _linked(cohort, outputs)
+    if cohort.loss.whole:
+        loss = cohort.loss.function(loss_of, targets, counts, **numbers.loss) * counts.sum()
+    else:
+        loss = jnp.where(counts > 0, cohort.loss.function(loss_of, targets, **numbers.loss), 0).sum()
+    seen = {name: jnp.where(counts > 0, metric(outputs, targets), 0).sum() for name, metric in cohort.metrics}
+    if cohort.classifies:
+        seen["predicted"] = outputs.argmax(-1).astype(jnp.uint16)
+    return {"loss": loss, **seen}
 
 
-def _update(make: Any, numbers: Numbers, goes_on: Array, gradient: Any, rule: Any, weights: Any) -> tuple[Any, Any]:
+def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` of one lane, over lanes; a lane alone has no lane dimension, which would make products slow."""
+    def over(*trees: Any) -> Any:
+        if jax.tree.leaves(trees)[0].shape[0] == 1:
+            lane = jax.tree.map(lambda leaf: leaf[0], trees)
+            return jax.tree.map(lambda leaf: leaf[None], function(*lane))
+        return jax.vmap(function)(*trees)
+
+    return over
+
+
+def _move(cohort: Cohort, make: Any, numbers: Numbers, factor: Array | None, goes_on: Array, gradient: Any,
+          variables: Any, lane: Lanes) -> tuple[Any, Any, Any, Any]:
     """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters)."""
-    change, rule = make(**numbers).update(gradient, rule, weights)
+    rule, weights = dict(numbers.rule), lane.weights
+    if factor is not None:
+        rule["learning_rate"] = rule["learning_rate"] * factor
+    gradient = regularisation.on_gradient(numbers.regularisation, weights, gradient)
+    change, state = make(**rule).update(gradient, lane.rule, weights)
+    change = regularisation.on_change(numbers.regularisation, rule.get("learning_rate", 1.0), weights, change)
     change = jax.tree.map(lambda leaf: jnp.where(goes_on, leaf, 0), change)
-    return optax.apply_updates(weights, change), rule
+    moved = optax.apply_updates(weights, change)
+    average = None if lane.average is None else regularisation.average(numbers.regularisation, lane.average, moved)
+    kept = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), variables, lane.model)
+    return moved, state, average, kept
 
 
-def _gradient_of_lanes(cohort: Cohort, weights: Any, inputs: Array, targets: Array) -> tuple[Any, Record]:
-    """Gradient and record of every lane, all on the same batch."""
+def _gradient_of_lanes(cohort: Cohort, numbers: Numbers, lanes: Lanes, batch: Batch) -> tuple[Any, Any, Record]:
+    """Gradient, variables and record of every lane, all on the same batch and with the same noise."""
 
-    def lane_loss(weights: Any) -> tuple[Array, Record]:
-        outputs = cohort.model.apply(weights, inputs)
-        loss = cohort.loss(outputs, targets)
+    def objective(weights: Any, variables: Any, loss: Any, model: Any) -> tuple[Array, tuple[Any, Record]]:
+        outputs, variables = cohort.model.run(weights, variables, batch.inputs, batch.key, model)
+        value = cohort.loss(_linked(cohort, outputs), batch.targets, batch.counts, **loss)
         watched = {} if cohort.model.watch is None else dict(cohort.model.watch(weights))
-        seen = {name: metric(outputs, targets).mean() for name, metric in cohort.metrics}
-        return loss, {"loss": loss, **seen, **watched}
+        seen = {name: _mean(metric(outputs, batch.targets), batch.counts) for name, metric in cohort.metrics}
+        return value, (variables, {"loss": value, **seen, **watched})
 
-    return jax.vmap(jax.grad(lane_loss, has_aux=True))(weights)
-
-
-def _wide_pass(cohort: Cohort, weights: tuple[Any, ...], inputs: Array, targets: Array) -> tuple[list, list]:
-    together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *weights)
-    gradient, record = _gradient_of_lanes(cohort, together, inputs, targets)
-    return _cut(cohort, gradient), _cut(cohort, record)
+    gradient, (variables, record) = each_lane(jax.grad(objective, has_aux=True))(
+        lanes.weights, lanes.model, numbers.loss, numbers.model)
+    return gradient, variables, record
 
 
-def _segment_passes(cohort: Cohort, weights: tuple[Any, ...], inputs: Array, targets: Array) -> tuple[list, list]:
-    passes = [_gradient_of_lanes(cohort, own, inputs, targets) for own in weights]
-    return [gradient for gradient, _ in passes], [record for _, record in passes]
+def _linked(cohort: Cohort, outputs: Array) -> Array:
+    """The outputs as the loss takes them: probabilities are the softmax of logits."""
+    if cohort.loss.takes == "probabilities" and cohort.gives == "logits":
+        return jax.nn.softmax(outputs)
+    return outputs
+
+
+def _mean(values: Array, counts: Array | None) -> Array:
+    return values.mean() if counts is None else jnp.where(counts > 0, values, 0).sum() / counts.sum()
+
+
+def _wide_pass(cohort: Cohort, numbers: tuple[Numbers, ...], segments: tuple[Lanes, ...], batch: Batch) -> list:
+    def join(trees: list[Any]) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
+
+    together = segments[0]._replace(weights=join([own.weights for own in segments]),
+                                    model=join([own.model for own in segments]))
+    common = numbers[0]._replace(loss=join([own.loss for own in numbers]), model=join([own.model for own in numbers]))
+    parts = _gradient_of_lanes(cohort, common, together, batch)
+    return list(zip(*(_cut(cohort, part) for part in parts), strict=True))
+
+
+def _segment_passes(cohort: Cohort, numbers: tuple[Numbers, ...], segments: tuple[Lanes, ...], batch: Batch) -> list:
+    return [_gradient_of_lanes(cohort, own, lanes, batch) for own, lanes in zip(numbers, segments, strict=True)]
 
 
 def _cut(cohort: Cohort, tree: Any) -> list[Any]:

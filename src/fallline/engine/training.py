@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from fallline.engine.lanes import Data, Numbers, State
+from fallline.engine.batches import Batches
+from fallline.engine.evaluation import HeldOut, evaluate
+from fallline.engine.lanes import ALIVE, Data, Numbers, State, Stretch
 from fallline.engine.program import Program
 
-EVALUATION_BATCH = 1000
-"""Examples a dispatch when a split is evaluated."""
-
-
-class HeldOut(NamedTuple):
-    """A split on the device in batches of one size; ``counts`` [batch] is 0 for the examples that fill the last."""
-
-    examples: int
-    batches: tuple[tuple[Data, Any], ...]
+Looks = list[np.ndarray]
+"""The validation loss at each look so far, each [seeds, lanes]."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one program is to do, all on the host: numbers a segment, keys a seed, batches, when to look.
+    """What one program is to do, all on the host: numbers a segment, batches, when to look.
 
-    ``batches(start, stop)`` gives the examples of those steps for every seed, int32 [seeds, stop - start, batch].
-    Of the splits ``held_out``, those ``watched`` are evaluated every ``evaluate_every`` steps, all after the last.
+    ``weights`` and ``variables`` have a leading axis of seeds, as ``noise`` has, the key of each seed's noise. Of the
+    splits ``held_out``, those ``watched`` are evaluated every ``evaluate_every`` steps, all after the last.
+    ``factors(start, stop, looks)`` float64 [seeds, stop - start, lanes] multiply the learning rates; ``stops(looks)``
+    bool [seeds, lanes] says which lanes have trained enough. None where there is nothing of the kind.
     """
 
     numbers: tuple[Numbers, ...]
-    keys: Any
-    batches: Callable[[int, int], np.ndarray]
+    weights: Any
+    variables: Any
+    noise: Any
+    batches: Batches
     train: Data
     held_out: dict[str, HeldOut]
     watched: tuple[str, ...]
     steps: int
     evaluate_every: int
     record_every: int
+    factors: Callable[[int, int, Looks], np.ndarray] | None = None
+    stops: Callable[[Looks], np.ndarray] | None = None
 
 
 @dataclass
 class Records:
-    """What a block leaves behind, as arrays [points, seeds, lanes]; NaN where a lane had diverged.
+    """What a block leaves behind, as arrays [points, seeds, lanes]; NaN where a lane had ended.
 
     ``steps`` are the recorded steps of ``curves``; ``evaluated`` those of ``held_out``, split by split and metric.
+    ``predicted`` [seeds, lanes, examples] is what each example of a split was taken for after the last step.
+    ``stopped_at`` and ``diverged_at`` [seeds, lanes] are -1 where a lane did neither.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -55,29 +58,44 @@ class Records:
     evaluated: list[int] = field(default_factory=list)
     held_out: dict[str, list[np.ndarray]] = field(default_factory=dict)
     final: dict[str, np.ndarray] = field(default_factory=dict)
+    predicted: dict[str, np.ndarray] = field(default_factory=dict)
+    stopped_at: np.ndarray | None = None
     diverged_at: np.ndarray | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"warmup": 0.0, "steady": 0.0, "evaluate": 0.0})
     steady_steps: int = 0
 
+    @property
+    def looks(self) -> Looks:
+        return self.held_out.get("validation_loss", [])
 
-def chunks(program: Program, work: Work, begin: tuple[State, Records] | None = None) -> Iterator[tuple[State, Records]]:
+
+def begin(program: Program, work: Work) -> tuple[State, Records]:
+    """The state before the first step, and nothing recorded."""
+    return program.start(work.weights, work.variables, work.numbers), Records()
+
+
+def chunks(program: Program, work: Work, pause: tuple[State, Records] | None = None) -> Iterator[tuple[State, Records]]:
     """Train all lanes of ``program`` for ``work.steps`` steps, with a pause after every chunk; the last is the end.
 
     Loss and metrics of step k are those of batch k before its update, so step 0 is the start and step ``work.steps``
-    the end. ``begin`` goes on from a pause; what follows is bit for bit what would have followed then.
+    the end, which comes sooner where every lane has ended. Going on from a ``pause`` gives bit for bit what would have
+    followed then.
     """
-    state, records = begin or (program.start(work.keys, work.numbers), Records())
+    state, records = pause or begin(program, work)
     done = int(state.step)
-    _look(program, work, state, records, done)
-    while done < work.steps:
-        ahead = min(program.layout.chunk, work.steps - done)
+    state = _look(program, work, state, records, done)
+    while True:
+        over = done == work.steps or (done > 0 and not _alive(state))
+        if over:
+            _finish(program, work, state, records, done)
+            yield state, records
+            return
+        ahead, width = work.batches.ahead(done, min(program.layout.chunk, work.steps - done))
         if work.watched:
             ahead = min(ahead, work.evaluate_every - done % work.evaluate_every)
-        state = _advance(program, work, state, records, done, ahead)
+        state = _advance(program, work, state, records, done, ahead, width)
         done += ahead
-        _look(program, work, state, records, done)
-        if done == work.steps:
-            _finish(program, work, state, records)
+        state = _look(program, work, state, records, done)
         yield state, records
 
 
@@ -87,107 +105,132 @@ def train(program: Program, work: Work) -> Records:
     return records
 
 
-def _look(program: Program, work: Work, state: State, records: Records, step: int) -> None:
-    """Evaluate the watched splits where it is time to."""
+def stretch(program: Program, work: Work, looks: Looks, start: int, stop: int, width: int) -> Stretch:
+    """What the program sees of those steps, filled up to the length of a dispatch."""
+    room = program.layout.chunk if program.layout.loop else 1
+    factors = None
+    if program.cohort.scheduled:
+        assert work.factors is not None, "a scheduled cohort has factors"
+        known = work.factors(start, stop, looks)
+        factors = np.ones((known.shape[0], room, known.shape[2]), np.float32)
+        factors[:, :stop - start] = known
+    return Stretch(work.batches.indices(start, stop, width, room), work.batches.sizes(start, stop, room), factors)
+
+
+def _alive(state: State) -> bool:
+    return any(bool((np.asarray(lanes.ended_at) == ALIVE).any()) for lanes in state.segments)
+
+
+def _look(program: Program, work: Work, state: State, records: Records, step: int) -> State:
+    """Evaluate the watched splits where it is time to, and end the lanes that have trained enough."""
     due = step % work.evaluate_every == 0 or step == work.steps
-    if work.watched and due and (not records.evaluated or records.evaluated[-1] < step):
-        _evaluate(program, work, state, records, step)
+    if not work.watched or not due or (records.evaluated and records.evaluated[-1] >= step):
+        return state
+    started = time.perf_counter()
+    records.evaluated.append(step)
+    for split in work.watched:
+        seen, predicted = evaluate(program, state, work.numbers, work.held_out[split])
+        for name, values in seen.items():
+            records.held_out.setdefault(f"{split}_{name}", []).append(values)
+        if predicted is not None:
+            records.predicted[split] = predicted
+    records.seconds["evaluate"] += time.perf_counter() - started
+    return state if work.stops is None or step == work.steps else _end(state, work.stops(records.looks), step)
 
 
-def _advance(program: Program, work: Work, state: State, records: Records, done: int, ahead: int) -> State:
+def _end(state: State, enough: np.ndarray, step: int) -> State:
+    """The state with those lanes [seeds, lanes] ended at this step, where they had not ended before."""
+    segments, first = [], 0
+    for lanes in state.segments:
+        own = enough[:, first:first + lanes.ended_at.shape[1]]
+        first += own.shape[1]
+        ended_at = np.where(own & (np.asarray(lanes.ended_at) == ALIVE), step, np.asarray(lanes.ended_at))
+        segments.append(lanes._replace(ended_at=jax.numpy.asarray(ended_at, jax.numpy.int32)))
+    return state._replace(segments=tuple(segments))
+
+
+def _advance(program: Program, work: Work, state: State, records: Records, done: int, ahead: int, width: int) -> State:
     """``ahead`` steps on; their records come back in one transfer."""
-    batches = work.batches(done, done + program.layout.chunk)
-    first = not records.steps
-    program.advance.prepare(state, work.numbers, work.train, batches, np.int32(ahead))
-    prepared = time.perf_counter()
-    state, seen = program.advance(state, work.numbers, work.train, batches, np.int32(ahead))
-    seen = jax.device_get(seen)
+    stretches = _dispatches(program, work, records.looks, done, ahead, width)
+    advance = program.advance(width)
+    advance.prepare(state, work.numbers, work.train, stretches[0][0], work.noise, np.int32(1))
+    first, started = not records.steps, time.perf_counter()
+    parts = []
+    for seen, steps in stretches:
+        state, record = advance(state, work.numbers, work.train, seen, work.noise, np.int32(steps))
+        parts.append(record)
+    parts = jax.device_get(parts)
     ended = time.perf_counter()
     if first:
-        records.seconds["warmup"] += ended - prepared
+        records.seconds["warmup"] += ended - started
     else:
-        records.seconds["steady"] += ended - prepared
+        records.seconds["steady"] += ended - started
         records.steady_steps += ahead
     kept = [i for i in range(ahead) if (done + i) % work.record_every == 0]
     records.steps += [done + i for i in kept]
-    for name, values in seen.items():
+    for name in parts[0]:
+        values = np.concatenate([part[name] for part in parts])
         records.curves.setdefault(name, []).append(values[kept])
     return state
 
 
-def _evaluate(program: Program, work: Work, state: State, records: Records, step: int) -> None:
-    begun = time.perf_counter()
-    records.evaluated.append(step)
-    for split in work.watched:
-        for name, values in evaluate(program, state, work.held_out[split]).items():
-            records.held_out.setdefault(f"{split}_{name}", []).append(values)
-    records.seconds["evaluate"] += time.perf_counter() - begun
+def _dispatches(program: Program, work: Work, looks: Looks, done: int, ahead: int, width: int) -> list:
+    """What each dispatch of the next steps sees, and how many steps it takes: one, or one a step without a loop."""
+    if program.layout.loop:
+        return [(stretch(program, work, looks, done, done + ahead, width), ahead)]
+    return [(stretch(program, work, looks, done + i, done + i + 1, width), 1) for i in range(ahead)]
 
 
-def _finish(program: Program, work: Work, state: State, records: Records) -> None:
-    """The last point of the curves and the values after the last step, then which lanes diverged, and when."""
-    begun = time.perf_counter()
+def _finish(program: Program, work: Work, state: State, records: Records, done: int) -> None:
+    """The last point of the curves and the values after the last step, then which lanes ended, and when."""
+    started = time.perf_counter()
     records.final = {name: values[-1] for name, values in records.held_out.items()}
-    for split in [name for name in work.held_out if name not in work.watched]:
-        values = evaluate(program, state, work.held_out[split])
+    for split, held in work.held_out.items():
+        known = not program.cohort.classifies or split in records.predicted
+        if split in work.watched and records.evaluated[-1:] == [done] and known:
+            continue
+        values, predicted = evaluate(program, state, work.numbers, held)
         records.final |= {f"{split}_{name}": value for name, value in values.items()}
-    records.seconds["evaluate"] += time.perf_counter() - begun
+        if predicted is not None:
+            records.predicted[split] = predicted
+    records.seconds["evaluate"] += time.perf_counter() - started
     # One step more shows the loss after the last update. The weights it makes are thrown away, those it starts from
     # are not: advance takes its state over, so it gets a copy.
+    ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
     state = jax.tree.map(jax.numpy.copy, state)
-    batches = work.batches(work.steps, work.steps + program.layout.chunk)
-    state, seen = program.advance(state, work.numbers, work.train, batches, np.int32(1))
-    seen, diverged_at = jax.device_get((seen, state.diverged_at))
-    records.steps.append(work.steps)
-    for name, values in seen.items():
-        records.curves[name].append(values[:1])
-    records.diverged_at = np.concatenate(diverged_at, axis=1)
-    _forget_after_divergence(records)
+    after = work.batches.after(done)
+    _, width = work.batches.ahead(after, 1)
+    last = stretch(program, work, records.looks, after, after + 1, width)
+    state, seen = program.advance(width)(state, work.numbers, work.train, last, work.noise, np.int32(1))
+    seen, after = jax.device_get((seen, [lanes.ended_at for lanes in state.segments]))
+    if records.steps[-1:] != [done]:
+        records.steps.append(done)
+        for name, values in seen.items():
+            records.curves.setdefault(name, []).append(values[:1])
+    _tell_apart(work, records, ended_at, np.concatenate(after, axis=1))
+    _forget_after_the_end(records)
 
 
-def _forget_after_divergence(records: Records) -> None:
-    """Missing is missing: nothing a lane did after it diverged is a result."""
-    gone = records.diverged_at >= 0
+def _tell_apart(work: Work, records: Records, before: np.ndarray, after: np.ndarray) -> None:
+    """Which lanes were stopped and which diverged: the rule that stops them is asked again, look by look."""
+    stopped = np.full(before.shape, ALIVE)
+    if work.stops is not None:
+        for look, step in enumerate(records.evaluated):
+            said = work.stops(records.looks[:look + 1]) & (before == step) & (step < work.steps)
+            stopped = np.where(said, step, stopped)
+    records.stopped_at = stopped
+    records.diverged_at = np.where(stopped == ALIVE, after, ALIVE)
+
+
+def _forget_after_the_end(records: Records) -> None:
+    """Missing is missing: nothing a lane did after it diverged is a result, nor a point after it was stopped."""
+    assert records.diverged_at is not None and records.stopped_at is not None
+    gone, stopped = records.diverged_at >= 0, records.stopped_at >= 0
 
     def before(steps: list[int], values: np.ndarray) -> list[np.ndarray]:
-        after = np.asarray(steps)[:, None, None] >= records.diverged_at
-        return [np.where(gone & after, np.nan, values)]
+        at = np.asarray(steps)[:, None, None]
+        return [np.where((gone & (at >= records.diverged_at)) | (stopped & (at > records.stopped_at)), np.nan, values)]
 
     records.curves = {name: before(records.steps, np.concatenate(parts)) for name, parts in records.curves.items()}
     records.held_out = {name: before(records.evaluated, np.stack(parts)) for name, parts in records.held_out.items()}
     records.final = {name: np.where(gone, np.nan, values) for name, values in records.final.items()}
-
-
-def evaluate(program: Program, state: State, held: HeldOut) -> dict[str, np.ndarray]:
-    """Loss and metrics over a whole split, [seeds, lanes]."""
-    total: dict[str, Any] = {}
-    for examples, counts in held.batches:
-        for name, values in program.evaluate(state, examples, counts).items():
-            total[name] = total[name] + values if name in total else values
-    sums = program.cohort.loss.reduce == "sum"
-    return {name: np.asarray(values, np.float64) / (1 if name == "loss" and sums else held.examples)
-            for name, values in jax.device_get(total).items()}
-
-
-def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, HeldOut]:
-    """Splits (inputs [n, ...], targets [n, ...]) ready for ``evaluate``; all in batches of the same size."""
-    size = min(EVALUATION_BATCH, max((len(inputs) for inputs, _ in splits.values()), default=1))
-    held = {}
-    for name, (inputs, targets) in splits.items():
-        batches = [_padded(inputs[first:first + size], targets[first:first + size], size)
-                   for first in range(0, len(inputs), size)]
-        held[name] = HeldOut(len(inputs), tuple(jax.device_put(batch) for batch in batches))
-    return held
-
-
-def _padded(inputs: np.ndarray, targets: np.ndarray, size: int) -> tuple[Data, np.ndarray]:
-    """A batch of that size: the examples repeated at its end do not count."""
-    short = size - len(inputs)
-    rows = np.concatenate([np.arange(len(inputs)), np.zeros(short, np.int64)])
-    counts = np.concatenate([np.ones(len(inputs), np.float32), np.zeros(short, np.float32)])
-    return Data(inputs[rows], targets[rows]), counts
-
-
-def stack_batches(streams: Sequence[Any], start: int, stop: int) -> np.ndarray:
-    """The batches of several seeds' streams, int32 [seeds, stop - start, batch]."""
-    return np.stack([stream.indices(start, stop) for stream in streams])

@@ -10,10 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from fallline.engine.devices import device_name
+from fallline.engine.lanes import State
 from fallline.engine.training import Records, Work, chunks
 from fallline.executors import resting
 from fallline.executors.cohort import ReadyCohort
-from fallline.executors.records import curve_rows, trial_rows
+from fallline.executors.progress import Count
+from fallline.executors.records import curve_rows, predicted_rows, trial_rows
 from fallline.store.checkpoint import Checkpoints
 from fallline.store.writing import RunWriter
 from fallline.study import Target
@@ -23,8 +25,8 @@ class Session(Protocol):
     """Who a block tells of its progress, and who may ask it to stop."""
 
     stopping: bool
-
-    def advanced(self, trial_steps: int, diverged: int) -> None: ...
+    count: Count
+    shown: frozenset[str]
 
 
 def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: RunWriter, target: Target | None,
@@ -35,31 +37,44 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
     """
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     work, checkpoints = ready.work(seeds), Checkpoints(writer.paths, block)
-    begin = resting.load(checkpoints, ready.program, work)
-    lanes, reached, lost = len(seeds) * ready.planned.lanes, 0, 0
-    for state, records in chunks(ready.program, work, begin):
-        step, diverged = int(state.step), int(sum((np.asarray(part) >= 0).sum() for part in state.diverged_at))
-        session.advanced(lanes * (step - reached), diverged - lost)
-        reached, lost = step, diverged
-        if reached < work.steps:
+    pause = resting.load(checkpoints, ready.program, work)
+    reached = diverged = 0
+    for state, records in chunks(ready.program, work, pause):
+        over = records.diverged_at is not None
+        step = work.steps if over else int(state.step)
+        now = _diverged(work, state, records)
+        session.count.ended(now - diverged)
+        session.count.advanced(ready, seeds, step - reached, records)
+        reached, diverged = step, now
+        if not over:
             if session.stopping:
                 resting.save(checkpoints, state, records)
                 return
             resting.keep(checkpoints, state, records)
             yield
-    writer.write_block(block, trial_rows(ready, seeds, records, block, target), curve_rows(ready, seeds, records),
+    writer.write_block(block, trial_rows(ready, seeds, records, block, target, session.shown),
+                       curve_rows(ready, seeds, records), predicted_rows(ready, seeds, records),
                        _timing(ready, block, seeds, work, records, started))
     checkpoints.remove()
+    session.count.finished(records)
+
+
+def _diverged(work: Work, state: State, records: Records) -> int:
+    """How many lanes diverged so far; those that were stopped are known apart at the end."""
+    if records.diverged_at is not None:
+        return int((records.diverged_at >= 0).sum())
+    ended = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
+    return int((ended >= 0).sum()) if work.stops is None else 0
 
 
 def _timing(ready: ReadyCohort, block: str, seeds: tuple[int, ...], work: Work, records: Records,
             started: str) -> dict[str, Any]:
-    """What the block cost. Tracing and compiling are the cohort's, the same in all its blocks."""
+    """What the block cost. Tracing and compiling are the program's, the same in all blocks that share it."""
     parts = ready.program.parts
     return {"block": block, "cohort": ready.planned.name, "device": device_name(), "started": started,
             "lanes": len(seeds) * ready.planned.lanes, "seeds": len(seeds), "steps": work.steps,
             "parameters": ready.weights, "trace_seconds": sum(part.trace_seconds for part in parts),
             "compile_seconds": sum(part.compile_seconds for part in parts),
             **{f"{name}_seconds": seconds for name, seconds in records.seconds.items()},
-            "steady_steps": records.steady_steps, "predicted_memory_bytes": ready.program.advance.memory_bytes,
-            "layout": asdict(ready.layout)}
+            "steady_steps": records.steady_steps, "predicted_memory_bytes": ready.program.memory_bytes,
+            "widths": list(ready.widths), "layout": asdict(ready.layout)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,25 @@ TAKEN = {"loss", "lane", "trial", "step"}
 
 def weight_shapes(task: str, model: Model) -> Any:
     """The shapes of the weights, as ``init`` gives them; ModelError where it does not."""
-    jax = prepare_jax()
-    shapes = _try(f"task {task}: init(key) of model {model.name} fails", jax.eval_shape, model.init, jax.random.key(0))
-    leaves = jax.tree.leaves(shapes)
+    shapes = _shapes_of(f"task {task}: init(key) of model {model.name} fails", model, model.init)
+    leaves = prepare_jax().tree.leaves(shapes)
     if not leaves:
         raise ModelError(f"task {task}: model {model.name} has no weights; init(key) must give float arrays")
     for leaf in leaves:
-        if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
-            raise ModelError(f"task {task}: a weight of model {model.name} is an array of {leaf.dtype}, shape "
-                             f"{leaf.shape}; init(key) must give float arrays")
+        if not hasattr(leaf, "dtype") or not prepare_jax().numpy.issubdtype(leaf.dtype, np.floating):
+            raise ModelError(f"task {task}: a weight of model {model.name} is an array of "
+                             f"{getattr(leaf, 'dtype', type(leaf).__name__)}, shape {getattr(leaf, 'shape', ())}; "
+                             "init(key) must give float arrays")
     return shapes
+
+
+def _shapes_of(fails: str, model: Model, function: Any) -> Any:
+    """The shapes of what a function of a key gives; one that cannot be traced is called."""
+    jax = prepare_jax()
+    if model.traceable:
+        return _try(fails, jax.eval_shape, function, jax.random.key(0))
+    made = _try(fails, function, jax.random.key(0))
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), made)
 
 
 def check_splits(task: str, splits: Any) -> None:
@@ -42,6 +51,10 @@ def check_splits(task: str, splits: Any) -> None:
             if not isinstance(array, np.ndarray) or len(array) != len(split.inputs) or len(array) == 0:
                 raise ModelError(f"task {task}: {name} {role} must be a numpy array with a row an example, "
                                  "as many rows in inputs as in targets, at least one")
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+                raise ModelError(f"task {task}: {name} {role} hold {array[place]} at index {place}; "
+                                 "every value must be finite")
             if (array.shape[1:], array.dtype) != (first.shape[1:], first.dtype):
                 raise ModelError(f"task {task}: {name} {role} have examples of shape {array.shape[1:]} and type "
                                  f"{array.dtype}, those of train {first.shape[1:]} and {first.dtype}; they must agree")
@@ -53,13 +66,17 @@ def splits_of(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in named.items() if split is not None or name == "train"}
 
 
-def check_metrics(study: Study, task: Task) -> None:
-    """The metrics that a study names are ones that may be recorded; UnknownName where they are not."""
-    names = ["loss", *task.metrics]
+def check_metrics(study: Study, task: Task, more: Iterable[str] = ()) -> None:
+    """The metrics that a study names are ones that may be recorded; UnknownName where they are not.
+
+    ``more`` are the names of metrics that the study adds to the task's own.
+    """
+    names = ["loss", *task.metrics, *more]
     seen = {f"{split}_{name}" for split in ("train", "validation") for name in names}
     watched = _watched(task, weight_shapes(task.name, task.model)) if task.model.watch else []
+    macro = {f"{split}_macro_{name}" for split in ("validation", "test") for name in ("precision", "recall", "f1")}
     columns = {*seen, *(f"test_{name}" for name in names), *(f"final_train_{name}" for name in names), "min_train_loss",
-               *(f"best_validation_{name}" for name in names), *(f"final_{name}" for name in watched)}
+               *(f"best_validation_{name}" for name in names), *(f"final_{name}" for name in watched), *macro}
     if study.metric not in columns:
         raise UnknownName(f"metric of task {task.name}", study.metric, columns, f"{study.name}, metric")
     if study.target and study.target.metric not in seen:
@@ -74,21 +91,75 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
     batch = f"on a batch of inputs {inputs.shape} ({inputs.dtype}) and targets {targets.shape} ({targets.dtype})"
     fails = f"task {task.name}: {{}} fails {batch}".format
     prepared = inputs if task.prepare is None else _try(fails("prepare"), jax.eval_shape, task.prepare, inputs)
-    outputs = _try(fails(f"model {task.model.name}"), jax.eval_shape, task.model.apply, weights, prepared)
-    if not hasattr(outputs, "shape"):
-        raise ModelError(f"task {task.name}: model {task.model.name} must give one array, got {shown(outputs)}")
-    for what, function in [(f"loss {cohort.loss.name}", cohort.loss.function),
-                           *((f"metric {name}", metric) for name, metric in cohort.metrics)]:
-        value = _try(fails(what), jax.eval_shape, function, outputs, targets)
+    outputs = _check_model(task, cohort, weights, prepared, fails(f"model {task.model.name}"))
+    scalar, counts = jax.ShapeDtypeStruct((), np.float32), jax.ShapeDtypeStruct((2,), np.float32)
+    _check_loss(task, cohort, outputs, targets, fails(f"loss {cohort.loss.name}"),
+                {number.name: scalar for number in cohort.loss.numbers}, counts)
+    for name, metric in cohort.metrics:
+        value = _try(fails(f"metric {name}"), jax.eval_shape, metric, outputs, targets)
         if getattr(value, "shape", None) != (2,):
-            raise ModelError(f"task {task.name}: {what} must give one value per example, shape (2,) for 2 examples; "
-                             f"it gave {_shape(value)} from outputs {outputs.shape} and targets {targets.shape}")
-        if what.startswith("loss") and not jax.numpy.issubdtype(value.dtype, jax.numpy.floating):
-            raise ModelError(f"task {task.name}: {what} must give float values, it gave {value.dtype}")
+            raise ModelError(f"task {task.name}: metric {name} must give one value per example, shape (2,) for 2 "
+                             f"examples; it gave {_shape(value)} from outputs {outputs.shape} and targets "
+                             f"{targets.shape}")
     _check_names(task, [name for name, _ in cohort.metrics], _watched(task, weights))
-    _check_labels(task.name, outputs, splits)
+    _check_labels(task, outputs, splits)
     for segment in cohort.segments:
         _check_rule(segment.optimizer, weights)
+
+
+def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: str) -> Any:
+    """The outputs' shape; the state keeps its shapes from pass to pass."""
+    jax, model = prepare_jax(), task.model
+    state = {} if model.state is None else _shapes_of(f"task {task.name}: state(key) of model {model.name} fails",
+                                                      model, model.state)
+    numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in model.numbers}
+    for key in (jax.eval_shape(jax.random.key, 0), None):
+        outputs, after = _try(fails, jax.eval_shape, model.run, weights, state, inputs, key, numbers)
+        if not hasattr(outputs, "shape"):
+            raise ModelError(f"task {task.name}: model {model.name} must give one array, got {shown(outputs)}")
+        if _shapes(after) != _shapes(state):
+            raise ModelError(f"task {task.name}: model {model.name} must keep the shapes and types of its state from "
+                             "pass to pass")
+    return outputs
+
+
+def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: str, numbers: dict[str, Any],
+                counts: Any) -> None:
+    """The loss gives a float an example, or one of the batch."""
+    jax, loss = prepare_jax(), cohort.loss
+    if loss.whole:
+        value, wanted = _try(fails, lambda: jax.eval_shape(loss.function, outputs, targets, counts, **numbers)), ()
+    else:
+        value, wanted = _try(fails, lambda: jax.eval_shape(loss.function, outputs, targets, **numbers)), (2,)
+    if getattr(value, "shape", None) != wanted:
+        rule = "one value per example, shape (2,) for 2 examples" if wanted else "one value of the batch"
+        raise ModelError(f"task {task.name}: loss {loss.name} must give {rule}; it gave {_shape(value)} from outputs "
+                         f"{outputs.shape} and targets {targets.shape}")
+    if not jax.numpy.issubdtype(value.dtype, jax.numpy.floating):
+        raise ModelError(f"task {task.name}: loss {loss.name} must give float values, it gave {value.dtype}")
+
+
+def classes_of(task: Task, splits: Splits) -> int | None:
+    """How many classes the model tells apart where the targets are labels; None where they are not."""
+    jax, model = prepare_jax(), task.model
+    targets = splits.train.targets
+    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+        return None
+    inputs = jax.ShapeDtypeStruct((2, *splits.train.inputs.shape[1:]), splits.train.inputs.dtype)
+
+    def outputs(inputs: Any) -> Any:
+        inputs = inputs if task.prepare is None else task.prepare(inputs)
+        key = jax.random.key(0)
+        weights = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), weight_shapes(task.name, model))
+        state = {} if model.state is None else jax.tree.map(
+            lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), _shapes_of("state", model, model.state))
+        return model.run(weights, state, inputs, key, {number.name: 0.0 for number in model.numbers})[0]
+
+    try:
+        shape = jax.eval_shape(outputs, inputs).shape
+    except Exception:  # what is wrong is told by check_task
+        return None
+    return shape[1] if len(shape) == 2 and 1 < shape[1] < 2**16 else None
 
 
 def _watched(task: Task, weights: Any) -> list[str]:
@@ -112,18 +183,21 @@ def _check_names(task: Task, metrics: list[str], watched: list[str]) -> None:
                              f"letters, digits and _, used once, and none of {', '.join(sorted(TAKEN))}")
 
 
-def _check_labels(task: str, outputs: Any, splits: Splits) -> None:
-    """Integer labels of a classifier must name one of its outputs."""
+def _check_labels(task: Task, outputs: Any, splits: Splits) -> None:
+    """Integer labels of a classifier must name one of its outputs, and its outputs be as many as the classes."""
     if len(outputs.shape) != 2:
         return
     classes = outputs.shape[1]
+    if task.classes and len(task.classes) != classes:
+        raise ModelError(f"task {task.name}: model {task.model.name} has {classes} outputs and the data "
+                         f"{len(task.classes)} classes; its last layer must give one output a class")
     for name, split in splits_of(splits).items():
         if split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
             continue
         wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
         if len(wrong):
             label, example = int(split.targets[wrong[0]]), int(wrong[0])
-            raise ModelError(f"task {task}: {name} label {label} of example {example} must lie in 0 ... {classes - 1}: "
+            raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in 0 ... {classes - 1}: "
                              f"the model has {classes} outputs")
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from fallline.batching import BatchStream
+from fallline import regularisation
+from fallline.batching import BatchStream, widths
 from fallline.contracts import Splits, Task
+from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax
-from fallline.engine.lanes import Cohort, Data, Segment
-from fallline.engine.layouts import choose, guess
+from fallline.engine.evaluation import HeldOut, hold_out
+from fallline.engine.lanes import Cohort, Data, Numbers, Segment
+from fallline.engine.layouts import choose, guess, most_lanes
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
-from fallline.engine.training import HeldOut, Work, chunks, hold_out, stack_batches, train
+from fallline.engine.training import Work, chunks, stretch, train
 from fallline.errors import StudyError
-from fallline.executors.check import check_splits, check_task, splits_of, weight_shapes
-from fallline.plan import PlannedCohort
-
-MEMORY_A_COHORT = 256_000_000
-"""Bytes that the weights of a seed's lanes may take; rules keep up to three more copies of them."""
+from fallline.executors.check import check_splits, check_task, classes_of, splits_of, weight_shapes
+from fallline.executors.steering import Rates, Stops
+from fallline.plan import PlannedCohort, PlannedSegment
 
 OPERATIONS_A_WEIGHT = 6
 """A weight's multiplications and additions an example: two forward, four backward."""
@@ -52,31 +54,81 @@ def weights_of(task: Task) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in leaves)
 
 
-def most_lanes(task: Task) -> int:
-    """How many lanes a seed may have in one program, by the memory their weights take."""
-    return max(1, MEMORY_A_COHORT // (4 * weights_of(task)))
+def lanes_of(task: Task) -> int:
+    """How many lanes a seed may have in one program."""
+    return most_lanes(weights_of(task), task.model.looped)
+
+
+class Programs:
+    """The compiled programs of a session: cohorts that are alike share one."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Program] = {}
+
+    def of(self, cohort: Cohort, layout: Layout, data: tuple[str, str]) -> Program:
+        """The program of that cohort in that layout on that data, made now if there is none."""
+        return self._known.setdefault((cohort, layout, data), Program(cohort, layout))
+
+    def __iter__(self) -> Any:
+        return iter(self._known.values())
 
 
 class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
-    def __init__(self, planned: PlannedCohort, arrays: Arrays, layout: Layout | None = None):
+    def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
+                 metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None):
         self.planned, self.arrays = planned, arrays
-        task = planned.task
-        segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
-        self.cohort = Cohort(task.model, planned.recipe.loss, tuple(task.metrics.items()), task.prepare, segments)
-        self.weights = weights_of(task)
+        self.weights = weights_of(planned.task)
         self.watched = ("validation",) if "validation" in arrays.held_out else ()
-        check_task(task, self.cohort, arrays.splits)
         try:
-            self.stream(0)  # a batch larger than the data is an error now, not in the middle of the run
-        except StudyError as failure:
-            raise StudyError(f"task {task.name}, data {planned.data}: {failure}") from None
-        self.program = Program(self.cohort, layout or self._layout())
+            counts = self.stream(0).size_counts(planned.recipe.steps)
+        except StudyError as failure:  # a batch larger than the data is an error now, not in the middle of the run
+            raise StudyError(f"task {planned.task.name}, data {planned.data}: {failure}") from None
+        self.widths, self.masked = widths(counts), len(counts) > 1
+        self.examples_seen = sum(size * steps for size, steps in counts.items())
+        self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
+        self.classes = classes_of(planned.task, arrays.splits)
+        self.cohort = self._cohort(metrics or {})
+        check_task(planned.task, self.cohort, arrays.splits)
+        self.stops = Stops.of(planned, self.watched)
+        self.programs = programs
+        self.program = programs.of(self.cohort, layout or self._layout(), (planned.task.name, planned.data))
 
     @property
     def layout(self) -> Layout:
         return self.program.layout
+
+    @cached_property
+    def regularisers(self) -> set[str]:
+        """Those that some lane uses; the program has the operations of these."""
+        return set().union(*(recipe.in_use for segment in self.planned.segments for recipe in segment.recipes))
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What the programs that run side by side hold at once, by XLA's own figure of the compiled step."""
+        import jax
+
+        work, program = self.work(self.blocks()[0]), self.program
+        state = jax.eval_shape(program.start_state, work.weights, work.variables, work.numbers)
+        width = max(self.widths)
+        seen = stretch(program, work, [], 0, 0, width)
+        program.advance(width).prepare(state, work.numbers, work.train, seen, work.noise, np.int32(1))
+        held = program.advance(width).memory_bytes
+        data = sum(array.nbytes for array in self.arrays.train)  # an argument of every program, there once
+        return None if held is None else (held - data) * min(program.layout.workers, len(self.blocks())) + data
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """How long each trial runs, in every unit."""
+        batches = self.planned.recipe.batches
+        return {"steps": self.planned.recipe.steps, "epochs": self.epochs, "batch_size": batches.size,
+                "train_examples": len(self.arrays.splits.train.inputs), "examples_used": self.stream(0).examples_used,
+                "examples_seen": self.examples_seen}
+
+    def work_of(self, seeds: int) -> float:
+        """What so many seeds cost, in multiplications of a weight with an example."""
+        return float(self.weights) * self.examples_seen * self.planned.lanes * seeds
 
     def blocks(self) -> list[tuple[int, ...]]:
         """The seeds of each block."""
@@ -87,43 +139,71 @@ class ReadyCohort:
         return [seeds[first:first + size] for first in range(0, len(seeds), size)]
 
     def stream(self, seed: int) -> BatchStream:
-        recipe = self.planned.recipe
-        return BatchStream(len(self.arrays.splits.train.inputs), recipe.batch_size, recipe.order, seed)
+        """The batches of a seed."""
+        train = self.arrays.splits.train
+        labels = train.targets if train.targets.ndim == 1 and train.targets.dtype.kind in "iu" else None
+        return BatchStream(self.planned.recipe.batches, len(train.inputs), seed, labels)
 
     def work(self, seeds: tuple[int, ...]) -> Work:
         """What the engine is to do for these seeds."""
-        jax = prepare_jax()
-        streams = [self.stream(seed) for seed in seeds]
-        numbers = tuple(self._numbers(segment) for segment in self.planned.segments)
-        keys = jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), WEIGHTS) for seed in seeds])
-        return Work(numbers, keys, lambda start, stop: stack_batches(streams, start, stop), self.arrays.train,
-                    self.arrays.held_out, self.watched, self.planned.recipe.steps,
-                    self.planned.evaluate_every, self.planned.record_every)
+        planned, streams = self.planned, [self.stream(seed) for seed in seeds]
+        rates = Rates(planned, streams) if self.cohort.scheduled else None
+        weights, variables = self.program.initial(_keys(seeds, WEIGHTS))
+        return Work(self.numbers, weights, variables, _keys(seeds, NOISE), Batches(streams, self.widths, self.masked),
+                    self.arrays.train, self.arrays.held_out, self.watched, planned.recipe.steps,
+                    planned.evaluate_every, planned.record_every, rates, self.stops)
 
-    def _numbers(self, segment: Any) -> dict[str, np.ndarray]:
-        columns = [dict(recipe.numbers) for recipe in segment.recipes]
-        return {name: np.array([column[name] for column in columns], np.float32) for name in columns[0]}
+    @cached_property
+    def numbers(self) -> tuple[Numbers, ...]:
+        """The numbers of all lanes, a segment each."""
+        return tuple(self._numbers(segment) for segment in self.planned.segments)
+
+    def _numbers(self, segment: PlannedSegment) -> Numbers:
+        def column(part: str, names: set[str] | None = None) -> dict[str, np.ndarray]:
+            rows = [dict(getattr(recipe.numbers, part)) for recipe in segment.recipes]
+            return {name: np.array([regularisation.as_array(name, row.get(name)) for row in rows], np.float32)
+                    for name in rows[0] if names is None or name in names}
+
+        return Numbers(column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers))
+
+    def _cohort(self, metrics: Mapping[str, Callable[..., Any]]) -> Cohort:
+        """What shapes the program."""
+        planned, task = self.planned, self.planned.task
+        recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
+        segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
+        return Cohort(task.model, planned.recipe.loss, tuple((dict(task.metrics) | dict(metrics)).items()),
+                      task.prepare, segments, task.gives, any(Rates.needed(recipe) for recipe in recipes), self.masked,
+                      regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
+                      frozenset(self.regularisers))
 
     def _layout(self) -> Layout:
         """Guessed, or measured where the run is long enough to repay it."""
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
-        first = guess(self.weights, planned.lanes, seeds, longest)
-        operations = (OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.stream(0).size
-                      * planned.recipe.steps)
-        shape = (self.weights, self.stream(0).size)
-        return choose(self.cohort, shape, first, seeds, operations, self._seconds_a_step)
+        first = guess(self.weights, planned.lanes, seeds, longest, planned.task.model.looped)
+        operations = OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.examples_seen
+        return choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
-        program, blocks, steps = Program(self.cohort, layout), self._blocks(layout), 3 * layout.chunk
+        self.program = self.programs.of(self.cohort, layout, (self.planned.task.name, self.planned.data))
+        blocks, steps = self._blocks(layout), min(3 * layout.chunk, self.planned.recipe.steps)
         timed = blocks[:layout.workers + len(blocks) % layout.workers]
-        works = [replace(self.work(block), steps=steps, watched=(), held_out={}) for block in timed]
-        train(program, replace(works[0], steps=1))
+        works = [replace(self.work(block), steps=steps, watched=(), held_out={}, stops=None) for block in timed]
+        train(self.program, replace(works[0], steps=1))
         begun = time.perf_counter()
-        run_side_by_side([partial(chunks, program, work) for work in works], layout.workers, lambda: None)
+        run_side_by_side([partial(chunks, self.program, work) for work in works], layout.workers, lambda: None)
         return (time.perf_counter() - begun) * len(blocks) / len(timed) / steps
+
+
+def _keys(seeds: tuple[int, ...], stream: int) -> Any:
+    """A key for each seed, of one named stream."""
+    jax = prepare_jax()
+    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), stream) for seed in seeds])
 
 
 WEIGHTS = 0x77676874
 """Keeps the draws for weights apart from any other use of the same seed ("wght" in ASCII)."""
+
+NOISE = 0x6e6f6973
+"""Keeps the draws for noise apart ("nois" in ASCII)."""

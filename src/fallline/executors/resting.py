@@ -30,7 +30,7 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
     if saved is None:
         return None
     leaves, series, notes = saved
-    shapes = jax.eval_shape(program.start_state, work.keys, work.numbers)
+    shapes = jax.eval_shape(program.start_state, work.weights, work.variables, work.numbers)
     wanted, tree = jax.tree.flatten(shapes)
     if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:
         return None

@@ -10,13 +10,18 @@ from fallline.errors import ModelError
 
 def _squared_error(outputs, targets):
     """``sum_k (o_k - y_k)^2`` of each example, [batch]; ``targets`` as ``outputs``, axes of length 1 aside."""
+    errors = errors_of("the squared error", outputs, targets)
+    return jnp.sum(errors * errors, axis=tuple(range(1, outputs.ndim)))
+
+
+def errors_of(loss, outputs, targets):
+    """``o - y`` in the outputs' shape; ModelError where one would have to be broadcast."""
     if _core(outputs) != _core(targets):
         raise ModelError(
-            f"the squared error needs targets shaped as the outputs, got outputs {outputs.shape} and targets "
+            f"{loss} needs targets shaped as the outputs, got outputs {outputs.shape} and targets "
             f"{targets.shape}: give one target for each output"
         )
-    errors = outputs - jnp.reshape(targets, outputs.shape)
-    return jnp.sum(errors * errors, axis=tuple(range(1, outputs.ndim)))
+    return outputs - jnp.reshape(targets, outputs.shape)
 
 
 def _core(array):

@@ -54,9 +54,11 @@ def _is_hover(layer: dict[str, Any]) -> bool:
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:
-    """``frame`` as CSV; columns that hold tables are left out, nulls are empty."""
+    """``frame`` as CSV; columns that hold tables or pictures are left out, nulls are empty."""
     flat = frame.select(
-        name for name, kind in frame.schema.items() if not kind.is_nested() and not kind.is_object() and kind != pl.Null
+        name
+        for name, kind in frame.schema.items()
+        if not kind.is_nested() and not kind.is_object() and kind not in (pl.Null, pl.Binary)
     )
     buffer = io.BytesIO()
     flat.write_csv(buffer)

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.budget import how_long
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.tables import table
 from fallline.store import Run
@@ -23,11 +24,14 @@ MOST_BLOCKS = 60
 
 
 def what_ran(run: Run) -> Markup:
-    """The environment of the last start, the sums of the times, a row a block."""
+    """The environment of the last start, the sums of the times, how long each trial ran, a row a block."""
     places = run.environments
     last: dict[str, Any] = places[-1] if places else {}
     facts = [(name, value) for name, value in _facts(run, last, len(places)) if value]
     listed = tag("dl", [join(tag("dt", name), tag("dd", value)) for name, value in facts])
+    long = how_long(run)
+    if long:
+        listed = join(listed, tag("h3", "How long each trial ran", id="budget"), long, tag("h3", "What it cost"))
     times = run.timings
     if times.is_empty():
         return listed
@@ -53,7 +57,7 @@ def _facts(run: Run, last: dict[str, Any], starts: int) -> list[tuple[str, str]]
     spent = {name: sum(run.timings[key].drop_nulls()) for key, name in TIMES.items() if key in run.timings.columns}
     trials = run.trials
     return [
-        ("trials", f"{words.count(trials.height)}, {words.count(sum(trials['steps']))} steps in all"),
+        ("trials", f"{words.count(trials.height)}, {words.count(_steps(trials))} steps in all"),
         ("time", ", ".join(f"{name} {words.seconds(value)}" for name, value in spent.items())),
         ("device", str(last.get("device") or "")),
         ("machine", ", ".join(machine)),
@@ -65,6 +69,12 @@ def _facts(run: Run, last: dict[str, Any], starts: int) -> list[tuple[str, str]]
             str(last.get("started") or "")[:19].replace("T", " ") + (f" (start {starts})" if starts > 1 else ""),
         ),
     ]
+
+
+def _steps(trials: pl.DataFrame) -> int:
+    """Steps of all trials; of those that ended before their budget the ones they made."""
+    ended = [pl.col(name) for name in ("stopped_at", "diverged_at") if name in trials.columns]
+    return int(trials.select(pl.coalesce(*ended, "steps").sum()).item())
 
 
 def block_table(times: pl.DataFrame) -> Markup:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from fallline.report import words
+from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.export import write_figure, write_table
 from fallline.report.html import Markup, details, join, script_json, tag
 from fallline.report.kinds import Drawn, drawn, specs
 from fallline.report.kinds.draw import plain
 from fallline.report.machine import what_ran
-from fallline.report.results import Results, answer, cautions, constants, runner_up
+from fallline.report.results import Results, constants
 from fallline.report.style import Look, night, theme, variables
-from fallline.report.tables import far_off, frame_table, ranked, reported_table
+from fallline.report.tables import MOST_SHOWN, far_off, frame_table, ranked, reported_table
 from fallline.stats import label, reported
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
@@ -108,7 +109,7 @@ def _page(results: Results, pictures: list[Drawn], beside: Any) -> str:
 def _results(results: Results, look: Look) -> Markup:
     """The answer and the ranked tables."""
     name, value, sure = answer(results)
-    first = join("Best: ", tag("b", name), ": ", value, "." if value else "")
+    first = join("Best: ", tag("b", name), f": {value}.") if value else tag("b", f"{name}.")
     after = runner_up(results)
     said = tag(
         "div",
@@ -121,9 +122,8 @@ def _results(results: Results, look: Look) -> Markup:
     foot = join(tag("p", _caption(results), cls="note"), tag("ul", warned, cls="cautions") if warned else None)
     if not results.by_optimizer:
         return join(said, ranked(results, results.ranked, look, 12), foot)
-    all_rows = details(
-        f"All {words.count(results.ranked.height)} configurations, ranked", ranked(results, results.ranked, look, 25)
-    )
+    heading = f"All {words.count(results.ranked.height)} configurations, ranked"
+    all_rows = details(heading, ranked(results, results.ranked, look, MOST_SHOWN))
     return join(said, ranked(results, results.best, look, 16), foot, all_rows)
 
 
@@ -133,6 +133,7 @@ def _caption(results: Results) -> str:
     chosen = (
         f"Each optimizer at its best setting by {metric.label}" if results.by_optimizer else f"Ranked by {metric.label}"
     )
+    chosen += ", each kind of loss by itself" if metric.within else ""
     seeds = "One seed" if results.seeds == 1 else f"Mean over {words.plural(results.seeds, 'seed')}"
     fixed = constants(results)
     return f"{chosen} ({better}). {seeds}." + (f" The same for all: {fixed}." if fixed else "")
@@ -233,6 +234,8 @@ def _reading(results: Results) -> Markup:
                 spread,
                 "The best of many is a little lucky: its value is chosen and shown on the same numbers.",
                 "A trial diverged when its loss stopped being finite. It has no results, and its curve ends there.",
+                *(["A trial that early stopping ended has the results of the step at which it ended."]
+                  if "stopped" in results.ranked.columns else []),
                 "In the figures: point at a line for its values, click a name in a legend to single it out, drag to "
                 "move, hold Shift and turn the wheel to zoom, double-click to go back. "
                 "A click on a table's heading sorts it.",

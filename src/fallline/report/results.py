@@ -8,12 +8,17 @@ from typing import Any
 import polars as pl
 
 from fallline.report import words
-from fallline.stats import Metric, best_of, label, paired, primary, summary, varying
-from fallline.stats.columns import RECIPE
+from fallline.stats import Metric, best_of, label, primary, summary, varying
+from fallline.stats.columns import OFF, RECIPE
+from fallline.stats.metric import is_loss, loss_kinds
 from fallline.store import Run
 
-MOST_NUMBERS = 3
-"""So many numbers of rules have a column each; more share one."""
+MOST_NUMBERS, MOST_SETTINGS = 3, 6
+"""So many numbers of parts, and settings in all, have a column each; more share one."""
+
+
+JOINED = "other settings"
+"""The heading of that column."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Results:
         return 1 < self.best.height < self.ranked.height
 
     @property
+    def kinds(self) -> int:
+        """How many kinds of loss there are; the values of different kinds cannot be compared."""
+        return len(loss_kinds(self.run.trials))
+
+    @property
     def seeds(self) -> int:
         return int(self.ranked["trials"].max())
 
@@ -73,10 +83,10 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
         )
     if joined:
         texts = [words.recipe(row, joined) or words.MISSING for row in rows]
-        found.append(Column("other numbers", texts, texts, numeric=False))
+        found.append(Column(JOINED, texts, texts, numeric=False))
     mean, sd, n, low, high = (f"{metric.column}_{part}" for part in ("mean", "sd", "n", "low", "high"))
     found += [
-        _numbers(metric.label, rows, mean, "mean over seeds"),
+        _numbers(metric.label, rows, mean, "mean over seeds" + _caution(results, metric.column)),
         Column(
             "sd",
             [words.number(row[sd], 2) for row in rows],
@@ -93,7 +103,13 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     ]
     if "best" in frame.columns and frame["best"].null_count() < frame.height:
         found += [
-            _numbers("best", rows, "best", f"best {metric.label.replace('final ', '')} on the way, mean over seeds"),
+            _numbers(
+                "best",
+                rows,
+                "best",
+                f"best {metric.label.replace('final ', '')} on the way, mean over seeds"
+                + _caution(results, metric.column),
+            ),
             Column(
                 "at step",
                 [words.count(row["when"]) for row in rows],
@@ -102,7 +118,12 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
             ),
         ]
     found += [
-        _numbers(f"loss at {words.count(step)}", rows, f"train_loss_at_{step}_mean", f"training loss at step {step}")
+        _numbers(
+            f"loss at {words.count(step)}",
+            rows,
+            f"train_loss_at_{step}_mean",
+            f"training loss at step {step}" + _caution(results, "train_loss"),
+        )
         for step in results.run.study.marks
         if f"train_loss_at_{step}_mean" in frame.columns and step < results.ranked["steps"].max()
     ]
@@ -118,17 +139,29 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     tested = metric.column.replace("validation_", "test_")
     if tested != metric.column and f"{tested}_mean" in frame.columns:
         found.append(
-            _numbers(label(tested), rows, f"{tested}_mean", "read once, for the configuration chosen on validation")
+            _numbers(
+                label(tested),
+                rows,
+                f"{tested}_mean",
+                "read once, for the configuration chosen on validation" + _caution(results, tested),
+            )
         )
+    if "stopped" in frame.columns and results.ranked["stopped"].sum():
+        told = [
+            f"{words.count(row['stopped'])} at {words.count(row['stopped_at'])}" if row["stopped"] else "0"
+            for row in rows
+        ]
+        note = "trials that early stopping ended before the last step, and at which step, median"
+        found.append(Column("stopped early", told, frame["stopped"].to_list(), help=note))
     if frame["diverged"].sum() or results.ranked["diverged"].sum():
-        stopped, of = ("tried_diverged", "tried_trials") if "tried_trials" in frame.columns else ("diverged", "trials")
+        lost, of = ("tried_diverged", "tried_trials") if "tried_trials" in frame.columns else ("diverged", "trials")
         found.append(
             Column(
                 "diverged",
-                [f"{words.count(row[stopped])} of {words.count(row[of])}" if row[stopped] else "0" for row in rows],
-                frame[stopped].to_list(),
+                [f"{words.count(row[lost])} of {words.count(row[of])}" if row[lost] else "0" for row in rows],
+                frame[lost].to_list(),
                 help="trials whose loss stopped being finite"
-                + (", over all settings tried" if stopped == "tried_diverged" else ""),
+                + (", over all settings tried" if lost == "tried_diverged" else ""),
             )
         )
     return [column for column in found if set(column.texts) != {words.MISSING}]
@@ -136,13 +169,21 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
 
 def _settings(results: Results) -> tuple[list[str], list[str]]:
     """The varying columns that stand alone, and those that share a column because they are many."""
-    alone = [name for name in results.varying if name in RECIPE or name == "learning_rate"]
+    alone = [name for name in results.varying if name in (*RECIPE, "learning_rate", "epochs")]
+    if len(alone) > MOST_SETTINGS or (len(results.varying) > MOST_SETTINGS and len(alone) > MOST_NUMBERS):
+        alone = [name for name in alone if name in (*RECIPE[:3], "learning_rate")]
     others = [name for name in results.varying if name not in alone]
-    return (results.varying, []) if len(others) <= MOST_NUMBERS else (alone, others)
+    few = len(results.varying) <= MOST_SETTINGS and len(others) <= MOST_NUMBERS
+    return (results.varying, []) if few else (alone, others)
 
 
 def _numbers(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> Column:
     return Column(heading, [words.number(row[name]) for row in rows], [row[name] for row in rows], help=note)
+
+
+def _caution(results: Results, metric: str) -> str:
+    """What the heading of a column of losses says where they are of different kinds."""
+    return "; compare only rows of the same loss" if is_loss(metric) and results.kinds > 1 else ""
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -153,71 +194,21 @@ def constants(results: Results) -> str:
     """What is the same for every trial, for a caption."""
     row = results.ranked.row(0, named=True)
     names = [
-        name
-        for name in ("optimizer", "learning_rate", "loss", "batch_size", "order", "steps")
-        if name not in results.varying and name in row
+        "optimizer",
+        "learning_rate",
+        "schedule",
+        "loss_kind" if "loss_kind" in row else "loss",
+        *OFF,
+        "batch_size",
+        "order",
+        "overlap",
+        "subset",
+        "subset_from",
+        "steps",
     ]
-    return words.recipe(row, names)
-
-
-def answer(results: Results) -> tuple[str, str, str]:
-    """The best configuration in words: its name, its value, and how sure that is."""
-    first = results.ranked.row(0, named=True)
-    column = results.metric.column
-    mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
-    if mean is None:
-        return "No configuration finished", "", "every trial diverged; try lower learning rates."
-    name = words.recipe(first, results.varying) or "the one configuration of this study"
-    value = f"{results.metric.label} {words.number(mean)}"
-    if n == 1:
-        sure = "One seed: no interval, so close results are not told apart."
-    elif low == high:
-        sure = f"All {words.plural(n, 'seed')} agree to the last digit."
-    else:
-        sure = f"95 % interval {words.number(low)} to {words.number(high)}, {words.plural(n, 'seed')}."
-    return name, value, sure
-
-
-def runner_up(results: Results) -> str:
-    """The next optimizer (or configuration) and whether the seeds tell the two apart."""
-    table = results.best if results.by_optimizer else results.ranked
-    if table.height < 2:
-        return ""
-    column = results.metric.column
-    first, second = table.row(0, named=True), table.row(1, named=True)
-    if second[f"{column}_mean"] is None:
-        return "All others diverged."
-    tied = second[f"{column}_mean"] == first[f"{column}_mean"]
-    value = words.number(second[f"{column}_mean"])
-    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
-    gap = paired(results.run, first["configuration"], second["configuration"], column)
-    if gap is None or gap.low is None or gap.low == gap.high:
-        return said
-    verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
-    return (
-        f"{said} Difference {words.signed(gap.mean)}, "
-        f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "
-        f"over {words.plural(gap.n, 'paired seed')}: {verdict}."
-    )
-
-
-def cautions(results: Results) -> list[str]:
-    """What a reader should hold against these numbers."""
-    said = [results.metric.note] if results.metric.note else []
-    edge = results.best.filter(pl.col("border").is_not_null())
-    if edge.height:
-        names = [f"{words.name(row['optimizer'])} ({row['border']})" for row in edge.iter_rows(named=True)]
-        said.append(f"Best at the end of the learning rates tried: {words.listed(names)}. A wider range may do better.")
-    stopped = int(results.ranked["diverged"].sum())
-    if stopped:
-        said.append(
-            f"{words.count(stopped)} of {words.plural(int(results.ranked['trials'].sum()), 'trial')} diverged; "
-            "they stand last and have no values."
-        )
-    missing = len(results.run.missing)
-    if missing:
-        said.append(
-            f"The run is not complete: {words.plural(missing, 'block')} of {words.count(len(results.run.planned))} "
-            "are still to be trained."
-        )
-    return said
+    varied = {*results.varying, *(["loss_kind"] if results.kinds > 1 else [])}
+    off = {name for name in (*OFF, "subset") if row.get(name) is None}
+    off |= {name for name, usual in (("schedule", "constant"), ("overlap", 0)) if row.get(name) == usual}
+    if "epochs" in varied:
+        off.add("steps")
+    return words.recipe(row, [name for name in names if name in row and name not in varied | off])

@@ -57,6 +57,9 @@ OWN = (
 )
 """These keep their mark in every report; other names take the marks left over, in alphabetical order."""
 
+WORDS = ("loss", "loss_kind", "schedule", "order", "subset_from", "last_batch", "task", "data")
+"""Columns of names: all others hold amounts, and their colours go from little to much."""
+
 _RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 
 INK = {
@@ -98,7 +101,7 @@ class Look:
         if column == "optimizer":
             own = {name.replace("_", " "): mark for name, mark in self.optimizers.items()}
             return [own[name] for name in names]
-        if column not in ("loss", "order", "task", "data") and len(names) > 1:
+        if column not in WORDS and len(names) > 1:
             return [_on_ramp(place / (len(names) - 1)) for place in range(len(names))]
         return [PALETTE[(place + 1) % len(PALETTE)] for place in range(len(names))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,15 @@ import polars as pl
 
 from fallline.report import words
 from fallline.report.html import Markup, join, tag
-from fallline.report.results import Column, Results, columns
+from fallline.report.results import JOINED, Column, Results, columns
 from fallline.report.style import Look
 from fallline.stats import label
 from fallline.stats.columns import number_columns
 
-SHOWN, MOST_ROWS = 10, 200
-"""Rows that stand open, and rows the page holds at all; the CSV has every one."""
+SHOWN, MOST_SHOWN, MOST_ROWS = 10, 50, 1000
+"""Rows that stand open, the most of a long table, and rows the page holds at all; the CSV has every one."""
+
+_NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ ]*( ?%)?( \(−?\d+ ?%\))?|\d+ of \d+|–|∞|never")
 
 
 def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN) -> Markup:
@@ -31,8 +34,9 @@ def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN
     for number, row in enumerate(held.iter_rows(named=True)):
         color = look.css(row["optimizer"])
         cells = [cell(part, number, look) for part in parts]
-        cells.insert(place, tag("td", spans.draw(row), cls="span", style=f"--c:{color}"))
-        kind = " ".join(word for word, on in (("top", number == 0), ("rest", number >= shown)) if on)
+        drawn = None if results.metric.within else spans.draw(row)  # one scale would compare what cannot be compared
+        cells.insert(place, tag("td", drawn, cls="span", style=f"--c:{color}"))
+        kind = " ".join(word for word, on in (("top", row["rank"] == 1), ("rest", number >= shown)) if on)
         body.append(tag("tr", cells, cls=kind or None))
     return table(heads, body, more=f"Show {_more(frame.height, held.height, shown)}" if held.height > shown else None)
 
@@ -65,7 +69,7 @@ def cell(part: Column, number: int, look: Look) -> Markup:
     if part.names:
         text = join(swatch(look, value), text)
     soft = part.texts[number] == words.MISSING or part.heading in ("#", "sd", "n", "at step")
-    wrapped = part.heading == "other numbers"
+    wrapped = part.heading == JOINED
     kind = " ".join(word for word, on in (("n", part.numeric), ("soft", soft), ("wrap", wrapped)) if on)
     return tag("td", text, cls=kind or None, data_v=None if value is None else value)
 
@@ -179,11 +183,19 @@ def _case(results: Results, row: dict[str, Any]) -> str:
     return f"{words.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} reported, {ours} ours)"
 
 
+WRAPPED = ("what_it_does", "configuration", "in_words")
+"""Columns of long texts."""
+
+SAID = ("class", "panel", "configuration", "in_words")
+"""Columns whose texts stand as they are: names of the user's, and what is in words already."""
+
+
 def frame_table(frame: pl.DataFrame) -> Markup:
-    """A small frame as it is: words left, numbers right."""
+    """A frame as it is: words left, numbers right, also those written with their spread; the first rows open."""
     if frame.is_empty():
         return Markup("")
-    numeric = [frame.schema[name].is_numeric() for name in frame.columns]
+    held = frame.head(MOST_ROWS)
+    numeric = [name not in SAID and _is_numbers(held[name]) for name in frame.columns]
     heads = [
         tag("th", words.name(name), cls="n" if on else None) for name, on in zip(frame.columns, numeric, strict=True)
     ]
@@ -194,12 +206,20 @@ def frame_table(frame: pl.DataFrame) -> Markup:
             [
                 tag(
                     "td",
-                    words.number(value) if name in results else words.setting(value),
-                    cls="n" if on else "wrap" if name == "what_it_does" else None,
+                    words.number(value) if name in results else value if name in SAID else words.setting(value),
+                    cls="n" if on else "wrap" if name in WRAPPED else None,
                 )
                 for name, value, on in zip(frame.columns, row, numeric, strict=True)
             ],
+            cls="rest" if place >= MOST_SHOWN else None,
         )
-        for row in frame.iter_rows()
+        for place, row in enumerate(held.iter_rows())
     ]
-    return table(heads, body)
+    more = f"Show {_more(frame.height, held.height, MOST_SHOWN)}" if held.height > MOST_SHOWN else None
+    return table(heads, body, more)
+
+
+def _is_numbers(column: pl.Series) -> bool:
+    if column.dtype.is_numeric():
+        return True
+    return column.dtype == pl.String and all(_NUMBER.fullmatch(text) for text in column.drop_nulls())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fallline.report.results import Column, Results, answer, columns
+from fallline.report.answer import answer
+from fallline.report.results import Column, Results, columns
 from fallline.store import Run
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def table(run: Run, top: int = 20, all_configurations: bool = False, width: int 
     every = columns(results, frame.head(top))
     shown = every[:_fitting(every, width)]
     name, value, sure = answer(results)
-    caption = f"{name}: {value}. {sure}" if value else f"{name}: {sure}"
+    caption = f"{name}: {value}. {sure}" if value else f"{name}. {sure}"
     if frame.height > top:
         caption += f"\nThe first {top} of {frame.height:,} rows."
     if len(shown) < len(every):

@@ -6,12 +6,17 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fallline.stats.columns import OFF
+
 MISSING = "–"
 DIGITS = 4
 """Significant digits of a result, everywhere."""
 
 SETTING_FORMAT, COUNT_FORMAT = "~g", ",d"
 """d3 formats that write as ``setting`` and ``count`` do."""
+
+ALONE = ("optimizer", "loss", "loss_kind", "order", "task")
+"""What is said without the name of its column."""
 
 SMALL = 1e-4
 """What is smaller is written as a power: 1.349e-5."""
@@ -57,8 +62,10 @@ def setting(value: Any) -> str:
     """What was chosen: 0.005, 1e-7, 30,000, all, file."""
     if value is None:
         return MISSING
-    if isinstance(value, (bool, str)):
-        return name(str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return name(value)
     if isinstance(value, int):
         return count(value)
     if value == 0 or SMALL <= abs(value) < 1e6:
@@ -99,31 +106,43 @@ def name(text: str) -> str:
 
 
 def value_of(column: str, value: Any) -> str:
-    """A setting of a recipe column: a batch size of null is all examples, a flag is yes or no."""
-    if column == "batch_size" and value is None:
+    """A setting of a recipe column: a batch size of null is all examples, a penalty of null is off, a flag is yes or
+    no."""
+    if value is None and column in ("batch_size", "subset"):
         return "all"
+    if value is None and column in OFF:
+        return "off"
+    if column == "loss_kind" and value is not None:
+        return name(value).replace("(", " (").replace("=", " ")
     if column == "centered" and value is not None:
         return "yes" if value else "no"
     return setting(value)
 
 
 def recipe(row: Mapping[str, Any], columns: Iterable[str]) -> str:
-    """A configuration in words: "adam, learning rate 0.005, batch size 100"; numbers it does not take are left out."""
-    said = []
-    for column in columns:
-        if row.get(column) is None and column != "batch_size":
-            continue
-        text = value_of(column, row.get(column))
-        said.append(
-            text
-            if column in ("optimizer", "loss")
-            else ("centred" if row[column] else "not centred")
-            if column == "centered"
-            else f"{text} steps"
-            if column == "steps"
-            else f"{name(column)} {text}"
-        )
-    return ", ".join(said)
+    """A configuration in words: "adam, learning rate 0.005, batch 100, shuffled"; numbers it does not take are left
+    out."""
+    said = [setting_of(column, row.get(column)) for column in columns]
+    return ", ".join(text for text in said if text)
+
+
+def setting_of(column: str, value: Any) -> str:
+    """One setting, so that it is understood without its column; "" for a number that the recipe does not take."""
+    text = value_of(column, value)
+    if text == MISSING:
+        return ""
+    if column == "batch_size":
+        return "all examples at once" if value is None else f"batch {text}"
+    if column == "order":
+        return "in file order" if value == "file" else text
+    if column == "subset":
+        return "all examples" if value is None else f"{text} examples"
+    if column == "early_stop":
+        return "no early stopping" if value is None else f"patience {text}"
+    if column == "centered":
+        return "centred" if value else "not centred"
+    after = {"steps": "steps", "epochs": "epochs", "schedule": "schedule"}
+    return text if column in ALONE else f"{text} {after[column]}" if column in after else f"{name(column)} {text}"
 
 
 def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
@@ -132,7 +151,7 @@ def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
     for column, wanted in [*kept.items(), *at.items()]:
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
         text = " or ".join(value_of(column, value) for value in values)
-        said.append(text if column in ("optimizer", "loss") else f"{name(column)} {text}")
+        said.append(text if column in ALONE else f"{name(column)} {text}")
     return ", ".join(said) or "all trials"
 
 

@@ -1,7 +1,9 @@
 """Statistics over a run's records: frames in, frames out; no files are read here."""
 
 from fallline.stats.best_of import best_of
-from fallline.stats.columns import Metric, configurations, curve_column, direction, label, primary, varying
+from fallline.stats.budget import budgets
+from fallline.stats.columns import configurations, varying
+from fallline.stats.metric import Metric, comparable, curve_column, direction, label, primary
 from fallline.stats.paired import Difference, paired
 from fallline.stats.reported import reported
 from fallline.stats.summary import summary
@@ -11,6 +13,8 @@ __all__ = [
     "Difference",
     "Metric",
     "best_of",
+    "budgets",
+    "comparable",
     "configurations",
     "curve_column",
     "direction",

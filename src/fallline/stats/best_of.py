@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from fallline.stats.metric import primary
 from fallline.stats.summary import summary
 from fallline.store import Run
 
@@ -11,20 +12,21 @@ from fallline.store import Run
 def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row an optimizer: the row of ``summary`` that ranks first among its configurations.
 
-    Added columns: tried (configurations), tried_trials and tried_diverged (counts over all of them), border ("lowest"
-    or "highest" where the chosen learning rate is the end of the range that was tried, so a wider one may do better).
-    The choice never looks at a test metric unless the study has no other.
+    Where only losses of one kind can be compared, a row an optimizer and kind. Added columns: tried (configurations),
+    tried_trials and tried_diverged (counts over all of them), border ("lowest" or "highest" where the chosen learning
+    rate is the end of the range that was tried, so a wider one may do better). The choice never looks at a test metric
+    unless the study has no other.
     """
     ranked = summary(run) if ranked is None else ranked
-    tried = ranked.group_by("optimizer", maintain_order=True).agg(
+    within = primary(run).within
+    keys = ["optimizer", within] if within else ["optimizer"]
+    tried = ranked.group_by(keys, maintain_order=True).agg(
         pl.len().alias("tried"),
         pl.col("trials").sum().alias("tried_trials"),
         pl.col("diverged").sum().alias("tried_diverged"),
         *_range(ranked),
     )
-    best = ranked.unique("optimizer", keep="first", maintain_order=True).join(
-        tried, on="optimizer", maintain_order="left"
-    )
+    best = ranked.unique(keys, keep="first", maintain_order=True).join(tried, on=keys, maintain_order="left")
     if "_low" in best.columns:
         rate, several = (
             pl.col("learning_rate"),
@@ -39,7 +41,8 @@ def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
         ).drop("_low", "_high")
     else:
         best = best.with_columns(pl.lit(None, pl.String).alias("border"))
-    return best.with_columns(pl.int_range(1, pl.len() + 1).alias("rank"))
+    place = pl.int_range(1, pl.len() + 1)
+    return best.with_columns((place.over(within) if within else place).alias("rank"))
 
 
 def _range(ranked: pl.DataFrame) -> list[pl.Expr]:

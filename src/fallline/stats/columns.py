@@ -1,17 +1,28 @@
-"""What the columns of a trial are: recipe, numbers, metrics; which of them vary; which one ranks."""
+"""What the columns of a trial are: recipe, numbers, results; which of them a reader must see."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store import Run
 
-RECIPE = ("task", "data", "optimizer", "loss", "batch_size", "order", "steps")
-"""The recipe columns every trial has; the numbers of the rules stand beside them."""
+POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
+"""How batches are drawn."""
+
+RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "steps", "early_stop")
+"""The recipe columns that are no numbers of a part; the numbers of the parts stand beside them."""
+
+OFF = ("l1_penalty", "l2_penalty", "weight_decay", "clip_norm", "ema_decay", "early_stop")
+"""Of these a null is a choice: off."""
+
+FINISHED = ("done", "stopped")
+"""A trial with results: it ran to its last step, or early stopping ended it."""
+
+_DERIVED = {"loss_kind", "epochs", "examples_seen", "train_examples", "parameters"}
+"""What follows from the recipe."""
 
 _RECORD = {
     "trial",
@@ -20,49 +31,17 @@ _RECORD = {
     "seed",
     "status",
     "diverged_at",
+    "stopped_at",
     "steps_to_target",
-    "parameters",
     "configuration",
+    *_DERIVED,
 }
 _RESULT = re.compile(r"(final|min|best|train|validation|test)_\w+")
 
 
-@dataclass(frozen=True)
-class Metric:
-    """The metric that ranks a run: its column in the trials, its direction, and a note where it is a stand-in."""
-
-    column: str
-    note: str = ""
-
-    @property
-    def up(self) -> bool:
-        """Whether larger is better."""
-        return direction(self.column) == "up"
-
-    @property
-    def label(self) -> str:
-        return label(self.column)
-
-    @property
-    def best_column(self) -> str:
-        """The best value on the way: over the evaluated steps, or over all steps for the training loss."""
-        curve = curve_column(self.column)
-        return {"train": f"min_{curve}", "validation": f"best_{curve}"}.get(curve.partition("_")[0], "")
-
-
-def direction(metric: str) -> str:
-    """ "down" for losses and errors, "up" for accuracies and all else."""
-    return "down" if metric.endswith(("loss", "error")) else "up"
-
-
-def curve_column(metric: str) -> str:
-    """The column of the curves that a trial's metric was read from."""
-    return re.sub(r"^(final|min|best)_", "", metric)
-
-
-def label(metric: str) -> str:
-    """The metric in words: ``final_train_loss`` is "final training loss"."""
-    return metric.replace("train_", "training_").replace("min_", "lowest_").replace("_", " ")
+def finished() -> pl.Expr:
+    """Whether a trial has results."""
+    return pl.col("status").is_in(FINISHED)
 
 
 def trials_of(run: Run) -> pl.DataFrame:
@@ -73,19 +52,34 @@ def trials_of(run: Run) -> pl.DataFrame:
 
 
 def number_columns(trials: pl.DataFrame) -> list[str]:
-    """The numbers of the rules, the learning rate first."""
+    """The numbers of the parts of a recipe, the learning rate first; lists of numbers, kept as text, are left out."""
+    return [name for name in _own_columns(trials) if trials.schema[name].is_numeric()]
+
+
+def _own_columns(trials: pl.DataFrame) -> list[str]:
+    """All that is neither record nor result nor one of ``RECIPE``."""
     found = [
         name
         for name, kind in trials.schema.items()
-        if name not in _RECORD and name not in RECIPE and not _RESULT.fullmatch(name) and kind.is_numeric()
+        if name not in (*_RECORD, *RECIPE) and not _is_result(name) and (kind.is_numeric() or kind == pl.String)
     ]
     return sorted(found, key=lambda name: name != "learning_rate")
 
 
+def loss_numbers(trials: pl.DataFrame) -> set[str]:
+    """The numbers that losses take, as ``loss_kind`` names them: "sigmoid_focal(alpha=0.25, gamma=2)"."""
+    if "loss_kind" not in trials.columns:
+        return set()
+    return {name for kind in trials["loss_kind"].drop_nulls().unique() for name in re.findall(r"(\w+)=", kind)}
+
+
 def recipe_columns(trials: pl.DataFrame) -> list[str]:
-    """All that makes a configuration: everything but the seed."""
-    head = [name for name in ("task", "data", "optimizer") if name in trials.columns]
-    return head + number_columns(trials) + [name for name in RECIPE[3:] if name in trials.columns]
+    """All that makes a configuration, in the order in which it is said: everything but the seed."""
+    own, of_loss = _own_columns(trials), loss_numbers(trials)
+    rate = [name for name in own if name == "learning_rate"]
+    others = [name for name in own if name not in rate and name not in of_loss]
+    order = [*RECIPE[:3], *rate, "schedule", *others, "loss", *(n for n in own if n in of_loss), *RECIPE[5:]]
+    return [name for name in order if name in trials.columns]
 
 
 def metric_columns(trials: pl.DataFrame) -> list[str]:
@@ -93,8 +87,12 @@ def metric_columns(trials: pl.DataFrame) -> list[str]:
     return [
         name
         for name in trials.columns
-        if _RESULT.fullmatch(name) and not name.endswith("_step") and trials[name].null_count() < trials.height
+        if _is_result(name) and not name.endswith("_step") and trials[name].null_count() < trials.height
     ]
+
+
+def _is_result(name: str) -> bool:
+    return name not in _RECORD and _RESULT.fullmatch(name) is not None
 
 
 def configurations(run: Run) -> pl.DataFrame:
@@ -108,41 +106,27 @@ def configurations(run: Run) -> pl.DataFrame:
 def varying(run: Run) -> list[str]:
     """The recipe columns a reader must see to tell configurations apart.
 
-    A number other than the learning rate counts where it differs between trials of one optimizer: that two rules
-    have different defaults is no choice of the study.
+    A number counts where it differs between trials with the same part that takes it: that two optimizers, schedules or
+    losses have different defaults is no choice of the study. Of the budget's two forms, steps and epochs, the one
+    that takes fewer values stands; neither does where all trials make the same number of epochs.
     """
     trials = trials_of(run)
-    found = []
-    for name in recipe_columns(trials):
-        if name in RECIPE or name == "learning_rate":
-            values = trials[name] if name in RECIPE else trials[name].drop_nulls()
-            if values.n_unique() > 1:
-                found.append(name)
-        elif trials.group_by("optimizer").agg(pl.col(name).n_unique()).get_column(name).max() > 1:
-            found.append(name)
+    of_loss = loss_numbers(trials)
+    found = [name for name in recipe_columns(trials) if _varies(trials, name, of_loss)]
+    if "steps" not in found or "epochs" not in trials.columns or trials["epochs"].null_count():
+        return found
+    epochs = trials["epochs"].round(2).n_unique()
+    if epochs == 1 and len(found) > 1:
+        return [name for name in found if name != "steps"]
+    if epochs < trials["steps"].n_unique():
+        return ["epochs" if name == "steps" else name for name in found]
     return found
 
 
-def primary(run: Run) -> Metric:
-    """The metric that ranks: the study's own, or what was recorded in its place, with a note that says so.
-
-    A test metric never chooses: its validation twin ranks where there is one.
-    """
-    trials = trials_of(run)
-    asked = run.study.metric
-    wanted = f"final_{asked}" if asked.startswith("train_") else asked
-    recorded = metric_columns(trials)
-    if wanted.startswith("test_") and wanted.replace("test_", "validation_") in recorded:
-        twin = wanted.replace("test_", "validation_")
-        return Metric(
-            twin, f"The study names {label(asked)}; choices are made on {label(twin)}, and test is read once."
-        )
-    if wanted in recorded or wanted in trials.columns:
-        note = ""
-        if wanted.startswith("test_"):
-            note = "There is no validation split: what is chosen on the test set looks better there than it is."
-        return Metric(wanted, note)
-    for stand_in in ("validation_accuracy", "validation_loss", "final_train_loss"):
-        if stand_in in trials.columns:
-            return Metric(stand_in, f"The study's metric, {label(asked)}, was not recorded; {label(stand_in)} ranks.")
-    raise StoreError(f"{run.folder} records neither {asked} nor any other metric to rank by")
+def _varies(trials: pl.DataFrame, name: str, of_loss: set[str]) -> bool:
+    if name in ("learning_rate", "subset_from"):  # what has no subset takes it from nowhere
+        return trials[name].drop_nulls().n_unique() > 1
+    if name in RECIPE or (name in OFF and name != "weight_decay"):
+        return trials[name].n_unique() > 1
+    parts = ["loss"] if name in of_loss else [part for part in ("optimizer", "schedule") if part in trials.columns]
+    return trials.group_by(parts).agg(pl.col(name).n_unique()).get_column(name).max() > 1

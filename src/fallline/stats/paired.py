@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from fallline.stats.columns import configurations
+from fallline.stats.columns import configurations, finished
 from fallline.stats.summary import interval_factor
 from fallline.store import Run
 
@@ -28,7 +28,7 @@ class Difference:
 
 def paired(run: Run, a: int, b: int, metric: str) -> Difference | None:
     """``metric`` of configuration ``a`` minus that of ``b``; None where no seed finished with both."""
-    trials = configurations(run).filter(pl.col("status") == "done").drop_nulls(metric)
+    trials = configurations(run).filter(finished()).drop_nulls(metric)
     left, right = (trials.filter(pl.col("configuration") == one).select("seed", metric) for one in (a, b))
     differences = left.join(right, on="seed", suffix="_b").select(pl.col(metric) - pl.col(f"{metric}_b")).to_series()
     if differences.is_empty():

@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from fallline.stats.alone import alone
-from fallline.stats.columns import configurations, direction, metric_columns, number_columns, trials_of
+from fallline.stats.columns import configurations, finished, metric_columns, number_columns, trials_of
+from fallline.stats.metric import comparable, direction
 from fallline.stats.summary import interval_factor, summary
 from fallline.stats.where import where
 from fallline.store import Run
@@ -39,7 +40,7 @@ def reported(run: Run) -> pl.DataFrame:
     curves): its mean, sd, n and 95 % interval over seeds; null where no trial matches or all diverged. best is the best
     configuration among those of ``where`` alone: where our optimum lies, if not ``at``. Where the metric is a number of
     the rule, what was reported is its optimum, and ours is its value in the best configuration (one at a time: with all
-    others at their usual values).
+    others at their usual values). Losses of different kinds do not compete: what is kept must have one kind.
     """
     trials = configurations(run)
     rows = [_row(run, trials, place, one) for place, one in enumerate(run.study.reported)]
@@ -93,7 +94,9 @@ def _number_row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> di
 
 
 def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict[str, Any]:
-    """The best configuration by mean over seeds; empty where there is none."""
+    """The best configuration by mean over seeds; empty where there is none, or where kinds of loss would compete."""
+    if not comparable(trials, metric):
+        return {}
     values = _values(run, trials, metric, step)
     if values.is_empty():
         return {}
@@ -109,7 +112,7 @@ def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict
 
 def _values(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> pl.DataFrame:
     """The metric a trial: from the curves where a step is named, else the column of that name or of its final value."""
-    done = trials.filter(pl.col("status") == "done")
+    done = trials.filter(finished())
     if step is not None:
         if metric not in run.curves.collect_schema().names():
             return pl.DataFrame()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 from scipy import stats
 
-from fallline.stats.columns import Metric, configurations, metric_columns, primary, recipe_columns
+from fallline.stats.columns import configurations, finished, metric_columns, recipe_columns
+from fallline.stats.metric import Metric, primary
 from fallline.store import Run
 
 CONFIDENCE = 0.95
@@ -16,21 +17,26 @@ FEW_SEEDS = 5
 def summary(run: Run) -> pl.DataFrame:
     """One row a configuration, best first.
 
-    Columns: rank, configuration, the recipe; trials, diverged (counts); best (mean over seeds of the best value of the
-    primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite, so null where
-    half or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor), M_n, M_low,
-    M_high (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count in
-    ``diverged`` and in nothing else; configurations that diverged with some seeds come after those that never did.
+    Columns: rank, configuration, the recipe with epochs and loss_kind where recorded; trials, diverged and stopped
+    (counts; what early stopping ended has results), stopped_at (median step of those); best (mean over seeds of the
+    best value of the primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite,
+    so null where half or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor),
+    M_n, M_low, M_high (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count
+    in ``diverged`` and in nothing else; configurations that diverged with some seeds come after those that never did.
+    Where the metric only compares ``within`` a kind of loss, the kinds stand one after the other and ``rank`` starts
+    anew in each.
     """
     metric = primary(run)
     trials = _with_marks(run, configurations(run))
     names = metric_columns(trials)
-    done = pl.col("status") == "done"
+    done = finished()
     trials = trials.with_columns(pl.when(done).then(pl.col(name).fill_nan(None)).alias(name) for name in names)
     keys = ["configuration", *recipe_columns(trials)]
     grouped = trials.group_by(keys, maintain_order=True).agg(
         pl.len().alias("trials"),
         (~done).sum().alias("diverged"),
+        *_early(trials),
+        *(pl.col(name).first() for name in ("epochs", "loss_kind") if name in trials.columns),
         *_best(trials, metric),
         *_target(trials),
         *(expression for name in names for expression in _moments(name)),
@@ -53,10 +59,17 @@ def _moments(name: str) -> list[pl.Expr]:
 
 
 def _best(trials: pl.DataFrame, metric: Metric) -> list[pl.Expr]:
-    name, done = metric.best_column, pl.col("status") == "done"
+    name, done = metric.best_column, finished()
     if name not in trials.columns:
         return [pl.lit(None, pl.Float64).alias("best"), pl.lit(None, pl.Float64).alias("when")]
     return [pl.col(name).filter(done).mean().alias("best"), pl.col(f"{name}_step").filter(done).median().alias("when")]
+
+
+def _early(trials: pl.DataFrame) -> list[pl.Expr]:
+    if "stopped_at" not in trials.columns or trials["stopped_at"].is_null().all():
+        return []
+    stopped = pl.col("status") == "stopped"
+    return [stopped.sum().alias("stopped"), pl.col("stopped_at").filter(stopped).median()]
 
 
 def _target(trials: pl.DataFrame) -> list[pl.Expr]:
@@ -87,11 +100,16 @@ def _ranked(grouped: pl.DataFrame, metric: Metric) -> pl.DataFrame:
             pl.lit(None, pl.Float64).alias(f"{metric.column}_{part}") for part in ("mean", "sd", "low", "high")
         )
         grouped = grouped.with_columns(pl.lit(0).alias(f"{metric.column}_n"))
-    return (
-        grouped.with_columns((pl.col("diverged") / pl.col("trials")).alias("_share"))
-        .sort("_share", mean, "configuration", descending=[False, metric.up, False], nulls_last=True)
-        .drop("_share")
-        .with_row_index("rank", offset=1)
+    first = [metric.within] if metric.within else []
+    order = [pl.col("configuration").min().over(name).alias("_kind") for name in first]
+    grouped = grouped.with_columns((pl.col("diverged") / pl.col("trials")).alias("_share"), *order)
+    keys = ["_kind"] * len(first) + ["_share", mean, "configuration"]
+    falling = [False] * len(first) + [False, metric.up, False]
+    found = grouped.sort(keys, descending=falling, nulls_last=True).drop("_share", "_kind", strict=False)
+    if not first:
+        return found.with_row_index("rank", offset=1)
+    return found.insert_column(0, pl.lit(0).alias("rank")).with_columns(
+        pl.int_range(1, pl.len() + 1).over(metric.within).alias("rank")
     )
 
 

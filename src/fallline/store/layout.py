@@ -10,7 +10,8 @@ from pathlib import Path
 class Layout:
     """The files of the run folder ``root``.
 
-    ``trials/`` and ``curves/`` hold one Parquet file a block; a block counts once its file in ``trials/`` is there.
+    ``trials/``, ``curves/`` and, where the task names classes to examples, ``predictions/`` hold one Parquet file a
+    block; a block counts once its file in ``trials/`` is there.
     """
 
     root: Path
@@ -46,6 +47,20 @@ class Layout:
         """One row a (trial, step) of that block."""
         return self.root / "curves" / f"{block}.parquet"
 
+    def predictions(self, block: str) -> Path:
+        """One row a (trial, split) of that block: the class each example was given."""
+        return self.root / "predictions" / f"{block}.parquet"
+
+    @property
+    def answers(self) -> Path:
+        """A folder with the labels the predictions are held against, a Parquet file a name."""
+        return self.root / "answers"
+
+    @property
+    def mistakes(self) -> Path:
+        """The examples got wrong most often, with their pictures."""
+        return self.root / "mistakes.parquet"
+
     def timing(self, block: str) -> Path:
         """What training the block cost."""
         return self.root / "timings" / f"{block}.json"
@@ -61,8 +76,8 @@ class Layout:
 
     def leftovers(self) -> list[Path]:
         """Files that were being written when a run was killed."""
-        names = [".plan.json", ".study.toml", ".lock.json", *(f"{folder}/.*" for folder in (
-            "trials", "curves", "timings", "environments", "checkpoints"))]
+        names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", *(f"{folder}/.*" for folder in (
+            "trials", "curves", "predictions", "answers", "timings", "environments", "checkpoints"))]
         return [path for name in names for path in self.root.glob(f"{name}.????????")]
 
     def done_blocks(self) -> list[str]:

@@ -14,6 +14,15 @@ from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parq
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
 from fallline.study import Study
+from fallline.study.said import shown
+
+PREDICTIONS = {"trial": pl.String, "split": pl.String, "predicted": pl.List(pl.UInt16)}
+ANSWERS = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
+           "classes": pl.List(pl.String)}
+MISTAKES = {"task": pl.String, "data": pl.String, "split": pl.String, "example": pl.Int64, "label": pl.Int64,
+            "wrong": pl.Int64, "trials": pl.Int64, "most_common": pl.Int64, "image": pl.Binary, "height": pl.Int64,
+            "width": pl.Int64, "channels": pl.Int64}
+"""The columns a reader may rely on; folders that hold no such file give frames without rows."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,26 @@ class Run:
                              f"{self.layout.trials(missing[0].stem)} and run again with --resume")
         if not files:
             return pl.LazyFrame()
-        for file in files:
-            try:
-                pl.read_parquet_schema(file)
-            except PARQUET_FAILURES as failure:
-                raise StoreError(damaged(file, failure)) from None
-        return pl.concat([pl.scan_parquet(file) for file in files], how="diagonal_relaxed")
+        return _scanned(files)
+
+    @cached_property
+    def predictions(self) -> pl.LazyFrame:
+        """One row a (trial, split): the class each example was given after the last step; read when collected."""
+        files = [self.layout.predictions(block) for block in self.layout.done_blocks()]
+        files = [file for file in files if file.exists()]
+        return _scanned(files) if files else pl.LazyFrame(schema=PREDICTIONS)
+
+    @cached_property
+    def answers(self) -> pl.DataFrame:
+        """One row a (task, data, split): the labels of its examples, and the names of the classes if they have any."""
+        frames = [_extra(file, ANSWERS) for file in sorted(self.layout.answers.glob("*.parquet"))]
+        return pl.concat(frames) if frames else pl.DataFrame(schema=ANSWERS)
+
+    @cached_property
+    def mistakes(self) -> pl.DataFrame:
+        """The examples that most trials got wrong, worst first, each with its picture as bytes, row after row."""
+        file = self.layout.mistakes
+        return _extra(file, MISTAKES) if file.exists() else pl.DataFrame(schema=MISTAKES)
 
     @cached_property
     def timings(self) -> pl.DataFrame:
@@ -79,6 +102,26 @@ class Run:
         """The planned blocks that have no records yet."""
         done = set(self.layout.done_blocks())
         return [block for block in self.planned if block not in done]
+
+
+def _scanned(files: list[Path]) -> pl.LazyFrame:
+    """The files of several blocks as one frame, read when collected; StoreError for one that is no Parquet file."""
+    for file in files:
+        try:
+            pl.read_parquet_schema(file)
+        except PARQUET_FAILURES as failure:
+            raise StoreError(damaged(file, failure)) from None
+    return pl.concat([pl.scan_parquet(file) for file in files], how="diagonal_relaxed")
+
+
+def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:
+    """A file that a report can do without; StoreError where it is damaged."""
+    try:
+        return pl.read_parquet(file).select(pl.col(name).cast(kind) for name, kind in schema.items())
+    except PARQUET_FAILURES as failure:
+        reason = shown(" ".join(str(failure).split()), 100)
+        raise StoreError(f"{file} cannot be read ({reason}); it was damaged after it was written. Remove it: the "
+                         "report then goes without what it shows") from None
 
 
 def open_run(folder: str | Path) -> Run:

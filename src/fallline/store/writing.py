@@ -65,9 +65,11 @@ class RunWriter:
             count = len(list(self.paths.environments.glob("*.json")))
             write_json(self.paths.environments / f"{count:03d}.json", environment)
 
-    def add_round(self, round_: dict[str, Any]) -> None:
-        """Add a round to the plan: what was already planned stays as it is."""
+    def add_round(self, round_: dict[str, Any], instead_of: set[str] = frozenset()) -> None:
+        """Add a round to the plan. What was already planned stays as it is, but for the blocks it is ``instead_of``."""
         plan = self._plan()
+        for cohort in (cohort for old in plan["rounds"] for cohort in old["cohorts"]):
+            cohort["blocks"] = [block for block in cohort["blocks"] if block["name"] not in instead_of]
         plan["rounds"].append(round_)
         write_json(self.paths.plan, plan)
 
@@ -90,11 +92,24 @@ class RunWriter:
             names.update(read_parquet(self.paths.trials(block), columns=["trial"])["trial"])
         return names
 
-    def write_block(self, block: str, trials: pl.DataFrame, curves: pl.DataFrame, timing: dict[str, Any]) -> None:
+    def write_block(self, block: str, trials: pl.DataFrame, curves: pl.DataFrame, predictions: pl.DataFrame,
+                    timing: dict[str, Any]) -> None:
         """The records of a block. Its trials come last: a block without them does not count and is trained again."""
         write_parquet(self.paths.curves(block), curves)
+        if predictions.height:
+            write_parquet(self.paths.predictions(block), predictions)
         write_json(self.paths.timing(block), timing)
         write_parquet(self.paths.trials(block), trials)
+
+    def write_answers(self, name: str, answers: pl.DataFrame) -> None:
+        """The labels that predictions of a task are held against, where they are not there yet."""
+        path = self.paths.answers / f"{name}.parquet"
+        if not path.exists():
+            write_parquet(path, answers)
+
+    def write_mistakes(self, mistakes: pl.DataFrame) -> None:
+        """The examples got wrong most often, over all blocks so far."""
+        write_parquet(self.paths.mistakes, mistakes)
 
     def _plan(self) -> dict[str, Any]:
         if not self.paths.plan.exists():

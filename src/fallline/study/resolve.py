@@ -10,22 +10,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fallline.contracts import Loss, Optimizer, Task
+from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError
 from fallline.losses import find_loss, losses
+from fallline.metrics import find_metric, metrics
 from fallline.optimizers import find_optimizer, optimizers
+from fallline.schedules import find_schedule, schedules
 from fallline.study.said import shown, told
 from fallline.study.trial import digest
 from fallline.tasks import find_task, tasks
 
-P = TypeVar("P", Optimizer, Loss, Task)
+P = TypeVar("P", Optimizer, Loss, Metric, Schedule, Task)
 
-_FINDERS: dict[type, Callable[[str, str], Any]] = {Optimizer: find_optimizer, Loss: find_loss, Task: find_task}
-_BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {Optimizer: optimizers, Loss: losses, Task: tasks}
+_FINDERS: dict[type, Callable[[str, str], Any]] = {
+    Optimizer: find_optimizer, Loss: find_loss, Metric: find_metric, Schedule: find_schedule, Task: find_task}
+_BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
+    Optimizer: optimizers, Loss: losses, Metric: metrics, Schedule: schedules, Task: tasks}
 
 
 def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> P:
-    """The optimizer, loss or task that ``written`` means. ``folder`` is where a study's own Python files lie."""
+    """The part of that kind that ``written`` means. ``folder`` is where a study's own Python files lie."""
     if isinstance(written, kind):
         return _of_its_own_name(kind, written, where)
     word = kind.__name__.lower()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fallline.errors import StudyError
 from fallline.study.said import shown
+from fallline.study.values import BUDGETS
 
 if TYPE_CHECKING:
     from fallline.study.spec import Study
@@ -47,6 +48,8 @@ def _optimizers(values: Mapping[str, Any]) -> set[str]:
 
 def _merge_table(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(table)
+    if any(budget in changes for budget in BUDGETS):  # a budget in epochs replaces one in steps, and the reverse
+        merged = {key: value for key, value in merged.items() if key not in BUDGETS}
     for key, change in changes.items():
         if isinstance(change, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = _merge_table(merged[key], change)

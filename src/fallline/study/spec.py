@@ -76,6 +76,7 @@ class Study(Part):
     source: str = ""
     data: Literal["sample", "full"] = "sample"
     metric: str = "validation_loss"
+    metrics: list[Any] = Field(default_factory=list)
     seeds: int | list[int] = 1
     design: Literal["cross", "one_at_a_time"] = "cross"
     base: dict[str, Any] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fallline.contracts import Loss, Optimizer, Task
+from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.spec import Study
 
@@ -86,7 +86,7 @@ def plain(study: Study) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (Task, Optimizer, Loss)):
+    if isinstance(value, (Task, Optimizer, Loss, Metric, Schedule)):
         return value.name
     if hasattr(value, "model_dump"):
         return _plain(value.model_dump(exclude_unset=True))

@@ -4,29 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from fallline.contracts import Loss, Optimizer, Task
+from fallline import regularisation, stopping
+from fallline.batching import BatchPolicy
+from fallline.contracts import Loss, Optimizer, Schedule, Task
+from fallline.contracts.numbers import Value
+from fallline.schedules.scaling import RATE_NUMBERS
 
-RECORDS_VERSION = 1
+RECORDS_VERSION = 2
 """Part of every trial's canonical form. Raised when records of older versions are no longer comparable."""
+
+Numbers = tuple[tuple[str, Value], ...]
+
+
+class RecipeNumbers(NamedTuple):
+    """All numbers of a recipe by the part that takes them, complete: defaults are filled in."""
+
+    rule: Numbers = ()
+    loss: Numbers = ()
+    schedule: Numbers = ()
+    model: Numbers = ()
+    regularisation: Numbers = ()
+    stopping: Numbers = ()
+
+    @property
+    def flat(self) -> dict[str, Value]:
+        """Every number by its name, which is used once."""
+        return dict(pair for part in self for pair in part)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All one chooses to train a task. ``numbers`` are complete: every number the rule takes, defaults filled in.
-
-    ``batch_size`` None means all examples at every step. ``order`` "shuffled" reshuffles each epoch, "file" keeps the
-    order of the data.
-    """
+    """All one chooses to train a task. ``steps`` is the budget, whether it was given in steps or in epochs."""
 
     optimizer: Optimizer
-    numbers: tuple[tuple[str, float], ...]
     loss: Loss
-    batch_size: int | None
-    order: str
+    schedule: Schedule
+    batches: BatchPolicy
     steps: int
+    numbers: RecipeNumbers
+
+    @property
+    def loss_kind(self) -> str:
+        """The loss with its numbers: values of different kinds cannot be compared."""
+        inside = ", ".join(f"{name}={value:g}" for name, value in self.numbers.loss)
+        return f"{self.loss.name}({inside})" if inside else self.loss.name
+
+    @property
+    def in_use(self) -> set[str]:
+        """The regularisers that are not off."""
+        return regularisation.in_use(dict(self.numbers.regularisation))
+
+    @property
+    def patience(self) -> Value:
+        """Looks without a better validation loss after which the trial is stopped; None: it is not."""
+        return dict(self.numbers.stopping).get(stopping.PATIENCE.name)
 
 
 @dataclass(frozen=True)
@@ -49,10 +85,10 @@ class Trial:
             "task": self.task.name,
             "data": self.data if self.task.fingerprint is None else self.task.fingerprint,
             "optimizer": recipe.optimizer.name,
-            "numbers": dict(recipe.numbers),
             "loss": recipe.loss.name,
-            "batch_size": recipe.batch_size,
-            "order": recipe.order,
+            "schedule": recipe.schedule.name,
+            "numbers": recipe.numbers.flat,
+            "batches": recipe.batches.plain,
             "steps": recipe.steps,
             "seed": self.seed,
             "evaluate_every": self.evaluate_every,
@@ -63,6 +99,20 @@ class Trial:
     def name(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical form."""
         return digest(self.canonical)
+
+
+def numbers_in_use(trials: Iterable[Trial]) -> frozenset[str]:
+    """The names of the numbers of schedules, regularisation and stopping that some trial has at another value than off.
+
+    Of a schedule every number of its own is in use.
+    """
+    off = {number.name: number.default for number in (*RATE_NUMBERS, *regularisation.NUMBERS, *stopping.NUMBERS)}
+    found: set[str] = set()
+    for numbers in {trial.recipe.numbers for trial in trials}:
+        for name, value in (*numbers.schedule, *numbers.regularisation, *numbers.stopping):
+            if value is not None and value != off.get(name):
+                found.add(name)
+    return frozenset(found)
 
 
 def digest(plain: object) -> str:

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from fallline.contracts import Task
-from fallline.registry import find, parts
+from fallline.errors import UnknownName
+from fallline.registry import parts
+from fallline.tasks.family import TaskFamily
 from fallline.tasks.own import task
 
-__all__ = ["find_task", "task", "tasks"]
+__all__ = ["families", "find_task", "task", "tasks"]
 
 
 def tasks() -> dict[str, Task]:
-    """Every built-in task by name."""
+    """Every built-in task by name; those of families are made when they are asked for."""
     return parts(__name__, Task)
 
 
+def families() -> dict[str, TaskFamily]:
+    """Every family of tasks by name."""
+    return parts(__name__, TaskFamily)
+
+
 def find_task(name: str, where: str = "") -> Task:
-    """The task of that name, or UnknownName with the near ones."""
-    return find(__name__, Task, name, where)
+    """The task of that name, or UnknownName with the near ones.
+
+    >>> find_task("fashion-mnist-mlp-256").title
+    'a net 784-256-10 with one hidden layer on Fashion-MNIST'
+    """
+    known = tasks()
+    if name in known:
+        return known[name]
+    for family in families().values():
+        member = family.member(name, where)
+        if member is not None:
+            return member
+    raise UnknownName("task", name, [*known, *(f"{family}-H" for family in families())], where)

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from fallline.contracts import Loss, Model, Split, Splits, Task
-from fallline.errors import ModelError, UnknownName
-from fallline.tasks.metrics import METRICS
+from fallline.errors import ModelError
+from fallline.metrics import find_metric
 
 Arrays = tuple[Any, Any]
 
 
 def task(name: str, *, model: Model, train: Arrays, validation: Arrays | None = None, test: Arrays | None = None,
          loss: str | Loss, metrics: Sequence[str] | Mapping[str, Callable[[Any, Any], Any]] = (),
-         prepare: Callable[[Any], Any] | None = None, title: str = "") -> Task:
+         prepare: Callable[[Any], Any] | None = None, title: str = "", gives: str = "logits",
+         classes: Sequence[str] = ()) -> Task:
     """A Task on your own arrays: each split is (inputs [n, ...], targets [n, ...]).
 
     ``metrics`` are names ("accuracy") or functions ``f(outputs, targets) -> [batch]``. Trials are named by the task's
-    name and its arrays; a changed model wants another name.
+    name and its arrays; a changed model wants another name. ``gives`` is "probabilities" where the model ends in a
+    softmax of its own. ``classes`` name the labels 0, 1, ... for tables and pictures.
     """
     if not isinstance(model, Model):
         raise ModelError(f"model must be a fallline.Model, got {type(model).__name__}; "
@@ -30,15 +32,17 @@ def task(name: str, *, model: Model, train: Arrays, validation: Arrays | None = 
     splits = Splits(*(None if arrays is None else _split(name, which, arrays)
                       for which, arrays in (("train", train), ("validation", validation), ("test", test))))
     if not isinstance(metrics, Mapping):
-        unknown = [metric for metric in metrics if metric not in METRICS]
-        if unknown:
-            raise UnknownName("metric", unknown[0], METRICS, f"task {name}; your own: metrics={{name: function}}")
-        metrics = {metric: METRICS[metric] for metric in metrics}
+        where = f"task {name}; your own: metrics={{name: function}}"
+        metrics = {metric: find_metric(metric, where).function for metric in metrics}
 
     def data(size: str, folder: Path | None) -> Splits:
         return splits
 
-    return Task(name, model, data, loss, title, dict(metrics), prepare, _fingerprint(splits))
+    if gives not in ("logits", "probabilities"):
+        raise ModelError(f"task {name}: gives must be \"logits\" or \"probabilities\", got {gives!r}")
+    examples = dict.fromkeys(("sample", "full"), len(splits.train.inputs))
+    return Task(name, model, data, loss, title, dict(metrics), prepare, _fingerprint(splits), examples, gives,
+                tuple(classes))
 
 
 def _split(task: str, which: str, arrays: Arrays) -> Split:

@@ -17,7 +17,17 @@ from fallline.study import Figure
 
 __all__ = ["Drawn", "FigureKind", "drawn", "figure", "figure_kinds", "figures"]
 
-ORDER = ("curves", "sensitivity", "path", "numbers", "reported")
+ORDER = (
+    "curves",
+    "sensitivity",
+    "path",
+    "numbers",
+    "precision_recall",
+    "confusion",
+    "mistakes",
+    "stopping",
+    "reported",
+)
 """In which order the figures stand of a study that names none; kinds not named here follow."""
 
 

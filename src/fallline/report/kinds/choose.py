@@ -9,9 +9,14 @@ import polars as pl
 
 from fallline.errors import UnknownName
 from fallline.report import words
-from fallline.stats import configurations, varying, where
+from fallline.stats import comparable, configurations, varying, where
+from fallline.stats.columns import OFF, loss_numbers
+from fallline.stats.metric import kind_column
 from fallline.store import Run
 from fallline.study import Figure
+
+_NULLS = ("batch_size", "subset", *OFF)
+"""Where a null is a value of its own."""
 
 
 def chosen(run: Run, spec: Figure) -> pl.DataFrame:
@@ -22,18 +27,22 @@ def chosen(run: Run, spec: Figure) -> pl.DataFrame:
 def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
     """The colour and the panels: as the study says, else what varies among the trials shown.
 
-    Where the optimizer and one number vary, each optimizer has its panel and the number its colours.
+    Where the optimizer and one number vary, each optimizer has its panel and the number its colours. Losses of
+    different kinds never share a panel, unless the study says so.
     """
     trials = chosen(run, spec)
+    if spec.panel is None and spec.metric and not comparable(trials, spec.metric):
+        spec = spec.model_copy(update={"panel": kind_column(trials)})
     for name in (spec.color, spec.panel):
         if name is not None and name not in trials.columns:
             raise UnknownName("recipe column", name, trials.columns, f"figure {spec.title or spec.kind}")
-    left = [name for name in varying(run) if trials[name].n_unique() > 1 and name not in (spec.color, spec.panel)]
+    said = {spec.color, spec.panel} | ({"loss", *loss_numbers(trials)} if spec.panel == kind_column(trials) else set())
+    left = [name for name in varying(run) if trials[name].n_unique() > 1 and name not in said]
     if spec.color is not None:
         return {"color": spec.color, "panel": spec.panel}
     # a number that only some of these optimizers take cannot colour them all
     others = [
-        name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name == "batch_size")
+        name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name in _NULLS)
     ]
     if spec.panel is None and "optimizer" in left and others:
         return {"color": others[0], "panel": "optimizer"}
@@ -82,11 +91,21 @@ def places(run: Run, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
         return {}
     values: Sequence[Any] = rows[column].unique().to_list()
     order = run.trials["optimizer"].unique(maintain_order=True).to_list() if column == "optimizer" else []
-    values = sorted(values, key=order.index) if order else sorted(values, key=lambda v: (v is None, v))
+    values = sorted(values, key=order.index if order else lambda value: _size(column, value))
     return {value: place for place, value in enumerate(values)}
 
 
 def heading(panel: str, value: Any) -> str:
     """A panel's heading: words stand alone, a number wants its name."""
     text = words.value_of(panel, value)
-    return text if panel in ("optimizer", "loss", "task") else f"{words.name(panel)} {text}"
+    return text if panel in words.ALONE else f"{words.name(panel)} {text}"
+
+
+def _size(column: str, value: Any) -> tuple[int, float, str]:
+    """Where a value stands from small to large: off, numbers (a text of digits is one), words, all."""
+    if value is None:
+        return (0 if column in OFF else 3, 0.0, "")
+    try:
+        return (1, float(value), "")
+    except ValueError:
+        return (2, 0.0, str(value))

@@ -11,40 +11,51 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.kinds.others import bands
 from fallline.report.kinds.thin import mean_curves, thinned
-from fallline.report.style import WIDTH, Look
-from fallline.stats import curve_column, label, primary, summary
+from fallline.report.style import INK, WIDTH, Look
+from fallline.stats import comparable, curve_column, label, primary, summary
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.study import Figure
 
 BEST_LINES = 12
-"""At most so many lines a panel, the best; the caption says how many there were."""
+"""At most so many lines a panel, the best; the caption says how many there were, a band where the others lie."""
+
+MOST_COLORED = 4
+"""So many optimizers have a band of their own, in their colour; of more all others share a grey one."""
 
 POINTS, MOST_POINTS, LEAST_POINTS = 9000, 300, 60
 """Points of a figure, and the most and fewest of a line; more cannot be seen."""
 
 
 def settle(run: Run, spec: Figure) -> Figure:
-    """The curve of the study's metric, told apart by what varies."""
+    """The curve of the study's metric, told apart by what varies; a panel a kind where losses cannot be compared."""
     metric = curve_column(spec.metric or primary(run).column)
+    spec = spec.model_copy(update={"metric": metric})
     scale = f" ({spec.scale} scale)" if spec.scale == "log" else ""
     title = spec.title or f"{label(metric)} against the step{scale}"
     return spec.model_copy(update={"metric": metric, "title": title, **told_apart(run, spec)})
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
-    """A row a drawn point.
+    """A row a drawn point, ``what`` = "line"; and of configurations that have no line ``what`` = "others".
 
     Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed
-    finished), end (the last point of such a curve), stopped (seeds that diverged), of (configurations that were run
-    in that panel).
+    finished), end (the last point of such a curve), lost (seeds that diverged), cut (seeds that early stopping ended
+    before the last step), of (configurations that were run in that panel). Of the others value, low and high are
+    median, 10 % and 90 % quantile over configurations.
     """
     trials = chosen(run, spec)
-    ranks = summary(run).select(
-        "configuration", "rank", stopped="diverged", diverged=pl.col("diverged") == pl.col("trials")
+    table = summary(run)
+    ranks = table.select(
+        "configuration",
+        "rank",
+        lost="diverged",
+        diverged=pl.col("diverged") == pl.col("trials"),
+        cut=pl.col("stopped") if "stopped" in table.columns else pl.lit(0),
     )
-    lines = labelled(run, trials, spec).join(ranks, on="configuration").sort("rank")
+    every = lines = labelled(run, trials, spec).join(ranks, on="configuration").sort("rank")
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     many = pl.col("of") > BEST_LINES
     if spec.color == "optimizer":  # every optimizer at its best says more than the best optimizer many times
@@ -52,12 +63,22 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         lines = lines.filter(~many | (pl.col("turn") == 0)).drop("turn", "place")
     else:
         lines = lines.filter(pl.col("place") < BEST_LINES).drop("place")
-    trials = trials.join(lines.select("configuration", "diverged"), on="configuration")
+    trials = trials.join(every.select("configuration", "diverged"), on="configuration")
+    rest = every.join(lines, on="configuration", how="anti")
+    keys = ["panel", "panel_place"]
+    if spec.color == "optimizer" and every["color"].n_unique() <= MOST_COLORED:
+        keys += ["color", "color_place"]
+    others = bands(run, trials, rest.select("configuration", *keys), spec.metric, spec.steps)
+    trials = trials.join(lines.select("configuration"), on="configuration", how="semi")
     points = mean_curves(run, trials, spec.metric, spec.steps)
     most = max(LEAST_POINTS, min(MOST_POINTS, POINTS // max(1, lines.height)))
     last = (pl.col("step") == pl.col("step").max()).over("configuration")
     found = thinned(points, most).join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
-    return found.sort("panel_place", "color_place", "configuration", "step")
+    found = found.with_columns(what=pl.lit("line")).sort("panel_place", "color_place", "configuration", "step")
+    if others.is_empty():
+        return found
+    others = others.with_columns(what=pl.lit("others"), diverged=pl.lit(False), end=pl.lit(False))
+    return pl.concat([found, others], how="diagonal_relaxed")
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -75,10 +96,11 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     frame = frame.with_columns(
         pl.when("end").then(at_border).otherwise(common.near(pl.col("value"), limits, log)).alias("value")
     )
+    band = pl.col("panel_place") * 1000 + pl.col("color_place").fill_null(999) + 1_000_000
+    line = pl.col("configuration").cast(pl.Int64).fill_null(band)
+    frame = frame.with_columns(pl.col("color").fill_null(""), line=line)
     low = pl.col("low").clip(limits[0]) if limits and log else pl.col("low")
-    shown = frame.select(
-        "panel", "color", "trial", pl.col("configuration").alias("line"), "step", "value", low, "high", "seeds", "end"
-    )
+    shown = frame.select("panel", "color", "trial", "line", "step", "value", low, "high", "seeds", "end", "what")
     layers = alt.layer(*_layers(frame, spec, look, log, limits, many))
     if not many:
         return common.with_rows(layers, shown).properties(data=common.ROWS, width=WIDTH - 240, height=380)
@@ -93,7 +115,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 
 def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: Any, many: bool) -> list[alt.Chart]:
     legend = alt.Legend(orient="top", columns=9) if many else alt.Legend(orient="right")
-    color = common.colors(frame, spec.color, look, legend)
+    color = common.colors(frame.filter(pl.col("what") == "line"), spec.color, look, legend)
     fill = common.filled(color["color"])
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
@@ -108,36 +130,52 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
     heading = said + (", log scale" if log else "")
     y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
-    cut = _runs_off(frame, limits)
-    line = alt.Chart().mark_line(clip=cut).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
+    own_rows, other_rows = (frame.filter(pl.col("what") == what) for what in ("line", "others"))
+    cut = _runs_off(own_rows, limits)
+    own, others = _parts(frame)
+    line = own.mark_line(clip=cut).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
     layers = [line.add_params(pick, zoom)]
-    spread = frame["low"].null_count() < frame.height
+    if others is not None:
+        layers += _bands(others, x, y, fill if other_rows["color"][0] else {}, _runs_off(other_rows, limits))
+    spread = own_rows["low"].null_count() < own_rows.height
     if spread:
-        band = (
-            alt.Chart()
-            .mark_area(clip=cut, strokeWidth=0, line=False)
-            .encode(
-                x=x,
-                y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading),
-                y2="high:Q",
-                detail="line:N",
-                opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)),
-                **fill,
-            )
+        band = own.mark_area(clip=cut, strokeWidth=0, line=False).encode(
+            x=x,
+            y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading),
+            y2="high:Q",
+            detail="line:N",
+            opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)),
+            **fill,
         )
         layers.append(band)  # after the line: a legend is that of the first layer
     if frame["end"].any():
-        cross = alt.Chart().transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
+        cross = own.transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
         layers.append(cross.encode(x=x, y=y, opacity=faded, color=color["color"]))
     tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT), common.tip("value", said)]
     if spread:
         tips += [common.tip("low"), common.tip("high"), alt.Tooltip("seeds:Q")]
     dot = (
-        common.spoken(alt.Chart(), ["value", "low", "high"])
+        common.spoken(own, ["value", "low", "high"])
         .mark_circle(size=60, clip=True)
         .encode(x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), **fill)
     )
     return [*layers, dot.add_params(hover).properties(name="hover_dots")]
+
+
+def _parts(frame: pl.DataFrame) -> tuple[alt.Chart, alt.Chart | None]:
+    """The chart of the lines and that of the others; where all have a line, nothing needs to be sifted."""
+    if (frame["what"] == "line").all():
+        return alt.Chart(), None
+    return tuple(alt.Chart().transform_filter(f"datum.what == '{what}'") for what in ("line", "others"))
+
+
+def _bands(others: alt.Chart, x: alt.X, y: alt.Y, fill: dict[str, Any], cut: bool) -> list[alt.Chart]:
+    """The others: an area with its median dotted, in their colour or in grey."""
+    paint = fill or {"fill": alt.value(INK["muted"][0])}
+    area = others.mark_area(clip=cut, strokeWidth=0, line=False, opacity=0.13)
+    low = alt.Y("low:Q", title=y["title"], scale=y["scale"])
+    middle = others.mark_line(clip=cut, strokeWidth=1, strokeDash=[2, 3], color=INK["muted"][0], opacity=0.8)
+    return [area.encode(x=x, y=low, y2="high:Q", detail="line:N", **paint), middle.encode(x=x, y=y, detail="line:N")]
 
 
 def _runs_off(frame: pl.DataFrame, limits: Any) -> bool:
@@ -150,6 +188,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     """Spread over seeds, what was left out, what the cross means."""
     if frame.is_empty():
         return ""
+    others = frame.filter(pl.col("what") == "others").height > 0
+    frame = frame.filter(pl.col("what") == "line")
     seeds = int(frame["seeds"].max())
     band = "the 95 % interval" if seeds >= FEW_SEEDS else "from the least to the greatest"
     said = ["One seed." if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}; the band is {band}."]
@@ -157,12 +197,22 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if drawn < of:
         best = "Each optimizer's best" if spec.color == "optimizer" else "The best"
         said.append(f"{best}, {words.count(drawn)} of {words.plural(of, 'configuration')}.")
+    if others:
+        said.append(
+            "The shaded band holds the middle four fifths of the others that did not diverge, dotted: their median."
+        )
     points = int(frame.group_by("configuration").len()["len"].max())
     if points >= LEAST_POINTS - 2 and points < frame["recorded"].max():
         said.append(f"At most {words.count(points)} points a line: the lowest and highest of each stretch of steps.")
     if frame["end"].any():
         said.append("A cross ends a curve that diverged.")
-    partly = frame.filter((pl.col("stopped") > 0) & ~pl.col("diverged"))["configuration"].n_unique()
+    if not comparable(chosen(run, spec), spec.metric):
+        said.append("Losses of different kinds cannot be compared: hold no curve against one of another loss.")
+    cut = frame.filter(pl.col("cut") > 0)["configuration"].n_unique()
+    if cut:
+        mean = "; a mean ends where the first of its seeds does" if seeds > 1 else ""
+        said.append(f"Early stopping ended {words.plural(cut, 'line')} before the last step{mean}.")
+    partly = frame.filter((pl.col("lost") > 0) & ~pl.col("diverged"))["configuration"].n_unique()
     if partly:
         said.append(f"Where only some seeds diverged ({words.plural(partly, 'line')}), the mean is over the others.")
     if common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (frame["value"] <= 0).any():

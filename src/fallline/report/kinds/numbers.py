@@ -14,9 +14,9 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import INK, Look
-from fallline.stats import label, primary, summary
+from fallline.stats import comparable, direction, label, primary, summary
 from fallline.stats.alone import alone, usual, varied
-from fallline.stats.columns import direction, number_columns
+from fallline.stats.columns import number_columns
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -52,22 +52,25 @@ def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metr
         for part, source in (("value", "mean"), ("low", "low"), ("high", "high"))
     }
     number = _declared(optimizer, name)
+    fair = comparable(rows, metric)
     rows = rows.select(
         pl.lit(optimizer).alias("optimizer"),
         pl.lit(name).alias("number"),
         pl.lit(number.meaning if number else "").alias("meaning"),
-        pl.lit(number.default if number else None, pl.Float64).alias("default"),
+        pl.lit(number.default if number and isinstance(number.default, float) else None, pl.Float64).alias("default"),
         pl.col(name).alias("tried"),
         **parts,
         diverged=pl.col("diverged") == pl.col("trials"),
     )
     best = rows["value"].max() if direction(metric) == "up" else rows["value"].min()
     reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
+    best = best if fair else None
     return rows.sort("tried").with_columns(
-        base=pl.col("tried") == usual(own, name),
-        best=pl.col("value") == pl.lit(best, pl.Float64),
-        near=(pl.col("value") - pl.lit(best, pl.Float64)).abs() <= reach,
+        base=pl.col("tried").eq_missing(usual(own, name)),
+        best=(pl.col("value") == pl.lit(best, pl.Float64)).fill_null(False),
+        near=((pl.col("value") - pl.lit(best, pl.Float64)).abs() <= reach).fill_null(False),
         place=pl.int_range(pl.len()),
+        fair=pl.lit(fair),
     )
 
 
@@ -124,7 +127,10 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 
 
 def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, float], color: str, spec: Figure) -> Any:
-    said = rows.with_columns(text=pl.col("tried").map_elements(words.setting, return_dtype=pl.String))
+    number = rows["number"][0]
+    said = rows.with_columns(
+        pl.Series("text", [words.value_of(number, value) for value in rows["tried"]], pl.String)
+    )
     order = said["text"].to_list()
     x = alt.X(
         "text:N",
@@ -168,6 +174,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     said = (
         f"Up the side: {label(spec.metric)}. Coloured: {reach}. Ringed: the study's own value, held while others vary."
     )
+    if not frame["fair"].all():
+        said += " A number of the loss changes what its value means, so there none is best."
     return said + (" A cross at the top: every seed diverged." if frame["diverged"].any() else "")
 
 

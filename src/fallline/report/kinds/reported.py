@@ -11,7 +11,7 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import INK, PALETTE, WIDTH, Look
-from fallline.stats import label, reported
+from fallline.stats import comparable, label, reported
 from fallline.stats.columns import number_columns
 from fallline.store import Run
 from fallline.study import Figure
@@ -80,7 +80,10 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         return ""
     seeds = int(frame["n"].max())
     spread = "one seed" if seeds == 1 else f"means over {words.plural(seeds, 'seed')}, thick lines are 95 % intervals"
-    return f"Ours: {spread}. The reported figures are single runs of others, given without spread."
+    said = f"Ours: {spread}. The reported figures are single runs of others, given without spread."
+    if not comparable(run.trials, spec.metric):
+        said += " Losses of different kinds cannot be compared: hold no row against another."
+    return said
 
 
 def _metrics(run: Run) -> list[str]:

@@ -12,18 +12,26 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import WIDTH, Look
-from fallline.stats import label, primary, summary
-from fallline.stats.columns import direction
+from fallline.stats import comparable, direction, label, primary, summary
+from fallline.stats.columns import finished
+from fallline.stats.metric import kind_column
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.study import Figure
 
+MOST_RATES = 60
+"""Points of a line; more touch one another."""
+
+RATE = "format(datum.value, datum.value < 1e-4 ? '.2~e' : '.3~g')"
+
 
 def settle(run: Run, spec: Figure) -> Figure:
-    """The study's metric, a line an optimizer."""
+    """The study's metric, a line an optimizer; of losses that cannot be compared a line a kind of loss."""
     metric = spec.metric or primary(run).column
     metric = f"final_{metric}" if metric.startswith("train_") else metric
-    color = spec.color
+    color, trials = spec.color, chosen(run, spec)
+    if color is None and not comparable(trials, metric):
+        color = kind_column(trials)
     if color is None:
         apart = told_apart(run, spec.model_copy(update={"panel": None}))
         color = "optimizer" if "optimizer" in apart.values() else apart["color"]
@@ -34,7 +42,7 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
     """A row an optimizer and rate: value (mean of the best configuration there), low and high (as in curves), n;
-    stopped of trials diverged, of (configurations to choose from). value is null where every seed diverged."""
+    lost of trials diverged, of (configurations to choose from). value is null where every seed diverged."""
     trials = chosen(run, spec)
     table = summary(run)
     if "learning_rate" not in trials.columns or f"{spec.metric}_mean" not in table.columns:
@@ -43,9 +51,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         pl.col(f"{spec.metric}_{part}").alias(name)
         for part, name in (("mean", "value"), ("low", "low"), ("high", "high"), ("n", "n"))
     ]
-    done = trials.filter(pl.col("status") == "done").group_by("configuration")
+    done = trials.filter(finished()).group_by("configuration")
     ends = done.agg(least=pl.col(spec.metric).min(), greatest=pl.col(spec.metric).max())
-    picked = table.select("rank", "configuration", "learning_rate", "trials", *parts, stopped="diverged")
+    picked = table.select("rank", "configuration", "learning_rate", "trials", *parts, lost="diverged")
     rows = labelled(run, trials, spec).join(picked, on="configuration").join(ends, on="configuration", how="left")
     few = pl.col("n") < FEW_SEEDS
     several = pl.col("low").is_not_null()
@@ -56,9 +64,22 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     rows = rows.filter(pl.col("learning_rate").is_not_null())
     keys = ["panel", "color", "learning_rate"]
     up = direction(spec.metric) == "up"
-    rows = rows.with_columns(of=pl.len().over(keys), all_stopped=pl.col("stopped") == pl.col("trials"))
-    rows = rows.sort("all_stopped", "value", "rank", descending=[False, up, False], nulls_last=True)
-    return rows.unique(keys, keep="first", maintain_order=True).sort("panel_place", "color_place", "learning_rate")
+    rows = rows.with_columns(of=pl.len().over(keys), all_lost=pl.col("lost") == pl.col("trials"))
+    rows = rows.sort("all_lost", "value", "rank", descending=[False, up, False], nulls_last=True)
+    rows = _thinned(rows.unique(keys, keep="first", maintain_order=True), keys[:2])
+    return rows.sort("panel_place", "color_place", "learning_rate")
+
+
+def _thinned(rows: pl.DataFrame, line: list[str]) -> pl.DataFrame:
+    """At most ``MOST_RATES`` of each line: of as many equal stretches of the logarithm of the rate the first row, the
+    best. ``rates`` says how many there were."""
+    rate = pl.col("learning_rate").log()
+    low, high = rate.min().over(line), rate.max().over(line)
+    stretch = ((rate - low) / (high - low) * MOST_RATES).floor().clip(0, MOST_RATES - 1).fill_nan(0)
+    rows = rows.with_columns(rates=pl.len().over(line), stretch=stretch)
+    few = rows.filter(pl.col("rates") <= MOST_RATES)
+    many = rows.filter(pl.col("rates") > MOST_RATES).unique([*line, "stretch"], keep="first", maintain_order=True)
+    return pl.concat([few, many]).drop("stretch")
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -73,14 +94,14 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         "learning_rate:Q",
         title="learning rate, log scale",
         scale=wide,
-        axis=alt.Axis(values=_apart(rates), labelExpr=common.value_axis()["labelExpr"], labelOverlap=False),
+        axis=alt.Axis(values=_apart(rates), labelExpr=RATE, labelOverlap=False),
     )
-    stopped = frame.filter(pl.col("stopped") > 0)
-    picture = _picture(frame, spec, look, x, pick, faded).properties(width=_room(frame, stopped))
-    if stopped.is_empty():
+    lost = frame.filter(pl.col("lost") > 0)
+    picture = _picture(frame, spec, look, x, pick, faded).properties(width=_room(frame, lost))
+    if lost.is_empty():
         return picture
-    names = stopped.unique("color_place").sort("color_place")["color"].to_list()
-    strip = alt.Chart(common.held(stopped.select("color", "learning_rate", "stopped", "trials", "trial")))
+    names = lost.unique("color_place").sort("color_place")["color"].to_list()
+    strip = alt.Chart(common.held(lost.select("color", "learning_rate", "lost", "trials", "trial")))
     strip = strip.mark_point(shape=common.CROSS, size=50, strokeWidth=1.6).encode(
         x=alt.X("learning_rate:Q", scale=wide, axis=None),
         y=alt.Y(
@@ -94,11 +115,11 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         color=common.colors(frame, spec.color, look, alt.Legend(orient="right"))["color"],
         tooltip=[
             alt.Tooltip("trial:N"),
-            alt.Tooltip("stopped:Q", title="diverged"),
+            alt.Tooltip("lost:Q", title="diverged"),
             alt.Tooltip("trials:Q", title="of"),
         ],
     )
-    strip = strip.properties(width=_room(frame, stopped), height=16 * len(names))
+    strip = strip.properties(width=_room(frame, lost), height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
 
 
@@ -156,9 +177,9 @@ def _limits(values: pl.DataFrame, log: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _room(frame: pl.DataFrame, stopped: pl.DataFrame) -> int:
+def _room(frame: pl.DataFrame, lost: pl.DataFrame) -> int:
     """The width left for the picture between the names below on the left and the legend on the right."""
-    left, right = (max((len(name) for name in names["color"]), default=0) for names in (stopped, frame))
+    left, right = (max((len(name) for name in names["color"]), default=0) for names in (lost, frame))
     return WIDTH - max(60, 7 * left) - 7 * right - 60
 
 
@@ -187,7 +208,12 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         and (values["value"] <= 0).any()
     ):
         said.append("Values of exactly 0 have no place on a log scale.")
-    if (frame["stopped"] > 0).any():
+    if not comparable(chosen(run, spec), spec.metric):
+        said.append("Losses of different kinds cannot be compared: hold no line against another.")
+    if frame["rates"].max() > MOST_RATES:
+        rates = words.count(int(frame["rates"].max()))
+        said.append(f"Of up to {rates} rates a line those that are best among their neighbours.")
+    if (frame["lost"] > 0).any():
         said.append("A cross below marks a rate at which at least one seed diverged.")
     return " ".join(said)
 

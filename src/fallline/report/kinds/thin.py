@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from fallline.stats.columns import finished
 from fallline.stats.summary import FEW_SEEDS, interval_factor
 from fallline.store import Run
 
@@ -12,10 +13,11 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
     """Columns configuration, step, value (mean over seeds), low, high (null with one seed), seeds.
 
     ``trials`` has ``configuration`` and ``diverged`` (all its seeds did). Seeds that diverged count only where all
-    did, and then up to the first end, so that no mean jumps because a seed dropped out of it. From ``FEW_SEEDS``
+    did, and then up to the first end, so that no mean jumps because a seed dropped out of it; so do seeds that early
+    stopping ended. From ``FEW_SEEDS``
     seeds on low and high are the 95 % interval, below that the least and the greatest.
     """
-    counted = trials.filter((pl.col("status") == "done") | pl.col("diverged")).select("trial", "configuration")
+    counted = trials.filter(finished() | pl.col("diverged")).select("trial", "configuration")
     seeds = counted.group_by("configuration").agg(of=pl.len())
     curves = run.curves
     if metric not in curves.collect_schema().names():

@@ -1,0 +1,118 @@
+"""The batch policy: how many examples a step sees and which, as it is written in a recipe."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fallline.batching.formula import Formula, parse
+from fallline.batching.orders import ORDERS
+from fallline.contracts import fraction
+from fallline.errors import NumberError, StudyError, UnknownName
+
+LAST = ("dropped", "kept")
+SUBSETS = ("random", "first")
+
+_OVERLAP = fraction("overlap", 0.0, "share of a batch's examples that the next one has too")
+_FORMULA = 'a size that changes is a text such as "30 + 10*epoch"'
+
+
+@dataclass(frozen=True)
+class BatchPolicy:
+    """Which examples each step sees; equal policies choose the same.
+
+    ``size`` is examples a step, None for all of them at every step, or a formula of the epoch (from 0).
+    ``order`` is one of ``ORDERS``. ``overlap`` in [0, 1) is the share of a batch that the next one has too.
+    ``subset`` is how many examples are used at all (None for all), the "first" ones or "random" ones of the seed.
+    ``last`` says what becomes of a partial batch at the end of an epoch: "dropped", or "kept" as a step of its own.
+    """
+
+    size: int | str | None
+    order: str = "shuffled"
+    overlap: float = 0.0
+    subset: int | None = None
+    subset_from: str = "random"
+    last: str = "dropped"
+
+    @property
+    def plain(self) -> dict[str, int | float | str | None]:
+        """The policy as plain values, for hashing; ``subset_from`` is None where there is no subset."""
+        return {
+            "batch_size": self.size, "order": self.order, "overlap": self.overlap, "subset": self.subset,
+            "subset_from": None if self.subset is None else self.subset_from, "last": self.last,
+        }
+
+
+def check_batch_size(value: object, where: str = "") -> int | str | None:
+    """``value`` as ``BatchPolicy.size``: "all" is None, a formula has even spaces, one without epoch is its number.
+
+    NumberError for a number that is no size or a formula that gives none at epoch 0 (later epochs are known only to
+    the stream), StudyError for a text that is neither "all" nor a formula.
+    """
+    law, place = 'batch_size must be a whole number >= 1 or "all"', f" ({where})" if where else ""
+    if isinstance(value, str):
+        if value == "all":
+            return None
+        if difflib.get_close_matches(value.strip().casefold(), ["all"], cutoff=0.6):
+            raise StudyError(f'{law}, got {value!r}{place}; did you mean "all"?')
+        formula = parse(value, where)
+        first = _first_size(formula, place)
+        return first if formula.constant else formula.text
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise NumberError(f"{law}, got {_shown(value)}{place}; {_FORMULA}")
+    return value
+
+
+def _first_size(formula: Formula, place: str) -> int:
+    try:
+        return formula.size(0)
+    except NumberError as failure:
+        raise NumberError(f"{failure}{place}") from None
+
+
+def check_order(value: object, where: str = "") -> str:
+    """``value`` as the name of an order of examples, or UnknownName."""
+    return _choice("order of batches", value, ORDERS, where)
+
+
+def check_last(value: object, where: str = "") -> str:
+    """``value`` as "dropped" or "kept", or UnknownName."""
+    return _choice("way with the last batch", value, LAST, where)
+
+
+def check_subset_from(value: object, where: str = "") -> str:
+    """``value`` as "random" or "first", or UnknownName."""
+    return _choice("kind of subset", value, SUBSETS, where)
+
+
+def check_overlap(value: object, where: str = "") -> float:
+    """``value`` as a share in [0, 1), or NumberError."""
+    overlap = _OVERLAP.check(value, where)
+    assert isinstance(overlap, float)
+    return overlap
+
+
+def check_subset(value: object, where: str = "") -> int | None:
+    """``value`` as how many examples are used, "all" and None as None; or NumberError."""
+    if value is None or value == "all":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        place = f" ({where})" if where else ""
+        raise NumberError(f'subset must be a whole number >= 1 or "all", got {_shown(value)}{place}')
+    return value
+
+
+def _choice(kind: str, value: object, known: Iterable[str], where: str) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise UnknownName(kind, value if isinstance(value, str) else _shown(value), known, where)
+    return value
+
+
+def _shown(value: object, most: int = 60) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) < most else text[:most - 3] + "..."
+

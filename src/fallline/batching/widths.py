@@ -1,0 +1,54 @@
+"""Widths: the few shapes that batches of many sizes are filled up to, so that few programs are compiled."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+MAX_CANDIDATES = 256
+"""Distinct sizes that are tried as widths. Beyond, evenly spaced ones stand for their neighbours below."""
+
+
+def widths(size_counts: Mapping[int, int], most: int = 8) -> tuple[int, ...]:
+    """At most ``most`` of the sizes, increasing, the largest among them: the choice that fills up the least.
+
+    ``size_counts`` says how many steps, at least 1, have each size. A batch is filled up to the next width, which costs
+    as many examples as are added. Exact, by dynamic programming over the distinct sizes.
+    """
+    sizes, counts = _candidates(size_counts)
+    number, before = len(sizes), np.concatenate([[0.0], np.cumsum(counts)])
+    # cost[j]: what all sizes up to and with j cost when j is a width, with one width more at each turn. Counting what
+    # a batch comes to in place of what is added gives the same choice, since the examples themselves do not change.
+    cost = sizes * before[1:]
+    widths_before = [np.full(number, -1)]
+    for _ in range(min(most, number) - 1):
+        through = cost[:, None] + sizes[None, :] * (before[None, 1:] - before[1:, None])
+        through[np.tril_indices(number)] = np.inf  # the width before is a smaller one
+        previous = through.argmin(axis=0)
+        cost = through[previous, np.arange(number)]
+        widths_before.append(previous)
+    found, place = [], number - 1
+    for previous in reversed(widths_before):
+        found.append(int(sizes[place]))
+        place = int(previous[place])
+    return tuple(reversed(found))
+
+
+def width_for(size: int, widths: Sequence[int]) -> int:
+    """The smallest of ``widths`` (increasing) that holds ``size``; ValueError where none does."""
+    place = bisect_left(widths, size)
+    if place == len(widths):
+        raise ValueError(f"a batch of {size} examples fits none of the widths {list(widths)}")
+    return widths[place]
+
+
+def _candidates(size_counts: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Increasing sizes and their counts, int64; where there are many, few, each with the counts up to it."""
+    sizes = np.array(sorted(size_counts), np.int64)
+    counts = np.array([size_counts[size] for size in sizes.tolist()], np.int64)
+    if len(sizes) <= MAX_CANDIDATES:
+        return sizes, counts
+    kept = np.linspace(0, len(sizes) - 1, MAX_CANDIDATES).round().astype(np.int64)
+    return sizes[kept], np.diff(np.cumsum(counts)[kept], prepend=0)

@@ -1,0 +1,89 @@
+"""``fallline parts``: what may be written in a recipe, with the numbers each part takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fallline.contracts import Number
+from fallline.errors import UnknownName
+
+
+def parts_table(kind: str | None) -> None:
+    """The parts of one kind, or of all kinds."""
+    kinds = _kinds()
+    if kind is not None and kind not in kinds:
+        raise UnknownName("kind of part", kind, kinds)
+    console = Console()
+    for name in [kind] if kind else kinds:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column(name, no_wrap=True)
+        table.add_column("numbers and their defaults")
+        table.add_column("what it is")
+        for part, (numbers, meaning) in kinds[name]().items():
+            table.add_row(part, Text(", ".join(map(_with_default, numbers))), Text(meaning))
+        console.print(table)
+        console.print()
+
+
+Row = tuple[tuple[Number, ...], str]
+
+
+def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
+    return {"optimizers": _optimizers, "schedules": _schedules, "losses": _losses, "metrics": _metrics,
+            "tasks": _tasks, "orders": _orders, "numbers": _numbers}
+
+
+def _optimizers() -> dict[str, Row]:
+    from fallline.optimizers import optimizers
+
+    return {name: (part.numbers, part.title) for name, part in sorted(optimizers().items())}
+
+
+def _schedules() -> dict[str, Row]:
+    from fallline.schedules import schedules
+
+    return {name: (part.numbers, part.title) for name, part in sorted(schedules().items())}
+
+
+def _losses() -> dict[str, Row]:
+    from fallline.losses import losses
+
+    return {name: (part.numbers, part.title) for name, part in sorted(losses().items())}
+
+
+def _metrics() -> dict[str, Row]:
+    from fallline.metrics import metrics
+
+    return {name: ((), part.title) for name, part in sorted(metrics().items())}
+
+
+def _tasks() -> dict[str, Row]:
+    from fallline.tasks import families, tasks
+
+    known: dict[str, Row] = {name: (task.model.numbers, task.title) for name, task in sorted(tasks().items())}
+    return known | {f"{name}-H": ((), family.title) for name, family in sorted(families().items())}
+
+
+def _orders() -> dict[str, Row]:
+    from fallline.batching import ORDERS
+
+    return {name: ((), (getattr(order, "__doc__", "") or "").split("\n")[0]) for name, order in ORDERS.items()}
+
+
+def _numbers() -> dict[str, Row]:
+    """The numbers that every recipe may have."""
+    from fallline.study.parts import COMMON
+
+    return {number.name: ((number,), number.meaning) for number in COMMON}
+
+
+def _with_default(number: Number) -> str:
+    if number.default is None:
+        return number.name + (" (optional)" if number.optional else "")
+    value: Any = bool(number.default) if number.flag else number.default
+    return f"{number.name} {value:g}" if isinstance(value, float) else f"{number.name} {value}".lower()

@@ -1,0 +1,20 @@
+"""The shapes a plug-in can have: number, optimizer, schedule, loss, metric, model, dataset, task.
+
+Each is a frozen value. A new optimizer (loss, schedule, dataset, task ...) is one such value in a module of its
+package; the package finds it by itself and the shared contract tests run over it.
+"""
+
+from fallline.contracts.data import Dataset, Split, Splits, Task
+from fallline.contracts.model import Model
+from fallline.contracts.numbers import (
+    Number,
+    check_numbers,
+    flag,
+    fraction,
+    nonnegative,
+    positive,
+)
+from fallline.contracts.rules import Clock, Loss, Metric, Optimizer, Schedule
+
+__all__ = ["Clock", "Dataset", "Loss", "Metric", "Model", "Number", "Optimizer", "Schedule", "Split", "Splits", "Task",
+           "check_numbers", "flag", "fraction", "nonnegative", "positive"]

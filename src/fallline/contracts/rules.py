@@ -1,0 +1,113 @@
+"""Rules: what changes weights (optimizer, schedule) and what is measured of them (loss, metric)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fallline.contracts.numbers import Number, check_numbers, positive
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An update rule: a factory from numbers to an optax ``GradientTransformation``.
+
+    ``make(**numbers)`` is called inside the traced program with that lane's numbers as float32 scalars, so it must
+    not branch on their values in Python. ``equation`` is plain text in the source's letters.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    numbers: tuple[Number, ...]
+    title: str = ""
+    equation: str = ""
+    source: str = ""
+
+    @classmethod
+    def plug(cls, name: str, make: Callable[..., Any], **defaults: float) -> Optimizer:
+        """An optax optimizer of your own, its numbers declared in one line.
+
+        >>> import optax
+        >>> mine = Optimizer.plug("mine", optax.lion, learning_rate=1e-4, b1=0.9)
+        """
+        numbers = tuple(positive(n, d) if n == "learning_rate" else Number(n, d) for n, d in defaults.items())
+        return cls(name, make, numbers, title=name)
+
+    def __call__(self, **numbers: float) -> Any:
+        """The transformation with ``numbers`` checked and defaults filled in."""
+        return self.make(**check_numbers("optimizer", self.name, self.numbers, numbers))
+
+
+class Clock(NamedTuple):
+    """Where some steps stand in a budget: steps and epochs already taken before each (float64 [n]), and the totals."""
+
+    steps: Any
+    epochs: Any
+    total_steps: float
+    total_epochs: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes: ``factor(clock, **numbers)`` gives what multiplies it at each step, float64 [n].
+
+    It runs on the host in numpy, so it may branch as it likes. A schedule that watches gives ``watching(values,
+    **numbers)``: the factor that follows from the validation losses seen so far, float64 [looks].
+    ``check(numbers, where)`` raises where numbers that are each lawful do not fit together.
+    """
+
+    name: str
+    factor: Callable[..., Any]
+    numbers: tuple[Number, ...] = ()
+    watching: Callable[..., float] | None = None
+    title: str = ""
+    equation: str = ""
+    source: str = ""
+    check: Callable[[Mapping[str, Any], str], None] | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """``function(outputs, targets, **numbers)`` gives one value per example, shape [batch].
+
+    ``outputs`` [batch, ...] come from the model, ``targets`` [batch] or [batch, ...] from the data. The value of a
+    batch is the mean over its examples, or their sum where ``reduce`` is "sum". A loss of a ``whole`` batch has no value
+    per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts`` [batch] is 1
+    for the examples that count and 0 for those that fill the batch up. One that ``takes`` "probabilities" gets the
+    softmax of a model's logits.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    numbers: tuple[Number, ...] = ()
+    reduce: str = "mean"
+    takes: str = "outputs"
+    whole: bool = False
+    title: str = ""
+    equation: str = ""
+    source: str = ""
+
+    def __call__(self, outputs: Any, targets: Any, counts: Any = None, **numbers: Any) -> Any:
+        """The scalar value of a batch, of the examples that count."""
+        if self.whole:
+            return self.function(outputs, targets, counts, **numbers)
+        values = self.function(outputs, targets, **numbers)
+        if counts is not None:
+            import jax.numpy as jnp
+
+            total = jnp.where(counts > 0, values, 0).sum()
+            return total if self.reduce == "sum" else total / counts.sum()
+        return values.sum() if self.reduce == "sum" else values.mean()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """``function(outputs, targets)`` gives one value per example, shape [batch]; its mean is reported.
+
+    A metric of which less is better has a name that ends in "error" or "loss"; of all others more is better.
+    """
+
+    name: str
+    function: Callable[[Any, Any], Any]
+    title: str = ""

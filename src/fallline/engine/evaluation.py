@@ -1,0 +1,55 @@
+"""Evaluating lanes on a split that is held out, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from fallline.engine.lanes import Data, Numbers, State
+from fallline.engine.program import Program
+
+EVALUATION_BATCH = 1000
+"""Examples a dispatch when a split is evaluated."""
+
+
+class HeldOut(NamedTuple):
+    """A split on the device in batches of one size; ``counts`` [batch] is 0 for the examples that fill the last."""
+
+    examples: int
+    batches: tuple[tuple[Data, Any], ...]
+
+
+def evaluate(program: Program, state: State, numbers: tuple[Numbers, ...],
+             held: HeldOut) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Loss and metrics over a whole split, [seeds, lanes], and of a classification the classes given,
+    uint16 [seeds, lanes, examples].
+    """
+    seen = [dict(program.evaluate(state, numbers, examples, counts)) for examples, counts in held.batches]
+    seen = jax.device_get(seen)
+    classes = [part.pop("predicted") for part in seen if "predicted" in part]
+    predicted = np.concatenate(classes, axis=-1)[..., :held.examples] if classes else None
+    sums = program.cohort.loss.reduce == "sum"
+    values = {name: np.sum([part[name] for part in seen], axis=0, dtype=np.float64) for name in seen[0]}
+    return {name: total / (1 if name == "loss" and sums else held.examples) for name, total in values.items()}, predicted
+
+
+def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, HeldOut]:
+    """Splits (inputs [n, ...], targets [n, ...]) ready for ``evaluate``; all in batches of the same size."""
+    size = min(EVALUATION_BATCH, max((len(inputs) for inputs, _ in splits.values()), default=1))
+    held = {}
+    for name, (inputs, targets) in splits.items():
+        batches = [_padded(inputs[first:first + size], targets[first:first + size], size)
+                   for first in range(0, len(inputs), size)]
+        held[name] = HeldOut(len(inputs), tuple(jax.device_put(batch) for batch in batches))
+    return held
+
+
+def _padded(inputs: np.ndarray, targets: np.ndarray, size: int) -> tuple[Data, np.ndarray]:
+    """A batch of that size: the examples repeated at its end do not count."""
+    short = size - len(inputs)
+    rows = np.concatenate([np.arange(len(inputs)), np.zeros(short, np.int64)])
+    counts = np.concatenate([np.ones(len(inputs), np.float32), np.zeros(short, np.float32)])
+    return Data(inputs[rows], targets[rows]), counts

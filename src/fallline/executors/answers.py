@@ -1,0 +1,80 @@
+"""What was predicted, kept so that it can be judged: the labels once, and the examples got wrong most often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.executors.cohort import ReadyCohort
+from fallline.store.files import read_parquet
+from fallline.store.writing import RunWriter
+from fallline.study.trial import digest
+
+WORST = 48
+"""How many of the examples got wrong most often are kept with their pictures, of each task and split."""
+
+
+def write_answers(writer: RunWriter, ready: ReadyCohort) -> None:
+    """The labels that a task's predictions are held against, once a task."""
+    if ready.classes is None:
+        return
+    task, data = ready.planned.task, ready.planned.data
+    names = list(task.classes)
+    rows = [{"task": task.name, "data": data, "split": name, "labels": split.targets.astype(np.uint16), "classes": names}
+            for name, split in _held(ready).items()]
+    if rows:
+        schema = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
+                  "classes": pl.List(pl.String)}
+        writer.write_answers(digest([task.name, data]), pl.DataFrame(rows, schema=schema))
+
+
+def write_mistakes(writer: RunWriter, cohorts: list[ReadyCohort]) -> None:
+    """The examples that most trials of the run got wrong, worst first, with their pictures where they are images."""
+    tasks = {(ready.planned.task.name, ready.planned.data): ready for ready in cohorts if ready.classes is not None}
+    frames = []
+    for (task, data), ready in tasks.items():
+        counts = {split: np.zeros((len(held.targets), ready.classes), np.int32) for split, held in _held(ready).items()}
+        for block in writer.paths.done_blocks():
+            if not writer.paths.predictions(block).exists():
+                continue
+            named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"])
+            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data))["trial"]
+            rows = read_parquet(writer.paths.predictions(block)).filter(pl.col("trial").is_in(of_task.to_list()))
+            for split, predicted in rows.select("split", "predicted").iter_rows():
+                counts[split][np.arange(len(predicted)), np.asarray(predicted)] += 1
+        frames += [_worst(task, data, split, held, counts[split]) for split, held in _held(ready).items()]
+    found = [frame for frame in frames if frame.height]
+    if found:
+        writer.write_mistakes(pl.concat(found, how="diagonal_relaxed"))
+
+
+def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> pl.DataFrame:
+    """The rows of one split; ``counts`` [examples, classes] is how often an example was given each class."""
+    labels = held.targets.astype(np.int64)
+    trials = int(counts.sum(1).max(initial=0))
+    right = counts[np.arange(len(labels)), labels]
+    wrong = counts.sum(1) - right
+    order = np.argsort(-wrong, kind="stable")[:WORST]
+    others = counts.copy()
+    others[np.arange(len(labels)), labels] = -1
+    rows = []
+    for example in order[wrong[order] > 0]:
+        rows.append({"task": task, "data": data, "split": split, "example": int(example),
+                     "label": int(labels[example]), "wrong": int(wrong[example]), "trials": trials,
+                     "most_common": int(others[example].argmax()), **_picture(held.inputs[example])})
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _picture(image: np.ndarray) -> dict[str, Any]:
+    """The bytes of an image [height, width] or [height, width, channels]; nothing of what is none."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        return {"image": None, "height": None, "width": None, "channels": None}
+    height, width, *channels = image.shape
+    return {"image": image.tobytes(), "height": height, "width": width, "channels": channels[0] if channels else 1}
+
+
+def _held(ready: ReadyCohort) -> dict[str, Any]:
+    splits = {"validation": ready.arrays.splits.validation, "test": ready.arrays.splits.test}
+    return {name: split for name, split in splits.items() if split is not None}

@@ -1,0 +1,41 @@
+"""Errors of outputs that are numbers: squared and absolute, the mean over an example's outputs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+
+from fallline.contracts import Metric
+from fallline.errors import ModelError
+
+
+def mean_squared_error(outputs: Any, targets: Any) -> Any:
+    """The mean over an example's outputs of ``(o - y)^2``; shape [batch]."""
+    return jnp.mean(_errors("mean_squared_error", outputs, targets) ** 2, axis=-1)
+
+
+def mean_absolute_error(outputs: Any, targets: Any) -> Any:
+    """The mean over an example's outputs of ``|o - y|``; shape [batch]."""
+    return jnp.mean(jnp.abs(_errors("mean_absolute_error", outputs, targets)), axis=-1)
+
+
+def _errors(name: str, outputs: Any, targets: Any) -> Any:
+    """``o - y``, one row an example; targets as the outputs, axes of length 1 aside, else ModelError."""
+    if outputs.shape[:1] + _wide(outputs) != targets.shape[:1] + _wide(targets):
+        raise ModelError(
+            f"{name} needs targets shaped as the outputs, got outputs {outputs.shape} and targets {targets.shape}: "
+            "give one target for each output"
+        )
+    row = (outputs.shape[0], math.prod(outputs.shape[1:]))
+    return outputs.reshape(row) - targets.reshape(row)
+
+
+def _wide(array: Any) -> tuple[int, ...]:
+    return tuple(size for size in array.shape[1:] if size != 1)
+
+
+MEAN_SQUARED_ERROR = Metric("mean_squared_error", mean_squared_error, "mean squared error")
+
+MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", mean_absolute_error, "mean absolute error")

@@ -1,0 +1,81 @@
+"""What was taken for what: the confusion matrix of a classifier, and precision, recall and F1 from it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fallline.errors import ModelError
+
+
+class PerClass(NamedTuple):
+    """One value a class, float64 [classes]; nan where there is none, 0 / 0."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+class Macro(NamedTuple):
+    """Means over the classes that occur, each counting the same; nan where none occurs."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def confusion(labels: Any, predicted: Any, classes: int) -> np.ndarray:
+    """How often each class was given to each: int64 [classes, classes], rows the true label, columns the prediction.
+
+    ``labels`` [n] whole numbers or one-hot rows [n, classes], ``predicted`` [n] whole numbers. ModelError where a
+    number names no class, or where there are not as many predictions as labels.
+    """
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    if labels.ndim == 2 and labels.shape[1] == classes:
+        labels = labels.argmax(1)
+    if labels.ndim != 1 or labels.shape != predicted.shape:
+        raise ModelError(f"a confusion matrix needs one prediction a label, got labels {labels.shape} and predictions "
+                         f"{predicted.shape}")
+    true, given = (_places(role, values, classes) for role, values in (("label", labels), ("prediction", predicted)))
+    return np.bincount(true * classes + given, minlength=classes * classes).reshape(classes, classes)
+
+
+def per_class(matrix: Any) -> PerClass:
+    """Precision, recall, F1 and support of each class of a confusion matrix [classes, classes].
+
+    Precision is right / predicted: nan for a class never predicted. Recall is right / support: nan for one that never
+    occurs. F1 is 2 right / (predicted + support), their harmonic mean: 0 for a class that occurs and is never
+    predicted, nan only where neither happens (van Rijsbergen, 1979).
+    """
+    matrix = np.asarray(matrix, np.float64)
+    right, predicted, support = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    return PerClass(_ratio(right, predicted), _ratio(right, support), _ratio(2 * right, predicted + support), support)
+
+
+def macro(matrix: Any) -> Macro:
+    """The means over the classes with support. The precision of one that is never predicted counts as 0.
+
+    That is scikit-learn's ``zero_division=0``. Its own mean takes in classes that are predicted but never occur too,
+    with a precision, recall and F1 of 0; ours does not: a split without a class says nothing about it.
+    """
+    scores = per_class(matrix)
+    occurs = scores.support > 0
+    if not occurs.any():
+        return Macro(np.nan, np.nan, np.nan)
+    means = (np.nan_to_num(values[occurs], nan=0.0).mean() for values in scores[:3])
+    return Macro(*map(float, means))
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
+def _places(role: str, values: np.ndarray, classes: int) -> np.ndarray:
+    """Whole numbers from 0 to classes - 1, as int64."""
+    wrong = ~((values >= 0) & (values < classes) & (values == np.floor(values)))
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise ModelError(f"{role} {values[place]} of example {place} must be a whole number in 0 ... {classes - 1}")
+    return values.astype(np.int64)

@@ -1,0 +1,175 @@
+"""A Model of an equinox module: called on one example, with noise, a state and a dropout rate where it has them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from fallline.contracts import Model
+from fallline.errors import ModelError
+from fallline.models.probe import shapes_of
+from fallline.models.rates import numbers_of
+
+
+def from_equinox(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float | None = None,
+                 watch: Callable[[Any], Mapping[str, Any]] | None = None) -> Model:
+    """A Model of the module that ``make(key)`` gives, called on one example at a time.
+
+    A module with a state (``eqx.nn.BatchNorm``) is parted from it; ``make`` may also give the pair (module, state) of
+    ``eqx.nn.make_with_state``. Its statistics go over the batch. A module whose ``__call__`` takes a ``key`` gets one
+    an example in training; evaluated, it is in ``inference_mode`` and gets None (a fixed key where it must have one).
+
+    If it holds ``eqx.nn.Dropout`` layers of one rate, or a ``dropout_rate`` is given, the recipe has the number
+    ``dropout_rate``: the rate of all of them. The weights are all its floating arrays. ``watch(module)`` names scalars
+    to record at every step.
+    """
+    import equinox as eqx
+
+    name = name or "module"
+    module, begin = _probe(make, name)
+    numbers = numbers_of([layer.p for layer in _layers(module, eqx.nn.Dropout)], dropout_rate, name)
+    call = _Call(module, begin is not None, name)
+
+    @cache
+    def rest() -> Any:
+        # What is not a weight (activation functions, sizes) is the same for every key; it is found while tracing.
+        import jax
+
+        with jax.ensure_compile_time_eval():
+            return eqx.filter(_parted(make(jax.random.key(0)))[0], eqx.is_inexact_array, inverse=True)
+
+    def init(key: Any) -> Any:
+        return eqx.filter(_parted(make(key))[0], eqx.is_inexact_array)
+
+    def state(key: Any) -> Any:
+        return _arrays(_parted(make(key))[1])
+
+    def apply(weights: Any, inputs: Any) -> Any:
+        return call(eqx.combine(weights, rest()), {}, inputs, None)[0]
+
+    def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
+        module = _with_rate(eqx.combine(weights, rest()), numbers)
+        if key is None:
+            return call(eqx.nn.inference_mode(module), state, inputs, None)[0], state
+        return call(module, state, inputs, key)
+
+    seen = None if watch is None else lambda weights: watch(eqx.combine(weights, rest()))
+    if begin is None and not call.noisy:
+        return Model(name, init, apply, seen)
+    return Model(name, init, watch=seen, forward=forward, state=None if begin is None else state, numbers=numbers)
+
+
+class _Call:
+    """How a module of one kind is called on a batch: with a state or not, with keys or not."""
+
+    def __init__(self, module: Any, stateful: bool, name: str):
+        import equinox as eqx
+
+        key = inspect.signature(module.__call__).parameters.get("key")
+        self.noisy = key is not None and _may_draw(module)
+        self.takes_none = key is not None and key.default is None
+        self.stateful = stateful
+        axes = {layer.axis_name for layer in _layers(module, eqx.nn.BatchNorm)} or {"batch"}
+        if len(axes) > 1 or not all(isinstance(axis, str) for axis in axes):
+            raise ModelError(f"the BatchNorm layers of model {name} must name one axis, the batch; "
+                             f"got axis_name {', '.join(sorted(map(repr, axes)))}")
+        self.axis = axes.pop()
+
+    def __call__(self, module: Any, state: Any, inputs: Any, key: Any) -> tuple[Any, Any]:
+        """Outputs [batch, ...] and the state after; ``key`` is None in an evaluation."""
+        import jax
+
+        keys = None
+        if self.noisy and not (key is None and self.takes_none):
+            keys = jax.random.split(jax.random.key(0) if key is None else key, inputs.shape[0])
+
+        def one(x: Any, state: Any, key: Any) -> tuple[Any, Any]:
+            noise = {"key": key} if self.noisy else {}
+            if not self.stateful:
+                return module(x, **noise), state
+            output, after = module(x, _state(state), **noise)
+            return output, _arrays(after)
+
+        return jax.vmap(one, in_axes=(0, None, 0), out_axes=(0, None), axis_name=self.axis)(inputs, state, keys)
+
+
+def _probe(make: Any, name: str) -> tuple[Any, Any]:
+    """Module and state, as shapes; ModelError where the module is nothing that can be called on an example."""
+    import equinox as eqx
+
+    module, state = shapes_of(eqx.filter_eval_shape, lambda key: _parted(make(key)),
+                              f"init(key) of model {name}, which should give an equinox module,")
+    if not isinstance(module, eqx.Module) or not callable(module):
+        raise ModelError(f"init(key) of model {name} must give an equinox module that can be called, got "
+                         f"{type(module).__name__}; for weights of another kind write fallline.model(init, apply), for "
+                         "Flax fallline.from_flax, for Keras fallline.from_keras")
+    return module, state
+
+
+def _parted(made: Any) -> tuple[Any, Any]:
+    """(module, state), the state None where the module has none."""
+    import equinox as eqx
+
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], eqx.nn.State):
+        return made
+    if isinstance(made, eqx.Module) and _layers(made, eqx.nn.StateIndex):
+        return eqx.nn.make_with_state(lambda: made)()
+    return made, None
+
+
+def _modules(module: Any) -> Iterator[Any]:
+    """The module and all within it."""
+    import equinox as eqx
+    import jax
+
+    def is_part(node: Any) -> bool:
+        return isinstance(node, eqx.Module) and node is not module
+
+    yield module
+    for node in jax.tree.leaves(module, is_leaf=is_part):
+        if is_part(node):
+            yield from _modules(node)
+
+
+def _layers(module: Any, kind: type) -> list[Any]:
+    return [part for part in _modules(module) if isinstance(part, kind)]
+
+
+def _may_draw(module: Any) -> bool:
+    """Whether keys matter to it. Equinox's own layers all take one, and only dropout draws from it."""
+    import equinox as eqx
+
+    own = all(type(part).__module__.startswith("equinox.") for part in _modules(module))
+    return not own or bool(_layers(module, eqx.nn.Dropout))
+
+
+def _with_rate(module: Any, numbers: Mapping[str, Any]) -> Any:
+    """The module, its dropout layers at the recipe's rate."""
+    import equinox as eqx
+    import jax
+
+    def is_dropout(node: Any) -> bool:
+        return isinstance(node, eqx.nn.Dropout)
+
+    def rated(node: Any) -> Any:
+        return eqx.tree_at(lambda layer: layer.p, node, numbers["dropout_rate"]) if is_dropout(node) else node
+
+    return jax.tree.map(rated, module, is_leaf=is_dropout) if "dropout_rate" in numbers else module
+
+
+def _arrays(state: Any) -> dict[str, Any]:
+    """An equinox state as a dictionary of arrays, whose types are the same before and after a pass."""
+    import jax
+    import jax.numpy as jnp
+
+    values, names = state.tree_flatten()
+    strong = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), values)
+    return dict(zip(names, strong, strict=True))
+
+
+def _state(arrays: dict[str, Any]) -> Any:
+    import equinox as eqx
+
+    return eqx.nn.State.tree_unflatten(tuple(arrays), tuple(arrays.values()))

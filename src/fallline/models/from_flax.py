@@ -1,0 +1,113 @@
+"""A Model of a Flax NNX module: called on a batch, its variables parted into weights, state and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fallline.contracts import Model
+from fallline.errors import ModelError
+from fallline.models.packages import need_flax
+from fallline.models.probe import shapes_of
+from fallline.models.rates import LaneRate, numbers_of
+
+
+def from_flax(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float | None = None,
+              watch: Callable[[Any], Mapping[str, Any]] | None = None) -> Model:
+    """A Model of the ``nnx.Module`` that ``make(rngs)`` gives, called on a batch [batch, ...].
+
+    The weights are its ``nnx.Param``, the state all other variables but those of its random streams, which begin anew
+    from the step's noise. Both are dictionaries by path, "layers.0.kernel". It is in ``train()`` mode while it is
+    trained, in ``eval()`` mode while it is evaluated, and then its state stays.
+
+    If it holds ``nnx.Dropout`` layers of one rate, or a ``dropout_rate`` is given, the recipe has the number
+    ``dropout_rate``: the rate of all of them. Needs ``pip install 'fallline[flax]'``.
+    """
+    nnx = need_flax()
+    name = name or "module"
+    module = _probe(nnx, make, name)
+    rates = [layer.rate for layer in _dropouts(nnx, module)]
+    plan = _part(nnx, module)
+
+    def init(key: Any) -> dict[str, Any]:
+        return _values(nnx, _part(nnx, make(nnx.Rngs(key))).weights)
+
+    def state(key: Any) -> dict[str, Any]:
+        return _values(nnx, _part(nnx, make(nnx.Rngs(key))).state)
+
+    def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
+        noise = _seeds(nnx, plan, key)
+        module = nnx.merge(plan.graph, *(_filled(nnx, variables, values) for variables, values in
+                                         ((plan.weights, weights), (plan.noise, noise), (plan.state, state))))
+        if key is None:
+            module.eval()
+            return module(inputs), state
+        module.train()
+        if "dropout_rate" in numbers:
+            for layer in _dropouts(nnx, module):
+                layer.rate = LaneRate(lambda: numbers["dropout_rate"])
+        outputs = module(inputs)
+        after = _values(nnx, _part(nnx, module).state)
+        return outputs, {name: after[name] for name in state}
+
+    return Model(name, init, watch=watch, forward=forward, state=state if plan.state else None,
+                 numbers=numbers_of(rates, dropout_rate, name))
+
+
+class _Parts(NamedTuple):
+    """A module taken apart: what it is built like, and its variables by path."""
+
+    graph: Any
+    weights: dict[tuple, Any]
+    noise: dict[tuple, Any]
+    state: dict[tuple, Any]
+
+
+def _part(nnx: Any, module: Any) -> _Parts:
+    graph, *parts = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    return _Parts(graph, *(dict(nnx.to_flat_state(part)) for part in parts))
+
+
+def _probe(nnx: Any, make: Any, name: str) -> Any:
+    """The module, its arrays as shapes; ModelError where it is none."""
+    module = shapes_of(nnx.eval_shape, lambda key: make(nnx.Rngs(key)), f"make(rngs) of model {name}")
+    if not isinstance(module, nnx.Module):
+        raise ModelError(f"make(rngs) of model {name} must give a flax.nnx.Module, got {type(module).__name__}")
+    return module
+
+
+def _dropouts(nnx: Any, module: Any) -> list[Any]:
+    return [node for _, node in nnx.iter_modules(module) if isinstance(node, nnx.Dropout)]
+
+
+def _name(path: tuple) -> str:
+    return ".".join(map(str, path))
+
+
+def _values(nnx: Any, variables: dict[tuple, Any]) -> dict[str, Any]:
+    """The arrays of ``variables``, by name."""
+    return {_name(path): held[...] if isinstance(held, nnx.Variable) else held for path, held in variables.items()}
+
+
+def _filled(nnx: Any, variables: dict[tuple, Any], values: Mapping[str, Any]) -> Any:
+    """An nnx state of the kinds of ``variables`` that holds ``values``."""
+    def fill(path: tuple, held: Any) -> Any:
+        value = values[_name(path)]
+        return held.replace(value) if isinstance(held, nnx.Variable) else value
+
+    return nnx.from_flat_state([(path, fill(path, held)) for path, held in variables.items()])
+
+
+def _seeds(nnx: Any, plan: _Parts, key: Any) -> dict[str, Any]:
+    """The random streams at their beginning, a stream each from ``key``; in an evaluation they are not drawn from."""
+    import jax
+    import jax.numpy as jnp
+
+    seeds: dict[str, Any] = {}
+    for place, (path, held) in enumerate(plan.noise.items()):
+        if isinstance(held, nnx.RngKey):
+            own = jax.random.fold_in(jax.random.key(0) if key is None else key, place)
+            seeds[_name(path)] = own if held.shape == () else jax.random.split(own, held.shape)
+        else:
+            seeds[_name(path)] = jnp.zeros(held.shape, held.dtype)
+    return seeds

@@ -1,0 +1,180 @@
+"""A convolution as products over frequencies: transform, one small product a frequency, transform back.
+
+Over the frequencies of a picture of height + rows // 2 by width + columns // 2, a convolution with zeros around is one
+product of inputs x outputs a frequency: for 14x14 pixels and 5x5 taps 512 multiplications in place of 25 x 196. The
+transforms are products with constant matrices of cosines and sines, fast as products are and with a product's
+derivative; nothing here calls an FFT. A picture's places stay in front, so that a transform is one product
+[2 slots, places] x [places, batch x channels] and nothing is rearranged.
+
+A real picture needs half of the frequencies, each as a cosine and a sine part. Measured from the picture's centre,
+cosines are even and sines odd under turning the picture by 180 degrees, so the way back computes the first half of the
+places and takes the other from the same sums and differences. It differs from the native convolution by about 5e-7 of
+the largest entry.
+
+Source: the convolution theorem; over pictures and channels: Mathieu, Henaff and LeCun (2013), "Fast training of
+convolutional networks through FFTs", which uses FFTs where we use products.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fallline.models.lowerings.pooling import batch_first, places_first, relu_pool
+
+
+def convolve(x: Any, kernel: Any, padding: str) -> Any:
+    return batch_first(_convolve_places(places_first(x), kernel, padding))
+
+
+def convolve_relu_pool(x: Any, kernel: Any, bias: Any, padding: str) -> Any:
+    return batch_first(relu_pool(_convolve_places(places_first(x), kernel, padding), bias))
+
+
+def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
+    """x [height, width, batch, inputs] -> [height, width, batch, outputs]; VALID is the inside of SAME."""
+    height, width, batch, inputs = x.shape
+    same = convolve_pixels(x.reshape(height * width, batch, inputs), kernel, (height, width))
+    same = same.reshape(height, width, batch, -1)
+    if padding == "SAME":
+        return same
+    rows, columns = kernel.shape[:2]
+    top, left = (rows - 1) // 2, (columns - 1) // 2
+    return same[top:top + height - rows + 1, left:left + width - columns + 1]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve_pixels(x: Any, kernel: Any, size: tuple[int, int]) -> Any:
+    """x [height * width, batch, inputs] -> [height * width, batch, outputs], zeros around; ``size``: height, width."""
+    return _forward(x, kernel, size)[0]
+
+
+def _forward(x: Any, kernel: Any, size: tuple[int, int]) -> tuple[Any, Any]:
+    waves = waves_of(*size, *kernel.shape[:2])
+    spectrum, blocks = _spectrum(waves.analysis, x), _blocks(waves, kernel)
+    outputs = kernel.shape[3]
+    # Two products: each gives its part in one piece, ready for the way back.
+    cosines = jax.lax.dot_general(spectrum, blocks[:, :, :outputs], _EACH_FREQUENCY)
+    sines = jax.lax.dot_general(spectrum, blocks[:, :, outputs:], _EACH_FREQUENCY)
+    return _picture(waves.even, cosines, waves.odd, sines), (spectrum, blocks, kernel)
+
+
+def _backward(size: tuple[int, int], kept: Any, gradient: Any) -> tuple[Any, Any]:
+    spectrum, blocks, kernel = kept
+    inputs = kernel.shape[2]
+    waves = waves_of(*size, *kernel.shape[:2])
+    of_y = _spectrum(waves.synthesis, gradient)
+    of_x = jax.lax.dot_general(of_y, blocks, (((2,), (2,)), ((0,), (0,))))
+    of_blocks = jax.lax.dot_general(spectrum, of_y, (((1,), (1,)), ((0,), (0,))))
+    return (_picture(waves.even_analysis, of_x[:, :, :inputs], waves.odd_analysis, of_x[:, :, inputs:]),
+            _kernel_of_blocks(waves, of_blocks, inputs).reshape(kernel.shape))
+
+
+convolve_pixels.defvjp(_forward, _backward)
+_EACH_FREQUENCY = (((2,), (1,)), ((0,), (0,)))
+
+
+class Waves(NamedTuple):
+    """Constant matrices for a size of picture and kernel; a frequency is one slot of two halves, cosine and sine."""
+
+    analysis: Any  # [2 slots, places]: cosine halves, then sine halves
+    synthesis: Any  # [2 slots, places]: the way back, transposed
+    even: Any  # [first half of the places, slots]: the way back from cosine halves
+    odd: Any  # [first half of the places without the middle, slots]: from sine halves
+    even_analysis: Any  # as even and odd, of the analysis transposed: its derivative
+    odd_analysis: Any
+    kernel_cosine: Any  # [slots, taps]: from cosine half to cosine half
+    kernel_sine: Any  # [slots, taps]: from sine half to sine half
+    kernel_across: Any  # [slots, taps]: from sine half to cosine half; the other way with a minus
+
+
+@lru_cache(maxsize=64)
+def waves_of(height: int, width: int, rows: int, columns: int) -> Waves:
+    """The matrices, in float64 and then rounded.
+
+    The period is the picture and the zeros one side of it needs: what wraps around from the other side is zero too.
+    """
+    period = np.array([height + rows // 2, width + columns // 2])
+    places = _grid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2)
+    taps = _grid(np.arange(rows) - (rows - 1) // 2, np.arange(columns) - (columns - 1) // 2)
+    cosine_of, sine_of = _slots(period, places)
+    share = np.array([2.0 if one is not None and one == other else 1.0
+                      for one, other in zip(cosine_of, sine_of, strict=True)])[:, None] / period.prod()
+    cosines, sines = (_waves(function, of, period, places) for function, of in ((np.cos, cosine_of), (np.sin, sine_of)))
+    pairs = [one if one == other else None for one, other in zip(cosine_of, sine_of, strict=True)]
+    first, middle = height * width // 2, (height * width + 1) // 2
+    matrices = Waves(
+        np.concatenate([cosines, sines]), np.concatenate([share * cosines, share * sines]),
+        (share * cosines)[:, :middle].T, (share * sines)[:, :first].T, cosines[:, :middle].T, sines[:, :first].T,
+        _waves(np.cos, cosine_of, period, taps), _waves(np.cos, sine_of, period, taps),
+        _waves(np.sin, pairs, period, taps))
+    return Waves(*(np.ascontiguousarray(matrix, np.float32) for matrix in matrices))
+
+
+def _slots(period: Any, places: Any) -> tuple[list[Any], list[Any]]:
+    """The frequency of each slot's cosine half and of its sine half (None where a half stays empty).
+
+    One of each pair of opposite frequencies does for both. A frequency that is its own opposite has only one half:
+    two such share a slot.
+    """
+    pairs, only_cosine, only_sine = [], [], []
+    for frequency in np.ndindex(*period):
+        opposite = tuple(int(-one % whole) for one, whole in zip(frequency, period, strict=True))
+        if frequency < opposite:
+            pairs.append(frequency)
+        elif frequency == opposite:
+            has_cosine = np.abs(_waves(np.cos, [frequency], period, places)).max() > 0.5
+            (only_cosine if has_cosine else only_sine).append(frequency)
+    length = max(len(only_cosine), len(only_sine))
+    return tuple(pairs + some + [None] * (length - len(some)) for some in (only_cosine, only_sine))
+
+
+def _waves(function: Any, frequencies: list[Any], period: Any, places: Any) -> Any:
+    """``function`` of each frequency's phase at each place, [frequencies, places]; zero for None."""
+    known = np.array([frequency is not None for frequency in frequencies])[:, None]
+    turns = np.array([frequency or (0, 0) for frequency in frequencies]) / period
+    return known * function(2 * np.pi * turns @ places)
+
+
+def _grid(rows: Any, columns: Any) -> Any:
+    """The coordinates of all places, [2, rows x columns]."""
+    return np.stack([coordinate.ravel() for coordinate in np.meshgrid(rows, columns, indexing="ij")])
+
+
+def _spectrum(matrix: Any, x: Any) -> Any:
+    """[2 slots, places] times x [places, batch, channels] as [slots, batch, (cosine, sine) x channels]."""
+    halves = _transform(matrix, x)
+    slots = halves.shape[0] // 2
+    return jnp.concatenate([halves[:slots], halves[slots:]], 2)
+
+
+def _picture(even: Any, cosines: Any, odd: Any, sines: Any) -> Any:
+    """The picture [places, batch, channels] of both halves: even + odd, the middle place, even - odd turned around."""
+    same, opposed = _transform(even, cosines), _transform(odd, sines)
+    half = opposed.shape[0]
+    return jnp.concatenate([same[:half] + opposed, same[half:], (same[:half] - opposed)[::-1]])
+
+
+def _blocks(waves: Waves, kernel: Any) -> Any:
+    """What one slot of x is multiplied by, [slots, (cosine, sine) x inputs, (cosine, sine) x outputs]."""
+    taps = kernel.reshape(-1, *kernel.shape[2:])
+    cosine, sine, across = (_transform(matrix, taps) for matrix in waves[-3:])
+    return jnp.concatenate([jnp.concatenate([cosine, -across], 2), jnp.concatenate([across, sine], 2)], 1)
+
+
+def _kernel_of_blocks(waves: Waves, blocks: Any, inputs: int) -> Any:
+    """The derivative of ``_blocks``: [taps, inputs, outputs]."""
+    outputs = blocks.shape[2] // 2
+    parts = (blocks[:, :inputs, :outputs], blocks[:, inputs:, outputs:],
+             blocks[:, inputs:, :outputs] - blocks[:, :inputs, outputs:])
+    cosine, sine, across = (_transform(matrix.T, part) for matrix, part in zip(waves[-3:], parts, strict=True))
+    return cosine + sine + across
+
+
+def _transform(matrix: Any, x: Any) -> Any:
+    """matrix [m, n] times x [n, ...]."""
+    return jax.lax.dot_general(np.ascontiguousarray(matrix), x, (((1,), (0,)), ((), ())))

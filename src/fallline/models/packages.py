@@ -1,0 +1,37 @@
+"""Packages that few need, imported where a model asks for them, or an error that says what to install."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+from fallline.errors import ModelError
+
+
+def need_flax() -> Any:
+    """The module ``flax.nnx``, or ModelError where Flax is not installed."""
+    try:
+        importlib.import_module("flax")
+        return importlib.import_module("flax.nnx")
+    except ModuleNotFoundError as missing:
+        if missing.name != "flax":
+            raise
+        raise ModelError("Flax is not installed; write: pip install 'fallline[flax]'") from None
+
+
+def need_keras() -> Any:
+    """Keras 3 on JAX, or ModelError where it is not installed or runs on another backend."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # what Keras takes where nothing is said
+    try:
+        keras = importlib.import_module("keras")
+        backend = keras.config.backend()
+    except ModuleNotFoundError as missing:
+        if missing.name == "keras":
+            raise ModelError("Keras 3 is not installed; write: pip install 'fallline[keras]'") from None
+        if backend == "jax":
+            raise
+    if backend != "jax":
+        raise ModelError(f"from_keras needs Keras 3 on JAX, but it runs on {backend}; "
+                         "set the environment variable KERAS_BACKEND=jax before keras is imported")
+    return keras

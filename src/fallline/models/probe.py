@@ -1,0 +1,22 @@
+"""A look at what a person's maker gives, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fallline.errors import ModelError
+
+
+def shapes_of(evaluate: Callable[..., Any], make: Callable[[Any], Any], what: str) -> Any:
+    """What ``make(key)`` gives, its arrays as shapes: nothing is computed, and no device is asked for.
+
+    ``evaluate`` is the framework's ``eval_shape``; where it fails, ModelError says that ``what`` did.
+    """
+    import jax
+
+    try:
+        return evaluate(make, jax.eval_shape(lambda: jax.random.key(0)))
+    except Exception as failure:
+        told = (str(failure).strip().splitlines() or [""])[0]
+        raise ModelError(f"{what} fails: {type(failure).__name__}: {told}") from failure

@@ -1,0 +1,69 @@
+"""Regularisation: what holds weights back, besides the loss and the noise of a model.
+
+Each is a number of the recipe with a value that means off; a program has the operations of those that some of its
+lanes use. Penalties are added to the gradient, where they belong to the objective: the loss that is recorded is the
+loss on the data alone, so that recipes with different penalties can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fallline.contracts import Number, nonnegative, positive
+
+L1 = nonnegative("l1_penalty", 0.0, "adds l1 sum |x| to the objective")
+L2 = nonnegative("l2_penalty", 0.0, "adds l2/2 sum x^2 to the objective, so l2 x to the gradient")
+DECAY = nonnegative("weight_decay", 0.0, "takes rate * decay * x from each weight besides the update "
+                                         "(Loshchilov and Hutter, 2019)")
+CLIP = positive("clip_norm", None, "scales a gradient whose norm over all weights is larger down to it "
+                                   "(Pascanu, Mikolov and Bengio, 2013)", optional=True)
+AVERAGE = Number("ema_decay", 0.0, low=0.0, high=1.0, high_open=True,
+                 meaning="evaluates the average a = d a + (1 - d) x of the weights, from the first ones on "
+                         "(Polyak and Juditsky, 1992)")
+
+NUMBERS: tuple[Number, ...] = (L1, L2, DECAY, CLIP, AVERAGE)
+
+
+def in_use(numbers: Mapping[str, float | None]) -> set[str]:
+    """The names of those that are not off."""
+    return {number.name for number in NUMBERS if number.name in numbers and numbers[number.name] != number.default}
+
+
+def as_array(name: str, value: float | None) -> float:
+    """A number as the program takes it: no limit to the norm is an infinite one."""
+    return math.inf if name == CLIP.name and value is None else float(value or 0.0)
+
+
+def on_gradient(numbers: Mapping[str, Any], weights: Any, gradient: Any) -> Any:
+    """The gradient of the objective with its penalties, clipped; trees of one lane, ``numbers`` its own in use."""
+    import jax
+    import jax.numpy as jnp
+
+    if L1.name in numbers:
+        gradient = jax.tree.map(lambda g, x: g + numbers[L1.name] * jnp.sign(x), gradient, weights)
+    if L2.name in numbers:
+        gradient = jax.tree.map(lambda g, x: g + numbers[L2.name] * x, gradient, weights)
+    if CLIP.name in numbers:
+        norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
+        scale = jnp.where(norm > numbers[CLIP.name], numbers[CLIP.name] / norm, 1.0)
+        gradient = jax.tree.map(lambda g: g * scale, gradient)
+    return gradient
+
+
+def on_change(numbers: Mapping[str, Any], rate: Any, weights: Any, change: Any) -> Any:
+    """The change of the weights with the decoupled decay in it; ``rate`` is the learning rate of this step."""
+    import jax
+
+    if DECAY.name not in numbers:
+        return change
+    return jax.tree.map(lambda c, x: c - rate * numbers[DECAY.name] * x, change, weights)
+
+
+def average(numbers: Mapping[str, Any], averages: Any, weights: Any) -> Any:
+    """The average of the weights one step on; where the decay is 0, the weights themselves."""
+    import jax
+
+    d = numbers[AVERAGE.name]
+    return jax.tree.map(lambda a, x: d * a + (1 - d) * x, averages, weights)

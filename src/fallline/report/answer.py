@@ -1,0 +1,99 @@
+"""The answer in words: the best configuration, the next one, and what to hold against the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from fallline.report import words
+from fallline.report.results import Results
+from fallline.stats import paired
+
+
+def answer(results: Results) -> tuple[str, str, str]:
+    """The best configuration in words: its name, its value, and how sure that is.
+
+    Without a value the first text is the whole answer: nothing finished, or nothing can be compared.
+    """
+    first = results.ranked.row(0, named=True)
+    column = results.metric.column
+    if results.metric.within and results.ranked.filter(pl.col(f"{column}_mean").is_not_null()).height:
+        return "Kinds of loss are ranked apart", "", _best_of_each(results)
+    mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
+    if mean is None:
+        return "No configuration finished", "", "every trial diverged; try lower learning rates."
+    name = words.recipe(first, results.varying) or "the one configuration of this study"
+    value = f"{results.metric.label} {words.number(mean)}"
+    if n == 1:
+        sure = "One seed: no interval, so close results are not told apart."
+    elif low == high:
+        sure = f"All {words.plural(n, 'seed')} agree to the last digit."
+    else:
+        sure = f"95 % interval {words.number(low)} to {words.number(high)}, {words.plural(n, 'seed')}."
+    return name, value, sure
+
+
+def _best_of_each(results: Results) -> str:
+    """The best configuration of each kind of loss."""
+    first = results.ranked.filter(pl.col("rank") == 1)
+    column = f"{results.metric.column}_mean"
+    rows = first.iter_rows(named=True)
+    said = [f"{words.recipe(row, results.varying)} ({words.number(row[column])})" for row in rows]
+    return f"Best within each, by {results.metric.label}: {'; '.join(said)}."
+
+
+def runner_up(results: Results) -> str:
+    """The next optimizer (or configuration) and whether the seeds tell the two apart."""
+    table = results.best if results.by_optimizer else results.ranked
+    if table.height < 2 or results.metric.within:
+        return ""
+    column = results.metric.column
+    first, second = table.row(0, named=True), table.row(1, named=True)
+    if second[f"{column}_mean"] is None:
+        return "All others diverged."
+    tied = second[f"{column}_mean"] == first[f"{column}_mean"]
+    value = words.number(second[f"{column}_mean"])
+    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
+    gap = paired(results.run, first["configuration"], second["configuration"], column)
+    if gap is None or gap.low is None or gap.low == gap.high:
+        return said
+    verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
+    return (
+        f"{said} Difference {words.signed(gap.mean)}, "
+        f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "
+        f"over {words.plural(gap.n, 'paired seed')}: {verdict}."
+    )
+
+
+def _who(results: Results, row: dict[str, Any]) -> str:
+    """A row of the best: its optimizer, and its kind of loss where each has a best of its own."""
+    within = results.metric.within
+    return words.name(row["optimizer"]) + (f" with {words.value_of(within, row[within])}" if within else "")
+
+
+def cautions(results: Results) -> list[str]:
+    """What a reader should hold against these numbers."""
+    said = [results.metric.note] if results.metric.note else []
+    if results.kinds > 1 and not results.metric.within:
+        said.append(
+            f"There are {words.count(results.kinds)} kinds of loss, and the value of a loss means something else in "
+            "each: final, lowest and held-out losses compare only rows of the same kind. Accuracies compare all."
+        )
+    edge = results.best.filter(pl.col("border").is_not_null())
+    if edge.height:
+        names = [f"{_who(results, row)} ({row['border']})" for row in edge.iter_rows(named=True)]
+        said.append(f"Best at the end of the learning rates tried: {words.listed(names)}. A wider range may do better.")
+    lost = int(results.ranked["diverged"].sum())
+    if lost:
+        said.append(
+            f"{words.count(lost)} of {words.plural(int(results.ranked['trials'].sum()), 'trial')} diverged; "
+            "they stand last and have no values."
+        )
+    missing = len(results.run.missing)
+    if missing:
+        said.append(
+            f"The run is not complete: {words.plural(missing, 'block')} of {words.count(len(results.run.planned))} "
+            "are still to be trained."
+        )
+    return said

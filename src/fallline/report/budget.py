@@ -1,0 +1,95 @@
+"""How long each trial ran: the budget of each way to draw batches, in numbers and as a calculation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from fallline.report import words
+from fallline.report.html import Markup, join, tag
+from fallline.report.tables import frame_table
+from fallline.stats import budgets
+from fallline.store import Run
+
+USUAL = {"overlap": 0.0, "subset": None, "subset_from": None, "last_batch": "dropped", "early_stop": None}
+"""What needs no column where every row has it."""
+
+
+def how_long(run: Run) -> Markup | None:
+    """A row a distinct (batch policy, budget), with its calculation in words; None in folders that do not tell."""
+    table = budget_table(budgets(run))
+    if table.is_empty():
+        return None
+    law = "An epoch is one pass over the examples; steps = epochs × examples / batch."
+    return join(frame_table(table), tag("p", law, cls="note"))
+
+
+def budget_table(known: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``budgets`` in words: only the columns that say something."""
+    said = []
+    for row in known.iter_rows(named=True):
+        said.append(
+            {
+                "batch_size": words.value_of("batch_size", row["batch_size"]),
+                "order": row["order"],
+                **{name: words.value_of(name, row.get(name)) for name in _telling(known)},
+                "examples": words.count(_used(row)),
+                "steps_an_epoch": _plain(row["steps_an_epoch"]),
+                "epochs": _plain(row["epochs"]),
+                "steps": words.count(row["steps"]),
+                "examples_seen": words.count(row["examples_seen"]),
+                **({"stopped_early": _stopped(row)} if known["stopped"].sum() else {}),
+                "trials": words.count(row["trials"]),
+                "in_words": sentence(row),
+            }
+        )
+    return pl.DataFrame(said)
+
+
+def _telling(known: pl.DataFrame) -> list[str]:
+    """Of the rarer parts of a batch policy those that are not the usual ones everywhere."""
+    return [name for name, usual in USUAL.items() if name in known.columns and not set(known[name]) <= {usual, None}]
+
+
+def _plain(value: float) -> str:
+    whole = abs(value - round(value)) < 1e-9 * max(1.0, value)
+    return words.count(value) if whole else words.setting(float(f"{value:.4g}"))
+
+
+def _stopped(row: dict[str, Any]) -> str:
+    return f"{words.count(row['stopped'])} at {words.count(row['stopped_at'])}" if row["stopped"] else "0"
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """The calculation: "40 epochs × 60,000 examples / 128 = 18,750 steps", and what it leaves out.
+
+    >>> sentence({"epochs": 40.0, "train_examples": 60000, "batch_size": 128, "steps": 18750})
+    '40 epochs × 60,000 examples / 128 a batch = 18,750 steps'
+    """
+    epochs, examples = row["epochs"], _used(row)
+    unit = "epoch" if epochs == 1 else "epochs"
+    head = f"{_plain(epochs)} {unit} × {words.count(examples)} examples"
+    steps = f"{words.count(row['steps'])} steps"
+    if row["batch_size"] is None:
+        return f"{head}, all of them at every step: {steps}"
+    text = words.value_of("batch_size", row["batch_size"])
+    if not str(row["batch_size"]).isdigit():
+        return f"{head} in batches of {text}: {steps}"
+    size = int(row["batch_size"])
+    if row.get("overlap"):
+        return f"{head} in batches of {text} that overlap by {words.setting(100 * row['overlap'])} %: {steps}"
+    exact, left = epochs * examples / size, examples % size
+    if abs(exact - row["steps"]) < 1e-6 * exact:
+        return f"{head} / {text} a batch = {steps}"
+    why = f"; the {words.count(left)} examples left over in an epoch are {_fate(row)}" if left else ""
+    return f"{head} / {text} a batch = {_plain(exact)}: {steps}{why}"
+
+
+def _used(row: dict[str, Any]) -> int:
+    """How many different examples a trial trains on."""
+    return min(row.get("subset") or row["train_examples"], row["train_examples"])
+
+
+def _fate(row: dict[str, Any]) -> str:
+    return "a smaller batch of their own" if row.get("last_batch") == "kept" else "dropped"

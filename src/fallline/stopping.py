@@ -1,0 +1,30 @@
+"""Early stopping: how long a lane may train without its validation loss getting better (Prechelt, 1998)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fallline.contracts import Number, nonnegative
+
+PATIENCE = Number("early_stop", None, low=1, optional=True,
+                  meaning="looks at validation without a better loss after which a trial is stopped")
+CHANGE = nonnegative("early_stop_change", 0.0, "how much lower a validation loss must be to count as better")
+
+NUMBERS: tuple[Number, ...] = (PATIENCE, CHANGE)
+
+
+def stale(looks: Sequence[Any], change: Any = 0.0) -> np.ndarray:
+    """How many looks ago the validation loss was last better than all before it by more than ``change``.
+
+    ``looks`` is the loss at each look, arrays of one shape; the first look counts as better, nan never does.
+    """
+    values = np.asarray(looks, np.float64)
+    best, since = np.full(values.shape[1:], np.inf), np.zeros(values.shape[1:], np.int64)
+    for value in values:
+        better = value < best - change
+        best = np.where(better, value, best)
+        since = np.where(better, 0, since + 1)
+    return since

@@ -1,0 +1,37 @@
+"""How long a trial runs and on what batches: the fields of a recipe put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fallline.batching import BatchPolicy, BatchStream
+from fallline.contracts import Task
+from fallline.errors import StudyError
+from fallline.study.values import MAX_STEPS, check_field
+
+
+def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
+    """The batch policy of a recipe; a lone batch of all examples where nothing is said."""
+    def field(name: str, default: Any) -> Any:
+        return check_field(name, fields[name], where) if name in fields else default
+
+    policy = BatchPolicy(field("batch_size", None), order=field("order", "shuffled"), overlap=field("overlap", 0.0),
+                         subset=field("subset", None), subset_from=field("subset_from", "random"),
+                         last=field("last_batch", "dropped"))
+    return policy
+
+
+def steps_of(fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str) -> int:
+    """The budget in steps; one in epochs is turned into steps by the number of the task's training examples."""
+    if "epochs" not in fields:
+        return check_field("steps", fields.get("steps"), where)
+    if "steps" in fields:
+        raise StudyError(f"a budget is given in steps or in epochs, not in both ({where}); keep one of them")
+    epochs = check_field("epochs", fields["epochs"], where)
+    examples = task.examples.get(data)
+    if examples is None:
+        raise StudyError(f"task {task.name} does not say how many examples to train on its {data} data has, so epochs "
+                         f"cannot be turned into steps ({where}); give steps, or Task(..., examples={{{data!r}: n}})")
+    steps = BatchStream(batches, examples, seed=0).steps_in(epochs)
+    return check_field("steps", min(steps, MAX_STEPS + 1), where)
