@@ -13,11 +13,11 @@ import numpy as np
 from works import PRODUCT_REPEATS, PRODUCT_SIZES, RATE, Work
 
 from fallline import Study
+from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Records, chunks
 from fallline.engine.training import Work as EngineWork
-from fallline.engine.batches import Batches
 from fallline.executors.cohort import Programs, ReadyCohort, lanes_of, load_arrays
 from fallline.plan import plan
 
@@ -49,8 +49,8 @@ class FalllineSide:
         trials = study_of(work).trials()
         if len(trials) != work.trials:
             raise ValueError(f"{work.name} must have {work.trials} trials, its study has {len(trials)}")
-        (planned,) = plan(trials, lanes_of)
-        arrays = load_arrays(planned.task, planned.data, None)
+        arrays = load_arrays(trials[0].task, trials[0].data, None)
+        (planned,) = plan(trials, lambda task: lanes_of(task, arrays.splits))
         begun = time.perf_counter()
         self.ready = ReadyCohort(planned, arrays, Programs())
         self.layout_seconds = time.perf_counter() - begun
@@ -101,7 +101,8 @@ class FalllineSide:
         if self.ready.planned.recipe.batches.size is None:
             return work
         size = work.batches.widths[0]
-        drawn = [Drawn(stream.indices(0, work.steps + self.ready.layout.chunk, size)) for stream in work.batches.streams]
+        steps = work.steps + self.ready.layout.chunk
+        drawn = [Drawn(stream.indices(0, steps, size)) for stream in work.batches.streams]
         return replace(work, batches=Batches(drawn, work.batches.widths, False))
 
     def save_for_peers(self, path: Path) -> None:
@@ -112,7 +113,8 @@ class FalllineSide:
             inputs = np.asarray(planned.task.prepare(inputs))
         arrays = {"inputs": inputs, "targets": targets}
         if planned.recipe.batches.size is not None:
-            arrays["batches"] = np.stack([self.ready.stream(seed).indices(0, planned.recipe.steps, planned.recipe.batches.size)
+            recipe = planned.recipe
+            arrays["batches"] = np.stack([self.ready.stream(seed).indices(0, recipe.steps, recipe.batches.size)
                                           for seed in planned.seeds])
         np.savez(path, **arrays)
 

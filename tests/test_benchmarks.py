@@ -75,7 +75,7 @@ def test_the_results_of_a_smoke_run_are_whole(_own_cache):
         assert 0 < ours["seconds"]["min"] <= ours["seconds"]["median"] <= ours["seconds"]["max"]
         assert 0 < ours["in_program_seconds"]["median"] < ours["seconds"]["median"]
         assert {"layout", "layout_seconds", "trace_seconds", "compile_seconds"} <= set(ours)
-        assert ours["traces"] == 2, "start and advance once each, and no evaluation"
+        assert ours["traces"] == 3, "weights, start and advance once each, and no evaluation"
     softmax = results["works"]["softmax"]["fallline"]
     assert softmax["share_of_product"]["jax"] == pytest.approx(softmax["gflops"] / results["product_gflops"]["jax"])
     assert "softmax: 8 trials x 50 steps" in table(results)
@@ -90,7 +90,8 @@ def test_the_peers_get_fallline_s_own_batches(_own_cache, tmp_path):
     with np.load(tmp_path / "arrays.npz") as arrays:
         assert arrays["inputs"].shape == (4000, 784) and arrays["inputs"].dtype == np.float32
         assert arrays["inputs"].min() == 0 and arrays["inputs"].max() == 1
-        first = ours.works[0].batches(0, work.steps)
+        batches = ours.works[0].batches
+        first = batches.indices(0, work.steps, batches.widths[0], work.steps)
         assert np.array_equal(arrays["batches"][:len(first)], first)
         logits = np.zeros((100, 10))
         cross_entropy = np.log(np.exp(logits).sum(1)) - logits[np.arange(100), arrays["targets"][first[0, 0]]]

@@ -119,13 +119,16 @@ def test_the_page_of_run_folders_describes_them(reader):
     assert dict(reader.answers[1]) == pytest.approx(dict(means.rows()), rel=1e-5)
     assert len(json.loads((folder / "plan.json").read_text())["rounds"]) == 2
     drawn = set(re.findall(r"^        (\S+)  ", text, re.M))
+    of_classes = {"predictions/r1-c000-b000.parquet", "answers/NAME.parquet", "mistakes.parquet"}
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if "r2" not in path.name} == \
-        drawn - {"report/"} | {"environments/001.json"}
+        drawn - {"report/"} - of_classes | {"environments/001.json"}
     study = fallline.load_study("examples/own_study.toml").with_({"base": {"steps": 4}, "seeds": 1})
     described = set(re.findall(r"`(\w+)`", text))
     patterns = r"(final_train|train|validation|test|best_validation)_\w+"
-    numbers = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered"}
+    numbers = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered", "label_smoothing"}
     result = study.run("runs/spirals")
+    for name in of_classes & drawn:
+        assert list(Path("runs/spirals").glob(name.replace("NAME", "*").replace("c000", "c*"))), name
     columns = {*result.trials.columns, *result.curves.columns} - numbers
     assert all(name in described or re.fullmatch(patterns, name) for name in columns)
     assert described >= set(result.records.timings.columns) - {"block", "cohort", "device", "started", "lanes", "seeds"}

@@ -200,7 +200,8 @@ def test_reduce_on_plateau_lowers_the_rate_of_the_lane_that_stands_still(tmp_pat
 
 
 def test_sizes_that_change_with_the_epoch_compile_a_bounded_number_of_programs(tmp_path):
-    (planned,) = plan(study({"batch_size": "3 + 2*epoch", "epochs": 25, "last_batch": "kept"}).trials())
+    base = {"batch_size": "3 + 2*epoch", "epochs": 25, "last_batch": "kept"}
+    (planned,) = plan(study(base, task=task(plain_net(), "plain")).trials())
     programs = Programs()
     ready = ReadyCohort(planned, load_arrays(planned.task, planned.data, None), programs, None, Layout(1, True, 1, 10))
     from fallline.engine.training import train
@@ -210,6 +211,17 @@ def test_sizes_that_change_with_the_epoch_compile_a_bounded_number_of_programs(t
     assert len(sizes) > 20 and len(ready.widths) <= 8
     assert ready.program.traces <= 3 + len(ready.widths)
     assert np.isfinite(records.curves["loss"][0]).all()
+
+
+def test_batches_of_a_model_with_a_state_are_never_filled_up(tmp_path):
+    base = {"batch_size": 50, "last_batch": "kept", "epochs": 2}
+    (planned,) = plan(study(base).trials())
+    arrays = load_arrays(planned.task, planned.data, None)
+    ready = ReadyCohort(planned, arrays, Programs())
+    assert ready.widths == (20, 50) and not ready.masked
+    assert run(tmp_path, base).trials["status"][0] == "done"
+    with pytest.raises(StudyError, match="cannot be filled up"):
+        run(tmp_path / "more", {"batch_size": "3 + 2*epoch", "epochs": 25})
 
 
 def test_the_fill_of_a_batch_changes_nothing(tmp_path):

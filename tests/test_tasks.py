@@ -10,9 +10,9 @@ import fallline
 from fallline.contracts import Splits
 from fallline.errors import ModelError, UnknownName
 from fallline.losses import find_loss
+from fallline.metrics.accuracy import accuracy
 from fallline.models.adapters import model
 from fallline.tasks import find_task, tasks
-from fallline.tasks.metrics import accuracy
 
 
 @pytest.mark.parametrize("name", sorted(tasks()))

@@ -90,8 +90,9 @@ class Display:
                              description=f"{self.name}: {news.phase}")
         if not self.live and now - self.last >= self.EVERY_SECONDS:
             self.last = now
-            print(f"{time.strftime('%H:%M:%S')} {self.name}: {news.phase}, {100 * news.done / max(news.total, 1):.0f} %,"
-                  f" {self._facts()}", file=sys.stderr, flush=True)
+            share = 100 * news.done / max(news.total, 1)
+            print(f"{time.strftime('%H:%M:%S')} {self.name}: {news.phase}, {share:.0f} %, {self._facts()}",
+                  file=sys.stderr, flush=True)
 
     def closing(self, seconds: float) -> str:
         """One line on what was done."""

@@ -20,7 +20,7 @@ class Model:
 
     ``watch(weights)`` may name scalars to record at every step (the line fit watches W and b). ``traceable`` is False
     where ``init`` and ``state`` must run on the host, outside of any traced function. ``looped`` is False for models
-    whose operations lose their threads inside a loop on the CPU, as convolutions do.
+    whose operations lose their threads inside a loop on the CPU, as convolutions do; None: the engine finds out.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Model:
     state: Callable[[Any], Any] | None = None
     numbers: tuple[Number, ...] = ()
     traceable: bool = True
-    looped: bool = True
+    looped: bool | None = None
 
     def start_state(self, key: Any) -> Any:
         """The state before the first step; of a model that has none, the empty one."""

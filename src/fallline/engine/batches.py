@@ -26,7 +26,7 @@ class Batches:
 
     def ahead(self, start: int, most: int) -> tuple[int, int]:
         """How many of the next ``most`` steps are of one width, and which."""
-        if not self.masked:
+        if len(self.widths) == 1:
             return most, self.widths[0]
         widths = [width_for(int(size), self.widths) for size in self.streams[0].sizes(start, start + most)]
         other = next((place for place, width in enumerate(widths) if width != widths[0]), most)
@@ -36,10 +36,11 @@ class Batches:
         """The step whose batch shows the weights after the last one: ``step``, or the one before where that batch would
         be larger than any of the run.
         """
-        if not self.masked:
+        if len(self.widths) == 1 and not self.masked:
             return step
         try:
-            fits = int(self.streams[0].sizes(step, step + 1)[0]) <= max(self.widths)
+            size = int(self.streams[0].sizes(step, step + 1)[0])
+            fits = size <= max(self.widths) if self.masked else size in self.widths
         except StudyError:  # a formula that gives no size from here on
             fits = False
         return step if fits else step - 1

@@ -33,7 +33,8 @@ def evaluate(program: Program, state: State, numbers: tuple[Numbers, ...],
     predicted = np.concatenate(classes, axis=-1)[..., :held.examples] if classes else None
     sums = program.cohort.loss.reduce == "sum"
     values = {name: np.sum([part[name] for part in seen], axis=0, dtype=np.float64) for name in seen[0]}
-    return {name: total / (1 if name == "loss" and sums else held.examples) for name, total in values.items()}, predicted
+    means = {name: total / (1 if name == "loss" and sums else held.examples) for name, total in values.items()}
+    return means, predicted
 
 
 def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, HeldOut]:

@@ -32,8 +32,8 @@ class Segment(NamedTuple):
 class Cohort(NamedTuple):
     """Everything that shapes the compiled program, and nothing that does not: numbers, seeds and data are arguments.
 
-    ``gives`` is what the model's outputs are. ``scheduled``: rates come with a factor for each step. ``masked``: batches
-    are filled up to the width of the program. ``averaged``: averages of the weights are kept, and evaluated.
+    ``gives`` is what the model's outputs are. ``scheduled``: rates come with a factor for each step. ``masked``:
+    batches are filled up to the width of the program. ``averaged``: averages of the weights are kept, and evaluated.
     ``classifies``: evaluation says which class each example was given. ``regularisers`` are those that some lane uses.
     """
 

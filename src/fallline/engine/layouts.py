@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from fallline.engine.devices import cache_folder, cores, device_name
 from fallline.engine.lanes import Cohort
@@ -37,6 +38,25 @@ def most_lanes(weights: int, looped: bool) -> int:
     return max(1, MEMORY_A_PROGRAM // (4 * weights))
 
 
+def keeps_threads(function: Callable[..., Any], *shapes: Any) -> bool:
+    """Whether a function has no convolution in it, which inside a loop runs without threads on the CPU."""
+    import jax
+
+    def inside(jaxpr: Any) -> bool:
+        for equation in jaxpr.eqns:
+            if equation.primitive.name == "conv_general_dilated":
+                return True
+            for value in equation.params.values():
+                for part in value if isinstance(value, (tuple, list)) else (value,):
+                    if hasattr(part, "eqns") and inside(part):
+                        return True
+                    if hasattr(part, "jaxpr") and inside(part.jaxpr):
+                        return True
+        return False
+
+    return not inside(jax.make_jaxpr(function)(*shapes).jaxpr)
+
+
 def _on_cpu() -> bool:
     import jax
 
@@ -50,7 +70,7 @@ def guess(weights: int, lanes: int, seeds: int, longest: int, looped: bool = Tru
     loop inside the program.
     """
     if not looped and _on_cpu():
-        return Layout(1, False, 1, min(longest, 25), loop=False)
+        return Layout(1, False, cores(), min(longest, 25), loop=False)
     if weights * lanes <= SMALL_WEIGHTS:
         return Layout(seeds, True, 1, min(longest, 2000))
     return Layout(1, False, cores(), min(longest, 100))
@@ -59,7 +79,8 @@ def guess(weights: int, lanes: int, seeds: int, longest: int, looped: bool = Tru
 def candidates(first: Layout, seeds: int) -> list[Layout]:
     """The layouts that are timed: seeds together or apart, gradient passes joined or apart."""
     if not first.loop:
-        return list(dict.fromkeys([first, replace(first, workers=1), replace(first, workers=cores())]))
+        ways = [replace(first, lowering=name) for name in ("", "native")]
+        return list(dict.fromkeys([first, *(replace(way, workers=count) for way in ways for count in (1, cores()))]))
     others = [Layout(1, False, cores(), first.chunk), Layout(1, True, cores(), first.chunk),
               Layout(seeds, False, 1, first.chunk), Layout(seeds, True, 1, first.chunk)]
     return list(dict.fromkeys([first, *others]))

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from fallline.engine.compiled import Compiled
-from fallline.engine.lanes import Batch, Cohort, Data, Numbers, State, Stretch
+from fallline.engine.lanes import Batch, Cohort, Data, Lanes, Numbers, State, Stretch
 from fallline.engine.step import Record, each_lane, measure, start, step
+from fallline.models.convolution import lowered
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Layout:
     ``seeds``: seeds a program; more programs of the same kind take the rest. ``wide``: one gradient pass over all
     segments. ``workers``: programs that run side by side. ``chunk``: steps a dispatch. ``loop``: whether the steps of a
     chunk are a loop inside the program, or dispatched one by one: convolutions inside a loop run without threads on
-    the CPU.
+    the CPU. ``lowering``: how convolutions are computed; empty: each as is guessed to be best.
     """
 
     seeds: int
@@ -30,6 +31,7 @@ class Layout:
     workers: int
     chunk: int
     loop: bool = True
+    lowering: str = ""
 
 
 class Program:
@@ -39,7 +41,8 @@ class Program:
         self.cohort, self.layout = cohort, layout
         self.weights = Compiled(self._weights)
         self.start = Compiled(self.start_state)
-        self.evaluate = Compiled(self._evaluate)
+        self.thin = layout.loop and cohort.lanes > 1
+        self.evaluate = Compiled(self._evaluate, thin=self.thin)
         self._advances: dict[int, Compiled] = {}
         self._lock = threading.Lock()
 
@@ -75,7 +78,7 @@ class Program:
         """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
         with self._lock:
             if width not in self._advances:
-                self._advances[width] = Compiled(self._advance, donate=(0,))
+                self._advances[width] = Compiled(self._advance, donate=(0,), thin=self.thin)
             return self._advances[width]
 
     def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array,
@@ -90,13 +93,20 @@ class Program:
                 counts = (jnp.arange(chosen.shape[0]) < size).astype(jnp.float32)
             noise = jax.random.fold_in(key, state.step)
             batch = Batch(train.inputs[chosen], train.targets[chosen], counts, factors, noise)
-            return step(self.cohort, self.layout.wide, numbers, batch, state)
+            with lowered(self.layout.lowering):
+                return step(self.cohort, self.layout.wide, numbers, batch, state)
 
         if self.layout.seeds == 1:
-            # One seed alone has no batch dimension inside the loop: it would make products slow and weights be copied.
-            state, stretch, key = _seed(state, 0), _seed_of(stretch, 0), keys[0]
-            state, records = self._steps(lambda *seen: one_seed(*seen, key), state, stretch, steps)
-            return _stack([state]), {name: values[:, None] for name, values in records.items()}
+            # One seed alone has no seed dimension inside the loop, and one lane alone no lane dimension: it would make
+            # products slow and weights be copied.
+            state, stretch, key = _lone(_seed(state, 0)), _seed_of(stretch, 0), keys[0]
+
+            def lone_step(state: State, *seen: Any) -> tuple[State, Record]:
+                state, record = one_seed(_in_lanes(self.cohort, state), *seen, key)
+                return _lone(state), record
+
+            state, records = self._steps(lone_step, state, stretch, steps)
+            return _stack([_in_lanes(self.cohort, state)]), {name: values[:, None] for name, values in records.items()}
         turned = (None if part is None else part.swapaxes(0, 1) for part in (stretch.batches, stretch.factors))
         stretch = Stretch(next(turned), stretch.sizes, next(turned))
         axes, factors = State(0, None), None if stretch.factors is None else 0
@@ -127,7 +137,8 @@ class Program:
         inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
         def lane(numbers: Numbers, lanes: Any) -> Record:
-            return measure(self.cohort, numbers, lanes, inputs, examples.targets, counts)
+            with lowered(self.layout.lowering):
+                return measure(self.cohort, numbers, lanes, inputs, examples.targets, counts)
 
         def join(trees: list[Any], axis: int) -> Any:
             return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis), *trees)
@@ -140,6 +151,22 @@ class Program:
 
 def _seed(state: State, seed: int) -> State:
     return State(jax.tree.map(lambda leaf: leaf[seed], state.segments), state.step)
+
+
+def _lone(state: State) -> State:
+    """A state of one seed, segments of one lane without their lane dimension."""
+    def without(lanes: Lanes) -> Lanes:
+        alone = lanes.ended_at.shape[0] == 1
+        return jax.tree.map(lambda leaf: leaf[0], lanes) if alone else lanes
+
+    return state._replace(segments=tuple(without(lanes) for lanes in state.segments))
+
+
+def _in_lanes(cohort: Cohort, state: State) -> State:
+    """The reverse of ``_lone``."""
+    segments = (jax.tree.map(lambda leaf: leaf[None], lanes) if segment.lanes == 1 else lanes
+                for segment, lanes in zip(cohort.segments, state.segments, strict=True))
+    return state._replace(segments=tuple(segments))
 
 
 def _seed_of(stretch: Stretch, seed: int) -> Stretch:

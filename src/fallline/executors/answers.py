@@ -22,8 +22,8 @@ def write_answers(writer: RunWriter, ready: ReadyCohort) -> None:
         return
     task, data = ready.planned.task, ready.planned.data
     names = list(task.classes)
-    rows = [{"task": task.name, "data": data, "split": name, "labels": split.targets.astype(np.uint16), "classes": names}
-            for name, split in _held(ready).items()]
+    rows = [{"task": task.name, "data": data, "split": name, "labels": split.targets.astype(np.uint16),
+             "classes": names} for name, split in _held(ready).items()]
     if rows:
         schema = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
                   "classes": pl.List(pl.String)}

@@ -32,6 +32,13 @@ def weight_shapes(task: str, model: Model) -> Any:
     return shapes
 
 
+def state_shapes(task: str, model: Model) -> Any:
+    """The shapes of the model's state at the start; ModelError where ``state`` does not give it."""
+    if model.state is None:
+        return {}
+    return _shapes_of(f"task {task}: state(key) of model {model.name} fails", model, model.state)
+
+
 def _shapes_of(fails: str, model: Model, function: Any) -> Any:
     """The shapes of what a function of a key gives; one that cannot be traced is called."""
     jax = prepare_jax()
@@ -110,8 +117,7 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
 def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: str) -> Any:
     """The outputs' shape; the state keeps its shapes from pass to pass."""
     jax, model = prepare_jax(), task.model
-    state = {} if model.state is None else _shapes_of(f"task {task.name}: state(key) of model {model.name} fails",
-                                                      model, model.state)
+    state = state_shapes(task.name, model)
     numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in model.numbers}
     for key in (jax.eval_shape(jax.random.key, 0), None):
         outputs, after = _try(fails, jax.eval_shape, model.run, weights, state, inputs, key, numbers)
@@ -151,8 +157,7 @@ def classes_of(task: Task, splits: Splits) -> int | None:
         inputs = inputs if task.prepare is None else task.prepare(inputs)
         key = jax.random.key(0)
         weights = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), weight_shapes(task.name, model))
-        state = {} if model.state is None else jax.tree.map(
-            lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), _shapes_of("state", model, model.state))
+        state = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), state_shapes(task.name, model))
         return model.run(weights, state, inputs, key, {number.name: 0.0 for number in model.numbers})[0]
 
     try:
@@ -197,8 +202,8 @@ def _check_labels(task: Task, outputs: Any, splits: Splits) -> None:
         wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
         if len(wrong):
             label, example = int(split.targets[wrong[0]]), int(wrong[0])
-            raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in 0 ... {classes - 1}: "
-                             f"the model has {classes} outputs")
+            raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in "
+                             f"0 ... {classes - 1}: the model has {classes} outputs")
 
 
 def _check_rule(rule: Optimizer, weights: Any) -> None:

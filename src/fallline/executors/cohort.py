@@ -5,29 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from fallline import regularisation
 from fallline.batching import BatchStream, widths
-from fallline.contracts import Splits, Task
+from fallline.contracts import Model, Splits, Task
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax
 from fallline.engine.evaluation import HeldOut, hold_out
 from fallline.engine.lanes import Cohort, Data, Numbers, Segment
-from fallline.engine.layouts import choose, guess, most_lanes
+from fallline.engine.layouts import choose, guess, keeps_threads, most_lanes
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Work, chunks, stretch, train
 from fallline.errors import StudyError
-from fallline.executors.check import check_splits, check_task, classes_of, splits_of, weight_shapes
+from fallline.executors.check import (
+    check_splits,
+    check_task,
+    classes_of,
+    splits_of,
+    state_shapes,
+    weight_shapes,
+)
 from fallline.executors.steering import Rates, Stops
 from fallline.plan import PlannedCohort, PlannedSegment
 
 OPERATIONS_A_WEIGHT = 6
 """A weight's multiplications and additions an example: two forward, four backward."""
+
+
+MOST_SIZES = 8
+"""Sizes of batches that are compiled each by itself where batches cannot be filled up."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +65,32 @@ def weights_of(task: Task) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in leaves)
 
 
-def lanes_of(task: Task) -> int:
+def lanes_of(task: Task, splits: Splits) -> int:
     """How many lanes a seed may have in one program."""
-    return most_lanes(weights_of(task), task.model.looped)
+    return most_lanes(weights_of(task), looped(task, splits))
+
+
+def looped(task: Task, splits: Splits) -> bool:
+    """Whether the steps of a task's model may be a loop inside the program: it says so, or has no convolutions."""
+    if task.model.looped is not None:
+        return task.model.looped
+    inputs = splits.train.inputs
+    return _keeps_threads(task.model, task.prepare, inputs.shape[1:], inputs.dtype)
+
+
+@cache
+def _keeps_threads(model: Model, prepare: Callable[[Any], Any] | None, shape: tuple[int, ...], dtype: Any) -> bool:
+    jax = prepare_jax()
+
+    def outputs(weights: Any, state: Any, inputs: Any) -> Any:
+        inputs = inputs if prepare is None else prepare(inputs)
+        return model.run(weights, state, inputs, jax.random.key(0), {n.name: 0.5 for n in model.numbers})[0]
+
+    try:
+        weights, state = weight_shapes("", model), state_shapes("", model)
+        return keeps_threads(outputs, weights, state, jax.ShapeDtypeStruct((2, *shape), dtype))
+    except Exception:  # what is wrong with a model is told by check_task
+        return True
 
 
 class Programs:
@@ -83,9 +117,10 @@ class ReadyCohort:
         self.watched = ("validation",) if "validation" in arrays.held_out else ()
         try:
             counts = self.stream(0).size_counts(planned.recipe.steps)
+            self.stream(0).check_labels()
         except StudyError as failure:  # a batch larger than the data is an error now, not in the middle of the run
             raise StudyError(f"task {planned.task.name}, data {planned.data}: {failure}") from None
-        self.widths, self.masked = widths(counts), len(counts) > 1
+        self.widths, self.masked = self._widths(counts)
         self.examples_seen = sum(size * steps for size, steps in counts.items())
         self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
         self.classes = classes_of(planned.task, arrays.splits)
@@ -98,6 +133,16 @@ class ReadyCohort:
     @property
     def layout(self) -> Layout:
         return self.program.layout
+
+    def _widths(self, counts: Mapping[int, int]) -> tuple[tuple[int, ...], bool]:
+        """The widths of batches, and whether batches are filled up to them: not where a model's state would see it."""
+        if self.planned.task.model.state is None or len(counts) == 1:
+            return widths(counts), len(counts) > 1
+        if len(counts) > MOST_SIZES:
+            raise StudyError(f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
+                             f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
+                             "programs; use fewer sizes, or last_batch = \"dropped\"")
+        return tuple(sorted(counts)), False
 
     @cached_property
     def regularisers(self) -> set[str]:
@@ -180,7 +225,7 @@ class ReadyCohort:
         """Guessed, or measured where the run is long enough to repay it."""
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
-        first = guess(self.weights, planned.lanes, seeds, longest, planned.task.model.looped)
+        first = guess(self.weights, planned.lanes, seeds, longest, looped(planned.task, self.arrays.splits))
         operations = OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.examples_seen
         return choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
 

@@ -79,7 +79,8 @@ class _Session:
             self.writer.start(self.study, None)
             return self.writer.paths.root
         self.count.say("reading the data")
-        fresh = self._plan_round([ready for planned in plan(new, lanes_of) for ready in fitting(planned, self._make)])
+        planned = plan(new, self._most_lanes)
+        fresh = self._plan_round([ready for cohort in planned for ready in fitting(cohort, self._make)])
         self.writer.start(self.study, self._environment())
         again = [(self._make(planned, layout), blocks) for planned, layout, blocks in unfinished]
         work = [*again, *fresh]
@@ -93,7 +94,7 @@ class _Session:
 
     def _make(self, planned: PlannedCohort, layout: EngineLayout | None = None) -> ReadyCohort:
         self.count.say("preparing")
-        return ReadyCohort(planned, self._load(planned), self.programs, self.metrics, layout)
+        return ReadyCohort(planned, self._load(planned.task), self.programs, self.metrics, layout)
 
     def _plan_round(self, cohorts: list[ReadyCohort], instead_of: Blocks | None = None) -> list[
             tuple[ReadyCohort, Blocks]]:
@@ -174,10 +175,13 @@ class _Session:
         """Ask every block to end at its next pause, its checkpoint written."""
         self.stopping = True
 
-    def _load(self, planned: PlannedCohort) -> Arrays:
-        key = (planned.task.name, planned.data)
+    def _most_lanes(self, task: Task) -> int:
+        return lanes_of(task, self._load(task).splits)
+
+    def _load(self, task: Task) -> Arrays:
+        key = (task.name, self.study.data)
         if key not in self._arrays:
-            self._arrays[key] = load_arrays(planned.task, planned.data, self.folder)
+            self._arrays[key] = load_arrays(task, self.study.data, self.folder)
         return self._arrays[key]
 
     def _environment(self) -> dict[str, Any]:

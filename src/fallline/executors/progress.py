@@ -91,7 +91,7 @@ class Count:
         place = int((np.nanargmax if up else np.nanargmin)(last))
         value = float(last.ravel()[place])
         if self.best is None or (value > self.best if up else value < self.best):
-            seed, lane = divmod(place, ready.planned.lanes)
+            lane = place % ready.planned.lanes
             recipe = ready.planned.trials[0][lane].recipe
             rate = dict(recipe.numbers.rule).get("learning_rate")
             self.best = value

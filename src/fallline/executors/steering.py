@@ -65,7 +65,8 @@ class Stops:
         patient = [recipe for recipe in recipes if recipe.patience is not None]
         if (watching or patient) and "validation" not in watched:
             what = f"schedule {watching[0].schedule.name}" if watching else stopping.PATIENCE.name
-            raise StudyError(f"{what} watches the validation loss, and task {planned.task.name} has no validation split")
+            raise StudyError(f"{what} watches the validation loss, and task {planned.task.name} has no validation "
+                             "split")
         if not patient:
             return None
         numbers = [dict(recipe.numbers.stopping) for recipe in recipes]

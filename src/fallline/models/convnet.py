@@ -6,7 +6,7 @@ from typing import Any
 
 from fallline.contracts import Model
 from fallline.models.beginning import truncated_normal
-from fallline.models.convolution import convolve, max_pool
+from fallline.models.convolution import convolve_relu_pool
 from fallline.models.dropout import dropout, dropout_rate
 from fallline.models.layers import Layer, as_images, dense
 
@@ -19,7 +19,7 @@ def convnet() -> Model:
     Inputs are images of 28 x 28 as [batch, 28, 28, 1] or [batch, 784]; outputs are logits. Weights begin as a normal of
     deviation 0.1 cut at 0.2, biases at 0.1. Its number is the ``dropout_rate``, 0.5 as published.
     """
-    return Model("convnet", _init, forward=_forward, numbers=(dropout_rate(0.5),))
+    return Model("convnet", _init, forward=_forward, numbers=(dropout_rate(0.5),), looped=False)
 
 
 def _init(key: Any) -> dict[str, Layer]:
@@ -39,6 +39,6 @@ def _forward(weights: dict[str, Layer], state: Any, inputs: Any, key: Any, numbe
 
     x = as_images(inputs)
     for name in ("first", "second"):
-        x = max_pool(relu(convolve(x, weights[name]["W"]) + weights[name]["b"]))
+        x = convolve_relu_pool(x, weights[name]["W"], weights[name]["b"])
     x = relu(dense(weights["hidden"], x.reshape(x.shape[0], -1)))
     return dense(weights["output"], dropout(x, numbers["dropout_rate"], key)), state

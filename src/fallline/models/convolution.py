@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+from fallline.models import lowerings
+
+_forced: ContextVar[str] = ContextVar("lowering", default="")
+
+
+@contextmanager
+def lowered(name: str) -> Iterator[None]:
+    """Within, every convolution that is traced is computed that way (a name of ``lowerings.LOWERINGS``); an empty name
+    leaves the choice to each.
+    """
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
 
 
 def convolve(x: Any, kernel: Any, padding: str = "SAME") -> Any:
@@ -11,9 +30,19 @@ def convolve(x: Any, kernel: Any, padding: str = "SAME") -> Any:
     The kernel is not turned round (a cross-correlation). "SAME" fills up with zeros and keeps height and width; "VALID"
     gives [batch, height - rows + 1, width - columns + 1, out].
     """
+    return lowerings.convolve(x, kernel, _way(x, kernel, pooled=False), padding)
+
+
+def convolve_relu_pool(x: Any, kernel: Any, bias: Any, padding: str = "SAME") -> Any:
+    """``max_pool(relu(convolve(x, kernel) + bias))`` as one operation, which has faster ways than its parts."""
+    return lowerings.convolve_relu_pool(x, kernel, bias, _way(x, kernel, pooled=True), padding)
+
+
+def _way(x: Any, kernel: Any, pooled: bool) -> str:
     import jax
 
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    guess = lowerings.best_lowering(x.shape[0], x.shape[1:], kernel.shape, jax.default_backend(), pooled)
+    return _forced.get() or guess
 
 
 def max_pool(x: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fallline.contracts import Model
 from fallline.models.beginning import glorot_uniform
-from fallline.models.convolution import convolve, max_pool
+from fallline.models.convolution import convolve, convolve_relu_pool
 from fallline.models.dropout import dropout, dropout_rate
 from fallline.models.layers import Layer, as_images, dense
 
@@ -19,7 +19,7 @@ def workers_convnet() -> Model:
     images, 0.25 as published, and ``dropout_rate`` of the last hidden layer, 0.5.
     """
     return Model("workers-convnet", _init, forward=_forward,
-                 numbers=(dropout_rate(0.25, "conv_dropout_rate"), dropout_rate(0.5)))
+                 numbers=(dropout_rate(0.25, "conv_dropout_rate"), dropout_rate(0.5)), looped=False)
 
 
 def _init(key: Any) -> dict[str, Layer]:
@@ -43,8 +43,8 @@ def _forward(weights: dict[str, Layer], state: Any, inputs: Any, key: Any, numbe
 
     early, late = (None, None) if key is None else jax.random.split(key)
     x = as_images(inputs)
-    for name in ("first", "second"):
-        x = relu(convolve(x, weights[name]["W"], "VALID") + weights[name]["b"])
-    x = dropout(max_pool(x), numbers["conv_dropout_rate"], early)
+    x = relu(convolve(x, weights["first"]["W"], "VALID") + weights["first"]["b"])
+    x = convolve_relu_pool(x, weights["second"]["W"], weights["second"]["b"], "VALID")
+    x = dropout(x, numbers["conv_dropout_rate"], early)
     x = relu(dense(weights["hidden"], x.reshape(x.shape[0], -1)))
     return dense(weights["output"], dropout(x, numbers["dropout_rate"], late)), state

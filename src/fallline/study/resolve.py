@@ -70,12 +70,15 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
     assert spec is not None and spec.loader is not None, "a path that ends in .py always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))  # it may import what lies beside it
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as failure:
         del sys.modules[name]
         place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
         raise StudyError(f"{place}, fails when it is loaded: {told(failure)} ({where})") from failure
+    finally:
+        sys.path.remove(str(path.parent))
     return module
 
 

@@ -55,27 +55,26 @@ def convolve_pixels(x: Any, kernel: Any, size: tuple[int, int]) -> Any:
 
 def _forward(x: Any, kernel: Any, size: tuple[int, int]) -> tuple[Any, Any]:
     waves = waves_of(*size, *kernel.shape[:2])
-    spectrum, blocks = _spectrum(waves.analysis, x), _blocks(waves, kernel)
-    outputs = kernel.shape[3]
-    # Two products: each gives its part in one piece, ready for the way back.
-    cosines = jax.lax.dot_general(spectrum, blocks[:, :, :outputs], _EACH_FREQUENCY)
-    sines = jax.lax.dot_general(spectrum, blocks[:, :, outputs:], _EACH_FREQUENCY)
-    return _picture(waves.even, cosines, waves.odd, sines), (spectrum, blocks, kernel)
+    both = _side_by_side(*_spectrum(waves.analysis, x))
+    cosines, sines = (_product(both, _factors(of_taps, kernel)) for of_taps in (waves.to_cosine, waves.to_sine))
+    return _picture(waves.even, cosines, waves.odd, sines), (both, kernel)
 
 
 def _backward(size: tuple[int, int], kept: Any, gradient: Any) -> tuple[Any, Any]:
-    spectrum, blocks, kernel = kept
-    inputs = kernel.shape[2]
+    both, kernel = kept
     waves = waves_of(*size, *kernel.shape[:2])
-    of_y = _spectrum(waves.synthesis, gradient)
-    of_x = jax.lax.dot_general(of_y, blocks, (((2,), (2,)), ((0,), (0,))))
-    of_blocks = jax.lax.dot_general(spectrum, of_y, (((1,), (1,)), ((0,), (0,))))
-    return (_picture(waves.even_analysis, of_x[:, :, :inputs], waves.odd_analysis, of_x[:, :, inputs:]),
-            _kernel_of_blocks(waves, of_blocks, inputs).reshape(kernel.shape))
+    spectrum = _spectrum(waves.synthesis, gradient)
+    of_kernel = sum(_of_factors(of_taps, jax.lax.dot_general(both, half, _OVER_BATCH), kernel)
+                    for of_taps, half in zip((waves.to_cosine, waves.to_sine), spectrum, strict=True))
+    turned = kernel.transpose(0, 1, 3, 2)
+    cosines, sines = (_product(_side_by_side(*spectrum), _factors(of_taps, turned))
+                      for of_taps in (waves.from_cosine, waves.from_sine))
+    return _picture(waves.even_analysis, cosines, waves.odd_analysis, sines), of_kernel
 
 
 convolve_pixels.defvjp(_forward, _backward)
-_EACH_FREQUENCY = (((2,), (1,)), ((0,), (0,)))
+_OVER_BATCH = (((1,), (1,)), ((0,), (0,)))
+_OVER_CHANNELS = (((2,), (1,)), ((0,), (0,)))
 
 
 class Waves(NamedTuple):
@@ -87,9 +86,10 @@ class Waves(NamedTuple):
     odd: Any  # [first half of the places without the middle, slots]: from sine halves
     even_analysis: Any  # as even and odd, of the analysis transposed: its derivative
     odd_analysis: Any
-    kernel_cosine: Any  # [slots, taps]: from cosine half to cosine half
-    kernel_sine: Any  # [slots, taps]: from sine half to sine half
-    kernel_across: Any  # [slots, taps]: from sine half to cosine half; the other way with a minus
+    to_cosine: Any  # [2 slots, taps], halves of a slot next to each other: what x's cosine and sine give y's cosine
+    to_sine: Any  # the same for y's sine
+    from_cosine: Any  # what y's cosine and sine take from x's cosine
+    from_sine: Any
 
 
 @lru_cache(maxsize=64)
@@ -106,12 +106,13 @@ def waves_of(height: int, width: int, rows: int, columns: int) -> Waves:
                       for one, other in zip(cosine_of, sine_of, strict=True)])[:, None] / period.prod()
     cosines, sines = (_waves(function, of, period, places) for function, of in ((np.cos, cosine_of), (np.sin, sine_of)))
     pairs = [one if one == other else None for one, other in zip(cosine_of, sine_of, strict=True)]
+    same, same_sine = (_waves(np.cos, of, period, taps) for of in (cosine_of, sine_of))
+    across = _waves(np.sin, pairs, period, taps)
     first, middle = height * width // 2, (height * width + 1) // 2
     matrices = Waves(
         np.concatenate([cosines, sines]), np.concatenate([share * cosines, share * sines]),
         (share * cosines)[:, :middle].T, (share * sines)[:, :first].T, cosines[:, :middle].T, sines[:, :first].T,
-        _waves(np.cos, cosine_of, period, taps), _waves(np.cos, sine_of, period, taps),
-        _waves(np.sin, pairs, period, taps))
+        _by_slot(same, across), _by_slot(-across, same_sine), _by_slot(same, -across), _by_slot(across, same_sine))
     return Waves(*(np.ascontiguousarray(matrix, np.float32) for matrix in matrices))
 
 
@@ -145,11 +146,36 @@ def _grid(rows: Any, columns: Any) -> Any:
     return np.stack([coordinate.ravel() for coordinate in np.meshgrid(rows, columns, indexing="ij")])
 
 
-def _spectrum(matrix: Any, x: Any) -> Any:
-    """[2 slots, places] times x [places, batch, channels] as [slots, batch, (cosine, sine) x channels]."""
+def _by_slot(cosines: Any, sines: Any) -> Any:
+    """[slots, taps] twice as [2 slots, taps], the two of a slot next to each other."""
+    return np.stack([cosines, sines], 1).reshape(-1, cosines.shape[1])
+
+
+def _spectrum(matrix: Any, x: Any) -> tuple[Any, Any]:
+    """[2 slots, places] times x [places, batch, channels]: cosine and sine halves, [slots, batch, channels] each."""
     halves = _transform(matrix, x)
     slots = halves.shape[0] // 2
-    return jnp.concatenate([halves[:slots], halves[slots:]], 2)
+    return halves[:slots], halves[slots:]
+
+
+def _side_by_side(cosines: Any, sines: Any) -> Any:
+    return jnp.concatenate([cosines, sines], 2)
+
+
+def _product(both: Any, factors: Any) -> Any:
+    """A product a slot: [slots, batch, 2 inputs] times [slots, 2 inputs, outputs]."""
+    return jax.lax.dot_general(both, factors, _OVER_CHANNELS)
+
+
+def _factors(of_taps: Any, kernel: Any) -> Any:
+    """[2 slots, taps] times kernel [rows, columns, inputs, outputs] as [slots, 2 inputs, outputs]."""
+    taps = kernel.reshape(-1, *kernel.shape[2:])
+    return _transform(of_taps, taps).reshape(-1, 2 * kernel.shape[2], kernel.shape[3])
+
+
+def _of_factors(of_taps: Any, gradient: Any, kernel: Any) -> Any:
+    """The derivative of ``_factors``, in the kernel's shape."""
+    return _transform(of_taps.T, gradient.reshape(-1, *kernel.shape[2:])).reshape(kernel.shape)
 
 
 def _picture(even: Any, cosines: Any, odd: Any, sines: Any) -> Any:
@@ -157,22 +183,6 @@ def _picture(even: Any, cosines: Any, odd: Any, sines: Any) -> Any:
     same, opposed = _transform(even, cosines), _transform(odd, sines)
     half = opposed.shape[0]
     return jnp.concatenate([same[:half] + opposed, same[half:], (same[:half] - opposed)[::-1]])
-
-
-def _blocks(waves: Waves, kernel: Any) -> Any:
-    """What one slot of x is multiplied by, [slots, (cosine, sine) x inputs, (cosine, sine) x outputs]."""
-    taps = kernel.reshape(-1, *kernel.shape[2:])
-    cosine, sine, across = (_transform(matrix, taps) for matrix in waves[-3:])
-    return jnp.concatenate([jnp.concatenate([cosine, -across], 2), jnp.concatenate([across, sine], 2)], 1)
-
-
-def _kernel_of_blocks(waves: Waves, blocks: Any, inputs: int) -> Any:
-    """The derivative of ``_blocks``: [taps, inputs, outputs]."""
-    outputs = blocks.shape[2] // 2
-    parts = (blocks[:, :inputs, :outputs], blocks[:, inputs:, outputs:],
-             blocks[:, inputs:, :outputs] - blocks[:, :inputs, outputs:])
-    cosine, sine, across = (_transform(matrix.T, part) for matrix, part in zip(waves[-3:], parts, strict=True))
-    return cosine + sine + across
 
 
 def _transform(matrix: Any, x: Any) -> Any:
