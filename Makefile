@@ -20,6 +20,8 @@ lint: $(VENV)/.ready
 
 bench: $(VENV)/.ready .venv-peers/.ready
 	$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
+	$(BIN)/python benchmarks/dense.py --peers .venv-peers/bin/python
+	$(BIN)/python benchmarks/convolutions.py --peers .venv-peers/bin/python
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -142,12 +143,15 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
                            axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]})
     result = study.run("runs/parts")
     assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
+    schedule, margin = parts["SQUARE_ROOT"], parts["MARGIN"]
+    assert schedule.factor(fallline.contracts.Clock(np.array([0.0, 3000.0]), None, 1, 1), 1000.0).tolist() == [1, 0.5]
+    assert margin.function(np.array([[1.0, 3.0]]), np.array([1])).tolist() == [1]
     kind = parts["DIVERGED"]
     frame = kind.data(result.records, None)
     assert frame["share"].to_list() == [0, 0] and kind.draw(frame, None, None).to_dict()["mark"]["type"] == "bar"
     assert len(parts["CORNERS"].load("sample", None).train.inputs) == 4
     folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)
-    assert len(folders) == 7 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
+    assert len(folders) == 9 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
     for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
         assert (ROOT / test).is_file()
 

@@ -1,5 +1,6 @@
 """The built-in nets: how they begin, what they compute, and what dropout does to lanes."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +41,18 @@ def test_nets_have_as_many_weights_as_published_in_float32(model, weights):
     assert model.start_state(KEY) == {}
 
 
+@pytest.mark.parametrize("model", [softmax_layer(784, 10), CONVNET, WORKERS, DENSE], ids=lambda model: model.name)
+def test_nets_are_equinox_modules_of_arrays_that_can_be_called(model):
+    net, x = INIT.get(model, model.init)(KEY), jnp.asarray(images(2).reshape(2, 784))
+    assert isinstance(net, eqx.Module) and all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(net))
+    numbers = {number.name: number.default for number in model.numbers}
+    np.testing.assert_array_equal(net(x), model.run(net, {}, x, None, numbers)[0])
+    if numbers:
+        noisy = net(x, key=KEY)
+        np.testing.assert_array_equal(noisy, model.run(net, {}, x, KEY, numbers)[0])
+        assert np.abs(noisy - net(x)).max() > 0
+
+
 def test_seeds_differ_and_a_seed_is_itself_again():
     for init in INIT.values():
         first, again, other = (jax.tree.leaves(init(key)) for key in (KEY, KEY, jax.random.key(8)))
@@ -51,30 +64,31 @@ def test_seeds_differ_and_a_seed_is_itself_again():
 
 
 def test_the_truncated_normal_is_cut_at_two_deviations():
-    layers = INIT[CONVNET](KEY)
-    weights = np.asarray(layers["hidden"]["W"])
+    net = INIT[CONVNET](KEY)
+    weights = np.asarray(net.hidden.weights)
     assert 0.1999 < np.abs(weights).max() <= 0.2
     assert weights.std() == pytest.approx(0.1 * stats.truncnorm(-2, 2).std(), rel=2e-3)
     assert stats.kstest(np.asarray(truncated_normal(KEY, (5_000,), 0.1)),
                         stats.truncnorm(-2, 2, scale=0.1).cdf).pvalue > 1e-3
-    assert all((layer["b"] == np.float32(0.1)).all() for layer in layers.values())
+    assert all((layer.biases == np.float32(0.1)).all() for layer in (net.first, net.second, net.hidden, net.output))
 
 
 def test_keras_bounds_are_those_of_glorot():
-    weights = INIT[WORKERS](KEY)
-    for name, inputs, outputs in [("first", 9, 288), ("second", 288, 576), ("hidden", 9216, 128), ("output", 128, 10)]:
-        values, bound = np.asarray(weights[name]["W"]), np.sqrt(6 / (inputs + outputs))
+    net = INIT[WORKERS](KEY)
+    for layer, inputs, outputs in [(net.first, 9, 288), (net.second, 288, 576), (net.hidden, 9216, 128),
+                                   (net.output, 128, 10)]:
+        values, bound = np.asarray(jax.tree.leaves(layer)[0]), np.sqrt(6 / (inputs + outputs))
         assert 0.97 * bound < np.abs(values).max() <= bound
-        assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.1) and not weights[name]["b"].any()
+        assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.1) and not layer.biases.any()
     drawn = glorot_uniform(KEY, (5_000,), 30, 20)
     assert stats.kstest(np.asarray(drawn), stats.uniform(-np.sqrt(0.12), 2 * np.sqrt(0.12)).cdf).pvalue > 1e-3
 
 
 def test_pytorch_bounds_hang_on_the_inputs_of_a_layer_alone():
-    weights = INIT[DENSE](KEY)
-    for name, inputs, shape in [("hidden", 784, (256, 784)), ("output", 256, (10, 256))]:
-        assert weights[name]["W"].shape == shape and weights[name]["b"].shape == shape[:1]
-        for values in weights[name].values():
+    net = INIT[DENSE](KEY)
+    for layer, inputs, shape in [(net.hidden, 784, (256, 784)), (net.output, 256, (10, 256))]:
+        assert layer.weights.shape == shape and layer.biases.shape == shape[:1]
+        for values in (layer.weights, layer.biases):
             assert 0.6 < np.abs(values).max() * np.sqrt(inputs) <= 1 + 1e-6
     drawn = np.asarray(uniform_by_inputs(KEY, (5_000,), 16))
     assert stats.kstest(drawn, stats.uniform(-0.25, 0.5).cdf).pvalue > 1e-3
@@ -105,11 +119,11 @@ def test_the_convnet_computes_what_is_published():
     model, x = CONVNET, images(2)
     weights = INIT[model](KEY)
     w, a = as_float64(weights), x.astype(np.float64)
-    for name in ("first", "second"):
-        a = written_pool(relu(written_convolution(a, w[name]["W"], 2) + w[name]["b"]))
+    for layer in (w.first, w.second):
+        a = written_pool(relu(written_convolution(a, layer.kernel, 2) + layer.biases))
     assert a.shape == (2, 7, 7, 64)
-    a = relu(a.reshape(2, 3136) @ w["hidden"]["W"].T + w["hidden"]["b"])
-    expected = a @ w["output"]["W"].T + w["output"]["b"]
+    a = relu(a.reshape(2, 3136) @ w.hidden.weights.T + w.hidden.biases)
+    expected = a @ w.output.weights.T + w.output.biases
     outputs, state = model.run(weights, {}, x, None, {"dropout_rate": 0.5})
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     flat, _ = model.run(weights, {}, x.reshape(2, 784), None, {"dropout_rate": 0.5})
@@ -121,22 +135,22 @@ def test_the_workers_convnet_computes_what_is_published():
     model, x = WORKERS, images(2, seed=1)
     weights = INIT[model](KEY)
     w, a = as_float64(weights), x.astype(np.float64)
-    for name in ("first", "second"):
-        a = relu(written_convolution(a, w[name]["W"], 0) + w[name]["b"])
+    for layer in (w.first, w.second):
+        a = relu(written_convolution(a, layer.kernel, 0) + layer.biases)
     a = written_pool(a)
     assert a.shape == (2, 12, 12, 64)
-    a = relu(a.reshape(2, 9216) @ w["hidden"]["W"].T + w["hidden"]["b"])
+    a = relu(a.reshape(2, 9216) @ w.hidden.weights.T + w.hidden.biases)
     numbers = {number.name: number.default for number in model.numbers}
     assert numbers == {"conv_dropout_rate": 0.25, "dropout_rate": 0.5}
     outputs, _ = model.run(weights, {}, x, None, numbers)
-    np.testing.assert_allclose(outputs, a @ w["output"]["W"].T + w["output"]["b"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(outputs, a @ w.output.weights.T + w.output.biases, rtol=1e-4, atol=1e-4)
 
 
 def test_the_dense_net_computes_what_is_published():
     model, x = DENSE, images(3)
     weights = INIT[model](KEY)
     w, a = as_float64(weights), x.reshape(3, 784).astype(np.float64)
-    expected = relu(a @ w["hidden"]["W"].T + w["hidden"]["b"]) @ w["output"]["W"].T + w["output"]["b"]
+    expected = relu(a @ w.hidden.weights.T + w.hidden.biases) @ w.output.weights.T + w.output.biases
     np.testing.assert_allclose(model.apply(weights, x), expected, atol=1e-5)
     dropped = dense_net(784, 256, 10, dropout_rate=0.3)
     evaluated, _ = dropped.run(weights, {}, x, None, {"dropout_rate": 0.3})

@@ -284,6 +284,8 @@ def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
     ({"epochs": 0}, {}, NumberError, "epochs"),
     ({"subset": 500}, {}, StudyError, "120"),
     ({"order": "sorted"}, {}, UnknownName, "shuffled"),
+    ({"precision": "float16"}, {}, UnknownName, "bfloat16"),
+    ({"precision": "bfloat16"}, {}, StudyError, "this is a CPU"),
 ])
 def test_what_cannot_be_is_told_with_its_place(tmp_path, base, axes, kind, said):
     with pytest.raises(kind, match=said):

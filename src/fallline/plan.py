@@ -93,8 +93,8 @@ def default_evaluate_every(steps: int) -> int:
 def _shape(trial: Trial) -> tuple[Any, ...]:
     """What trials must share to run in one program and one loop."""
     recipe = trial.recipe
-    return (trial.task.name, trial.data, recipe.loss.name, recipe.batches, recipe.steps, trial.evaluate_every,
-            trial.record_every)
+    return (trial.task.name, trial.data, recipe.loss.name, recipe.batches, recipe.steps, recipe.precision,
+            trial.evaluate_every, trial.record_every)
 
 
 def _rule_ranks(recipes: Iterable[Recipe]) -> dict[str, int]:

@@ -73,8 +73,8 @@ class Loss:
 
     ``outputs`` [batch, ...] come from the model, ``targets`` [batch] or [batch, ...] from the data. The value of a
     batch is the mean over its examples, or their sum where ``reduce`` is "sum". A loss of a ``whole`` batch has no
-    value per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts``
-    [batch] is 1 for the examples that count and 0 for those that fill the batch up. One that ``takes`` "probabilities" gets the
+    value per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts`` [batch]
+    is 1 for the examples that count and 0 for those that fill the batch up. One that ``takes`` "probabilities" gets the
     softmax of a model's logits.
     """
 

@@ -35,6 +35,7 @@ class Cohort(NamedTuple):
     ``gives`` is what the model's outputs are. ``scheduled``: rates come with a factor for each step. ``masked``:
     batches are filled up to the width of the program. ``averaged``: averages of the weights are kept, and evaluated.
     ``classifies``: evaluation says which class each example was given. ``regularisers`` are those that some lane uses.
+    ``precision``: how products are computed.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class Cohort(NamedTuple):
     averaged: bool = False
     classifies: bool = False
     regularisers: frozenset[str] = frozenset()
+    precision: str = "float32"
 
     @property
     def lanes(self) -> int:

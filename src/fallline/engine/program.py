@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from fallline.engine.compiled import Compiled
+from fallline.engine.devices import products
 from fallline.engine.lanes import Batch, Cohort, Data, Lanes, Numbers, State, Stretch
 from fallline.engine.step import Record, each_lane, measure, start, step
 from fallline.models.convolution import lowered
@@ -93,7 +94,7 @@ class Program:
                 counts = (jnp.arange(chosen.shape[0]) < size).astype(jnp.float32)
             noise = jax.random.fold_in(key, state.step)
             batch = Batch(train.inputs[chosen], train.targets[chosen], counts, factors, noise)
-            with lowered(self.layout.lowering):
+            with lowered(self.layout.lowering), products(self.cohort.precision):
                 return step(self.cohort, self.layout.wide, numbers, batch, state)
 
         if self.layout.seeds == 1:
@@ -137,7 +138,7 @@ class Program:
         inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
         def lane(numbers: Numbers, lanes: Any) -> Record:
-            with lowered(self.layout.lowering):
+            with lowered(self.layout.lowering), products(self.cohort.precision):
                 return measure(self.cohort, numbers, lanes, inputs, examples.targets, counts)
 
         def join(trees: list[Any], axis: int) -> Any:

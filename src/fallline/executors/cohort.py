@@ -14,7 +14,7 @@ from fallline import regularisation
 from fallline.batching import BatchStream, widths
 from fallline.contracts import Model, Splits, Task
 from fallline.engine.batches import Batches
-from fallline.engine.devices import prepare_jax
+from fallline.engine.devices import prepare_jax, products
 from fallline.engine.evaluation import HeldOut, hold_out
 from fallline.engine.lanes import Cohort, Data, Numbers, Segment
 from fallline.engine.layouts import choose, guess, keeps_threads, most_lanes
@@ -113,6 +113,7 @@ class ReadyCohort:
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
                  metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None):
         self.planned, self.arrays = planned, arrays
+        products(planned.recipe.precision)  # one that the device has not is an error now
         self.weights = weights_of(planned.task)
         self.watched = ("validation",) if "validation" in arrays.held_out else ()
         try:
@@ -219,7 +220,7 @@ class ReadyCohort:
         return Cohort(task.model, planned.recipe.loss, tuple((dict(task.metrics) | dict(metrics)).items()),
                       task.prepare, segments, task.gives, any(Rates.needed(recipe) for recipe in recipes), self.masked,
                       regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
-                      frozenset(self.regularisers))
+                      frozenset(self.regularisers), planned.recipe.precision)
 
     def _layout(self) -> Layout:
         """Guessed, or measured where the run is long enough to repay it."""

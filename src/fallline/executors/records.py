@@ -70,7 +70,7 @@ def _recipe_columns(ready: ReadyCohort, recipe: Recipe, shown: frozenset[str]) -
             "batch_size": batches.size, "order": batches.order, "overlap": batches.overlap, "subset": batches.subset,
             "subset_from": None if batches.subset is None else batches.subset_from, "last_batch": batches.last,
             "steps": recipe.steps, "epochs": ready.epochs, "examples_seen": ready.examples_seen,
-            "train_examples": examples}
+            "train_examples": examples, "precision": recipe.precision}
 
 
 def _ending(records: Records, s: int, lane: int) -> dict[str, Any]:

@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
+import jax
+
 from fallline.contracts import Model
 from fallline.models.beginning import uniform_by_inputs
 from fallline.models.dropout import dropout
 from fallline.models.dropout import dropout_rate as rate_number
-from fallline.models.layers import Layer, dense
+from fallline.models.layers import Dense
 
-Weights = dict[str, Layer]
+
+class DenseNet(eqx.Module):
+    """``inputs`` - ``hidden`` relu - ``classes`` logits, begun as PyTorch's ``nn.Linear`` begins."""
+
+    hidden: Dense
+    output: Dense
+
+    def __init__(self, inputs: int, hidden: int, classes: int, key: Any):
+        first, second = jax.random.split(key)
+        self.hidden = _linear(first, inputs, hidden)
+        self.output = _linear(second, hidden, classes)
+
+    def __call__(self, inputs: Any, dropout_rate: Any = 0.0, key: Any = None) -> Any:
+        """Logits [batch, classes] of ``inputs`` [batch, ...], flattened; no hidden value is dropped without a key."""
+        x = jax.nn.relu(self.hidden(inputs.reshape(inputs.shape[0], -1)))
+        return self.output(dropout(x, dropout_rate, key))
 
 
 def dense_net(inputs: int, hidden: int, classes: int, dropout_rate: float | None = None) -> Model:
-    """``inputs`` - ``hidden`` relu - ``classes`` logits; inputs [batch, ...] are flattened.
+    """The model of a ``DenseNet``; with a ``dropout_rate``, the rate is a number of the recipe with that default."""
 
-    Weights [outputs, inputs] and biases begin as those of PyTorch's ``nn.Linear``. With a ``dropout_rate`` the hidden
-    values are dropped, and the rate is a number of the recipe with that default.
-    """
+    def init(key: Any) -> DenseNet:
+        return DenseNet(inputs, hidden, classes, key)
 
-    def init(key: Any) -> Weights:
-        import jax
+    def apply(net: DenseNet, inputs: Any) -> Any:
+        return net(inputs)
 
-        first, second = jax.random.split(key)
-        return {"hidden": _linear(first, inputs, hidden), "output": _linear(second, hidden, classes)}
-
-    def values(weights: Weights, inputs: Any) -> Any:
-        import jax
-
-        return jax.nn.relu(dense(weights["hidden"], inputs.reshape(inputs.shape[0], -1)))
-
-    def apply(weights: Weights, inputs: Any) -> Any:
-        return dense(weights["output"], values(weights, inputs))
-
-    def forward(weights: Weights, state: Any, inputs: Any, key: Any, numbers: Any) -> tuple[Any, Any]:
-        kept = dropout(values(weights, inputs), numbers["dropout_rate"], key)
-        return dense(weights["output"], kept), state
+    def forward(net: DenseNet, state: Any, inputs: Any, key: Any, numbers: Any) -> tuple[Any, Any]:
+        return net(inputs, numbers["dropout_rate"], key), state
 
     name = f"dense-{inputs}-{hidden}-{classes}"
     if dropout_rate is None:
@@ -44,9 +49,6 @@ def dense_net(inputs: int, hidden: int, classes: int, dropout_rate: float | None
     return Model(name, init, forward=forward, numbers=(rate_number(dropout_rate),))
 
 
-def _linear(key: Any, inputs: int, outputs: int) -> Layer:
-    import jax
-
+def _linear(key: Any, inputs: int, outputs: int) -> Dense:
     weights, biases = jax.random.split(key)
-    return {"W": uniform_by_inputs(weights, (outputs, inputs), inputs),
-            "b": uniform_by_inputs(biases, (outputs,), inputs)}
+    return Dense(uniform_by_inputs(weights, (outputs, inputs), inputs), uniform_by_inputs(biases, (outputs,), inputs))

@@ -1,16 +1,38 @@
-"""What nets are put together of: dense layers and the first look at a batch of images."""
+"""What nets are put together of: dense layers, convolutions, and the first look at a batch of images."""
 
 from __future__ import annotations
 
 from typing import Any
 
-Layer = dict[str, Any]
-"""Weights "W" and biases "b" of a layer; dense weights are [outputs, inputs], kernels [rows, columns, in, out]."""
+import equinox as eqx
+from jax.nn import relu
+from jaxtyping import Array, Float
+
+from fallline.models.convolution import convolve, convolve_relu_pool
 
 
-def dense(layer: Layer, x: Any) -> Any:
-    """W x + b of each row of x [batch, inputs]."""
-    return x @ layer["W"].T + layer["b"]
+class Dense(eqx.Module):
+    """``weights`` x + ``biases`` of each row of x [batch, inputs]."""
+
+    weights: Float[Array, "outputs inputs"]
+    biases: Float[Array, " outputs"]
+
+    def __call__(self, x: Any) -> Any:
+        return x @ self.weights.T + self.biases
+
+
+class Convolution(eqx.Module):
+    """A convolution, ``biases`` and relu of images x [batch, height, width, in]; ``padding`` as ``convolve`` has it."""
+
+    kernel: Float[Array, "rows columns inputs outputs"]
+    biases: Float[Array, " outputs"]
+
+    def __call__(self, x: Any, padding: str = "SAME") -> Any:
+        return relu(convolve(x, self.kernel, padding) + self.biases)
+
+    def pooled(self, x: Any, padding: str = "SAME") -> Any:
+        """The largest of each 2 x 2 pixels of that, as one operation."""
+        return convolve_relu_pool(x, self.kernel, self.biases, padding)
 
 
 def as_images(inputs: Any) -> Any:

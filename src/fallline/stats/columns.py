@@ -12,7 +12,7 @@ from fallline.store import Run
 POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
 """How batches are drawn."""
 
-RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "steps", "early_stop")
+RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "precision", "steps", "early_stop")
 """The recipe columns that are no numbers of a part; the numbers of the parts stand beside them."""
 
 OFF = ("l1_penalty", "l2_penalty", "weight_decay", "clip_norm", "ema_decay", "early_stop")

@@ -99,7 +99,7 @@ class Expansion:
         batches = batches_of(full, where)
         steps = steps_of(full, batches, parts.task, self.study.data, where)
         return parts.task, Recipe(parts.optimizer, parts.loss, parts.schedule, batches, steps,
-                                  parts.numbers(full, where))
+                                  parts.numbers(full, where), full.get("precision", "float32"))
 
     def _parts(self, settings: Settings) -> Parts:
         """The parts that settings name, or the base, or the study and its task."""

@@ -47,11 +47,13 @@ class Recipe:
     batches: BatchPolicy
     steps: int
     numbers: RecipeNumbers
+    precision: str = "float32"
 
     @property
     def loss_kind(self) -> str:
-        """The loss with its numbers: values of different kinds cannot be compared."""
-        inside = ", ".join(f"{name}={value:g}" for name, value in self.numbers.loss)
+        """The loss with its numbers that are not the default: values of different kinds cannot be compared."""
+        usual = {number.name: number.default for number in self.loss.numbers}
+        inside = ", ".join(f"{name}={value:g}" for name, value in self.numbers.loss if value != usual[name])
         return f"{self.loss.name}({inside})" if inside else self.loss.name
 
     @property
@@ -90,6 +92,7 @@ class Trial:
             "numbers": recipe.numbers.flat,
             "batches": recipe.batches.plain,
             "steps": recipe.steps,
+            "precision": recipe.precision,
             "seed": self.seed,
             "evaluate_every": self.evaluate_every,
             "record_every": self.record_every,

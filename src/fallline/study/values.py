@@ -16,7 +16,7 @@ from fallline.batching import (
     check_subset_from,
 )
 from fallline.contracts import Number
-from fallline.errors import NumberError, StudyError
+from fallline.errors import NumberError, StudyError, UnknownName
 from fallline.study.said import shown
 
 MAX_STEPS = 2**31 - 1
@@ -41,9 +41,21 @@ def check_epochs(value: Any, where: str) -> float:
     return float(value)
 
 
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""How products are computed; weights stay float32."""
+
+
+def check_precision(value: Any, where: str) -> str:
+    """The name of a precision, or UnknownName."""
+    if value not in PRECISIONS:
+        raise UnknownName("precision of products", value, PRECISIONS, where)
+    return value
+
+
 _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "batch_size": check_batch_size, "order": check_order, "overlap": check_overlap, "subset": check_subset,
-    "subset_from": check_subset_from, "last_batch": check_last, "steps": check_steps, "epochs": check_epochs}
+    "subset_from": check_subset_from, "last_batch": check_last, "steps": check_steps, "epochs": check_epochs,
+    "precision": check_precision}
 
 FIELDS = tuple(_CHECKS)
 """What a recipe has besides its parts and their numbers."""
