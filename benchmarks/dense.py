@@ -48,10 +48,9 @@ def fallline_side(folder: Path) -> tuple[Any, dict[str, Any]]:
         run_side_by_side(jobs, workers, lambda: None)
         return time.perf_counter() - begun
 
-    recipes = [cohort.planned.recipe for cohort in ready]
-    told = [{"hidden": int(cohort.planned.task.name.rsplit("-", 1)[1]), "batch": recipe.batches.size,
-             "steps": recipe.steps, "rate": recipe.numbers.flat["learning_rate"],
-             "l2": recipe.numbers.flat["l2_penalty"]} for cohort, recipe in zip(ready, recipes, strict=True)]
+    told = [{"hidden": int(trial.task.name.rsplit("-", 1)[1]), "batch": trial.recipe.batches.size,
+             "steps": trial.recipe.steps, "rate": trial.recipe.numbers.flat["learning_rate"],
+             "l2": trial.recipe.numbers.flat["l2_penalty"]} for trial in trials]
     train_split = arrays.splits.train
     np.savez(folder / "arrays.npz", inputs=np.asarray(trials[0].task.prepare(train_split.inputs)),
              targets=train_split.targets.astype(np.int64))
@@ -122,7 +121,8 @@ def main() -> None:
             peer.process.terminate()
     steps = sum(recipe["steps"] for recipe in told["recipes"])
     ours = statistics.median(seconds["fallline"])
-    print(f"mlp/fashion, ten recipes, one epoch each of 4,000 images, {steps:,} steps")
+    count = len(told["recipes"])
+    print(f"mlp/fashion, the {count} recipes that differ in more than epochs, one epoch each: {steps:,} steps")
     for form, values in seconds.items():
         median = statistics.median(values)
         print(f"  {form:28} {median:7.3f} s ({min(values):.3f} to {max(values):.3f})  {median / ours:5.2f} x")

@@ -31,10 +31,11 @@ MEMORY_A_PROGRAM = 256_000_000
 def most_lanes(weights: int, looped: bool) -> int:
     """How many lanes of so many weights a seed may have in one program.
 
-    On the CPU: as many as stay in the cache, and one of a model whose operations need threads.
+    On the CPU: as many as stay in the cache; one of a model whose weights fill it alone, or whose operations need
+    threads.
     """
     if _on_cpu():
-        return max(1, CACHED_WEIGHTS // weights) if looped else 1
+        return max(1, CACHED_WEIGHTS // weights) if looped and weights <= SMALL_WEIGHTS else 1
     return max(1, MEMORY_A_PROGRAM // (4 * weights))
 
 
