@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import fallline
+from fallline.errors import DataError
 from fallline.study import builtin_studies
 
 QUICK = sorted(builtin_studies())
@@ -15,14 +16,21 @@ QUICK = sorted(builtin_studies())
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Every quick preset, run once."""
-    home = tmp_path_factory.mktemp("runs")
-    return {name: fallline.run(name, home / name.replace("/", "-"), preset="quick") for name in QUICK}
+    """Every quick preset, run once; where its data is not on this machine, the error that says so."""
+    home, runs = tmp_path_factory.mktemp("runs"), {}
+    for name in QUICK:
+        try:
+            runs[name] = fallline.run(name, home / name.replace("/", "-"), preset="quick")
+        except DataError as missing:
+            runs[name] = missing
+    return runs
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_every_quick_preset_ends_with_all_its_trials(results, name):
     result = results[name]
+    if isinstance(result, DataError) and name == "mlp/cifar":  # nothing of CIFAR-10 may ship in the package
+        pytest.skip(str(result))
     assert set(result.trials["trial"]) == {t.name for t in fallline.load_study(name).preset("quick").trials()}
     assert result.records.missing == []
     done = result.trials.filter(status="done")
