@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.executors.check import splits_of
 from fallline.executors.cohort import ReadyCohort
 from fallline.store.files import read_parquet
 from fallline.store.writing import RunWriter
@@ -76,5 +77,4 @@ def _picture(image: np.ndarray) -> dict[str, Any]:
 
 
 def _held(ready: ReadyCohort) -> dict[str, Any]:
-    splits = {"validation": ready.arrays.splits.validation, "test": ready.arrays.splits.test}
-    return {name: split for name, split in splits.items() if split is not None}
+    return {name: split for name, split in splits_of(ready.arrays.splits).items() if name != "train"}

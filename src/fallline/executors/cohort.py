@@ -101,10 +101,10 @@ class Programs:
 
     def of(self, cohort: Cohort, layout: Layout, data: tuple[str, str]) -> Program:
         """The program of that cohort in that layout on that data, made now if there is none."""
-        return self._known.setdefault((cohort, layout, data), Program(cohort, layout))
-
-    def __iter__(self) -> Any:
-        return iter(self._known.values())
+        key = (cohort, layout, data)
+        if key not in self._known:
+            self._known[key] = Program(cohort, layout)
+        return self._known[key]
 
 
 class ReadyCohort:
