@@ -22,6 +22,7 @@ bench: $(VENV)/.ready .venv-peers/.ready
 	$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/dense.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/convolutions.py --peers .venv-peers/bin/python
+	$(BIN)/python benchmarks/neurons.py --peers .venv-peers/bin/python
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -20,6 +20,16 @@ def adam_paper(x, g, memory, t, learning_rate, beta1=0.9, beta2=0.999, epsilon=1
     return x - learning_rate * m / (np.sqrt(v) + epsilon)
 
 
+def adam_inside(x, g, memory, t, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    m, v = _moments(memory, g, t, beta1, beta2)
+    return x - learning_rate * m / np.sqrt(v + epsilon)
+
+
+def sgd_plus(x, g, memory, t, learning_rate, momentum=0.9):
+    v = memory["v"] = momentum * memory.get("v", 0.0) + g
+    return x - learning_rate * v
+
+
 def adamw(x, g, memory, t, learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=1e-4):
     m, v = _moments(memory, g, t, beta1, beta2)
     return x - learning_rate * (m / (np.sqrt(v) + epsilon) + weight_decay * x)
@@ -127,6 +137,6 @@ def novograd(x, g, memory, t, learning_rate, beta1=0.9, beta2=0.25, epsilon=1e-6
 
 RULES = {
     rule.__name__: rule
-    for rule in (adam_paper, adamw, nadam, adamax, amsgrad, radam, adabelief, yogi, adan, sign_sgd, signum, lion,
-                 rprop, lamb, lars, novograd)
+    for rule in (sgd_plus, adam_paper, adam_inside, adamw, nadam, adamax, amsgrad, radam, adabelief, yogi, adan,
+                 sign_sgd, signum, lion, rprop, lamb, lars, novograd)
 }

@@ -17,7 +17,8 @@ import fallline
 from fallline.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder")
+PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
+         "optimizers", "claims")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 

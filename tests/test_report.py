@@ -23,7 +23,7 @@ from fallline.report.kinds.draw import plain
 from fallline.report.kinds.thin import thinned
 from fallline.report.results import Results, columns
 from fallline.report.style import PALETTE, Look
-from fallline.study import Figure
+from fallline.study import Figure, Study
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,25 @@ def numbers(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory):
     return recipes_run(tmp_path_factory.mktemp("recipes") / "run", losses=LOSSES)
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory):
+    betas = [{"beta1": one, "beta2": two} for one in (0.5, 0.9) for two in (0.9, 0.99)]
+    return recipes_run(tmp_path_factory.mktemp("crossed") / "run", optimizers=("adam",), rates=(0.01,), more=betas)
+
+
+@pytest.fixture(scope="module")
+def neurons(tmp_path_factory):
+    base = {"optimizer": "adam", "learning_rate": 0.1, "batch_size": 8, "steps": 20}
+    study = Study(name="neurons", task="two", networks={"two": {"text": "xo = a*xp + b*xq"}}, base=base, seeds=2,
+                  metric="tail_train_loss")
+    return study.run(tmp_path_factory.mktemp("neurons") / "run").records
+
+
+@pytest.fixture(scope="module")
+def every_run(softmax, line, numbers, recipes, crossed, neurons):
+    return softmax, line, numbers, recipes, crossed, neurons
 
 
 @pytest.mark.parametrize(
@@ -269,16 +288,16 @@ def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, nu
 
 
 @pytest.mark.parametrize("kind", list(figure_kinds()))
-def test_every_kind_draws_every_run_that_it_fits(kind, softmax, line, numbers, recipes):
-    fitting = [run for run in (softmax, line, numbers, recipes) if figure_kinds()[kind].fits(run)]
+def test_every_kind_draws_every_run_that_it_fits(kind, every_run):
+    fitting = [run for run in every_run if figure_kinds()[kind].fits(run)]
     assert fitting
     for run in fitting:
         assert vl_convert.vegalite_to_svg(plain(figure(run, kind))).startswith("<svg")
 
 
 @pytest.mark.parametrize("kind", list(figure_kinds()))
-def test_a_kind_that_does_not_fit_says_so_in_place_of_a_picture(kind, softmax, line, numbers, recipes):
-    for run in (softmax, line, numbers, recipes):
+def test_a_kind_that_does_not_fit_says_so_in_place_of_a_picture(kind, every_run):
+    for run in every_run:
         if not figure_kinds()[kind].fits(run) and kind not in ("path", "curves", "sensitivity"):
             found = drawn(run, Figure(kind=kind))
             assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")

@@ -64,6 +64,9 @@ TENSORFLOW_CASES = [
 ]
 
 FURTHER_CASES = [
+    ("sgd_plus", {"learning_rate": 0.005, "momentum": 0.5}),
+    ("adam_inside", {"learning_rate": 0.01, "epsilon": 1e-2}),
+    ("adam_inside", {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.99, "epsilon": 1e-4}),
     ("adam_paper", {"learning_rate": 0.01, "epsilon": 1e-2}),
     ("adamw", {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.99, "weight_decay": 0.1}),
     ("nadam", {"learning_rate": 0.01, "beta2": 0.99}),

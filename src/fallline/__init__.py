@@ -31,7 +31,9 @@ _PUBLIC = {
     "from_equinox": "fallline.models",
     "from_flax": "fallline.models",
     "from_keras": "fallline.models",
+    "neurons": "fallline.networks",
     "task": "fallline.tasks",
+    "network_task": "fallline.tasks",
     "FalllineError": "fallline.errors",
 }
 
@@ -43,9 +45,10 @@ if TYPE_CHECKING:
     from fallline.errors import FalllineError
     from fallline.losses import loss
     from fallline.models import from_equinox, from_flax, from_keras, model
+    from fallline.networks import neurons
     from fallline.optimizers import optimizer
     from fallline.study import Study, load_study
-    from fallline.tasks import task
+    from fallline.tasks import network_task, task
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,12 @@ from fallline.study import Study, load_study
 from fallline.study.said import told
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas
+
     from fallline.executors.progress import Listener
+    from fallline.report.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -35,17 +41,48 @@ class Result:
 
     @property
     def trials(self) -> pl.DataFrame:
-        """One row a trial: its recipe, seed, status, best and final values."""
-        return self.records.trials
+        """One row a trial: its recipe, seed, status, best and final values; where data was cut, one a fold."""
+        return self.records.fold_trials
 
     @property
     def curves(self) -> pl.DataFrame:
-        """One row a (trial, step)."""
+        """One row a (trial, step); where data was cut, of each fold."""
         try:
-            return self.records.curves.collect()
+            return self.records.fold_curves.collect()
         except PARQUET_FAILURES as failure:
             raise StoreError(f"a file in {self.records.layout.root / 'curves'} was damaged after it was written: "
                              f"{told(failure)}") from None
+
+    def weights(self, trial: str) -> dict[str, Any]:
+        """The weights of a trial of a small model after its last step: arrays by their place in the model.
+
+        A trial may be named by its first letters. StoreError where the run has no such trial, or kept no weights of it.
+        """
+        import numpy as np
+
+        rows = self.records.weights.filter(pl.col("trial") == self._trial(trial)).collect()
+        if rows.is_empty():
+            raise StoreError(f"no weights of trial {trial} were kept: it diverged, or its model is a large one")
+        return {name: np.array(values, np.float32).reshape(shape)
+                for name, shape, values in rows.select("array", "shape", "values").iter_rows()}
+
+    def learnt(self, trial: str) -> dict[str, float]:
+        """What a trial of a network of neurons learnt: its learnables by name, and ``bias_NEURON`` of each neuron."""
+        from fallline.networks import learnt, parse
+
+        task = self.trials.filter(pl.col("trial") == self._trial(trial))["task"][0]
+        if task not in self.records.model_texts:
+            raise StoreError(f"trial {trial} is of task {task}, whose model is no network of neurons")
+        return learnt(parse(self.records.model_texts[task]), self.weights(trial))
+
+    def _trial(self, trial: str) -> str:
+        """The full name of the one trial whose name begins so."""
+        found = self.trials.filter(pl.col("trial").str.starts_with(trial))["trial"].to_list()
+        if len(found) != 1:
+            problem = "has no trial" if not found else f"has {len(found)} trials"
+            raise StoreError(f"the run in {self.folder} {problem} whose name begins with {trial!r}; "
+                             "the names are the column trial of its trials")
+        return found[0]
 
     def summary(self) -> pl.DataFrame:
         """One row a configuration: mean, sd, n and 95 % interval over its seeds, best first."""
@@ -53,11 +90,46 @@ class Result:
 
         return summary(self.records)
 
+    def claims(self, comparisons: bool = False) -> pl.DataFrame:
+        """One row a claim of the study: its verdict and the figures it rests on; or one row a comparison."""
+        from fallline.report.claims import overview, parts_frame
+        from fallline.stats.claims import claims
+
+        return parts_frame(claims(self.records)) if comparisons else overview(self.records)
+
+    def compare(self, by: str | Sequence[str] = "optimizer", metric: str | None = None,
+                tune: str | Sequence[str] | None = None) -> Comparison:
+        """The arms told apart by the column or columns ``by``: which is best, and which differences are real.
+
+        ``metric`` is what is compared, by default what ranks the run; ``tune`` the numbers chosen for each arm on
+        validation, by default all that vary. Print it for the answer in words; ``arms`` and ``pairs`` are its frames.
+        """
+        from fallline.report.comparison import Comparison
+
+        return Comparison.of(self.records, by, metric, tune)
+
     def figure(self, name: str) -> Any:
         """A figure of the report by name, an altair chart; in a notebook it shows itself."""
         from fallline.report import figure
 
         return figure(self.records, name)
+
+    def pandas(self, table: str = "trials") -> pandas.DataFrame:
+        """The frame "trials", "curves" or "summary" for pandas; needs ``pip install 'fallline[pandas]'``."""
+        from fallline.exporting import pandas_frame
+
+        return pandas_frame(self.records, table)
+
+    def export(self, to: str, out: str | Path | None = None, *, points: int = 200,
+               progress: Callable[[int, int], None] | None = None) -> Path:
+        """Write the run to the new folder ``out`` for another tool: "tensorboard", "mlflow", "parquet" or "csv".
+
+        ``out`` defaults to ``exports/TO`` in the run folder. Of each curve of a trial TensorBoard and MLflow get at
+        most ``points`` points, evenly spread, 0: all. ``progress`` hears how many trials of how many are written.
+        """
+        from fallline.exporting import export
+
+        return export(self.records, to, None if out is None else Path(out), points, progress)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report page, its figures and tables; the path of the page."""
@@ -67,19 +139,27 @@ class Result:
 
 
 def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str | None = None, resume: bool = False,
-        data: str | Path | None = None, listen: Listener | None = None, command: str = "") -> Result:
+        data: str | Path | None = None, listen: Listener | None = None, command: str = "", until_decided: bool = False,
+        max_seeds: int | None = None, tell: Callable[[str], None] | None = None) -> Result:
     """Train every trial of ``study`` (a Study, a built-in study's name or a TOML file) that has no records in ``out``.
 
-    ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. StudyError, DataError, ModelError and
-    StoreError say what is wrong before anything is trained.
+    ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. With ``until_decided`` seeds are added
+    in rounds, up to ``max_seeds`` (100), until every claim of the study is decided, or where it has none, the best arm
+    is told apart from each other one; the tests are corrected for looking more than once, and ``tell`` hears a line
+    about each round. StudyError, DataError, ModelError and StoreError say what is wrong before anything is trained.
     """
-    from fallline.executors import run_here
-
     study = study if isinstance(study, Study) else load_study(study)
     study = study.preset(preset) if preset else study
     _check_figures(study)
     out = Path(out) if out is not None else default_folder(study, preset)
-    return Result(Run(run_here(study, out, resume, None if data is None else Path(data), listen, command)))
+    folder = None if data is None else Path(data)
+    if until_decided:
+        from fallline.deciding import train_until_decided
+
+        return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell)))
+    from fallline.executors import run_here
+
+    return Result(Run(run_here(study, out, resume, folder, listen, command)))
 
 
 def default_folder(study: Study, preset: str | None = None) -> Path:

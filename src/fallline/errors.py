@@ -7,6 +7,7 @@ FalllineError
 |-- DataError       a data file is missing, torn, wrong or hostile
 |-- StoreError      a run folder cannot be read, written or continued
 `-- ModelError      a model or task of the user's does not do what its contract says
+    `-- NetworkError    the text of a network of neurons cannot be read or makes no sense
 """
 
 from __future__ import annotations
@@ -54,3 +55,7 @@ class StoreError(FalllineError):
 
 class ModelError(FalllineError):
     """A model or a task does not do what its contract says."""
+
+
+class NetworkError(ModelError):
+    """The text of a network of neurons cannot be read or makes no sense; the message shows the place."""

@@ -20,7 +20,7 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class PlannedCohort:
-    """Trials that share shapes. Every seed has a lane of every recipe; ``trials`` is [seed][lane], lanes in order."""
+    """Trials that share shapes and examples. Every seed has a lane of every recipe; ``trials`` is [seed][lane], lanes in order."""
 
     name: str
     task: Task
@@ -93,7 +93,7 @@ def default_evaluate_every(steps: int) -> int:
 def _shape(trial: Trial) -> tuple[Any, ...]:
     """What trials must share to run in one program and one loop."""
     recipe = trial.recipe
-    return (trial.task.name, trial.data, recipe.loss.name, recipe.batches, recipe.steps, recipe.precision,
+    return (trial.task.name, trial.data_as_cut, recipe.loss.name, recipe.batches, recipe.steps, recipe.precision,
             trial.evaluate_every, trial.record_every)
 
 
@@ -110,7 +110,7 @@ def _cohort(name: str, seeds: tuple[int, ...], lanes: Sequence[tuple[Recipe, lis
     segments = tuple(PlannedSegment(recipes[0].optimizer, tuple(recipes)) for recipes in by_rule.values())
     first = lanes[0][1][0]
     trials = tuple(tuple(own[seed] for _, own in lanes) for seed in range(len(seeds)))
-    return PlannedCohort(name, first.task, first.data, segments, seeds,
+    return PlannedCohort(name, first.task, first.data_as_cut, segments, seeds,
                          first.evaluate_every or default_evaluate_every(first.recipe.steps), first.record_every, trials)
 
 

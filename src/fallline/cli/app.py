@@ -17,6 +17,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                        help="Data sets: what there is, fetch it, check it.")
 app.add_typer(data_app, name="data")
+network_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
+                           help="Networks of neurons written as text: show, draw and explain them.")
+app.add_typer(network_app, name="network")
 
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder; by default runs/NAME.",
                                                 show_default=False)]
@@ -24,6 +27,8 @@ DataOption = Annotated[Path | None, typer.Option("--data", show_default=False,
                                                  help="A folder with full data sets (mnist/, ...); by default "
                                                       "FALLLINE_DATA, then the user's cache.")]
 FolderArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
+NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a line a neuron, ; ends a line; or a file.",
+                                                metavar="TEXT|FILE")]
 
 
 def main() -> None:
@@ -99,6 +104,12 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
         settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field: steps=500, seeds=3, "
                                                            "axes.learning_rate=[0.1,0.01]. May be repeated.",
                                                            show_default=False)] = None,
+        seeds: Annotated[int | None, typer.Option(help="Seeds of each configuration; those there are kept.", min=1,
+                                                  show_default=False)] = None,
+        until_decided: Annotated[bool, typer.Option("--until-decided", help="Add seeds in rounds until every claim, or "
+                                                    "the best arm, is decided.")] = False,
+        max_seeds: Annotated[int | None, typer.Option(help="Where --until-decided ends: 100 unless told otherwise.",
+                                                      min=2, show_default=False)] = None,
         out: OutOption = None, data: DataOption = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
         report: Annotated[bool, typer.Option(help="Write the report page after training.")] = True) -> None:
@@ -107,10 +118,14 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
     Trials that the run folder already holds are not trained again: add a rate or seeds and only those run.
 
     Example: fallline run softmax/optimizers --preset quick --set steps=200 --out runs/first
+
+    Example: fallline run softmax/optimizers --preset quick --until-decided
     """
     from fallline.cli.training import run_study
 
-    run_study(study, preset, settings or [], out, data, resume, report)
+    settings = [*(settings or []), *([] if seeds is None else [f"seeds={seeds}"])]
+    rounds = {"until_decided": until_decided, "max_seeds": max_seeds}
+    run_study(study, preset, settings, out, data, resume, report, rounds)
 
 
 @app.command()
@@ -136,6 +151,64 @@ def report(folder: FolderArgument,
     from fallline.api import open_run
 
     print(open_run(folder).report(out))
+
+
+@app.command()
+def compare(folder: FolderArgument,
+            by: Annotated[str, typer.Option(help="What tells the arms apart: a recipe column, or several with commas "
+                                                 "between.")] = "optimizer",
+            metric: Annotated[str | None, typer.Option(help="What is compared; by default what ranks the run.",
+                                                       show_default=False)] = None,
+            tune: Annotated[str | None, typer.Option(help="What is chosen for each arm on validation, with commas "
+                                                          "between; by default every number that varies.",
+                                                     show_default=False)] = None,
+            csv: Annotated[Path | None, typer.Option(help="Write the arms to this file, the pairs to NAME-pairs.csv "
+                                                          "beside it.", show_default=False)] = None) -> None:
+    """Tell which differences between the arms of a run are real, paired over seeds, each arm tuned on validation.
+
+    Example: fallline compare runs/softmax-optimizers-quick --by optimizer --metric test_accuracy
+    """
+    from fallline.cli.comparing import compare_arms
+
+    compare_arms(folder, by, metric, tune, csv)
+
+
+@app.command()
+def profile(folders: Annotated[list[Path], typer.Argument(help="Run folders, best of different tasks.",
+                                                          metavar="DIR...")],
+            by: Annotated[str, typer.Option(help="What tells the arms apart: a recipe column, or several with commas "
+                                                 "between.")] = "optimizer",
+            out: Annotated[Path | None, typer.Option(help="Write a page (.html) or the picture alone (.svg, .png).",
+                                                     show_default=False)] = None) -> None:
+    """Tell who reaches the target soonest over several runs: steps, their ratios, performance profiles.
+
+    A miss counts as infinitely many steps. Seconds are compared only where trials ran alone.
+
+    Example: fallline profile runs/mlp-fashion runs/convnet-optimizers --out profile.html
+    """
+    from fallline.cli.comparing import names
+    from fallline.cli.profiling import profile_runs
+
+    profile_runs(folders, names(by), out)
+
+
+@app.command()
+def export(folder: FolderArgument,
+           to: Annotated[str, typer.Option(help="tensorboard, mlflow, parquet or csv.")],
+           out: Annotated[Path | None, typer.Option(help="The folder to make; by default DIR/exports/TO.",
+                                                    show_default=False)] = None,
+           points: Annotated[int, typer.Option(help="Points of each curve of a trial at most, evenly spread, 0: all; "
+                                                    "for tensorboard and mlflow, parquet and csv have all.",
+                                               min=0)] = 200) -> None:
+    """Write a run in the files of other tools: a run a trial for TensorBoard and MLflow, or tables.
+
+    What tensorboard and mlflow need: pip install 'fallline[tensorboard]', pip install 'fallline[mlflow]'.
+
+    Example: fallline export runs/softmax-optimizers-quick --to tensorboard
+    """
+    from fallline.cli.exporting import export_run
+
+    export_run(folder, to, out, points)
 
 
 @data_app.command("list")
@@ -172,3 +245,55 @@ def data_verify(name: Annotated[str | None, typer.Argument(help="One data set; a
     from fallline.cli.screens import verify
 
     raise typer.Exit(verify(name, data))
+
+
+@network_app.command("show")
+def network_show(text: NetworkArgument) -> None:
+    """Print a network's inputs, layers, order, learnables and number of weights, and its text as it is read.
+
+    Example: fallline network show "xw = ap*xp + aq*xq; xo = cp*xw"
+    """
+    from fallline.cli.networks import show_network
+
+    show_network(text)
+
+
+@network_app.command("draw")
+def network_draw(text: NetworkArgument,
+                 out: Annotated[Path, typer.Option(help="The picture: a file that ends in .svg or .png.")]) -> None:
+    """Draw a network: inputs, neurons, and the learnables on the edges.
+
+    Example: fallline network draw "xw = ap*xp + aq*xq; xo = cp*xw" --out net.svg
+    """
+    from fallline.cli.networks import draw_network
+
+    draw_network(text, out)
+
+
+@network_app.command("explain")
+def network_explain(
+        at: Annotated[str, typer.Option(help="The example: xp=1,xq=2, or 1,2 in the order of the inputs.")],
+        target: Annotated[str, typer.Option(help="What the output should be: 1, or xo=1,xz=0 of several.")],
+        text: Annotated[str | None, typer.Argument(help="The network: its text (; ends a line) or a file; with --run "
+                                                        "it is the run's.", metavar="TEXT|FILE",
+                                                   show_default=False)] = None,
+        values: Annotated[str | None, typer.Option(help="Every learnable, and bias_NEURON of each neuron: "
+                                                        "ap=0.5,aq=0.2,bias_xw=0.", show_default=False)] = None,
+        seed: Annotated[int | None, typer.Option(help="Without --values they are drawn uniform in [0, 1) from this "
+                                                      "seed, as training begins; 0 by default.", min=0, max=2**31 - 1,
+                                                 show_default=False)] = None,
+        run: Annotated[Path | None, typer.Option(help="A run folder: the values that its best trial learnt.",
+                                                 metavar="DIR", show_default=False)] = None,
+        trial: Annotated[str | None, typer.Option(help="A trial of that run, by its first letters.",
+                                                  show_default=False)] = None,
+        rate: Annotated[float | None, typer.Option(help="Tell the values after a step of gradient descent as well.",
+                                                   show_default=False)] = None) -> None:
+    """Explain one example: every value forward, every gradient back, as tables to follow with a pencil.
+
+    The loss is the sum over outputs of (output - target)^2.
+
+    Example: fallline network explain "xw = ap*xp + aq*xq" --at xp=1,xq=2 --target 1 --rate 0.1
+    """
+    from fallline.cli.networks import explain_network
+
+    explain_network(text, at, target, values, seed, run, trial, rate)

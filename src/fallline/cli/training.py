@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 
 def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
-              report: bool) -> None:
-    """Load the study, lay preset and settings over it, train it, print what came out."""
+              report: bool, rounds: dict[str, Any]) -> None:
+    """Load the study, lay preset and settings over it, train it, print what came out.
+
+    ``rounds`` are the arguments ``until_decided`` and ``max_seeds`` of ``fallline.run``.
+    """
     from fallline.study import Study, load_study, parse_settings, refuse_hidden
 
     study = load_study(name)
@@ -30,6 +33,9 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
         raise StudyError("the name of a study is not set from outside; choose a folder with --out instead")
     study = study.with_(changes) if changes else study
     refuse_hidden(study, changes)
+    if rounds["max_seeds"] is not None and not rounds["until_decided"]:
+        raise StudyError("--max-seeds says where --until-decided ends, which is not given; for a fixed number of seeds "
+                         "write --seeds")
 
     from fallline.api import default_folder, run
 
@@ -38,7 +44,7 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     begun = time.perf_counter()
     try:
         with Display(screen, study.name) as display:
-            result = run(study, folder, resume=resume, data=data, listen=display.hear,
+            result = run(study, folder, resume=resume, data=data, listen=display.hear, tell=display.tell, **rounds,
                          command=shlex.join(["fallline", *sys.argv[1:]]))
     except KeyboardInterrupt:
         print(f"fallline: stopped; what was done is kept in {folder}. Go on with the same command and --resume.",
@@ -47,9 +53,13 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     screen.print(display.closing(time.perf_counter() - begun), highlight=False)
 
     from fallline.cli.screens import print_whole, room
+    from fallline.report.claims import lines
+    from fallline.report.looks import looks_in_words
     from fallline.report.terminal import table
 
     print_whole(table(result.records, width=room()))
+    for line in filter(None, [*lines(result.records), looks_in_words(result.records)]):
+        print(line)
     if report:
         with screen.status("writing the report"):
             page = result.report()
@@ -93,6 +103,11 @@ class Display:
             share = 100 * news.done / max(news.total, 1)
             print(f"{time.strftime('%H:%M:%S')} {self.name}: {news.phase}, {share:.0f} %, {self._facts()}",
                   file=sys.stderr, flush=True)
+
+    def tell(self, line: str) -> None:
+        """Print a line about the rounds of a run, above the bar; the pace is taken anew in each round."""
+        self.pace = Pace()
+        self.progress.console.print(f"{self.name}: {line}", highlight=False, markup=False, soft_wrap=True)
 
     def closing(self, seconds: float) -> str:
         """One line on what was done."""

@@ -21,6 +21,7 @@ class Model:
     ``watch(weights)`` may name scalars to record at every step (the line fit watches W and b). ``traceable`` is False
     where ``init`` and ``state`` must run on the host, outside of any traced function. ``looped`` is False for models
     whose operations lose their threads inside a loop on the CPU, as convolutions do; None: the engine finds out.
+    ``text`` makes the model again where it has one, as a network of neurons has; it is kept with the records.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Model:
     numbers: tuple[Number, ...] = ()
     traceable: bool = True
     looped: bool | None = None
+    text: str = ""
 
     def start_state(self, key: Any) -> Any:
         """The state before the first step; of a model that has none, the empty one."""

@@ -24,6 +24,9 @@ WORTH_MEASURING = 5e11
 CACHED_WEIGHTS = 600_000
 """Weights of all lanes of a program above which lanes do better apart, each in a core's own cache."""
 
+WORTH_SPLITTING = 50_000
+"""Lane-steps of a small cohort above which its seeds are shared out among the cores: a block more costs milliseconds."""
+
 MEMORY_A_PROGRAM = 256_000_000
 """Bytes that the weights of a seed's lanes may take on an accelerator; rules keep up to three more copies of them."""
 
@@ -64,16 +67,20 @@ def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def guess(weights: int, lanes: int, seeds: int, longest: int, looped: bool = True) -> Layout:
-    """A good layout without measuring: small steps all together, large ones a seed at a time on every core.
+def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True) -> Layout:
+    """A good layout without measuring: small steps all together, a share of the seeds a core, large ones a seed at a
+    time on every core.
 
-    ``weights`` of one model; ``longest`` is the most steps a dispatch may take; ``looped`` says whether steps may be a
-    loop inside the program.
+    ``weights`` of one model; ``longest`` is the most of its ``steps`` a dispatch may take; ``looped`` says whether
+    steps may be a loop inside the program.
     """
     if not looped and _on_cpu():
         return Layout(1, False, cores(), min(longest, 25), loop=False)
     if weights * lanes <= SMALL_WEIGHTS:
-        return Layout(seeds, True, 1, min(longest, 2000))
+        together = seeds
+        if _on_cpu() and lanes * seeds * steps > WORTH_SPLITTING:
+            together = max(n for n in range(1, -(-seeds // cores()) + 1) if seeds % n == 0)
+        return Layout(together, True, min(cores(), seeds // together), min(longest, 2000))
     return Layout(1, False, cores(), min(longest, 100))
 
 

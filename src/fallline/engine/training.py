@@ -15,6 +15,9 @@ from fallline.engine.evaluation import HeldOut, evaluate
 from fallline.engine.lanes import ALIVE, Data, Numbers, State, Stretch
 from fallline.engine.program import Program
 
+TAIL_STEPS, TAIL_SHARE = 500, 10
+"""The tail of a run, whose mean loss is kept: so many of its last steps, or its last tenth where that is less."""
+
 Looks = list[np.ndarray]
 """The validation loss at each look so far, each [seeds, lanes]."""
 
@@ -26,7 +29,8 @@ class Work:
     ``weights`` and ``variables`` have a leading axis of seeds, as ``noise`` has, the key of each seed's noise. Of the
     splits ``held_out``, those ``watched`` are evaluated every ``evaluate_every`` steps, all after the last.
     ``factors(start, stop, looks)`` float64 [seeds, stop - start, lanes] multiply the learning rates; ``stops(looks)``
-    bool [seeds, lanes] says which lanes have trained enough. None where there is nothing of the kind.
+    bool [seeds, lanes] says which lanes have trained enough. None where there is nothing of the kind. With
+    ``keeps_weights`` the weights at the end are part of the records.
     """
 
     numbers: tuple[Numbers, ...]
@@ -42,6 +46,7 @@ class Work:
     record_every: int
     factors: Callable[[int, int, Looks], np.ndarray] | None = None
     stops: Callable[[Looks], np.ndarray] | None = None
+    keeps_weights: bool = False
 
 
 @dataclass
@@ -50,7 +55,9 @@ class Records:
 
     ``steps`` are the recorded steps of ``curves``; ``evaluated`` those of ``held_out``, split by split and metric.
     ``predicted`` [seeds, lanes, examples] is what each example of a split was taken for after the last step.
-    ``stopped_at`` and ``diverged_at`` [seeds, lanes] are -1 where a lane did neither.
+    ``stopped_at`` and ``diverged_at`` [seeds, lanes] are -1 where a lane did neither. ``tail`` [steps, seeds, lanes]
+    is the training loss of the last steps, and in the end ``tail_mean`` [seeds, lanes] its mean. ``weights`` are what
+    the lanes ended with, or their averages, leaves [seeds, lanes, ...], where they are kept.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -59,6 +66,9 @@ class Records:
     held_out: dict[str, list[np.ndarray]] = field(default_factory=dict)
     final: dict[str, np.ndarray] = field(default_factory=dict)
     predicted: dict[str, np.ndarray] = field(default_factory=dict)
+    tail: np.ndarray | None = None
+    tail_mean: np.ndarray | None = None
+    weights: Any = None
     stopped_at: np.ndarray | None = None
     diverged_at: np.ndarray | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"warmup": 0.0, "steady": 0.0, "evaluate": 0.0})
@@ -169,9 +179,17 @@ def _advance(program: Program, work: Work, state: State, records: Records, done:
     kept = [i for i in range(ahead) if (done + i) % work.record_every == 0]
     records.steps += [done + i for i in kept]
     for name in parts[0]:
-        values = np.concatenate([part[name] for part in parts])
+        values = np.concatenate([part[name] for part in parts])[:ahead]
         records.curves.setdefault(name, []).append(values[kept])
+        if name == "loss":
+            before = values[:0] if records.tail is None else records.tail
+            records.tail = np.concatenate([before, values])[-tail_steps(work.steps):]
     return state
+
+
+def tail_steps(steps: int) -> int:
+    """How many of the last steps of a run are its tail."""
+    return max(1, min(TAIL_STEPS, steps // TAIL_SHARE))
 
 
 def _dispatches(program: Program, work: Work, looks: Looks, done: int, ahead: int, width: int) -> list:
@@ -194,6 +212,9 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
         if predicted is not None:
             records.predicted[split] = predicted
     records.seconds["evaluate"] += time.perf_counter() - started
+    if work.keeps_weights:
+        records.weights = jax.device_get(_joined([lanes.weights if lanes.average is None else lanes.average
+                                                   for lanes in state.segments]))
     # One step more shows the loss after the last update. The weights it makes are thrown away, those it starts from
     # are not: advance takes its state over, so it gets a copy.
     ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
@@ -208,7 +229,22 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
         for name, values in seen.items():
             records.curves.setdefault(name, []).append(values[:1])
     _tell_apart(work, records, ended_at, np.concatenate(after, axis=1))
+    _mean_of_tail(records, done)
     _forget_after_the_end(records)
+
+
+def _joined(segments: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jax.numpy.concatenate(leaves, axis=1), *segments)
+
+
+def _mean_of_tail(records: Records, done: int) -> None:
+    """The mean loss of the last steps before ``done``; of a stopped lane those before it stopped."""
+    assert records.stopped_at is not None and records.diverged_at is not None and records.tail is not None
+    steps = np.arange(done - len(records.tail), done)[:, None, None]
+    counts = (records.diverged_at < 0) & ((records.stopped_at < 0) | (steps < records.stopped_at))
+    with np.errstate(invalid="ignore"):
+        sums = np.where(counts, records.tail, 0.0).sum(axis=0, dtype=np.float64)
+        records.tail_mean = sums / counts.sum(axis=0)
 
 
 def _tell_apart(work: Work, records: Records, before: np.ndarray, after: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from fallline.engine.training import Records, Work, chunks
 from fallline.executors import resting
 from fallline.executors.cohort import ReadyCohort
 from fallline.executors.progress import Count
-from fallline.executors.records import curve_rows, predicted_rows, trial_rows
+from fallline.executors.records import curve_rows, predicted_rows, trial_rows, weight_rows
 from fallline.store.checkpoint import Checkpoints
 from fallline.store.writing import RunWriter
 from fallline.study import Target
@@ -27,6 +27,7 @@ class Session(Protocol):
     stopping: bool
     count: Count
     shown: frozenset[str]
+    alone: dict[str, float]
 
 
 def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: RunWriter, target: Target | None,
@@ -54,7 +55,8 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
             yield
     writer.write_block(block, trial_rows(ready, seeds, records, block, target, session.shown),
                        curve_rows(ready, seeds, records), predicted_rows(ready, seeds, records),
-                       _timing(ready, block, seeds, work, records, started))
+                       weight_rows(ready, seeds, records), _timing(ready, block, seeds, work, records, started)
+                       | {"alone_seconds": session.alone.get(ready.planned.name)})
     checkpoints.remove()
     session.count.finished(records)
 

@@ -10,9 +10,10 @@ import numpy as np
 from fallline.contracts import Model, Optimizer, Split, Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
-from fallline.errors import ModelError, UnknownName
-from fallline.study import Study
+from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.study import Study, Trial
 from fallline.study.said import shown, told
+from fallline.study.test_split import REASON, on_test
 
 TAKEN = {"loss", "lane", "trial", "step"}
 """Columns of the curves that no metric and no watched scalar may be named as."""
@@ -73,21 +74,54 @@ def splits_of(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in named.items() if split is not None or name == "train"}
 
 
-def check_metrics(study: Study, task: Task, more: Iterable[str] = ()) -> None:
-    """The metrics that a study names are ones that may be recorded; UnknownName where they are not.
-
-    ``more`` are the names of metrics that the study adds to the task's own.
-    """
+def columns_of(task: Task, more: Iterable[str] = ()) -> tuple[set[str], set[str]]:
+    """The columns of the curves and of the trials that a task may record, as far as they are results."""
     names = ["loss", *task.metrics, *more]
     seen = {f"{split}_{name}" for split in ("train", "validation") for name in names}
     watched = _watched(task, weight_shapes(task.name, task.model)) if task.model.watch else []
     macro = {f"{split}_macro_{name}" for split in ("validation", "test") for name in ("precision", "recall", "f1")}
     columns = {*seen, *(f"test_{name}" for name in names), *(f"final_train_{name}" for name in names), "min_train_loss",
+               "tail_train_loss",
                *(f"best_validation_{name}" for name in names), *(f"final_{name}" for name in watched), *macro}
+    return {*seen, *watched}, columns
+
+
+def check_metrics(study: Study, task: Task, more: Iterable[str] = ()) -> None:
+    """The metrics that a study names are ones that may be recorded; UnknownName where they are not.
+
+    ``more`` are the names of metrics that the study adds to the task's own.
+    """
+    seen, columns = columns_of(task, more)
     if study.metric not in columns:
         raise UnknownName(f"metric of task {task.name}", study.metric, columns, f"{study.name}, metric")
-    if study.target and study.target.metric not in seen:
+    if study.target and study.target.metric not in (seen := seen & columns):
         raise UnknownName(f"metric of task {task.name}", study.target.metric, seen, f"{study.name}, target.metric")
+
+
+def check_choice(study: Study, trials: Iterable[Trial], task: Task, splits: Splits) -> None:
+    """What is compared is not chosen on test, and a budget in epochs fits the data as it was cut; or StudyError.
+
+    ``splits`` are the task's after they were cut.
+    """
+    recipes = {trial.recipe for trial in trials if trial.task.name == task.name}
+    kinds = {recipe.loss_kind for recipe in recipes}
+    by_test = on_test(study.metric) or (len(kinds) > 1 and study.metric.endswith("_loss") and bool(task.metrics))
+    if splits.validation is None and splits.test is not None and len(recipes) > 1 and by_test:
+        raise StudyError(f"task {task.name} has no validation split, so the {len(recipes)} configurations of {study.name} "
+                         f"would be chosen on test: {REASON}. Hold out a part of train, holdout = 0.2, or "
+                         "cross-validate, folds = 5")
+    dealt = len(splits.train.inputs) + (0 if splits.validation is None else len(splits.validation.inputs))
+    known = task.examples.get(study.data, dealt)
+    if study.folds and known != dealt and _in_epochs([study.base, study.axes, study.zip, study.points]):
+        raise StudyError(f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds deal "
+                         f"out its validation split too, {dealt:,} examples in all ({study.name}); give steps instead")
+
+
+def _in_epochs(tables: Any) -> bool:
+    """Whether a budget in epochs is written anywhere in these tables."""
+    if isinstance(tables, Mapping):
+        return "epochs" in tables or _in_epochs(list(tables.values()))
+    return isinstance(tables, list) and any(map(_in_epochs, tables))
 
 
 def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:

@@ -32,10 +32,14 @@ from fallline.executors.check import (
 )
 from fallline.executors.steering import Rates, Stops
 from fallline.plan import PlannedCohort, PlannedSegment
+from fallline.tasks.folds import Cut, cut_splits
 
 OPERATIONS_A_WEIGHT = 6
 """A weight's multiplications and additions an example: two forward, four backward."""
 
+
+KEPT_WEIGHTS = 10_000
+"""Weights of a model up to which every trial's are kept: 40 KB."""
 
 MOST_SIZES = 8
 """Sizes of batches that are compiled each by itself where batches cannot be filled up."""
@@ -49,12 +53,21 @@ class Arrays:
     train: Data
     held_out: dict[str, HeldOut]
 
+    @property
+    def shapes(self) -> tuple[Any, ...]:
+        """What programs hang on: folds whose arrays have the same shapes share theirs."""
+        parts = splits_of(self.splits).items()
+        return tuple((name, *(array.shape for array in split), *(str(array.dtype) for array in split))
+                     for name, split in parts)
 
-def load_arrays(task: Task, size: str, folder: Any) -> Arrays:
-    """The examples of ``task``: train whole, validation and test in evaluation batches."""
+
+def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> Arrays:
+    """The examples of ``task``: train whole, validation and test in evaluation batches; validation is ``cut`` out of
+    train where the study says so."""
     jax = prepare_jax()
     splits = task.data(size, folder)
     check_splits(task.name, splits)
+    splits = splits if cut is None else cut_splits(task.name, splits, cut)
     held = {name: (split.inputs, split.targets) for name, split in splits_of(splits).items() if name != "train"}
     return Arrays(splits, Data(*(jax.device_put(array) for array in splits.train)), hold_out(held))
 
@@ -99,8 +112,8 @@ class Programs:
     def __init__(self) -> None:
         self._known: dict[Any, Program] = {}
 
-    def of(self, cohort: Cohort, layout: Layout, data: tuple[str, str]) -> Program:
-        """The program of that cohort in that layout on that data, made now if there is none."""
+    def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...]) -> Program:
+        """The program of that cohort in that layout on data of that task and shape, made now if there is none."""
         key = (cohort, layout, data)
         if key not in self._known:
             self._known[key] = Program(cohort, layout)
@@ -129,7 +142,7 @@ class ReadyCohort:
         check_task(planned.task, self.cohort, arrays.splits)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
-        self.program = programs.of(self.cohort, layout or self._layout(), (planned.task.name, planned.data))
+        self.program = programs.of(self.cohort, layout or self._layout(), (planned.task.name, arrays.shapes))
 
     @property
     def layout(self) -> Layout:
@@ -197,7 +210,7 @@ class ReadyCohort:
         weights, variables = self.program.initial(_keys(seeds, WEIGHTS))
         return Work(self.numbers, weights, variables, _keys(seeds, NOISE), Batches(streams, self.widths, self.masked),
                     self.arrays.train, self.arrays.held_out, self.watched, planned.recipe.steps,
-                    planned.evaluate_every, planned.record_every, rates, self.stops)
+                    planned.evaluate_every, planned.record_every, rates, self.stops, self.weights <= KEPT_WEIGHTS)
 
     @cached_property
     def numbers(self) -> tuple[Numbers, ...]:
@@ -226,13 +239,14 @@ class ReadyCohort:
         """Guessed, or measured where the run is long enough to repay it."""
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
-        first = guess(self.weights, planned.lanes, seeds, longest, looped(planned.task, self.arrays.splits))
+        first = guess(self.weights, planned.lanes, seeds, planned.recipe.steps, longest,
+                      looped(planned.task, self.arrays.splits))
         operations = OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.examples_seen
         return choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
-        self.program = self.programs.of(self.cohort, layout, (self.planned.task.name, self.planned.data))
+        self.program = self.programs.of(self.cohort, layout, (self.planned.task.name, self.arrays.shapes))
         blocks, steps = self._blocks(layout), min(3 * layout.chunk, self.planned.recipe.steps)
         timed = blocks[:layout.workers + len(blocks) % layout.workers]
         works = [replace(self.work(block), steps=steps, watched=(), held_out={}, stops=None) for block in timed]

@@ -14,9 +14,11 @@ from fallline.engine.memory import OutOfMemory, ran_out
 from fallline.engine.program import Layout as EngineLayout
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.errors import StoreError
+from fallline.executors.alone import seconds_alone
 from fallline.executors.answers import write_answers, write_mistakes
 from fallline.executors.block import train_block
-from fallline.executors.check import check_metrics
+from fallline.executors.check import check_choice, check_metrics
+from fallline.executors.claims import check_claims, note_claims
 from fallline.executors.cohort import Arrays, Programs, ReadyCohort, lanes_of, load_arrays
 from fallline.executors.fitting import fitting, smaller
 from fallline.executors.progress import Count, Listener
@@ -27,6 +29,7 @@ from fallline.store.writing import RunWriter
 from fallline.study import Study, Trial
 from fallline.study.resolve import resolve
 from fallline.study.trial import numbers_in_use
+from fallline.tasks.folds import Cut
 
 Blocks = list[tuple[str, tuple[int, ...]]]
 """Names and seeds of blocks of one cohort."""
@@ -43,6 +46,7 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
     metrics = {metric.name: metric.function for metric in _metrics(study)}
     for task in _tasks(trials):
         check_metrics(study, task, metrics)
+    check_claims(study, trials, metrics)
     with RunWriter.open(Layout(out), study, resume) as writer:
         return _Session(study, trials, metrics, writer, folder, listen or (lambda progress: None), command).run()
 
@@ -67,11 +71,13 @@ class _Session:
         self.known = writer.known_trials()
         self.count = Count(trials, self.known, study.metric, listen)
         self.shown = numbers_in_use(trials)
+        self.alone: dict[str, float] = {}
         self.stopping = False
         self.programs = Programs()
-        self._arrays: dict[tuple[str, str], Arrays] = {}
+        self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
 
     def run(self) -> Path:
+        note_claims(self.study, self.trials, self.writer.paths, len(self.known), self._load)
         unfinished = self._unfinished()
         promised = {trial.name for planned, _, _ in unfinished for row in planned.trials for trial in row}
         new = [trial for trial in self.trials if trial.name not in self.known and trial.name not in promised]
@@ -85,8 +91,12 @@ class _Session:
         again = [(self._make(planned, layout), blocks) for planned, layout, blocks in unfinished]
         work = [*again, *fresh]
         self.count.expect([ready for ready, _ in work])
+        if self.study.time_alone:
+            self.count.say("timing one trial alone")
+            self.alone = {ready.planned.name: seconds_alone(ready, self._make) for ready, _ in work}
         for ready, _ in work:
             write_answers(self.writer, ready)
+        self.writer.write_models({task.name: task.model.text for task in _tasks(self.trials) if task.model.text})
         cohorts = self._train_all(work)
         self.count.say("looking at mistakes")
         write_mistakes(self.writer, cohorts)
@@ -94,7 +104,8 @@ class _Session:
 
     def _make(self, planned: PlannedCohort, layout: EngineLayout | None = None) -> ReadyCohort:
         self.count.say("preparing")
-        return ReadyCohort(planned, self._load(planned.task), self.programs, self.metrics, layout)
+        arrays = self._load(planned.task, planned.trials[0][0].cut)
+        return ReadyCohort(planned, arrays, self.programs, self.metrics, layout)
 
     def _plan_round(self, cohorts: list[ReadyCohort], instead_of: Blocks | None = None) -> list[
             tuple[ReadyCohort, Blocks]]:
@@ -178,10 +189,13 @@ class _Session:
     def _most_lanes(self, task: Task) -> int:
         return lanes_of(task, self._load(task).splits)
 
-    def _load(self, task: Task) -> Arrays:
-        key = (task.name, self.study.data)
+    def _load(self, task: Task, cut: Cut | None = None) -> Arrays:
+        """The examples of ``task`` with that cut, or with the first where any will do."""
+        cut = cut or self.trials[0].cut
+        key = (task.name, cut)
         if key not in self._arrays:
-            self._arrays[key] = load_arrays(task, self.study.data, self.folder)
+            self._arrays[key] = load_arrays(task, self.study.data, self.folder, cut)
+            check_choice(self.study, self.trials, task, self._arrays[key].splits)
         return self._arrays[key]
 
     def _environment(self) -> dict[str, Any]:

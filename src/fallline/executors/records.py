@@ -11,7 +11,7 @@ from fallline.engine.training import Records
 from fallline.executors.cohort import ReadyCohort
 from fallline.metrics import higher_is_better
 from fallline.metrics.per_class import confusion, macro
-from fallline.study import Recipe, Target
+from fallline.study import Recipe, Target, Trial
 
 
 def curve_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
@@ -43,7 +43,7 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
     for place, trial in enumerate(planned.of_seeds(seeds)):
         s, lane = divmod(place, planned.lanes)
         row = {"trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
-               "data": trial.data, **_recipe_columns(ready, trial.recipe, shown), "seed": trial.seed,
+               "data": trial.data_as_cut, **_fold_columns(trial), **_recipe_columns(ready, trial.recipe, shown), "seed": trial.seed,
                **_ending(records, s, lane), "parameters": ready.weights}
         row |= _train_values(ready, records, s, lane) | _held_values(records, s, lane)
         row |= _class_values(ready, records, s, lane)
@@ -71,6 +71,13 @@ def _recipe_columns(ready: ReadyCohort, recipe: Recipe, shown: frozenset[str]) -
             "subset_from": None if batches.subset is None else batches.subset_from, "last_batch": batches.last,
             "steps": recipe.steps, "epochs": ready.epochs, "examples_seen": ready.examples_seen,
             "train_examples": examples, "precision": recipe.precision}
+
+
+def _fold_columns(trial: Trial) -> dict[str, Any]:
+    """Which fold of the data validated, and the name that the trials of all folds share."""
+    if trial.cut is None or trial.cut.folds is None:
+        return {}
+    return {"fold": trial.cut.fold, "folds": trial.cut.folds, "across_folds": trial.name_across_folds}
 
 
 def _ending(records: Records, s: int, lane: int) -> dict[str, Any]:
@@ -104,6 +111,22 @@ def predicted_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records)
                          "predicted": pl.Series([classes for _, _, classes in rows], dtype=pl.List(pl.UInt16))})
 
 
+def weight_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
+    """One row a (trial, array of weights): its place in the model as text, its shape, and its values, row after row."""
+    import jax
+
+    rows = []
+    leaves = [] if records.weights is None else jax.tree_util.tree_leaves_with_path(records.weights)
+    for place, trial in enumerate(ready.planned.of_seeds(seeds)):
+        s, lane = divmod(place, ready.planned.lanes)
+        if records.diverged_at[s, lane] < 0:
+            rows += [(trial.name, jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape[2:],
+                      leaf[s, lane].ravel()) for path, leaf in leaves]
+    return pl.DataFrame({"trial": [row[0] for row in rows], "array": [row[1] for row in rows],
+                         "shape": pl.Series([list(row[2]) for row in rows], dtype=pl.List(pl.Int64)),
+                         "values": pl.Series([row[3] for row in rows], dtype=pl.List(pl.Float32))})
+
+
 def _train_values(ready: ReadyCohort, records: Records, s: int, lane: int) -> dict[str, Any]:
     """The values on training batches: the last of each, and the lowest loss with its step."""
     watched = _watched_names(ready, records)
@@ -111,6 +134,8 @@ def _train_values(ready: ReadyCohort, records: Records, s: int, lane: int) -> di
     for name, values in records.curves.items():
         last = -1 if records.stopped_at[s, lane] < 0 else _last_finite(values[0][:, s, lane])
         row[f"final_{name}" if name in watched else f"final_train_{name}"] = _number(values[0][last, s, lane])
+    if records.tail_mean is not None:
+        row["tail_train_loss"] = _number(records.tail_mean[s, lane])
     losses = records.curves["loss"][0][:, s, lane]
     found = np.isfinite(losses).any()
     row["min_train_loss"] = float(np.nanmin(losses)) if found else None

@@ -16,6 +16,7 @@ def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
 
     leaves = [np.asarray(leaf) for leaf in jax.device_get(jax.tree.leaves(state))]
     series = {f"curves:{name}": np.concatenate(chunks) for name, chunks in records.curves.items()}
+    series["tail:loss"] = records.tail
     series |= {f"held_out:{name}": np.stack(values) for name, values in records.held_out.items()}
     notes = {"steps": records.steps, "evaluated": records.evaluated, "seconds": records.seconds,
              "steady_steps": records.steady_steps}
@@ -38,7 +39,9 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
                       steady_steps=notes["steady_steps"])
     for name, values in series.items():
         kind, _, metric = name.partition(":")
-        if kind == "curves":
+        if kind == "tail":
+            records.tail = values
+        elif kind == "curves":
             records.curves[metric] = [values]
         else:
             records.held_out[metric] = list(values)

@@ -1,7 +1,8 @@
-"""Accuracy: whether the labelled class is the model's first choice, or among its first few."""
+"""Accuracy: whether the label is the model's first choice, among its first few, or on the output's side of 0.5."""
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,24 @@ def accuracy(outputs: Any, targets: Any) -> Any:
     ``outputs`` [batch, classes], ``targets`` labels [batch] or one-hot rows [batch, classes]; else ModelError.
     """
     return (outputs.argmax(-1) == _labels("accuracy", outputs, targets)).astype(outputs.dtype)
+
+
+def binary_accuracy(outputs: Any, targets: Any) -> Any:
+    """1 where the output is on the same side of 0.5 as the target, else 0; shape [batch]. 0.5 itself is the side of 0.
+
+    ``outputs`` [batch] or [batch, 1] on the scale of the ``targets`` 0 and 1, no logits; of several outputs the mean
+    over an example's, as in Keras. An output of nan is never right. ModelError where there is not one target for each
+    output.
+    """
+    shapes = [tuple(size for place, size in enumerate(array.shape) if place == 0 or size != 1)
+              for array in (outputs, targets)]
+    if not shapes[0] or shapes[0] != shapes[1]:
+        raise ModelError(f"binary_accuracy needs one target for each output, got outputs {outputs.shape} and targets "
+                         f"{targets.shape}")
+    rows = (outputs.shape[0], math.prod(outputs.shape[1:]))
+    o, y = outputs.reshape(rows), targets.reshape(rows)
+    right = ((o > 0.5) == (y > 0.5)) & ~jnp.isnan(o)
+    return jnp.mean(right.astype(outputs.dtype), axis=-1)
 
 
 def _among_first(outputs: Any, targets: Any, *, name: str, k: int) -> Any:
@@ -55,5 +74,7 @@ def _top(k: int) -> Metric:
 
 
 ACCURACY = Metric("accuracy", accuracy, "the label is the first choice")
+
+BINARY_ACCURACY = Metric("binary_accuracy", binary_accuracy, "the output is on the target's side of 0.5")
 
 TOP_2_ACCURACY, TOP_3_ACCURACY, TOP_5_ACCURACY = _top(2), _top(3), _top(5)

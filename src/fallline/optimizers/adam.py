@@ -1,6 +1,7 @@
-"""Adam with TensorFlow 1's epsilon, which is added to the uncorrected root ("epsilon-hat").
+"""Adam in two of the three forms people meet: TensorFlow 1's, and the one with epsilon under the root.
 
-optax's Adam, here ``adam_paper``, adds epsilon to the corrected root: the same with eps / sqrt(1 - b2^t) for eps.
+TensorFlow adds epsilon to the uncorrected root ("epsilon-hat"). The third form, optax's and the paper's, here
+``adam_paper``, adds it to the corrected root: the same with eps / sqrt(1 - b2^t) for eps.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ def _adam(learning_rate, beta1, beta2, epsilon):
     return optax.GradientTransformation(init, update)
 
 
+def _adam_inside(learning_rate, beta1, beta2, epsilon):
+    return optax.adam(learning_rate, beta1, beta2, eps=0.0, eps_root=epsilon)
+
+
 def one_minus_power(beta, t):
     """``1 - beta^t``, exact to a few units in the last place where beta^t is near 1 and the plain form cancels."""
     return -jnp.expm1(t * jnp.log1p(beta - 1))
@@ -50,10 +55,22 @@ ADAM = Optimizer(
     name="adam",
     make=_adam,
     numbers=(learning_rate(0.001), beta1(), beta2(), epsilon(1e-8)),
-    title="Adam",
+    title="Adam with TensorFlow's epsilon-hat",
     equation=(
         "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  "
         "x -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps);  m0 = v0 = 0"
     ),
     source="Kingma and Ba, 2015, the form before section 2.1; TensorFlow 1 form",
+)
+
+ADAM_INSIDE = Optimizer(
+    name="adam_inside",
+    make=_adam_inside,
+    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    title="Adam with epsilon under the root",
+    equation=(
+        "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);  "
+        "x -= lr M / sqrt(V + eps);  m0 = v0 = 0"
+    ),
+    source="Kingma and Ba, 2015, as some lecture notes write it",
 )

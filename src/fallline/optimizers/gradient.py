@@ -1,10 +1,12 @@
 """Gradient descent, alone, with momentum and with Nesterov's momentum.
 
 All three are optax's own: its trace ``m = g + mu m`` and its step ``-lr m`` (or ``-lr (g + mu m)``) are TensorFlow 1's
-MomentumOptimizer letter for letter, the rate outside the buffer in both.
+MomentumOptimizer letter for letter, the rate outside the buffer in both; so is the SGD+ of lecture notes.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import optax
 
@@ -36,6 +38,14 @@ MOMENTUM = Optimizer(
     title="momentum",
     equation="m = mu m + g;  x -= lr m",
     source="Polyak, 1964; TensorFlow 1 form",
+)
+
+SGD_PLUS = replace(
+    MOMENTUM,
+    name="sgd_plus",
+    title="SGD+",
+    equation="v = mu v + g;  x -= lr v",
+    source="Polyak, 1964; momentum under the name of lecture notes",
 )
 
 NESTEROV = Optimizer(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
 from fallline.report import words
 from fallline.report.results import Results
+from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
 
 
@@ -66,12 +65,6 @@ def runner_up(results: Results) -> str:
     )
 
 
-def _who(results: Results, row: dict[str, Any]) -> str:
-    """A row of the best: its optimizer, and its kind of loss where each has a best of its own."""
-    within = results.metric.within
-    return words.name(row["optimizer"]) + (f" with {words.value_of(within, row[within])}" if within else "")
-
-
 def cautions(results: Results) -> list[str]:
     """What a reader should hold against these numbers."""
     said = [results.metric.note] if results.metric.note else []
@@ -80,10 +73,7 @@ def cautions(results: Results) -> list[str]:
             f"There are {words.count(results.kinds)} kinds of loss, and the value of a loss means something else in "
             "each: final, lowest and held-out losses compare only rows of the same kind. Accuracies compare all."
         )
-    edge = results.best.filter(pl.col("border").is_not_null())
-    if edge.height:
-        names = [f"{_who(results, row)} ({row['border']})" for row in edge.iter_rows(named=True)]
-        said.append(f"Best at the end of the learning rates tried: {words.listed(names)}. A wider range may do better.")
+    said += tuning_cautions(results.run, ranked=results.ranked)
     lost = int(results.ranked["diverged"].sum())
     if lost:
         said.append(

@@ -1,4 +1,4 @@
-"""Figures as SVG and PNG, tables as CSV, beside the page."""
+"""Figures as SVG, PDF and PNG, tables as CSV, beside the page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ SCALE = 2
 
 
 def write_figure(folder: Path, drawn: Drawn) -> None:
-    """``NAME.svg`` and ``NAME.png`` in ``folder``, in the light theme, without what only a pointer can show."""
+    """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only a pointer can show."""
     import vl_convert
 
     still = without_pointer(plain(drawn.chart))
     svg = vl_convert.vegalite_to_svg(still)
     write_text(folder / f"{drawn.name}.svg", svg)
+    write_atomically(folder / f"{drawn.name}.pdf", lambda file: file.write(vl_convert.svg_to_pdf(svg)))
     write_atomically(folder / f"{drawn.name}.png", lambda file: file.write(vl_convert.svg_to_png(svg, scale=SCALE)))
 
 

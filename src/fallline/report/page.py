@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fallline.report import words
-from fallline.report.answer import answer, cautions, runner_up
+from fallline.report import latex, markdown, words
+from fallline.report.claims import parts_frame
+from fallline.report.claims import section as claims_section
+from fallline.report.comparison import pair_columns
 from fallline.report.export import write_figure, write_table
 from fallline.report.html import Markup, details, join, script_json, tag
 from fallline.report.kinds import Drawn, drawn, specs
-from fallline.report.kinds.draw import plain
+from fallline.report.lead import leading
 from fallline.report.machine import what_ran
-from fallline.report.results import Results, constants
-from fallline.report.style import Look, night, theme, variables
-from fallline.report.tables import MOST_SHOWN, far_off, frame_table, ranked, reported_table
+from fallline.report.opening import Opening
+from fallline.report.pictures import figures
+from fallline.report.results import Results
+from fallline.report.style import Look, theme, variables
+from fallline.report.tables import MOST_SHOWN, arms_table, far_off, plain_table, ranked, reported_table
+from fallline.report.written import written
 from fallline.stats import label, reported
+from fallline.stats.claims import Verdict, claims
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.store.files import write_text
 from fallline.study import dump_study
+
+BARE = ("results", "pictures")
+"""Sections without a heading: the answer stands under the title, and what follows has headings of its own."""
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 """The page may load nothing: what it needs it holds."""
@@ -31,23 +39,45 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-sr
 def write_report(run: Run, path: str | Path | None = None) -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
 
-    Beside the page: ``figures/NAME.svg`` and ``.png`` (light theme, twice the size), ``tables/NAME.csv`` with the
-    ranked configurations, the best of each optimizer, the reported figures, the times and the data of every figure.
+    Beside the page: the same as Markdown (``report.md``); ``figures/NAME.svg``, ``.pdf`` and ``.png`` (light theme,
+    the last twice the size); ``tables/NAME.csv`` with the arms and pairs of the comparison, the ranked configurations,
+    the best of each optimizer, the comparisons of the claims, the reported figures, the times and the data of every
+    figure; ``tables/NAME.tex`` with the tables that a paper may want.
     Raises StoreError where the run holds no finished trial or the folder cannot be written.
     """
     page = Path(path) if path is not None else run.layout.report / "report.html"
     results = Results.of(run)
-    pictures = [drawn(run, spec, name) for name, spec in specs(run).items()]
-    beside = reported(run)
-    tables = {"ranked": results.ranked, "best": results.best, "reported": _flat(beside), "times": run.timings}
-    for name, frame in tables.items():
+    opening = Opening.of(results)
+    lead, rest = _pictures(run, opening)
+    beside, verdicts = reported(run), claims(run)
+    for name, frame in _frames(opening, verdicts, beside).items():
         if not frame.is_empty():
             write_table(page.parent / "tables" / f"{name}.csv", frame)
-    for picture in pictures:
+    for picture in (*lead, *rest):
         write_table(page.parent / "tables" / f"figure-{picture.name}.csv", picture.frame)
         write_figure(page.parent / "figures", picture)
-    write_text(page, _page(results, pictures, beside))
+    texts = written(opening, verdicts, beside)
+    for table in texts:
+        write_text(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
+    write_text(page.with_name(f"{page.stem}.md"), markdown.page(opening, texts, lead, rest, page.name))
+    write_text(page, _page(opening, lead, rest, beside, verdicts))
     return page
+
+
+def _pictures(run: Run, opening: Opening) -> tuple[list[Drawn], list[Drawn]]:
+    """The figures that open the page, and all others."""
+    named = specs(run)
+    first = leading(opening, named)
+    lead = [drawn(run, spec, name) for name, spec in first.items()]
+    return lead, [drawn(run, spec, name) for name, spec in named.items() if name not in first]
+
+
+def _frames(opening: Opening, verdicts: list[Verdict], beside: Any) -> dict[str, Any]:
+    """The tables written as CSV."""
+    results, comparison = opening.results, opening.comparison
+    compared = {} if comparison is None else {"arms": comparison.arms, "pairs": comparison.pairs}
+    return {**compared, "ranked": results.ranked, "best": results.best, "claims": parts_frame(verdicts),
+            "reported": _flat(beside), "times": results.run.timings}
 
 
 def _flat(beside: Any) -> Any:
@@ -55,13 +85,18 @@ def _flat(beside: Any) -> Any:
     return beside.drop("where", "at").insert_column(0, type(beside.to_series(0))("trials", said, dtype=str))
 
 
-def _page(results: Results, pictures: list[Drawn], beside: Any) -> str:
+def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, verdicts: list[Verdict]) -> str:
+    results = opening.results
     study = results.run.study
     look = Look.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
     sections = [
-        ("results", "Results", _results(results, look)),
+        ("results", "Answer", _answer(opening, look)),
+        ("pictures", "Pictures", figures(lead)),
+        ("claims", "Claims", claims_section(results.run, verdicts)),
+        ("caveats", "Caveats", _caveats(opening)),
+        ("all", "All results", _all(opening, look)),
         ("reported", "Reported and ours", _beside(results, beside)),
-        ("figures", "Figures", _figures(pictures)),
+        ("figures", "More figures" if lead else "Figures", figures(rest)),
         ("ran", "What ran", what_ran(results.run)),
         ("study", "The study", _study(results)),
         ("read", "How to read this", _reading(results)),
@@ -88,7 +123,7 @@ def _page(results: Results, pictures: list[Drawn], beside: Any) -> str:
         cls="bar",
     )
     body = [
-        tag("section", tag("h2", heading) if key != "results" else None, content, id=key)
+        tag("section", tag("h2", heading) if key not in BARE else None, content, id=key)
         for key, heading, content in sections
     ]
     main = tag(
@@ -106,37 +141,36 @@ def _page(results: Results, pictures: list[Drawn], beside: Any) -> str:
     return "<!doctype html>\n" + tag("html", head, tag("body", bar, main, scripts), lang="en") + "\n"
 
 
-def _results(results: Results, look: Look) -> Markup:
-    """The answer and the ranked tables."""
-    name, value, sure = answer(results)
-    first = join("Best: ", tag("b", name), f": {value}.") if value else tag("b", f"{name}.")
-    after = runner_up(results)
-    said = tag(
-        "div",
-        tag("p", first, cls="first"),
-        tag("p", sure),
-        tag("p", after, cls="next") if after else None,
-        cls="answer",
-    )
-    warned = [tag("li", text) for text in cautions(results)]
-    foot = join(tag("p", _caption(results), cls="note"), tag("ul", warned, cls="cautions") if warned else None)
-    if not results.by_optimizer:
-        return join(said, ranked(results, results.ranked, look, 12), foot)
-    heading = f"All {words.count(results.ranked.height)} configurations, ranked"
-    all_rows = details(heading, ranked(results, results.ranked, look, MOST_SHOWN))
-    return join(said, ranked(results, results.best, look, 16), foot, all_rows)
+def _answer(opening: Opening, look: Look) -> Markup:
+    """The answer and the table that it can be checked against."""
+    results = opening.results
+    said = tag("div", [tag("p", text, cls="first") for text in opening.answers],
+               [tag("p", text, cls="next") for text in opening.beside], cls="answer")
+    if opening.comparison is None:
+        drawn_table = ranked(results, opening.ranked, look, 12)
+    else:
+        drawn_table = arms_table(opening.columns, opening.comparison, look)
+    return join(said, drawn_table, tag("p", opening.caption, cls="note"))
 
 
-def _caption(results: Results) -> str:
-    metric = results.metric
-    better = "higher is better" if metric.up else "lower is better"
-    chosen = (
-        f"Each optimizer at its best setting by {metric.label}" if results.by_optimizer else f"Ranked by {metric.label}"
-    )
-    chosen += ", each kind of loss by itself" if metric.within else ""
-    seeds = "One seed" if results.seeds == 1 else f"Mean over {words.plural(results.seeds, 'seed')}"
-    fixed = constants(results)
-    return f"{chosen} ({better}). {seeds}." + (f" The same for all: {fixed}." if fixed else "")
+def _caveats(opening: Opening) -> Markup | None:
+    return tag("ul", [tag("li", text) for text in opening.caveats], cls="cautions") if opening.caveats else None
+
+
+def _all(opening: Opening, look: Look) -> Markup | None:
+    """Every pair, each optimizer at its best, every configuration: what the opening does not show."""
+    results, comparison = opening.results, opening.comparison
+    found = []
+    if comparison is not None:
+        pairs = f"All {words.plural(comparison.pairs.height, 'pair')}"
+        found.append(details(pairs, plain_table(pair_columns(comparison))))
+        if results.by_optimizer:
+            found.append(details("Each optimizer at its best, with all that was recorded",
+                                 ranked(results, results.best, look, 16)))
+    if comparison is not None or results.by_optimizer:
+        heading = f"All {words.plural(results.ranked.height, 'configuration')}, ranked"
+        found.append(details(heading, ranked(results, results.ranked, look, MOST_SHOWN)))
+    return join(found) if found else None
 
 
 def _beside(results: Results, beside: Any) -> Markup | None:
@@ -148,54 +182,6 @@ def _beside(results: Results, beside: Any) -> Markup | None:
         reported_table(results, beside),
         tag("p", far_off(results, beside), cls="note"),
     )
-
-
-def _figures(pictures: Iterable[Drawn]) -> Markup:
-    return join([_figure(picture) for picture in pictures])
-
-
-def _figure(picture: Drawn) -> Markup:
-    chart = {key: value for key, value in plain(picture.chart).items() if key not in ("config", "datasets", "$schema")}
-    stored = plain(picture.chart).get("datasets", {})
-    held = {
-        "chart": chart,
-        "rows": {name: packed(rows) for name, rows in stored.items()},
-        "night": night(str(chart)),
-        "renderer": "canvas" if stored else "svg",
-    }
-    files = join(
-        [
-            join(" ", tag("a", kind, href=where))
-            for kind, where in (
-                ("SVG", f"figures/{picture.name}.svg"),
-                ("PNG", f"figures/{picture.name}.png"),
-                ("CSV", f"tables/figure-{picture.name}.csv"),
-            )
-        ]
-    )
-    return tag(
-        "figure",
-        tag("h3", picture.title),
-        tag("figcaption", picture.caption, tag("span", files, cls="files")),
-        tag("div", tag("div"), cls="plot"),
-        script_json(held, cls="chart"),
-        frame_table(picture.table) if picture.table is not None else None,
-        id=f"figure-{picture.name}",
-    )
-
-
-def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as columns; a column of words as a list of the different ones and a place in it a row."""
-    names = list(rows[0]) if rows else []
-    found: dict[str, Any] = {}
-    for name in names:
-        values = [row[name] for row in rows]
-        if any(isinstance(value, str) for value in values):
-            different = {value: place for place, value in enumerate(dict.fromkeys(v for v in values if v is not None))}
-            found[name] = {"words": list(different), "places": [different.get(value, -1) for value in values]}
-        else:
-            found[name] = values
-    return {"length": len(rows), "columns": found}
 
 
 def _study(results: Results) -> Markup:

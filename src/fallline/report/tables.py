@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,10 +16,13 @@ from fallline.report.style import Look
 from fallline.stats import label
 from fallline.stats.columns import number_columns
 
+if TYPE_CHECKING:
+    from fallline.report.comparison import Comparison
+
 SHOWN, MOST_SHOWN, MOST_ROWS = 10, 50, 1000
 """Rows that stand open, the most of a long table, and rows the page holds at all; the CSV has every one."""
 
-_NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ ]*( ?%)?( \(−?\d+ ?%\))?|\d+ of \d+|–|∞|never")
+_NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ -]*( ?%)?( \(−?\d+ ?%\))?|\d+ of \d+|–|∞|never")
 
 
 def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN) -> Markup:
@@ -39,6 +42,35 @@ def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN
         kind = " ".join(word for word, on in (("top", row["rank"] == 1), ("rest", number >= shown)) if on)
         body.append(tag("tr", cells, cls=kind or None))
     return table(heads, body, more=f"Show {_more(frame.height, held.height, shown)}" if held.height > shown else None)
+
+
+def arms_table(found: Sequence[Column], comparison: Comparison, look: Look, shown: int = 16) -> Markup:
+    """The table of a comparison, each interval drawn after it; the best of each group in bold."""
+    rows = comparison.arms.to_dicts()
+    frame = comparison.arms.select(*(pl.col(name).alias(f"_{name}") for name in ("mean", "low", "high")))
+    spans = Span.over(frame, "", shown)
+    place = 1 + max(number for number, part in enumerate(found) if part.heading == "n" or
+                    part.heading.endswith(" interval"))
+    heads = [head(part) for part in found]
+    heads.insert(place, tag("th", "", aria_label="interval, drawn"))
+    body = []
+    for number, (row, drawn) in enumerate(zip(rows, frame.iter_rows(named=True), strict=True)):
+        color = look.css(row["optimizer"]) if "optimizer" in row else None
+        cells = [cell(part, number, look) for part in found]
+        cells.insert(place, tag("td", spans.draw(drawn), cls="span", style=f"--c:{color}" if color else None))
+        kind = " ".join(word for word, on in (("top", row["place"] == 1), ("rest", number >= shown)) if on)
+        body.append(tag("tr", cells, cls=kind or None))
+    more = f"Show {words.count(len(rows) - shown)} more" if len(rows) > shown else None
+    return table(heads, body, more)
+
+
+def plain_table(found: Sequence[Column], shown: int = 20) -> Markup:
+    """Columns as they are, the first rows open."""
+    count = len(found[0].texts) if found else 0
+    body = [tag("tr", [tag("td", part.texts[number], cls="n" if part.numeric else None, data_v=part.values[number])
+                       for part in found], cls="rest" if number >= shown else None) for number in range(count)]
+    return table([head(part) for part in found], body,
+                 f"Show {words.count(count - shown)} more" if count > shown else None)
 
 
 def _more(all_rows: int, held: int, shown: int) -> str:

@@ -28,11 +28,41 @@
     if (dark()) for (const [light, night] of Object.entries(held.night)) text = text.replaceAll(`"${light}"`, `"${night}"`);
     const chart = JSON.parse(text);
     for (const [key, packed] of Object.entries(held.rows)) (chart.datasets ??= {})[key] = rows(packed);
-    await vegaEmbed(target.firstElementChild, chart, {
+    const { view } = await vegaEmbed(target.firstElementChild, chart, {
       actions: false, mode: "vega-lite", config: dark() ? themes.dark : themes.light, renderer: held.renderer,
       tooltip: { disableDefaultStyle: true },
     });
+    slide(target, view);
     target.dataset.drawn = "yes";
+  }
+
+  // A figure's slider: beside it the step it stands for, and a button that moves it from end to end in six seconds.
+  function slide(target, view) {
+    const slider = target.querySelector(".vega-bind input[type=range]");
+    if (!slider) return;
+    const button = document.createElement("button"), said = document.createElement("span");
+    slider.nextElementSibling.replaceWith(said);  // which told the slider's place
+    let timer = null;
+    const tell = () => { said.textContent = view.signal("reached").toLocaleString("en-US"); };
+    const show = (sign, name) => { button.textContent = sign; button.setAttribute("aria-label", name); };
+    const rest = () => { clearInterval(timer); timer = null; show("▶", "play"); };
+    const move = (place) => { slider.value = place; slider.dispatchEvent(new Event("input")); };
+    const onward = () => {
+      if (!slider.isConnected || slider.value === slider.max) rest(); else move(Number(slider.value) + 1);
+    };
+    button.type = "button";
+    button.addEventListener("click", () => {
+      if (timer !== null) { rest(); return; }
+      if (slider.value === slider.max) move(0);
+      timer = setInterval(onward, 6000 / slider.max);
+      show("❚❚", "pause");
+    });
+    slider.addEventListener("pointerdown", rest);
+    slider.setAttribute("aria-label", "the step up to which the paths are shown");
+    slider.closest(".vega-bind").prepend(button);
+    view.addSignalListener("reached", tell);
+    tell();
+    rest();
   }
 
   async function drawAll() {

@@ -36,7 +36,7 @@ _RECORD = {
     "configuration",
     *_DERIVED,
 }
-_RESULT = re.compile(r"(final|min|best|train|validation|test)_\w+")
+_RESULT = re.compile(r"(final|tail|min|best|train|validation|test)_\w+")
 
 
 def finished() -> pl.Expr:

@@ -49,12 +49,13 @@ def direction(metric: str) -> str:
 
 def curve_column(metric: str) -> str:
     """The column of the curves that a trial's metric was read from."""
-    return re.sub(r"^(final|min|best)_", "", metric)
+    return re.sub(r"^(final|tail|min|best)_", "", metric)
 
 
 def label(metric: str) -> str:
     """The metric in words: ``final_train_loss`` is "final training loss"."""
-    words = metric.replace("train_", "training_").replace("min_", "lowest_").replace("_", " ")
+    words = re.sub(r"^tail_train_(\w+)$", r"mean_final_train_\1", metric)
+    words = words.replace("train_", "training_").replace("min_", "lowest_").replace("_", " ")
     return re.sub(r"\bf1$", "F1", words)
 
 

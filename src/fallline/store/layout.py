@@ -10,8 +10,8 @@ from pathlib import Path
 class Layout:
     """The files of the run folder ``root``.
 
-    ``trials/``, ``curves/`` and, where the task names classes to examples, ``predictions/`` hold one Parquet file a
-    block; a block counts once its file in ``trials/`` is there.
+    ``trials/``, ``curves/`` and, where the task names classes to examples, ``predictions/``, and where models are small
+    ``weights/``, hold one Parquet file a block; a block counts once its file in ``trials/`` is there.
     """
 
     root: Path
@@ -51,6 +51,25 @@ class Layout:
         """One row a (trial, split) of that block: the class each example was given."""
         return self.root / "predictions" / f"{block}.parquet"
 
+    def weights(self, block: str) -> Path:
+        """One row a (trial, array) of that block: the weights after the last step."""
+        return self.root / "weights" / f"{block}.parquet"
+
+    @property
+    def models(self) -> Path:
+        """The models of tasks that are written as text, by the task's name."""
+        return self.root / "models.json"
+
+    @property
+    def claims(self) -> Path:
+        """The study's claims as they stood before it was trained, with their hash."""
+        return self.root / "claims.json"
+
+    @property
+    def looks(self) -> Path:
+        """The looks at a run that grows until it is decided: planned and made."""
+        return self.root / "looks.json"
+
     @property
     def answers(self) -> Path:
         """A folder with the labels the predictions are held against, a Parquet file a name."""
@@ -76,8 +95,10 @@ class Layout:
 
     def leftovers(self) -> list[Path]:
         """Files that were being written when a run was killed."""
-        names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", *(f"{folder}/.*" for folder in (
-            "trials", "curves", "predictions", "answers", "timings", "environments", "checkpoints"))]
+        names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", ".models.json", ".claims.json",
+                 ".looks.json", *(f"{folder}/.*" for folder in (
+                     "trials", "curves", "predictions", "weights", "answers", "timings", "environments",
+                     "checkpoints"))]
         return [path for name in names for path in self.root.glob(f"{name}.????????")]
 
     def done_blocks(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,14 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet
+from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
 from fallline.study import Study
 from fallline.study.said import shown
 
 PREDICTIONS = {"trial": pl.String, "split": pl.String, "predicted": pl.List(pl.UInt16)}
+WEIGHTS = {"trial": pl.String, "array": pl.String, "shape": pl.List(pl.Int64), "values": pl.List(pl.Float32)}
 ANSWERS = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
            "classes": pl.List(pl.String)}
 MISTAKES = {"task": pl.String, "data": pl.String, "split": pl.String, "example": pl.Int64, "label": pl.Int64,
@@ -46,13 +49,23 @@ class Run:
 
     @cached_property
     def trials(self) -> pl.DataFrame:
-        """One row a trial: its recipe, its seed, its status and its results."""
+        """One row a trial: its recipe, its seed, its status and its results; the folds of a trial as one row."""
+        return across_folds(self.fold_trials)
+
+    @cached_property
+    def fold_trials(self) -> pl.DataFrame:
+        """The same with a row a fold, where the data was cut into folds; they have the column ``fold``, 1, 2, ..."""
         frames = [read_parquet(self.layout.trials(block)) for block in self.layout.done_blocks()]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     @cached_property
     def curves(self) -> pl.LazyFrame:
-        """One row a (trial, step), read when collected."""
+        """One row a (trial, step), read when collected; the folds of a trial as one curve, their mean."""
+        return curves_across_folds(self.fold_trials, self.fold_curves)
+
+    @cached_property
+    def fold_curves(self) -> pl.LazyFrame:
+        """The same with a curve a fold."""
         files = [self.layout.curves(block) for block in self.layout.done_blocks()]
         missing = [file for file in files if not file.exists()]
         if missing:
@@ -64,10 +77,30 @@ class Run:
 
     @cached_property
     def predictions(self) -> pl.LazyFrame:
-        """One row a (trial, split): the class each example was given after the last step; read when collected."""
-        files = [self.layout.predictions(block) for block in self.layout.done_blocks()]
-        files = [file for file in files if file.exists()]
-        return _scanned(files) if files else pl.LazyFrame(schema=PREDICTIONS)
+        """One row a (trial, split): the class each example was given after the last step; read when collected.
+
+        Those of folds are left out, here and in ``mistakes``: each fold has examples of its own.
+        """
+        return without_folds(self.fold_trials, self._where_kept(self.layout.predictions, PREDICTIONS))
+
+    @cached_property
+    def weights(self) -> pl.LazyFrame:
+        """One row a (trial, array): the weights of small models after the last step; read when collected."""
+        return self._where_kept(self.layout.weights, WEIGHTS)
+
+    @cached_property
+    def model_texts(self) -> dict[str, str]:
+        """By task, the texts of the models that are written as text."""
+        texts = read_json(self.layout.models) if self.layout.models.exists() else {}
+        if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+            raise StoreError(f"{self.layout.models} holds no texts of models; it was damaged after it was written: "
+                             "remove it, the report then goes without what it shows")
+        return texts
+
+    def _where_kept(self, of_block: Callable[[str], Path], schema: dict[str, Any]) -> pl.LazyFrame:
+        """The files of all blocks that have one."""
+        files = [file for block in self.layout.done_blocks() if (file := of_block(block)).exists()]
+        return _scanned(files) if files else pl.LazyFrame(schema=schema)
 
     @cached_property
     def answers(self) -> pl.DataFrame:
@@ -79,7 +112,8 @@ class Run:
     def mistakes(self) -> pl.DataFrame:
         """The examples that most trials got wrong, worst first, each with its picture as bytes, row after row."""
         file = self.layout.mistakes
-        return _extra(file, MISTAKES) if file.exists() else pl.DataFrame(schema=MISTAKES)
+        found = _extra(file, MISTAKES) if file.exists() else pl.DataFrame(schema=MISTAKES)
+        return found.filter(~pl.col("data").str.contains(FOLD))
 
     @cached_property
     def timings(self) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +14,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.checkpoint import checkpoint_seconds
-from fallline.store.files import cannot_write, read_parquet, write_json, write_parquet, write_text
+from fallline.store.files import cannot_write, read_json, read_parquet, write_json, write_parquet, write_text
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
 from fallline.study import Study, dump_study
@@ -93,11 +94,13 @@ class RunWriter:
         return names
 
     def write_block(self, block: str, trials: pl.DataFrame, curves: pl.DataFrame, predictions: pl.DataFrame,
-                    timing: dict[str, Any]) -> None:
+                    weights: pl.DataFrame, timing: dict[str, Any]) -> None:
         """The records of a block. Its trials come last: a block without them does not count and is trained again."""
         write_parquet(self.paths.curves(block), curves)
         if predictions.height:
             write_parquet(self.paths.predictions(block), predictions)
+        if weights.height:
+            write_parquet(self.paths.weights(block), weights)
         write_json(self.paths.timing(block), timing)
         write_parquet(self.paths.trials(block), trials)
 
@@ -106,6 +109,12 @@ class RunWriter:
         path = self.paths.answers / f"{name}.parquet"
         if not path.exists():
             write_parquet(path, answers)
+
+    def write_models(self, texts: Mapping[str, str]) -> None:
+        """The models of tasks as texts, those of earlier starts kept."""
+        known = read_json(self.paths.models) if self.paths.models.exists() else {}
+        if texts.keys() - known.keys():
+            write_json(self.paths.models, known | dict(texts))
 
     def write_mistakes(self, mistakes: pl.DataFrame) -> None:
         """The examples got wrong most often, over all blocks so far."""

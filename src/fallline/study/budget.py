@@ -9,6 +9,7 @@ from fallline.batching import BatchPolicy, BatchStream
 from fallline.contracts import Task
 from fallline.errors import StudyError
 from fallline.study.values import MAX_STEPS, check_field
+from fallline.tasks.folds import Cut
 
 
 def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
@@ -22,8 +23,10 @@ def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
     return policy
 
 
-def steps_of(fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str) -> int:
-    """The budget in steps; one in epochs is turned into steps by the number of the task's training examples."""
+def steps_of(fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str,
+             cut: Cut | None = None) -> int:
+    """The budget in steps; one in epochs is turned into steps by the number of the task's training examples, those left
+    where ``cut`` keeps some for validation."""
     if "epochs" not in fields:
         return check_field("steps", fields.get("steps"), where)
     if "steps" in fields:
@@ -33,5 +36,6 @@ def steps_of(fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: 
     if examples is None:
         raise StudyError(f"task {task.name} does not say how many examples to train on its {data} data has, so epochs "
                          f"cannot be turned into steps ({where}); give steps, or Task(..., examples={{{data!r}: n}})")
+    examples = examples if cut is None else cut.left(examples)
     steps = BatchStream(batches, examples, seed=0).steps_in(epochs)
     return check_field("steps", min(steps, MAX_STEPS + 1), where)

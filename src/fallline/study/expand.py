@@ -14,12 +14,14 @@ from fallline.optimizers import optimizers
 from fallline.schedules import schedules
 from fallline.study.budget import batches_of, steps_of
 from fallline.study.parts import CHOICES, COMMON, Parts, numbers_of
-from fallline.study.resolve import resolve
+from fallline.study.resolve import resolve, resolve_task
 from fallline.study.said import shown
 from fallline.study.spec import Study
+from fallline.study.test_split import asked_in_training
 from fallline.study.trial import Recipe, Trial
 from fallline.study.values import BUDGETS, FIELDS, check_field, check_number
 from fallline.tasks import tasks
+from fallline.tasks.folds import cuts
 
 KINDS = {"task": Task, "optimizer": Optimizer, "loss": Loss, "schedule": Schedule}
 MAX_TRIALS = 200_000
@@ -31,17 +33,17 @@ Settings = dict[str, Any]
 
 def expand(study: Study) -> list[Trial]:
     """Every trial of ``study`` once: configurations in the order of their axes, each with all seeds."""
-    seeds, found = study.seed_list, dict[tuple[str, Recipe], Task]()
+    seeds, parts, found = study.seed_list, cuts(study.holdout, study.folds), dict[tuple[str, Recipe], Task]()
     for task, recipe in Expansion(study).recipes():
         found[task.name, recipe] = task
-        if len(found) * len(seeds) > MAX_TRIALS:
+        if len(found) * len(seeds) * len(parts) > MAX_TRIALS:
             raise StudyError(f"study {study.name} has more than {MAX_TRIALS:,} trials; give fewer values or seeds")
-    rows = len(seeds) * sum(recipe.steps // study.record_every + 1 for _, recipe in found)
+    rows = len(seeds) * len(parts) * sum(recipe.steps // study.record_every + 1 for _, recipe in found)
     if rows > MAX_ROWS:
         raise StudyError(f"study {study.name} would record {rows:,} points of curves, more than {MAX_ROWS:,}; "
                          f"record fewer: record_every = {study.record_every * -(-rows // MAX_ROWS)}")
-    return [Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every)
-            for (_, recipe), task in found.items() for seed in seeds]
+    return [Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every, cut)
+            for cut in parts for (_, recipe), task in found.items() for seed in seeds]
 
 
 class Expansion:
@@ -53,6 +55,7 @@ class Expansion:
         self.axes, self.own_axes = _split(study.axes)
         self.varied = [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(study.zip))]
         self.points = [(f"points, {n + 1} of {len(study.points)}", point) for n, point in enumerate(study.points)]
+        self.cut = cuts(study.holdout, study.folds)[0]
         self.named = {choice: self._named(choice) for choice in CHOICES}
         self._check()
 
@@ -97,7 +100,7 @@ class Expansion:
                 full = {key: value for key, value in full.items() if key not in BUDGETS}
             full |= {key: value for key, value in table.items() if key in taken}
         batches = batches_of(full, where)
-        steps = steps_of(full, batches, parts.task, self.study.data, where)
+        steps = steps_of(full, batches, parts.task, self.study.data, where, self.cut)
         return parts.task, Recipe(parts.optimizer, parts.loss, parts.schedule, batches, steps,
                                   parts.numbers(full, where), full.get("precision", "float32"))
 
@@ -113,6 +116,8 @@ class Expansion:
                      self._resolve("schedule", written["schedule"], "schedule"))
 
     def _resolve(self, choice: str, written: Any, place: str) -> Any:
+        if choice == "task":
+            return resolve_task(written, self.study, self._place(place))
         return resolve(KINDS[choice], written, self.study.folder, self._place(place))
 
     def _named(self, choice: str) -> dict[str, Any]:
@@ -185,7 +190,7 @@ class Expansion:
         for key, value in table.items():
             where = self._place(f"{place}.{key}")
             if key not in FIELDS and key not in CHOICES and key not in known:
-                raise self._unknown(place, key, known, where)
+                raise self._unknown(place, key, value, known, where)
             if many and (not isinstance(value, list) or not value):
                 raise StudyError(f"an axis is a list of at least one value, got {shown(value)} ({where})")
             values = value if many else [value]
@@ -193,11 +198,13 @@ class Expansion:
                 self._check_value(key, one, numbers, f"{where}, value {place_of + 1} of {len(values)}" if many
                                   else where)
 
-    def _unknown(self, place: str, key: str, known: set[str], where: str) -> StudyError:
+    def _unknown(self, place: str, key: str, value: Any, known: set[str], where: str) -> StudyError:
         fields = set(type(self.study).model_fields)
         if key in fields:
             return StudyError(f"{key} is a field of the study, not of a recipe ({where}); write it at the top of the "
                               "file, above the first [table]")
+        if told := asked_in_training(key, value):
+            return StudyError(f"{told} ({where})")
         owners = [f"{kind} {name}" for kind, parts in _known_parts().items() for name, part in parts.items()
                   if any(number.name == key for number in numbers_of(part))]
         if owners:
@@ -208,7 +215,9 @@ class Expansion:
         return UnknownName("field or number of a recipe of this study", key, {*known, *FIELDS, *CHOICES}, where)
 
     def _check_value(self, key: str, value: Any, numbers: Sequence[Number], where: str) -> None:
-        if key in CHOICES:
+        if key == "task":
+            resolve_task(value, self.study, where)
+        elif key in CHOICES:
             resolve(KINDS[key], value, self.study.folder, where)
         elif key in FIELDS:
             check_field(key, value, where)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
-from fallline.errors import StudyError
+from fallline.errors import StudyError, UnknownName
 from fallline.losses import find_loss, losses
 from fallline.metrics import find_metric, metrics
 from fallline.optimizers import find_optimizer, optimizers
@@ -19,6 +21,10 @@ from fallline.schedules import find_schedule, schedules
 from fallline.study.said import shown, told
 from fallline.study.trial import digest
 from fallline.tasks import find_task, tasks
+from fallline.tasks.networks import network_task
+
+if TYPE_CHECKING:
+    from fallline.study.spec import Study
 
 P = TypeVar("P", Optimizer, Loss, Metric, Schedule, Task)
 
@@ -47,6 +53,38 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
         raise StudyError(f"{home} must hold a fallline.{kind.__name__} named {name}, found {found} ({where}); "
                          + (f"it holds {held}" if held else f"it holds no fallline.{kind.__name__} at all"))
     return _of_its_own_name(kind, value, where)
+
+
+def resolve_task(written: object, study: Study, where: str) -> Task:
+    """The task that ``written`` means in a study: one of its own networks, or as ``resolve`` says."""
+    if isinstance(written, str) and written in study.networks:
+        if written in tasks():
+            raise StudyError(f"a network of this study is named {written!r} as a built-in task is ({where}); "
+                             "give it a name of its own, since records are kept by name")
+        table = study.networks[written]
+        return _network(written, table.model_dump_json(), study.folder, _changed((study.folder or Path()) / table.data))
+    if isinstance(written, str) and ":" not in written and study.networks:
+        try:
+            return resolve(Task, written, study.folder, where)
+        except UnknownName as failure:
+            raise UnknownName("task", written, {*failure.known, *study.networks}, where) from None
+    return resolve(Task, written, study.folder, where)
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change of a file; None where there is none."""
+    try:
+        seen = path.stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_size, seen.st_mtime_ns
+
+
+@cache
+def _network(name: str, table: str, folder: Path | None, changed: tuple[int, int] | None) -> Task:
+    # One task of a name, a text and a file as it stands: programs are shared by tasks that are the same.
+    del changed
+    return network_task(name, **json.loads(table), folder=folder)
 
 
 def _of_its_own_name(kind: type[P], value: P, where: str) -> P:

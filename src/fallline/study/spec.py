@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.native import native
 from fallline.study.said import shown
+from fallline.study.test_split import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test, refusal
 
 if TYPE_CHECKING:
     from fallline.api import Result
@@ -35,9 +36,17 @@ class Target(Part):
     metric: str = "train_loss"
     value: float
 
+    @field_validator("metric")
+    @classmethod
+    def _not_on_test(cls, metric: str) -> str:
+        return _read_at_the_end(metric, on_test(metric), "count the steps to a target")
+
 
 class Figure(Part):
-    """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values."""
+    """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values.
+
+    ``of`` are the two watched scalars of a path.
+    """
 
     kind: str
     title: str = ""
@@ -45,8 +54,67 @@ class Figure(Part):
     scale: Literal["linear", "log"] = "linear"
     color: str | None = None
     panel: str | None = None
+    of: list[str] = Field(default_factory=list)
     where: dict[str, Any] = Field(default_factory=dict)
     steps: int | None = Field(default=None, ge=1)
+
+
+class NetworkTable(Part):
+    """A network of neurons as text and the data it learns: a task of the study's own, by the name of its table.
+
+    ``data`` is "two-gaussians" or a CSV file beside the study, with the column ``target``. Learnables and biases begin
+    uniform between the two numbers of ``begin``; ``watch`` names those to record at every step.
+    """
+
+    text: str
+    data: str = "two-gaussians"
+    target: str = ""
+    activation: str = "sigmoid"
+    loss: str = "squared_error"
+    watch: list[str] = Field(default_factory=list)
+    begin: tuple[float, float] = (0.0, 1.0)
+
+
+class Claim(Part):
+    """A sentence and the comparison that judges it, in one of three forms.
+
+    ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
+    ``below`` a value, or ``near`` it within ``margin``; arms that are ``equal`` within ``margin``. Arms are tables as
+    in ``Reported.where``.
+    """
+
+    text: str
+    metric: str | None = None
+    better: dict[str, Any] | None = None
+    worse: dict[str, Any] | Literal["others"] | None = None
+    arm: dict[str, Any] | None = None
+    above: float | None = None
+    below: float | None = None
+    near: float | None = None
+    equal: dict[str, Any] | list[dict[str, Any]] | None = None
+    margin: float = Field(default=0.0, ge=0)
+    direction: Literal["up", "down"] | None = None
+    where: dict[str, Any] = Field(default_factory=dict)
+    for_each: list[str] | None = None
+    tune: list[str] = Field(default_factory=list)
+    step: int | None = Field(default=None, ge=0)
+
+    @field_validator("better", "worse", "arm", "equal", "where", mode="before")
+    @classmethod
+    def _native(cls, value: Any) -> Any:
+        return native(value)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Claim:
+        form = ("better", "worse", "arm", "above", "below", "near", "equal")
+        given = {name for name in form if getattr(self, name) is not None}
+        if given not in ({"better", "worse"}, {"arm", "above"}, {"arm", "below"}, {"arm", "near"}, {"equal"}):
+            raise ValueError("a claim has better and worse, or arm and one of above, below and near, or equal; it has "
+                             + (" and ".join(sorted(given)) or "none of them"))
+        if isinstance(self.equal, list) and len(self.equal) < 2:
+            raise ValueError("equal lists two arms or more, or is the table of one arm whose configurations are equal")
+        _read_at_the_end(self.metric, best_on_test(self.metric) or self.step is not None and on_test(self.metric), EPOCH)
+        return self
 
 
 class Reported(Part):
@@ -75,6 +143,8 @@ class Study(Part):
     about: str = ""
     source: str = ""
     data: Literal["sample", "full"] = "sample"
+    holdout: float | None = Field(default=None, gt=0, lt=1)
+    folds: int | None = Field(default=None, ge=2, le=100)
     metric: str = "validation_loss"
     metrics: list[Any] = Field(default_factory=list)
     seeds: int | list[int] = 1
@@ -85,10 +155,13 @@ class Study(Part):
     points: list[dict[str, Any]] = Field(default_factory=list)
     evaluate_every: int | None = Field(default=None, ge=1)
     record_every: int = Field(default=1, ge=1)
+    time_alone: bool = False
     marks: list[int] = Field(default_factory=list)
     target: Target | None = None
     figures: list[Figure] = Field(default_factory=list)
     reported: list[Reported] = Field(default_factory=list)
+    claims: list[Claim] = Field(default_factory=list)
+    networks: dict[str, NetworkTable] = Field(default_factory=dict)
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
 
@@ -128,6 +201,27 @@ class Study(Part):
         if not isinstance(task, (str, Task)):
             raise ValueError(f"must be a task's name, 'file.py:name' or a fallline.Task, got {type(task).__name__}")
         return task
+
+    @field_validator("metric")
+    @classmethod
+    def _metric(cls, metric: str) -> str:
+        return _read_at_the_end(metric, best_on_test(metric), EPOCH)
+
+    @field_validator("figures")
+    @classmethod
+    def _figures(cls, figures: list[Figure]) -> list[Figure]:
+        for one in figures:
+            chooses = one.kind in FOLLOWING and on_test(one.metric) or best_on_test(one.metric)
+            _read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
+        return figures
+
+    @field_validator("folds")
+    @classmethod
+    def _folds(cls, folds: int | None, info: ValidationInfo) -> int | None:
+        if folds is not None and info.data.get("holdout") is not None:
+            raise ValueError("holdout keeps one part of train for validation and folds keep each part in turn; write "
+                             "one of them")
+        return folds
 
     @property
     def seed_list(self) -> list[int]:
@@ -170,7 +264,15 @@ class Study(Part):
         return run(self, out=out, **options)
 
 
-_PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported": ("reported figure", Reported)}
+def _read_at_the_end(metric: Any, chooses: bool, what: str) -> Any:
+    """The metric, unless it ``chooses`` on the test split."""
+    if chooses:
+        raise ValueError(refusal(metric, what))
+    return metric
+
+
+_PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported": ("reported figure", Reported),
+          "claims": ("claim", Claim), "networks": ("network", NetworkTable)}
 
 
 def _in_words(failure: ValidationError, name: str) -> str:
@@ -182,7 +284,8 @@ def _in_words(failure: ValidationError, name: str) -> str:
             *within, name = error["loc"]
             word, kind = _PARTS[str(within[0])] if within else ("study", Study)
             known = set(kind.model_fields) - {"folder"}
-            lines.append("  " + str(UnknownName(f"field of a {word}", name, known, ".".join(map(str, within)))))
+            told = asked_in_training(name, error.get("input"))
+            lines.append("  " + (told or str(UnknownName(f"field of a {word}", name, known, ".".join(map(str, within))))))
         elif error["type"] == "missing":
             lines.append(f"  {place} is missing; write: {place} = ...")
         else:

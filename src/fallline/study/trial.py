@@ -14,6 +14,7 @@ from fallline.batching import BatchPolicy
 from fallline.contracts import Loss, Optimizer, Schedule, Task
 from fallline.contracts.numbers import Value
 from fallline.schedules.scaling import RATE_NUMBERS
+from fallline.tasks.folds import Cut
 
 RECORDS_VERSION = 2
 """Part of every trial's canonical form. Raised when records of older versions are no longer comparable."""
@@ -69,7 +70,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Trial:
-    """One lane's work. ``data`` is "sample" or "full"."""
+    """One lane's work. ``data`` is "sample" or "full"; ``cut`` says what of its training examples validates, where
+    the study cuts them."""
 
     task: Task = field(compare=False, repr=False)
     data: str
@@ -77,6 +79,7 @@ class Trial:
     seed: int
     evaluate_every: int | None = None
     record_every: int = 1
+    cut: Cut | None = None
 
     @cached_property
     def canonical(self) -> dict[str, object]:
@@ -96,12 +99,23 @@ class Trial:
             "seed": self.seed,
             "evaluate_every": self.evaluate_every,
             "record_every": self.record_every,
+            **({} if self.cut is None else self.cut.plain),
         }
 
     @cached_property
     def name(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical form."""
         return digest(self.canonical)
+
+    @cached_property
+    def name_across_folds(self) -> str:
+        """What the trials of all folds of one recipe and seed share."""
+        return digest({key: value for key, value in self.canonical.items() if key != "fold"})
+
+    @property
+    def data_as_cut(self) -> str:
+        """Which examples it sees: "sample", "sample, fold 3 of 5"."""
+        return self.data if self.cut is None else f"{self.data}, {self.cut.said}"
 
 
 def numbers_in_use(trials: Iterable[Trial]) -> frozenset[str]:

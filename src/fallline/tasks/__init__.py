@@ -6,9 +6,10 @@ from fallline.contracts import Task
 from fallline.errors import UnknownName
 from fallline.registry import parts
 from fallline.tasks.family import TaskFamily
+from fallline.tasks.networks import network_task
 from fallline.tasks.own import task
 
-__all__ = ["families", "find_task", "task", "tasks"]
+__all__ = ["families", "find_task", "network_task", "task", "tasks"]
 
 
 def tasks() -> dict[str, Task]:

@@ -20,6 +20,8 @@ __all__ = ["Drawn", "FigureKind", "drawn", "figure", "figure_kinds", "figures"]
 ORDER = (
     "curves",
     "sensitivity",
+    "grid",
+    "network",
     "path",
     "numbers",
     "precision_recall",

@@ -12,6 +12,7 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.kinds.others import bands
+from fallline.report.kinds.running import running_means, window_of
 from fallline.report.kinds.thin import mean_curves, thinned
 from fallline.report.style import INK, WIDTH, Look
 from fallline.stats import comparable, curve_column, label, primary, summary
@@ -24,6 +25,9 @@ BEST_LINES = 12
 
 MOST_COLORED = 4
 """So many optimizers have a band of their own, in their colour; of more all others share a grey one."""
+
+BAND = 0.16
+"""The opacity of the band of a line's seeds."""
 
 POINTS, MOST_POINTS, LEAST_POINTS = 9000, 300, 60
 """Points of a figure, and the most and fewest of a line; more cannot be seen."""
@@ -43,8 +47,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 
     Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed
     finished), end (the last point of such a curve), lost (seeds that diverged), cut (seeds that early stopping ended
-    before the last step), of (configurations that were run in that panel). Of the others value, low and high are
-    median, 10 % and 90 % quantile over configurations.
+    before the last step), of (configurations that were run in that panel); window (steps of the running mean, where
+    single batches are too noisy to read). Of the others value, low and high are median, 10 % and 90 % quantile over
+    configurations.
     """
     trials = chosen(run, spec)
     table = summary(run)
@@ -73,7 +78,13 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     points = mean_curves(run, trials, spec.metric, spec.steps)
     most = max(LEAST_POINTS, min(MOST_POINTS, POINTS // max(1, lines.height)))
     last = (pl.col("step") == pl.col("step").max()).over("configuration")
-    found = thinned(points, most).join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
+    thin = thinned(points, most)
+    window = window_of(thin.join(lines, on="configuration"), spec, trials.get_column("batch_size", default=None))
+    if window:
+        thin = running_means(run, trials, spec.metric, spec.steps, window, most)
+    else:
+        thin = thin.with_columns(window=pl.lit(None, pl.Int64))
+    found = thin.join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
     found = found.with_columns(what=pl.lit("line")).sort("panel_place", "color_place", "configuration", "step")
     if others.is_empty():
         return found
@@ -126,7 +137,8 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
         axis=common.step_axis(4 if many else 8),
         scale=alt.Scale(domain=[frame["step"].min(), max(frame["step"].max(), 1)], nice=False),
     )
-    said = label(spec.metric)
+    window = frame["window"].max()
+    said = label(spec.metric) + (f", mean over {words.count(window)} steps" if window else "")
     heading = said + (", log scale" if log else "")
     y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
@@ -144,7 +156,7 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
             y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading),
             y2="high:Q",
             detail="line:N",
-            opacity=alt.condition(pick, alt.value(0.16), alt.value(0.02)),
+            opacity=alt.condition(pick, alt.value(_faintness(own_rows)), alt.value(0.02)),
             **fill,
         )
         layers.append(band)  # after the line: a legend is that of the first layer
@@ -160,6 +172,12 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
         .encode(x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)), **fill)
     )
     return [*layers, dot.add_params(hover).properties(name="hover_dots")]
+
+
+def _faintness(rows: pl.DataFrame) -> float:
+    """The opacity of a band: less where many lie over one another, so that the lines can be seen through them all."""
+    lines = rows.group_by("panel").agg(pl.col("configuration").n_unique())["configuration"].max()
+    return round(min(BAND, max(BAND / 3, BAND * 4 / lines)), 3)
 
 
 def _parts(frame: pl.DataFrame) -> tuple[alt.Chart, alt.Chart | None]:
@@ -201,8 +219,13 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         said.append(
             "The shaded band holds the middle four fifths of the others that did not diverge, dotted: their median."
         )
-    points = int(frame.group_by("configuration").len()["len"].max())
-    if points >= LEAST_POINTS - 2 and points < frame["recorded"].max():
+    points, window = int(frame.group_by("configuration").len()["len"].max()), frame["window"].max()
+    if window:
+        each = "of each seed, " if seeds > 1 else ""
+        every = run.study.record_every
+        over = f"{words.count(window)} steps" + (f", 1 in {words.count(every)} recorded" if every > 1 else "")
+        said.append(f"Single batches are too noisy to read: a running mean {each}over {over}.")
+    elif points >= LEAST_POINTS - 2 and points < frame["recorded"].max():
         said.append(f"At most {words.count(points)} points a line: the lowest and highest of each stretch of steps.")
     if frame["end"].any():
         said.append("A cross ends a curve that diverged.")

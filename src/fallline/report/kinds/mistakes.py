@@ -34,7 +34,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 
     Test examples where there are any; ``where`` keeps those of a task, split, label ...
     """
-    rows = run.mistakes
+    rows = run.mistakes.filter(pl.col("image").is_not_null())
     for column, value in spec.where.items():
         rows = rows.filter(pl.col(column) == value) if column in rows.columns else rows.clear()
     splits = rows["split"].unique().to_list()
@@ -116,7 +116,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
 
 
 def _fits(run: Run) -> bool:
-    return not run.mistakes.is_empty()
+    return run.mistakes["image"].count() > 0
 
 
 MISTAKES = FigureKind("mistakes", "Examples got wrong most often", settle, data, draw, caption, _fits)

@@ -1,39 +1,93 @@
-"""The line fit seen from above: the path of (W, b) over the contours of its loss."""
+"""Training seen from above: the paths of two watched scalars over the contours of the loss."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 
+from fallline.errors import StudyError, UnknownName
 from fallline.report import words
-from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
+from fallline.report.kinds.contours import ellipse, heights, level_lines, lowest_point
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.kinds.landscape import NotKnown, landscape, task_of
+from fallline.report.kinds.path_picture import column, draw, last_step
 from fallline.report.kinds.thin import thinned
-from fallline.report.style import INK, PALETTE, WIDTH, Look
+from fallline.report.style import PALETTE
 from fallline.stats import summary
 from fallline.store import Run
 from fallline.study import Figure
-from fallline.tasks import find_task
 
 BEST_LINES, POINTS, MOST_POINTS = 8, 4000, 240
+GRID = 60
+"""Points of the grid to a side on which a loss is taken."""
+
+DARKER = "the stronger the lower"
+_METRICS = ("train_", "validation_", "test_")
 
 
 def settle(run: Run, spec: Figure) -> Figure:
-    """A path a rate, a panel an optimizer."""
-    title = spec.title or "The path of W and b over the contours of the loss"
-    return spec.model_copy(update={"metric": "train_loss", "title": title, **told_apart(run, spec)})
+    """The two scalars, those the study names or the first two watched; one task; a path a rate."""
+    task, names = _task_and_names(run, spec)
+    title = spec.title or f"The path of {' and '.join(names or ['two weights'])} over the contours of the loss"
+    where = spec.where | ({"task": task} if task else {})
+    spec = spec.model_copy(update={"metric": "train_loss", "title": title, "of": names, "where": where})
+    return spec.model_copy(update=told_apart(run, spec)) if names else spec
+
+
+def _task_and_names(run: Run, spec: Figure) -> tuple[str, list[str]]:
+    """The first task of the trials shown that recorded the two scalars; empty where none did."""
+    trials, known, wanted = chosen(run, spec), watched(run), list(getattr(spec, "of", None) or [])
+    for name in wanted:
+        if name not in known:
+            raise UnknownName("watched scalar", name, known, f"figure {spec.title or spec.kind}")
+    if len(wanted) not in (0, 2):
+        raise StudyError(f"a path is that of two watched scalars, got {', '.join(wanted)} "
+                         f"(figure {spec.title or spec.kind}); write of = [\"NAME\", \"NAME\"]")
+    if len(known) < 2 or trials.is_empty():
+        return "", []
+    starts = run.curves.filter(pl.col("step") == 0).select("trial", *known).collect()
+    starts = starts.join(trials.select("trial", "task"), on="trial")
+    for task in trials["task"].unique(maintain_order=True):
+        own = starts.filter(pl.col("task") == task)
+        recorded = [name for name in known if own[name].null_count() < own.height]
+        names = wanted or recorded[:2]
+        if len(names) == 2 and set(names) <= set(recorded):
+            return task, names
+    return "", []
+
+
+def watched(run: Run) -> list[str]:
+    """The scalars that were recorded beside the metrics, in the order the model names them."""
+    schema = run.curves.collect_schema()
+    return [name for name, kind in schema.items()
+            if kind.is_numeric() and name != "step" and not name.startswith(_METRICS)]
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
-    """Rows of three sorts: ``what`` = "path" (panel, color, trial, step, W, b, value), "contour" (level, W, b, step:
-    the place along the line) and "lowest" (W, b). The contours are those of the sum of squares on the task's training
-    data."""
+    """Rows of five sorts: ``what`` = "path" (panel, color, trial, step, the two scalars, value), "contour" (level, the
+    scalars, step: the place along the line), "lowest" (the scalars), "corner" (the two corners of the picture) and
+    "note" (on what the contours are). Contours without a panel are the same in all."""
+    names = spec.of  # type: ignore[attr-defined]
+    if not names:
+        return pl.DataFrame(schema={"what": pl.String, "note": pl.String})
     trials = chosen(run, spec)
-    trials = trials.filter(pl.col("seed") == trials["seed"].min()) if trials.height else trials
+    trials = trials.filter(pl.col("seed") == trials["seed"].min())
+    paths = _paths(run, trials, spec, names)
+    if paths.is_empty():
+        return pl.DataFrame(schema={"what": pl.String, "note": pl.String})
+    rings = _contours(run, trials, paths, names)
+    paths = paths.sort("panel_place", "color_place", "configuration", "step")
+    frame = pl.concat([*rings, paths], how="diagonal_relaxed")
+    return frame.rename({axis: column(name) for axis, name in zip("xy", names, strict=True)})
+
+
+def _paths(run: Run, trials: pl.DataFrame, spec: Figure, names: Sequence[str]) -> pl.DataFrame:
+    """The points of the paths: x, y, value; ``inside`` where the loss is one that the picture shows, ``out`` counts how
+    often it was not."""
     lines = (
         labelled(run, trials, spec)
         .join(summary(run).select("configuration", "rank", diverged=pl.col("diverged") > 0), on="configuration")
@@ -42,160 +96,143 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     lines = lines.filter(pl.col("place") < (len(PALETTE) if spec.color == "optimizer" else BEST_LINES))
     kept = trials.select("trial", "configuration").join(lines.select("configuration"), on="configuration")
-    points = run.curves.select(
-        "trial", "step", pl.col("W", "b").cast(pl.Float64), value=pl.col("train_loss").cast(pl.Float64)
-    )
+    x, y, value = (pl.col(name).cast(pl.Float64) for name in (*names, "train_loss"))
+    points = run.curves.select("trial", "step", x=x, y=y, value=value)
     points = points.filter((pl.col("step") <= spec.steps) if spec.steps else pl.lit(True))
     points = points.join(kept.lazy(), on="trial").drop("trial")
     half = max(30, min(MOST_POINTS, POINTS // max(1, lines.height)) // 2)
-    early = points.filter(pl.col("step") <= half)
-    late = thinned(points.filter(pl.col("step") > half), half).lazy()
+    every = run.study.record_every
+    early = points.filter(pl.col("step") <= half * every)
+    late = thinned(points.filter(pl.col("step") > half * every), half).lazy()
     paths = pl.concat([early, late.drop("recorded")], how="diagonal").collect().join(lines, on="configuration")
     last = (pl.col("step") == pl.col("step").max()).over("configuration")
-    paths = paths.with_columns(end=pl.col("diverged") & last, what=pl.lit("path"))
-    split = find_task(run.study.task).data("sample", None).train
-    rings = contours(np.asarray(split.inputs, float), np.asarray(split.targets, float), paths)
-    return pl.concat([rings, paths.sort("panel_place", "color_place", "configuration", "step")], how="diagonal_relaxed")
+    start = paths.filter(pl.col("step") == 0)["value"].max() or 0.0
+    whole = trials["batch_size"].null_count() == trials.height
+    ceiling = start + 0.001 * abs(start) if whole else start + 9 * abs(start)
+    inside = pl.col("value") <= ceiling
+    out = (~inside).cast(pl.Int32).cum_sum().over("configuration", order_by="step")
+    return paths.with_columns(what=pl.lit("path"), end=pl.col("diverged") & last, inside=inside, out=out)
 
 
-def contours(x: np.ndarray, y: np.ndarray, paths: pl.DataFrame) -> pl.DataFrame:
-    """Level lines of sum((W x + b - y)^2): a quadratic, so each is an ellipse, exact.
+def _contours(run: Run, trials: pl.DataFrame, paths: pl.DataFrame, names: list[str]) -> list[pl.DataFrame]:
+    """The frames of contours, lowest points, corners and notes."""
+    shown = paths.filter("inside")
+    name = trials["task"][0]
+    if name == "line" and names == ["W", "b"]:
+        split = task_of(run, name).data("sample", None).train  # type: ignore[union-attr]
+        start = float(paths.filter(pl.col("step") == 0)["value"].max() or 10.0)
+        rings = ellipses(np.asarray(split.inputs, float), np.asarray(split.targets, float), start)
+        corners = _corners(shown, rings.filter(pl.col("what") == "lowest"), 0.12)
+        return [rings, corners, _note(f"Grey: contours of the loss, each √10 times the next; {DARKER}.")]
+    corners = _corners(shown, None, 0.2)
+    found, said = [], {}
+    for held, panels in _held(run, paths, trials).items():
+        trial = trials.filter(pl.col("trial") == held).row(0, named=True)
+        try:
+            rings, text, apart, fixed = _grid(run, trial, names, corners)
+        except NotKnown as missing:
+            return [corners, _note(f"No contours: {missing}.")]
+        if not fixed:  # the picture is the same in every panel
+            return [rings, corners, _note(f"{text}{apart}; {DARKER}.")]
+        label = paths.filter(pl.col("configuration") == trial["configuration"])["trial"][0]
+        said[label] = f"{text}{apart if len(panels) == paths['panel'].n_unique() else ''}; {DARKER}."
+        found += [rings.with_columns(panel=pl.lit(panel)) for panel in panels]
+    if not said:
+        return [corners, _note("No contours: none of these trials came to its end.")]
+    which = next(iter(said)) if len(said) == 1 else "the best trial of the panel"
+    held_there = f" The other weights are held where {which} left them."
+    return [*found, corners, _note(next(iter(said.values())) + held_there)]
 
-    With H = [[sum x^2, sum x], [sum x, n]] and c the least squares solution the loss is L(c) + (p - c)^T H (p - c); its
-    level L is c + sqrt(L - L(c)) H^(-1/2) u over all unit vectors u.
+
+def _held(run: Run, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list[str]]:
+    """By the trial whose other weights are held, the best of a panel that came to its end, the panels it serves."""
+    done = trials.filter(pl.col("status") == "done").select("configuration", name="trial")
+    best = paths.unique("configuration").join(done, on="configuration").sort("rank")
+    best = best.unique("panel", keep="first", maintain_order=True)
+    served: dict[str, list[str]] = {}
+    for trial, panel in best.select("name", "panel").iter_rows():
+        served.setdefault(trial, []).append(panel)
+    return served
+
+
+def _grid(run: Run, trial: dict[str, Any], names: list[str],
+          corners: pl.DataFrame) -> tuple[pl.DataFrame, str, str, bool]:
+    """The contours of the loss on a grid over the picture; in words what they are and how far apart; whether other
+    weights are held."""
+    xs, ys = (np.linspace(*corners[axis].to_list(), GRID) for axis in "xy")
+    seen = landscape(run, trial, names, xs, ys)
+    levels, apart = heights(seen.values)
+    frames = []
+    for level in levels:
+        for line in level_lines(xs, ys, seen.values, level):
+            frames.append(_line(line, level, len(frames)))
+    low = lowest_point(xs, ys, seen.values)
+    if low is not None:
+        frames.append(pl.DataFrame({"what": ["lowest"], "level": [low[2]], "x": [low[0]], "y": [low[1]], "step": [0]}))
+    part = f" on {words.count(seen.examples)} of {words.count(seen.of)} examples" if seen.examples < seen.of else ""
+    drawn = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame(schema={"what": pl.String})
+    return drawn, f"Grey: contours of the training loss{part}", f", {apart}" if apart else "", seen.held
+
+
+def ellipses(x: np.ndarray, y: np.ndarray, start: float) -> pl.DataFrame:
+    """Level lines of sum((W x + b - y)^2): a quadratic, so each is an ellipse, exact, and its lowest point.
+
+    With H = [[sum x^2, sum x], [sum x, n]] and c the least squares solution the loss is L(c) + (p - c)^T H (p - c).
     """
     design = np.stack([x.ravel(), np.ones(x.size)], axis=1)
     center, *_ = np.linalg.lstsq(design, y.ravel(), rcond=None)
     lowest = float(((design @ center - y.ravel()) ** 2).sum())
     values, vectors = np.linalg.eigh(design.T @ design)
     root = vectors @ np.diag(values**-0.5) @ vectors.T
-    angle = np.linspace(0, 2 * np.pi, 241)
-    circle = np.stack([np.cos(angle), np.sin(angle)])
-    start = float(paths.filter(pl.col("step") == 0)["value"].max() or 10.0)
-    found = []
-    for power in range(-3, 3):
-        for factor in (1, 10**0.5):
-            level = start * factor * 10.0**power
-            ring = center[:, None] + np.sqrt(level - min(lowest, level)) * (root @ circle)
-            found.append(
-                pl.DataFrame(
-                    {
-                        "what": ["contour"] * angle.size,
-                        "level": [level] * angle.size,
-                        "W": ring[0],
-                        "b": ring[1],
-                        "step": np.arange(angle.size),
-                    }
-                )
-            )
-    bottom = pl.DataFrame({"what": ["lowest"], "level": [lowest], "W": [center[0]], "b": [center[1]], "step": [0]})
-    return pl.concat([*found, bottom])
+    levels = [start * factor * 10.0**power for power in range(-3, 3) for factor in (1, 10**0.5)]
+    rings = [_line(ellipse(center, root, level - min(lowest, level)), level, place)
+             for place, level in enumerate(levels)]
+    bottom = {"what": ["lowest"], "level": [lowest], "x": [center[0]], "y": [center[1]], "step": [0]}
+    return pl.concat([*rings, pl.DataFrame(bottom)], how="diagonal_relaxed")
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
-    """Ellipses in grey, paths in colour, the start as a ring, the lowest point as a plus."""
-    paths, rings = frame.filter(pl.col("what") == "path"), frame.filter(pl.col("what") == "contour")
-    if paths.is_empty():
-        return common.empty("No curve of W and b was recorded.")
-    names = paths.unique("panel_place").sort("panel_place")["panel"].to_list()
-    many = len(names) > 1
-    start = paths.filter(pl.col("step") == 0)["value"].max()
-    inside = paths.filter(pl.col("value") <= 1.001 * start)
-    out = (pl.col("value") > 1.001 * start).cast(pl.Int32).cum_sum().over("configuration", order_by="step")
-    paths = paths.filter(out <= 1, pl.col("value") <= 1e4 * start)
-    center = frame.filter(pl.col("what") == "lowest").select("W", "b").row(0)
-    limits = [_limits(inside[name], center[place]) for place, name in enumerate(("W", "b"))]
-    x, y = (
-        alt.X("W:Q", title="W", scale=alt.Scale(domain=limits[0], nice=False), axis=common.value_axis()),
-        alt.Y("b:Q", title="b", scale=alt.Scale(domain=limits[1], nice=False), axis=common.value_axis()),
-    )
-    color = common.colors(
-        paths, spec.color, look, alt.Legend(orient="top" if many else "right", columns=9 if many else 1)
-    )
-    pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
-    hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
-    faded = alt.condition(pick, alt.value(1), alt.value(0.07))
-    path, ring = (
-        alt.Chart().transform_filter("datum.what == 'path'"),
-        alt.Chart().transform_filter("datum.what == 'contour'"),
-    )
-    tips = [
-        alt.Tooltip("trial:N"),
-        alt.Tooltip("step:Q", format=words.COUNT_FORMAT),
-        common.tip("W"),
-        common.tip("b"),
-        common.tip("value", "loss"),
-    ]
-    layers = [
-        ring.mark_line(strokeWidth=0.8, color=INK["faint"][0]).encode(x=x, y=y, detail="line:N", order="step:Q"),
-        path.mark_line(clip=True, strokeWidth=1.5)
-        .encode(x=x, y=y, detail="line:N", order="step:Q", opacity=faded, **color)
-        .add_params(pick),
-        path.transform_filter("datum.step == 0")
-        .mark_point(size=60, color=INK["text"][0], strokeWidth=1.4, filled=False)
-        .encode(x=x, y=y),
-        alt.Chart()
-        .transform_filter("datum.what == 'lowest'")
-        .mark_point(shape="cross", size=55, filled=True, opacity=1, color=INK["text"][0])
-        .encode(x=x, y=y),
-        common.spoken(path, ["W", "b", "value"])
-        .mark_circle(clip=True, size=60)
-        .encode(
-            x=x,
-            y=y,
-            tooltip=tips,
-            opacity=alt.condition(hover, alt.value(1), alt.value(0)),
-            **common.filled(color["color"]),
-        )
-        .add_params(hover)
-        .properties(name="hover_dots"),
-    ]
-    shown = paths.select(
-        "what", "panel", "color", "trial", pl.col("configuration").alias("line"), "step", "W", "b", "value"
-    )
-    grid = _inside(rings, limits)
-    middle = pl.DataFrame({"what": ["lowest"], "W": [center[0]], "b": [center[1]]})
-    panels = pl.DataFrame({"panel": names})
-    shown = pl.concat([grid.join(panels, how="cross"), shown, middle.join(panels, how="cross")], how="diagonal_relaxed")
-    base = alt.layer(*layers).properties(width=300 if many else 620, height=240 if many else 460)
-    if not many:
-        return common.with_rows(base, shown).properties(data=common.ROWS)
-    base = base.properties(width=(WIDTH - 60 - 72) // 3, height=230)
-    grid = base.facet(alt.Facet("panel:N", sort=names, title=None), columns=3, data=common.ROWS)
-    grid = common.with_rows(grid, shown).properties(spacing={"row": 44, "column": 36})
-    return grid.resolve_axis(x="independent") if len(names) % 3 else grid
+def _line(points: np.ndarray, level: float, place: int) -> pl.DataFrame:
+    count = len(points)
+    return pl.DataFrame({"what": ["contour"] * count, "level": [float(level)] * count, "x": points[:, 0],
+                         "y": points[:, 1], "step": np.arange(count)}).with_columns(ring=pl.lit(place))
 
 
-def _inside(rings: pl.DataFrame, limits: list[list[float]]) -> pl.DataFrame:
-    """The pieces of the contours inside the limits; clipping them instead takes a picture half a minute."""
-    seen = pl.all_horizontal(pl.col(name).is_between(*ends) for name, ends in zip(("W", "b"), limits, strict=True))
-    pieces = rings.sort("level", "step").with_columns(seen=seen)
-    pieces = pieces.with_columns(line=pl.struct("level", "seen").rle_id() + 1_000_000)
-    return pieces.filter("seen").select("what", "level", "W", "b", "step", "line")
+def _corners(shown: pl.DataFrame, lowest: pl.DataFrame | None, margin: float) -> pl.DataFrame:
+    """The corners of a picture that holds the paths and the lowest point, with a margin around."""
+    ends = []
+    for axis in "xy":
+        values = shown[axis] if lowest is None else pl.concat([shown[axis], lowest[axis]])
+        low, high = float(values.min()), float(values.max())
+        around = margin * (high - low or 1.0)
+        ends.append([low - around, high + around])
+    return pl.DataFrame({"what": ["corner"] * 2, "x": ends[0], "y": ends[1]})
 
 
-def _limits(values: pl.Series, center: float) -> list[float]:
-    low, high = min(values.min(), center), max(values.max(), center)
-    margin = 0.12 * (high - low or 1.0)
-    return [low - margin, high + margin]
+def _note(text: str) -> pl.DataFrame:
+    return pl.DataFrame({"what": ["note"], "note": [text]})
 
 
 def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
-    """What the signs mean."""
+    """What the signs mean, what was held, which trials are drawn."""
     paths = frame.filter(pl.col("what") == "path")
     if paths.is_empty():
         return ""
     drawn, of = paths["configuration"].n_unique(), int(paths.unique("panel")["of"].sum())
-    said = ["Ring: the start. Cross: the lowest loss. Grey: contours of the loss, each √10 times the next."]
+    lowest = " Cross: the lowest loss." if (frame["what"] == "lowest").any() else ""
+    said = [f"Ring: the start. Dots: the ends, at step {words.count(last_step(paths))} at the latest.{lowest}"]
+    said += frame.filter(pl.col("what") == "note")["note"].to_list()
+    seeds = run.trials["seed"].n_unique()
+    if seeds > 1:
+        said.append(f"Seed {chosen(run, spec)['seed'].min()} of {words.plural(seeds, 'seed')}.")
     if drawn < of:
         said.append(f"The best, {words.count(drawn)} of {words.plural(of, 'configuration')}.")
-    if (paths["value"] > 1.001 * paths.filter(pl.col("step") == 0)["value"].max()).any():
-        said.append("A path that leaves the contour of the start ends there.")
+    if (paths["out"] > 0).any():
+        said.append("A path whose loss runs off, past that of the start, ends there.")
     return " ".join(said)
 
 
 def _fits(run: Run) -> bool:
-    return run.study.task == "line" and {"W", "b"} <= set(run.curves.collect_schema().names())
+    return len(watched(run)) >= 2
 
 
 PATH = FigureKind("path", "Path over the contours", settle, data, draw, caption, _fits)

@@ -1,0 +1,28 @@
+"""The command that compares the arms of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def compare_arms(folder: Path, by: str, metric: str | None, tune: str | None, csv: Path | None) -> None:
+    """Print the answer in words, the arms and the pairs; write both tables where ``csv`` says so."""
+    from fallline.api import open_run
+    from fallline.cli.screens import print_whole
+    from fallline.report.comparison import tables
+
+    found = open_run(folder).compare(names(by), metric, None if tune is None else names(tune))
+    print("\n".join(found.answer), end="\n\n")
+    for table in tables(found):
+        print_whole(table)
+        print()
+    print("\n".join(found.notes))
+    if csv is not None:
+        pairs = csv.with_name(f"{csv.stem}-pairs{csv.suffix}")
+        found.write(csv, pairs)
+        print(f"\n{csv}\n{pairs}")
+
+
+def names(text: str) -> list[str]:
+    """The columns in a comma-separated list."""
+    return [name for name in (part.strip() for part in text.split(",")) if name]

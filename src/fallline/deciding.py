@@ -1,0 +1,194 @@
+"""Seeds in rounds: a study grows until all it asks is decided, or it has as many seeds as it may."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fallline.errors import StudyError
+from fallline.executors import run_here
+from fallline.executors.claims import has_chance
+from fallline.executors.cohort import load_arrays
+from fallline.executors.progress import Listener
+from fallline.report import words
+from fallline.report.looks import percent
+from fallline.stats.claims import claims
+from fallline.stats.compare import Compared, Group, compared
+from fallline.stats.forecast import MOST_SEEDS
+from fallline.stats.looking import USUAL_MOST, first_look, plan_looks
+from fallline.stats.pairwise import Pair
+from fallline.stats.question import compared_by
+from fallline.store import Run
+from fallline.store.layout import Layout
+from fallline.store.looks import UNDECIDED, Look, Looks, begin_look, end_look, note_plan, noted_looks
+from fallline.study import Study
+
+Tell = Callable[[str], None]
+
+TOLD_APART, SAME = "told apart", "the same"
+MOST_NAMED = 3
+"""Of what is undecided, so many are named; the rest are counted."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim, or a pair of arms, and what the last look said of it; ``seeds_needed`` None: no feasible number."""
+
+    text: str
+    verdict: str
+    seeds_needed: int | None = None
+
+
+def train_until_decided(study: Study, out: Path, most: int | None = None, resume: bool = False,
+                        folder: Path | None = None, listen: Listener | None = None, command: str = "",
+                        tell: Tell | None = None) -> Path:
+    """Train ``study`` with more and more seeds until its claims, or its pairs of arms, are decided; the run folder.
+
+    Between rounds the run is looked at, as ``fallline.stats.looking`` plans it for ``most`` seeds (100 unless told
+    otherwise); a run that was stopped, or was not decided, goes on with the looks that it planned. ``tell`` hears a
+    line about each round. StudyError where the seeds do not fit.
+    """
+    tell = tell or (lambda line: None)
+
+    def train(grown: Study) -> None:
+        run_here(grown, out, resume, folder, listen, command)
+
+    known = noted_looks(Layout(out))
+    if known is None and not _has_chance(study, folder):
+        train(study)
+        tell("nothing is left to chance: one seed decides as much as many")
+        return out
+    looks = _planned(study, out, most) if known is None else _fitting(known, study, most)
+    for look in _to_make(looks, study):
+        tell(_coming(looks, look))
+        train(_grown(study, looks, look.seeds))
+        looks = _looked(Run(out), looks, look)
+        asked = questions(Run(out))
+        looks = end_look(Layout(out), looks, [(question.text, question.verdict) for question in asked])
+        tell(_outcome(looks, look, asked))
+        if not looks.last.undecided:  # of nothing, too
+            break
+    return out
+
+
+def questions(run: Run) -> list[Question]:
+    """What a study asks, judged at the level of the last look: its claims, or else the pairs of the best arm."""
+    if run.study.claims:
+        return [Question(verdict.claim.text, verdict.verdict, verdict.seeds_needed) for verdict in claims(run)]
+    found = compared(run, compared_by(run))
+    return [question for group, pairs in zip(found.groups, found.pairs, strict=True)
+            for question in _of_best(found, group, pairs)]
+
+
+def _of_best(found: Compared, group: Group, pairs: Sequence[Pair]) -> list[Question]:
+    """The best arm of a group against each other one; Holm has counted all pairs, since any of them could be best."""
+    questions = []
+    for (first, second), pair in zip(group.places, pairs, strict=True):
+        if first == 0:
+            names = [words.recipe(group.arms[place].settings, found.by) for place in (first, second)]
+            within = f" ({words.recipe(group.within, list(group.within))})" if group.within else ""
+            verdict = TOLD_APART if pair.told_apart else SAME if pair.evidence.method == "values" else UNDECIDED
+            questions.append(Question(f"{names[0]} against {names[1]}{within}", verdict, pair.seeds_needed))
+    return questions
+
+
+# The rounds
+
+
+def _has_chance(study: Study, folder: Path | None) -> bool:
+    return has_chance(study.trials(), lambda task: load_arrays(task, study.data, folder))
+
+
+def _planned(study: Study, out: Path, most: int | None) -> Looks:
+    """The looks of a run that was not looked at in rounds before."""
+    own = study.seed_list
+    if not study.claims and len(study.trials()) == len(own):
+        raise StudyError(f"{study.name} has no claims and one configuration, so there is nothing to decide; leave out "
+                         "--until-decided and give --seeds")
+    most = max(USUAL_MOST, len(own)) if most is None else most
+    if most < 2:
+        raise StudyError("one seed decides nothing where chance has a part; give --max-seeds 2 or more, better 10")
+    if len(own) > most:
+        raise StudyError(f"{study.name} has {len(own)} seeds of its own; at most {most} is too few: give --max-seeds "
+                         f"{len(own)} or more, or fewer --seeds")
+    more = range(max(own) + 1, max(own) + 1 + most - len(own))
+    return Looks((*own, *more), _readable(out), plan_looks(first_look(len(own), most), most))
+
+
+def _readable(out: Path) -> int:
+    """How many seeds of a complete earlier run are there to be read."""
+    run = Run(out)
+    if not run.layout.plan.exists() or run.missing or run.trials.is_empty():
+        return 0
+    return run.trials["seed"].n_unique()
+
+
+def _fitting(looks: Looks, study: Study, most: int | None) -> Looks:
+    """The looks that the folder planned, which another number of seeds would make worthless."""
+    own, planned = study.seed_list, looks.planned[-1].seeds
+    if most is not None and most != planned:
+        raise StudyError(f"this run's looks were planned for at most {planned} seeds, and their levels with them; "
+                         f"looking on up to {most} would break the promised error. Leave out --max-seeds, or begin "
+                         "anew in another folder with other seeds (--set 'seeds=[1000, 1001, ...]')")
+    if looks.seeds[:len(own)] != tuple(own):
+        raise StudyError(f"this run's looks were planned over {planned} seeds that begin with {looks.seeds[0]}, and "
+                         f"{study.name} has others now; train those in another folder with --out")
+    return looks
+
+
+def _to_make(looks: Looks, study: Study) -> list[Look]:
+    """The last look again, for trials may have been added, and those that are still to come."""
+    least = max(len(looks.seen), len(study.seed_list))
+    return [look for look in looks.planned if look.seeds >= least]
+
+
+def _grown(study: Study, looks: Looks, count: int) -> Study:
+    whole = isinstance(study.seeds, int)
+    return study.with_({"seeds": count if whole else list(looks.seeds[:count])})
+
+
+def _looked(run: Run, looks: Looks, look: Look) -> Looks:
+    """The looks with this one noted before anything is read."""
+    if not run.layout.looks.exists():
+        looks = note_plan(run.layout, looks.seeds, looks.before, looks.planned)
+    return looks if len(looks.seen) == look.seeds else begin_look(run.layout, looks, look)
+
+
+# In words
+
+
+def _coming(looks: Looks, look: Look) -> str:
+    place = looks.planned.index(look) + 1
+    return (f"round {place} of at most {len(looks.planned)}: {words.plural(look.seeds, 'seed')}, "
+            f"then a look at the {percent(look.level)} level")
+
+
+def _outcome(looks: Looks, look: Look, asked: Sequence[Question]) -> str:
+    left = [question for question in asked if question.verdict == UNDECIDED]
+    if not asked:
+        return "no two arms have results to compare"
+    if not left:
+        return f"all decided at {words.plural(look.seeds, 'seed')}"
+    named = "; ".join(question.text for question in left[:MOST_NAMED])
+    more = f"; and {words.count(len(left) - MOST_NAMED)} more" if len(left) > MOST_NAMED else ""
+    said = f"{words.count(len(left))} of {words.count(len(asked))} undecided at {words.plural(look.seeds, 'seed')} "
+    said += f"({named}{more})"
+    following = [later.seeds for later in looks.planned if later.seeds > look.seeds]
+    if following:
+        return f"{said}; next {words.plural(following[0], 'seed')}"
+    return f"{said}; the looks are over. {_needed(left)}"
+
+
+def _needed(left: Sequence[Question]) -> str:
+    needed = [math.inf if question.seeds_needed is None else question.seeds_needed for question in left]
+    them = "it" if len(left) == 1 else "them"
+    if max(needed) < math.inf:
+        return f"By what was seen, about {words.count(int(max(needed)))} seeds would settle {them}"
+    if min(needed) == math.inf:
+        return (f"By what was seen, no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle "
+                f"{them}")
+    hopeless = sum(one == math.inf for one in needed)
+    return (f"By what was seen, about {words.count(int(max(one for one in needed if one < math.inf)))} seeds would "
+            f"settle all but {words.count(hopeless)}, for which no number is feasible")

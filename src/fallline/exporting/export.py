@@ -1,0 +1,56 @@
+"""Export a run: written aside, then renamed, so that the folder is whole or absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from fallline.errors import NumberError, StoreError, UnknownName
+from fallline.exporting import frames, mlflow, tensorboard
+from fallline.exporting.points import POINTS
+from fallline.store import Run
+from fallline.store.files import cannot_write
+
+EXPORTS = {"tensorboard": tensorboard.write, "mlflow": mlflow.write, "parquet": frames.write_parquets,
+           "csv": frames.write_csvs}
+"""By name, what fills a folder: called with the run, the folder to fill, the folder it will be, points, progress."""
+
+
+def export(run: Run, to: str, out: Path | None = None, points: int = POINTS,
+           progress: Callable[[int, int], None] | None = None) -> Path:
+    """Write the run to the new folder ``out`` (default: ``exports/TO`` in the run folder), in the form ``to``.
+
+    Of each curve of a trial TensorBoard and MLflow get at most ``points`` points, evenly spread with both ends; 0: all.
+    Parquet and CSV hold every point. ``progress`` hears how many trials of how many are written. UnknownName for a
+    form that there is not; StoreError where an extra is not installed, or ``out`` holds something.
+    """
+    if to not in EXPORTS:
+        raise UnknownName("export", to, EXPORTS)
+    if points < 0 or points == 1:
+        raise NumberError(f"the points of a curve must be 2 or more, its two ends, or 0 for all of them, got {points}")
+    out = run.folder / "exports" / to if out is None else Path(out)
+    try:
+        _fill(run, to, out, points, progress or (lambda done, of: None))
+    except OSError as failure:
+        raise StoreError(cannot_write(out, failure)) from failure
+    return out
+
+
+def _fill(run: Run, to: str, out: Path, points: int, progress: Callable[[int, int], None]) -> None:
+    """A folder beside ``out``, filled and then renamed."""
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise StoreError(f"{out} is there already; an export makes a new folder: remove that one, or choose another "
+                         "with --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        EXPORTS[to](run, aside, out, points, progress)
+        aside.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        os.replace(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

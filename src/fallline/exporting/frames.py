@@ -1,0 +1,54 @@
+"""The frames of a run for pandas, and as one Parquet or CSV file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fallline.errors import StoreError, UnknownName
+from fallline.exporting.needed import need
+from fallline.report.export import write_table
+from fallline.stats import summary
+from fallline.store import Run
+from fallline.store.files import PARQUET_FAILURES, write_parquet
+from fallline.study.said import told
+
+if TYPE_CHECKING:
+    import pandas
+
+FRAMES: dict[str, Callable[[Run], pl.DataFrame]] = {
+    "trials": lambda run: run.trials, "curves": lambda run: run.curves.collect(), "summary": summary}
+"""By name, the frames of a run: a row a trial, a row a (trial, step), a row a configuration."""
+
+
+def pandas_frame(run: Run, table: str) -> pandas.DataFrame:
+    """The frame ``table``, one of ``FRAMES``, for pandas; a column of whole numbers with gaps becomes floats."""
+    if table not in FRAMES:
+        raise UnknownName("frame", table, FRAMES)
+    need("pandas")
+    return FRAMES[table](run).to_pandas()
+
+
+def write_parquets(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
+    """trials.parquet, curves.parquet, summary.parquet: whole, whatever ``points`` is."""
+    for name in ("trials", "summary"):
+        write_parquet(folder / f"{name}.parquet", FRAMES[name](run))
+    _sink(run, folder / "curves.parquet", pl.LazyFrame.sink_parquet)
+
+
+def write_csvs(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
+    """trials.csv, curves.csv, summary.csv: whole, whatever ``points`` is; what is missing is empty."""
+    for name in ("trials", "summary"):
+        write_table(folder / f"{name}.csv", FRAMES[name](run))
+    _sink(run, folder / "curves.csv", pl.LazyFrame.sink_csv)
+
+
+def _sink(run: Run, path: Path, write: Callable[..., object]) -> None:
+    """The curves, read and written piece by piece: they may be larger than the memory."""
+    try:
+        write(run.curves, path)
+    except PARQUET_FAILURES as failure:
+        raise StoreError(f"cannot copy the curves of {run.folder} to {path}: {told(failure)}") from None

@@ -1,0 +1,119 @@
+"""TensorBoard: an event file a trial with its curves, and what the HParams page needs: recipe, results, how it ended.
+
+Written with TensorBoard's own records and messages. ``tensorboard.plugins.hparams.api`` and the summaries that end a
+session need TensorFlow, so the message that ends one is made here from the same definitions (plugin_data.proto).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fallline.exporting.needed import need
+from fallline.exporting.points import curves_of_trials
+from fallline.exporting.trials import ExportedTrial, exported_trials, recipe_names, result_columns
+from fallline.stats import label
+from fallline.store import Run
+
+MOST_VALUES = 50
+"""Values of a recipe's column that the HParams page lists to tick; above that it takes a range or a pattern."""
+
+Add = Callable[..., None]
+"""Adds an event to a file: ``add(summary, step)``."""
+
+
+def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
+    """Fill ``folder``: in it the experiment, in a folder of its name each trial, trials of one recipe in one group."""
+    need("tensorboard")
+    trials = exported_trials(run)
+    mixed = _mixed(trials)
+    with _event_file(folder, min(trial.began for trial in trials.values())) as add:
+        add(_experiment(run, trials, mixed), 0)
+    for done, (name, curves) in enumerate(curves_of_trials(run, points), start=1):
+        _write_trial(folder, trials[name], curves, mixed)
+        progress(done, len(trials))
+
+
+def _write_trial(folder: Path, trial: ExportedTrial, curves: pl.DataFrame, mixed: set[str]) -> None:
+    """Recipe, curves, results and the end of a trial."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    with _event_file(folder / trial.name, trial.began) as add:
+        recipe = {key: str(value) if key in mixed else value for key, value in trial.recipe.items()}
+        add(hparams_pb(recipe, trial_id=f"configuration {trial.configuration}", start_time_secs=trial.began), 0)
+        for step, rows in _by_step(curves):
+            add(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in rows]), step)
+        if trial.results:
+            add(Summary(value=[Summary.Value(tag=result_tag(name), simple_value=value)
+                               for name, value in trial.results.items()]), trial.last_step)
+        add(_ended(trial), trial.last_step)
+
+
+def result_tag(name: str) -> str:
+    """Results stand apart from curves, which may have the same name."""
+    return f"result/{name}"
+
+
+def _by_step(curves: pl.DataFrame) -> Iterator[tuple[int, list[tuple[str, float]]]]:
+    """All values of a step together: they share an event."""
+    grouped = curves.group_by("step", maintain_order=True).agg("metric", "value")
+    for step, names, values in grouped.iter_rows():
+        yield step, list(zip(names, values, strict=True))
+
+
+def _experiment(run: Run, trials: dict[str, ExportedTrial], mixed: set[str]) -> Any:
+    """The columns of the HParams page: what varies first, and what ranks the run first."""
+    from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, hparams_config_pb
+
+    columns = []
+    for name in recipe_names(run):
+        values = {str(trial.recipe[name]) if name in mixed else trial.recipe[name]
+                  for trial in trials.values() if name in trial.recipe}
+        if values:
+            domain = Discrete(sorted(values)) if len(values) <= MOST_VALUES else None
+            columns.append(HParam(name, domain))
+    metrics = [Metric(result_tag(name), display_name=label(name)) for name in result_columns(run)]
+    return hparams_config_pb(columns, metrics, time_created_secs=min(trial.began for trial in trials.values()))
+
+
+def _mixed(trials: dict[str, ExportedTrial]) -> set[str]:
+    """The columns that hold numbers and words: TensorBoard gives a column one type, so they become words."""
+    kinds: dict[str, set[bool]] = {}
+    for trial in trials.values():
+        for name, value in trial.recipe.items():
+            kinds.setdefault(name, set()).add(isinstance(value, str))
+    return {name for name, found in kinds.items() if len(found) > 1}
+
+
+def _ended(trial: ExportedTrial) -> Any:
+    """How the session of a trial ended; one that diverged failed."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    status = api_pb2.STATUS_FAILURE if trial.diverged else api_pb2.STATUS_SUCCESS
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=trial.ended)
+    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
+    return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about,
+                                        tensor=metadata.NULL_TENSOR)])
+
+
+@contextmanager
+def _event_file(folder: Path, time: float) -> Iterator[Add]:
+    """An event file in ``folder``. All its events bear one time: no step's own is known, its block's lanes ran as one.
+
+    The file's name has no clock, host or process in it, as TensorBoard's writer's has: a run gives the same files.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"events.out.tfevents.{int(time):010d}.fallline").open("wb") as file:
+        writer = RecordWriter(file)
+        writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
+        yield lambda summary, step: writer.write(
+            Event(wall_time=time, step=step, summary=summary).SerializeToString(deterministic=True))

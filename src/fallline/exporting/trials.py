@@ -1,0 +1,115 @@
+"""What every export tells of a trial: its name, its recipe, its results, when it ran and how it ended."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fallline.report.words import recipe as recipe_in_words
+from fallline.stats import primary
+from fallline.stats.columns import OFF, configurations, metric_columns, recipe_columns, varying
+from fallline.store import Run
+
+LONGEST_NAME = 120
+
+_OWN_SECONDS = ("warmup_seconds", "steady_seconds", "evaluate_seconds")
+"""Of a block's timing what is its own: blocks that share a program share the seconds to trace and compile it."""
+
+
+@dataclass(frozen=True)
+class ExportedTrial:
+    """A trial as another tool shows it.
+
+    ``name`` is unique in the run and fit for a folder; ``configuration`` is shared by trials that differ in the seed
+    alone; ``recipe`` and ``results`` have no entry for what the trial has not. ``last_step`` is the step its results
+    were read at. ``began`` and ``ended``, in seconds since 1970, are those of the block that it was trained in.
+    """
+
+    trial: str
+    name: str
+    configuration: int
+    seed: int
+    status: str
+    recipe: dict[str, str | float]
+    results: dict[str, float]
+    last_step: int
+    began: float
+    ended: float
+    tags: dict[str, str]
+
+    @property
+    def diverged(self) -> bool:
+        return self.status == "diverged"
+
+
+def exported_trials(run: Run) -> dict[str, ExportedTrial]:
+    """The trials of a run by their names in the run."""
+    frame = configurations(run)
+    columns, told = recipe_columns(frame), varying(run)
+    rows = frame.to_dicts()
+    names = [_name(row, told) for row in rows]
+    times = {block: _times(run, block) for block in frame["block"].unique().to_list()}
+    clashes = {name for name, count in Counter(names).items() if count > 1}
+    results = result_columns(run)
+    return {row["trial"]: ExportedTrial(
+        trial=row["trial"], name=f"{name}-{row['trial']}" if name in clashes else name,
+        configuration=row["configuration"], seed=row["seed"], status=row["status"], recipe=_recipe(row, columns),
+        results={column: float(row[column]) for column in results if row[column] is not None},
+        last_step=_last_step(row), began=times[row["block"]][0], ended=times[row["block"]][1],
+        tags={key: str(row[key]) for key in ("trial", "cohort", "block", "configuration", "seed", "status",
+                                             "diverged_at", "stopped_at") if row.get(key) is not None},
+    ) for row, name in zip(rows, names, strict=True)}
+
+
+def result_columns(run: Run) -> list[str]:
+    """The results a trial may have, what ranks the run first."""
+    first = primary(run).column
+    found = metric_columns(run.trials)
+    reached = run.trials["steps_to_target"] if "steps_to_target" in run.trials.columns else None
+    found += ["steps_to_target"] if reached is not None and reached.null_count() < len(reached) else []
+    return sorted(found, key=lambda name: name != first)
+
+
+def recipe_names(run: Run) -> list[str]:
+    """The recipe's columns, those that vary first."""
+    found, first = recipe_columns(run.trials), varying(run)
+    return [*first, *(name for name in found if name not in first)]
+
+
+def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float]:
+    """The recipe's numbers and names; of a batch of all examples and a part switched off, the word."""
+    words = {"batch_size": "all", "subset": "all", **dict.fromkeys(OFF, "off")}
+    said = {column: words.get(column) if row[column] is None else row[column] for column in columns}
+    return {column: value for column, value in said.items() if value is not None}
+
+
+def _name(row: Mapping[str, Any], told: list[str]) -> str:
+    """What tells the trial from the others, with nothing in it that a folder cannot be called: adam-learning_rate_0.01.
+
+    The minus sign of words is no letter of a file name, so it is written as a hyphen.
+    """
+    words = recipe_in_words(row, told).replace("−", "-").replace(", ", ",")
+    plain = "-".join(re.sub(r"[^\w.+-]+", "_", part).strip("_.") for part in words.split(","))
+    return f"{plain[:LONGEST_NAME]}-seed_{row['seed']}".lstrip("-.")
+
+
+def _last_step(row: Mapping[str, Any]) -> int:
+    """The step after which the results were read."""
+    if row.get("diverged_at") is not None:
+        return max(0, row["diverged_at"] - 1)
+    return row["stopped_at"] if row.get("stopped_at") is not None else row["steps"]
+
+
+def _times(run: Run, block: str) -> tuple[float, float]:
+    """When a block began and ended; where its timing is gone, when its records were written."""
+    rows = run.timings.filter(block=block).to_dicts() if "started" in run.timings.columns else []
+    if not rows or not isinstance(rows[0]["started"], str):
+        written = Path(run.layout.trials(block)).stat().st_mtime
+        return written, written
+    began = datetime.fromisoformat(rows[0]["started"]).timestamp()
+    return began, began + sum(rows[0].get(part) or 0 for part in _OWN_SECONDS)

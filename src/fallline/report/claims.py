@@ -1,0 +1,264 @@
+"""The claims and their verdicts: the section of the page, the lines of the terminal, the frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from fallline.report import words
+from fallline.report.html import Markup, details, join, tag
+from fallline.report.looks import confidence
+from fallline.report.results import Column
+from fallline.report.tables import table
+from fallline.stats import label
+from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Part, Verdict, claims
+from fallline.stats.forecast import MOST_SEEDS
+from fallline.store import Run
+from fallline.store.claims import noted_claims
+
+SIGNS = {SUPPORTED: "✓", REFUTED: "✗", UNDECIDED: "?", UNTESTED: words.MISSING}
+COLORS = {SUPPORTED: "--m9", REFUTED: "--alarm", UNDECIDED: "--ink", UNTESTED: "--muted"}
+
+FIGURES = {
+    "estimate": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "n": pl.Int64,
+    "seeds_needed": pl.Int64,
+}
+OVERVIEW = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "compared": pl.String,
+            **FIGURES, "comparisons": pl.Int64, "note": pl.String}
+PARTS = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "within": pl.String,
+         "first": pl.String, "second": pl.String, "comparison": pl.String, **FIGURES, "p_holm": pl.Float64,
+         "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64}
+
+READING = (
+    "A claim holds where each of its comparisons does: the {} interval lies on the claimed side. It is refuted where "
+    "one lies on the other side (p after Holm's correction over the comparisons), else undecided. Differences are "
+    "paired over seeds: Student's t, or the sign test about the median where trials diverged, which count as worse "
+    "than any that finished. The seeds that would settle a claim are those for a power of 80 % at the effect and the "
+    "spread seen here."
+)
+
+
+def overview(run: Run) -> pl.DataFrame:
+    """One row a claim: its verdict, and the figures of the comparison that decides.
+
+    estimate is the first arm minus the second (or the mean itself), low and high its interval (95 %, or that of
+    the last look); p is null where
+    nothing was left to chance; seeds_needed is null where the claim is decided or no feasible number would do.
+    """
+    rows = []
+    for place, verdict in enumerate(claims(run)):
+        deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
+        figures = dict.fromkeys(FIGURES) if deciding is None else _figures(deciding)
+        rows.append({"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict,
+                     "metric": verdict.column, "compared": _compared(verdict, deciding), **figures, "p": verdict.p,
+                     "seeds_needed": verdict.seeds_needed, "comparisons": len(verdict.parts), "note": verdict.note})
+    return pl.DataFrame(rows, schema=OVERVIEW)
+
+
+def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
+    """One row a comparison of a claim; ``verdict`` is that of the claim, ``comparison`` its own."""
+    rows = []
+    for place, verdict in enumerate(verdicts):
+        said = {"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict, "metric": verdict.column}
+        rows += [said | {"within": words.recipe(part.within, part.within), "first": _arm(verdict, part, 0),
+                         "second": _arm(verdict, part, 1), "comparison": part.verdict, **_figures(part),
+                         "p": _own_p(part), "p_holm": None if _own_p(part) is None else part.p_holm,
+                         "seeds_needed": part.seeds_needed, "method": part.evidence.method,
+                         "first_diverged": part.diverged[0], "second_diverged": part.diverged[1]}
+                 for part in verdict.parts]
+        if not verdict.parts:
+            rows.append(dict.fromkeys(PARTS) | said)
+    return pl.DataFrame(rows, schema=PARTS)
+
+
+def lines(run: Run) -> list[str]:
+    """A line a claim for a terminal."""
+    found = []
+    for verdict in claims(run):
+        figures = "" if verdict.deciding is None else f" ({_in_short(verdict, verdict.parts[verdict.deciding])})"
+        told = _settles(verdict) or verdict.note
+        found.append(f"{SIGNS[verdict.verdict]} {verdict.verdict}: {verdict.claim.text}{figures}"
+                     + (f"; {told}" if told else ""))
+    return found
+
+
+def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
+    """The claims as a table: the verdict, the sentence and what was compared, the figures."""
+    if not verdicts:
+        return None
+    interval = f"{confidence(verdicts[0].level)} interval"
+    heads = ["verdict", "claim", "estimate", interval, "p", "n", "to settle it"]
+    head = [tag("th", name, cls="n" if name in ("estimate", interval, "p", "n") else None) for name in heads]
+    body = [_row(verdict) for verdict in verdicts]
+    count = sum(len(verdict.parts) for verdict in verdicts)
+    every = details(f"All {words.plural(count, 'comparison')}", _all_parts(verdicts)) if count > len(verdicts) else None
+    return join(tag("p", _tally(verdicts) + " " + _when(run), cls="note lead"), table(head, body),
+                tag("p", READING.format(confidence(verdicts[0].level)), cls="note"), every)
+
+
+def columns(verdicts: Sequence[Verdict]) -> list[Column]:
+    """The table of claims as texts: the verdict, the sentence, what was compared, the figures that decide."""
+    pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
+    figures = [[words.MISSING] * 4 if part is None else _texts(part, verdict.p) for verdict, part in pairs]
+    notes = [f"{verdict.note[0].upper()}{verdict.note[1:]}." if verdict.note else "" for verdict in verdicts]
+    compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
+    found = [("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
+             ("claim", [one.claim.text for one in verdicts]), ("compared", compared),
+             *((name, [row[place] for row in figures]) for place, name in enumerate(
+                 ("estimate", f"{confidence(verdicts[0].level)} interval", "p", "n"))),
+             ("to settle it", [_settles(one) for one in verdicts])]
+    return [Column(name, texts, texts, numeric=2 < place < 7) for place, (name, texts) in enumerate(found)]
+
+
+def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
+    """How many claims hold, and when they were made."""
+    return f"{_tally(verdicts)} {_when(run)}"
+
+
+def _row(verdict: Verdict) -> Markup:
+    deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
+    note = f"{verdict.note[0].upper()}{verdict.note[1:]}." if verdict.note else ""
+    said = " ".join(filter(None, [_compared(verdict, deciding), note]))
+    figures = [words.MISSING] * 4 if deciding is None else _texts(deciding, verdict.p)
+    return tag("tr", tag("td", word(verdict.verdict)), tag("td", verdict.claim.text, tag("small", said), cls="wrap",
+                                                           style="min-width:300px;max-width:420px"),
+               [tag("td", text, cls="n") for text in figures], tag("td", _settles(verdict), cls="wrap soft"))
+
+
+def word(verdict: str) -> Markup:
+    """The verdict with its sign, in its colour."""
+    style = f"color:var({COLORS[verdict]});font-weight:{400 if verdict == UNTESTED else 650};white-space:nowrap"
+    return tag("span", f"{SIGNS[verdict]} {verdict}", style=style)
+
+
+def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
+    interval = f"{confidence(verdicts[0].level)} interval"
+    heads = ["claim", "within", "first", "second", "verdict", "estimate", interval, "p", "n", "p (Holm)",
+             "method"]
+    right = ("claim", "estimate", interval, "p", "n", "p (Holm)")
+    head = [tag("th", name, cls="n" if name in right else None) for name in heads]
+    body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", words.recipe(part.within, part.within)),
+                tag("td", _arm(verdict, part, 0)), tag("td", _arm(verdict, part, 1)), tag("td", word(part.verdict)),
+                [tag("td", text, cls="n") for text in (*_texts(part, _own_p(part)), _p(None if _own_p(part) is None
+                                                                                      else part.p_holm))],
+                tag("td", part.evidence.method))
+            for place, verdict in enumerate(verdicts) for part in verdict.parts]
+    return table(head, body)
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    found = [verdict.verdict for verdict in verdicts]
+    return words.listed([f"{found.count(name)} {name}" for name in SIGNS if name in found]).capitalize() + "."
+
+
+def _when(run: Run) -> str:
+    """When the claims were made, and whether that was before there was anything to see."""
+    note = noted_claims(run.layout, run.study)
+    if note is None:
+        return "This folder does not say when its claims were made."
+    when = f"noted {note.noted[:16].replace('T', ' ')} UTC, hash {note.hash}"
+    if note.recorded:
+        return f"Made after {words.plural(note.recorded, 'trial')} had been recorded ({when}): not blind to them."
+    return f"Made before the first trial was trained ({when})."
+
+
+def _compared(verdict: Verdict, part: Part | None) -> str:
+    """What the figures are: metric, arms, and which of the comparisons this is."""
+    if part is None:
+        return ""
+    step = "" if verdict.claim.step is None else f" at step {words.count(verdict.claim.step)}"
+    said = f"{label(verdict.column)}{step}: {_arm(verdict, part, 0)}"
+    if part.second is not None:
+        said += f" minus {_arm(verdict, part, 1)}"
+    if part.within:
+        said += f", within {words.recipe(part.within, part.within)}"
+    said += _bound(verdict)
+    if len(verdict.parts) > 1:
+        lost = sum(one.verdict == REFUTED for one in verdict.parts)
+        won = sum(one.verdict == SUPPORTED for one in verdict.parts)
+        count = words.count(len(verdict.parts))
+        said += {SUPPORTED: f"; the closest of {count} comparisons, which all hold",
+                 REFUTED: f"; {lost} of {count} comparisons refute it, {won} hold"}.get(
+                     verdict.verdict, f"; {won} of {count} comparisons hold, none refutes it")
+    if part.evidence.method == "values":
+        said += "; nothing is left to chance"
+    if part.evidence.method == "sign":
+        said += f"; median and sign test, {words.count(sum(part.diverged))} diverged"
+    return said + "."
+
+
+def _bound(verdict: Verdict) -> str:
+    claim = verdict.claim
+    for name in ("above", "below"):
+        if (value := getattr(claim, name)) is not None:
+            return f", to be {name} {words.number(value)}"
+    if claim.near is not None:
+        return f", to be {words.number(claim.near)} ±{words.number(claim.margin, 2)}"
+    if claim.equal is not None:
+        return f", to be within ±{words.number(claim.margin, 2)}"
+    return f", to be beyond {words.number(claim.margin, 2)}" if claim.margin else ""
+
+
+def _arm(verdict: Verdict, part: Part, side: int) -> str:
+    """One side in words: the settings that are named or tell it from the other side, and what tuning chose."""
+    own, other = (part.first, part.second) if side == 0 else (part.second, part.first)
+    if own is None:
+        return ""
+    claim = verdict.claim
+    equal = claim.equal if isinstance(claim.equal, list) else [claim.equal]
+    named = {key for arm in (claim.better, claim.worse, claim.arm, *equal) if isinstance(arm, dict) for key in arm}
+    shown = [name for name in own if other is None or name in named or own[name] != other.get(name)]
+    kept = [claim.better or claim.arm or {}, claim.worse if isinstance(claim.worse, dict) else {}][side]
+    said = words.recipe(own, shown) or (words.where(kept, {}) if kept else "all trials")
+    chosen = words.recipe(part.chosen[side], part.chosen[side])
+    return f"{said} tuned to {chosen}" if chosen else said
+
+
+def _figures(part: Part) -> dict[str, Any]:
+    found = part.evidence
+    return {"estimate": found.estimate, "low": found.low, "high": found.high, "n": found.n}
+
+
+def _texts(part: Part, p: float | None) -> list[str]:
+    """Estimate, interval, p and n as the page writes them; differences have a sign."""
+    found = part.evidence
+
+    def told(value: float | None) -> str:
+        sign = "" if part.second is None or not value or math.isnan(value) else "+" if value > 0 else "−"
+        return sign + words.number(abs(value) if sign else value, 3)
+
+    one = found.low is None or found.low == found.high
+    return [told(found.estimate), words.MISSING if one else f"{told(found.low)} to {told(found.high)}", _p(p),
+            words.count(found.n)]
+
+
+def _p(p: float | None) -> str:
+    return words.MISSING if p is None else "< 0.0001" if p < 1e-4 else words.number(p, 2)
+
+
+def _own_p(part: Part) -> float | None:
+    found = part.evidence
+    return None if found.method in ("values", "one seed") else min(found.p_for, found.p_against)
+
+
+def _in_short(verdict: Verdict, part: Part) -> str:
+    estimate, interval, p, n = _texts(part, verdict.p)
+    said = [estimate if interval == words.MISSING else f"{estimate}, {confidence(verdict.level)} {interval}"]
+    said += [f"p {p if p.startswith('<') else '= ' + p}"] if verdict.p is not None else []
+    return ", ".join([*said, f"n = {n}"])
+
+
+def _settles(verdict: Verdict) -> str:
+    """What an undecided claim still needs."""
+    if verdict.verdict != UNDECIDED or verdict.deciding is None or verdict.note:
+        return ""
+    n = max(part.evidence.n for part in verdict.parts)
+    if any(part.evidence.method == "one seed" for part in verdict.parts):
+        return f"one seed says nothing: run {words.count(verdict.seeds_needed)} to see a spread"
+    if verdict.seeds_needed is None:
+        return f"no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle it"
+    needed = verdict.seeds_needed
+    return f"about {words.count(needed)} seeds would settle it, {words.count(needed - n)} more"

@@ -1,0 +1,208 @@
+"""A comparison in words: the answer first, then a table of arms, a table of pairs, and what to hold against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fallline.report import words
+from fallline.report.comparison_words import answer, notes, p_text
+from fallline.report.html import Markup, details, join, tag
+from fallline.report.looks import confidence
+from fallline.report.results import Column
+from fallline.report.tables import head, table
+from fallline.stats import label
+from fallline.stats.compare import Compared, compared
+from fallline.stats.compare_frames import arms_frame, pairs_frame
+from fallline.store import Run
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_PAIRS = 20
+"""Pairs a terminal shows; the page and the CSV have all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Arms compared: ``answer`` in a sentence a group, the frames ``arms`` and ``pairs``, and ``notes`` in words.
+
+    ``str()`` of it is what a terminal shows.
+    """
+
+    compared: Compared
+
+    @classmethod
+    def of(cls, run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
+           tune: str | Sequence[str] | None = None) -> Comparison:
+        """As ``stats.compare.compared``, which says what the arguments mean and what is raised."""
+        return cls(compared(run, by, metric, tune))
+
+    @cached_property
+    def arms(self) -> pl.DataFrame:
+        """One row an arm; ``stats.compare_frames.arms_frame`` names the columns."""
+        return arms_frame(self.compared)
+
+    @cached_property
+    def pairs(self) -> pl.DataFrame:
+        """One row a pair; ``stats.compare_frames.pairs_frame`` names the columns."""
+        return pairs_frame(self.compared)
+
+    @cached_property
+    def answer(self) -> list[str]:
+        """For each group the best arm, how sure that is, and which arms are not told apart from it."""
+        return [answer(self.compared, place) for place in range(len(self.compared.groups))]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader should hold against the figures."""
+        return notes(self.compared)
+
+    def write(self, arms: Path, pairs: Path) -> None:
+        """The two frames as CSV files."""
+        from fallline.report.export import write_table
+
+        write_table(arms, self.arms)
+        write_table(pairs, self.pairs)
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=1000, color_system=None)
+        with console.capture() as held:
+            for one in tables(self):
+                console.print(one, "")
+        lines = (line.rstrip() for line in held.get().rstrip().split("\n"))
+        return "\n".join([*self.answer, "", *lines, "", *self.notes])
+
+
+def arm_columns(comparison: Comparison) -> list[Column]:
+    """The table of arms, as texts."""
+    rows, compared = comparison.arms.to_dicts(), comparison.compared
+    found = _settings(rows, [*compared.held, *compared.by, *compared.tune])
+    centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
+    found += [
+        Column(f"{label(compared.metric)}, {centre}", [_centre(row, centre) for row in rows],
+               [row[centre] for row in rows]),
+        _figures("sd", rows, "sd", lambda x: words.number(x, 2), "standard deviation over seeds, n − 1 in the divisor"),
+        _figures("n", rows, "n", words.count, "seeds"),
+        Column("95 % interval", [_interval(row) for row in rows], [row["low"] for row in rows],
+               help="of the mean, Student's t; of the median where trials diverged"),
+        Column("mean rank", [_rank(row) for row in rows], [row["mean_rank"] for row in rows],
+               help="1 is best; over the seeds that all arms have, with a 95 % interval by bootstrap over seeds"),
+        _figures("tried", rows, "tried", words.count, "settings of the tuned numbers"),
+        Column("diverged", [f"{words.count(row['diverged'])} of {words.count(row['trials'])}" if row["diverged"]
+                            else "0" for row in rows], [row["diverged"] for row in rows],
+               help="trials, over all settings tried"),
+    ]
+    return _kept(found)
+
+
+def pair_columns(comparison: Comparison) -> list[Column]:
+    """The table of pairs, as texts; the best pairs first within each group."""
+    compared, rows = comparison.compared, comparison.pairs.to_dicts()
+    sides = [[", ".join(filter(None, (words.setting_of(name, row[f"{side}_{name}"]) for name in compared.by)))
+              for row in rows] for side in ("first", "second")]
+    found = _settings(rows, compared.held)
+    found += [Column(name, texts, texts, numeric=False) for name, texts in zip(("first", "second"), sides, strict=True)]
+    found += [
+        _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
+        Column(f"{confidence(compared.level)} interval", [_interval(row, words.signed) for row in rows],
+               [row["low"] for row in rows],
+               help="of the mean difference, paired over seeds; of the median where trials diverged"),
+        _figures("n", rows, "n", words.count, "seeds that both have"),
+        _figures("p", rows, "p", p_text, "paired t test; sign test where trials diverged"),
+        _figures("p (Holm)", rows, "p_holm", p_text, "after Holm's correction over all pairs"),
+        Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False),
+        _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
+        _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "signed ranks"),
+        _figures("effect", rows, "effect_size", lambda x: words.number(x, 2), "Cohen's d: mean over sd of differences"),
+        _figures("P(better)", rows, "better", lambda x: words.number(x, 2), "share of seeds, ties count half"),
+        _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
+        Column("to settle it", ["" if row["seeds_needed"] is None else f"{words.count(row['seeds_needed'])} seeds"
+                                for row in rows], [row["seeds_needed"] for row in rows],
+               help="for a power of 80 % at the effect and spread seen here"),
+    ]
+    return _kept(found)
+
+
+def tables(comparison: Comparison) -> list[Table]:
+    """The two tables for a terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    found = []
+    for columns, most in ((arm_columns(comparison), None), (pair_columns(comparison), MOST_PAIRS)):
+        every = len(columns[0].texts) if columns else 0
+        count = min(every, most or every)
+        one = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left",
+                    caption=f"The first {count} of {every:,} pairs; --csv writes all." if count < every else None)
+        for column in columns:
+            one.add_column(escape(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
+        for place in range(count):
+            one.add_row(*(escape(column.texts[place]) for column in columns))
+        found.append(one)
+    return found
+
+
+def section(comparison: Comparison) -> Markup:
+    """The comparison for the page: the answer, the arms, the pairs (folded where they are many), the notes."""
+    arms, pairs = arm_columns(comparison), pair_columns(comparison)
+    count = comparison.pairs.height
+    drawn = _markup(pairs)
+    said = [tag("li", text) for text in comparison.notes]
+    return join([tag("p", sentence, cls="note lead") for sentence in comparison.answer], _markup(arms),
+                details(f"All {words.plural(count, 'pair')}", drawn) if count > MOST_PAIRS else drawn,
+                tag("ul", said, cls="cautions") if said else None)
+
+
+def _markup(columns: Sequence[Column]) -> Markup:
+    count = len(columns[0].texts) if columns else 0
+    body = [tag("tr", [tag("td", column.texts[place], cls="n" if column.numeric else None,
+                           data_v=column.values[place]) for column in columns]) for place in range(count)]
+    return table([head(column) for column in columns], body)
+
+
+def _settings(rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
+    found = []
+    for name in dict.fromkeys(names):
+        values = [row[name] for row in rows]
+        numeric = all(isinstance(value, (int, float)) or value is None for value in values)
+        found.append(Column(words.name(name), [words.value_of(name, value) for value in values], values, numeric))
+    return found
+
+
+def _figures(heading: str, rows: list[dict[str, Any]], name: str, say: Any, note: str = "") -> Column:
+    return Column(heading, [say(row[name]) for row in rows], [row[name] for row in rows], help=note)
+
+
+def _kept(columns: list[Column]) -> list[Column]:
+    return [column for column in columns if set(column.texts) - {words.MISSING, ""}]
+
+
+def _centre(row: dict[str, Any], centre: str) -> str:
+    if row[centre] is not None or row["median"] is None:
+        return words.number(row[centre])
+    return f"median {words.number(row['median'])}"
+
+
+def _interval(row: dict[str, Any], say: Any = words.number) -> str:
+    if row["low"] is None or row["low"] == row["high"]:
+        return words.MISSING
+    return f"{say(row['low'])} to {say(row['high'])}"
+
+
+def _rank(row: dict[str, Any]) -> str:
+    if row["mean_rank"] is None:
+        return words.MISSING
+    spread = "" if row["rank_low"] is None else f" ({row['rank_low']:.1f} to {row['rank_high']:.1f})"
+    return f"{row['mean_rank']:.1f}{spread}"
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    return words.MISSING if row["method"] == "one seed" else "yes" if row["told_apart"] else "no"

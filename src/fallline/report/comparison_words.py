@@ -1,0 +1,254 @@
+"""A comparison in words: which arm is best and how sure that is, and what to hold against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from fallline.report import words
+from fallline.report.looks import looks_in_words, percent
+from fallline.report.reserve import reserve
+from fallline.stats import label
+from fallline.stats.arms import Arm
+from fallline.stats.compare import Compared, Group, lost, one_choice, standing
+from fallline.stats.pairwise import Pair, least_permutation_p
+from fallline.stats.summary import FEW_SEEDS
+
+
+def arm_name(compared: Compared, arm: Arm) -> str:
+    """What is compared and what was chosen: "adam at learning rate 0.005"."""
+    own, chosen = words.recipe(arm.settings, compared.by), words.recipe(arm.chosen, compared.tune)
+    return f"{own} at {chosen}" if own and chosen else own or chosen
+
+
+def answer(compared: Compared, place: int) -> str:
+    """The answer for one group in a sentence, with the group's settings before it where there are several."""
+    group, pairs = compared.groups[place], compared.pairs[place]
+    within = words.recipe(group.within, group.within)
+    head = f"{within}: " if within and len(compared.groups) > 1 else ""
+    said = f"{head}{_answer(compared, group, pairs)}."
+    return said[0].upper() + said[1:]
+
+
+def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
+    best = group.arms[0]
+    if lost(best) == len(best.sample):
+        return "every chosen trial of every arm diverged: there is nothing to compare"
+    beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
+              if first == 0]
+    ties = [arm for arm, pair in beside if pair.evidence.method == "values" and not pair.told_apart]
+    if ties:
+        names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
+        return f"{names} are exactly level: {value(compared, best)}, and nothing is left to chance"
+    held = reserve(compared, group)
+    stands = f"{held}; {arm_name(compared, best)} is ahead" if held else f"{arm_name(compared, best)} is best"
+    return f"{stands}: {value(compared, best)}; {_beside(compared, beside)}"
+
+
+def value(compared: Compared, arm: Arm) -> str:
+    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % interval, n = 10)"."""
+    own, name = standing(arm), label(compared.metric)
+    n = f"n = {words.count(own.n)}"
+    if own.method == "values":
+        return f"{name} {words.number(own.estimate)}"
+    if own.method == "one seed":
+        return f"{name} {words.number(own.estimate)} (one seed)"
+    if own.method == "t" and own.low is not None and own.high is not None:
+        return f"{name} {plus_minus(own.estimate, (own.high - own.low) / 2)} (95 % interval, {n})"
+    interval = "" if own.low is None else f"95 % interval {words.number(own.low)} to {words.number(own.high)}, "
+    return f"{name} {words.number(own.estimate)} (median, {interval}{n})"
+
+
+def plus_minus(mean: float, half: float) -> str:
+    """A mean and half its interval, both to the second digit of the half.
+
+    >>> plus_minus(0.92123, 0.00214), plus_minus(23.4, 0.0), plus_minus(0.00031234, 0.0000023)
+    ('0.9212 ± 0.0021', '23.40', '3.123e-4 ± 2.3e-6')
+    """
+    if not half:
+        return words.number(mean)
+    places = 1 - math.floor(math.log10(half))
+    if 0 <= places <= 5:
+        return f"{mean:.{places}f} ± {half:.{places}f}".replace("-", "−")
+    digits = max(places + (math.floor(math.log10(abs(mean))) if mean else 0) + 1, 2)
+    return f"{words.number(mean, digits)} ± {words.number(half, 2)}"
+
+
+def p_text(p: float | None) -> str:
+    return words.MISSING if p is None else "< 0.0001" if p < 1e-4 else words.number(p, 2)
+
+
+def p_words(p: float) -> str:
+    """ "p = 0.4", "p < 0.0001"."""
+    return f"p {p_text(p)}" if p < 1e-4 else f"p = {p_text(p)}"
+
+
+def settles(pair: Pair) -> str:
+    """What would settle a pair that is not told apart."""
+    if pair.seeds_needed is not None:
+        return f"about {words.count(pair.seeds_needed)} seeds would settle it"
+    return "no feasible number of seeds would settle it" if pair.p is not None else ""
+
+
+def _beside(compared: Compared, beside: list[tuple[Arm, Pair]]) -> str:
+    """How the other arms stand to the best."""
+    if any(pair.evidence.method == "one seed" for _, pair in beside):
+        return "with one seed nothing tells whether the others are worse: run 5 seeds or more, 10 for a claim"
+    if not beside:
+        return "no other arm has a seed in common with it"
+    after = " after Holm" if sum(len(pairs) for pairs in compared.pairs) > 1 else ""
+    open_ = [(arm, pair) for arm, pair in beside if not pair.told_apart]
+    said = []
+    if open_:
+        names = [f"{arm_name(compared, arm)} ({', '.join(filter(None, [p_words(pair.p_holm) + after, settles(pair)]))})"
+                 for arm, pair in open_ if pair.p_holm is not None]
+        said.append(f"{words.listed(names, 3)} {'is' if len(names) == 1 else 'are'} not distinguishable from it")
+    apart = [(arm, pair) for arm, pair in beside if pair.told_apart]
+    if apart:
+        said.append(_told_apart(compared, apart, bool(open_), after))
+    return "; ".join(said)
+
+
+def _told_apart(compared: Compared, apart: list[tuple[Arm, Pair]], some: bool, after: str) -> str:
+    p_values = [pair.p_holm for _, pair in apart if pair.p_holm is not None]
+    why = "nothing is left to chance" if not p_values else p_words(max(p_values)) + after
+    if len(apart) == 1:
+        arm, pair = apart[0]
+        gap = f"{words.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""
+        return f"{arm_name(compared, arm)} is worse ({gap}{why})"
+    who = f"{'the other ' if some else 'all '}{words.count(len(apart))}{'' if some else ' others'}"
+    return f"{who} are worse ({why.replace('=', '≤')})"
+
+
+def notes(compared: Compared) -> list[str]:
+    """What a reader should hold against the figures, in words; the weightiest first."""
+    parts: tuple[Callable[[Compared], list[str]], ...] = (_unfinished, _seeds, _lost, _choice, _tests, _rounds,
+                                                          _left_out, _examples)
+    return [text for part in parts for text in part(compared)]
+
+
+def _every_arm(compared: Compared) -> list[Arm]:
+    return [arm for group in compared.groups for arm in group.arms]
+
+
+def _every_pair(compared: Compared) -> list[Pair]:
+    return [pair for pairs in compared.pairs for pair in pairs]
+
+
+def _unfinished(compared: Compared) -> list[str]:
+    missing = len(compared.run.missing)
+    return [f"The run is not complete: {words.plural(missing, 'block')} of {words.count(len(compared.run.planned))} "
+            "are still to be trained."] if missing else []
+
+
+def _seeds(compared: Compared) -> list[str]:
+    arms = _every_arm(compared)
+    counts = {standing(arm).n for arm in arms}
+    if all(arm.exact for arm in arms):
+        return ["Nothing is left to chance in these trials: every difference is what it is, and needs no test."]
+    said = []
+    if counts == {1}:
+        said.append("One seed: no interval and no test, so a small difference may be chance.")
+    elif min(counts) < FEW_SEEDS:
+        said.append(f"Fewer than {FEW_SEEDS} seeds say little about spread; 10 to 20 make a claim.")
+    uneven = any(set(arm.sample) != set(group.seeds) for group in compared.groups for arm in group.arms)
+    if uneven:
+        few = [f"{arm_name(compared, arm)} ({words.count(len(arm.sample))} of {words.count(len(group.seeds))})"
+               for group in compared.groups for arm in group.arms if set(arm.sample) != set(group.seeds)]
+        said.append(f"Not every arm has every seed: {words.listed(few, 5)}. Each pair is compared over the seeds that "
+                    "both have.")
+    return said
+
+
+def _lost(compared: Compared) -> list[str]:
+    missed = compared.metric == "steps_to_target"
+    found = [f"{arm_name(compared, arm)} ({words.count(lost(arm))} of {words.plural(len(arm.sample), 'seed')})"
+             for arm in _every_arm(compared) if lost(arm)]
+    if not found:
+        return []
+    what = "missed the target or diverged" if missed else "diverged"
+    return [f"At their best settings {what}: {words.listed(found, 5)}. A lost seed counts as worse than any other, so "
+            "there the figure is the median and the test is the sign test."]
+
+
+def _choice(compared: Compared) -> list[str]:
+    arms = [arm for arm in _every_arm(compared) if len(set(map(str, _options(arm)))) > 1]
+    if not arms:
+        return []
+    chooses = compared.chosen_by
+    names = words.listed([words.name(name) for name in compared.tune])
+    said = [f"Each arm stands at the {names} with the best mean {chooses.label}"]
+    if all(len(arm.sample) == 1 for arm in arms):
+        lucky = ", chosen and shown on the same numbers: the best of many is a little lucky"
+        said[0] += f"{lucky if chooses.column == compared.metric else ''}."
+    elif not all(arm.exact for arm in arms):
+        said[0] += ". Each seed is read at what half of the other seeds choose, so that no seed judges what it chose."
+        split = [arm_name(compared, arm) for arm in arms if not one_choice(arm)]
+        if split:
+            said.append(f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "
+                        "all together, the figures are of what each half chose.")
+    else:
+        said[0] += "."
+    if compared.metric.startswith("test_") and not chooses.column.startswith("test_"):
+        said[0] += f" {label(compared.metric).capitalize()} was read for these alone, and chose nothing."
+    return [*said, *([chooses.note] if chooses.note else [])]
+
+
+def _options(arm: Arm) -> list[tuple]:
+    names = [name for name in arm.tune if name in arm.rows.columns]
+    return arm.rows.select(names).rows() if names else []
+
+
+def _tests(compared: Compared) -> list[str]:
+    pairs = [pair for pair in _every_pair(compared) if pair.p is not None]
+    if not pairs:
+        return []
+    count, methods = len(pairs), {pair.evidence.method for pair in pairs}
+    test = " or ".join(name for key, name in (("t", "the paired t test"), ("sign", "the sign test")) if key in methods)
+    over = f" and Holm's correction over {'both' if count == 2 else f'all {words.count(count)}'} pairs" * (count > 1)
+    said = [f"Two arms are told apart at the {percent(compared.level)} level by {test} over common seeds{over}."]
+    if count > 1:
+        said[0] += " The intervals are those of one pair by itself."
+    n = max(pair.evidence.n for pair in pairs)
+    least = least_permutation_p(n)
+    if least * count > compared.level:
+        said.append(f"With {words.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p under "
+                    f"{words.number(least, 2)}" + (f", {p_text(min(1.0, least * count))} after Holm" * (count > 1))
+                    + ": here they cannot tell arms apart by themselves, and the t test leans on differences that "
+                      "are roughly normal.")
+        return said
+    doubted = sum(pair.told_apart and pair.p_permutation is not None and pair.p_permutation > pair.level
+                  for pair in pairs)
+    if doubted:
+        said.append(f"In {words.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
+                    f"over {words.number(compared.level, 2)}: more seeds would settle the doubt.")
+    return said
+
+
+def _rounds(compared: Compared) -> list[str]:
+    said = looks_in_words(compared.run)
+    return [said] if said else []
+
+
+def _left_out(compared: Compared) -> list[str]:
+    said = []
+    if compared.without:
+        what = words.listed([words.name(name) for name in compared.by])
+        names = [words.recipe(settings, settings) for settings in compared.without]
+        said.append(f"Left out, as they take no {what}: {words.listed(filter(None, names), 5)}.")
+    if compared.alone:
+        names = [words.recipe(settings, settings) for settings in compared.alone]
+        said.append(f"Left out, as nothing shares all else with them: {words.listed(names, 5)}.")
+    if len(compared.groups) > 1:
+        said.append(f"What varies besides ({words.listed([words.name(name) for name in compared.held])}) is the same "
+                    "within a comparison; Holm's correction counts the pairs of all of them.")
+    return said
+
+
+def _examples(compared: Compared) -> list[str]:
+    found = [same for group in compared.same_examples for same in group if same is not None]
+    if not found:
+        return []
+    several = "; over several seeds, twice the median of their p" if max(same.seeds for same in found) > 1 else ""
+    return [f"McNemar's test compares the trained models on the same {words.count(found[0].examples)} examples"
+            f"{several}. It speaks of other examples, not of other seeds."]

@@ -1,0 +1,85 @@
+"""Tables for LaTeX: booktabs, every text escaped."""
+
+from __future__ import annotations
+
+import re
+from unicodedata import normalize
+
+from fallline.report.written import Written
+
+BROKEN = 28
+"""Characters beyond which a column of words is broken into lines."""
+
+PAPER = 64
+"""Characters, beside the gaps, that stand side by side on a sheet of paper; a wider table is made smaller."""
+
+_SIGNS = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "{''}", "`": "{`}",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # after a row's end these two would be an option of it
+    "−": "$-$", "–": "--", "—": "---", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$",
+    "≥": r"$\geq$", "≈": r"$\approx$", "≠": r"$\neq$", "∞": r"$\infty$", "→": r"$\to$", "√": r"$\surd$",
+    "∈": r"$\in$", "²": "$^2$", "³": "$^3$", "°": r"$^\circ$", "µ": r"$\mu$", "…": r"\ldots{}", "✓": r"$\surd$",
+    "✗": r"$\times$", "‘": "{`}", "’": "{'}", "“": "{``}", "”": "{''}", "\u00a0": "~",
+}
+_LETTERS, _NAMES = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi "
+    "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_GREEK = dict(zip(_LETTERS, _NAMES.split(), strict=True))
+_KNOWN = re.compile(r"[\x20-\x7e\u00c0-\u017f\u00a1-\u00bf]*")
+"""What pdfLaTeX can set once the signs above are replaced: ASCII and the letters of European languages."""
+
+
+def table(written: Written, study: str) -> str:
+    """A table to \\input: booktabs, a caption that stands alone, a label ``tab:STUDY-NAME``."""
+    rows = [[column.heading for column in written.columns], *written.rows]
+    lines = [f"{' & '.join(escaped(text) for text in row)} \\\\" for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    kinds = "".join(_kind(width, column.numeric) for width, column in zip(widths, written.columns, strict=True))
+    wide = sum(min(width, BROKEN) for width in widths) > PAPER
+    caption = escaped(" ".join(filter(None, [written.caption, written.note])))
+    text = "\n".join([
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\caption{{{caption}}}",
+        rf"\label{{tab:{label(study)}-{label(written.name)}}}",
+        r"\setlength{\tabcolsep}{4pt}",
+        *([r"\resizebox{\linewidth}{!}{%"] if wide else []),
+        rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
+        r"\toprule",
+        lines[0],
+        r"\midrule",
+        *lines[1:],
+        r"\bottomrule",
+        r"\end{tabular}" + "}" * wide,
+        r"\end{table}",
+    ])
+    needs = "" if _KNOWN.fullmatch(text.replace("\n", " ")) else "; it has letters that only XeLaTeX and LuaLaTeX set"
+    return f"% \\usepackage{{booktabs{',graphicx' * wide}}}{needs}\n{text}\n"
+
+
+def _kind(width: int, numeric: bool) -> str:
+    """A column's type: numbers to the right, words to the left, long words in lines."""
+    return "r" if numeric else "l" if width <= BROKEN else r"p{0.24\linewidth}"
+
+
+def escaped(text: str) -> str:
+    """``text`` in one line, each sign that LaTeX would read replaced by what prints it.
+
+    >>> escaped("50 % of a_b"), escaped("−0.3 ± 0.1")
+    ('50 \\\\% of a\\\\_b', '$-$0.3 $\\\\pm$ 0.1')
+    """
+    line = "".join(sign if sign.isprintable() or sign == "\u00a0" else " " for sign in normalize("NFC", text))
+    line = re.sub(" +", " ", line).strip(" ")
+    said = [_SIGNS.get(sign) or (rf"$\{_GREEK[sign]}$" if sign in _GREEK else sign) for sign in line]
+    return "".join("{}-" if line[place - 1:place + 1] == "--" else sign for place, sign in enumerate(said))
+
+
+def label(text: str) -> str:
+    """A name as a label may have it: letters, digits and hyphens.
+
+    >>> label("softmax/optimizers_2")
+    'softmax-optimizers-2'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "study"

@@ -1,0 +1,77 @@
+"""The report as Markdown: the answer, its table, claims, caveats, and links to the figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from fallline.report.kinds import Drawn
+from fallline.report.opening import Opening
+from fallline.report.written import Written
+
+_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~$!&])")
+_BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
+"""What at the start of a line begins a list, a rule or a heading."""
+
+
+def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], rest: Sequence[Drawn], html: str) -> str:
+    """report.md, beside the page ``html``. Every text of the study and its data is escaped and stands as it was
+    written."""
+    study = opening.results.run.study
+    first, others = tables[0], tables[1:]
+    claims = [table for table in others if table.name == "claims"]
+    parts = [
+        f"# {escaped(study.title or study.name)}",
+        f"*{escaped(study.question)}*" if study.question else "",
+        *(f"**{escaped(text)}**" for text in opening.answers),
+        *(escaped(text) for text in opening.beside),
+        grid(first),
+        escaped(" ".join(filter(None, [opening.caption, first.note]))),
+        *_figures(lead, "##"),
+        *(text for table in claims for text in _section(table)),
+        "## Caveats" if opening.caveats else "",
+        "\n".join(f"- {escaped(text)}" for text in opening.caveats),
+        *(text for table in others if table not in claims for text in _section(table)),
+        "## More figures" if rest else "",
+        *_figures(rest, "###"),
+        "## Files",
+        f"The page is {escaped(html)}. `tables/` has every table as CSV, those above as LaTeX too; `figures/` has "
+        "every figure as SVG, PDF and PNG.",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _section(table: Written) -> list[str]:
+    return [f"## {escaped(table.heading)}", escaped(" ".join(filter(None, [table.caption, table.note]))), grid(table)]
+
+
+def _figures(pictures: Sequence[Drawn], level: str) -> list[str]:
+    found = []
+    for picture in pictures:
+        found += [f"{level} {escaped(picture.title)}", f"![{escaped(picture.title)}](figures/{picture.name}.svg)",
+                  escaped(picture.caption)]
+    return found
+
+
+def grid(table: Written) -> str:
+    """The table with pipes, numbers to the right."""
+    heads = [column.heading for column in table.columns]
+    sides = ["---:" if column.numeric else ":---" for column in table.columns]
+    body = [[escaped(text) for text in row] for row in (heads, *table.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (body[0], sides, *body[1:]))
+
+
+def escaped(text: str) -> str:
+    """``text`` in one line, each sign that Markdown or HTML would read escaped.
+
+    >>> escaped("a_b | <i>"), escaped("- no list")
+    ('a\\\\_b \\\\| \\\\<i\\\\>', '\\\\- no list')
+    """
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    line = _SIGNS.sub(r"\\\1", line)
+    return _BLOCK.sub(lambda found: f"{found[1]}{_stopped(found[2])}", line)
+
+
+def _stopped(mark: str) -> str:
+    """A list's mark that begins none: "1\\." for "1.", "\\-" for "-"."""
+    return f"{mark[:-1]}\\{mark[-1]}"

@@ -1,0 +1,190 @@
+"""What a reader of one minute sees: the answer in a sentence, the table that it can be checked against, its caveats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from fallline.errors import FalllineError
+from fallline.report import words
+from fallline.report.answer import answer, cautions, runner_up
+from fallline.report.comparison import Comparison, arm_columns
+from fallline.report.comparison_words import p_text, plus_minus
+from fallline.report.looks import looks_in_words
+from fallline.report.reserve import reserve
+from fallline.report.results import Column, Results, columns, constants
+from fallline.stats import label
+from fallline.stats.arms import Arm, size
+from fallline.stats.columns import finished, metric_columns
+from fallline.stats.compare import lost
+from fallline.stats.evidence import Region, weigh
+from fallline.stats.pairwise import Pair
+from fallline.stats.question import compared_by
+
+MOST_PAIRS = 500
+"""Pairs of arms that are tested for a page; of more the best configuration and the next are compared."""
+
+MOST_SENTENCES = 6
+"""Groups whose answers open the page; the table has all."""
+
+LEFT_OUT = ("mean rank", "tried", "diverged")
+"""Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
+
+BEST, AHEAD, APART, OPEN, LEVEL, GONE = "best", "ahead", "worse", "not told apart", "level", "diverged"
+
+
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """The results, and the comparison that answers the study's question; None where there is nothing to compare."""
+
+    results: Results
+    comparison: Comparison | None
+
+    @classmethod
+    def of(cls, results: Results) -> Opening:
+        """The comparison of what the run varies, if it can be made in a few seconds."""
+        by = compared_by(results.run)
+        if not by:
+            return cls(results, None)
+        try:
+            found = Comparison.of(results.run, by)
+        except FalllineError:  # nothing to compare, in words that speak of the command
+            return cls(results, None)
+        pairs = sum(len(group.places) for group in found.compared.groups)
+        return cls(results, found if pairs <= MOST_PAIRS else None)
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """A sentence a group of arms, or the best configuration."""
+        if self.comparison is None:
+            name, value, _ = answer(self.results)
+            return [f"Best: {name}: {value}." if value else f"{name}."]
+        return self.comparison.answer[:MOST_SENTENCES]
+
+    @cached_property
+    def beside(self) -> list[str]:
+        """What belongs to the answers: how sure they are where they do not say it, and how many more there are."""
+        if self.comparison is None:
+            return [text for text in (answer(self.results)[2], runner_up(self.results)) if text]
+        more = len(self.comparison.answer) - MOST_SENTENCES
+        return [f"The table answers for {words.count(more)} more."] if more > 0 else []
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """The table: the arms and how each stands to the best of its group, or the ranked rows."""
+        if self.comparison is None:
+            return columns(self.results, self.ranked)
+        found = [replace(column, names=column.heading == "optimizer" and not column.numeric)
+                 for column in arm_columns(self.comparison) if column.heading not in LEFT_OUT]
+        return [*found, *_against_best(self.comparison), *_tested(self.comparison)]
+
+    @property
+    def ranked(self) -> pl.DataFrame:
+        """The rows to open with where there is no comparison: each optimizer at its best, or every configuration."""
+        return self.results.best if self.results.by_optimizer else self.results.ranked
+
+    @property
+    def caption(self) -> str:
+        """What is ranked by what, over how many seeds."""
+        metric, seeds = self.results.metric, self.results.seeds
+        better = "higher is better" if metric.up else "lower is better"
+        spread = "One seed" if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}"
+        within = ", each kind of loss by itself" if metric.within else ""
+        by = self.comparison.compared.by if self.comparison else ("optimizer",)
+        tuned = self.comparison.compared.tune if self.comparison else self.results.by_optimizer
+        if not tuned:
+            return f"Ranked by {metric.label}{within} ({better}). {spread}."
+        what = words.listed([words.name(name) for name in by])
+        return f"Each {what} at its best setting by {metric.label}{within} ({better}). {spread}."
+
+    @cached_property
+    def caveats(self) -> list[str]:
+        """What to hold against the answer: tuning, borders, tests, what was fixed; each said once."""
+        said = [*cautions(self.results), *(self.comparison.notes if self.comparison else [])]
+        fixed = constants(self.results)
+        if fixed:
+            said.append(f"The same for all: {fixed}. With other values the order may be another.")
+        return list(dict.fromkeys(filter(None, [*said, looks_in_words(self.results.run)])))
+
+
+def _against_best(comparison: Comparison) -> list[Column]:
+    """The difference of each arm from the best of its group, its p after Holm, and what follows."""
+    compared = comparison.compared
+    gaps, ps, verdicts = [], [], []
+    for group, pairs in zip(compared.groups, compared.pairs, strict=True):
+        beside = {second: pair for (first, second), pair in zip(group.places, pairs, strict=True) if first == 0}
+        for place in range(len(group.arms)):
+            pair = beside.get(place)
+            gaps.append(None if pair is None else _finite(-pair.evidence.estimate))
+            ps.append(None if pair is None else pair.p_holm)
+            verdicts.append(_verdict(pair, group.arms[place], place == 0, bool(reserve(compared, group))))
+    several = sum(map(len, compared.pairs)) > 1
+    return [
+        Column("to the best", [words.signed(gap) for gap in gaps], gaps, help="mean difference, paired over seeds"),
+        Column("p (Holm)" if several else "p", [p_text(p) for p in ps], ps,
+               help="of that difference" + ", after Holm's correction over all pairs" * several),
+        Column("verdict", verdicts, verdicts, numeric=False),
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _verdict(pair: Pair | None, arm: Arm, first: bool, held: bool) -> str:
+    """In a word how an arm stands; the first is best only where nothing speaks against naming a winner."""
+    if lost(arm) == len(arm.sample):
+        return GONE
+    if first:
+        return AHEAD if held else BEST
+    if pair is None or pair.evidence.method == "one seed":
+        return words.MISSING
+    if pair.evidence.method == "values" and not pair.told_apart:
+        return LEVEL
+    return APART if pair.told_apart else OPEN
+
+
+def _tested(comparison: Comparison) -> list[Column]:
+    """Test metrics of the settings chosen, where the comparison itself did not read them: its twin, and accuracy."""
+    compared = comparison.compared
+    known = metric_columns(compared.run.trials)
+    twin = compared.metric.replace("validation_", "test_")
+    wanted = [name for name in dict.fromkeys((twin, "test_accuracy")) if name in known and name != compared.metric]
+    arms = [arm for group in compared.groups for arm in group.arms]
+    if compared.chosen_by.column.startswith("test_"):
+        return []
+    found = []
+    for name in wanted:
+        values = [_read(arm, name) for arm in arms]
+        means = [float(value.mean()) if value.size else None for value in values]
+        found.append(Column(label(name), [_spread(value, arm.exact) for value, arm in zip(values, arms, strict=True)],
+                            means, help="read once, at the setting chosen on validation; mean and 95 % interval"))
+    return [column for column in found if set(column.texts) != {words.MISSING}]
+
+
+def _read(arm: Arm, column: str) -> np.ndarray:
+    """The values of the chosen setting, by seed; none where one of its trials diverged."""
+    own = chosen_rows(arm)
+    if not own.select(finished().all()).item():
+        return np.empty(0)
+    return own.sort("seed")[column].drop_nulls().to_numpy()
+
+
+def _spread(values: np.ndarray, exact: bool) -> str:
+    if not values.size:
+        return words.MISSING
+    found = weigh(values, Region(low=0.0), exact, size(values))
+    if found.low is None or found.high is None or found.method != "t":
+        return words.number(found.estimate)
+    return plus_minus(found.estimate, (found.high - found.low) / 2)
+
+
+def chosen_rows(arm: Arm) -> pl.DataFrame:
+    """The trials of the setting that is best by all seeds."""
+    own = arm.rows
+    for name, value in arm.chosen.items():
+        own = own.filter(pl.col(name).eq_missing(value))
+    return own

@@ -1,0 +1,210 @@
+"""The performance profiles of several runs in words, tables and a picture; a page of its own."""
+
+from __future__ import annotations
+
+import math
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import polars as pl
+
+from fallline.errors import StudyError
+from fallline.report import words
+from fallline.report.export import SCALE, without_pointer
+from fallline.report.html import Markup, tag
+from fallline.report.kinds import draw as common
+from fallline.report.style import WIDTH, Look, theme, variables
+from fallline.report.tables import frame_table
+from fallline.stats import direction, label
+from fallline.stats.profiles import WIDEST, Key, Problem, Profiles
+from fallline.store.files import write_atomically, write_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SUFFIXES = (".html", ".svg", ".png")
+MOST_NAMED = 6
+
+READING = (
+    "A problem is one task of one run. Each arm stands at the numbers that are best on validation, and its cost is the "
+    "median over seeds of the steps to the target; a miss is infinite and stays in. The ratio is the cost over the "
+    "least cost of that problem. The profile at r is the share of problems solved within r times the least cost "
+    "(Dolan and Moré, 2002); the score is its mean height between 1 and 4 (Dahl et al., 2023)."
+)
+
+
+def name_of(found: Profiles, key: Key) -> str:
+    """An arm in words."""
+    settings = dict(zip(found.by, key, strict=True))
+    return words.recipe(settings, settings) or "all trials"
+
+
+def answer(found: Profiles) -> list[str]:
+    """Who is fastest, and what came next, a sentence each."""
+    table = found.table()
+    if table["reached"].max() == 0:
+        return ["No arm reached a target on any problem."]
+    said = []
+    for row in table.head(2).iter_rows(named=True):
+        key = tuple(row[name] for name in found.by)
+        head = "Fastest overall" if not said else "Next"
+        mean = row["geometric_mean"]
+        took = (f"on average (geometric) {words.number(mean, 3)} times the least steps" if math.isfinite(mean) else
+                f"{row['problems'] - row['reached']} of {row['problems']} problems missed")
+        said.append(f"{head}: {name_of(found, key)}, first in {row['first']} of "
+                    f"{words.plural(row['problems'], 'problem')}, {took} (score {row['score']:.2f}).")
+    return said
+
+
+def notes(found: Profiles) -> list[str]:
+    """What to hold against the profiles, a sentence each."""
+    told = []
+    if len(found.problems) < 3:
+        count = words.plural(len(found.problems), "problem")
+        told.append(f"{count} only: a profile of so few says no more than the steps themselves.")
+    if found.left_out:
+        names = [name_of(found, key) for key in found.left_out]
+        told.append(f"Left out, since not every problem has them: {words.listed(names, MOST_NAMED)}.")
+    after = [place_of(problem) for problem in found.problems if problem.goal.set_after]
+    if after:
+        told.append(f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, 90 % of the way "
+                    "from the first value to the best mean final one. Name targets before the run to be sure.")
+    nobody = [place_of(problem) for problem, row in zip(found.problems, found.steps, strict=True)
+              if all(math.isinf(cost) for cost in row)]
+    if nobody:
+        told.append(f"Nobody reached the target of {words.listed(nobody, MOST_NAMED)}; that counts against all alike.")
+    looks = [f"{place_of(problem)} every {words.plural(problem.every, 'step')}" for problem in found.problems
+             if problem.every and problem.every > 1]
+    if looks:
+        told.append(f"Steps are known as finely as the metric was looked at: {words.listed(looks, MOST_NAMED)}.")
+    if any(reach.n == 1 for problem in found.problems for reach in problem.arms.values()):
+        told.append("Some arms have one seed: their steps are a single draw.")
+    if found.seconds is None:
+        told.append("Times are not ranked: trials that share a program have no time of their own.")
+    return told
+
+
+def place_of(problem: Problem) -> str:
+    """A problem in words: its run and what its arms share."""
+    return f"{problem.run} ({words.recipe(problem.within, problem.within)})"
+
+
+def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
+    """A row an arm in words, the best score first, by steps or by seconds."""
+    table = found.table(found.seconds if seconds else None)
+    rows = []
+    for row in table.iter_rows(named=True):
+        line = {"arm": name_of(found, tuple(row[name] for name in found.by)), "score": f"{row['score']:.2f}",
+                "first in": f"{row['first']} of {row['problems']}",
+                "within twice the least": f"{100 * row['within_2']:.0f} %",
+                "within 4 times": f"{100 * row['within_4']:.0f} %",
+                "reached": f"{row['reached']} of {row['problems']}",
+                "geometric mean of ratios": words.number(row["geometric_mean"], 3)}
+        if 0 < row["common"] < row["problems"]:
+            line[f"where all solved it ({row['common']})"] = words.number(row["common_geometric_mean"], 3)
+        rows.append(line)
+    return pl.DataFrame(rows)
+
+
+def problem_table(found: Profiles) -> pl.DataFrame:
+    """A row a (problem, arm) in words: the target, the median steps, how many seeds got there, the ratio, the settings;
+    the seconds where they are known."""
+    rows = []
+    for problem, ratios in zip(found.problems, found.ratios, strict=True):
+        for place, key in sorted(enumerate(found.arms), key=lambda item: (ratios[item[0]], repr(item[1]))):
+            reach = problem.arms[key]
+            rows.append({"problem": place_of(problem), "target": _goal(problem), "arm": name_of(found, key),
+                         "steps to target": words.number(reach.steps) if math.isinf(reach.steps) else
+                         words.count(reach.steps), "ratio": words.number(ratios[place], 3),
+                         "seeds there": f"{reach.reached} of {reach.n}",
+                         "seconds alone": words.number(reach.seconds, 3),
+                         "at": words.recipe(reach.settings, reach.settings) or words.MISSING})
+    told = pl.DataFrame(rows)
+    return told if found.seconds is not None else told.drop("seconds alone")
+
+
+def _goal(problem: Problem) -> str:
+    sign = "≥" if direction(problem.goal.metric) == "up" else "≤"
+    return f"{label(problem.goal.metric)} {sign} {words.number(problem.goal.value)}"
+
+
+def chart(found: Profiles) -> Any:
+    """The profiles as steps over the ratio, up to 4, on a logarithmic axis."""
+    table = found.table()
+    order = [name_of(found, tuple(row[name] for name in found.by)) for row in table.iter_rows(named=True)]
+    curves = found.curves()
+    names = [name_of(found, key) for key in curves.select(found.by).iter_rows()]
+    curves = curves.select("ratio", "share").with_columns(color=pl.Series(names, dtype=pl.String))
+    curves = curves.with_columns(color_place=pl.col("color").replace_strict({name: n for n, name in enumerate(order)},
+                                                                            return_dtype=pl.Int64))
+    column = found.by[0] if len(found.by) == 1 else "arm"
+    look = Look.of(sorted(key[0] for key in found.arms) if column == "optimizer" else [])
+    x = alt.X("ratio:Q", title="times the least steps, log scale",
+              scale=alt.Scale(type="log", domain=[1, WIDEST], nice=False), axis=alt.Axis(values=[1, 1.5, 2, 3, 4]))
+    y = alt.Y("share:Q", title="share of problems solved", scale=alt.Scale(domain=[0, 1], nice=False),
+              axis=alt.Axis(format=".0%", tickCount=5))
+    lines = alt.Chart(common.held(curves)).mark_line(interpolate="step-after", strokeWidth=2, clip=False)
+    picture = lines.encode(x=x, y=y, tooltip=["color:N", "ratio:Q", "share:Q"],
+                           **common.colors(curves, column, look, alt.Legend(orient="right")))
+    picture = picture.properties(width=WIDTH - 220, height=320)
+    picture["config"] = theme()
+    return picture
+
+
+def svg(found: Profiles) -> str:
+    """The picture as SVG text."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(without_pointer(common.plain(chart(found))))
+
+
+def write(found: Profiles, path: str | Path) -> Path:
+    """Write the profiles as a page (.html) or their picture alone (.svg, .png); StudyError for another ending."""
+    import vl_convert
+
+    path = Path(path)
+    if path.suffix == ".html":
+        write_text(path, _page(found))
+    elif path.suffix == ".svg":
+        write_text(path, svg(found))
+    elif path.suffix == ".png":
+        write_atomically(path, lambda file: file.write(vl_convert.svg_to_png(svg(found), scale=SCALE)))
+    else:
+        raise StudyError(f"a profile is written as one of {', '.join(SUFFIXES)}, got {path.name!r}")
+    return path
+
+
+def _page(found: Profiles) -> str:
+    style = resources.files("fallline.report").joinpath("template.css").read_text(encoding="utf-8")
+    head = tag("head", tag("meta", charset="utf-8"),
+               tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+               tag("title", "Performance profiles"), tag("style", Markup(variables() + style)))
+    times = arm_table(found, seconds=True) if found.seconds is not None else None
+    main = tag(
+        "main",
+        tag("h1", "Who reaches the target soonest"),
+        tag("div", [tag("p", text, cls=None if place else "first") for place, text in enumerate(answer(found))],
+            cls="answer"),
+        tag("section", frame_table(arm_table(found)), tag("ul", [tag("li", text) for text in notes(found)],
+                                                          cls="cautions")),
+        tag("section", tag("h2", "Profiles"), tag("figure", tag("figcaption", READING), Markup(svg(found)))),
+        tag("section", tag("h2", "The same by seconds"), frame_table(times)) if times is not None else None,
+        tag("section", tag("h2", "Problems"), frame_table(problem_table(found))),
+    )
+    return "<!doctype html>\n" + tag("html", head, tag("body", main), lang="en") + "\n"
+
+
+def rich_table(frame: pl.DataFrame, title: str) -> Table:
+    """A frame of words for a terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
+    left = ("arm", "problem", "target", "at")
+    for name in frame.columns:
+        table.add_column(escape(name), justify="left" if name in left else "right", no_wrap=True)
+    for row in frame.iter_rows():
+        table.add_row(*(escape(str(value)) for value in row))
+    return table

@@ -1,0 +1,35 @@
+"""Why no winner is named: a learning rate that was not tuned for an arm may be all that it loses by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fallline.report import words
+from fallline.stats.arms import Arm
+from fallline.stats.compare import Compared, Group
+
+RATE = "learning_rate"
+SHOWN = 4
+"""Arms named."""
+
+
+def reserve(compared: Compared, group: Group) -> str:
+    """Half a sentence that says which arms ran at one learning rate only; empty where the rate is what is compared,
+    where nothing has one, or where every arm had a choice of several."""
+    if RATE in compared.by:
+        return ""
+    tried = [(arm, _rates(arm)) for arm in group.arms]
+    one = [(arm, rates[0]) for arm, rates in tried if len(rates) == 1]
+    if not one:
+        return ""
+    values = {rate for _, rate in one}
+    if len(one) < sum(bool(rates) for _, rates in tried):
+        names = words.listed([words.recipe(arm.settings, compared.by) for arm, _ in one], SHOWN)
+        return f"no winner is named, as {names} ran at one learning rate only"
+    if len(values) == 1:
+        return f"no winner is named, as the learning rate was {words.setting(values.pop())} for all and tuned for none"
+    return "no winner is named, as the learning rate of each was set and not tuned"
+
+
+def _rates(arm: Arm) -> Sequence[float]:
+    return arm.rows[RATE].drop_nulls().unique().to_list() if RATE in arm.rows.columns else []

@@ -1,0 +1,174 @@
+"""What a reader should hold against a comparison because of how its arms were tuned, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from fallline.report import words
+from fallline.stats.defaults import MISSING
+from fallline.stats.tuning import RATE, Border, Defeat, Search, at_equal_tries, defeats, groups, searches
+from fallline.store import Run
+
+SHOWN = 6
+"""Arms named in a sentence."""
+
+
+def tuning_cautions(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFrame | None = None) -> list[str]:
+    """The warnings of a run whose arms are the values of the column(s) ``by``, most serious first; often none.
+
+    They name: what loses to its own special case; a best value at the border of its range, with the wider study; rates
+    that were not tuned; unequal numbers of tries, and what equal numbers would have found; unequal budgets; the arm
+    "all defaults" where it is missing; numbers that were fixed; the share of each arm's trials that diverged.
+    """
+    found = searches(run, by, ranked)
+    told = [_defeated(defeat) for defeat in defeats(run, found)]
+    told += _borders(run, found)
+    for group in groups(found):
+        if len(group) > 1:
+            place = _place(group[0])
+            told += [place + text for text in (*_untuned(group), *_tries(group), *_budgets(group), *_defaults(group),
+                                               *_fixed(group))]
+    return told + _diverged(found)
+
+
+def arm_name(search: Search) -> str:
+    """The arm in words: "gradient descent"."""
+    return words.recipe(search.arm, search.arm) or "all trials"
+
+
+def _place(search: Search) -> str:
+    """Where several tasks stand side by side, which: "mnist: "."""
+    said = words.recipe(search.group, search.group)
+    return f"{said}: " if said else ""
+
+
+def _defeated(defeat: Defeat) -> str:
+    general, special = arm_name(defeat.general), arm_name(defeat.special)
+    values = [words.number(search.value) for search in (defeat.general, defeat.special)]
+    gap = defeat.difference
+    told = f"{values[0]} against {values[1]}"
+    if gap is None:
+        told += "; it diverged more often"
+    elif gap.low is None:
+        told += "; one seed"
+    else:
+        told += (f"; difference {words.signed(gap.mean)}, 95 % interval {words.signed(gap.low)} to "
+                 f"{words.signed(gap.high)}")
+    at = defeat.case.reason
+    return (f"{_place(defeat.general)}{_capital(general)} contains {special} (at {at}) and yet loses to it ({told}): "
+            f"it was tuned too little. Try more learning rates, and {at} among its values.")
+
+
+def _borders(run: Run, found: Sequence[Search]) -> list[str]:
+    at = [(search, border) for search in found for border in search.borders]
+    rates = [f"{_place(search)}{arm_name(search)} ({border.side})" for search, border in at if border.number == RATE]
+    told = []
+    if rates:
+        offer = _wider(run, [(search, border) for search, border in at if border.number == RATE])
+        told.append(f"Best at the end of the learning rates tried: {words.listed(rates)}. A wider range may do better"
+                    + (f": {offer}" if offer else "."))
+    others = [f"{_place(search)}{words.name(border.number)} of {arm_name(search)} "
+              f"({border.side}, {words.setting(search.best[border.number])})"
+              for search, border in at if border.number != RATE]
+    if others:
+        told.append(f"Best at the end of the values tried: {words.listed(others)}. A wider range may do better.")
+    return told
+
+
+def _wider(run: Run, at: Sequence[tuple[Search, Border]]) -> str:
+    """The settings that widen the study, as they are typed; empty where its rates are no axis."""
+    axes = run.study.axes
+    settings = []
+    if isinstance(axes.get(RATE), list):
+        values = {float(value) for _, border in at for value in (*border.wider, *axes[RATE])}
+        settings.append(f"axes.{RATE}={_list(values)}")
+    for search, border in at:
+        name = search.arm.get("optimizer")
+        own = axes.get(name) if isinstance(name, str) else None
+        if isinstance(own, dict) and RATE in own:
+            settings.append(f"axes.{name}.{RATE}={_list(border.wider)}")
+    if not settings:
+        return ""
+    command = str(run.environments[-1].get("command") or "") if run.environments else ""
+    typed = " ".join(f"--set '{one}'" for one in dict.fromkeys(settings))
+    if not command.startswith("fallline run "):
+        return f"run again with resume and {typed}; only what is new is trained."
+    again = "" if "--resume" in command else " --resume"
+    return f"{command}{again} {typed}. Only what is new is trained."
+
+
+def _list(values: Iterable[float]) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in sorted(values, reverse=True)) + "]"
+
+
+def _untuned(group: Sequence[Search]) -> list[str]:
+    """Arms at one learning rate, where arms are optimizers."""
+    if "optimizer" not in group[0].arm:
+        return []
+    one = [search for search in group if RATE in search.rows.columns
+           and search.rows[RATE].drop_nulls().n_unique() == 1]
+    if not one:
+        return []
+    who = "Every optimizer" if len(one) == len(group) else _capital(words.listed(map(arm_name, one), SHOWN))
+    return [f"{who} ran at one learning rate only: how good it is at its own best rate is not known, so no winner "
+            "can be named."]
+
+
+def _tries(group: Sequence[Search]) -> list[str]:
+    counts = {search.tried for search in group}
+    if len(counts) == 1:
+        return []
+    least = min(counts)
+    told = [f"{words.listed([arm_name(search) for search in group if search.tried == count], SHOWN)} "
+            f"{words.plural(count, 'setting')}" for count in sorted(counts, reverse=True)]
+    tries = "try" if least == 1 else "tries"
+    values = [f"{words.number(value)} for {arm_name(search)}" for search, value in at_equal_tries(group, least)
+              if value is not None]
+    return [f"Not tuned alike: {'; '.join(told)}. Who tries more finds more; after {least} {tries} each, drawn at "
+            f"random, the expected best {group[0].metric.label} is {words.listed(values, SHOWN)}."]
+
+
+def _budgets(group: Sequence[Search]) -> list[str]:
+    told = []
+    for key, unit in (("steps", "step"), ("examples", "example"), ("seeds", "seed")):
+        counts = {search.budget[key] for search in group}
+        if len(counts) > 1 and None not in counts:
+            by_count = [f"{words.listed([arm_name(s) for s in group if s.budget[key] == count], SHOWN)} "
+                        f"{words.plural(count, unit)}" for count in sorted(counts, reverse=True)]
+            told.append("; ".join(by_count))
+    return [f"Unequal budgets: {', and '.join(told)} (the most of any trial)."] if told else []
+
+
+def _defaults(group: Sequence[Search]) -> list[str]:
+    lacking = [search for search in group if search.defaults.state == MISSING]
+    if not lacking:
+        return []
+    said = [f"{arm_name(search)} ({words.recipe(search.defaults.numbers, search.defaults.numbers)})"
+            for search in lacking]
+    return [f"Not tried with all defaults: {words.listed(said, SHOWN)}. What tuning gains over them is not known; a "
+            "[[points]] with these numbers in the study adds them."]
+
+
+def _fixed(group: Sequence[Search]) -> list[str]:
+    """The optimizers' own numbers of which one value was tried."""
+    said = []
+    for search in group:
+        own = [name for name in search.defaults.numbers if name != RATE and search.rows[name].n_unique() == 1]
+        if own:
+            said.append(f"{arm_name(search)} ({words.recipe(search.best, own)})")
+    return [f"Fixed, not tuned: {words.listed(said, SHOWN)}."] if said else []
+
+
+def _diverged(found: Sequence[Search]) -> list[str]:
+    """The share of each arm, where there are several."""
+    lost = sorted((search for search in found if search.diverged), key=lambda search: -search.diverged_share)
+    if not lost or len(found) < 2:
+        return []
+    said = [f"{_place(search)}{arm_name(search)} {100 * search.diverged_share:.0f} %" for search in lost]
+    return [f"Of its trials diverged: {words.listed(said)}."]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,255 @@
+"""The claims of a study judged by its trials: supported, refuted or undecided, with the figures."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.stats.arms import Arm, Settings, arms, difference, pairs, size, upwards, valued
+from fallline.stats.columns import varying
+from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
+from fallline.stats.forecast import seeds_to_settle
+from fallline.stats.looking import Reading, reading
+from fallline.stats.metric import is_loss, kind_column, primary
+from fallline.stats.summary import FEW_SEEDS
+from fallline.stats.where import where
+from fallline.store import Run
+from fallline.store.claims import noted_claims
+from fallline.study import Claim
+
+SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "not tested here"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison of a claim: its evidence and its own verdict.
+
+    ``within`` are the settings that both sides share, ``first`` and ``second`` those that tell them apart (``second``
+    None: the claim is about a value), ``chosen`` the tuned numbers, ``diverged`` counts of trials. The estimate is
+    first minus second, or the mean itself. ``p_holm`` is the p-value against the claim after Holm (1979) over its
+    parts.
+    """
+
+    within: Settings
+    first: Settings
+    second: Settings | None
+    chosen: tuple[Settings, Settings]
+    diverged: tuple[int, int]
+    evidence: Evidence
+    verdict: str = UNDECIDED
+    p_holm: float = 1.0
+    seeds_needed: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and what the run says of it.
+
+    ``deciding`` is the place of the part that decides or holds the verdict up; ``seeds_needed`` how many seeds would
+    settle what is undecided, None where that is more than is feasible or where nothing needs them. ``note`` is a reason
+    in words where there is one to give. ``level`` is that of the tests and of the intervals.
+    """
+
+    claim: Claim
+    column: str
+    verdict: str
+    parts: tuple[Part, ...] = ()
+    deciding: int | None = None
+    seeds_needed: int | None = None
+    note: str = ""
+    level: float = LEVEL
+
+    @property
+    def p(self) -> float | None:
+        """The p-value that the verdict rests on, None where nothing was left to chance or tested."""
+        if self.deciding is None:
+            return None
+        part = self.parts[self.deciding]
+        if part.evidence.method in ("values", "one seed"):
+            return None
+        return part.evidence.p_for if part.evidence.leans_for else part.p_holm
+
+
+def claims(run: Run) -> list[Verdict]:
+    """A verdict a claim of the study, in their order.
+
+    A claim is supported where every one of its parts is, each tested at the 5 % level: an intersection-union test,
+    which needs no correction (Berger 1982, theorem 1). It is refuted where some part is, after Holm's correction (1979)
+    over the parts. An interval of 95 % on the claimed side supports, one on the other side refutes; all else is
+    undecided. A run that was looked at in rounds is judged by its last look, at the level of that look.
+    """
+    if not run.study.claims:
+        return []
+    read, identity = reading(run), varying(run)
+    noted = noted_claims(run.layout, run.study)
+    fixed = noted is not None and not noted.chance
+    return [replace(_judged(run, read, identity, fixed, claim), level=read.level) for claim in run.study.claims]
+
+
+def region_of(claim: Claim, up: bool) -> Region:
+    """Where the estimate must lie for the claim to be true; ``up`` where larger values of its metric are better."""
+    if claim.equal is not None or claim.near is not None:
+        centre = claim.near or 0.0
+        return Region(centre - claim.margin, centre + claim.margin, closed=True)
+    if claim.above is not None:
+        return Region(low=claim.above)
+    if claim.below is not None:
+        return Region(high=claim.below)
+    return Region(low=claim.margin) if up else Region(high=-claim.margin)
+
+
+def decide(evidence: Sequence[Evidence], region: Region, level: float = LEVEL) -> tuple[
+        str, list[str], list[float], int]:
+    """The verdict on a claim with these parts, at least one; the verdict of each; p-values after Holm; and the place of
+    the part that decides."""
+    adjusted = _holm([part.p_against if part.method != "values" else None for part in evidence])
+    adjusted = [part.p_against if p is None else p for part, p in zip(evidence, adjusted, strict=True)]
+    verdicts = [SUPPORTED if part.p_for <= level else REFUTED if p <= level else UNDECIDED
+                for part, p in zip(evidence, adjusted, strict=True)]
+    places = range(len(evidence))
+    if REFUTED in verdicts:
+        worst = min(places, key=lambda place: (adjusted[place], _inside(evidence[place], region)))
+        return REFUTED, verdicts, adjusted, worst
+    weakest = min(places, key=lambda place: (-evidence[place].p_for, _inside(evidence[place], region)))
+    return UNDECIDED if UNDECIDED in verdicts else SUPPORTED, verdicts, adjusted, weakest
+
+
+def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> int | None:
+    """The seeds that would settle what is undecided: a pilot where a part has one seed, else by its effect and
+    spread."""
+    if any(part.method == "one seed" for part in evidence):
+        return FEW_SEEDS
+    seen = max(part.n for part in evidence if part.method != "values")
+    needed = seeds_to_settle(evidence, level)
+    return None if needed is None else max(needed, seen + 1)
+
+
+def _inside(part: Evidence, region: Region) -> float:
+    """How far inside the region the estimate lies."""
+    room = min(part.estimate - region.low, region.high - part.estimate)
+    return -math.inf if math.isnan(room) else room
+
+
+def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Claim) -> Verdict:
+    trials, level = read.trials, read.level
+    column, note = _column(run, trials, claim)
+    if note:
+        return Verdict(claim, column, UNTESTED, note=note)
+    chooses = primary(run)
+    rows = valued(run, where(trials, claim.where), claim, column, chooses.column, chooses.up)
+    found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column)
+    if not found:
+        return Verdict(claim, column, UNTESTED, note=note)
+    region = region_of(claim, upwards(claim, column))
+    parts = [Part(*what, weigh(sample, region, exact, scale, level)) for *what, sample, exact, scale in found]
+    verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
+    needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
+    parts = [replace(part, verdict=own, p_holm=p,
+                     seeds_needed=settle([part.evidence], level) if own == UNDECIDED else None)
+             for part, own, p in zip(parts, verdicts, adjusted, strict=True)]
+    if not read.there and verdict == SUPPORTED:
+        verdict, note = UNDECIDED, "the run is not complete"
+    return Verdict(claim, column, verdict, tuple(parts), deciding, needed, note)
+
+
+def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
+    """The column that holds the claim's metric, and why there is none."""
+    if claim.step is not None:
+        column = claim.metric or run.study.metric
+        known = run.curves.collect_schema().names()
+    else:
+        column = claim.metric or primary(run).column
+        column = column if column in trials.columns else f"final_{column}"
+        known = trials.columns
+    if column in known:
+        return column, ""
+    return claim.metric or column, f"this run does not record {claim.metric or run.study.metric}"
+
+
+def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str) -> tuple[list[Any], str]:
+    """What is compared: the fields of a Part, then its sample, whether chance is out of it, and the size of values."""
+    rows = rows.drop_nulls("value")
+    if rows.is_empty():
+        return [], "no trial of this run has a value" + (f" at step {claim.step:,}" if claim.step is not None else "")
+    tables = _tables(claim)
+    sides = [arms(rows, table, identity, claim.tune, fixed) for table in tables]
+    for table, side in zip(tables, sides, strict=True):
+        if not side:
+            return [], f"no trial of this run has {_said(table)}"
+    if claim.arm is not None:
+        return _alone(sides[0]), ""
+    named = {name for table in tables for name in table}
+    if claim.worse == "others":
+        own = {tuple(arm.settings.items()) for arm in sides[0]}
+        others = [arm for arm in arms(rows, {}, identity, claim.tune, fixed) if tuple(arm.settings.items()) not in own]
+        sides.append(others)
+    if isinstance(claim.equal, dict):
+        place = {id(arm): number for number, arm in enumerate(sides[0])}
+        held, found = pairs(sides[0], sides[0], claim.for_each or [], named)
+        found = [(a, b) for a, b in found if place[id(a)] < place[id(b)]]
+    else:
+        held, found = [], []
+        for first, second in itertools.combinations(sides, 2):
+            columns, pairs_ = pairs(first, second, claim.for_each, named)
+            held, found = [*held, *(name for name in columns if name not in held)], found + pairs_
+    if not found:
+        return [], "this run has nothing to compare it with, all else equal"
+    if is_loss(column):
+        found = [pair for pair in found if len(_kinds(pair)) < 2]
+        if not found:
+            return [], "losses of different kinds cannot be compared"
+    found = [(a, b) for a, b in found if a.diverged < a.rows.height or b.diverged < b.rows.height]
+    if not found:
+        return [], "every trial of both arms diverged"
+    compared = [_compared(a, b, held) for a, b in found]
+    compared = [one for one in compared if len(one[5])]
+    return compared, "" if compared else "the arms have no seed in common"
+
+
+def _tables(claim: Claim) -> list[Settings]:
+    """The tables that keep the trials of each arm; the others of "others" follow from the first."""
+    if claim.equal is not None:
+        return claim.equal if isinstance(claim.equal, list) else [claim.equal]
+    return [table for table in (claim.arm, claim.better, claim.worse) if isinstance(table, dict)]
+
+
+def _compared(a: Arm, b: Arm, held: list[str]) -> tuple[Any, ...]:
+    sample, scale = difference(a, b)
+    within = {name: a.settings[name] for name in held if a.settings[name] == b.settings[name]}
+    first, second = ({name: value for name, value in arm.settings.items() if name not in within} for arm in (a, b))
+    return (within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), sample, a.exact and b.exact, scale)
+
+
+def _alone(side: list[Arm]) -> list[Any]:
+    found = []
+    for arm in side:
+        values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
+        if len(values):
+            found.append(({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), values, arm.exact, size(values)))
+    return found
+
+
+def _kinds(pair: tuple[Arm, Arm]) -> set[Any]:
+    column = kind_column(pair[0].rows)
+    return {kind for arm in pair if column in arm.rows.columns for kind in arm.rows[column]}
+
+
+def _holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment; None stays None and does not count."""
+    order = sorted((place for place, p in enumerate(p_values) if p is not None), key=lambda place: p_values[place])
+    adjusted, before = list(p_values), 0.0
+    for rank, place in enumerate(order):
+        before = max(before, min(1.0, (len(order) - rank) * p_values[place]))
+        adjusted[place] = before
+    return adjusted
+
+
+def _said(table: Settings) -> str:
+    return " and ".join(f"{name} = {value}" for name, value in table.items()) or "any settings"
+

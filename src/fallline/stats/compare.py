@@ -1,0 +1,242 @@
+"""A comparison: arms that differ in some columns, each tuned on validation, seed by seed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.errors import StudyError, UnknownName
+from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, difference, size, valued
+from fallline.stats.arms import upwards as upwards_of
+from fallline.stats.columns import RECIPE, loss_numbers, metric_columns, recipe_columns, varying
+from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
+from fallline.stats.looking import reading
+from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
+from fallline.stats.pairwise import Pair, Sample, all_pairs
+from fallline.stats.ranks import Ranks, ranks
+from fallline.stats.same_examples import Examples, Mcnemar, split_of
+from fallline.stats.where import where
+from fallline.store import Run
+from fallline.store.claims import noted_claims
+from fallline.study import Claim
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Arms that share the settings ``within``, best first: fewest diverged seeds, then the best mean."""
+
+    within: Settings
+    arms: tuple[Arm, ...]
+    up: bool
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Every seed that some arm has."""
+        return sorted({seed for arm in self.arms for seed in arm.sample})
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial diverged."""
+        return np.array([[arm.sample.get(seed, math.nan) for seed in self.seeds] for arm in self.arms])
+
+    @cached_property
+    def ranks(self) -> Ranks | None:
+        """The ranks of the arms at each seed that all of them have."""
+        return ranks(self.values, self.up)
+
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """Which two arms have something to compare: a seed in common, and not both of them diverged everywhere."""
+        alive = [any(math.isfinite(value) for value in arm.sample.values()) for arm in self.arms]
+        return [(a, b) for a, b in itertools.combinations(range(len(self.arms)), 2)
+                if self.arms[a].sample.keys() & self.arms[b].sample.keys() and (alive[a] or alive[b])]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Arms told apart by the columns ``by``, each with the numbers ``tune`` at their best by ``chosen_by``.
+
+    ``metric`` is the column that is compared, ``up`` whether larger is better. What varies besides, ``held``, is the
+    same within a group, and groups are not compared with each other. ``alone`` are arms that had no other in their
+    group, ``without`` those that take no value of ``by``. Pairs are told apart at ``level``.
+    """
+
+    run: Run
+    by: tuple[str, ...]
+    metric: str
+    up: bool
+    chosen_by: Metric
+    tune: tuple[str, ...]
+    held: tuple[str, ...]
+    groups: tuple[Group, ...]
+    alone: tuple[Settings, ...] = ()
+    without: tuple[Settings, ...] = ()
+    level: float = LEVEL
+
+    @cached_property
+    def pairs(self) -> list[list[Pair]]:
+        """For each group the pairs at its ``places``; Holm counts the pairs of all groups as one family."""
+        samples = [Sample(sample, group.arms[a].exact and group.arms[b].exact, scale)
+                   for group in self.groups for a, b in group.places
+                   for sample, scale in [difference(group.arms[a], group.arms[b])]]
+        found = iter(all_pairs(samples, self.up, self.level))
+        return [list(itertools.islice(found, len(group.places))) for group in self.groups]
+
+    @cached_property
+    def same_examples(self) -> list[list[Mcnemar | None]]:
+        """For each pair McNemar's test on the examples of the metric's split, where predictions were kept."""
+        every = [arm for group in self.groups for arm in group.arms]
+        examples = Examples(self.run, every, split_of(self.metric))
+        return [[examples.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
+
+
+def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
+             tune: str | Sequence[str] | None = None, kept: Settings | None = None) -> Compared:
+    """The arms of a run told apart by the column or columns ``by``, with one value a seed of each.
+
+    ``metric`` (by default what ranks the run) is only read; ``tune`` (by default every varying number of the recipe
+    that is not in ``by``) names what is chosen for each arm: the numbers with the best mean over seeds of the metric
+    that ranks the run, which is never a test metric where there is a validation one; those that diverged come last.
+    Each seed is read at the numbers that half of the other seeds choose, as ``arms.crossed`` says, so that no seed
+    judges what it chose. Columns that vary besides split the comparison into groups; ``kept`` leaves only the trials
+    with these values, as ``where`` does. Raises UnknownName for a column or metric that there is not, StudyError where
+    nothing can be compared.
+    """
+    read, varies, chosen_by = reading(run), varying(run), primary(run)
+    trials = read.trials
+    columns = (by,) if isinstance(by, str) else tuple(by)
+    column = _metric_column(run, trials, metric or chosen_by.column)
+    _check_columns(run, trials, varies, columns)
+    tuned = _tuned(run, trials, varies, columns, column, chosen_by, tune)
+    held = _held(trials, varies, columns, tuned, column, chosen_by)
+    null = Claim(text="all arms are equal", metric=column, equal={})
+    rows = valued(run, where(trials, kept or {}), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
+    up, note = upwards_of(null, column), noted_claims(run.layout, run.study)
+    fixed = note is not None and not note.chance
+    every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
+    whole = [arm for arm in every if all(arm.settings[name] is not None or name in NULL_IS_A_CHOICE
+                                         for name in columns)]
+    groups = _groups(whole, held, up)
+    found = tuple(group for group in groups if len(group.arms) > 1)
+    if not found:
+        raise StudyError(_nothing(whole, columns, held))
+    alone = tuple(group.arms[0].settings for group in groups if len(group.arms) == 1)
+    without = tuple(arm.settings for arm in every if arm not in whole)
+    return Compared(run, columns, column, up, chosen_by, tuned, held, found, alone, without, read.level)
+
+
+def standing(arm: Arm) -> Evidence:
+    """The arm's own figure: its mean with an interval by Student's t, or the median where trials diverged."""
+    values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
+    return weigh(values, Region(low=0.0), arm.exact, size(values))
+
+
+def lost(arm: Arm) -> int:
+    """At how many seeds the arm's chosen trial diverged, or missed the target."""
+    return sum(math.isinf(value) for value in arm.sample.values())
+
+
+def one_choice(arm: Arm) -> bool:
+    """Whether every seed is read at the numbers that all seeds together choose."""
+    own = arm.rows
+    for name, value in arm.chosen.items():
+        own = own.filter(pl.col(name).eq_missing(value))
+    return arm.sample == dict(zip(own["seed"], own["value"], strict=True))
+
+
+def _groups(found: Sequence[Arm], held: Sequence[str], up: bool) -> list[Group]:
+    """The arms by what they share, in the order of ``arms``."""
+    shared: dict[tuple[Any, ...], list[Arm]] = {}
+    for arm in found:
+        shared.setdefault(tuple(arm.settings[name] for name in held), []).append(arm)
+    return [Group(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up)
+            for key, own in shared.items()]
+
+
+def _order(arm: Arm, up: bool) -> tuple[float, float, str]:
+    centre = standing(arm).estimate
+    worst = -math.inf if up else math.inf
+    centre = worst if math.isnan(centre) else centre
+    return lost(arm) / len(arm.sample), -centre if up else centre, repr(arm.settings)
+
+
+def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
+    """The column of the trials that holds the metric; a curve's name stands for its final value."""
+    known = [*metric_columns(trials), *(name for name in trials.columns
+                                        if name == "steps_to_target" and trials[name].count())]
+    for name in (metric, f"final_{metric}"):
+        if name in known:
+            return name
+    raise UnknownName("metric", metric, known, f"the run in {run.folder}")
+
+
+def _check_columns(run: Run, trials: pl.DataFrame, varies: Sequence[str], columns: Sequence[str]) -> None:
+    known = [*recipe_columns(trials), *(name for name in ("loss_kind", "epochs") if name in trials.columns)]
+    for name in columns:
+        if name not in known:
+            raise UnknownName("recipe column", name, known, f"the run in {run.folder}")
+    if all(trials[name].n_unique() == 1 for name in columns):
+        others = f"what varies is {', '.join(varies)}" if varies else "nothing varies in this run but the seed"
+        raise StudyError(f"a comparison needs two arms, and all trials have the same {' and '.join(columns)}; {others}")
+
+
+def _kinds(trials: pl.DataFrame) -> set[str]:
+    """The columns that tell kinds of loss apart."""
+    return {"loss", "loss_kind", *loss_numbers(trials)}
+
+
+def _apart(trials: pl.DataFrame, column: str, chosen_by: Metric) -> bool:
+    """Whether kinds of loss must not meet: a value of one says nothing beside a value of another."""
+    return bool(chosen_by.within) or not comparable(trials, column)
+
+
+def _tuned(run: Run, trials: pl.DataFrame, varies: Sequence[str], columns: Sequence[str], column: str,
+           chosen_by: Metric, tune: str | Sequence[str] | None) -> tuple[str, ...]:
+    apart, kinds = _apart(trials, column, chosen_by), _kinds(trials)
+    if apart and kinds & set(columns) and not comparable(trials, column):
+        raise StudyError(f"the values of {len(loss_kinds(trials))} kinds of loss cannot be compared: name another "
+                         f"metric than {column}, such as an accuracy")
+    if tune is None:
+        belongs = [name for name in varies if name not in (*RECIPE, "epochs", *columns)]
+        kind_is_compared = {"loss_kind", "loss"} & set(columns) and "loss_kind" in columns
+        return tuple(name for name in belongs if not ((apart or kind_is_compared) and name in kinds))
+    names = tuple(dict.fromkeys((tune,) if isinstance(tune, str) else tune))
+    for name in names:
+        if name not in recipe_columns(trials):
+            raise UnknownName("recipe column", name, recipe_columns(trials), f"the run in {run.folder}, tune")
+        if name in columns:
+            raise StudyError(f"{name} cannot be both compared and tuned: leave it out of one of them")
+        if apart and name in kinds:
+            raise StudyError(f"{name} changes what the loss means, so no value of it can be chosen by {column}: "
+                             "name another metric, such as an accuracy, or leave it out of what is tuned")
+    return names
+
+
+def _held(trials: pl.DataFrame, varies: Sequence[str], columns: Sequence[str], tuned: Sequence[str], column: str,
+          chosen_by: Metric) -> tuple[str, ...]:
+    """What varies and is neither compared nor tuned; kinds of loss are one column where they must not meet."""
+    kinds = _kinds(trials)
+    apart = _apart(trials, column, chosen_by) and not kinds & set(columns)
+    left = [name for name in varies if name not in (*columns, *tuned)]
+    if apart:
+        return tuple(dict.fromkeys([*(name for name in left if name not in kinds), kind_column(trials)]))
+    return tuple(name for name in left if not (name in kinds and "loss_kind" in columns))
+
+
+def _nothing(found: Sequence[Arm], columns: Sequence[str], held: Sequence[str]) -> str:
+    """Why there is nothing to compare, and what to do about it."""
+    by = " and ".join(columns)
+    if not found:
+        return f"no trial of this run has both a value of the metric and one of {by}"
+    own = [name for name in held if len({arm.settings[name] for arm in found}) > 1]
+    if not own:
+        return f"a comparison needs two arms, and only one {by} of this run has values of the metric"
+    return (f"no two arms differ in {by} and agree in {', '.join(own)}, which vary too; tune what belongs to an arm "
+            f"(--tune {','.join(own)}), or compare by it")

@@ -1,0 +1,108 @@
+"""A comparison as frames: one row an arm, one row a pair."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.stats.arms import Arm
+from fallline.stats.compare import Compared, Group, lost, one_choice, standing
+from fallline.stats.pairwise import Pair
+from fallline.stats.same_examples import Mcnemar
+
+ARM_FIGURES = {
+    "place": pl.Int64, "metric": pl.String, "mean": pl.Float64, "sd": pl.Float64, "median": pl.Float64, "n": pl.Int64,
+    "low": pl.Float64, "high": pl.Float64, "method": pl.String, "mean_rank": pl.Float64, "rank_low": pl.Float64,
+    "rank_high": pl.Float64, "rank_n": pl.Int64, "tried": pl.Int64, "trials": pl.Int64, "diverged": pl.Int64,
+    "lost": pl.Int64, "one_choice": pl.Boolean,
+}
+PAIR_FIGURES = {
+    "metric": pl.String, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
+    "method": pl.String, "p": pl.Float64, "p_permutation": pl.Float64, "p_wilcoxon": pl.Float64, "p_holm": pl.Float64,
+    "told_apart": pl.Boolean, "effect_size": pl.Float64, "better": pl.Float64, "p_mcnemar": pl.Float64,
+    "only_first": pl.Float64, "only_second": pl.Float64, "seeds_needed": pl.Int64,
+}
+
+
+def arms_frame(compared: Compared) -> pl.DataFrame:
+    """One row an arm, the groups one after the other, in each the best first.
+
+    Columns: what is held, compared and tuned (its chosen value); place; metric; mean, sd (n - 1 in the divisor) and n
+    over seeds with the 95 % interval low to high. Where chosen trials diverged (``lost``, a count of seeds) or missed
+    the target there is no mean: median and interval are those of all n seeds, a lost one being the worst there is;
+    ``method`` says "t", "sign", "values" (no chance) or "one seed". mean_rank, rank_low, rank_high over rank_n seeds;
+    tried (settings), trials and diverged (of all settings tried); one_choice: whether every seed is read at the
+    settings named, which are those that all seeds choose.
+    """
+    rows = [_arm_row(compared, group, place) for group in compared.groups for place in range(len(group.arms))]
+    names = [*compared.held, *compared.by, *compared.tune]
+    return pl.DataFrame(rows, schema=_of_recipe(compared, names) | ARM_FIGURES)
+
+
+def pairs_frame(compared: Compared) -> pl.DataFrame:
+    """One row a pair, the groups one after the other, in each the pairs with the best arm first.
+
+    Columns: what is held, first_X and second_X for each column X compared; difference (first minus second) and its
+    95 % interval low to high over n common seeds; method; p, p_permutation, p_wilcoxon, p_holm, told_apart,
+    effect_size, better and seeds_needed as in ``Pair``; p_mcnemar with only_first and only_second, examples a seed that
+    just one of the two got right.
+    """
+    rows = [_pair_row(compared, group, place, pair, same)
+            for group, pairs, examples in zip(compared.groups, compared.pairs, compared.same_examples, strict=True)
+            for place, pair, same in zip(group.places, pairs, examples, strict=True)]
+    schema = _of_recipe(compared, compared.held)
+    for name, kind in _of_recipe(compared, compared.by).items():
+        schema |= {f"first_{name}": kind, f"second_{name}": kind}
+    return pl.DataFrame(rows, schema=schema | PAIR_FIGURES)
+
+
+def _of_recipe(compared: Compared, names: Any) -> dict[str, Any]:
+    schema = compared.run.trials.schema
+    return {name: schema[name] for name in dict.fromkeys(names)}
+
+
+def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
+    arm, own = group.arms[place], standing(group.arms[place])
+    gone, values = lost(arm), np.array(list(arm.sample.values()))
+    chosen = {name: arm.chosen.get(name) for name in compared.tune}
+    row = arm.settings | chosen | {"place": place + 1, "metric": compared.metric, "n": own.n, "method": own.method,
+                                   "low": own.low, "high": own.high, "lost": gone, "one_choice": one_choice(arm)}
+    if gone:
+        row |= {"median": own.estimate}
+    else:
+        row |= {"mean": float(values.mean()), "sd": _sd(values, own.method), "median": float(np.median(values))}
+    ranks = group.ranks
+    if ranks is not None:
+        row |= {"mean_rank": float(ranks.mean[place]), "rank_n": ranks.n}
+        row |= {} if ranks.low is None else {"rank_low": float(ranks.low[place]), "rank_high": float(ranks.high[place])}
+    return row | {"tried": tried(arm), "trials": arm.rows.height, "diverged": arm.diverged}
+
+
+def _sd(values: np.ndarray, method: str) -> float | None:
+    return None if method in ("one seed", "values") else float(values.std(ddof=1))
+
+
+def tried(arm: Arm) -> int:
+    """How many settings of the tuned numbers the arm was tried with."""
+    names = [name for name in arm.tune if name in arm.rows.columns]
+    return arm.rows.select(names).n_unique() if names else 1
+
+
+def _pair_row(compared: Compared, group: Group, place: tuple[int, int], pair: Pair, same: Mcnemar | None
+              ) -> dict[str, Any]:
+    first, second = (group.arms[side] for side in place)
+    evidence = pair.evidence
+    row: dict[str, Any] = dict(group.within)
+    for name in compared.by:
+        row |= {f"first_{name}": first.settings[name], f"second_{name}": second.settings[name]}
+    row |= {"metric": compared.metric, "difference": None if math.isnan(evidence.estimate) else evidence.estimate,
+            "low": evidence.low, "high": evidence.high, "n": evidence.n, "method": evidence.method, "p": pair.p,
+            "p_permutation": pair.p_permutation, "p_wilcoxon": pair.p_wilcoxon, "p_holm": pair.p_holm,
+            "told_apart": pair.told_apart, "effect_size": pair.effect_size, "better": pair.better,
+            "seeds_needed": pair.seeds_needed}
+    if same is not None:
+        row |= {"p_mcnemar": same.p, "only_first": same.only_first, "only_second": same.only_second}
+    return row

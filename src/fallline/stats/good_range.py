@@ -1,0 +1,89 @@
+"""How hard a number is to miss: the range around its best value in which results stay good, in decades."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import polars as pl
+
+from fallline.stats.summary import FEW_SEEDS
+
+TOLERANCE = 0.1
+HUNDREDTH = 0.01
+"""Where the best loss is all but 0, 10 % of it would be nothing: of the way to the median this much counts as well."""
+
+
+@dataclass(frozen=True)
+class GoodRange:
+    """Values of a number from ``low`` to ``high`` give results at least as good as ``threshold``.
+
+    ``best`` is the best value tried, of ``tried`` in all. ``cut`` names the ends at which the range reaches the border
+    of what was tried ("lowest", "highest", "both", else empty): there it may be wider.
+    """
+
+    best: float
+    low: float
+    high: float
+    threshold: float
+    tried: int
+    cut: str = ""
+
+    @property
+    def decades(self) -> float:
+        return math.log10(self.high / self.low)
+
+
+def good_range(rows: pl.DataFrame, number: str, column: str, up: bool, tolerance: float = TOLERANCE
+               ) -> GoodRange | None:
+    """The good range of ``number`` in the ranked ``rows`` of one arm; None with fewer than two values, or no result.
+
+    At each value the best of the other settings counts. Good is what lies no further from the best result than half
+    its 95 % interval (where it has one from 5 seeds or more), than ``tolerance`` times what it lacks (a loss no more
+    than 10 % higher; of a metric between 0 and 1, no more than 10 % further from 1), or than a hundredth of the way to
+    the median of these results, whichever is most. The range holds the best value and ends where the line between two
+    tried values, over the logarithm of the number, crosses that; where the next value diverged with any seed it ends at
+    the last good one.
+    """
+    told = rows.filter((pl.col(number) > 0) & pl.col("trials").gt(0)).sort("rank")
+    told = told.unique(number, keep="first", maintain_order=True)
+    whole = (pl.col("diverged") == 0) & pl.col(f"{column}_mean").is_finite()
+    if told.height < 2 or told.filter(whole).is_empty():
+        return None
+    best = told.filter(whole).row(0, named=True)
+    middle = told.filter(whole)[f"{column}_mean"].median()
+    threshold = _threshold(best, column, up, tolerance, _bounded(rows, column, up), middle)
+    line = [(row[number], row[f"{column}_mean"] if row["fine"] else None)
+            for row in told.with_columns(fine=whole.fill_null(False)).sort(number).iter_rows(named=True)]
+    place = [at for at, _ in line].index(best[number])
+    low, cut_low = _end(line[place::-1], threshold, up)
+    high, cut_high = _end(line[place:], threshold, up)
+    cut = {(True, True): "both", (True, False): "lowest", (False, True): "highest"}.get((cut_low, cut_high), "")
+    return GoodRange(best[number], low, high, threshold, told.height, cut)
+
+
+def _bounded(rows: pl.DataFrame, column: str, up: bool) -> bool:
+    """Whether the metric is a share: better upwards, and never outside 0 to 1."""
+    values = rows[f"{column}_mean"].drop_nulls()
+    return up and not values.is_empty() and values.min() >= 0 and values.max() <= 1
+
+
+def _threshold(best: dict, column: str, up: bool, tolerance: float, bounded: bool, middle: float
+               ) -> float:
+    value, low, high = (best[f"{column}_{part}"] for part in ("mean", "low", "high"))
+    lacking = 1 - value if bounded else abs(value)
+    sure = (high - low) / 2 if low is not None and best[f"{column}_n"] >= FEW_SEEDS else 0.0
+    distance = max(sure, tolerance * lacking, HUNDREDTH * abs(middle - value))
+    return value - distance if up else value + distance
+
+
+def _end(line: list[tuple[float, float | None]], threshold: float, up: bool) -> tuple[float, bool]:
+    """How far it stays good along ``line``, which begins at the best value; and whether that is its last."""
+    for (here, value), (there, following) in pairwise(line):
+        if following is None:
+            return here, False
+        if following < threshold if up else following > threshold:
+            share = (threshold - value) / (following - value)
+            return float(math.exp(math.log(here) + share * (math.log(there) - math.log(here)))), False
+    return line[-1][0], True

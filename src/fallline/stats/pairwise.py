@@ -1,0 +1,176 @@
+"""Two arms seed by seed: interval and tests of their difference, effect size, and Holm over all pairs."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, weigh
+from fallline.stats.forecast import MOST_SEEDS, POWER, failing
+
+RESAMPLES = 2**14
+"""Signs are flipped in every way up to 14 seeds, beyond that in 16,384 random ways (always the same ones)."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """First minus second at each common seed, at least one; infinite where one of the two diverged.
+
+    ``exact``: nothing was left to chance, so the first difference is the truth. ``scale``: the size of the values, to
+    know rounding by.
+    """
+
+    differences: np.ndarray
+    exact: bool = False
+    scale: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the common seeds say of two arms; all p-values are of both sides and against "there is no difference".
+
+    ``evidence`` has the difference, its 95 % interval and the method: Student's t, or the sign test about the median
+    where trials diverged or the differences have no spread. ``p`` is the p-value of that method, and ``p_holm`` what
+    Holm (1979) makes of it over all pairs of the comparison. ``p_permutation`` (signs of the differences flipped, their
+    mean) and ``p_wilcoxon`` (signed ranks) assume less. ``effect_size`` is Cohen's d of the differences, mean over sd;
+    ``better`` the share of seeds at which the first arm is better, ties counting half. None is what the seeds do not
+    tell: with one seed there is no p. ``level`` is that of the test and of the interval.
+    """
+
+    evidence: Evidence
+    p: float | None
+    p_permutation: float | None
+    p_wilcoxon: float | None
+    effect_size: float | None
+    better: float | None
+    p_holm: float | None = None
+    seeds_needed: int | None = None
+    level: float = LEVEL
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the difference is real: at the level after Holm, or because nothing was left to chance."""
+        if self.evidence.method == "values":
+            return self.evidence.estimate != 0
+        return self.p_holm is not None and self.p_holm <= self.level
+
+
+def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL) -> list[Pair]:
+    """Every pair of a comparison judged, in the order given; ``up`` where larger values are better.
+
+    Holm over the p-values of all of them keeps the chance of one false difference under ``level`` whatever is true.
+    ``seeds_needed``, for the pairs not told apart, gives a power of 80 % at the effect and the spread seen here and at
+    the level that Holm leaves while as many pairs are undecided; None where more than 10,000 would be needed.
+    """
+    every = [sample.differences for sample in samples]
+    found = [_pair(*one, up, level) for one in zip(samples, permutation_p(every), wilcoxon_p(every), strict=True)]
+    adjusted = holm(np.array([math.nan if pair.p is None else pair.p for pair in found]))
+    found = [replace(pair, p_holm=None if math.isnan(p) else float(p)) for pair, p in zip(found, adjusted, strict=True)]
+    undecided = sum(pair.p_holm is not None and not pair.told_apart for pair in found)
+    return [pair if pair.told_apart else replace(pair, seeds_needed=seeds_to_tell(pair.evidence, undecided, level))
+            for pair in found]
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's (1979) step-down adjustment along the last axis, one family a row; NaN stays and does not count."""
+    p_values = np.asarray(p_values, float)
+    if not p_values.size:
+        return p_values
+    order = np.argsort(p_values, axis=-1, kind="stable")  # NaN last
+    left = (~np.isnan(p_values)).sum(-1, keepdims=True) - np.arange(p_values.shape[-1])
+    raised = np.minimum(np.take_along_axis(p_values, order, -1) * np.maximum(left, 1), 1.0)
+    adjusted = np.empty_like(p_values)
+    np.put_along_axis(adjusted, order, np.maximum.accumulate(raised, -1), -1)
+    return adjusted
+
+
+def two_sided(sample: Sample, level: float = LEVEL) -> Evidence:
+    """The evidence for a difference towards the side to which the sample leans; its ``p_for`` is of both sides."""
+    sides = [weigh(sample.differences, region, sample.exact, sample.scale, level)
+             for region in (Region(low=0.0), Region(high=0.0))]
+    return min(sides, key=lambda side: side.p_for)
+
+
+def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
+    """For each sample of differences, both sides of their mean among all ways to flip their signs.
+
+    None with one seed or where a trial diverged. Samples of the same length share their flips: it is many times faster.
+    """
+    found: list[float | None] = [None] * len(samples)
+    whole = [place for place, sample in enumerate(samples) if len(sample) > 1 and np.isfinite(sample).all()]
+    for n in sorted({len(samples[place]) for place in whole}):
+        places = [place for place in whole if len(samples[place]) == n]
+        tested = stats.permutation_test((np.stack([samples[place] for place in places]),),
+                                        lambda x, axis: x.mean(axis), permutation_type="samples", axis=-1, batch=512,
+                                        vectorized=True, n_resamples=RESAMPLES, rng=np.random.default_rng(0))
+        for place, p in zip(places, tested.pvalue, strict=True):
+            found[place] = float(p)
+    return found
+
+
+def least_permutation_p(n: int) -> float:
+    """The least p-value that flipping the signs of ``n`` differences can give: both sides of 2^n ways."""
+    return 2.0 ** (1 - n)
+
+
+def wilcoxon_p(samples: Sequence[np.ndarray]) -> list[float | None]:
+    """For each sample of differences, both sides of Wilcoxon's signed-rank test; None with one seed.
+
+    A diverged trial has the highest rank; differences of 0 are left out. Where sizes are equal, or 0, the signs of the
+    ranks are flipped in every way: what scipy does as well, all samples at once.
+    """
+    signed = [_signed_ranks(sample) for sample in samples]
+    plain = [len(set(np.abs(ranks))) == len(ranks) and ranks.all() for ranks in signed]
+    flipped = permutation_p(signed)
+    return [float(stats.wilcoxon(sample).pvalue) if simple and len(sample) > 1 else p
+            for sample, simple, p in zip(samples, plain, flipped, strict=True)]
+
+
+def _signed_ranks(sample: np.ndarray) -> np.ndarray:
+    """The rank of each size among those that are not 0, with the sign of the difference; 0 stays."""
+    ranks, some = np.zeros(len(sample)), sample != 0
+    ranks[some] = np.sign(sample[some]) * stats.rankdata(np.abs(sample[some]))
+    return ranks
+
+
+def effect_size(differences: np.ndarray, scale: float = 0.0) -> float | None:
+    """Cohen's d of paired values: mean over sd of the differences; None where there is no spread to measure by."""
+    if len(differences) < 2 or not np.isfinite(differences).all():
+        return None
+    sd = float(differences.std(ddof=1))
+    return float(differences.mean()) / sd if sd > SAME * scale else None
+
+
+def share_better(differences: np.ndarray, up: bool) -> float:
+    """The share of seeds at which the first is better; ties count half."""
+    gains = differences if up else -differences
+    return float(((gains > 0) + 0.5 * (gains == 0)).mean())
+
+
+def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) -> int | None:
+    """The seeds that tell two arms apart with a power of 80 % if effect and spread are as seen here.
+
+    The level is that of Holm's test while ``undecided`` pairs are left. None where one seed tells no spread, where
+    nothing needs seeds, and where more than 10,000 would be needed.
+    """
+    if not evidence.sizes:
+        return None
+    level /= max(undecided, 1)
+    counts = range(2, MOST_SEEDS + 1)
+    place = bisect_left(counts, True, key=lambda n: failing(n, evidence.method, evidence.sizes, level) <= 1 - POWER)
+    return None if place == len(counts) else max(counts[place], evidence.n + 1)
+
+
+def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool,
+          level: float) -> Pair:
+    differences, evidence = sample.differences, two_sided(sample, level)
+    better = share_better(differences, up)
+    if evidence.method in ("values", "one seed"):
+        return Pair(evidence, None, None, None, None, better if evidence.method == "values" else None, level=level)
+    return Pair(evidence, evidence.p_for, flipped, by_rank, effect_size(differences, sample.scale), better,
+                level=level)

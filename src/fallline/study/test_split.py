@@ -1,0 +1,53 @@
+"""The test split chooses nothing: what would let it is refused with the reason."""
+
+from __future__ import annotations
+
+import re
+
+from fallline.errors import StudyError
+
+REASON = ("a figure that was chosen on test looks better than it is, and then no split is left that could tell by how "
+          "much")
+
+EPOCH = "choose an epoch"
+FOLLOWING = {"stopping": "choose where to stop", "curves": EPOCH, "tuning": "choose what is tuned",
+             "sensitivity": "choose the learning rate"}
+"""Kinds of figure by which a reader chooses, and what."""
+
+
+def best_on_test(metric: str | None) -> bool:
+    """Whether the metric is a best value over the epochs, or its step, on the test split."""
+    return metric is not None and re.match(r"(best|min|max|lowest|highest)_test_", metric) is not None
+
+
+def on_test(metric: str | None) -> bool:
+    """Whether the metric is read on the test split, after the last step or, if that were possible, before."""
+    return metric is not None and (metric.startswith("test_") or best_on_test(metric))
+
+
+def twin(metric: str) -> str:
+    """The same on the validation split."""
+    return metric.replace("test_", "validation_", 1)
+
+
+def refusal(metric: str, what: str) -> str:
+    """Why ``metric`` cannot do ``what`` ("choose an epoch"), and what to write instead."""
+    kept = re.sub(r"^\w*?test_(\w+?)(_step)?$", r"test_\1", metric)
+    return (f"{metric} would {what} on the test split: {REASON}. Write {twin(metric)} to {what} on validation; "
+            f"{kept} is read once, after the last step, for what was chosen")
+
+
+def refuse_test(metric: str | None, what: str, where: str = "") -> None:
+    """StudyError where ``metric`` is one of the test split; ``what`` it would do there: "choose the learning rate"."""
+    if on_test(metric):
+        raise StudyError(refusal(metric, what) + (f" ({where})" if where else ""))
+
+
+def asked_in_training(name: object, value: object) -> str:
+    """Why there is no such field, where an unknown one asks to look at test while training; else nothing."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    said = [str(name), *(one for one in values if isinstance(one, str))]
+    if not any(re.search(r"(^|_)test(_|$)", text) for text in said):
+        return ""
+    return (f"no {name}: the test split is evaluated once, after the last step, and never while training; {REASON}. "
+            f"Leave {name} out: validation is evaluated every evaluate_every steps, and stops with early_stop")
