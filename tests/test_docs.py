@@ -18,7 +18,7 @@ from fallline.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
-         "optimizers", "claims")
+         "optimizers", "claims", "fair", "compare", "exports")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -121,7 +121,7 @@ def test_the_page_of_run_folders_describes_them(reader):
     assert dict(reader.answers[1]) == pytest.approx(dict(means.rows()), rel=1e-5)
     assert len(json.loads((folder / "plan.json").read_text())["rounds"]) == 2
     drawn = set(re.findall(r"^        (\S+)  ", text, re.M))
-    of_classes = {"predictions/r1-c000-b000.parquet", "answers/NAME.parquet", "mistakes.parquet"}
+    of_classes = {"test_reads.json", "predictions/r1-c000-b000.parquet", "answers/NAME.parquet", "mistakes.parquet"}
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if "r2" not in path.name} == \
         drawn - {"report/"} - of_classes | {"environments/001.json"}
     study = fallline.load_study("examples/own_study.toml").with_({"base": {"steps": 4}, "seeds": 1})
@@ -134,6 +134,16 @@ def test_the_page_of_run_folders_describes_them(reader):
     columns = {*result.trials.columns, *result.curves.columns} - numbers
     assert all(name in described or re.fullmatch(patterns, name) for name in columns)
     assert described >= set(result.records.timings.columns) - {"block", "cohort", "device", "started", "lanes", "seeds"}
+
+
+def test_the_page_of_exports_does_what_it_says(reader):
+    for module in ("tensorboard", "mlflow", "sqlalchemy", "pandas"):
+        pytest.importorskip(module, reason=f"{module} is not installed: pip install -e '.[dev]'")
+    reader.follow(page("exports"))
+    assert [path.name for path in Path("runs/line/exports/mlflow").iterdir()] == ["mlflow.db"]
+    assert {path.name for path in Path("tables").iterdir()} == {"trials.parquet", "curves.parquet", "summary.parquet"}
+    assert len(reader.names["trials"]) == reader.names["curves"]["trial"].nunique() == len(
+        [path for path in Path("runs/line/exports/tensorboard").iterdir() if path.is_dir()])
 
 
 def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):

@@ -279,7 +279,7 @@ def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(numbers):
 
 def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, numbers, tmp_path):
     assert list(figures(line)) == ["curves", "sensitivity", "path"]
-    assert list(figures(softmax)) == ["curves", "sensitivity", "stopping", "reported"]
+    assert list(figures(softmax)) == ["curves", "sensitivity", "stopping", "reported", "ranks", "tuning"]
     assert list(figures(numbers)) == ["numbers"]
     named = [{"kind": "sensitivity"}, {"kind": "curves", "metric": "train_loss"}, {"kind": "curves", "steps": 100}]
     run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), figures=named)
@@ -316,10 +316,17 @@ def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
     names = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*") if path.is_file()}
     assert names == {
         "page.html",
+        "page.md",
         "figures/numbers.svg",
+        "figures/numbers.pdf",
         "figures/numbers.png",
         "tables/figure-numbers.csv",
+        "tables/answer.tex",
+        "tables/arms.csv",
+        "tables/pairs.csv",
+        "tables/pairs.tex",
         "tables/ranked.csv",
+        "tables/ranked.tex",
         "tables/best.csv",
         "tables/times.csv",
     }

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fake_run import tiny
 from fallline.stats.arms import crossed, judges
+from fallline.stats.compare import compared
+from fallline.stats.compare_frames import pairs_frame
 from fallline.stats.evidence import Evidence, Region, weigh
 from fallline.stats.pairwise import Sample, all_pairs, holm, permutation_p, seeds_to_tell, wilcoxon_p
 from fallline.stats.ranks import ranks
@@ -53,7 +56,7 @@ def t_test(samples: np.ndarray) -> np.ndarray:
 # Intervals
 
 
-@pytest.mark.parametrize("n", [3, 5, 10, 20])
+@pytest.mark.parametrize("n", [3, 5, 10])
 def test_intervals_cover_the_truth_in_95_percent(n):
     drawn = np.random.default_rng(n).normal(0.9, 0.003, (DRAWS, n))
     found = [weigh(sample, Region(low=0.0)) for sample in drawn]
@@ -159,6 +162,23 @@ def test_tuning_adds_no_false_differences_though_grids_are_unequal(options, shar
     assert errors(holm(t_test(differences(values)))) <= MOST
 
 
+def test_a_comparison_of_a_run_gives_the_very_p_values_that_are_counted_here(tmp_path):
+    random, rates = np.random.default_rng(13), (0.1, 0.03, 0.01)
+    values, choices = random.normal(0.9, 0.01, (2, ARMS, 8, len(rates)))
+    names = [f"rule_{arm}" for arm in range(ARMS)]
+    run = tiny(tmp_path / "run", [
+        {"optimizer": name, "learning_rate": rate, "seed": seed, "test_accuracy": values[arm, seed, place],
+         "validation_accuracy": -choices[arm, seed, place]}
+        for arm, name in enumerate(names) for place, rate in enumerate(rates) for seed in range(8)])
+    read = np.stack([crossed(*one) for one in zip(values, choices, strict=True)])
+    expected = {frozenset((names[a], names[b])): p for (a, b), p in
+                zip(PAIRS, holm(t_test(differences(read))), strict=True)}
+    found = pairs_frame(compared(run, metric="test_accuracy"))
+    assert found.height == len(PAIRS)
+    for row in found.iter_rows(named=True):
+        assert row["p_holm"] == pytest.approx(expected[frozenset((row["first_optimizer"], row["second_optimizer"]))])
+
+
 def test_a_real_difference_leaves_the_error_among_the_equal_arms_under_five_percent():
     """Holm's promise is for every truth: here one of the five arms is far better."""
     random = np.random.default_rng(7)
@@ -180,13 +200,13 @@ def test_the_permutation_test_keeps_its_level_whatever_the_noise(noise, n):
 
 
 def test_the_wilcoxon_test_keeps_its_level():
-    drawn = np.random.default_rng(9).standard_t(3, (2000, 9))
-    assert np.mean(np.array(wilcoxon_p(list(drawn))) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+    drawn = np.random.default_rng(9).standard_t(3, (1000, 9))
+    assert np.mean(np.array(wilcoxon_p(list(drawn))) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)
 
 
 def test_mcnemar_over_seeds_keeps_its_level_where_adding_up_the_seeds_does_not():
     """Two equally good arms; each example suits the one or the other, with every seed."""
-    random, count, seeds, examples = np.random.default_rng(10), 4000, 9, 300
+    random, count, seeds, examples = np.random.default_rng(10), 2000, 9, 300
     wrong = pooled = 0
     for _ in range(count):
         suits = random.normal(0, 1.5, examples)

@@ -28,8 +28,9 @@ from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
 from fallline.stats.expected_best import MOST_TRIES, band, expected_best, points
 from fallline.stats.good_range import good_range
+from fallline.stats.search import Border, groups, searches
 from fallline.stats.special_cases import SPECIAL_CASES, special_cases
-from fallline.stats.tuning import Border, at_equal_tries, defeats, expected, groups, searches, tuning
+from fallline.stats.tuning import at_equal_tries, defeats, expected, tuning
 from fallline.store import Run
 from fallline.study import Figure, Study, parse_settings
 
@@ -358,6 +359,14 @@ def test_one_seed_and_divergence_are_defeats_that_say_so(tmp_path):
                "more often)" in text.replace("Momentum", "momentum") for text in tuning_cautions(run))
 
 
+def test_a_rule_that_had_its_special_case_among_its_settings_is_only_told_to_try_more_rates(tmp_path):
+    special = rows("gradient_descent", {0.1: [0.9]})
+    run = tiny(tmp_path / "without", rows("momentum", {0.01: [0.8]}) + special)
+    assert "Try more learning rates, and momentum 0 among its values." in said(run)
+    general = [row | {"momentum": 0.0} for row in rows("momentum", {0.01: [0.8]})]
+    assert "it was tuned too little. Try more learning rates." in said(tiny(tmp_path / "with", general + special))
+
+
 # words
 
 
@@ -392,6 +401,15 @@ def test_a_run_without_a_command_and_rates_that_are_no_axis_still_get_the_warnin
     place = axed.folder / "environments" / "0.json"
     place.write_text(json.dumps({"command": ""}))
     assert "run again with resume and --set 'axes.learning_rate=[10, 1, 0.1, 0.01]'" in said(Run(axed.folder))
+
+
+def test_a_command_that_widened_the_rates_before_is_not_given_them_twice(tmp_path):
+    run = tiny(tmp_path / "run", rows("adam", {0.1: [0.9], 0.01: [0.8]}), axes={"learning_rate": [0.1, 0.01]})
+    command = "fallline run tiny --set seeds=2 --resume --set 'axes.learning_rate=[0.1, 0.01]' --out here"
+    (run.folder / "environments" / "0.json").write_text(json.dumps({"command": command}))
+    text = said(Run(run.folder))
+    assert ("fallline run tiny --set seeds=2 --resume --out here --set 'axes.learning_rate=[10, 1, 0.1, 0.01]'. Only"
+            in text)
 
 
 def test_other_numbers_at_a_border_are_named_but_zero_and_pairs_are_not(tmp_path):
@@ -461,6 +479,13 @@ def test_fixed_numbers_and_the_share_that_diverged_are_told_for_each_arm(tmp_pat
     text = said(tiny(tmp_path / "run", data))
     assert "Fixed, not tuned: adam (beta1 0.9, beta2 0.999, epsilon 1e-8) and momentum (momentum 0.9)." in text
     assert "Of its trials diverged: momentum 50 %." in text
+
+
+def test_arms_that_are_no_optimizers_are_not_asked_for_an_optimizers_numbers(tmp_path):
+    data = rows("adam", {0.1: [0.5], 0.01: [0.6]}, schedule="constant") + rows("adam", {0.1: [0.7]}, schedule="cosine")
+    text = said(tiny(tmp_path / "run", data), by="schedule")
+    assert "constant schedule 2 settings; cosine schedule 1 setting" in text
+    assert "defaults" not in text and "Fixed" not in text and "one learning rate" not in text
 
 
 def test_one_arm_alone_is_held_against_nobody(tmp_path):

@@ -19,9 +19,11 @@ from fake_run import tiny
 from fallline.deciding import questions
 from fallline.errors import StoreError, StudyError
 from fallline.report.claims import lines, section
+from fallline.report.comparison_words import notes
 from fallline.report.looks import looks_in_words
 from fallline.stats.arms import crossed, judges
 from fallline.stats.claims import SUPPORTED, UNDECIDED, claims
+from fallline.stats.compare import compared
 from fallline.stats.evidence import Region, weigh
 from fallline.stats.looking import first_look, plan_looks, reading
 from fallline.stats.pairwise import holm
@@ -214,6 +216,10 @@ def test_without_claims_the_best_arm_is_held_against_each_other_one(tmp_path):
     assert found == {"adam against momentum": UNDECIDED, "adam against adagrad": "told apart",
                      "adam against ftrl": "told apart"}
     assert noted_looks(run.layout).last.undecided == 1
+    found = compared(run)
+    assert found.level == 0.0125 and {pair.level for pair in found.pairs[0]} == {0.0125}
+    assert any("told apart at the 1.25 % level" in note for note in notes(found))
+    assert looks_in_words(run) in notes(found)
 
 
 def test_damaged_looks_are_named(tmp_path):
@@ -267,7 +273,7 @@ def test_what_leaves_nothing_to_chance_is_decided_by_one_seed(tmp_path):
     assert "nothing is left to chance" in told[0] and noted_looks(result.records.layout) is None
 
 
-@pytest.mark.parametrize("killed_at", [1, 2, 3])
+@pytest.mark.parametrize("killed_at", [1, 3])
 def test_a_run_killed_in_a_round_goes_on_and_ends_as_one_that_was_not(tmp_path, monkeypatch, killed_at):
     monkeypatch.setattr("fallline.engine.layouts.SMALL_WEIGHTS", 0)  # a block a few seeds: something to stop between
     whole = fallline.run(line(), tmp_path / "whole", until_decided=True, max_seeds=12)
@@ -313,6 +319,15 @@ def test_rounds_that_cannot_be_are_refused_before_the_training(tmp_path, study, 
     with pytest.raises(StudyError, match=message):
         fallline.run(study, tmp_path / "run", until_decided=True, max_seeds=most)
     assert not (tmp_path / "run").exists()
+
+
+def test_where_every_trial_diverges_it_ends_after_one_look(tmp_path):
+    told: list[str] = []
+    study = line(base={"optimizer": "gradient_descent", "batch_size": 2, "steps": 40},
+                 axes={"learning_rate": [1e9, 2e9]})
+    result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
+    assert set(result.trials["status"]) == {"diverged"} and result.trials["seed"].n_unique() == 5
+    assert told[-1] == "no two arms have results to compare"
 
 
 def test_listed_seeds_go_on_after_the_greatest(tmp_path):

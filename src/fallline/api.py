@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class Result:
     """The records of a run, and what can be made of them."""
 
     records: Run
+    reader: str = "python"
+    """Who reads: noted in the run folder beside what is shown of the test split."""
 
     @property
     def folder(self) -> Path:
@@ -41,8 +44,20 @@ class Result:
 
     @property
     def trials(self) -> pl.DataFrame:
-        """One row a trial: its recipe, seed, status, best and final values; where data was cut, one a fold."""
+        """One row a trial: its recipe, seed, status, best and final values; where data was cut, one a fold.
+
+        The run folder notes that the test values of every trial were handed out.
+        """
+        _ = self._handed_out
         return self.records.fold_trials
+
+    @cached_property
+    def _handed_out(self) -> None:
+        """Noted once an opening of the folder."""
+        if any(name.startswith("test_") for name in self.records.trials.columns):
+            from fallline.report.reads import read_all
+
+            read_all(self.records, self.reader)
 
     @property
     def curves(self) -> pl.DataFrame:
@@ -70,14 +85,14 @@ class Result:
         """What a trial of a network of neurons learnt: its learnables by name, and ``bias_NEURON`` of each neuron."""
         from fallline.networks import learnt, parse
 
-        task = self.trials.filter(pl.col("trial") == self._trial(trial))["task"][0]
+        task = self.records.fold_trials.filter(pl.col("trial") == self._trial(trial))["task"][0]
         if task not in self.records.model_texts:
             raise StoreError(f"trial {trial} is of task {task}, whose model is no network of neurons")
         return learnt(parse(self.records.model_texts[task]), self.weights(trial))
 
     def _trial(self, trial: str) -> str:
         """The full name of the one trial whose name begins so."""
-        found = self.trials.filter(pl.col("trial").str.starts_with(trial))["trial"].to_list()
+        found = self.records.fold_trials.filter(pl.col("trial").str.starts_with(trial))["trial"].to_list()
         if len(found) != 1:
             problem = "has no trial" if not found else f"has {len(found)} trials"
             raise StoreError(f"the run in {self.folder} {problem} whose name begins with {trial!r}; "
@@ -88,14 +103,18 @@ class Result:
         """One row a configuration: mean, sd, n and 95 % interval over its seeds, best first."""
         from fallline.stats import summary
 
+        _ = self._handed_out
         return summary(self.records)
 
     def claims(self, comparisons: bool = False) -> pl.DataFrame:
         """One row a claim of the study: its verdict and the figures it rests on; or one row a comparison."""
         from fallline.report.claims import overview, parts_frame
+        from fallline.report.reads import read_named
         from fallline.stats.claims import claims
 
-        return parts_frame(claims(self.records)) if comparisons else overview(self.records)
+        verdicts = claims(self.records)
+        read_named(self.records, self.reader, verdicts)
+        return parts_frame(verdicts) if comparisons else overview(self.records)
 
     def compare(self, by: str | Sequence[str] = "optimizer", metric: str | None = None,
                 tune: str | Sequence[str] | None = None) -> Comparison:
@@ -105,8 +124,10 @@ class Result:
         validation, by default all that vary. Print it for the answer in words; ``arms`` and ``pairs`` are its frames.
         """
         from fallline.report.comparison import Comparison
+        from fallline.report.reads import read_compared
 
-        return Comparison.of(self.records, by, metric, tune)
+        found = Comparison.of(self.records, by, metric, tune)
+        return replace(found, read=tuple(read_compared(found.compared, self.reader)))
 
     def figure(self, name: str) -> Any:
         """A figure of the report by name, an altair chart; in a notebook it shows itself."""
@@ -135,7 +156,7 @@ class Result:
         """Write the report page, its figures and tables; the path of the page."""
         from fallline.report import write_report
 
-        return write_report(self.records, None if path is None else Path(path))
+        return write_report(self.records, None if path is None else Path(path), self.reader)
 
 
 def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str | None = None, resume: bool = False,
@@ -153,13 +174,14 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
     _check_figures(study)
     out = Path(out) if out is not None else default_folder(study, preset)
     folder = None if data is None else Path(data)
+    reader = " ".join(command.split()[:2]) or "python"
     if until_decided:
         from fallline.deciding import train_until_decided
 
-        return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell)))
+        return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell)), reader)
     from fallline.executors import run_here
 
-    return Result(Run(run_here(study, out, resume, folder, listen, command)))
+    return Result(Run(run_here(study, out, resume, folder, listen, command)), reader)
 
 
 def default_folder(study: Study, preset: str | None = None) -> Path:
@@ -178,10 +200,10 @@ def _check_figures(study: Study) -> None:
                                   f"{number + 1} of {len(study.figures)}")
 
 
-def open_run(folder: str | Path) -> Result:
-    """The result in a run folder, or StoreError where there is none."""
+def open_run(folder: str | Path, reader: str = "python") -> Result:
+    """The result in a run folder, or StoreError where there is none; ``reader`` is noted with what is read of test."""
     records = open_records(folder)
     if records.trials.is_empty():
         raise StoreError(f"the run in {folder} has no finished block yet; go on with it: the command that began it, "
                          "and --resume")
-    return Result(records)
+    return Result(records, reader)

@@ -14,7 +14,8 @@ from fallline.executors.cohort import load_arrays
 from fallline.executors.progress import Listener
 from fallline.report import words
 from fallline.report.looks import percent
-from fallline.stats.claims import claims
+from fallline.stats.claims import UNTESTED, claims
+from fallline.stats.columns import finished
 from fallline.stats.compare import Compared, Group, compared
 from fallline.stats.forecast import MOST_SEEDS
 from fallline.stats.looking import USUAL_MOST, first_look, plan_looks
@@ -77,6 +78,8 @@ def questions(run: Run) -> list[Question]:
     """What a study asks, judged at the level of the last look: its claims, or else the pairs of the best arm."""
     if run.study.claims:
         return [Question(verdict.claim.text, verdict.verdict, verdict.seeds_needed) for verdict in claims(run)]
+    if run.trials.filter(finished()).is_empty():
+        return []
     found = compared(run, compared_by(run))
     return [question for group, pairs in zip(found.groups, found.pairs, strict=True)
             for question in _of_best(found, group, pairs)]
@@ -104,7 +107,7 @@ def _has_chance(study: Study, folder: Path | None) -> bool:
 def _planned(study: Study, out: Path, most: int | None) -> Looks:
     """The looks of a run that was not looked at in rounds before."""
     own = study.seed_list
-    if not study.claims and len(study.trials()) == len(own):
+    if not study.claims and len(study.trials()) == len(own) * (study.folds or 1):
         raise StudyError(f"{study.name} has no claims and one configuration, so there is nothing to decide; leave out "
                          "--until-decided and give --seeds")
     most = max(USUAL_MOST, len(own)) if most is None else most
@@ -170,7 +173,9 @@ def _outcome(looks: Looks, look: Look, asked: Sequence[Question]) -> str:
     if not asked:
         return "no two arms have results to compare"
     if not left:
-        return f"all decided at {words.plural(look.seeds, 'seed')}"
+        untested = sum(question.verdict == UNTESTED for question in asked)
+        but = f", but for {words.count(untested)} that cannot be tested here" if untested else ""
+        return f"all decided at {words.plural(look.seeds, 'seed')}{but}"
     named = "; ".join(question.text for question in left[:MOST_NAMED])
     more = f"; and {words.count(len(left) - MOST_NAMED)} more" if len(left) > MOST_NAMED else ""
     said = f"{words.count(len(left))} of {words.count(len(asked))} undecided at {words.plural(look.seeds, 'seed')} "

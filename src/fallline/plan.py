@@ -20,7 +20,8 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class PlannedCohort:
-    """Trials that share shapes and examples. Every seed has a lane of every recipe; ``trials`` is [seed][lane], lanes in order."""
+    """Trials that share shapes and examples. Every seed has a lane of every recipe; ``trials`` is [seed][lane], lanes
+    in order."""
 
     name: str
     task: Task

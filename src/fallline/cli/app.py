@@ -144,13 +144,13 @@ def show(folder: FolderArgument,
 def report(folder: FolderArgument,
            out: Annotated[Path | None, typer.Option(help="The page; by default DIR/report/report.html.",
                                                     show_default=False)] = None) -> None:
-    """Write the report page of a run, with its figures (SVG, PNG) and tables (CSV) beside it.
+    """Write the report of a run: a page, the same as Markdown, figures (SVG, PDF, PNG) and tables (CSV, LaTeX).
 
     Example: fallline report runs/softmax-optimizers-quick
     """
     from fallline.api import open_run
 
-    print(open_run(folder).report(out))
+    print(open_run(folder, "fallline report").report(out))
 
 
 @app.command()

@@ -11,7 +11,7 @@ def compare_arms(folder: Path, by: str, metric: str | None, tune: str | None, cs
     from fallline.cli.screens import print_whole
     from fallline.report.comparison import tables
 
-    found = open_run(folder).compare(names(by), metric, None if tune is None else names(tune))
+    found = open_run(folder, "fallline compare").compare(names(by), metric, None if tune is None else names(tune))
     print("\n".join(found.answer), end="\n\n")
     for table in tables(found):
         print_whole(table)

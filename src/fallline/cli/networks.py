@@ -139,7 +139,8 @@ def _of_run(folder: Path, trial: str | None) -> tuple[Network, dict[str, float],
         raise StoreError(f"the run in {folder} trained no network of neurons; give a network and --values instead")
     name, how = (trial, "as named") if trial is not None else _best(result)
     numbers = result.learnt(name)
-    row = result.trials.filter(result.trials["trial"].str.starts_with(name)).row(0, named=True)
+    trials = result.records.fold_trials
+    row = trials.filter(trials["trial"].str.starts_with(name)).row(0, named=True)
     recipe = ", ".join(f"{key.replace('_', ' ')} {row[key]:g}" if isinstance(row[key], float) else f"{key} {row[key]}"
                        for key in ("task", "optimizer", "learning_rate", "seed") if row.get(key) is not None)
     return parse(texts[row["task"]]), numbers, (f"The values are those of trial {row['trial']} after its last step, "
@@ -156,7 +157,7 @@ def _best(result: Result) -> tuple[str, str]:
     metric = primary(result.records)
     if metric.within:
         raise StoreError(f"{metric.note} Name a trial: --trial NAME, from the column trial of its trials")
-    own = result.trials.filter(finished(), pl.col("task").is_in(list(result.records.model_texts)))
+    own = result.records.fold_trials.filter(finished(), pl.col("task").is_in(list(result.records.model_texts)))
     ranked = own.drop_nulls(metric.column).drop_nans(metric.column).sort(
         metric.column, descending=metric.up, maintain_order=True)
     if ranked.is_empty():

@@ -27,9 +27,13 @@ def studies_table() -> None:
 def ranked_table(folder: Path, rows: int) -> None:
     """The ranked table of a run."""
     from fallline.api import open_run
+    from fallline.report.reads import read_chosen
     from fallline.report.terminal import table
 
-    print_whole(table(open_run(folder).records, rows, width=room()))
+    records = open_run(folder).records
+    print_whole(table(records, rows, width=room()))
+    for line in read_chosen(records, "fallline show"):
+        print(line)
 
 
 def room() -> int | None:

@@ -55,11 +55,15 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     from fallline.cli.screens import print_whole, room
     from fallline.report.claims import lines
     from fallline.report.looks import looks_in_words
+    from fallline.report.reads import read_chosen
     from fallline.report.terminal import table
+    from fallline.stats.claims import claims
 
     print_whole(table(result.records, width=room()))
     for line in filter(None, [*lines(result.records), looks_in_words(result.records)]):
         print(line)
+    if not report:
+        read_chosen(result.records, result.reader, claims(result.records))
     if report:
         with screen.status("writing the report"):
             page = result.report()

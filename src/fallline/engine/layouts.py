@@ -25,7 +25,7 @@ CACHED_WEIGHTS = 600_000
 """Weights of all lanes of a program above which lanes do better apart, each in a core's own cache."""
 
 WORTH_SPLITTING = 50_000
-"""Lane-steps of a small cohort above which its seeds are shared out among the cores: a block more costs milliseconds."""
+"""Lane-steps of a small cohort above which its seeds are shared out among the cores: a block costs milliseconds."""
 
 MEMORY_A_PROGRAM = 256_000_000
 """Bytes that the weights of a seed's lanes may take on an accelerator; rules keep up to three more copies of them."""

@@ -12,8 +12,8 @@ from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName
 from fallline.study import Study, Trial
+from fallline.study.choosing import REASON, on_test
 from fallline.study.said import shown, told
-from fallline.study.test_split import REASON, on_test
 
 TAKEN = {"loss", "lane", "trial", "step"}
 """Columns of the curves that no metric and no watched scalar may be named as."""
@@ -107,14 +107,15 @@ def check_choice(study: Study, trials: Iterable[Trial], task: Task, splits: Spli
     kinds = {recipe.loss_kind for recipe in recipes}
     by_test = on_test(study.metric) or (len(kinds) > 1 and study.metric.endswith("_loss") and bool(task.metrics))
     if splits.validation is None and splits.test is not None and len(recipes) > 1 and by_test:
-        raise StudyError(f"task {task.name} has no validation split, so the {len(recipes)} configurations of {study.name} "
-                         f"would be chosen on test: {REASON}. Hold out a part of train, holdout = 0.2, or "
-                         "cross-validate, folds = 5")
+        raise StudyError(f"task {task.name} has no validation split, so the {len(recipes)} configurations of "
+                         f"{study.name} would be chosen on test: {REASON}. Hold out a part of train, holdout = 0.2, "
+                         "or cross-validate, folds = 5")
     dealt = len(splits.train.inputs) + (0 if splits.validation is None else len(splits.validation.inputs))
     known = task.examples.get(study.data, dealt)
     if study.folds and known != dealt and _in_epochs([study.base, study.axes, study.zip, study.points]):
-        raise StudyError(f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds deal "
-                         f"out its validation split too, {dealt:,} examples in all ({study.name}); give steps instead")
+        raise StudyError(f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds "
+                         f"deal out its validation split too, {dealt:,} examples in all ({study.name}); give steps "
+                         "instead")
 
 
 def _in_epochs(tables: Any) -> bool:

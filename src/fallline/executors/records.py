@@ -43,7 +43,8 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
     for place, trial in enumerate(planned.of_seeds(seeds)):
         s, lane = divmod(place, planned.lanes)
         row = {"trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
-               "data": trial.data_as_cut, **_fold_columns(trial), **_recipe_columns(ready, trial.recipe, shown), "seed": trial.seed,
+               "data": trial.data_as_cut, **_fold_columns(trial), **_recipe_columns(ready, trial.recipe, shown),
+               "seed": trial.seed,
                **_ending(records, s, lane), "parameters": ready.weights}
         row |= _train_values(ready, records, s, lane) | _held_values(records, s, lane)
         row |= _class_values(ready, records, s, lane)

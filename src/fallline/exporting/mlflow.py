@@ -80,15 +80,28 @@ def _key(name: str) -> str:
 
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
-    """A client of the database, whose connections are closed at the end: the file is about to be renamed."""
+    """A client of the database, whose connections are closed at the end: the file is about to be renamed.
+
+    Until then nothing depends on it, so it need not reach the disk at every step, which MLflow takes several of a run.
+    """
     from mlflow import MlflowClient
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import Engine, event
 
-    engine = SqlAlchemyStore(address, "artifacts").engine  # the client's too: MLflow keeps one an address
+    event.listen(Engine, "connect", _without_waiting)
     try:
-        yield MlflowClient(tracking_uri=address)
+        engine = SqlAlchemyStore(address, "artifacts").engine  # the client's too: MLflow keeps one an address
+        try:
+            yield MlflowClient(tracking_uri=address)
+        finally:
+            engine.dispose()
     finally:
-        engine.dispose()
+        event.remove(Engine, "connect", _without_waiting)
+
+
+def _without_waiting(connection: Any, record: Any) -> None:
+    for pragma in ("synchronous = OFF", "journal_mode = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 @contextmanager

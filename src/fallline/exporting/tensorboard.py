@@ -1,7 +1,7 @@
 """TensorBoard: an event file a trial with its curves, and what the HParams page needs: recipe, results, how it ended.
 
-Written with TensorBoard's own records and messages. ``tensorboard.plugins.hparams.api`` and the summaries that end a
-session need TensorFlow, so the message that ends one is made here from the same definitions (plugin_data.proto).
+Written with TensorBoard's own records and messages (hparams/api.proto, plugin_data.proto). Its helpers over them are
+passed by where they need TensorFlow or cannot mark which columns vary.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import polars as pl
 
 from fallline.exporting.needed import need
 from fallline.exporting.points import curves_of_trials
-from fallline.exporting.trials import ExportedTrial, exported_trials, recipe_names, result_columns
-from fallline.stats import label
+from fallline.exporting.trials import ExportedTrial, exported_trials, result_columns
+from fallline.stats import label, varying
+from fallline.stats.columns import recipe_columns
 from fallline.store import Run
 
 MOST_VALUES = 50
-"""Values of a recipe's column that the HParams page lists to tick; above that it takes a range or a pattern."""
+"""Values of a recipe's column that the HParams page lists to tick."""
 
 Add = Callable[..., None]
 """Adds an event to a file: ``add(summary, step)``."""
@@ -67,18 +68,25 @@ def _by_step(curves: pl.DataFrame) -> Iterator[tuple[int, list[tuple[str, float]
 
 
 def _experiment(run: Run, trials: dict[str, ExportedTrial], mixed: set[str]) -> Any:
-    """The columns of the HParams page: what varies first, and what ranks the run first."""
-    from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, hparams_config_pb
+    """The columns of the HParams page, those that vary marked; of the results what ranks the run stands first."""
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-    columns = []
-    for name in recipe_names(run):
+    told, columns = varying(run), []
+    for name in recipe_columns(run.trials):
         values = {str(trial.recipe[name]) if name in mixed else trial.recipe[name]
                   for trial in trials.values() if name in trial.recipe}
         if values:
-            domain = Discrete(sorted(values)) if len(values) <= MOST_VALUES else None
-            columns.append(HParam(name, domain))
-    metrics = [Metric(result_tag(name), display_name=label(name)) for name in result_columns(run)]
-    return hparams_config_pb(columns, metrics, time_created_secs=min(trial.began for trial in trials.values()))
+            words = any(isinstance(value, str) for value in values)
+            info = api_pb2.HParamInfo(name=name, differs=name in told,
+                                      type=api_pb2.DATA_TYPE_STRING if words else api_pb2.DATA_TYPE_FLOAT64)
+            if len(values) <= MOST_VALUES:
+                info.domain_discrete.extend(sorted(values))
+            columns.append(info)
+    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=result_tag(name)), display_name=label(name))
+               for name in result_columns(run)]
+    began = min(trial.began for trial in trials.values())
+    experiment = api_pb2.Experiment(hparam_infos=columns, metric_infos=metrics, time_created_secs=began)
+    return _message(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
 
 
 def _mixed(trials: dict[str, ExportedTrial]) -> set[str]:
@@ -92,13 +100,19 @@ def _mixed(trials: dict[str, ExportedTrial]) -> set[str]:
 
 def _ended(trial: ExportedTrial) -> Any:
     """How the session of a trial ended; one that diverged failed."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
     status = api_pb2.STATUS_FAILURE if trial.diverged else api_pb2.STATUS_SUCCESS
     end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=trial.ended)
-    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
-    return Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about,
+    return _message(metadata.SESSION_END_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_end_info=end))
+
+
+def _message(tag: str, content: Any) -> Any:
+    """A summary that says something to the HParams page, which reads no value from it."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import metadata
+
+    return Summary(value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content),
                                         tensor=metadata.NULL_TENSOR)])
 
 

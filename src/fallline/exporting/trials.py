@@ -75,12 +75,6 @@ def result_columns(run: Run) -> list[str]:
     return sorted(found, key=lambda name: name != first)
 
 
-def recipe_names(run: Run) -> list[str]:
-    """The recipe's columns, those that vary first."""
-    found, first = recipe_columns(run.trials), varying(run)
-    return [*first, *(name for name in found if name not in first)]
-
-
 def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float]:
     """The recipe's numbers and names; of a batch of all examples and a part switched off, the word."""
     words = {"batch_size": "all", "subset": "all", **dict.fromkeys(OFF, "off")}

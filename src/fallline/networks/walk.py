@@ -16,7 +16,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Steps(NamedTuple):
-    """A row a neuron, in the order in which they can be computed; terms and factors are filled up to the most there are.
+    """A row a neuron, in the order in which they can be computed; terms and factors filled up to the most there are.
 
     ``factors`` [neurons, terms, powers] are places in the values, ``coefficients`` and ``learnables`` [neurons, terms]
     what their product is multiplied by, ``biases`` and ``activations`` [neurons].

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from fallline.report import words
@@ -79,6 +81,12 @@ def cautions(results: Results) -> list[str]:
         said.append(
             f"{words.count(lost)} of {words.plural(int(results.ranked['trials'].sum()), 'trial')} diverged; "
             "they stand last and have no values."
+        )
+    cut = [re.search(r", (\d+) folds$", data) for data in results.run.trials["data"].unique()]
+    if folds := {found[1] for found in cut if found}:
+        said.append(
+            f"Each seed's value is the mean over {words.listed(sorted(folds, key=int))} folds, cut alike for all: n "
+            "counts seeds, and intervals speak of other seeds on these examples, not of other examples."
         )
     missing = len(results.run.missing)
     if missing:

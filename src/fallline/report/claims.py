@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.comparison_words import p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence
 from fallline.report.results import Column
@@ -142,7 +143,7 @@ def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
     head = [tag("th", name, cls="n" if name in right else None) for name in heads]
     body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", words.recipe(part.within, part.within)),
                 tag("td", _arm(verdict, part, 0)), tag("td", _arm(verdict, part, 1)), tag("td", word(part.verdict)),
-                [tag("td", text, cls="n") for text in (*_texts(part, _own_p(part)), _p(None if _own_p(part) is None
+                [tag("td", text, cls="n") for text in (*_texts(part, _own_p(part)), p_text(None if _own_p(part) is None
                                                                                       else part.p_holm))],
                 tag("td", part.evidence.method))
             for place, verdict in enumerate(verdicts) for part in verdict.parts]
@@ -231,12 +232,8 @@ def _texts(part: Part, p: float | None) -> list[str]:
         return sign + words.number(abs(value) if sign else value, 3)
 
     one = found.low is None or found.low == found.high
-    return [told(found.estimate), words.MISSING if one else f"{told(found.low)} to {told(found.high)}", _p(p),
+    return [told(found.estimate), words.MISSING if one else f"{told(found.low)} to {told(found.high)}", p_text(p),
             words.count(found.n)]
-
-
-def _p(p: float | None) -> str:
-    return words.MISSING if p is None else "< 0.0001" if p < 1e-4 else words.number(p, 2)
 
 
 def _own_p(part: Part) -> float | None:

@@ -28,14 +28,16 @@ MOST_PAIRS = 20
 """Pairs a terminal shows; the page and the CSV have all."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Arms compared: ``answer`` in a sentence a group, the frames ``arms`` and ``pairs``, and ``notes`` in words.
 
-    ``str()`` of it is what a terminal shows.
+    Printed, or shown in a notebook, it is what the terminal shows.
     """
 
     compared: Compared
+    read: tuple[str, ...] = ()
+    """What was noted of this reading of the test split, in sentences."""
 
     @classmethod
     def of(cls, run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
@@ -61,7 +63,7 @@ class Comparison:
     @cached_property
     def notes(self) -> list[str]:
         """What a reader should hold against the figures."""
-        return notes(self.compared)
+        return [*notes(self.compared), *self.read]
 
     def write(self, arms: Path, pairs: Path) -> None:
         """The two frames as CSV files."""
@@ -73,12 +75,14 @@ class Comparison:
     def __str__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=1000, color_system=None)
+        console = Console(width=1000, color_system=None, force_jupyter=False)
         with console.capture() as held:
             for one in tables(self):
                 console.print(one, "")
         lines = (line.rstrip() for line in held.get().rstrip().split("\n"))
         return "\n".join([*self.answer, "", *lines, "", *self.notes])
+
+    __repr__ = __str__
 
 
 def arm_columns(comparison: Comparison) -> list[Column]:

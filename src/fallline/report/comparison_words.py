@@ -97,7 +97,8 @@ def _beside(compared: Compared, beside: list[tuple[Arm, Pair]]) -> str:
     if not beside:
         return "no other arm has a seed in common with it"
     after = " after Holm" if sum(len(pairs) for pairs in compared.pairs) > 1 else ""
-    open_ = [(arm, pair) for arm, pair in beside if not pair.told_apart]
+    gone = [(arm, pair) for arm, pair in beside if not pair.told_apart and lost(arm) == len(arm.sample)]
+    open_ = [one for one in beside if not one[1].told_apart and one not in gone]
     said = []
     if open_:
         names = [f"{arm_name(compared, arm)} ({', '.join(filter(None, [p_words(pair.p_holm) + after, settles(pair)]))})"
@@ -105,7 +106,10 @@ def _beside(compared: Compared, beside: list[tuple[Arm, Pair]]) -> str:
         said.append(f"{words.listed(names, 3)} {'is' if len(names) == 1 else 'are'} not distinguishable from it")
     apart = [(arm, pair) for arm, pair in beside if pair.told_apart]
     if apart:
-        said.append(_told_apart(compared, apart, bool(open_), after))
+        said.append(_told_apart(compared, apart, bool(open_ or gone), after))
+    if gone:
+        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
+        said.append(f"{words.listed([arm_name(compared, arm) for arm, _ in gone], 3)} {what} at every seed")
     return "; ".join(said)
 
 
@@ -116,7 +120,8 @@ def _told_apart(compared: Compared, apart: list[tuple[Arm, Pair]], some: bool, a
         arm, pair = apart[0]
         gap = f"{words.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""
         return f"{arm_name(compared, arm)} is worse ({gap}{why})"
-    who = f"{'the other ' if some else 'all '}{words.count(len(apart))}{'' if some else ' others'}"
+    count = words.count(len(apart))
+    who = f"the other {count}" if some else "both others" if len(apart) == 2 else f"all {count} others"
     return f"{who} are worse ({why.replace('=', '≤')})"
 
 
@@ -183,6 +188,7 @@ def _choice(compared: Compared) -> list[str]:
         said[0] += f"{lucky if chooses.column == compared.metric else ''}."
     elif not all(arm.exact for arm in arms):
         said[0] += ". Each seed is read at what half of the other seeds choose, so that no seed judges what it chose."
+        said.append("The verdicts are on the arms as tuned here: with few seeds, luck in the tuning can part two arms.")
         split = [arm_name(compared, arm) for arm in arms if not one_choice(arm)]
         if split:
             said.append(f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "

@@ -22,6 +22,9 @@ _SIGNS = {
     "∈": r"$\in$", "²": "$^2$", "³": "$^3$", "°": r"$^\circ$", "µ": r"$\mu$", "…": r"\ldots{}", "✓": r"$\surd$",
     "✗": r"$\times$", "‘": "{`}", "’": "{'}", "“": "{``}", "”": "{''}", "\u00a0": "~",
 }
+_JOIN = {"-": "-–—", "–": "-–—", "—": "-–—", "'": "'"}
+"""The signs that LaTeX would join with these before them."""
+
 _LETTERS, _NAMES = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", (
     "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi "
     "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
@@ -73,7 +76,8 @@ def escaped(text: str) -> str:
     line = "".join(sign if sign.isprintable() or sign == "\u00a0" else " " for sign in normalize("NFC", text))
     line = re.sub(" +", " ", line).strip(" ")
     said = [_SIGNS.get(sign) or (rf"$\{_GREEK[sign]}$" if sign in _GREEK else sign) for sign in line]
-    return "".join("{}-" if line[place - 1:place + 1] == "--" else sign for place, sign in enumerate(said))
+    joins = [before in _JOIN.get(sign, "") for before, sign in zip(" " + line, line, strict=False)]
+    return "".join("{}" * apart + sign for apart, sign in zip(joins, said, strict=True))
 
 
 def label(text: str) -> str:

@@ -14,7 +14,7 @@ from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.comparison import Comparison, arm_columns
 from fallline.report.comparison_words import p_text, plus_minus
 from fallline.report.looks import looks_in_words
-from fallline.report.reserve import reserve
+from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.stats import label
 from fallline.stats.arms import Arm, size
@@ -27,7 +27,7 @@ from fallline.stats.question import compared_by
 MOST_PAIRS = 500
 """Pairs of arms that are tested for a page; of more the best configuration and the next are compared."""
 
-MOST_SENTENCES = 6
+MOST_SENTENCES = 4
 """Groups whose answers open the page; the table has all."""
 
 LEFT_OUT = ("mean rank", "tried", "diverged")
@@ -42,6 +42,8 @@ class Opening:
 
     results: Results
     comparison: Comparison | None
+    read: tuple[str, ...] = ()
+    """What was noted of this reading of the test split, in sentences."""
 
     @classmethod
     def of(cls, results: Results) -> Opening:
@@ -61,7 +63,10 @@ class Opening:
         """A sentence a group of arms, or the best configuration."""
         if self.comparison is None:
             name, value, _ = answer(self.results)
-            return [f"Best: {name}: {value}." if value else f"{name}."]
+            every = self.results.ranked
+            held = reserve_of(every[RATE]) if every.height > 1 and RATE in every.columns else ""
+            best = f"{held[0].upper()}{held[1:]}; ahead is" if held else "Best:"
+            return [f"{best} {name}: {value}." if value else f"{name}."]
         return self.comparison.answer[:MOST_SENTENCES]
 
     @cached_property
@@ -107,7 +112,7 @@ class Opening:
         fixed = constants(self.results)
         if fixed:
             said.append(f"The same for all: {fixed}. With other values the order may be another.")
-        return list(dict.fromkeys(filter(None, [*said, looks_in_words(self.results.run)])))
+        return list(dict.fromkeys(filter(None, [*said, looks_in_words(self.results.run), *self.read])))
 
 
 def _against_best(comparison: Comparison) -> list[Column]:

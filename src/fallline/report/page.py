@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ from fallline.report.lead import leading
 from fallline.report.machine import what_ran
 from fallline.report.opening import Opening
 from fallline.report.pictures import figures
+from fallline.report.reads import read_chosen
 from fallline.report.results import Results
 from fallline.report.style import Look, theme, variables
 from fallline.report.tables import MOST_SHOWN, arms_table, far_off, plain_table, ranked, reported_table
@@ -32,24 +34,28 @@ from fallline.study import dump_study
 BARE = ("results", "pictures")
 """Sections without a heading: the answer stands under the title, and what follows has headings of its own."""
 
+LARGE = 2
+"""So many answers stand in large letters; more would push their table off the screen."""
+
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 """The page may load nothing: what it needs it holds."""
 
 
-def write_report(run: Run, path: str | Path | None = None) -> Path:
+def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
 
     Beside the page: the same as Markdown (``report.md``); ``figures/NAME.svg``, ``.pdf`` and ``.png`` (light theme,
     the last twice the size); ``tables/NAME.csv`` with the arms and pairs of the comparison, the ranked configurations,
     the best of each optimizer, the comparisons of the claims, the reported figures, the times and the data of every
     figure; ``tables/NAME.tex`` with the tables that a paper may want.
-    Raises StoreError where the run holds no finished trial or the folder cannot be written.
+    The run folder notes that ``who`` read the test split for what was chosen. Raises StoreError where the run holds no
+    finished trial or the folder cannot be written.
     """
     page = Path(path) if path is not None else run.layout.report / "report.html"
     results = Results.of(run)
-    opening = Opening.of(results)
-    lead, rest = _pictures(run, opening)
     beside, verdicts = reported(run), claims(run)
+    opening = replace(Opening.of(results), read=tuple(read_chosen(run, who, verdicts, reported=True)))
+    lead, rest = _pictures(run, opening)
     for name, frame in _frames(opening, verdicts, beside).items():
         if not frame.is_empty():
             write_table(page.parent / "tables" / f"{name}.csv", frame)
@@ -144,7 +150,8 @@ def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, v
 def _answer(opening: Opening, look: Look) -> Markup:
     """The answer and the table that it can be checked against."""
     results = opening.results
-    said = tag("div", [tag("p", text, cls="first") for text in opening.answers],
+    size = "first" if len(opening.answers) <= LARGE else "several"
+    said = tag("div", [tag("p", text, cls=size) for text in opening.answers],
                [tag("p", text, cls="next") for text in opening.beside], cls="answer")
     if opening.comparison is None:
         drawn_table = ranked(results, opening.ranked, look, 12)

@@ -18,7 +18,7 @@ from fallline.report.kinds import draw as common
 from fallline.report.style import WIDTH, Look, theme, variables
 from fallline.report.tables import frame_table
 from fallline.stats import direction, label
-from fallline.stats.profiles import WIDEST, Key, Problem, Profiles
+from fallline.stats.profiles import SHARE, WIDEST, Key, Problem, Profiles
 from fallline.store.files import write_atomically, write_text
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ def notes(found: Profiles) -> list[str]:
         told.append(f"Left out, since not every problem has them: {words.listed(names, MOST_NAMED)}.")
     after = [place_of(problem) for problem in found.problems if problem.goal.set_after]
     if after:
-        told.append(f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, 90 % of the way "
-                    "from the first value to the best mean final one. Name targets before the run to be sure.")
+        told.append(f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, "
+                    f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Name targets "
+                    "before the run to be sure.")
     nobody = [place_of(problem) for problem, row in zip(found.problems, found.steps, strict=True)
               if all(math.isinf(cost) for cost in row)]
     if nobody:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from fallline.report import words
 from fallline.stats.arms import Arm
 from fallline.stats.compare import Compared, Group
@@ -22,13 +24,19 @@ def reserve(compared: Compared, group: Group) -> str:
     one = [(arm, rates[0]) for arm, rates in tried if len(rates) == 1]
     if not one:
         return ""
-    values = {rate for _, rate in one}
     if len(one) < sum(bool(rates) for _, rates in tried):
         names = words.listed([words.recipe(arm.settings, compared.by) for arm, _ in one], SHOWN)
         return f"no winner is named, as {names} ran at one learning rate only"
-    if len(values) == 1:
-        return f"no winner is named, as the learning rate was {words.setting(values.pop())} for all and tuned for none"
-    return "no winner is named, as the learning rate of each was set and not tuned"
+    same = reserve_of(pl.Series([rate for _, rate in one]))
+    return same or "no winner is named, as the learning rate of each was set and not tuned"
+
+
+def reserve_of(rates: pl.Series) -> str:
+    """The same for configurations: empty where they have several learning rates, or none."""
+    values = rates.drop_nulls().unique().to_list()
+    if len(values) != 1:
+        return ""
+    return f"no winner is named, as the learning rate was {words.setting(values[0])} for all and tuned for none"
 
 
 def _rates(arm: Arm) -> Sequence[float]:

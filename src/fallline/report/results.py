@@ -11,6 +11,7 @@ from fallline.report import words
 from fallline.stats import Metric, best_of, label, primary, summary, varying
 from fallline.stats.columns import OFF, RECIPE
 from fallline.stats.metric import is_loss, loss_kinds
+from fallline.stats.reads import chosen_alone
 from fallline.store import Run
 
 MOST_NUMBERS, MOST_SETTINGS = 3, 6
@@ -48,7 +49,8 @@ class Results:
     def of(cls, run: Run) -> Results:
         """The results of a run, or StoreError where it has none."""
         ranked = summary(run)
-        return cls(run, primary(run), ranked, best_of(run, ranked), varying(run))
+        best = best_of(run, ranked)
+        return cls(run, primary(run), chosen_alone(run, ranked, best), best, varying(run))
 
     @property
     def by_optimizer(self) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from fallline.report import words
+from fallline.stats import where
 from fallline.stats.defaults import MISSING
-from fallline.stats.tuning import RATE, Border, Defeat, Search, at_equal_tries, defeats, groups, searches
+from fallline.stats.search import RATE, Border, Search, groups, searches
+from fallline.stats.tuning import Defeat, at_equal_tries, defeats
 from fallline.store import Run
 
 SHOWN = 6
@@ -20,7 +23,8 @@ def tuning_cautions(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.
 
     They name: what loses to its own special case; a best value at the border of its range, with the wider study; rates
     that were not tuned; unequal numbers of tries, and what equal numbers would have found; unequal budgets; the arm
-    "all defaults" where it is missing; numbers that were fixed; the share of each arm's trials that diverged.
+    "all defaults" where it is missing; numbers that were fixed; the share of each arm's trials that diverged. What
+    concerns an optimizer's own numbers is said where the arms are optimizers.
     """
     found = searches(run, by, ranked)
     told = [_defeated(defeat) for defeat in defeats(run, found)]
@@ -28,8 +32,10 @@ def tuning_cautions(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.
     for group in groups(found):
         if len(group) > 1:
             place = _place(group[0])
-            told += [place + text for text in (*_untuned(group), *_tries(group), *_budgets(group), *_defaults(group),
-                                               *_fixed(group))]
+            texts = [*_tries(group), *_budgets(group)]
+            if "optimizer" in group[0].arm:
+                texts = [*_untuned(group), *texts, *_defaults(group), *_fixed(group)]
+            told += [place + text for text in texts]
     return told + _diverged(found)
 
 
@@ -57,8 +63,14 @@ def _defeated(defeat: Defeat) -> str:
         told += (f"; difference {words.signed(gap.mean)}, 95 % interval {words.signed(gap.low)} to "
                  f"{words.signed(gap.high)}")
     at = defeat.case.reason
+    also = "" if _had(defeat) else f", and {at} among its values"
     return (f"{_place(defeat.general)}{_capital(general)} contains {special} (at {at}) and yet loses to it ({told}): "
-            f"it was tuned too little. Try more learning rates, and {at} among its values.")
+            f"it was tuned too little. Try more learning rates{also}.")
+
+
+def _had(defeat: Defeat) -> bool:
+    """Whether the special case was among the settings of the general rule, so that only the rates can be to blame."""
+    return not where(defeat.general.rows, dict(defeat.case.numbers)).is_empty()
 
 
 def _borders(run: Run, found: Sequence[Search]) -> list[str]:
@@ -96,7 +108,16 @@ def _wider(run: Run, at: Sequence[tuple[Search, Border]]) -> str:
     if not command.startswith("fallline run "):
         return f"run again with resume and {typed}; only what is new is trained."
     again = "" if "--resume" in command else " --resume"
-    return f"{command}{again} {typed}. Only what is new is trained."
+    return f"{_without(command, settings)}{again} {typed}. Only what is new is trained."
+
+
+def _without(command: str, settings: Sequence[str]) -> str:
+    """The command without what ``settings`` set anew."""
+    names = {setting.partition("=")[0] for setting in settings}
+    written = shlex.split(command)
+    old = {place for place, word in enumerate(written) if word.partition("=")[0] in names}
+    old |= {place - 1 for place in old if written[place - 1] == "--set"}
+    return shlex.join(word for place, word in enumerate(written) if place not in old)
 
 
 def _list(values: Iterable[float]) -> str:
@@ -104,9 +125,7 @@ def _list(values: Iterable[float]) -> str:
 
 
 def _untuned(group: Sequence[Search]) -> list[str]:
-    """Arms at one learning rate, where arms are optimizers."""
-    if "optimizer" not in group[0].arm:
-        return []
+    """Arms at one learning rate."""
     one = [search for search in group if RATE in search.rows.columns
            and search.rows[RATE].drop_nulls().n_unique() == 1]
     if not one:

@@ -17,6 +17,7 @@ from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
 from fallline.stats.forecast import seeds_to_settle
 from fallline.stats.looking import Reading, reading
 from fallline.stats.metric import is_loss, kind_column, primary
+from fallline.stats.pairwise import holm
 from fallline.stats.summary import FEW_SEEDS
 from fallline.stats.where import where
 from fallline.store import Run
@@ -108,8 +109,8 @@ def decide(evidence: Sequence[Evidence], region: Region, level: float = LEVEL) -
         str, list[str], list[float], int]:
     """The verdict on a claim with these parts, at least one; the verdict of each; p-values after Holm; and the place of
     the part that decides."""
-    adjusted = _holm([part.p_against if part.method != "values" else None for part in evidence])
-    adjusted = [part.p_against if p is None else p for part, p in zip(evidence, adjusted, strict=True)]
+    tested = holm(np.array([part.p_against if part.method != "values" else np.nan for part in evidence]))
+    adjusted = [part.p_against if np.isnan(p) else float(p) for part, p in zip(evidence, tested, strict=True)]
     verdicts = [SUPPORTED if part.p_for <= level else REFUTED if p <= level else UNDECIDED
                 for part, p in zip(evidence, adjusted, strict=True)]
     places = range(len(evidence))
@@ -238,16 +239,6 @@ def _alone(side: list[Arm]) -> list[Any]:
 def _kinds(pair: tuple[Arm, Arm]) -> set[Any]:
     column = kind_column(pair[0].rows)
     return {kind for arm in pair if column in arm.rows.columns for kind in arm.rows[column]}
-
-
-def _holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment; None stays None and does not count."""
-    order = sorted((place for place, p in enumerate(p_values) if p is not None), key=lambda place: p_values[place])
-    adjusted, before = list(p_values), 0.0
-    for rank, place in enumerate(order):
-        before = max(before, min(1.0, (len(order) - rank) * p_values[place]))
-        adjusted[place] = before
-    return adjusted
 
 
 def _said(table: Settings) -> str:

@@ -26,6 +26,7 @@ from fallline.stats.where import where
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 from fallline.study import Claim
+from fallline.study.choosing import REASON, on_test
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +175,9 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
     for name in (metric, f"final_{metric}"):
         if name in known:
             return name
+    if metric in trials.columns and known == []:
+        raise StudyError(f"no trial of the run in {run.folder} has results: every one diverged; try lower learning "
+                         "rates")
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
 
@@ -209,6 +213,9 @@ def _tuned(run: Run, trials: pl.DataFrame, varies: Sequence[str], columns: Seque
         return tuple(name for name in belongs if not ((apart or kind_is_compared) and name in kinds))
     names = tuple(dict.fromkeys((tune,) if isinstance(tune, str) else tune))
     for name in names:
+        if on_test(name):
+            raise StudyError(f"tune names numbers of a recipe, not {name}; they are chosen by {chosen_by.label} and "
+                             f"never on the test split: {REASON}")
         if name not in recipe_columns(trials):
             raise UnknownName("recipe column", name, recipe_columns(trials), f"the run in {run.folder}, tune")
         if name in columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,16 +101,13 @@ def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
 
     None with one seed or where a trial diverged. Samples of the same length share their flips: it is many times faster.
     """
-    found: list[float | None] = [None] * len(samples)
-    whole = [place for place, sample in enumerate(samples) if len(sample) > 1 and np.isfinite(sample).all()]
-    for n in sorted({len(samples[place]) for place in whole}):
-        places = [place for place in whole if len(samples[place]) == n]
-        tested = stats.permutation_test((np.stack([samples[place] for place in places]),),
-                                        lambda x, axis: x.mean(axis), permutation_type="samples", axis=-1, batch=512,
-                                        vectorized=True, n_resamples=RESAMPLES, rng=np.random.default_rng(0))
-        for place, p in zip(places, tested.pvalue, strict=True):
-            found[place] = float(p)
-    return found
+    return _by_length(samples, [bool(np.isfinite(sample).all()) for sample in samples], _flipped)
+
+
+def _flipped(stacked: np.ndarray) -> np.ndarray:
+    return stats.permutation_test((stacked,), lambda x, axis: x.mean(axis), permutation_type="samples", axis=-1,
+                                  vectorized=True, batch=512, n_resamples=RESAMPLES,
+                                  rng=np.random.default_rng(0)).pvalue
 
 
 def least_permutation_p(n: int) -> float:
@@ -125,10 +122,24 @@ def wilcoxon_p(samples: Sequence[np.ndarray]) -> list[float | None]:
     ranks are flipped in every way: what scipy does as well, all samples at once.
     """
     signed = [_signed_ranks(sample) for sample in samples]
-    plain = [len(set(np.abs(ranks))) == len(ranks) and ranks.all() for ranks in signed]
-    flipped = permutation_p(signed)
-    return [float(stats.wilcoxon(sample).pvalue) if simple and len(sample) > 1 else p
-            for sample, simple, p in zip(samples, plain, flipped, strict=True)]
+    plain = [bool(ranks.all()) and len(set(np.abs(ranks))) == len(ranks) for ranks in signed]
+    by_table = _by_length(samples, plain, lambda stacked: stats.wilcoxon(stacked, axis=-1).pvalue)
+    by_flips = permutation_p([ranks[:0] if simple else ranks for ranks, simple in zip(signed, plain, strict=True)])
+    return [one if simple else other for one, other, simple in zip(by_table, by_flips, plain, strict=True)]
+
+
+def _by_length(samples: Sequence[np.ndarray], wanted: Sequence[bool],
+               test: Callable[[np.ndarray], np.ndarray]) -> list[float | None]:
+    """The p-values of ``test`` for those that are wanted and have two values or more, samples of a length together."""
+    found: list[float | None] = [None] * len(samples)
+    places: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        if wanted[place] and len(sample) > 1:
+            places.setdefault(len(sample), []).append(place)
+    for same in places.values():
+        for place, p in zip(same, test(np.stack([samples[place] for place in same])), strict=True):
+            found[place] = float(p)
+    return found
 
 
 def _signed_ranks(sample: np.ndarray) -> np.ndarray:

@@ -40,7 +40,8 @@ class Goal:
 class Reach:
     """How an arm at its chosen ``settings`` got to the goal: medians over ``n`` seeds, misses infinite.
 
-    ``reached`` counts the seeds that did; ``seconds`` is None where no trial's own time is known.
+    ``reached`` counts the seeds that did; ``seconds`` (without compiling and evaluating) is None where no trial's own
+    time is known.
     """
 
     steps: float

@@ -25,8 +25,8 @@ def across_folds(trials: pl.DataFrame) -> pl.DataFrame:
     if "across_folds" not in trials.columns:
         return trials
     cut = trials.filter(pl.col("across_folds").is_not_null())
-    whole = cut.group_by("across_folds", maintain_order=True).agg(*(_joined(cut, name) for name in cut.columns
-                                                                    if name not in OWN), pl.len(), pl.col("folds").first())
+    joined = [_joined(cut, name) for name in cut.columns if name not in OWN]
+    whole = cut.group_by("across_folds", maintain_order=True).agg(*joined, pl.len(), pl.col("folds").first())
     whole = whole.filter(pl.col("len") == pl.col("folds")).with_columns(trial=pl.col("across_folds"))
     others = trials.filter(pl.col("across_folds").is_null())
     return pl.concat([others.drop(OWN), whole.select(name for name in trials.columns if name not in OWN)],

@@ -71,6 +71,11 @@ class Layout:
         return self.root / "looks.json"
 
     @property
+    def test_reads(self) -> Path:
+        """Who read the test split, when, and for what."""
+        return self.root / "test_reads.json"
+
+    @property
     def answers(self) -> Path:
         """A folder with the labels the predictions are held against, a Parquet file a name."""
         return self.root / "answers"
@@ -96,7 +101,7 @@ class Layout:
     def leftovers(self) -> list[Path]:
         """Files that were being written when a run was killed."""
         names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", ".models.json", ".claims.json",
-                 ".looks.json", *(f"{folder}/.*" for folder in (
+                 ".looks.json", ".test_reads.json", *(f"{folder}/.*" for folder in (
                      "trials", "curves", "predictions", "weights", "answers", "timings", "environments",
                      "checkpoints"))]
         return [path for name in names for path in self.root.glob(f"{name}.????????")]

@@ -13,11 +13,11 @@ from fallline.losses import losses
 from fallline.optimizers import optimizers
 from fallline.schedules import schedules
 from fallline.study.budget import batches_of, steps_of
+from fallline.study.choosing import asked_in_training
 from fallline.study.parts import CHOICES, COMMON, Parts, numbers_of
 from fallline.study.resolve import resolve, resolve_task
 from fallline.study.said import shown
 from fallline.study.spec import Study
-from fallline.study.test_split import asked_in_training
 from fallline.study.trial import Recipe, Trial
 from fallline.study.values import BUDGETS, FIELDS, check_field, check_number
 from fallline.tasks import tasks

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
+from fallline.study.choosing import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test, refusal
 from fallline.study.native import native
 from fallline.study.said import shown
-from fallline.study.test_split import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test, refusal
 
 if TYPE_CHECKING:
     from fallline.api import Result
@@ -113,7 +113,8 @@ class Claim(Part):
                              + (" and ".join(sorted(given)) or "none of them"))
         if isinstance(self.equal, list) and len(self.equal) < 2:
             raise ValueError("equal lists two arms or more, or is the table of one arm whose configurations are equal")
-        _read_at_the_end(self.metric, best_on_test(self.metric) or self.step is not None and on_test(self.metric), EPOCH)
+        at_a_step = self.step is not None and on_test(self.metric)
+        _read_at_the_end(self.metric, at_a_step or best_on_test(self.metric), EPOCH)
         return self
 
 
@@ -211,7 +212,7 @@ class Study(Part):
     @classmethod
     def _figures(cls, figures: list[Figure]) -> list[Figure]:
         for one in figures:
-            chooses = one.kind in FOLLOWING and on_test(one.metric) or best_on_test(one.metric)
+            chooses = (one.kind in FOLLOWING and on_test(one.metric)) or best_on_test(one.metric)
             _read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
         return figures
 
@@ -284,8 +285,8 @@ def _in_words(failure: ValidationError, name: str) -> str:
             *within, name = error["loc"]
             word, kind = _PARTS[str(within[0])] if within else ("study", Study)
             known = set(kind.model_fields) - {"folder"}
-            told = asked_in_training(name, error.get("input"))
-            lines.append("  " + (told or str(UnknownName(f"field of a {word}", name, known, ".".join(map(str, within))))))
+            unknown = UnknownName(f"field of a {word}", name, known, ".".join(map(str, within)))
+            lines.append("  " + (asked_in_training(name, error.get("input")) or str(unknown)))
         elif error["type"] == "missing":
             lines.append(f"  {place} is missing; write: {place} = ...")
         else:

@@ -17,7 +17,8 @@ from fallline.report.style import WIDTH, Look
 from fallline.stats import comparable, label, primary, summary
 from fallline.stats.defaults import MISSING, NO_DEFAULT, TRIED
 from fallline.stats.good_range import TOLERANCE
-from fallline.stats.tuning import RATE, Search, expected, searches
+from fallline.stats.search import RATE, Search, searches
+from fallline.stats.tuning import expected
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -121,7 +122,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     picture = alt.layer(*layers, data=held).properties(width=WIDTH - 200, height=320)
     if len(names) == 1:
         return picture
-    return picture.facet(row=alt.Row("panel:N", sort=names, title=None)).resolve_scale(y="independent")
+    return picture.facet(alt.Facet("panel:N", sort=names, title=None), columns=1).resolve_scale(y="independent")
 
 
 def _is_log(shown: pl.DataFrame, spec: Figure) -> bool:
