@@ -15,6 +15,7 @@ import pytest
 
 import fallline
 from fallline.cli import main
+from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
@@ -41,7 +42,7 @@ class Reader:
                 getattr(self, language)(text)
 
     def toml(self, text):
-        assert fallline.study.parse_study(text, "block", folder=Path.cwd()).task
+        assert parse_study(text, "block", folder=Path.cwd()).task
 
     def python(self, text):
         if "pandas" in text and importlib.util.find_spec("pandas") is None:
@@ -165,6 +166,15 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     assert len(folders) == 9 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
     for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
         assert (ROOT / test).is_file()
+
+
+@pytest.mark.parametrize("name", ["neurons", "compare", "claims", "fair", "optimizers"])
+def test_the_page_does_what_it_says(reader, name):
+    reader.follow(page(name))
+    if name == "neurons":
+        assert Path("trained.png").stat().st_size > 10_000 and set(reader.names["learnt"]) >= {"cw", "cz", "bias_xo"}
+    if name == "compare":
+        assert Path("profile.html").is_file() and "is best" in reader.names["comparison"].answer[0]
 
 
 def test_the_examples_run(reader):
