@@ -10,10 +10,11 @@ from polars.testing import assert_frame_equal
 
 import fallline
 import fallline.executors.block as block
-import fallline.executors.local as local
+import fallline.executors.setup as setup
 from fallline.errors import StoreError
 from fallline.store.checkpoint import Checkpoints
 from fallline.store.layout import Layout
+from fallline.store.writing import RunWriter
 
 rng = np.random.default_rng(3)
 INPUTS = rng.normal(size=(120, 4)).astype(np.float32)
@@ -79,7 +80,7 @@ def test_a_run_leaves_every_record_in_plain_files(tmp_path):
 
 def test_a_second_run_of_the_same_study_trains_nothing(tmp_path, monkeypatch):
     study().run(tmp_path)
-    monkeypatch.setattr(local, "ReadyCohort", None)
+    monkeypatch.setattr(setup, "ReadyCohort", None)
     before = records(tmp_path)
     study().run(tmp_path)
     for a, b in zip(before, records(tmp_path), strict=True):
@@ -129,7 +130,7 @@ def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monke
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
 def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatch, one_seed_a_block, damage):
     study().run(tmp_path / "whole")
-    write, done = local.RunWriter.write_block, []
+    write, done = RunWriter.write_block, []
 
     def full_disk(writer, *parts):
         if done:
@@ -137,10 +138,10 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
         done.append(parts)
         write(writer, *parts)
 
-    monkeypatch.setattr(local.RunWriter, "write_block", full_disk)
+    monkeypatch.setattr(RunWriter, "write_block", full_disk)
     with pytest.raises(StoreError, match="disk is full"):
         study().run(tmp_path / "run")
-    monkeypatch.setattr(local.RunWriter, "write_block", write)
+    monkeypatch.setattr(RunWriter, "write_block", write)
     for path in (tmp_path / "run/checkpoints").glob("*.npz"):
         if damage is None:
             Checkpoints(Layout(tmp_path / "run"), path.stem).save([np.zeros(3)], {}, {"steps": [], "evaluated": [],
@@ -153,11 +154,11 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
 
 def test_an_unfinished_block_keeps_its_place_when_the_study_grows(tmp_path, monkeypatch, one_seed_a_block):
     study(rates=(0.1, 0.01, 0.5)).run(tmp_path / "whole")
-    real = local.RunWriter.write_block
-    monkeypatch.setattr(local.RunWriter, "write_block", lambda *parts: (_ for _ in ()).throw(StoreError("stop")))
+    real = RunWriter.write_block
+    monkeypatch.setattr(RunWriter, "write_block", lambda *parts: (_ for _ in ()).throw(StoreError("stop")))
     with pytest.raises(StoreError, match="stop"):
         study().run(tmp_path / "run")
-    monkeypatch.setattr(local.RunWriter, "write_block", real)
+    monkeypatch.setattr(RunWriter, "write_block", real)
     study(rates=(0.1, 0.01, 0.5)).run(tmp_path / "run", resume=True)
     names = fallline.open_run(tmp_path / "run").trials["trial"]
     assert names.n_unique() == len(names) and set(names) == set(fallline.open_run(tmp_path / "whole").trials["trial"])

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import fallline
-import fallline.executors.local as local
 from fake_run import tiny
 from fallline.deciding import questions
 from fallline.errors import StoreError, StudyError
@@ -28,6 +27,7 @@ from fallline.stats.evidence import Region, weigh
 from fallline.stats.looking import first_look, plan_looks, reading
 from fallline.stats.pairwise import holm
 from fallline.store.looks import begin_look, end_look, note_plan, noted_looks
+from fallline.store.writing import RunWriter
 from test_run import study as dots
 
 DRAWS = 10_000
@@ -277,7 +277,7 @@ def test_what_leaves_nothing_to_chance_is_decided_by_one_seed(tmp_path):
 def test_a_run_killed_in_a_round_goes_on_and_ends_as_one_that_was_not(tmp_path, monkeypatch, killed_at):
     monkeypatch.setattr("fallline.engine.layouts.SMALL_WEIGHTS", 0)  # a block a few seeds: something to stop between
     whole = fallline.run(line(), tmp_path / "whole", until_decided=True, max_seeds=12)
-    real, written = local.RunWriter.write_block, []
+    real, written = RunWriter.write_block, []
 
     def dying(writer: Any, *parts: Any) -> None:
         written.append(parts)
@@ -285,10 +285,10 @@ def test_a_run_killed_in_a_round_goes_on_and_ends_as_one_that_was_not(tmp_path, 
             raise StoreError("killed")
         real(writer, *parts)
 
-    monkeypatch.setattr(local.RunWriter, "write_block", dying)
+    monkeypatch.setattr(RunWriter, "write_block", dying)
     with pytest.raises(StoreError, match="killed"):
         fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=12)
-    monkeypatch.setattr(local.RunWriter, "write_block", real)
+    monkeypatch.setattr(RunWriter, "write_block", real)
     again = fallline.run(line(), tmp_path / "run", until_decided=True, resume=True, max_seeds=12)
     assert set(again.trials["trial"]) == set(whole.trials["trial"]) and again.trials.height == 24
     one, other = (noted_looks(result.records.layout) for result in (whole, again))

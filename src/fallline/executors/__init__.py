@@ -1,5 +1,5 @@
-"""Executors: where plan, engine and store meet. ``local`` trains in this process."""
+"""Executors: where plan, engine and store meet. ``run_here`` plans and trains in this process."""
 
-from fallline.executors.local import run_here
+from fallline.executors.here import run_here
 
 __all__ = ["run_here"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from fallline.executors.check import splits_of
+from fallline.contracts import Splits
+from fallline.executors.check import classes_of, splits_of
 from fallline.executors.cohort import ReadyCohort
+from fallline.executors.setup import Setup
 from fallline.store.files import read_parquet
 from fallline.store.writing import RunWriter
+from fallline.study import Trial
 from fallline.study.trial import digest
 
 WORST = 48
@@ -24,19 +28,26 @@ def write_answers(writer: RunWriter, ready: ReadyCohort) -> None:
     task, data = ready.planned.task, ready.planned.data
     names = list(task.classes)
     rows = [{"task": task.name, "data": data, "split": name, "labels": split.targets.astype(np.uint16),
-             "classes": names} for name, split in _held(ready).items()]
+             "classes": names} for name, split in _held(ready.arrays.splits).items()]
     if rows:
         schema = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
                   "classes": pl.List(pl.String)}
         writer.write_answers(digest([task.name, data]), pl.DataFrame(rows, schema=schema))
 
 
-def write_mistakes(writer: RunWriter, cohorts: list[ReadyCohort]) -> None:
-    """The examples that most trials of the run got wrong, worst first, with their pictures where they are images."""
-    tasks = {(ready.planned.task.name, ready.planned.data): ready for ready in cohorts if ready.classes is not None}
+def write_mistakes(setup: Setup, writer: RunWriter, trained: Iterable[Trial]) -> None:
+    """The examples that most trials of the run got wrong, worst first, with their pictures where they are images.
+
+    They are looked for in the tasks, and the cuts of their data, of the trials that were ``trained``.
+    """
     frames = []
-    for (task, data), ready in tasks.items():
-        counts = {split: np.zeros((len(held.targets), ready.classes), np.int32) for split, held in _held(ready).items()}
+    for (task, data), trial in {(trial.task.name, trial.data_as_cut): trial for trial in trained}.items():
+        splits = setup.load(trial.task, trial.cut).splits
+        classes = classes_of(trial.task, splits)
+        if classes is None:
+            continue
+        held_out = _held(splits)
+        counts = {split: np.zeros((len(held.targets), classes), np.int32) for split, held in held_out.items()}
         for block in writer.paths.done_blocks():
             if not writer.paths.predictions(block).exists():
                 continue
@@ -45,7 +56,7 @@ def write_mistakes(writer: RunWriter, cohorts: list[ReadyCohort]) -> None:
             rows = read_parquet(writer.paths.predictions(block)).filter(pl.col("trial").is_in(of_task.to_list()))
             for split, predicted in rows.select("split", "predicted").iter_rows():
                 counts[split][np.arange(len(predicted)), np.asarray(predicted)] += 1
-        frames += [_worst(task, data, split, held, counts[split]) for split, held in _held(ready).items()]
+        frames += [_worst(task, data, split, held, counts[split]) for split, held in held_out.items()]
     found = [frame for frame in frames if frame.height]
     if found:
         writer.write_mistakes(pl.concat(found, how="diagonal_relaxed"))
@@ -76,5 +87,5 @@ def _picture(image: np.ndarray) -> dict[str, Any]:
     return {"image": image.tobytes(), "height": height, "width": width, "channels": channels[0] if channels else 1}
 
 
-def _held(ready: ReadyCohort) -> dict[str, Any]:
-    return {name: split for name, split in splits_of(ready.arrays.splits).items() if name != "train"}
+def _held(splits: Splits) -> dict[str, Any]:
+    return {name: split for name, split in splits_of(splits).items() if name != "train"}

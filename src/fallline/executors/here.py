@@ -1,0 +1,36 @@
+"""A run in this process, from plan to mistakes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from fallline.executors.answers import write_mistakes
+from fallline.executors.planning import plan_run, plan_smaller
+from fallline.executors.progress import Count, Listener
+from fallline.executors.session import Session
+from fallline.executors.setup import Setup
+from fallline.store.layout import Layout
+from fallline.store.writing import RunWriter
+from fallline.study import Study
+
+
+def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None = None,
+             listen: Listener | None = None, command: str = "") -> Path:
+    """Train every trial of ``study`` that ``out`` has no records of; ``out`` is a run folder from the first moment.
+
+    ``folder`` holds the full data sets. A stopped run goes on with ``resume``: finished blocks are kept, an
+    unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped.
+    """
+    setup = Setup(study, folder)
+    setup.check()
+    with RunWriter.open(Layout(out), study, resume) as writer:
+        known = writer.known_trials()
+        count = Count(setup.trials, known, study.metric, listen or (lambda progress: None))
+        setup.say = count.say
+        work = plan_run(setup, writer, known, command)
+        if work:
+            Session(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
+            count.say("looking at mistakes")
+            write_mistakes(setup, writer, [trial for ready, _ in work for row in ready.planned.trials for trial in row])
+    return out

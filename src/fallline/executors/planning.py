@@ -1,0 +1,101 @@
+"""Planning: what of a study is still to be trained, in which cohorts and blocks, written down before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fallline.engine.devices import device_name
+from fallline.engine.program import Layout
+from fallline.errors import StoreError
+from fallline.executors.answers import write_answers
+from fallline.executors.claims import note_claims
+from fallline.executors.cohort import ReadyCohort
+from fallline.executors.environment import describe
+from fallline.executors.fitting import fitting, smaller
+from fallline.executors.setup import Setup
+from fallline.plan import PlannedCohort, plan, rebuild
+from fallline.store.resolved import PLAN_REMEDY
+from fallline.store.writing import RunWriter
+
+Blocks = list[tuple[str, tuple[int, ...]]]
+"""Names and seeds of blocks of one cohort."""
+
+Part = tuple[ReadyCohort, Blocks]
+"""A cohort and those of its blocks that are to be trained."""
+
+
+def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = "") -> list[Part]:
+    """Plan the trials that are neither ``known`` nor planned before; all that is to be trained, nothing: done.
+
+    The run folder then holds all that whoever trains needs: study, plan, labels, models, and the claims as they stood.
+    """
+    note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
+    left = _unfinished(setup, writer)
+    promised = {trial.name for planned, _, _ in left for row in planned.trials for trial in row}
+    new = [trial for trial in setup.trials if trial.name not in known and trial.name not in promised]
+    if not left and not new:
+        writer.start(setup.study, None)
+        return []
+    setup.say("reading the data")
+    planned = plan(new, setup.most_lanes)
+    fresh = plan_round(setup, writer, [ready for cohort in planned for ready in fitting(cohort, setup.make)])
+    writer.start(setup.study, describe(command))
+    work = [*((setup.make(planned, layout), blocks) for planned, layout, blocks in left), *fresh]
+    for ready, _ in work:
+        write_answers(writer, ready)
+    writer.write_models({task.name: task.model.text for task in setup.tasks if task.model.text})
+    return work
+
+
+def plan_round(setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], instead_of: Blocks | None = None
+               ) -> list[Part]:
+    """Write the plan of these cohorts down; of ``instead_of`` nothing more is expected."""
+    if not cohorts:
+        return []
+    number = writer.next_round()
+    parts, written = [], []
+    for ready in cohorts:
+        planned = ready.planned
+        blocks = [(f"r{number}-{planned.name}-b{k:03d}", seeds) for k, seeds in enumerate(ready.blocks())]
+        parts.append((ready, blocks))
+        written.append({"name": planned.name, "layout": asdict(ready.layout), "lanes": planned.lanes,
+                        "device": device_name(), "budget": ready.budget,
+                        "blocks": [{"name": name, "seeds": list(seeds),
+                                    "trials": [trial.name for trial in planned.of_seeds(seeds)]}
+                                   for name, seeds in blocks]})
+    writer.add_round({"round": number, "study": setup.study.hash, "cohorts": written},
+                     {name for name, _ in instead_of or []})
+    return parts
+
+
+def plan_smaller(setup: Setup, writer: RunWriter, ready: ReadyCohort, blocks: Blocks) -> list[Part]:
+    """The blocks that are left of a cohort whose memory ran out, planned anew in parts that need less."""
+    seeds = [seed for _, own in blocks for seed in own]
+    rows = [row for seed, row in zip(ready.planned.seeds, ready.planned.trials, strict=True) if seed in seeds]
+    parts = smaller(ready, rebuild(ready.planned.name, rows), setup.make)
+    return plan_round(setup, writer, parts, instead_of=blocks)
+
+
+def _unfinished(setup: Setup, writer: RunWriter) -> list[tuple[PlannedCohort, Layout, Blocks]]:
+    """Cohorts of earlier starts with blocks still to do, exactly as they were planned."""
+    by_name = {trial.name: trial for trial in setup.trials}
+    found = []
+    for cohort in writer.planned_cohorts():
+        try:
+            left = [(block["name"], tuple(block["seeds"])) for block in cohort["blocks"]
+                    if not writer.is_done(block["name"])]
+            rows = [row for block in cohort["blocks"] for row in _by_seed(block)]
+            if left and all(name in by_name for row in rows for name in row):
+                planned = rebuild(cohort["name"], [[by_name[name] for name in row] for row in rows])
+                found.append((planned, Layout(**cohort["layout"]), left))
+        except (LookupError, TypeError, ValueError, ZeroDivisionError):
+            raise StoreError(f"{writer.paths.plan} is not a plan; it was damaged after it was written: "
+                             f"{PLAN_REMEDY}") from None
+    return found
+
+
+def _by_seed(block: dict[str, Any]) -> list[list[str]]:
+    """A written block's trials, a row a seed."""
+    lanes = len(block["trials"]) // len(block["seeds"])
+    return [block["trials"][first:first + lanes] for first in range(0, len(block["trials"]), lanes)]

@@ -1,0 +1,75 @@
+"""Training what was planned, in this process: the blocks of cohorts side by side, cut smaller where memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from fallline.engine.memory import OutOfMemory, ran_out
+from fallline.engine.side_by_side import run_side_by_side
+from fallline.executors.alone import seconds_alone
+from fallline.executors.block import train_block
+from fallline.executors.cohort import ReadyCohort
+from fallline.executors.planning import Blocks, Part
+from fallline.executors.progress import Count
+from fallline.executors.setup import Setup
+from fallline.store.writing import RunWriter
+from fallline.study.trial import numbers_in_use
+
+Smaller = Callable[[ReadyCohort, Blocks], list[Part]]
+"""What is left of a cohort whose memory ran out, in parts that need less."""
+
+
+class Session:
+    """The training of one process. What it is asked to stop is at rest in checkpoints when ``train`` is over."""
+
+    def __init__(self, setup: Setup, writer: RunWriter, count: Count):
+        self.setup, self.writer, self.count = setup, writer, count
+        self.shown = numbers_in_use(setup.trials)
+        self.alone: dict[str, float] = {}
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Ask every block to end at its next pause, its checkpoint written."""
+        self.stopping = True
+
+    def train(self, work: list[Part], smaller: Smaller) -> None:
+        """Train every block; a cohort whose memory runs out goes on in the parts that ``smaller`` gives."""
+        self.count.expect([ready for ready, _ in work])
+        if self.setup.study.time_alone:
+            self.count.say("timing one trial alone")
+            self.alone = {ready.planned.name: seconds_alone(ready, self.setup.make) for ready, _ in work}
+        while work:
+            workers = work[0][0].layout.workers
+            together = [item for item in work if item[0].layout.workers == workers]
+            rest = [item for item in work if item[0].layout.workers != workers]
+            try:
+                self._side_by_side(together, workers)
+            except _RanOut as failure:
+                self.stopping = False
+                left = [(ready, [block for block in blocks if not self.writer.is_done(block[0])])
+                        for ready, blocks in together]
+                rest += [(ready, blocks) for ready, blocks in left if blocks and ready is not failure.ready]
+                rest += smaller(failure.ready, next(blocks for ready, blocks in left if ready is failure.ready))
+            work = rest
+
+    def _side_by_side(self, work: list[Part], workers: int) -> None:
+        """The blocks of these cohorts, so many at a time; the first failure stops the rest."""
+        jobs = [partial(self._block, ready, name, seeds) for ready, blocks in work for name, seeds in blocks]
+        run_side_by_side(jobs, workers, self.stop)
+
+    def _block(self, ready: ReadyCohort, name: str, seeds: tuple[int, ...]) -> Iterator[None]:
+        try:
+            yield from train_block(ready, name, seeds, self.writer, self.setup.study.target, self)
+        except Exception as failure:
+            if ran_out(failure):
+                raise _RanOut(ready) from failure
+            raise
+
+
+class _RanOut(OutOfMemory):
+    """The memory ran out in a block of this cohort."""
+
+    def __init__(self, ready: ReadyCohort):
+        super().__init__(ready.planned.name)
+        self.ready = ready

@@ -1,0 +1,62 @@
+"""What the cohorts of a study are made ready with: its trials, its metrics, its examples and the programs so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fallline.contracts import Metric, Task
+from fallline.engine.program import Layout
+from fallline.executors.check import check_choice, check_metrics
+from fallline.executors.claims import check_claims
+from fallline.executors.cohort import Arrays, Programs, ReadyCohort, lanes_of, load_arrays
+from fallline.plan import PlannedCohort
+from fallline.study import Study, Trial
+from fallline.study.resolve import resolve
+from fallline.tasks.folds import Cut
+
+
+class Setup:
+    """A study in one process. ``folder`` holds the full data sets; ``say`` hears what is being done, in words."""
+
+    def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None):
+        self.study, self.folder = study, folder
+        self.trials = study.trials() if trials is None else trials
+        self.metrics = {metric.name: metric.function for metric in _metrics(study)}
+        self.say: Callable[[str], None] = lambda phase: None
+        self._programs = Programs()
+        self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
+
+    def check(self) -> None:
+        """Every name in the study means something; or an error before anything is written."""
+        for task in self.tasks:
+            check_metrics(self.study, task, self.metrics)
+        check_claims(self.study, self.trials, self.metrics)
+
+    @property
+    def tasks(self) -> list[Task]:
+        return list({trial.task.name: trial.task for trial in self.trials}.values())
+
+    def make(self, planned: PlannedCohort, layout: Layout | None = None) -> ReadyCohort:
+        """The cohort ready to train, in ``layout`` or in the one that suits it here."""
+        self.say("preparing")
+        arrays = self.load(planned.task, planned.trials[0][0].cut)
+        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout)
+
+    def most_lanes(self, task: Task) -> int:
+        return lanes_of(task, self.load(task).splits)
+
+    def load(self, task: Task, cut: Cut | None = None) -> Arrays:
+        """The examples of ``task`` with that cut, or with the first where any will do."""
+        cut = cut or self.trials[0].cut
+        key = (task.name, cut)
+        if key not in self._arrays:
+            self._arrays[key] = load_arrays(task, self.study.data, self.folder, cut)
+            check_choice(self.study, self.trials, task, self._arrays[key].splits)
+        return self._arrays[key]
+
+
+def _metrics(study: Study) -> list[Metric]:
+    """The metrics that a study adds to those of its task."""
+    return [resolve(Metric, written, study.folder, f"{study.name}, metrics, {n + 1} of {len(study.metrics)}")
+            for n, written in enumerate(study.metrics)]
