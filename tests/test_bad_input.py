@@ -243,8 +243,9 @@ def test_a_lock_holds_while_its_process_lives(cli, lock, free):
     if free:
         assert told[0] == 0 and not Path("run/lock.json").exists()
     else:
-        refused(told, f"run is in use by process {lock['pid']} on {lock['host']}; wait for it to end, or, if you are "
-                      "sure that it is gone, remove run/lock.json")
+        ours = lock["host"] == socket.gethostname()
+        refused(told, f"run is in use by process {lock['pid']} on {lock['host']}; wait for it to end, or",
+                f"end it (kill {lock['pid']})" if ours else "remove run/lock.json and go on with --resume")
         assert os.listdir("run") == ["lock.json"]
 
 

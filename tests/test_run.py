@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 import fallline
 import fallline.executors.block as block
 import fallline.executors.setup as setup
-from fallline.errors import StoreError
+from fallline.errors import FalllineWarning, StoreError
 from fallline.store.checkpoint import Checkpoints
 from fallline.store.layout import Layout
 from fallline.store.writing import RunWriter
@@ -127,8 +127,9 @@ def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monke
     assert not (tmp_path / "stopped/checkpoints").exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
-def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatch, one_seed_a_block, damage):
+@pytest.mark.parametrize("damage, why", [(b"", "damaged"), (b"PK\x03\x04 torn", "damaged"),
+                                         (None, "of another program")])
+def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatch, one_seed_a_block, damage, why):
     study().run(tmp_path / "whole")
     write, done = RunWriter.write_block, []
 
@@ -144,11 +145,15 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
     monkeypatch.setattr(RunWriter, "write_block", write)
     for path in (tmp_path / "run/checkpoints").glob("*.npz"):
         if damage is None:
-            Checkpoints(Layout(tmp_path / "run"), path.stem).save([np.zeros(3)], {}, {"steps": [], "evaluated": [],
-                        "seconds": {}, "steady_steps": 0})
+            plan = json.loads((tmp_path / "run/plan.json").read_text())
+            trials = next(block["trials"] for cohort in plan["rounds"][0]["cohorts"] for block in cohort["blocks"]
+                          if block["name"] == path.stem)
+            Checkpoints(Layout(tmp_path / "run"), path.stem, trials).save([np.zeros(3)], {}, {"steps": [],
+                        "evaluated": [], "seconds": {}, "steady_steps": 0})
         else:
             path.write_bytes(damage)
-    study().run(tmp_path / "run", resume=True)
+    with pytest.warns(FalllineWarning, match="starts anew: its checkpoint is " + why):
+        study().run(tmp_path / "run", resume=True)
     assert_same_records(tmp_path / "whole", tmp_path / "run")
 
 

@@ -8,6 +8,8 @@ FalllineError
 |-- StoreError      a run folder cannot be read, written or continued
 `-- ModelError      a model or task of the user's does not do what its contract says
     `-- NetworkError    the text of a network of neurons cannot be read or makes no sense
+
+FalllineWarning   something that a person should hear of, and that stops nothing
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from collections.abc import Iterable
 
 class FalllineError(Exception):
     """The root. The command line prints its text alone and exits with 2."""
+
+
+class FalllineWarning(UserWarning):
+    """Something that a person should hear of, and that stops nothing. The command line prints its text alone."""
 
 
 class StudyError(FalllineError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from fallline.errors import FalllineError
+from fallline.errors import FalllineError, FalllineWarning
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
@@ -34,7 +37,8 @@ NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a lin
 def main() -> None:
     """Run the command line; an error of ours is one screen of text on stderr and exit code 2."""
     try:
-        app()
+        with _told_warnings():
+            app()
     except FalllineError as failure:
         print(f"fallline: {failure}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -43,6 +47,23 @@ def main() -> None:
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+@contextmanager
+def _told_warnings() -> Iterator[None]:
+    """Warnings of ours as a line of text on stderr, each once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", FalllineWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if issubclass(category, FalllineWarning):
+                print(f"fallline: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *rest)
+
+        warnings.showwarning = show
+        yield
 
 
 @app.callback(invoke_without_command=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -12,11 +13,12 @@ import numpy as np
 from fallline.engine.devices import device_name
 from fallline.engine.lanes import State
 from fallline.engine.training import Records, Work, chunks
+from fallline.errors import FalllineWarning
 from fallline.executors import resting
 from fallline.executors.cohort import ReadyCohort
 from fallline.executors.progress import Count
 from fallline.executors.records import curve_rows, predicted_rows, trial_rows, weight_rows
-from fallline.store.checkpoint import Checkpoints
+from fallline.store.checkpoint import Checkpoints, Unusable
 from fallline.store.writing import RunWriter
 from fallline.study import Target
 
@@ -37,8 +39,9 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
     Where the session stops, the block keeps a checkpoint and ends without records.
     """
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    work, checkpoints = ready.work(seeds), Checkpoints(writer.paths, block)
-    pause = resting.load(checkpoints, ready.program, work)
+    work = ready.work(seeds)
+    checkpoints = Checkpoints(writer.paths, block, [trial.name for trial in ready.planned.of_seeds(seeds)])
+    pause = _rest(checkpoints, ready, work)
     reached = diverged = 0
     for state, records in chunks(ready.program, work, pause):
         over = records.diverged_at is not None
@@ -59,6 +62,15 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
                        | {"alone_seconds": session.alone.get(ready.planned.name)})
     checkpoints.remove()
     session.count.finished(records)
+
+
+def _rest(checkpoints: Checkpoints, ready: ReadyCohort, work: Work) -> tuple[State, Records] | None:
+    """Where the block stood, or None: then it starts anew, and whoever waits is told where that costs time again."""
+    try:
+        return resting.load(checkpoints, ready.program, work)
+    except Unusable as why:
+        warnings.warn(f"block {checkpoints.block} starts anew: its checkpoint {why}", FalllineWarning, stacklevel=2)
+        return None
 
 
 def _diverged(work: Work, state: State, records: Records) -> int:

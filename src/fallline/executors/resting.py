@@ -7,7 +7,7 @@ import numpy as np
 from fallline.engine.lanes import State
 from fallline.engine.program import Program
 from fallline.engine.training import Records, Work
-from fallline.store.checkpoint import Checkpoints
+from fallline.store.checkpoint import Checkpoints, Unusable
 
 
 def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
@@ -24,7 +24,7 @@ def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
 
 
 def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State, Records] | None:
-    """State and records as they were saved, or None where there are none that fit this program."""
+    """State and records as they were saved, or None where none were; Unusable where they do not fit this program."""
     import jax
 
     saved = checkpoints.load()
@@ -34,7 +34,7 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
     shapes = jax.eval_shape(program.start_state, work.weights, work.variables, work.numbers)
     wanted, tree = jax.tree.flatten(shapes)
     if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:
-        return None
+        raise Unusable("is of another program")
     records = Records(steps=notes["steps"], evaluated=notes["evaluated"], seconds=notes["seconds"],
                       steady_steps=notes["steady_steps"])
     for name, values in series.items():

@@ -6,15 +6,32 @@ import json
 import math
 import os
 import time
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+import fallline
 from fallline.errors import StoreError
 from fallline.store.files import write_atomically
 from fallline.store.layout import Layout
+from fallline.study.trial import digest
 
-FORMAT = 1
+FORMAT = 2
+
+
+class Unusable(Exception):
+    """A checkpoint that is there and cannot be gone on from; the text says why."""
+
+
+class Saved(NamedTuple):
+    """``leaves`` are the arrays of the block's state, ``series`` named arrays, ``notes`` JSON."""
+
+    leaves: list[np.ndarray]
+    series: dict[str, np.ndarray]
+    notes: dict[str, Any]
 
 
 def checkpoint_seconds() -> float:
@@ -30,10 +47,11 @@ def checkpoint_seconds() -> float:
 
 
 class Checkpoints:
-    """The checkpoint of one block. ``leaves`` are the arrays of its state, ``series`` named arrays, ``notes`` JSON."""
+    """The checkpoint of one block, which trains ``trials`` (their names, in order)."""
 
-    def __init__(self, paths: Layout, block: str):
-        self.path = paths.checkpoint(block)
+    def __init__(self, paths: Layout, block: str, trials: Sequence[str]):
+        self.path, self.block = paths.checkpoint(block), block
+        self.trials = digest(list(trials))
         self.every = checkpoint_seconds()
         self.last = time.monotonic()
 
@@ -45,21 +63,38 @@ class Checkpoints:
     def save(self, leaves: list[np.ndarray], series: dict[str, np.ndarray], notes: dict[str, Any]) -> None:
         arrays = {f"leaf{number}": leaf for number, leaf in enumerate(leaves)}
         arrays |= {f"series:{name}": values for name, values in series.items()}
-        header = np.array(json.dumps({"format": FORMAT, "leaves": len(leaves), **notes}))
-        write_atomically(self.path, lambda file: np.savez(file, header=header, **arrays))
+        header = {"format": FORMAT, "fallline": fallline.__version__, "trials": self.trials, "leaves": len(leaves)}
+        text = np.array(json.dumps(header | {"notes": notes}))
+        write_atomically(self.path, lambda file: np.savez(file, header=text, **arrays))
         self.last = time.monotonic()
 
-    def load(self) -> tuple[list[np.ndarray], dict[str, np.ndarray], dict[str, Any]] | None:
-        """What was saved, or None where there is nothing that can be used: then the block starts anew."""
-        try:
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                notes = json.loads(str(file["header"]))
-                if notes.get("format") != FORMAT:
-                    return None
-                leaves = [file[f"leaf{number}"] for number in range(notes["leaves"])]
-                return leaves, {name[7:]: file[name] for name in file.files if name.startswith("series:")}, notes
-        except Exception:  # a damaged archive makes numpy and zipfile raise a dozen kinds
+    def load(self) -> Saved | None:
+        """What was saved; None where nothing was. Unusable where it cannot be gone on from: the block starts anew."""
+        if not self.path.exists():
             return None
+        with opened(self.path) as (header, file):
+            if header.get("trials") != self.trials:
+                raise Unusable("is of other trials")
+            leaves = [file[f"leaf{number}"] for number in range(header["leaves"])]
+            return Saved(leaves, {name[7:]: file[name] for name in file.files if name.startswith("series:")},
+                         header["notes"])
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """A checkpoint's header and its arrays by name, while it is open; Unusable where it is damaged or another
+    version's."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            version = str(header.get("fallline", "of another version"))[:40]
+            if (header.get("format"), version) != (FORMAT, fallline.__version__):
+                raise Unusable(f"was written by fallline {version}, and this is {fallline.__version__}")
+            yield header, file
+    except Unusable:
+        raise
+    except Exception:  # a damaged archive makes numpy and zipfile raise a dozen kinds
+        raise Unusable("is damaged") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -20,31 +21,69 @@ PARQUET_FAILURES = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicExcep
 """What polars raises for files that are torn or hold something else; some of them make its reader panic."""
 
 
+MAX_TEXT_BYTES = 50_000_000
+"""More than any JSON or TOML file of a run folder has: the plan of 200,000 trials is a tenth of it."""
+
+TRIES = 3
+"""How often a file is begun whose unfinished form another process swept away."""
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a file beside ``path``, then rename it into place.
 
     The file is on disk before its name is: a run killed at any moment leaves the old file or the new one.
     """
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        for again in reversed(range(TRIES)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return _write_aside(path, write)
+            except FileNotFoundError:
+                if not again:
+                    raise
+    except OSError as failure:
+        raise StoreError(cannot_write(path, failure)) from failure
+
+
+def _write_aside(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except OSError as failure:
-        raise StoreError(cannot_write(path, failure)) from failure
     finally:
-        if temporary and os.path.exists(temporary):
+        if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def bring_names_to_disk(folder: Path) -> None:
+    """Bring the names of the files of ``folder`` to the disk; a power cut then leaves none of them out.
+
+    Nothing where the system cannot.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """``content``, atomically."""
+    write_atomically(path, lambda file: file.write(content))
 
 
 def write_text(path: Path, text: str) -> None:
     """``text`` as UTF-8, atomically."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -55,7 +94,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, remedy: str = "remove it") -> Any:
     """The value in ``path``, or StoreError that names the file and says what to do about it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except OSError as failure:
         raise StoreError(f"cannot read {path}: {failure.strerror or failure}") from failure
     except (ValueError, RecursionError) as failure:
@@ -63,11 +102,36 @@ def read_json(path: Path, remedy: str = "remove it") -> Any:
                          f"{remedy}") from None
 
 
+def read_text(path: Path) -> str:
+    """The text in ``path``; ValueError where it is none, or longer than any text of a run folder; OSError."""
+    with path.open("rb") as file:
+        content = file.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise ValueError(f"it has more than {MAX_TEXT_BYTES:,} bytes")
+    return content.decode("utf-8")
+
+
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """``frame``, atomically."""
+    write_bytes(path, parquet_bytes(frame))
+
+
+def parquet_bytes(frame: pl.DataFrame) -> memoryview:
+    """``frame`` as a Parquet file."""
     content = io.BytesIO()  # given a file, polars hides from us that the disk is full
     frame.write_parquet(content)
-    write_atomically(path, lambda file: file.write(content.getbuffer()))
+    return content.getbuffer()
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """The checksum of a file's content, as ``sha256sum`` writes it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The same of the file ``path``; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+FOLDERS = ("trials", "curves", "predictions", "weights", "answers", "timings", "environments", "checkpoints")
+"""The folders of records and of what belongs to them."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -98,12 +101,20 @@ class Layout:
         """Where a long block stands; gone once the block is done."""
         return self.checkpoints / f"{block}.npz"
 
+    @property
+    def damaged(self) -> Path:
+        """What was found damaged and moved aside."""
+        return self.root / "damaged"
+
+    @property
+    def folders(self) -> list[Path]:
+        """Every folder that a run writes into."""
+        return [self.root / name for name in (*FOLDERS, "report", "damaged")]
+
     def leftovers(self) -> list[Path]:
         """Files that were being written when a run was killed."""
         names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", ".models.json", ".claims.json",
-                 ".looks.json", ".test_reads.json", *(f"{folder}/.*" for folder in (
-                     "trials", "curves", "predictions", "weights", "answers", "timings", "environments",
-                     "checkpoints"))]
+                 ".looks.json", ".test_reads.json", *(f"{folder}/.*" for folder in FOLDERS)]
         return [path for name in names for path in self.root.glob(f"{name}.????????")]
 
     def done_blocks(self) -> list[str]:

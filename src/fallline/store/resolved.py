@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from fallline.errors import StoreError, StudyError
-from fallline.store.files import read_json
+from fallline.store.files import read_json, read_text
+from fallline.store.plan_file import first_mistake
 from fallline.study import Study, parse_study
+
+PLAN_FORMAT = 1
 
 PLAN_REMEDY = "remove it and run the study again, which keeps every finished trial"
 
@@ -16,24 +18,25 @@ PLAN_REMEDY = "remove it and run the study again, which keeps every finished tri
 def read_study(path: Path) -> Study:
     """The study in a run folder, or StoreError."""
     try:
-        return parse_study(path.read_text(encoding="utf-8"), str(path))
+        return parse_study(read_text(path), str(path))
     except OSError as failure:
         raise StoreError(f"cannot read {path}: {failure.strerror or failure}; run the study again, which writes it "
                          "anew and keeps every finished trial") from None
-    except (UnicodeDecodeError, StudyError) as failure:
+    except (ValueError, StudyError) as failure:
         raise StoreError(f"{path} was damaged after it was written: {failure}. Remove it and run the study again, "
                          "which writes it anew and keeps every finished trial") from None
 
 
-def read_plan(path: Path) -> dict[str, Any]:
-    """The plan in a run folder: a table whose rounds have cohorts with named blocks; or StoreError."""
+def read_plan(path: Path, own_format: bool = False) -> dict[str, Any]:
+    """The plan in a run folder, in the form of ``plan_file``; or StoreError. Who goes on with it needs our own format:
+    another version's can be read, but not continued."""
     plan = read_json(path, PLAN_REMEDY)
-    try:
-        names = planned_blocks(plan)
-    except (KeyError, TypeError, IndexError):
-        names = [None]
-    if not all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in names):
-        raise StoreError(f"{path} is not a plan; it was damaged after it was written: {PLAN_REMEDY}")
+    mistake = first_mistake(plan)
+    if mistake is not None:
+        raise StoreError(f"{path} is not a plan ({mistake}); it was damaged after it was written: {PLAN_REMEDY}")
+    if own_format and plan.get("format") != PLAN_FORMAT:
+        raise StoreError(f"{path} was written by another version of fallline; use that version, or choose another "
+                         "folder with --out")
     return plan
 
 

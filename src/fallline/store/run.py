@@ -119,7 +119,8 @@ class Run:
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
         rows = [read_json(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
-        return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
+        told = [{key: value for key, value in row.items() if key != "sha256"} for row in rows]
+        return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:

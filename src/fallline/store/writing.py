@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import socket
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -14,19 +11,32 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.checkpoint import checkpoint_seconds
-from fallline.store.files import cannot_write, read_json, read_parquet, write_json, write_parquet, write_text
+from fallline.store.files import (
+    MAX_TEXT_BYTES,
+    bring_names_to_disk,
+    cannot_write,
+    parquet_bytes,
+    read_json,
+    read_parquet,
+    read_text,
+    sha256,
+    write_bytes,
+    write_json,
+    write_parquet,
+    write_text,
+)
 from fallline.store.layout import Layout
-from fallline.store.resolved import planned_blocks, read_plan, read_study
+from fallline.store.lock import Lock
+from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
 from fallline.study import Study, dump_study
-
-PLAN_FORMAT = 1
 
 
 class RunWriter:
-    """The one writer of a run folder; a lock with this host and process keeps others out."""
+    """A writer of a run folder. The one that ``open`` gives holds its lock; blocks can be written without."""
 
     def __init__(self, paths: Layout):
         self.paths = paths
+        self.lock = Lock(paths.lock)
 
     @classmethod
     def open(cls, paths: Layout, study: Study, resume: bool) -> RunWriter:
@@ -60,14 +70,18 @@ class RunWriter:
         if not self.paths.plan.exists():
             write_json(self.paths.plan, self._plan())
         text = dump_study(study)
-        if not self.paths.study.exists() or self.paths.study.read_text(encoding="utf-8") != text:
+        if len(text) > MAX_TEXT_BYTES:
+            raise StoreError(f"study {study.name} as TOML has {len(text):,} signs, more than {MAX_TEXT_BYTES:,}; give "
+                             "axes instead of single points")
+        if not self.paths.study.exists() or read_text(self.paths.study) != text:
             write_text(self.paths.study, text)
         if environment is not None:
-            count = len(list(self.paths.environments.glob("*.json")))
-            write_json(self.paths.environments / f"{count:03d}.json", environment)
+            starts = [int(path.stem) for path in self.paths.environments.glob("*.json") if path.stem.isdecimal()]
+            write_json(self.paths.environments / f"{max(starts, default=-1) + 1:03d}.json", environment)
 
     def add_round(self, round_: dict[str, Any], instead_of: set[str] = frozenset()) -> None:
         """Add a round to the plan. What was already planned stays as it is, but for the blocks it is ``instead_of``."""
+        self.lock.check()
         plan = self._plan()
         for cohort in (cohort for old in plan["rounds"] for cohort in old["cohorts"]):
             cohort["blocks"] = [block for block in cohort["blocks"] if block["name"] not in instead_of]
@@ -96,13 +110,17 @@ class RunWriter:
     def write_block(self, block: str, trials: pl.DataFrame, curves: pl.DataFrame, predictions: pl.DataFrame,
                     weights: pl.DataFrame, timing: dict[str, Any]) -> None:
         """The records of a block. Its trials come last: a block without them does not count and is trained again."""
-        write_parquet(self.paths.curves(block), curves)
-        if predictions.height:
-            write_parquet(self.paths.predictions(block), predictions)
-        if weights.height:
-            write_parquet(self.paths.weights(block), weights)
-        write_json(self.paths.timing(block), timing)
-        write_parquet(self.paths.trials(block), trials)
+        frames = {"curves": curves, "predictions": predictions, "weights": weights, "trials": trials}
+        kept = {kind: parquet_bytes(frame) for kind, frame in frames.items()
+                if frame.height or kind in ("curves", "trials")}
+        last = kept.pop("trials")
+        for kind, content in kept.items():
+            write_bytes(getattr(self.paths, kind)(block), content)
+        sums = {kind: sha256(content) for kind, content in {**kept, "trials": last}.items()}
+        write_json(self.paths.timing(block), timing | {"sha256": sums})
+        for folder in (*(getattr(self.paths, kind)(block).parent for kind in kept), self.paths.timing(block).parent):
+            bring_names_to_disk(folder)
+        write_bytes(self.paths.trials(block), last)
 
     def write_answers(self, name: str, answers: pl.DataFrame) -> None:
         """The labels that predictions of a task are held against, where they are not there yet."""
@@ -123,11 +141,7 @@ class RunWriter:
     def _plan(self) -> dict[str, Any]:
         if not self.paths.plan.exists():
             return {"format": PLAN_FORMAT, "rounds": []}
-        plan = read_plan(self.paths.plan)
-        if plan.get("format") != PLAN_FORMAT:
-            raise StoreError(f"{self.paths.plan} was written by another version of fallline; "
-                             "use that version, or choose another folder with --out")
-        return plan
+        return read_plan(self.paths.plan, own_format=True)
 
     def _check(self, study: Study, resume: bool) -> None:
         if self.paths.study.exists():
@@ -141,34 +155,19 @@ class RunWriter:
                              "add --resume to go on with it, or choose another folder with --out")
 
     def _lock(self) -> None:
-        """Take the lock; one whose process is gone from this host is stale and taken over."""
-        me = {"host": socket.gethostname(), "pid": os.getpid()}
+        """Take the lock, in a folder that is made now where there is none."""
+        root = self.paths.root
         try:
-            self.paths.root.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.paths.lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            root.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            if not self.paths.root.is_dir():
-                raise StoreError(f"{self.paths.root} is a file, not a folder; choose another with --out") from None
-            return self._take_over(me)
+            raise StoreError(f"{root} is a file, not a folder; choose another with --out") from None
         except OSError as failure:
-            raise StoreError(cannot_write(self.paths.root, failure)) from failure
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump(me, file)
-        except OSError as failure:
-            self._unlock()
-            raise StoreError(cannot_write(self.paths.lock, failure)) from failure
-
-    def _take_over(self, me: dict[str, Any]) -> None:
-        try:
-            owner = json.loads(self.paths.lock.read_text(encoding="utf-8"))
-            host, pid = owner["host"], int(owner["pid"])
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            host, pid = me["host"], 0  # a torn lock: its writer died while taking it
-        if host != me["host"] or _alive(pid):
-            raise StoreError(f"{self.paths.root} is in use by process {pid} on {host}; wait for it to end, or, if you "
-                             f"are sure that it is gone, remove {self.paths.lock}")
-        write_json(self.paths.lock, me)
+            raise StoreError(cannot_write(root, failure)) from failure
+        outside = [folder for folder in self.paths.folders if folder.is_symlink()]
+        if outside:
+            raise StoreError(f"{outside[0]} is a link that leads out of the run folder, to {outside[0].readlink()}; "
+                             "put a folder in its place, or choose another run folder with --out")
+        self.lock.take()
 
     def _sweep(self) -> None:
         """Remove what a killed run left half written, and checkpoints of blocks that were finished."""
@@ -176,19 +175,7 @@ class RunWriter:
             path.unlink(missing_ok=True)
 
     def _unlock(self) -> None:
-        self.paths.lock.unlink(missing_ok=True)
+        self.lock.release()
         for folder in (self.paths.checkpoints, self.paths.root):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()  # nothing is at rest; nothing was run: leave no trace
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0 or pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
