@@ -1,0 +1,117 @@
+"""What this device can do, measured once for some seconds and kept on disk: rates, overheads, a law of a step."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fallline.engine.devices import cache_folder, device_name, prepare_jax
+
+FORMAT = 1
+"""Of the file; what another version wrote is measured anew."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds of each thing a program does; a step's time is their sum. None of them is below 0.
+
+    ``operation``: starting one operation; ``cached_byte`` and ``streamed_byte``: a byte of a step whose arrays stay in
+    the last cache, or do not; ``product_operation``: a multiplication or addition of a product, as training steps have
+    them; ``transcendental``: an exponential or logarithm. ``native_*`` hold in small loops that the CPU runs as one
+    function. ``dispatch``: a call of a program and fetching its records.
+    """
+
+    operation: float
+    cached_byte: float
+    streamed_byte: float
+    product_operation: float
+    transcendental: float
+    native_operation: float
+    native_element: float
+    native_transcendental: float
+    dispatch: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A device's figures. ``alone`` are those of one program at a time, ``beside`` of as many at once as there are
+    cores, each on a thread of its own (of an accelerator the same).
+
+    ``product_flops`` is the rate of a large float32 product, ``memory_bytes_per_second`` of a pass over an array larger
+    than any cache, ``dispatch_seconds`` a call that computes next to nothing. ``spread`` is the typical error of the
+    law on the programs it was fitted to, relative. ``source`` says where the figures are from.
+    """
+
+    device: str
+    product_flops: float
+    memory_bytes_per_second: float
+    dispatch_seconds: float
+    cache_bytes: float
+    memory_bytes: float | None
+    alone: Rates
+    beside: Rates
+    spread: float
+    source: str = "measured here"
+    when: str = ""
+    jax: str = ""
+
+    @property
+    def measured(self) -> bool:
+        return self.source == "measured here"
+
+
+def calibrate(device: str | None = None, again: bool = False, tell: Callable[[str], None] | None = None) -> Calibration:
+    """The calibration of the device programs run on, from disk, or measured now, which takes some ten seconds.
+
+    ``device`` names one that is not here: its figures are those of its data sheet (UnknownName where there is none).
+    ``again`` measures though there is a calibration; ``tell`` hears what is being done.
+    """
+    from fallline.forecast.sheets import from_sheet
+
+    if device is not None and device != device_name():
+        return from_sheet(device)
+    known = None if again else recall()
+    if known is not None:
+        return known
+    if tell is not None:
+        tell("calibrating this device, once")
+    from fallline.forecast.measuring import measure
+
+    found = measure()
+    _remember(found)
+    return found
+
+
+def recall() -> Calibration | None:
+    """The calibration of this device on disk; None where there is none that can be used."""
+    try:
+        written: dict[str, Any] = json.loads(_place().read_text(encoding="utf-8"))
+        if written.pop("format") != FORMAT or written["jax"] != prepare_jax().__version__:
+            return None
+        rates = {name: Rates(**written.pop(name)) for name in ("alone", "beside")}
+        names = {field.name for field in fields(Calibration)}
+        return Calibration(**rates, **{name: value for name, value in written.items() if name in names})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _place() -> Path:
+    """The file of this device, beside what was measured of layouts."""
+    name = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
+    return cache_folder() / "calibrations" / f"{name}.json"
+
+
+def _remember(found: Calibration) -> None:
+    place = _place()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_suffix(f".{time.monotonic_ns()}")
+        aside.write_text(json.dumps({"format": FORMAT} | asdict(found), indent=1), encoding="utf-8")
+        aside.replace(place)
+    except OSError:
+        return  # measuring again next time costs seconds; a plan must not fail for it

@@ -1,0 +1,305 @@
+"""What a compiled program does, read from XLA's own text of it: operations, products, bytes, step by step."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id",
+        "domain", "opt-barrier", "add-dependency", "copy-done", "get-dimension-size"}
+"""Instructions that cost nothing at run time."""
+
+SLICES = {"gather", "dynamic-slice", "slice"}
+"""Read as much of their first operand as they give."""
+
+TRANSCENDENTAL = {"exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power", "sine",
+                  "cosine", "tan", "atan2", "erf", "cbrt"}
+"""Some ten to thirty instructions an element; a root and a division are counted as ordinary."""
+
+TYPE_BYTES = {"pred": 1, "s4": 1, "u4": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "f16": 2, "bf16": 2, "s32": 4,
+              "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8, "c64": 8, "c128": 16}
+
+ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
+HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
+LINE = re.compile(r"^\s+(?:ROOT )?%([\w.\-]+) = (.*)$")
+CALLED = re.compile(r"(?:calls|to_apply|body)=%([\w.\-]+)")
+TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+DIMENSIONS = {name: re.compile(name + r"=\{([\d,]*)\}") for name in ("lhs_contracting_dims", "lhs_batch_dims")}
+
+
+class Product(NamedTuple):
+    """``batch`` products [rows, inner] x [inner, columns]; of a convolution, what it is as one product."""
+
+    batch: int
+    rows: int
+    columns: int
+    inner: int
+    kind: str = "dot"
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions."""
+        return 2 * self.batch * self.rows * self.columns * self.inner
+
+    @property
+    def bytes(self) -> int:
+        """What is read and written once, in float32."""
+        return 4 * self.batch * (self.rows * self.inner + self.inner * self.columns + self.rows * self.columns)
+
+
+@dataclass
+class Work:
+    """What a stretch of a program does: so many operations, elements that they compute, bytes they read and write."""
+
+    operations: float = 0.0
+    elements: float = 0.0
+    transcendentals: float = 0.0
+    bytes: float = 0.0
+    products: list[tuple[float, Product]] = field(default_factory=list)
+
+    def add(self, other: Work, times: float = 1.0) -> None:
+        self.operations += times * other.operations
+        self.elements += times * other.elements
+        self.transcendentals += times * other.transcendentals
+        self.bytes += times * other.bytes
+        self.products += [(times * count, product) for count, product in other.products]
+
+    @property
+    def product_operations(self) -> float:
+        return sum(count * product.operations for count, product in self.products)
+
+    @property
+    def floating_operations(self) -> float:
+        """Of products, and one for every other element computed."""
+        return self.product_operations + self.elements
+
+
+@dataclass
+class Costs:
+    """A program's work, by how it runs: ``threaded`` operations one after the other, each on all threads; ``native``
+    loops as one function on one. Each is of one step, ``dispatch`` is what a call does once.
+    """
+
+    threaded: Work = field(default_factory=Work)
+    native: Work = field(default_factory=Work)
+    dispatch: Work = field(default_factory=Work)
+
+    @property
+    def floating_operations(self) -> float:
+        """Of one step."""
+        return self.threaded.floating_operations + self.native.floating_operations
+
+    @property
+    def bytes(self) -> float:
+        """Read and written by one step."""
+        return self.threaded.bytes + self.native.bytes
+
+
+def costs(text: str) -> Costs:
+    """The costs of the program whose optimised HLO is ``text``: of one turn of its loop of unknown length, the steps
+    of a dispatch, if it has one, else of the whole.
+    """
+    program = _Program(text)
+    found = Costs()
+    looped = program.walk(program.entry, found, native=False)
+    if not looped:
+        found.threaded.add(found.dispatch)
+        found.dispatch = Work()
+    return found
+
+
+class _Instruction(NamedTuple):
+    name: str
+    type: str
+    opcode: str
+    operands: list[str]
+    attributes: str
+
+    @property
+    def elements(self) -> int:
+        return sum(math.prod(shape) for _, shape in _arrays(self.type))
+
+    @property
+    def bytes(self) -> int:
+        return sum(TYPE_BYTES.get(kind, 4) * math.prod(shape) for kind, shape in _arrays(self.type))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return next((shape for _, shape in _arrays(self.type)), ())
+
+
+class _Program:
+    """The computations of a text, each a list of instructions by name."""
+
+    def __init__(self, text: str):
+        self.computations: dict[str, dict[str, _Instruction]] = {}
+        self.entry = ""
+        own: dict[str, _Instruction] = {}
+        for line in text.splitlines():
+            if header := HEADER.match(line):
+                own = self.computations.setdefault(header[2], {})
+                self.entry = header[2] if header[1] else self.entry
+            elif (found := LINE.match(line)) and (instruction := _instruction(found[1], found[2])):
+                own[instruction.name] = instruction
+
+    def walk(self, name: str, into: Costs, native: bool) -> bool:
+        """Add the work of a computation that runs once a dispatch; whether it holds the loop over steps."""
+        looped = False
+        for one in self.computations[name].values():
+            if one.opcode == "while" and not (trips := TRIPS.search(one.attributes)):
+                (into.native if native else into.threaded).add(self.work(_called(one)))
+                looped = True
+            elif one.opcode == "call" and "small_call" in one.attributes:
+                inner = Costs()
+                if self.walk(_called(one), inner, native=True):
+                    into.native.add(inner.native)
+                    into.dispatch.add(inner.dispatch)
+                    looped = True
+                else:
+                    into.native.add(inner.dispatch)
+            elif one.opcode == "while":
+                into.dispatch.add(self.work(_called(one)), int(trips[1]))
+            else:
+                into.dispatch.add(self.cost(one, self.computations[name]))
+        return looped
+
+    def work(self, name: str) -> Work:
+        """The work of a computation that runs once a step, loops of known length inside it as often as they turn."""
+        found = Work()
+        for one in self.computations[name].values():
+            if one.opcode == "while":
+                trips = TRIPS.search(one.attributes)
+                found.add(self.work(_called(one)), int(trips[1]) if trips else 1)
+            else:
+                found.add(self.cost(one, self.computations[name]))
+        return found
+
+    def cost(self, one: _Instruction, around: dict[str, _Instruction]) -> Work:
+        """The work of one instruction."""
+        if one.opcode in FREE:
+            return Work()
+        if one.opcode in ("call", "async-start") and _called(one) in self.computations:
+            return self.work(_called(one))
+        if one.opcode == "conditional":
+            return Work(operations=1, bytes=one.bytes)
+        if one.opcode == "fusion" and _called(one) in self.computations:
+            return self._fusion(one, around)
+        found = Work(1, *self._computed(one, around), self._touched(one, around))
+        if product := _product(one, around):
+            found.products.append((1.0, product))
+            found.bytes = 0.0  # counted with the product
+        return found
+
+    def _fusion(self, one: _Instruction, around: dict[str, _Instruction]) -> Work:
+        """Several instructions as one operation: what it reads are its parameters, what it writes its result."""
+        inside = self.computations[_called(one)]
+        found, read = Work(operations=1), 0.0
+        for own in inside.values():
+            if own.opcode == "parameter":
+                read += self._read(own, inside)
+            elif own.opcode not in FREE:
+                elements, transcendentals = self._computed(own, inside)
+                found.elements += elements
+                found.transcendentals += transcendentals
+                if product := _product(own, inside):
+                    found.products.append((1.0, product))
+        written = [own for own in inside.values() if own.opcode == "dynamic-update-slice"]
+        into = sum(inside[own.operands[1]].bytes for own in written if own.operands[1] in inside)
+        found.bytes = read + (into if written else one.bytes)
+        if found.products:
+            found.bytes = max(0.0, found.bytes - sum(product.bytes for _, product in found.products))
+        return found
+
+    @staticmethod
+    def _read(parameter: _Instruction, inside: dict[str, _Instruction]) -> float:
+        """Bytes read of a fusion's parameter: of one that is only sliced, the slices."""
+        users = [own for own in inside.values() if parameter.name in own.operands]
+        if users and all(own.opcode in SLICES and own.operands[0] == parameter.name for own in users):
+            return min(parameter.bytes, sum(own.bytes for own in users))
+        if users and all(own.opcode == "dynamic-update-slice" and own.operands[0] == parameter.name for own in users):
+            return 0.0
+        return parameter.bytes
+
+    @staticmethod
+    def _computed(one: _Instruction, around: dict[str, _Instruction]) -> tuple[float, float]:
+        """Elements computed, and how many of them with a transcendental function."""
+        if one.opcode in ("broadcast", "reshape", "transpose", "copy", "iota", "dot", "convolution", *SLICES,
+                          "dynamic-update-slice", "concatenate", "pad"):
+            return 0.0, 0.0
+        elements = float(one.elements)
+        if one.opcode in ("reduce", "reduce-window", "select-and-scatter", "sort") and one.operands[0] in around:
+            elements = float(max(elements, around[one.operands[0]].elements))
+        return elements, elements if one.opcode in TRANSCENDENTAL else 0.0
+
+    @staticmethod
+    def _touched(one: _Instruction, around: dict[str, _Instruction]) -> float:
+        """Bytes that an instruction by itself reads and writes."""
+        read = [around[name] for name in one.operands if name in around]
+        if one.opcode in SLICES:
+            return 2.0 * one.bytes
+        if one.opcode == "dynamic-update-slice" and len(read) > 1:
+            return 2.0 * read[1].bytes
+        if one.opcode == "broadcast":
+            return float(one.bytes)
+        return float(one.bytes + sum(own.bytes for own in read))
+
+
+def _instruction(name: str, written: str) -> _Instruction | None:
+    """One line after its name: type, opcode(operands), attributes; None of a line that is something else."""
+    end = _closing(written, 0) + 1 if written.startswith("(") else written.find(" ")
+    opcode, bracket, _ = written[end:].lstrip().partition("(")
+    if end <= 0 or not bracket or not re.fullmatch(r"[\w\-]+", opcode):
+        return None
+    opened = written.index("(", end)
+    closed = _closing(written, opened)
+    operands = re.findall(r"%([\w.\-]+)", written[opened:closed])
+    return _Instruction(name, written[:end], opcode, operands, written[closed + 1:])
+
+
+def _closing(text: str, opened: int) -> int:
+    """Where the bracket that opens there closes."""
+    depth = 0
+    for place in range(opened, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
+        if depth == 0:
+            return place
+    return len(text) - 1
+
+
+def _arrays(written: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for kind, dimensions in ARRAY.findall(written):
+        yield kind, tuple(int(size) for size in dimensions.split(",") if size)
+
+
+def _called(one: _Instruction) -> str:
+    found = CALLED.search(one.attributes)
+    return found[1] if found else ""
+
+
+def _sizes(one: _Instruction, name: str) -> list[int]:
+    found = DIMENSIONS[name].search(one.attributes)
+    return [int(size) for size in found[1].split(",") if size] if found else []
+
+
+def _product(one: _Instruction, around: dict[str, _Instruction]) -> Product | None:
+    """The product that an instruction is, if it is one."""
+    read: list[Any] = [around.get(name) for name in one.operands[:2]]
+    if one.opcode not in ("dot", "convolution") or len(read) < 2 or None in read:
+        return None
+    left, right = read
+    if one.opcode == "dot":
+        inner = math.prod(left.shape[at] for at in _sizes(one, "lhs_contracting_dims"))
+        batch = math.prod(left.shape[at] for at in _sizes(one, "lhs_batch_dims"))
+        rows = left.elements // max(1, inner * batch)
+        return Product(batch, rows, right.elements // max(1, inner * batch), inner)
+    labels = re.search(r"dim_labels=\w+_(\w+)->(\w+)", one.attributes)
+    groups = re.search(r"feature_group_count=(\d+)", one.attributes)
+    if not labels:
+        return None
+    features = right.shape[labels[1].index("o")]
+    inner = right.elements // max(1, features)
+    count = int(groups[1]) if groups else 1
+    return Product(count, one.elements // max(1, features), features // count, inner, "convolution")

@@ -1,0 +1,50 @@
+"""The law of a step's time: what a program does, each at this device's rate; and what bounds it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from fallline.forecast.calibration import Calibration, Rates
+from fallline.forecast.hlo import Costs
+
+NAMES = ("operation", "cached_byte", "streamed_byte", "product_operation", "transcendental", "native_operation",
+         "native_element", "native_transcendental")
+"""The rates in the order of ``features``."""
+
+Bound = Literal["overhead", "memory", "arithmetic"]
+
+BOUNDS: dict[Bound, tuple[int, ...]] = {"overhead": (0, 5), "memory": (1, 2), "arithmetic": (3, 4, 6, 7)}
+"""Which rates speak for what."""
+
+
+def features(counted: Costs, cache_bytes: float) -> np.ndarray:
+    """How often a step does each of ``NAMES``. All its bytes are streamed where they are more than the cache holds."""
+    threaded, native = counted.threaded, counted.native
+    moved = threaded.bytes + sum(count * product.bytes for count, product in threaded.products)
+    streamed = moved > cache_bytes
+    return np.array([threaded.operations, 0.0 if streamed else moved, moved if streamed else 0.0,
+                     threaded.product_operations, threaded.transcendentals, native.operations,
+                     native.elements + native.product_operations, native.transcendentals])
+
+
+def parts(counted: Costs, rates: Rates, cache_bytes: float) -> np.ndarray:
+    """Seconds of a step, a part a rate."""
+    return features(counted, cache_bytes) * np.array([getattr(rates, name) for name in NAMES])
+
+
+def step_seconds(counted: Costs, calibration: Calibration, beside: bool = False) -> float:
+    """Seconds of a step, without its share of a dispatch; ``beside`` other programs on every core, or alone."""
+    rates = calibration.beside if beside else calibration.alone
+    return float(parts(counted, rates, calibration.cache_bytes).sum())
+
+
+def bound(counted: Costs, calibration: Calibration, dispatches: float = 0.0) -> tuple[Bound, float]:
+    """What takes most of a step's time by the law, and its share; ``dispatches`` a step."""
+    found = parts(counted, calibration.alone, calibration.cache_bytes)
+    seconds = {name: float(found[list(places)].sum()) for name, places in BOUNDS.items()}
+    seconds["overhead"] += dispatches * calibration.alone.dispatch
+    total = sum(seconds.values())
+    most = max(seconds, key=seconds.__getitem__)
+    return most, seconds[most] / total if total else 0.0
