@@ -16,6 +16,9 @@ _PUBLIC = {
     "run": "fallline.api",
     "Result": "fallline.api",
     "open_run": "fallline.api",
+    "launch": "fallline.api",
+    "jobs": "fallline.api",
+    "Jobs": "fallline.api",
     "Optimizer": "fallline.contracts",
     "Loss": "fallline.contracts",
     "Model": "fallline.contracts",
@@ -40,7 +43,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from fallline.api import Result, open_run, run
+    from fallline.api import Jobs, Result, jobs, launch, open_run, run
     from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError
     from fallline.losses import loss

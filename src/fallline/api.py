@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.errors import StoreError, UnknownName
+from fallline.errors import StoreError, StudyError, UnknownName
 from fallline.store import Run
 from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
@@ -18,12 +18,13 @@ from fallline.study import Study, load_study
 from fallline.study.said import told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas
 
     from fallline.executors.progress import Listener
     from fallline.report.comparison import Comparison
+    from fallline.store.launches import Launch
 
 
 @dataclass(frozen=True)
@@ -161,27 +162,128 @@ class Result:
 
 def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str | None = None, resume: bool = False,
         data: str | Path | None = None, listen: Listener | None = None, command: str = "", until_decided: bool = False,
-        max_seeds: int | None = None, tell: Callable[[str], None] | None = None) -> Result:
+        max_seeds: int | None = None, tell: Callable[[str], None] | None = None, executor: str | None = None,
+        options: Mapping[str, Any] | None = None, processes: int = 1) -> Result:
     """Train every trial of ``study`` (a Study, a built-in study's name or a TOML file) that has no records in ``out``.
 
     ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. With ``until_decided`` seeds are added
     in rounds, up to ``max_seeds`` (100), until every claim of the study is decided, or where it has none, the best arm
     is told apart from each other one; the tests are corrected for looking more than once, and ``tell`` hears a line
-    about each round. StudyError, DataError, ModelError and StoreError say what is wrong before anything is trained.
+    about each round. With an ``executor`` ("local", "slurm", "ray") cohorts are trained by jobs elsewhere, launched
+    with its ``options``, and waited for; see ``launch``. StudyError, DataError, ModelError and StoreError say what is
+    wrong before anything is trained.
     """
-    study = study if isinstance(study, Study) else load_study(study)
-    study = study.preset(preset) if preset else study
-    _check_figures(study)
-    out = Path(out) if out is not None else default_folder(study, preset)
-    folder = None if data is None else Path(data)
+    if executor is not None:
+        if until_decided:
+            raise StudyError("seeds in rounds are trained in this process; leave out the executor, or until_decided")
+        return launch(study, out, executor=executor, options=options, processes=processes, preset=preset,
+                      resume=resume, data=data, listen=listen, command=command).collect(listen=listen, tell=tell)
+    study, out, folder = _resolved(study, preset, out, data)
     reader = " ".join(command.split()[:2]) or "python"
     if until_decided:
         from fallline.deciding import train_until_decided
 
         return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell)), reader)
-    from fallline.executors import run_here
+    from fallline.executors.here import run_here
 
     return Result(Run(run_here(study, out, resume, folder, listen, command)), reader)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of a run: how they stand, an end to them, and what they left."""
+
+    folder: Path
+    launched: bool = True
+    """False where there was nothing left to train."""
+    reader: str = "python"
+
+    @property
+    def script(self) -> Path:
+        """What was, or would be, given to whoever runs the jobs."""
+        return self._launch.script
+
+    @property
+    def described(self) -> str:
+        """What was launched, in words."""
+        launch = self._launch
+        count = len(launch.cohorts)
+        ids = ", ".join(str(array) for array, *_ in launch.ids.get("arrays", []))
+        return (f"{count} job{'s' * (count > 1)} over {launch.executor}" + (f", job {ids}" if ids else "")
+                + f"; what they print is in {launch.folder / 'logs'}")
+
+    @property
+    def stay(self) -> bool:
+        """Whether the jobs are meant to outlive the command that launched them."""
+        from fallline.executors.protocol import find_executor
+
+        return find_executor(self._launch.executor).stays
+
+    @property
+    def _launch(self) -> Launch:
+        from fallline.executors.status import last_launch
+        from fallline.store.layout import Layout
+
+        return last_launch(Layout(self.folder))
+
+    def status(self) -> pl.DataFrame:
+        """One row a cohort: its trials, what is done, how its job stands and why, where it runs, its attempts."""
+        from dataclasses import asdict
+
+        from fallline.executors.status import run_states
+
+        return pl.DataFrame([asdict(state) for state in run_states(self.folder)], infer_schema_length=None)
+
+    def cancel(self) -> None:
+        """Ask the jobs to end; those that train write checkpoints first."""
+        from fallline.executors.driver import cancel_run
+
+        cancel_run(self.folder)
+
+    def collect(self, wait: bool = True, listen: Listener | None = None,
+                tell: Callable[[str], None] | None = None) -> Result:
+        """Wait for the jobs and finish the run's records.
+
+        JobsError where cohorts failed; what was trained is kept and can be opened. StoreError where jobs are out and
+        ``wait`` is False.
+        """
+        if self.launched:
+            from fallline.executors.driver import collect_run
+
+            collect_run(self.folder, wait, listen, tell)
+        return Result(Run(self.folder), self.reader)
+
+
+def launch(study: Study | str | Path, out: str | Path | None = None, *, executor: str,
+           options: Mapping[str, Any] | None = None, processes: int = 1, preset: str | None = None,
+           resume: bool = False, data: str | Path | None = None, listen: Listener | None = None, command: str = "",
+           dry: bool = False) -> Jobs:
+    """Plan ``study`` as ``run`` does and launch a job a cohort over an executor, without waiting.
+
+    ``processes`` train each cohort together. ``dry``: all but the launch; the script is in the run folder. StudyError
+    where a part of the study lives in this process alone; StoreError where jobs of the run are out already.
+    """
+    from fallline.executors.driver import Ask, launch_run
+
+    study, out, folder = _resolved(study, preset, out, data)
+    launched = launch_run(study, out, Ask(executor, options or {}, processes), resume, folder, listen, command, dry)
+    return Jobs(out, launched is not None, " ".join(command.split()[:2]) or "python")
+
+
+def jobs(folder: str | Path, reader: str = "python") -> Jobs:
+    """The jobs that were launched last for the run in ``folder``; StoreError where there were none."""
+    found = Jobs(Path(folder), reader=reader)
+    _ = found.script
+    return found
+
+
+def _resolved(study: Study | str | Path, preset: str | None, out: str | Path | None, data: str | Path | None
+              ) -> tuple[Study, Path, Path | None]:
+    """The study itself, its run folder, the folder of full data."""
+    study = study if isinstance(study, Study) else load_study(study)
+    study = study.preset(preset) if preset else study
+    _check_figures(study)
+    return study, Path(out) if out is not None else default_folder(study, preset), None if data is None else Path(data)
 
 
 def default_folder(study: Study, preset: str | None = None) -> Path:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fallline.errors import StudyError
-from fallline.executors import run_here
 from fallline.executors.claims import has_chance
 from fallline.executors.cohort import load_arrays
+from fallline.executors.here import run_here
 from fallline.executors.progress import Listener
 from fallline.report import words
 from fallline.report.looks import percent

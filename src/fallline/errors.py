@@ -6,6 +6,7 @@ FalllineError
 |   `-- UnknownName     no such optimizer, loss, task, dataset, study or figure; the near names are listed
 |-- DataError       a data file is missing, torn, wrong or hostile
 |-- StoreError      a run folder cannot be read, written or continued
+|-- JobsError       jobs of a run failed, were cancelled or were lost; what was trained is kept
 `-- ModelError      a model or task of the user's does not do what its contract says
     `-- NetworkError    the text of a network of neurons cannot be read or makes no sense
 
@@ -57,6 +58,10 @@ class DataError(FalllineError):
 
 class StoreError(FalllineError):
     """A run folder cannot be read, written or continued."""
+
+
+class JobsError(FalllineError):
+    """Jobs of a run failed, were cancelled or were lost; what was trained is kept."""
 
 
 class ModelError(FalllineError):

@@ -66,18 +66,40 @@ def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None
     return cohorts
 
 
+def spread(cohorts: Sequence[PlannedCohort], jobs: int) -> list[PlannedCohort]:
+    """The cohorts, the longest cut in two again and again until there are as many as ``jobs``, where trials are enough.
+
+    By seeds where there are several, since the lanes of a seed share their batches; else by lanes.
+    """
+    found = list(cohorts)
+    while len(found) < jobs:
+        longest = max(found, key=_length, default=None)
+        if longest is None or _length(longest) == 0:
+            return found
+        place = found.index(longest)
+        found[place:place + 1] = _by_seeds(longest) if len(longest.seeds) > 1 else halves(longest)
+    return found
+
+
+def _length(cohort: PlannedCohort) -> int:
+    """Trial-steps of a cohort that can be cut; 0 of a single trial."""
+    trials = cohort.lanes * len(cohort.seeds)
+    return trials * cohort.recipe.steps if trials > 1 else 0
+
+
 def halves(cohort: PlannedCohort) -> list[PlannedCohort]:
     """The cohort as two, by lanes; one of a single lane as two by seeds; of a single trial there is no half."""
     lanes = [(column[0].recipe, list(column)) for column in zip(*cohort.trials, strict=True)]
     if len(lanes) > 1:
         parts = [lanes[:len(lanes) // 2], lanes[len(lanes) // 2:]]
         return [_cohort(f"{cohort.name}{letter}", cohort.seeds, part) for letter, part in zip("ab", parts, strict=True)]
-    if len(cohort.seeds) > 1:
-        middle = len(cohort.seeds) // 2
-        cuts = [(cohort.seeds[:middle], cohort.trials[:middle]), (cohort.seeds[middle:], cohort.trials[middle:])]
-        return [_cohort(f"{cohort.name}{letter}", seeds, [(lanes[0][0], [row[0] for row in rows])])
-                for letter, (seeds, rows) in zip("ab", cuts, strict=True)]
-    return [cohort]
+    return _by_seeds(cohort) if len(cohort.seeds) > 1 else [cohort]
+
+
+def _by_seeds(cohort: PlannedCohort) -> list[PlannedCohort]:
+    middle = len(cohort.seeds) // 2
+    return [rebuild(f"{cohort.name}{letter}", rows)
+            for letter, rows in zip("ab", (cohort.trials[:middle], cohort.trials[middle:]), strict=True)]
 
 
 def rebuild(name: str, trials: Sequence[Sequence[Trial]]) -> PlannedCohort:

@@ -133,7 +133,32 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
                                                       min=2, show_default=False)] = None,
         out: OutOption = None, data: DataOption = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
-        report: Annotated[bool, typer.Option(help="Write the report page after training.")] = True) -> None:
+        report: Annotated[bool, typer.Option(help="Write the report page after training.")] = True,
+        executor: Annotated[str | None, typer.Option(help="Train in jobs, one a cohort: local, slurm or ray; by "
+                                                          "default in this process.", show_default=False)] = None,
+        jobs: Annotated[int | None, typer.Option(help="Jobs at once; cohorts are cut so that there are as many. Alone "
+                                                      "it means --executor local.", min=1, show_default=False)] = None,
+        processes: Annotated[int, typer.Option(help="Processes that train each cohort together.", min=1)] = 1,
+        partition: Annotated[str | None, typer.Option(help="Slurm: the partition.", show_default=False)] = None,
+        account: Annotated[str | None, typer.Option(help="Slurm: the account.", show_default=False)] = None,
+        gpus: Annotated[str | None, typer.Option(help="GPUs a job: 1, or with slurm a100:1.",
+                                                 show_default=False)] = None,
+        cpus: Annotated[int | None, typer.Option(help="Cores a job.", min=1, show_default=False)] = None,
+        memory: Annotated[str | None, typer.Option(help="Slurm: memory a job, 16G.", show_default=False)] = None,
+        time: Annotated[str | None, typer.Option(help="Slurm: the time limit of a job, 2:00:00; what is not done then "
+                                                      "is continued in another turn.", show_default=False)] = None,
+        container: Annotated[str | None, typer.Option(help="Slurm: an image for Apptainer or Singularity that has "
+                                                           "fallline in it.", show_default=False)] = None,
+        bind: Annotated[list[str] | None, typer.Option(help="Slurm: a folder that the container sees beside the run's. "
+                                                            "May be repeated.", show_default=False)] = None,
+        sbatch: Annotated[list[str] | None, typer.Option(help="Slurm: one more option of sbatch, "
+                                                              "--sbatch=--constraint=a100. May be repeated.",
+                                                         show_default=False)] = None,
+        address: Annotated[str | None, typer.Option(help="Ray: the cluster's address; by default one is started here.",
+                                                    show_default=False)] = None,
+        wait: Annotated[bool, typer.Option(help="Wait for the jobs; else fallline collect does.")] = True,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan, print what would be launched, and launch "
+                                                                "nothing.")] = False) -> None:
     """Train every trial of a study at once, print the ranked table and write the report.
 
     Trials that the run folder already holds are not trained again: add a rate or seeds and only those run.
@@ -141,12 +166,67 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
     Example: fallline run softmax/optimizers --preset quick --set steps=200 --out runs/first
 
     Example: fallline run softmax/optimizers --preset quick --until-decided
+
+    Example: fallline run softmax/optimizers --executor slurm --partition teaching --gpus 1 --time 1:00:00
     """
     from fallline.cli.training import run_study
 
     settings = [*(settings or []), *([] if seeds is None else [f"seeds={seeds}"])]
     rounds = {"until_decided": until_decided, "max_seeds": max_seeds}
-    run_study(study, preset, settings, out, data, resume, report, rounds)
+    options = {"jobs": jobs, "partition": partition, "account": account, "gpus": gpus, "cpus": cpus, "memory": memory,
+               "time": time, "container": container, "bind": bind, "sbatch": sbatch, "address": address}
+    elsewhere = {"executor": executor, "processes": processes, "wait": wait, "dry": dry_run,
+                 "options": {name: value for name, value in options.items() if value is not None}}
+    run_study(study, preset, settings, out, data, resume, report, rounds, elsewhere)
+
+
+@app.command()
+def work(plan: Annotated[Path, typer.Argument(help="The plan of a run, RUN/plan.json.", metavar="PLAN")],
+         cohort: Annotated[int, typer.Argument(help="Which of its cohorts: 0 is the first.", metavar="K")]) -> None:
+    """Train what is left of one cohort of a plan: what jobs call, and good by hand.
+
+    Exit code 0: all is done; 75: asked to stop (SIGTERM, SIGUSR1), to be continued; 76: failed, try again; 2: failed.
+
+    Example: fallline work runs/softmax-optimizers-quick/plan.json 0
+    """
+    from fallline.cli.jobs import work_on
+
+    raise typer.Exit(work_on(plan, cohort))
+
+
+@app.command()
+def status(folder: FolderArgument) -> None:
+    """Tell how the jobs of a run stand: done, running, waiting, failed and why.
+
+    Example: fallline status runs/softmax-optimizers-quick
+    """
+    from fallline.cli.jobs import print_status
+
+    print_status(folder)
+
+
+@app.command()
+def cancel(folder: FolderArgument) -> None:
+    """End the jobs of a run; what trains writes a checkpoint first, so that --resume goes on from there.
+
+    Example: fallline cancel runs/softmax-optimizers-quick
+    """
+    from fallline.cli.jobs import cancel_jobs
+
+    cancel_jobs(folder)
+
+
+@app.command()
+def collect(folder: FolderArgument,
+            wait: Annotated[bool, typer.Option(help="Wait for jobs that are out; else they are an error.")] = True,
+            report: Annotated[bool, typer.Option(help="Write the report page.")] = True) -> None:
+    """Wait for the jobs of a run, then print the ranked table and write the report.
+
+    Example: fallline collect runs/softmax-optimizers-quick
+    """
+    from fallline.cli.jobs import collect_jobs
+
+    collect_jobs(folder, wait, report)
 
 
 @app.command()

@@ -15,14 +15,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from fallline.errors import StudyError
 
 if TYPE_CHECKING:
+    from fallline.api import Result
     from fallline.executors.progress import Progress as News
 
 
 def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
-              report: bool, rounds: dict[str, Any]) -> None:
+              report: bool, rounds: dict[str, Any], elsewhere: dict[str, Any]) -> None:
     """Load the study, lay preset and settings over it, train it, print what came out.
 
-    ``rounds`` are the arguments ``until_decided`` and ``max_seeds`` of ``fallline.run``.
+    ``rounds`` are the arguments ``until_decided`` and ``max_seeds`` of ``fallline.run``, ``elsewhere`` those of
+    ``fallline.launch`` that concern jobs, and whether to ``wait``.
     """
     from fallline.study import Study, load_study, parse_settings, refuse_hidden
 
@@ -40,6 +42,14 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     from fallline.api import default_folder, run
 
     folder = out or default_folder(study, preset)
+    from fallline.cli.jobs import launch_study, over_which
+
+    executor = over_which(elsewhere)
+    if executor is not None:
+        if rounds["until_decided"]:
+            raise StudyError("--until-decided trains in this process; leave out --executor and --jobs")
+        launch_study(study, folder, elsewhere | {"executor": executor}, data, resume, report)
+        return
     screen = Console(stderr=True)
     begun = time.perf_counter()
     try:
@@ -51,7 +61,11 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
               file=sys.stderr)
         raise
     screen.print(display.closing(time.perf_counter() - begun), highlight=False)
+    print_outcome(result, report, screen)
 
+
+def print_outcome(result: Result, report: bool, screen: Console) -> None:
+    """The ranked table of a run, its claims, and the report page where one is wanted."""
     from fallline.cli.screens import print_whole, room
     from fallline.report.claims import lines
     from fallline.report.looks import looks_in_words

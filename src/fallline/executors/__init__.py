@@ -1,5 +1,1 @@
-"""Executors: where plan, engine and store meet. ``run_here`` plans and trains in this process."""
-
-from fallline.executors.here import run_here
-
-__all__ = ["run_here"]
+"""Executors: where plan, engine and store meet. ``here`` trains in this process, ``driver`` in jobs elsewhere."""

@@ -14,9 +14,10 @@ from fallline.executors.cohort import ReadyCohort
 from fallline.executors.environment import describe
 from fallline.executors.fitting import fitting, smaller
 from fallline.executors.setup import Setup
-from fallline.plan import PlannedCohort, plan, rebuild
+from fallline.plan import PlannedCohort, plan, rebuild, spread
 from fallline.store.resolved import PLAN_REMEDY
 from fallline.store.writing import RunWriter
+from fallline.study import Trial
 
 Blocks = list[tuple[str, tuple[int, ...]]]
 """Names and seeds of blocks of one cohort."""
@@ -25,8 +26,10 @@ Part = tuple[ReadyCohort, Blocks]
 """A cohort and those of its blocks that are to be trained."""
 
 
-def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = "") -> list[Part]:
+def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = "", jobs: int = 1) -> list[Part]:
     """Plan the trials that are neither ``known`` nor planned before; all that is to be trained, nothing: done.
+
+    Cohorts are cut until there are as many as ``jobs`` that are to run at once.
 
     The run folder then holds all that whoever trains needs: study, plan, labels, models, and the claims as they stood.
     """
@@ -38,7 +41,7 @@ def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = ""
         writer.start(setup.study, None)
         return []
     setup.say("reading the data")
-    planned = plan(new, setup.most_lanes)
+    planned = spread(plan(new, setup.most_lanes), jobs - len(left))
     fresh = plan_round(setup, writer, [ready for cohort in planned for ready in fitting(cohort, setup.make)])
     writer.start(setup.study, describe(command))
     work = [*((setup.make(planned, layout), blocks) for planned, layout, blocks in left), *fresh]
@@ -77,22 +80,40 @@ def plan_smaller(setup: Setup, writer: RunWriter, ready: ReadyCohort, blocks: Bl
     return plan_round(setup, writer, parts, instead_of=blocks)
 
 
+def ready_again(setup: Setup, writer: RunWriter, written: dict[str, Any]) -> ReadyCohort:
+    """A cohort of the plan, as it is written there, ready to train here."""
+    found = _rebuilt(written, {trial.name: trial for trial in setup.trials}, writer)
+    if found is None:
+        raise StoreError(f"{writer.paths.study} does not have the trials of cohort {written['name']} any more; run the "
+                         "study as it was when they were planned")
+    return setup.make(*found[:2])
+
+
+def left_of(writer: RunWriter, written: dict[str, Any]) -> Blocks:
+    """The blocks of a written cohort that have no records yet."""
+    return [(block["name"], tuple(block["seeds"])) for block in written["blocks"] if not writer.is_done(block["name"])]
+
+
 def _unfinished(setup: Setup, writer: RunWriter) -> list[tuple[PlannedCohort, Layout, Blocks]]:
     """Cohorts of earlier starts with blocks still to do, exactly as they were planned."""
     by_name = {trial.name: trial for trial in setup.trials}
-    found = []
-    for cohort in writer.planned_cohorts():
-        try:
-            left = [(block["name"], tuple(block["seeds"])) for block in cohort["blocks"]
-                    if not writer.is_done(block["name"])]
-            rows = [row for block in cohort["blocks"] for row in _by_seed(block)]
-            if left and all(name in by_name for row in rows for name in row):
-                planned = rebuild(cohort["name"], [[by_name[name] for name in row] for row in rows])
-                found.append((planned, Layout(**cohort["layout"]), left))
-        except (LookupError, TypeError, ValueError, ZeroDivisionError):
-            raise StoreError(f"{writer.paths.plan} is not a plan; it was damaged after it was written: "
-                             f"{PLAN_REMEDY}") from None
-    return found
+    found = [_rebuilt(cohort, by_name, writer) for cohort in writer.planned_cohorts()]
+    return [one for one in found if one is not None]
+
+
+def _rebuilt(written: dict[str, Any], by_name: dict[str, Trial], writer: RunWriter
+             ) -> tuple[PlannedCohort, Layout, Blocks] | None:
+    """A written cohort, its layout and what is left of it; None where the study has not all of its trials."""
+    try:
+        left = left_of(writer, written)
+        rows = [row for block in written["blocks"] for row in _by_seed(block)] if left else []
+        if not rows or not all(name in by_name for row in rows for name in row):
+            return None
+        planned = rebuild(written["name"], [[by_name[name] for name in row] for row in rows])
+        return planned, Layout(**written["layout"]), left
+    except (LookupError, TypeError, ValueError, ZeroDivisionError):
+        raise StoreError(f"{writer.paths.plan} is not a plan; it was damaged after it was written: "
+                         f"{PLAN_REMEDY}") from None
 
 
 def _by_seed(block: dict[str, Any]) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDERS = ("trials", "curves", "predictions", "weights", "answers", "timings", "environments", "checkpoints")
+FOLDERS = ("trials", "curves", "predictions", "weights", "answers", "timings", "environments", "checkpoints", "leases")
 """The folders of records and of what belongs to them."""
 
 
@@ -110,6 +110,15 @@ class Layout:
     def folders(self) -> list[Path]:
         """Every folder that a run writes into."""
         return [self.root / name for name in (*FOLDERS, "report", "damaged")]
+
+    @property
+    def launches(self) -> Path:
+        """A folder a launch of jobs: what was asked, how its jobs stand, their logs."""
+        return self.root / "launches"
+
+    def lease(self, block: str) -> Path:
+        """Who trains that block just now, where jobs do."""
+        return self.root / "leases" / f"{block}.json"
 
     def leftovers(self) -> list[Path]:
         """Files that were being written when a run was killed."""

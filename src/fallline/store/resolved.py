@@ -15,10 +15,10 @@ PLAN_FORMAT = 1
 PLAN_REMEDY = "remove it and run the study again, which keeps every finished trial"
 
 
-def read_study(path: Path) -> Study:
-    """The study in a run folder, or StoreError."""
+def read_study(path: Path, folder: Path | None = None) -> Study:
+    """The study in a run folder, or StoreError; its own Python files lie in ``folder``."""
     try:
-        return parse_study(read_text(path), str(path))
+        return parse_study(read_text(path), str(path), folder)
     except OSError as failure:
         raise StoreError(f"cannot read {path}: {failure.strerror or failure}; run the study again, which writes it "
                          "anew and keeps every finished trial") from None

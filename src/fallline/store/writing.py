@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +27,7 @@ from fallline.store.files import (
     write_text,
 )
 from fallline.store.layout import Layout
+from fallline.store.leases import live
 from fallline.store.lock import Lock
 from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
 from fallline.study import Study, dump_study
@@ -79,6 +81,22 @@ class RunWriter:
             starts = [int(path.stem) for path in self.paths.environments.glob("*.json") if path.stem.isdecimal()]
             write_json(self.paths.environments / f"{max(starts, default=-1) + 1:03d}.json", environment)
 
+    def note_places(self, study: Path | None, data: Path | None) -> None:
+        """Note in the plan where a study's own files and the full data sets lie, for whoever trains elsewhere."""
+        plan = self._plan()
+        places = {name: None if path is None else str(path.absolute()) for name, path in
+                  (("study", study), ("data", data))}
+        if plan.get("places") != places:
+            write_json(self.paths.plan, plan | {"places": places})
+
+    def places(self) -> tuple[Path | None, Path | None]:
+        """Those two folders, as they were noted."""
+        places = self._plan().get("places")
+        if not isinstance(places, dict):
+            return None, None
+        study, data = (places.get(name) for name in ("study", "data"))
+        return None if study is None else Path(study), None if data is None else Path(data)
+
     def add_round(self, round_: dict[str, Any], instead_of: set[str] = frozenset()) -> None:
         """Add a round to the plan. What was already planned stays as it is, but for the blocks it is ``instead_of``."""
         self.lock.check()
@@ -100,10 +118,10 @@ class RunWriter:
     def is_done(self, block: str) -> bool:
         return self.paths.trials(block).exists()
 
-    def known_trials(self) -> set[str]:
-        """The names of all trials with records."""
+    def known_trials(self, blocks: Iterable[str] | None = None) -> set[str]:
+        """The names of all trials with records, or of those of some blocks."""
         names: set[str] = set()
-        for block in self.paths.done_blocks():
+        for block in self.paths.done_blocks() if blocks is None else filter(self.is_done, blocks):
             names.update(read_parquet(self.paths.trials(block), columns=["trial"])["trial"])
         return names
 
@@ -170,12 +188,18 @@ class RunWriter:
         self.lock.take()
 
     def _sweep(self) -> None:
-        """Remove what a killed run left half written, and checkpoints of blocks that were finished."""
-        for path in [*self.paths.leftovers(), *map(self.paths.checkpoint, self.paths.done_blocks())]:
+        """Remove what a killed run left half written, and checkpoints of blocks that were finished.
+
+        What a job that is at work just now writes is left alone.
+        """
+        busy = tuple(f".{block}." for block in live(self.paths))
+        left = [path for path in self.paths.leftovers() if not path.name.startswith(busy)]
+        done = self.paths.done_blocks()
+        for path in [*left, *map(self.paths.checkpoint, done), *map(self.paths.lease, done)]:
             path.unlink(missing_ok=True)
 
     def _unlock(self) -> None:
         self.lock.release()
-        for folder in (self.paths.checkpoints, self.paths.root):
+        for folder in (self.paths.checkpoints, self.paths.lease("").parent, self.paths.root):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()  # nothing is at rest; nothing was run: leave no trace

@@ -1,0 +1,194 @@
+"""Runs whose cohorts train elsewhere: plan and launch, see how they stand, end them, collect what they left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fallline.errors import JobsError, StoreError, StudyError
+from fallline.executors.answers import write_mistakes
+from fallline.executors.leaving import check_leaving
+from fallline.executors.planning import left_of, plan_run, plan_smaller, ready_again
+from fallline.executors.progress import Count, Listener, Progress
+from fallline.executors.protocol import DONE, OVER, check_options, find_executor
+from fallline.executors.setup import Setup
+from fallline.executors.status import CohortState, last_launch, states
+from fallline.store.launches import Launch, launches, new_launch, notes
+from fallline.store.layout import Layout
+from fallline.store.resolved import read_study
+from fallline.store.writing import RunWriter
+from fallline.study import Study
+from fallline.study.spec import MAX_LINES
+
+LOOK_SECONDS = 0.5
+ASK_SECONDS = 10.0
+"""How long the scheduler is left alone between two questions, once jobs run for a while."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to launch: over which executor, with which of its options, and by how many processes a cohort."""
+
+    executor: str
+    options: Mapping[str, Any]
+    processes: int = 1
+
+
+def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: Path | None = None,
+               listen: Listener | None = None, command: str = "", dry: bool = False) -> Launch | None:
+    """Plan what ``study`` has no records of and launch a job a cohort; None where nothing is left to train.
+
+    ``dry``: everything but the launch itself. StoreError where jobs of an earlier launch are still out.
+    """
+    executor = find_executor(ask.executor)
+    options = check_options(executor, ask.options)
+    if ask.processes < 1:
+        raise StudyError(f"processes must be 1 or more, got {ask.processes}")
+    check_leaving(study)
+    paths = Layout(out)
+    _check_nothing_out(paths)
+    setup = Setup(study, folder)
+    setup.check()
+    with RunWriter.open(paths, study, resume or not _begun(paths)) as writer:
+        known = writer.known_trials()
+        setup.say = Count(setup.trials, known, study.metric, listen or (lambda progress: None)).say
+        plan_run(setup, writer, known, command, options.get("jobs") or 1)
+        writer.note_places(study.folder, folder)
+        return _launch_left(writer, ask.executor, options, ask.processes, dry)
+
+
+def collect_run(out: Path, wait: bool = True, listen: Listener | None = None,
+                tell: Callable[[str], None] | None = None) -> list[CohortState]:
+    """Wait for the jobs of the last launch, launch what has to be planned anew, and finish the run's records.
+
+    How every cohort ended. JobsError where some did not end well, after the rest was finished; StoreError where jobs
+    are out and ``wait`` is not wanted.
+    """
+    paths = Layout(out)
+    tell = tell or (lambda line: None)
+    while True:
+        launched = last_launch(paths)
+        found = _wait(launched, wait, listen)
+        again = _in_smaller_parts(launched)
+        if again is None:
+            break
+        tell(f"the memory ran out in a job: what was left of it is planned in smaller parts, {len(again.cohorts)} jobs")
+    if any(state.done_blocks for state in found):
+        _finish(paths)
+    _check_all_done(paths, found)
+    return found
+
+
+def cancel_run(out: Path) -> Launch:
+    """Ask the jobs of the last launch to end; those that train write checkpoints first."""
+    launched = last_launch(Layout(out))
+    launched.cancelled.touch()
+    find_executor(launched.executor).cancel(launched)
+    return launched
+
+
+def _check_all_done(paths: Layout, found: list[CohortState]) -> None:
+    """JobsError that names what did not end well, a line each."""
+    bad = [state for state in found if state.state != DONE]
+    if not bad:
+        return
+    lines = [f"  cohort {state.number} {state.state}" + (f": {state.reason}" if state.reason else "")
+             for state in bad[:MAX_LINES]]
+    more = [f"  and {len(bad) - MAX_LINES} more; fallline status {paths.root} lists them"] if bad[MAX_LINES:] else []
+    logs = last_launch(paths).folder / "logs"
+    raise JobsError("\n".join([f"{len(bad)} of {len(found)} cohorts of the run in {paths.root} are not done:", *lines,
+                               *more, f"What they printed is in {logs}. What was trained is kept: go on with the same "
+                               "command and --resume"]))
+
+
+def _check_nothing_out(paths: Layout) -> None:
+    for launched in launches(paths)[-1:]:
+        out = [state for state in states(launched) if state.state not in OVER]
+        if out:
+            raise StoreError(f"{len(out)} jobs of the run in {paths.root} are still out ({launched.executor}); see "
+                             f"them with fallline status {paths.root}, wait for them with fallline collect "
+                             f"{paths.root}, or end them with fallline cancel {paths.root}")
+
+
+def _begun(paths: Layout) -> bool:
+    """Whether anything of the run was ever trained: what was only planned is no run that was stopped."""
+    return bool(paths.done_blocks()) or any(paths.checkpoints.glob("*")) or not paths.plan.exists()
+
+
+def _launch_left(writer: RunWriter, name: str, options: Mapping[str, Any], processes: int, dry: bool = False
+                 ) -> Launch | None:
+    """Jobs for all cohorts with blocks left."""
+    left = tuple(place for place, cohort in enumerate(writer.planned_cohorts()) if left_of(writer, cohort))
+    if not left:
+        return None
+    executor = find_executor(name)
+    launched = new_launch(writer.paths, name, left, processes, options)
+    launched.script.write_text(executor.show(launched), encoding="utf-8")
+    return launched if dry else launched.with_ids(executor.launch(launched))
+
+
+def _wait(launched: Launch, wait: bool, listen: Listener | None) -> list[CohortState]:
+    """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
+    begun, asked, seen = time.monotonic(), float("-inf"), None
+    while True:
+        now = time.monotonic()
+        if now - asked >= min(ASK_SECONDS, (now - begun) / 5):
+            seen, asked = find_executor(launched.executor).status(launched), now
+        found = states(launched, seen)
+        if listen:
+            listen(_progress(launched, found))
+        out = [state for state in found if state.state not in OVER]
+        if not out:
+            return found
+        if not wait:
+            raise StoreError(f"{len(out)} of {len(found)} jobs of the run in {launched.root} are still out; "
+                             "fallline status shows them, fallline collect without --no-wait waits for them")
+        time.sleep(LOOK_SECONDS)
+
+
+def _progress(launched: Launch, found: list[CohortState]) -> Progress:
+    own = notes(launched.folder)
+    latest = {note.cohort: note for note in own}
+    done = sum(state.steps if state.state == DONE else latest[state.number].reached if state.number in latest else 0
+               for state in found)
+    words: dict[str, int] = {}
+    for state in found:
+        words[state.state] = words.get(state.state, 0) + 1
+    phase = ", ".join(f"{count} {word}" for word, count in words.items())
+    return Progress(done, sum(state.steps for state in found), sum(note.diverged for note in latest.values()), phase,
+                    sum(state.done_trials for state in found), sum(state.trials for state in found),
+                    sum(note.stopped for note in latest.values()), float(done),
+                    float(sum(state.steps for state in found)))
+
+
+def _in_smaller_parts(launched: Launch) -> Launch | None:
+    """A launch of what is left of cohorts whose memory ran out, planned in parts that need less; None where none is."""
+    large = {note.cohort for note in notes(launched.folder) if note.out_of_memory}
+    if not large:
+        return None
+    paths = Layout(launched.root)
+    study_folder, data = RunWriter(paths).places()
+    study = read_study(paths.study, study_folder)
+    with RunWriter.open(paths, study, resume=True) as writer:
+        setup = Setup(study, data)
+        found = False
+        for place in sorted(large):
+            written = writer.planned_cohorts()[place]
+            left = left_of(writer, written)
+            if left:
+                plan_smaller(setup, writer, ready_again(setup, writer, written), left)
+                found = True
+        return _launch_left(writer, launched.executor, launched.options, launched.processes) if found else None
+
+
+def _finish(paths: Layout) -> None:
+    """Make what needs the records of all cohorts."""
+    study_folder, data = RunWriter(paths).places()
+    study = read_study(paths.study, study_folder)
+    with RunWriter.open(paths, study, resume=True) as writer:
+        known = writer.known_trials()
+        setup = Setup(study, data)
+        write_mistakes(setup, writer, [trial for trial in setup.trials if trial.name in known])

@@ -1,0 +1,130 @@
+"""``ray``: a task a cohort on a Ray cluster; without an address one on this machine that nothing else can reach."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fallline.errors import FalllineError, StudyError
+from fallline.executors import supervisor
+from fallline.executors.alone_on_net import leave_the_network
+from fallline.executors.groups import CARRIED, Group, worker_command
+from fallline.executors.protocol import CONTINUE, Executor
+from fallline.executors.supervisor import LOOK_SECONDS, PATIENCE_SECONDS, Ended
+from fallline.store.launches import Launch, read_launch
+
+LOST_NODE = -9
+"""What a task counts as whose node or process is gone: killed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """``address`` of a Ray cluster, or none: one is started here. ``jobs`` at once, 0: as many as the cluster has room
+    for; ``cpus`` and ``gpus`` are what a job takes of it."""
+
+    address: str = ""
+    jobs: int = 0
+    cpus: int = 1
+    gpus: str = "0"
+
+    def __post_init__(self) -> None:
+        try:
+            number = float(self.gpus)
+        except (TypeError, ValueError):
+            number = -1.0
+        if number < 0 or self.cpus < 1 or self.jobs < 0:
+            raise StudyError(f"ray takes gpus as a number, cpus of 1 or more and jobs of 1 or more, got gpus = "
+                             f"{self.gpus!r}, cpus = {self.cpus}, jobs = {self.jobs}")
+        object.__setattr__(self, "gpus", str(self.gpus))
+
+
+class Tasks:
+    """Runs jobs as tasks of a cluster."""
+
+    def __init__(self, launched: Launch):
+        if not launched.options["address"]:
+            leave_the_network()  # Ray listens on every interface there is, without asking who calls
+        ray = self.ray = _ray()
+        options = {"num_cpus": launched.options["cpus"], "num_gpus": float(launched.options["gpus"])}
+        address = launched.options["address"]
+        more = {"address": address} if address else {
+            "_node_ip_address": "127.0.0.2", "num_cpus": launched.options["cpus"] * (launched.options["jobs"] or 1)}
+        ray.init(include_dashboard=None if address else False, log_to_driver=False, configure_logging=False, **more)
+        self.task = ray.remote(run_job).options(max_retries=3, **options)
+        self.file = str(launched.folder / "launch.json")
+        self.settings = {name: os.environ[name] for name in CARRIED if name in os.environ}
+
+    def start(self, cohort: int) -> Any:
+        return self.task.remote(self.file, cohort, self.settings)
+
+    def ended(self, job: Any) -> Ended | None:
+        ready, _ = self.ray.wait([job], timeout=0)
+        if not ready:
+            return None
+        try:
+            return Ended(*self.ray.get(job))
+        except self.ray.exceptions.TaskCancelledError:
+            return Ended(CONTINUE)
+        except self.ray.exceptions.RayError as failure:
+            return Ended(LOST_NODE, " ".join(str(failure).split())[:300])
+
+    def where(self, job: Any) -> str:
+        return f"task {job.hex()[:16]}"
+
+    def stop(self, job: Any) -> None:
+        self.ray.cancel(job)
+
+    def kill(self, job: Any) -> None:
+        self.ray.cancel(job, force=True)
+
+    def close(self) -> None:
+        self.ray.shutdown()
+
+
+def run_job(file: str, cohort: int, settings: Mapping[str, str]) -> tuple[int, str]:
+    """What a task does: the processes of one job, on whatever node it came to."""
+    launched = read_launch(Path(file))
+    group = Group.start(launched, cohort, f"ray-{launched.number}-{cohort}", settings)
+    try:
+        while (ended := group.ended()) is None:
+            time.sleep(LOOK_SECONDS)
+        return tuple(ended)
+    except KeyboardInterrupt:  # so a task is cancelled
+        group.stop()
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (ended := group.ended()) is None and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+        group.kill()
+        return tuple(ended or (CONTINUE, ""))
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise FalllineError("executor ray needs Ray, which is not installed: python -m pip install 'fallline[ray]'"
+                            ) from None
+    return ray
+
+
+def _launch(launched: Launch) -> dict[str, Any]:
+    import importlib.util
+
+    if importlib.util.find_spec("ray") is None:
+        _ray()
+    return supervisor.launch(launched)
+
+
+def _show(launched: Launch) -> str:
+    where = launched.options["address"] or "a cluster of this machine alone, started for it"
+    lines = [shlex.join(worker_command(launched, cohort)) for cohort in launched.cohorts]
+    return "\n".join([f"# {len(lines)} tasks on {where}; each may be run by hand", *lines, ""])
+
+
+RAY = Executor("ray", "a task a cohort on a Ray cluster", Options, _launch, supervisor.status, supervisor.cancel,
+               _show, runner=Tasks)

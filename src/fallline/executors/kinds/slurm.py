@@ -1,0 +1,185 @@
+"""``slurm``: an array job, an element a cohort, through sbatch, squeue, scontrol and scancel themselves."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from fallline.errors import FalllineError, StudyError
+from fallline.executors.kinds.slurm_script import TASKS, batch_script
+from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST, RUNNING, WAITING, Executor, Seen
+from fallline.store.launches import Launch
+
+ASK_SECONDS = 60
+TEXT = {"partition": r"[\w.,-]+", "account": r"[\w.-]+", "memory": r"\d+[KMGT]?", "time": r"[\d:-]+",
+        "gpus": r"(\w[\w.-]*:)?\d+"}
+"""What values of options look like; anything else is refused before it comes near a shell."""
+
+ENDED = {"COMPLETED": DONE, "CANCELLED": CANCELLED}
+GOING = {"RUNNING": RUNNING, "COMPLETING": RUNNING, "STAGE_OUT": RUNNING, "SUSPENDED": RUNNING, "STOPPED": RUNNING,
+         "SIGNALING": RUNNING, "PENDING": WAITING, "CONFIGURING": WAITING, "REQUEUED": WAITING, "REQUEUE_HOLD": WAITING,
+         "REQUEUE_FED": WAITING, "SPECIAL_EXIT": WAITING, "RESV_DEL_HOLD": WAITING, "RESIZING": RUNNING}
+"""Slurm's words for jobs that are not over; all others are failures."""
+
+REMEDIES = {
+    "OUT_OF_MEMORY": "it used more memory than it asked for; give --memory more",
+    "TIMEOUT": "its time was over before it could write a checkpoint; give --time more",
+    "NODE_FAIL": "its node went down and it was not put back into the queue",
+    "DEADLINE": "its deadline passed",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a job asks of Slurm: of each process of a cohort. ``jobs`` run at once, 0: as many as Slurm lets.
+
+    ``time`` as sbatch takes it ("2:00:00"), ``memory`` a node ("16G"), ``gpus`` a number or type:number. ``container``
+    is an image for Apptainer or Singularity, ``bind`` its folders beside the run's, ``python`` the interpreter that
+    has fallline there. ``sbatch`` are more lines for the head of the script. ``warn`` is how many seconds before its
+    time limit a job is told to write a checkpoint.
+    """
+
+    jobs: int = 0
+    partition: str = ""
+    account: str = ""
+    gpus: str = ""
+    cpus: int = 1
+    memory: str = ""
+    time: str = ""
+    container: str = ""
+    bind: tuple[str, ...] = ()
+    python: str = ""
+    sbatch: tuple[str, ...] = ()
+    warn: int = 60
+
+    def __post_init__(self) -> None:
+        for name, pattern in TEXT.items():
+            value = str(getattr(self, name))
+            object.__setattr__(self, name, value)
+            if value and not re.fullmatch(pattern, value):
+                raise StudyError(f"{name} = {value!r} is not what sbatch takes for it")
+        for name in ("bind", "sbatch"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        if self.cpus < 1 or self.jobs < 0 or self.warn < 1:
+            raise StudyError("cpus and warn must be 1 or more, and jobs not negative")
+        for line in (*self.sbatch, *self.bind, self.container, self.python):
+            if not line.isprintable():
+                raise StudyError(f"{line!r} must be one line of text")
+        for line in self.sbatch:
+            if not line.startswith("-"):
+                raise StudyError(f"a line for sbatch begins with -, as in --sbatch=--constraint=a100; got {line!r}")
+
+
+def launch(launched: Launch) -> dict[str, Any]:
+    """Submit the script, once a thousand cohorts; the numbers of the arrays and the first cohort of each."""
+    submitted = []
+    for first in range(0, len(launched.cohorts), TASKS):
+        count = min(TASKS, len(launched.cohorts) - first)
+        told = _ask(["sbatch", "--parsable", f"--array=0-{count - 1}{_at_once(launched)}",
+                     f"--export=ALL,FALLLINE_FIRST={first}", str(launched.script)])
+        submitted.append([told.strip().split(";")[0], first, count])
+    return {"arrays": submitted}
+
+
+def status(launched: Launch) -> dict[int, Seen]:
+    """What Slurm says of each element: squeue, then scontrol, then sacct where it answers; else it is lost."""
+    found: dict[int, Seen] = {}
+    for array, first, count in launched.ids.get("arrays", []):
+        own = launched.cohorts[first:first + count]
+        told = _squeue(array)
+        if len(told) < count:
+            told = _scontrol(array) | told
+        if len(told) < count:
+            told = _sacct(array) | told
+        for place, cohort in enumerate(own):
+            found[cohort] = told.get(place, Seen(LOST, "Slurm does not know it any more", f"{array}_{place}"))
+    return found
+
+
+def cancel(launched: Launch) -> None:
+    """Cancel the arrays; Slurm sends SIGTERM first, at which workers write their checkpoints."""
+    for array, _, _ in launched.ids.get("arrays", []):
+        _ask(["scancel", str(array)])
+
+
+def _at_once(launched: Launch) -> str:
+    return f"%{launched.options['jobs']}" if launched.options["jobs"] else ""
+
+
+def _squeue(array: str) -> dict[int, Seen]:
+    """Elements in the queue; a finished array is an error there, which says nothing."""
+    told = _ask(["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T|%r|%N", f"--jobs={array}"],
+                may_fail=True)
+    found = {}
+    for line in told.splitlines():
+        number, _, rest = line.strip().partition("|")
+        if number == array and len(fields := rest.split("|")) == 4 and fields[0].isdecimal():
+            found[int(fields[0])] = _seen(array, fields[0], fields[1], fields[2], fields[3], "")
+    return found
+
+
+def _scontrol(array: str) -> dict[int, Seen]:
+    found = {}
+    for line in _ask(["scontrol", "show", "job", "-o", array], may_fail=True).splitlines():
+        told = dict(re.findall(r"(\w+)=(\S*)", line))
+        if told.get("ArrayJobId") == array and told.get("ArrayTaskId", "").isdecimal():
+            place = told["ArrayTaskId"]
+            found[int(place)] = _seen(array, place, told.get("JobState", ""), told.get("Reason", ""),
+                                      told.get("NodeList", ""), told.get("ExitCode", ""))
+    return found
+
+
+def _sacct(array: str) -> dict[int, Seen]:
+    told = _ask(["sacct", "--parsable2", "--noheader", "--allocations", "--format=JobID,State,ExitCode,NodeList",
+                 f"--jobs={array}"], may_fail=True)
+    found = {}
+    for line in told.splitlines():
+        fields = line.split("|")
+        place = fields[0].removeprefix(f"{array}_")
+        if len(fields) == 4 and place.isdecimal():
+            found[int(place)] = _seen(array, place, fields[1], "", fields[3], fields[2])
+    return found
+
+
+def _seen(array: str, place: str, state: str, reason: str, node: str, code: str) -> Seen:
+    """Slurm's words as ours."""
+    word = state.split()[0].rstrip("+") if state else ""
+    where = f"{array}_{place}" + (f" on {node}" if node and node not in ("(null)", "None assigned") else "")
+    if word in GOING:
+        plain = "" if reason in ("None", "") else f"Slurm says: {reason}"
+        return Seen(GOING[word], plain, where)
+    if word in ENDED:
+        return Seen(ENDED[word], "", where)
+    if not word:
+        return Seen(LOST, "Slurm does not say how it stands", where)
+    exit_code = f", exit code {code}" if code and code != "0:0" else ""
+    if code.startswith(f"{CONTINUE}:"):
+        return Seen(FAILED, "it is to be continued, and Slurm did not put it back into the queue; run again with "
+                    "--resume", where)
+    return Seen(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where)
+
+
+def _ask(command: list[str], may_fail: bool = False) -> str:
+    """What a command of Slurm prints; FalllineError in its own words where it fails."""
+    if shutil.which(command[0]) is None:
+        if may_fail:
+            return ""
+        raise FalllineError(f"there is no {command[0]} on this machine; executor slurm is for the login node of a "
+                            "cluster with Slurm. --executor local trains here, --dry-run prints the script")
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        if may_fail:
+            return ""
+        raise FalllineError(f"{command[0]} did not answer within {ASK_SECONDS} s; try again later") from None
+    if told.returncode and not may_fail:
+        raise FalllineError(f"{command[0]} failed: {told.stderr.strip()[:500] or told.returncode}")
+    return told.stdout if told.returncode == 0 else ""
+
+
+SLURM = Executor("slurm", "an array of batch jobs on a cluster with Slurm", Options, launch, status, cancel,
+                 batch_script)

@@ -1,0 +1,129 @@
+"""The batch script of a launch: readable, commented, and good to be run by hand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+from fallline.errors import StudyError
+from fallline.executors.groups import CARRIED
+from fallline.executors.protocol import AGAIN, CONTINUE
+from fallline.store.launches import Launch
+
+TASKS = 1000
+"""Elements of one array: Slurm's usual limit is 1001."""
+
+HEAD = """#!/bin/bash
+# fallline: {count} of the plan {plan}, one an element of the array.
+# Submitted as:  sbatch --array=0-{last} {script}
+# By hand, for the first of them:  bash {script} 0
+{directives}
+
+# The cohorts of the plan that are to be trained, by their places in it.
+cohorts=({cohorts})
+element=${{SLURM_ARRAY_TASK_ID:-${{1:-0}}}}
+cohort=${{cohorts[$((${{FALLLINE_FIRST:-0}} + element))]}}
+me=${{SLURM_ARRAY_JOB_ID:-by-hand}}_$element
+
+# What the worker is told. The job keeps its name when it is put back into the queue.
+export FALLLINE_LAUNCH={number} FALLLINE_JOB=slurm-$me
+{settings}
+log={logs}/$cohort.log
+"""
+
+WORKER = """
+# The worker. It trains what is left of its cohort, and does nothing where nothing is left.
+worker=({command} "$cohort")
+"""
+
+GROUP = """
+# {processes} processes train a cohort together. The first node of the job is where they meet.
+FALLLINE_COORDINATOR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):$((20000 + SLURM_JOB_ID % 20000))
+export FALLLINE_COORDINATOR FALLLINE_PROCESSES={processes}
+# srun starts them and ends all where one fails; each is told which of them it is.
+worker=(srun --kill-on-bad-exit=1 --ntasks={processes} --output="$log" --open-mode=append \\
+  bash -c 'export FALLLINE_PROCESS=$SLURM_PROCID; exec "$@"' worker {command} "$cohort")
+"""
+
+TAIL = """
+# Slurm warns {warn} s before the time limit (USR1) and at an eviction (TERM). The worker hears USR1 whenever it is
+# ready to listen: it is told again and again until it has written its checkpoint.
+warned=
+trap 'warned=yes' USR1 TERM
+( trap '' USR1 TERM; exec "${{worker[@]}}" ) >>"$log" 2>&1 &
+pid=$!
+wait "$pid"; code=$?
+while [ -n "$warned" ] && kill -USR1 "$pid" 2>/dev/null; do
+  sleep 1
+done
+[ -n "$warned" ] && [ $code -gt 128 ] && {{ wait "$pid"; code=$?; }}
+
+# 0: all is done. {go_on}: to be continued. {again}: failed, and worth another attempt; so is a worker that was killed.
+# The worker counts its attempts and ends with 2 once there were enough. Not put back: what somebody cancelled.
+again=
+[ $code -eq {go_on} ] || [ $code -eq {again} ] && again=yes
+[ $code -gt 128 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ] && again=yes
+[ -z "$SLURM_JOB_ID" ] || [ -e {cancelled} ] && again=
+[[ $(scontrol show job -o "$me" 2>/dev/null) == *JobState=CANCELLED* ]] && again=
+if [ -n "$again" ]; then
+  scontrol requeue "$me" && sleep 60  # Slurm ends the script here
+fi
+exit $code
+"""
+
+
+def batch_script(launched: Launch) -> str:
+    """The script; whatever comes from outside is quoted for the shell."""
+    options, quote = launched.options, shlex.quote
+    if not str(launched.root).isprintable():
+        raise StudyError(f"the run folder {str(launched.root)!r} must have a name of one line")
+    count = len(launched.cohorts)
+    settings = [f"export {name}={quote(os.environ[name])}" for name in CARRIED if os.environ.get(name)]
+    head = HEAD.format(
+        count=f"{count} cohort" + "s" * (count > 1), last=min(count, TASKS) - 1, plan=_line(launched.plan),
+        script=_line(launched.script), directives="\n".join(f"#SBATCH {line}" for line in _directives(launched)),
+        cohorts=" ".join(map(str, launched.cohorts)), number=launched.number, settings="\n".join(settings),
+        logs=quote(str(launched.folder / "logs")))
+    command = _command(launched)
+    middle = WORKER.format(command=command) if launched.processes == 1 else GROUP.format(
+        command=command, processes=launched.processes)
+    return head + middle + TAIL.format(warn=options["warn"], go_on=CONTINUE, again=AGAIN,
+                                       cancelled=quote(str(launched.cancelled)))
+
+
+def _directives(launched: Launch) -> list[str]:
+    """What the script asks of Slurm, in the lines that sbatch reads."""
+    options = launched.options
+    asked = {"job-name": "fallline", "partition": options["partition"], "account": options["account"],
+             "nodes": launched.processes if launched.processes > 1 else 1,
+             "ntasks-per-node": 1, "cpus-per-task": options["cpus"], "mem": options["memory"],
+             "gpus-per-node": options["gpus"], "time": options["time"], "signal": f"B:USR1@{options['warn']}",
+             "open-mode": "append", "output": _directive_path(launched)}
+    lines = [f"--{name}={value}" for name, value in asked.items() if value not in ("", 0)]
+    return [*lines, "--requeue", *options["sbatch"]]
+
+
+def _directive_path(launched: Launch) -> str:
+    """Where the script's own words go; sbatch reads % as a place for a number and has quotes of its own."""
+    path = str(launched.folder / "logs" / "slurm").replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{path}-%a.log"'
+
+
+def _command(launched: Launch) -> str:
+    """The worker's command, within a container where one is given."""
+    options = launched.options
+    python = options["python"] or ("python3" if options["container"] else sys.executable)
+    words = [python, "-m", "fallline", "work", str(launched.plan)]
+    if options["container"]:
+        binds = [str(launched.root), *options["bind"]]
+        inner = [word for bind in binds for word in ("--bind", bind)]
+        gpus = ["--nv"] if options["gpus"] else []
+        return ('"$(command -v apptainer || command -v singularity)" exec '
+                + shlex.join([*gpus, *inner, options["container"], *words]))
+    return shlex.join(words)
+
+
+def _line(value: object) -> str:
+    """A path in a comment, on one line."""
+    return shlex.quote(str(value)).replace("\n", " ").replace("\r", " ")

@@ -1,0 +1,51 @@
+"""Whether a study can be trained by other processes: all of its parts must be there to be found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
+from fallline.errors import FalllineError, StudyError
+from fallline.study import Study, dump_study, parse_study
+
+
+def check_leaving(study: Study) -> None:
+    """StudyError where a worker that reads the study from its file would not train the same."""
+    own = list(dict.fromkeys(f"{type(part).__name__.lower()} {part.name}" for part in _objects(study)
+                             if not _is_found(study, part)))
+    if own:
+        raise StudyError(f"{', '.join(own)} of study {study.name} live in this Python process alone, and workers find "
+                         "parts by name. Put them into a file beside the study and name them there, 'file.py:NAME' "
+                         "(docs/own-model.md shows how), or leave out executor, which trains in this process")
+    if study.folder is None and _names_files(study):
+        raise StudyError(f"study {study.name} names Python files of its own but has no folder; load it from a file "
+                         "with fallline.load_study, so that workers find them")
+
+
+def _is_found(study: Study, part: Any) -> bool:
+    """Whether the part's name alone gives this very part: it is a built-in one."""
+    from fallline.study.resolve import resolve
+
+    try:
+        return resolve(type(part), part.name, study.folder, "") is part
+    except FalllineError:
+        return False
+
+
+def _objects(value: Any) -> Iterator[Any]:
+    """Every part that is given as a Python value, wherever in the study."""
+    if isinstance(value, (Loss, Metric, Optimizer, Schedule, Task)):
+        yield value
+    elif isinstance(value, Study):
+        yield from _objects({name: getattr(value, name) for name in type(value).model_fields})
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _objects(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _objects(inner)
+
+
+def _names_files(study: Study) -> bool:
+    return ".py:" in dump_study(parse_study(dump_study(study), study.name))

@@ -1,0 +1,100 @@
+"""How the cohorts of a launch stand: by their records first, then by their executor, then by what workers noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fallline.errors import StoreError
+from fallline.executors.protocol import CANCELLED, DONE, FAILED, LOST, RUNNING, WAITING, Seen, find_executor
+from fallline.store.launches import CONTINUED, Launch, Note, launches, notes
+from fallline.store.launches import FAILED as NOTED_FAILED
+from fallline.store.layout import Layout
+from fallline.store.leases import live
+from fallline.store.writing import RunWriter
+
+UNKNOWN = Seen(LOST, "it was not launched")
+
+
+@dataclass(frozen=True)
+class CohortState:
+    """One cohort of a launch: its place and name in the plan, how much of it is done, how its job stands and why.
+
+    ``steps`` are its trial-steps in all, ``reached`` those that its worker told of last; ``where`` is the job by its
+    executor's name, and the machine.
+    """
+
+    number: int
+    name: str
+    trials: int
+    done_trials: int
+    blocks: int
+    done_blocks: int
+    steps: int
+    reached: int
+    state: str
+    reason: str
+    where: str
+    attempts: int
+
+
+def last_launch(paths: Layout) -> Launch:
+    """The last launch of a run, or StoreError where there was none."""
+    found = launches(paths)
+    if not found:
+        raise StoreError(f"no jobs were launched for {paths.root}; fallline run STUDY --executor local|slurm|ray "
+                         "launches some")
+    return found[-1]
+
+
+def run_states(folder: str | Path) -> list[CohortState]:
+    """How the cohorts of the last launch of a run stand."""
+    return states(last_launch(Layout(Path(folder))))
+
+
+def states(launched: Launch, seen: Mapping[int, Seen] | None = None) -> list[CohortState]:
+    """How its cohorts stand; ``seen`` is what the executor said, which is asked where it is not given."""
+    paths = Layout(launched.root)
+    writer = RunWriter(paths)
+    planned = writer.planned_cohorts()
+    own: dict[int, list[Note]] = {}
+    for note in notes(launched.folder):
+        own.setdefault(note.cohort, []).append(note)
+    facts = {}
+    for number in launched.cohorts:
+        blocks = planned[number]["blocks"]
+        facts[number] = [block for block in blocks if writer.is_done(block["name"])]
+    if seen is None:
+        over = all(len(facts[number]) == len(planned[number]["blocks"]) for number in launched.cohorts)
+        seen = {} if over or not launched.ids else find_executor(launched.executor).status(launched)
+    busy = set(live(paths))
+    return [_state(number, planned[number], facts[number], own.get(number, []), seen.get(number, UNKNOWN),
+                   busy, launched) for number in launched.cohorts]
+
+
+def _state(number: int, written: dict, done: list[dict], own: list[Note], seen: Seen, busy: set[str],
+           launched: Launch) -> CohortState:
+    blocks = written["blocks"]
+    trials = sum(len(block["trials"]) for block in blocks)
+    last = own[-1] if own else None
+    state, reason = seen.state, seen.reason
+    if len(done) == len(blocks):
+        state, reason = DONE, ""
+    elif state == DONE:  # its worker ended well, and records are missing: they were taken away
+        state, reason = LOST, "its worker ended well, and records are missing"
+    elif last is not None and last.state == NOTED_FAILED and state in (FAILED, LOST):
+        state, reason = FAILED, last.reason
+    elif state == LOST and any(block["name"] in busy for block in blocks):
+        state, reason = RUNNING, "its worker goes on without its executor"
+    elif state == LOST and launched.cancelled.exists():
+        state, reason = CANCELLED, ""
+    elif state == WAITING and last is not None and last.state == CONTINUED and not reason:
+        reason = "to be continued"
+    elif state == WAITING and last is not None and last.state == NOTED_FAILED:
+        reason = f"tried again after: {last.reason}"
+    steps = int(written["budget"]["steps"]) * trials
+    where = ", ".join(filter(None, [seen.where, last.host if last and state == RUNNING else ""]))
+    return CohortState(number, written["name"], trials, sum(len(block["trials"]) for block in done), len(blocks),
+                       len(done), steps, steps if state == DONE else last.reached if last else 0, state, reason, where,
+                       len(own))

@@ -1,0 +1,152 @@
+"""A worker: trains what is left of one cohort of a plan, and writes only files of its own. ``fallline work PLAN K``."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fallline.errors import FalllineError, StoreError, StudyError
+from fallline.executors.protocol import AGAIN, CONTINUE, GIVEN_UP, MOST_ATTEMPTS
+from fallline.store.launches import (
+    CONTINUED,
+    DONE,
+    FAILED,
+    TRAINING,
+    Note,
+    in_vain,
+    notes,
+    standing,
+    write_note,
+)
+from fallline.store.layout import Layout
+from fallline.store.leases import Leases
+from fallline.store.resolved import read_study
+from fallline.store.writing import RunWriter
+from fallline.study.said import told
+
+if TYPE_CHECKING:
+    from fallline.executors.progress import Progress
+
+NOTE_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""How often a worker looks whether another one is done with a block."""
+
+
+class Stop:
+    """Whether the worker was asked to stop; a signal handler may ask."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.then: Callable[[], None] = lambda: None
+
+    def ask(self, *_: object) -> None:
+        self.asked.set()
+        self.then()
+
+
+def work(plan: Path, cohort: int, stop: Stop | None = None) -> int:
+    """Train the blocks of the plan's cohort that have no records yet; the exit code.
+
+    0: all of it is done. ``CONTINUE``: asked to stop, checkpoints written. ``AGAIN``: failed, another attempt may do
+    better. ``GIVEN_UP``: no use to try again. StoreError where there is no such plan or cohort.
+    """
+    paths = Layout(plan.parent if plan.is_file() else plan)
+    writer = RunWriter(paths)  # without the lock: a worker writes only the files of its own blocks
+    planned = writer.planned_cohorts()
+    if not paths.plan.is_file():
+        raise StoreError(f"there is no plan {plan}; fallline run STUDY --executor ... writes one, plan.json")
+    if not 0 <= cohort < len(planned):
+        raise StoreError(f"{paths.plan} has cohorts 0 ... {len(planned) - 1}, and no {cohort}")
+    attempt = _Attempt(paths, writer, cohort, planned[cohort], stop or Stop())
+    if attempt.is_over:
+        print(f"fallline: cohort {cohort} is done already")
+        return 0
+    return attempt.run()
+
+
+class _Attempt:
+    """One start of a worker that has something to do."""
+
+    def __init__(self, paths: Layout, writer: RunWriter, cohort: int, written: dict[str, Any], stop: Stop):
+        self.paths, self.writer, self.cohort, self.written, self.stop = paths, writer, cohort, written, stop
+        self.blocks = [block["name"] for block in written["blocks"]]
+        number = os.environ.get("FALLLINE_LAUNCH", "")
+        self.folder = paths.launches / (f"{int(number):03d}" if number.isdecimal() else "by-hand")
+        self.counts = number.isdecimal()
+        self.job = os.environ.get("FALLLINE_JOB", "")
+        self.note = Note(cohort, standing(paths, self.blocks), self.job)
+        self.noted = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return all(map(self.writer.is_done, self.blocks))
+
+    def run(self) -> int:
+        vain = in_vain(notes(self.folder, self.cohort), self.note.standing) if self.counts else []
+        if len(vain) >= MOST_ATTEMPTS:
+            return self._end(FAILED, f"given up after {len(vain)} attempts that came no further; the last: "
+                             f"{vain[-1].reason or 'it was killed'}", GIVEN_UP)
+        self._tell(self.note)
+        try:
+            self._train()
+        except FalllineError as failure:
+            again = isinstance(failure, StoreError) and len(vain) + 1 < MOST_ATTEMPTS
+            return self._end(FAILED, str(failure), AGAIN if again else GIVEN_UP)
+        except Exception as failure:
+            import traceback
+
+            traceback.print_exc()
+            again = len(vain) + 1 < MOST_ATTEMPTS
+            reason = told(failure) if again else f"failed {len(vain) + 1} times: {told(failure)}"
+            return self._end(FAILED, reason, AGAIN if again else GIVEN_UP)
+        if self.is_over:
+            return self._end(DONE, "", 0)
+        return self._end(CONTINUED, "asked to stop; its checkpoints are written", CONTINUE)
+
+    def _train(self) -> None:
+        """Train what nobody else trains just now, until nothing is left or someone asks to stop."""
+        from fallline.engine.devices import device_name
+        from fallline.executors.planning import left_of, ready_again
+        from fallline.executors.progress import Count
+        from fallline.executors.session import Session
+        from fallline.executors.setup import Setup
+
+        study, data = self.writer.places()
+        setup = Setup(read_study(self.paths.study, study), data)
+        ready = ready_again(setup, self.writer, self.written)
+        self.note = replace(self.note, device=device_name())
+        trials = [trial for row in ready.planned.trials for trial in row]
+        count = Count(trials, self.writer.known_trials(self.blocks), setup.study.metric, self._hear)
+        session = Session(setup, self.writer, count)
+        self.stop.then = session.stop
+        with Leases(self.paths, self.job) as leases:
+            while not self.stop.asked.is_set() and (left := left_of(self.writer, self.written)):
+                own = [(name, seeds) for name, seeds in left if leases.take(name)]
+                if own:
+                    session.train([(ready, own)], self._too_large)
+                else:
+                    self.stop.asked.wait(LOOK_SECONDS)
+
+    def _too_large(self, *_: object) -> NoReturn:
+        self.note = replace(self.note, out_of_memory=True)
+        raise StudyError("the memory ran out; fallline collect plans what is left in parts that need less")
+
+    def _hear(self, news: Progress) -> None:
+        self.note = replace(self.note, state=TRAINING, reached=news.done, steps=news.total, diverged=news.diverged,
+                            stopped=news.stopped)
+        if time.monotonic() - self.noted >= NOTE_SECONDS:
+            self._tell(self.note)
+
+    def _tell(self, note: Note) -> None:
+        self.note, self.noted = note, time.monotonic()
+        write_note(self.folder, note)
+
+    def _end(self, state: str, reason: str, code: int) -> int:
+        self._tell(replace(self.note, state=state, reason=reason))
+        print(f"fallline: cohort {self.cohort} {state}" + (f": {reason}" if reason else ""), flush=True)
+        return code
