@@ -21,7 +21,7 @@ def imports():
     """(file, part it belongs to, part it imports) of every import of ours, inside functions too."""
     for path in HOME.rglob("*.py"):
         own = path.relative_to(HOME).parts[0].removesuffix(".py")
-        if own == "__init__":
+        if own.startswith("__"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             names = []

@@ -80,4 +80,5 @@ def check_options(executor: Executor, given: Mapping[str, Any]) -> dict[str, Any
     if missing:
         raise StudyError(f"executor {executor.name} needs the option {missing[0]}")
     made = executor.options(**given)
-    return {name: getattr(made, name) for name in known}
+    values = {name: getattr(made, name) for name in known}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

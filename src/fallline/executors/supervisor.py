@@ -35,6 +35,10 @@ PATIENCE_SECONDS = 30.0
 """How long jobs that are asked to end may take to write their checkpoints."""
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Supervisors that this process started, asked now and then whether they have ended, so that none stays a zombie."""
+
+
 class Ended(NamedTuple):
     """How a job ended: the exit code of its worker, negative for a signal; why, where it was not well."""
 
@@ -57,9 +61,11 @@ def launch(launched: Launch) -> dict[str, Any]:
     """Start the supervisor of these jobs; its process."""
     _file(launched).unlink(missing_ok=True)
     with (launched.folder / "logs" / "supervisor.log").open("ab") as log:
+        _STARTED[:] = [process for process in _STARTED if process.poll() is None]
         process = subprocess.Popen([sys.executable, "-m", "fallline.executors.supervisor",
                                     str(launched.folder / "launch.json")], start_new_session=True,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    _STARTED.append(process)
     return {"host": socket.gethostname(), "pid": process.pid}
 
 

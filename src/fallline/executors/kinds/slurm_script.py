@@ -65,7 +65,7 @@ again=
 [ $code -eq {go_on} ] || [ $code -eq {again} ] && again=yes
 [ $code -gt 128 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ] && again=yes
 [ -z "$SLURM_JOB_ID" ] || [ -e {cancelled} ] && again=
-[[ $(scontrol show job -o "$me" 2>/dev/null) == *JobState=CANCELLED* ]] && again=
+[ -n "$again" ] && [[ $(scontrol show job -o "$me" 2>/dev/null) == *JobState=CANCELLED* ]] && again=
 if [ -n "$again" ]; then
   scontrol requeue "$me" && sleep 60  # Slurm ends the script here
 fi

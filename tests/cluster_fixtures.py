@@ -1,0 +1,150 @@
+"""A Slurm cluster and a Ray cluster of two nodes each on this machine, for tests; brought up once a session."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs_study import wait_for
+
+CLUSTER = Path(__file__).parent / "cluster"
+BIN = str(Path(sys.executable).parent)
+
+
+class Slurm:
+    """The cluster: how to see to its nodes."""
+
+    def __init__(self, lab):
+        self.lab = Path(lab)
+
+    def kill_node(self, name):
+        """As if its plug was pulled: the daemon and all that runs under it."""
+        daemon = int((self.lab / f"run/slurmd-{name}.pid").read_text())
+        for pid in [daemon, *self._of_jobs(name)]:
+            kill(pid)
+
+    def start_node(self, name):
+        subprocess.run(["slurmd", "-N", name], check=True)
+
+    def _of_jobs(self, name):
+        """Every process that belongs to a job step of that node."""
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (path / "environ").read_bytes().split(b"\0")
+                command = (path / "cmdline").read_bytes()
+            except OSError:
+                continue
+            stepd = command.startswith(b"slurmstepd") and f"-N {name}".encode() in command.replace(b"\0", b" ")
+            if f"SLURMD_NODENAME={name}".encode() in words or stepd:
+                yield int(path.name)
+
+
+def kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster(tmp_path_factory):
+    """Slurm on two virtual nodes of this machine, from the packages of the distribution."""
+    if os.geteuid() != 0:
+        pytest.skip("a Slurm cluster of one's own needs root")
+    if not shutil.which("slurmctld") and not shutil.which("apt-get"):
+        pytest.skip("no Slurm here, and no apt-get to install it with")
+    lab = "/run/fallline-lab"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_LAB", lab)
+        up = subprocess.run([CLUSTER / "slurm_up.sh"], capture_output=True, text=True, timeout=300)
+        if up.returncode == 3:
+            pytest.skip(f"Slurm's packages cannot be installed here: {up.stderr.strip()[-300:]}")
+        assert up.returncode == 0, up.stderr
+        yield Slurm(lab)
+        subprocess.run([CLUSTER / "slurm_down.sh"], capture_output=True, check=True, timeout=120)
+
+
+@pytest.fixture
+def slurm(slurm_cluster, monkeypatch):
+    """The cluster's commands answer within this test."""
+    monkeypatch.setenv("SLURM_CONF", f"{slurm_cluster.lab}/etc/slurm.conf")
+    monkeypatch.setenv("PATH", f"{slurm_cluster.lab}/bin{os.pathsep}{os.environ['PATH']}")
+    return slurm_cluster
+
+
+class Ray:
+    """The cluster, in a network of its own: ``address``, and how to run a command there."""
+
+    address = "127.0.0.2:6399"
+
+    def __init__(self, keeper):
+        self.keeper = keeper
+        self.nodes = {}
+        self.inside = ["nsenter", f"--net=/proc/{keeper.pid}/ns/net"]
+
+    def start_node(self, ip, head=False):
+        where = ["--head", "--port=6399", "--include-dashboard=false"] if head else [f"--address={self.address}"]
+        ray = [*self.inside, f"{BIN}/ray", "start", "--block", f"--node-ip-address={ip}", "--num-cpus=1",
+               "--object-store-memory=80000000", "--disable-usage-stats", *where]
+        self.nodes[ip] = subprocess.Popen(ray, start_new_session=True, stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill_node(self, ip):
+        """All processes of the node, and what they started."""
+        for pid in descendants(self.nodes.pop(ip).pid):
+            kill(pid)
+
+    def size(self):
+        code = (f"import ray; ray.init(address='{self.address}', log_to_driver=False, configure_logging=False);"
+                "print(sum(node['Alive'] for node in ray.nodes()))")
+        told = subprocess.run([*self.inside, sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        return int(told.stdout.split()[-1]) if told.returncode == 0 else 0
+
+
+def descendants(pid):
+    """A process and all that came of it, children first told last."""
+    children = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """Ray on two nodes of this machine, in a network that leads nowhere else."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: python -m pip install -e '.[ray]'")
+    if os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("nsenter"):
+        pytest.skip("a network of one's own needs root, unshare and nsenter")
+    code = ("from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
+            "print('alone', flush=True); input()")
+    keeper = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert keeper.stdout.readline() == b"alone\n"
+    with pytest.MonkeyPatch.context() as patch:
+        # A node that is gone is noticed within seconds, not minutes.
+        patch.setenv("RAY_health_check_initial_delay_ms", "1000")
+        patch.setenv("RAY_health_check_period_ms", "1000")
+        patch.setenv("RAY_health_check_timeout_ms", "1000")
+        patch.setenv("RAY_health_check_failure_threshold", "3")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        cluster = Ray(keeper)
+        cluster.start_node("127.0.0.2", head=True)
+        wait_for(lambda: cluster.size() == 1)
+        cluster.start_node("127.0.0.3")
+        wait_for(lambda: cluster.size() == 2)
+        yield cluster
+        for ip in list(cluster.nodes):
+            cluster.kill_node(ip)
+        keeper.communicate(b"\n")
