@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,18 +164,18 @@ def test_a_lease_keeps_others_out_while_its_holder_lives_and_no_longer(tmp_path)
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         with Leases(paths, "first") as mine, Leases(paths, "second") as theirs:
-            theirs.me["pid"] = other.pid
+            theirs.me = replace(theirs.me, pid=other.pid, started=None)
             assert theirs.take("b0") and not mine.take("b0") and mine.take("b1") and live(paths) == ["b0"]
             again = Leases(paths, "second")
             assert again.take("b0"), "a job that was started again holds what it held"
-            theirs.me["pid"] = other.pid
+            theirs.me = replace(theirs.me, pid=other.pid, started=None)
             theirs.take("b0")
             old = time.time() - 60
             os.utime(paths.lease("b0"), (old, old))
             assert mine.take("b0"), "it was not renewed"
         assert live(paths) == []
         with Leases(paths) as gone:
-            gone.me["pid"] = other.pid
+            gone.me = replace(gone.me, pid=other.pid, started=None)
             assert gone.take("b2")
             other.communicate(b"\n")
             assert Leases(paths).take("b2"), "its process is gone"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import deque
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +28,7 @@ from fallline.executors.protocol import (
 )
 from fallline.store.files import write_json
 from fallline.store.launches import Launch, notes, read_launch
-from fallline.store.leases import alive
+from fallline.store.lock import read_owner, this_process
 
 LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
@@ -66,19 +66,19 @@ def launch(launched: Launch) -> dict[str, Any]:
                                     str(launched.folder / "launch.json")], start_new_session=True,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     _STARTED.append(process)
-    return {"host": socket.gethostname(), "pid": process.pid}
+    return asdict(replace(this_process(), pid=process.pid, started=None))
 
 
 def status(launched: Launch) -> dict[int, Seen]:
     """What the supervisor told last; jobs of one that is gone are lost."""
     known = _read(launched)
-    here = launched.ids.get("host") == socket.gethostname()
-    gone = here and not alive(int(launched.ids.get("pid", 0)))
+    owner = read_owner(json.dumps(dict(launched.ids)).encode())
+    gone = owner is not None and owner.place == "gone"
     found = {}
     for cohort in launched.cohorts:
         seen = known.get(cohort, Seen(WAITING))
         if gone and seen.state in (WAITING, RUNNING):
-            seen = Seen(LOST, f"process {launched.ids.get('pid')} that saw to it is gone", seen.where)
+            seen = Seen(LOST, f"process {owner.pid} that saw to it is gone", seen.where)
         found[cohort] = seen
     return found
 

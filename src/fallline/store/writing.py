@@ -95,7 +95,7 @@ class RunWriter:
         if not isinstance(places, dict):
             return None, None
         study, data = (places.get(name) for name in ("study", "data"))
-        return None if study is None else Path(study), None if data is None else Path(data)
+        return Path(study) if isinstance(study, str) else None, Path(data) if isinstance(data, str) else None
 
     def add_round(self, round_: dict[str, Any], instead_of: set[str] = frozenset()) -> None:
         """Add a round to the plan. What was already planned stays as it is, but for the blocks it is ``instead_of``."""
