@@ -7,6 +7,7 @@ FalllineError
 |-- DataError       a data file is missing, torn, wrong or hostile
 |-- StoreError      a run folder cannot be read, written or continued
 |-- JobsError       jobs of a run failed, were cancelled or were lost; what was trained is kept
+|-- ProcessError    of processes that train together one is gone
 `-- ModelError      a model or task of the user's does not do what its contract says
     `-- NetworkError    the text of a network of neurons cannot be read or makes no sense
 
@@ -62,6 +63,8 @@ class StoreError(FalllineError):
 
 class JobsError(FalllineError):
     """Jobs of a run failed, were cancelled or were lost; what was trained is kept."""
+class ProcessError(FalllineError):
+    """Of processes that train together one is gone; what was written before is kept."""
 
 
 class ModelError(FalllineError):

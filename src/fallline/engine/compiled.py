@@ -21,10 +21,12 @@ IN_PLACE = {"xla_cpu_copy_insertion_use_region_analysis": True}
 class Compiled:
     """``function`` compiled for the shapes of its first call. A call with other shapes is an error, not a recompile.
 
-    ``thin`` says that its products are of many thin lanes, for which the CPU has an option.
+    ``thin`` says that its products are of many thin lanes, for which the CPU has an option. ``everywhere`` is how
+    arguments and results lie on the devices of a row, where it has several: whole, on each of them.
     """
 
-    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = (), thin: bool = True):
+    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = (), thin: bool = True,
+                 everywhere: Any | None = None):
         self.thin = thin
         self.traces = 0
         self.trace_seconds = 0.0
@@ -37,7 +39,8 @@ class Compiled:
             self.traces += 1
             return function(*arguments)
 
-        self._jitted = jax.jit(counted, donate_argnums=donate)
+        placed = {} if everywhere is None else {"in_shardings": everywhere, "out_shardings": everywhere}
+        self._jitted = jax.jit(counted, donate_argnums=donate, **placed)
 
     def __call__(self, *arguments: Any) -> Any:
         return self.prepare(*arguments)(*arguments)

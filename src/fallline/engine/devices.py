@@ -12,6 +12,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from fallline.engine.processes import join_processes
 from fallline.errors import StudyError
 
 SMALL_LOOP_BYTES = 2_000_000
@@ -19,6 +20,12 @@ SMALL_LOOP_BYTES = 2_000_000
 
 The line fit's step (45 lanes, 9 rules) takes 0.8 us so, 6 us without. Larger loops keep XLA's threaded products.
 """
+
+
+CPU_DEVICES = "FALLLINE_CPU_DEVICES"
+"""The variable that cuts the CPU up into so many devices, to try on one machine what runs on several."""
+
+MOST_CPU_DEVICES = 256
 
 
 @cache
@@ -35,6 +42,8 @@ def prepare_jax() -> Any:
     _keep_freed_memory()
     import jax
 
+    _cut_up_the_cpu(jax)
+    join_processes(jax)
     if jax.config.jax_compilation_cache_dir is None:
         folder = compilation_cache()
         try:
@@ -44,6 +53,16 @@ def prepare_jax() -> Any:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     return jax
+
+
+def _cut_up_the_cpu(jax: Any) -> None:
+    """As many CPU devices as FALLLINE_CPU_DEVICES says; where it says nothing, JAX decides."""
+    written = os.environ.get(CPU_DEVICES)
+    if not written:
+        return
+    if not (written.isdecimal() and 1 <= int(written) <= MOST_CPU_DEVICES):
+        raise StudyError(f"{CPU_DEVICES} must be a whole number from 1 to {MOST_CPU_DEVICES}, got {written[:40]!r}")
+    jax.config.update("jax_num_cpu_devices", int(written))
 
 
 def _keep_freed_memory() -> None:

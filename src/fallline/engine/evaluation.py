@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from fallline.engine.lanes import Data, Numbers, State
+from fallline.engine.mesh import ALONE, Row
 from fallline.engine.program import Program
 
 EVALUATION_BATCH = 1000
@@ -37,14 +38,16 @@ def evaluate(program: Program, state: State, numbers: tuple[Numbers, ...],
     return means, predicted
 
 
-def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, HeldOut]:
-    """Splits (inputs [n, ...], targets [n, ...]) ready for ``evaluate``; all in batches of the same size."""
-    size = min(EVALUATION_BATCH, max((len(inputs) for inputs, _ in splits.values()), default=1))
+def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: Row = ALONE) -> dict[str, HeldOut]:
+    """Splits (inputs [n, ...], targets [n, ...]) on the devices of a row, ready for ``evaluate``; all in batches of the
+    same size.
+    """
+    size = row.even(min(EVALUATION_BATCH, max((len(inputs) for inputs, _ in splits.values()), default=1)))
     held = {}
     for name, (inputs, targets) in splits.items():
         batches = [_padded(inputs[first:first + size], targets[first:first + size], size)
                    for first in range(0, len(inputs), size)]
-        held[name] = HeldOut(len(inputs), tuple(jax.device_put(batch) for batch in batches))
+        held[name] = HeldOut(len(inputs), tuple(row.put(batch) for batch in batches))
     return held
 
 

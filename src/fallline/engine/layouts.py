@@ -12,6 +12,7 @@ from typing import Any
 
 from fallline.engine.devices import cache_folder, cores, device_name
 from fallline.engine.lanes import Cohort
+from fallline.engine.mesh import Mesh
 from fallline.engine.program import Layout
 
 SMALL_WEIGHTS = 50_000
@@ -67,21 +68,29 @@ def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True) -> Layout:
+def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True,
+          mesh: Mesh = Mesh()) -> Layout:
     """A good layout without measuring: small steps all together, a share of the seeds a core, large ones a seed at a
     time on every core.
 
     ``weights`` of one model; ``longest`` is the most of its ``steps`` a dispatch may take; ``looped`` says whether
-    steps may be a loop inside the program.
+    steps may be a loop inside the program. On a mesh the rows take the place of the cores.
     """
+    spread = mesh.devices > 1
+    places = mesh.trial if spread else cores()
+
+    def layout(together: int, wide: bool, chunk: int, loop: bool = True) -> Layout:
+        return Layout(together, wide, min(places, seeds // together) if wide else places, min(longest, chunk), loop,
+                      trial=mesh.trial, data=mesh.data)
+
     if not looped and _on_cpu():
-        return Layout(1, False, cores(), min(longest, 25), loop=False)
+        return layout(1, False, 25, loop=False)
     if weights * lanes <= SMALL_WEIGHTS:
         together = seeds
-        if _on_cpu() and lanes * seeds * steps > WORTH_SPLITTING:
-            together = max(n for n in range(1, -(-seeds // cores()) + 1) if seeds % n == 0)
-        return Layout(together, True, min(cores(), seeds // together), min(longest, 2000))
-    return Layout(1, False, cores(), min(longest, 100))
+        if spread or (_on_cpu() and lanes * seeds * steps > WORTH_SPLITTING):
+            together = max(n for n in range(1, -(-seeds // places) + 1) if seeds % n == 0)
+        return layout(together, True, 2000)
+    return layout(1, False, 100)
 
 
 def candidates(first: Layout, seeds: int) -> list[Layout]:

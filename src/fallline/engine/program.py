@@ -13,6 +13,7 @@ from jaxtyping import Array
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import products
 from fallline.engine.lanes import Batch, Cohort, Data, Lanes, Numbers, State, Stretch
+from fallline.engine.mesh import ALONE, Mesh, Row
 from fallline.engine.step import Record, each_lane, measure, start, step
 from fallline.models.convolution import lowered
 
@@ -24,7 +25,8 @@ class Layout:
     ``seeds``: seeds a program; more programs of the same kind take the rest. ``wide``: one gradient pass over all
     segments. ``workers``: programs that run side by side. ``chunk``: steps a dispatch. ``loop``: whether the steps of a
     chunk are a loop inside the program, or dispatched one by one: convolutions inside a loop run without threads on
-    the CPU. ``lowering``: how convolutions are computed; empty: each as is guessed to be best.
+    the CPU. ``lowering``: how convolutions are computed; empty: each as is guessed to be best. ``trial`` rows of
+    ``data`` devices are the mesh that programs run on, a program a row.
     """
 
     seeds: int
@@ -33,17 +35,25 @@ class Layout:
     chunk: int
     loop: bool = True
     lowering: str = ""
+    trial: int = 1
+    data: int = 1
+
+    @property
+    def mesh(self) -> Mesh:
+        return Mesh(self.trial, self.data)
 
 
 class Program:
-    """One cohort, compiled for one layout. Each part traces once, advance once a width of batches."""
+    """One cohort, compiled for one layout and one row of devices. Each part traces once, advance once a width of batches.
+    """
 
-    def __init__(self, cohort: Cohort, layout: Layout):
-        self.cohort, self.layout = cohort, layout
-        self.weights = Compiled(self._weights)
-        self.start = Compiled(self.start_state)
+    def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE):
+        self.cohort, self.layout, self.row = cohort, layout, row
+        self.weights = Compiled(self._weights)  # of a seed, on the device that JAX takes by itself: then put on the row
         self.thin = layout.loop and cohort.lanes > 1
-        self.evaluate = Compiled(self._evaluate, thin=self.thin)
+        self._everywhere = row.everywhere if row.data > 1 else None
+        self.start = Compiled(self.start_state, everywhere=self._everywhere)
+        self.evaluate = Compiled(self._evaluate, thin=self.thin, everywhere=self._everywhere)
         self._advances: dict[int, Compiled] = {}
         self._lock = threading.Lock()
 
@@ -63,7 +73,7 @@ class Program:
 
     def initial(self, keys: Array) -> tuple[Any, Any]:
         """Weights and model's state of ``layout.seeds`` seeds, from a key each: leaves [seeds, ...]."""
-        return self.weights(keys) if self.cohort.model.traceable else self._weights(keys)
+        return self.row.put(self.weights(keys) if self.cohort.model.traceable else self._weights(keys))
 
     def _weights(self, keys: Array) -> tuple[Any, Any]:
         model = self.cohort.model
@@ -79,7 +89,8 @@ class Program:
         """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
         with self._lock:
             if width not in self._advances:
-                self._advances[width] = Compiled(self._advance, donate=(0,), thin=self.thin)
+                self._advances[width] = Compiled(self._advance, donate=(0,), thin=self.thin,
+                                                 everywhere=self._everywhere)
             return self._advances[width]
 
     def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array,
@@ -93,7 +104,8 @@ class Program:
             if self.cohort.masked:
                 counts = (jnp.arange(chosen.shape[0]) < size).astype(jnp.float32)
             noise = jax.random.fold_in(key, state.step)
-            batch = Batch(train.inputs[chosen], train.targets[chosen], counts, factors, noise)
+            inputs, targets, counts = self.row.share((train.inputs[chosen], train.targets[chosen], counts))
+            batch = Batch(inputs, targets, counts, factors, noise)
             with lowered(self.layout.lowering), products(self.cohort.precision):
                 return step(self.cohort, self.layout.wide, numbers, batch, state)
 
@@ -135,6 +147,7 @@ class Program:
     def _evaluate(self, state: State, numbers: tuple[Numbers, ...], examples: Data, counts: Array) -> Record:
         """Sums of loss and metrics over the examples that count, per lane: [seeds, lanes]."""
         prepare = self.cohort.prepare
+        examples, counts = self.row.share((examples, counts))
         inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
         def lane(numbers: Numbers, lanes: Any) -> Record:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 LISTEN_SECONDS = 0.2
@@ -29,6 +30,26 @@ def run_side_by_side(jobs: Sequence[Callable[[], Job]], workers: int, on_failure
             queue = deque(group)
             _finish([pool.submit(_take_turns, queue) for _ in range(workers)], on_failure)
             size = workers
+
+
+def run_in_rows(jobs: Sequence[Callable[[Any], Job]], rows: Sequence[Any], on_failure: Callable[[], None]) -> None:
+    """Run all ``jobs`` to their ends, one at a time in each of ``rows``, and raise the first failure.
+
+    A job is made for the row that takes it: the next that waits, whichever row is free.
+    """
+    waiting, lock = iter(jobs), Lock()
+
+    def next_job() -> Callable[[Any], Job] | None:
+        with lock:
+            return next(waiting, None)
+
+    def work_off(row: Any) -> None:
+        while (make := next_job()) is not None:
+            for _ in make(row):
+                pass
+
+    with ThreadPoolExecutor(len(rows)) as pool:
+        _finish([pool.submit(work_off, row) for row in rows], on_failure)
 
 
 def _take_turns(queue: deque[Job]) -> None:

@@ -155,7 +155,7 @@ def _end(state: State, enough: np.ndarray, step: int) -> State:
         own = enough[:, first:first + lanes.ended_at.shape[1]]
         first += own.shape[1]
         ended_at = np.where(own & (np.asarray(lanes.ended_at) == ALIVE), step, np.asarray(lanes.ended_at))
-        segments.append(lanes._replace(ended_at=jax.numpy.asarray(ended_at, jax.numpy.int32)))
+        segments.append(lanes._replace(ended_at=np.asarray(ended_at, np.int32)))
     return state._replace(segments=tuple(segments))
 
 

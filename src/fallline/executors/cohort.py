@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from functools import cache, cached_property, partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from fallline.engine.devices import prepare_jax, products
 from fallline.engine.evaluation import HeldOut, hold_out
 from fallline.engine.lanes import Cohort, Data, Numbers, Segment
 from fallline.engine.layouts import choose, guess, keeps_threads, most_lanes
+from fallline.engine.mesh import ALONE, Mesh, Row
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Work, chunks, stretch, train
@@ -45,13 +48,21 @@ MOST_SIZES = 8
 """Sizes of batches that are compiled each by itself where batches cannot be filled up."""
 
 
-@dataclass(frozen=True)
 class Arrays:
-    """A task's examples on the device, once for all cohorts."""
+    """A task's examples, on the devices of each row once for all cohorts."""
 
-    splits: Splits
-    train: Data
-    held_out: dict[str, HeldOut]
+    def __init__(self, splits: Splits):
+        self.splits = splits
+        self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
+        self._lock = Lock()
+
+    def on(self, row: Row) -> tuple[Data, dict[str, HeldOut]]:
+        """The training examples, and the splits that are held out, on the devices of a row."""
+        with self._lock:
+            if row not in self._placed:
+                held = {name: tuple(split) for name, split in splits_of(self.splits).items() if name != "train"}
+                self._placed[row] = row.put(Data(*self.splits.train)), hold_out(held, row)
+            return self._placed[row]
 
     @property
     def shapes(self) -> tuple[Any, ...]:
@@ -62,14 +73,10 @@ class Arrays:
 
 
 def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> Arrays:
-    """The examples of ``task``: train whole, validation and test in evaluation batches; validation is ``cut`` out of
-    train where the study says so."""
-    jax = prepare_jax()
+    """The examples of ``task``; validation is ``cut`` out of train where the study says so."""
     splits = task.data(size, folder)
     check_splits(task.name, splits)
-    splits = splits if cut is None else cut_splits(task.name, splits, cut)
-    held = {name: (split.inputs, split.targets) for name, split in splits_of(splits).items() if name != "train"}
-    return Arrays(splits, Data(*(jax.device_put(array) for array in splits.train)), hold_out(held))
+    return Arrays(splits if cut is None else cut_splits(task.name, splits, cut))
 
 
 def weights_of(task: Task) -> int:
@@ -112,11 +119,13 @@ class Programs:
     def __init__(self) -> None:
         self._known: dict[Any, Program] = {}
 
-    def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...]) -> Program:
-        """The program of that cohort in that layout on data of that task and shape, made now if there is none."""
-        key = (cohort, layout, data)
+    def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: Row = ALONE) -> Program:
+        """The program of that cohort in that layout on data of that task and shape, for a row of devices; made now if
+        there is none.
+        """
+        key = (cohort, layout, data, row)
         if key not in self._known:
-            self._known[key] = Program(cohort, layout)
+            self._known[key] = Program(cohort, layout, row)
         return self._known[key]
 
 
@@ -124,11 +133,14 @@ class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
-                 metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None):
+                 metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
+                 mesh: Mesh = Mesh()):
         self.planned, self.arrays = planned, arrays
+        self.mesh = layout.mesh if layout else mesh
+        self.rows = self.mesh.rows()
         products(planned.recipe.precision)  # one that the device has not is an error now
         self.weights = weights_of(planned.task)
-        self.watched = ("validation",) if "validation" in arrays.held_out else ()
+        self.watched = ("validation",) if arrays.splits.validation is not None else ()
         try:
             counts = self.stream(0).size_counts(planned.recipe.steps)
             self.stream(0).check_labels()
@@ -142,16 +154,37 @@ class ReadyCohort:
         check_task(planned.task, self.cohort, arrays.splits)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
-        self.program = programs.of(self.cohort, layout or self._layout(), (planned.task.name, arrays.shapes))
+        self.program = self._program(layout or self._layout())
+
+    def on(self, row: Row) -> ReadyCohort:
+        """The same cohort with its program on another row of devices."""
+        other = copy(self)
+        other.program = self._program(self.layout, row)
+        return other
+
+    def _program(self, layout: Layout, row: Row | None = None) -> Program:
+        return self.programs.of(self.cohort, layout, (self.planned.task.name, self.arrays.shapes), row or self.rows[0])
 
     @property
     def layout(self) -> Layout:
         return self.program.layout
 
     def _widths(self, counts: Mapping[int, int]) -> tuple[tuple[int, ...], bool]:
-        """The widths of batches, and whether batches are filled up to them: not where a model's state would see it."""
+        """The widths of batches, and whether batches are filled up to them: not where a model's state would see it.
+
+        Devices that share a batch take as many examples each: StudyError where one of a single size, or of a model
+        with a state, does not divide.
+        """
+        even = self.rows[0].even
+        odd = [size for size in counts if even(size) != size]
+        if odd and (len(counts) == 1 or self.planned.task.model.state is not None):
+            size, data = odd[0], self.mesh.data
+            raise StudyError(f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} devices "
+                             f"(data={data}); use {' or '.join(str(near) for near in (even(size) - data, even(size)) if near)}"
+                             ", or fewer devices on the data axis")
         if self.planned.task.model.state is None or len(counts) == 1:
-            return widths(counts), len(counts) > 1
+            filled = [even(width) for width in widths(counts)]
+            return tuple(dict.fromkeys(filled)), len(counts) > 1
         if len(counts) > MOST_SIZES:
             raise StudyError(f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
                              f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
@@ -174,7 +207,7 @@ class ReadyCohort:
         seen = stretch(program, work, [], 0, 0, width)
         program.advance(width).prepare(state, work.numbers, work.train, seen, work.noise, np.int32(1))
         held = program.advance(width).memory_bytes
-        data = sum(array.nbytes for array in self.arrays.train)  # an argument of every program, there once
+        data = sum(array.nbytes for array in work.train)  # an argument of every program, there once
         return None if held is None else (held - data) * min(program.layout.workers, len(self.blocks())) + data
 
     @property
@@ -208,8 +241,9 @@ class ReadyCohort:
         planned, streams = self.planned, [self.stream(seed) for seed in seeds]
         rates = Rates(planned, streams) if self.cohort.scheduled else None
         weights, variables = self.program.initial(_keys(seeds, WEIGHTS))
-        return Work(self.numbers, weights, variables, _keys(seeds, NOISE), Batches(streams, self.widths, self.masked),
-                    self.arrays.train, self.arrays.held_out, self.watched, planned.recipe.steps,
+        noise = self.program.row.put(_keys(seeds, NOISE))
+        return Work(self.numbers, weights, variables, noise, Batches(streams, self.widths, self.masked),
+                    *self.arrays.on(self.program.row), self.watched, planned.recipe.steps,
                     planned.evaluate_every, planned.record_every, rates, self.stops, self.weights <= KEPT_WEIGHTS)
 
     @cached_property
@@ -240,13 +274,15 @@ class ReadyCohort:
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
         first = guess(self.weights, planned.lanes, seeds, planned.recipe.steps, longest,
-                      looped(planned.task, self.arrays.splits))
+                      looped(planned.task, self.arrays.splits), self.mesh)
+        if self.mesh.devices > 1:  # what one process measured another need not have
+            return first
         operations = OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.examples_seen
         return choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
-        self.program = self.programs.of(self.cohort, layout, (self.planned.task.name, self.arrays.shapes))
+        self.program = self._program(layout)
         blocks, steps = self._blocks(layout), min(3 * layout.chunk, self.planned.recipe.steps)
         timed = blocks[:layout.workers + len(blocks) % layout.workers]
         works = [replace(self.work(block), steps=steps, watched=(), held_out={}, stops=None) for block in timed]

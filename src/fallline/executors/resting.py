@@ -45,7 +45,7 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
             records.curves[metric] = [values]
         else:
             records.held_out[metric] = list(values)
-    return jax.tree.unflatten(tree, [jax.numpy.asarray(leaf) for leaf in leaves]), records
+    return program.row.put(jax.tree.unflatten(tree, leaves)), records
 
 
 def keep(checkpoints: Checkpoints, state: State, records: Records) -> None:

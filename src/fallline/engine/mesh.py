@@ -1,0 +1,163 @@
+"""The mesh: devices in rows, ``trial`` rows that train lanes of their own, ``data`` devices a row that share a batch."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fallline.engine.devices import CPU_DEVICES, prepare_jax
+from fallline.errors import StudyError
+
+AXES = ("trial", "data")
+FORM = 'devices are given as "trial=2", "data=4" or "trial=2,data=2"'
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """``trial`` rows of ``data`` devices each.
+
+    Rows have nothing to tell each other, so each runs programs of its own; the devices of a row run one program, which
+    adds up the gradients of their shares of a batch. With one device there is nothing to place.
+    """
+
+    trial: int = 1
+    data: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Mesh:
+        """The mesh that is written so; StudyError for anything else."""
+        found: dict[str, int] = {}
+        for part in text.split(","):
+            written = re.fullmatch(r"\s*(\w+)\s*=\s*(\d{1,6})\s*", part)
+            if not written:
+                raise StudyError(f"{FORM}, got {text[:60]!r}")
+            axis, count = written[1], int(written[2])
+            if axis not in AXES:
+                raise StudyError(f"a mesh has the axes trial (lanes and seeds) and data (the batch), not {axis!r}; {FORM}")
+            if axis in found or count < 1:
+                raise StudyError(f"each axis of a mesh is given once, with 1 device or more, got {text[:60]!r}; {FORM}")
+            found[axis] = count
+        return cls(**found)
+
+    @property
+    def devices(self) -> int:
+        return self.trial * self.data
+
+    def __str__(self) -> str:
+        return f"trial={self.trial},data={self.data}"
+
+    def rows(self) -> list[Row]:
+        """The rows in which this process has a device, each with its place; StudyError where there are too few devices.
+        """
+        jax = prepare_jax()
+        there = jax.devices()
+        if self.devices == 1 and jax.process_count() == 1:
+            return [Row()]
+        if self.devices > len(there):
+            raise StudyError(f"devices {self}: this needs {self.devices} devices, and there "
+                             f"{'is' if len(there) == 1 else 'are'} {len(there)} ({there[0].device_kind}); {_remedy(self)}")
+        own = [tuple(there[first:first + self.data]) for first in range(0, self.devices, self.data)]
+        here = jax.process_index()
+        return [Row(place, devices) for place, devices in enumerate(own)
+                if any(device.process_index == here for device in devices)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The devices that run one program: arrays lie on each of them, and each takes its share of a batch.
+
+    Without ``devices`` it is the one that JAX takes by itself, and nothing is placed.
+    """
+
+    place: int = 0
+    devices: tuple[Any, ...] = ()
+
+    @property
+    def data(self) -> int:
+        """How many devices share a batch."""
+        return max(1, len(self.devices))
+
+    @cached_property
+    def leads(self) -> bool:
+        """Whether this process writes what the row trained: it has the row's first device."""
+        return not self.devices or self.devices[0].process_index == prepare_jax().process_index()
+
+    @cached_property
+    def spans(self) -> bool:
+        """Whether the row has devices of several processes."""
+        return len({device.process_index for device in self.devices}) > 1
+
+    @cached_property
+    def everywhere(self) -> Any | None:
+        """The sharding of an array that every device of the row has whole; None where nothing is placed."""
+        from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
+
+        if not self.devices:
+            return None
+        return NamedSharding(self._mesh, PartitionSpec()) if self.data > 1 else SingleDeviceSharding(self.devices[0])
+
+    @cached_property
+    def _mesh(self) -> Any:
+        import jax
+
+        return jax.sharding.Mesh(np.array(self.devices), ("data",))
+
+    def put(self, tree: Any) -> Any:
+        """The arrays of ``tree``, the same in all processes of the row, on every device of it."""
+        import jax
+
+        if not self.devices:
+            return jax.device_put(tree)
+        return jax.tree.map(self._put, tree)
+
+    def _put(self, array: Any) -> Any:
+        """One array. ``device_put`` would compare it among processes, which costs more than it does."""
+        import jax
+
+        if not self.spans:
+            return jax.device_put(array, self.everywhere)
+        if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(self._put(jax.random.key_data(array)))
+        whole = np.asarray(array)
+        return jax.make_array_from_callback(whole.shape, self.everywhere, lambda part: whole[part])
+
+    def share(self, tree: Any) -> Any:
+        """Inside a program: arrays [batch, ...] of ``tree``, a share of the examples on each device."""
+        import jax
+        from jax.sharding import NamedSharding, PartitionSpec
+
+        if self.data == 1:
+            return tree
+        shares = NamedSharding(self._mesh, PartitionSpec("data"))
+        return jax.tree.map(lambda array: jax.lax.with_sharding_constraint(array, shares), tree)
+
+    def even(self, size: int) -> int:
+        """The next size from ``size`` on that the devices can share evenly."""
+        return -(-size // self.data) * self.data
+
+    def agree(self, flag: bool) -> bool:
+        """Whether any process of the row says so: they stop together, at the same chunk."""
+        if not self.spans:
+            return flag
+        from jax.experimental.multihost_utils import process_allgather
+
+        return bool(np.asarray(process_allgather(np.array([flag]))).any())
+
+
+ALONE = Row()
+"""The one device that JAX takes by itself."""
+
+
+def _remedy(mesh: Mesh) -> str:
+    """What a person may do about too few devices."""
+    jax = prepare_jax()
+    if jax.default_backend() == "cpu":
+        cores = os.cpu_count() or 1
+        return (f"a CPU is one device unless you cut it up: {CPU_DEVICES}={mesh.devices} fallline ... "
+                f"(devices that share {cores} core{'s' * (cores > 1)} gain nothing beyond them)")
+    return "ask for fewer"
