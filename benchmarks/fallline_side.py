@@ -41,6 +41,9 @@ class Drawn:
     def indices(self, start: int, stop: int, width: int) -> np.ndarray:
         return self.batches[start:stop]
 
+    def sizes(self, start: int, stop: int) -> np.ndarray:
+        return np.full(stop - start, self.batches.shape[1])
+
 
 class FalllineSide:
     """A work made ready: data on the device, layout chosen, program compiled by a first run that does not count."""

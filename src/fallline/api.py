@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas
 
+    from fallline.engine.mesh import Mesh
     from fallline.executors.progress import Listener
     from fallline.report.comparison import Comparison
     from fallline.store.launches import Launch
@@ -163,15 +164,17 @@ class Result:
 def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str | None = None, resume: bool = False,
         data: str | Path | None = None, listen: Listener | None = None, command: str = "", until_decided: bool = False,
         max_seeds: int | None = None, tell: Callable[[str], None] | None = None, executor: str | None = None,
-        options: Mapping[str, Any] | None = None, processes: int = 1) -> Result:
+        options: Mapping[str, Any] | None = None, processes: int = 1,
+        devices: str | None = None) -> Result:
     """Train every trial of ``study`` (a Study, a built-in study's name or a TOML file) that has no records in ``out``.
 
     ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. With ``until_decided`` seeds are added
     in rounds, up to ``max_seeds`` (100), until every claim of the study is decided, or where it has none, the best arm
     is told apart from each other one; the tests are corrected for looking more than once, and ``tell`` hears a line
     about each round. With an ``executor`` ("local", "slurm", "ray") cohorts are trained by jobs elsewhere, launched
-    with its ``options``, and waited for; see ``launch``. StudyError, DataError, ModelError and StoreError say what is
-    wrong before anything is trained.
+    with its ``options``, and waited for; see ``launch``. ``devices`` are those of a mesh, "trial=2,data=2": two rows
+    that train seeds and lanes of their own, two devices a row that share each batch. StudyError, DataError, ModelError
+    and StoreError say what is wrong before anything is trained.
     """
     if executor is not None:
         if until_decided:
@@ -180,13 +183,24 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
                       resume=resume, data=data, listen=listen, command=command).collect(listen=listen, tell=tell)
     study, out, folder = _resolved(study, preset, out, data)
     reader = " ".join(command.split()[:2]) or "python"
+    mesh = _mesh(devices)
     if until_decided:
         from fallline.deciding import train_until_decided
 
-        return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell)), reader)
+        return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell, mesh)),
+                      reader)
     from fallline.executors.here import run_here
 
-    return Result(Run(run_here(study, out, resume, folder, listen, command)), reader)
+    return Result(Run(run_here(study, out, resume, folder, listen, command, mesh)), reader)
+
+
+def _mesh(devices: str | None) -> Mesh | None:
+    """The mesh that ``devices`` names, None where it names none."""
+    if devices is None:
+        return None
+    from fallline.engine.mesh import Mesh
+
+    return Mesh.parse(devices)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fallline.engine.mesh import Mesh
 from fallline.errors import StudyError
 from fallline.executors.claims import has_chance
 from fallline.executors.cohort import load_arrays
@@ -44,7 +45,7 @@ class Question:
 
 def train_until_decided(study: Study, out: Path, most: int | None = None, resume: bool = False,
                         folder: Path | None = None, listen: Listener | None = None, command: str = "",
-                        tell: Tell | None = None) -> Path:
+                        tell: Tell | None = None, mesh: Mesh | None = None) -> Path:
     """Train ``study`` with more and more seeds until its claims, or its pairs of arms, are decided; the run folder.
 
     Between rounds the run is looked at, as ``fallline.stats.looking`` plans it for ``most`` seeds (100 unless told
@@ -54,7 +55,7 @@ def train_until_decided(study: Study, out: Path, most: int | None = None, resume
     tell = tell or (lambda line: None)
 
     def train(grown: Study) -> None:
-        run_here(grown, out, resume, folder, listen, command)
+        run_here(grown, out, resume, folder, listen, command, mesh)
 
     known = noted_looks(Layout(out))
     if known is None and not _has_chance(study, folder):

@@ -63,6 +63,8 @@ class StoreError(FalllineError):
 
 class JobsError(FalllineError):
     """Jobs of a run failed, were cancelled or were lost; what was trained is kept."""
+
+
 class ProcessError(FalllineError):
     """Of processes that train together one is gone; what was written before is kept."""
 

@@ -47,8 +47,10 @@ class PlannedCohort:
         return [trial for seed in seeds for trial in self.trials[self.seeds.index(seed)]]
 
 
-def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None) -> list[PlannedCohort]:
-    """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, and at ``max_lanes`` a seed.
+def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None,
+         places: int = 1) -> list[PlannedCohort]:
+    """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, at ``max_lanes`` a seed, and
+    where there are fewer seeds than ``places`` to train at, so that each has something to do.
 
     Recipes with other seeds than the rest get cohorts of their own, so that a cohort is always a full grid; a study
     that grew by a seed or a rate plans just what is new.
@@ -58,10 +60,10 @@ def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None
         by_recipe = _grouped(same_shape, lambda trial: trial.recipe)
         rank = _rule_ranks(by_recipe)
         grids = _grouped(by_recipe.items(), lambda item: tuple(trial.seed for trial in item[1]))
-        most = max_lanes(same_shape[0].task) if max_lanes else None
+        most = max_lanes(same_shape[0].task) if max_lanes else len(by_recipe)
         for seeds, grid in grids.items():
             lanes = sorted(grid, key=lambda item: rank[item[0].optimizer.name])
-            for part in _parts(lanes, most):
+            for part in _parts(lanes, min(most, -(-len(lanes) * len(seeds) // places))):
                 cohorts.append(_cohort(f"c{len(cohorts):03d}", seeds, part))
     return cohorts
 
@@ -137,9 +139,7 @@ def _cohort(name: str, seeds: tuple[int, ...], lanes: Sequence[tuple[Recipe, lis
                          first.evaluate_every or default_evaluate_every(first.recipe.steps), first.record_every, trials)
 
 
-def _parts(lanes: Sequence[Any], most: int | None) -> Iterable[Sequence[Any]]:
-    if most is None or len(lanes) <= most:
-        return [lanes]
+def _parts(lanes: Sequence[Any], most: int) -> Iterable[Sequence[Any]]:
     count = -(-len(lanes) // most)
     size = -(-len(lanes) // count)
     return [lanes[first:first + size] for first in range(0, len(lanes), size)]

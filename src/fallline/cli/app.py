@@ -133,6 +133,9 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
                                                       min=2, show_default=False)] = None,
         out: OutOption = None, data: DataOption = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+        devices: Annotated[str | None, typer.Option(help="The mesh: trial=2,data=2 are two rows that train seeds and "
+                                                    "lanes of their own, two devices a row that share each batch.",
+                                                    show_default=False)] = None,
         report: Annotated[bool, typer.Option(help="Write the report page after training.")] = True,
         executor: Annotated[str | None, typer.Option(help="Train in jobs, one a cohort: local, slurm or ray; by "
                                                           "default in this process.", show_default=False)] = None,
@@ -175,7 +178,7 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
     rounds = {"until_decided": until_decided, "max_seeds": max_seeds}
     options = {"jobs": jobs, "partition": partition, "account": account, "gpus": gpus, "cpus": cpus, "memory": memory,
                "time": time, "container": container, "bind": bind, "sbatch": sbatch, "address": address}
-    elsewhere = {"executor": executor, "processes": processes, "wait": wait, "dry": dry_run,
+    elsewhere = {"executor": executor, "processes": processes, "devices": devices, "wait": wait, "dry": dry_run,
                  "options": {name: value for name, value in options.items() if value is not None}}
     run_study(study, preset, settings, out, data, resume, report, rounds, elsewhere)
 

@@ -40,6 +40,7 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
                          "write --seeds")
 
     from fallline.api import default_folder, run
+    from fallline.engine.processes import number
 
     folder = out or default_folder(study, preset)
     from fallline.cli.jobs import launch_study, over_which
@@ -55,12 +56,14 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     try:
         with Display(screen, study.name) as display:
             result = run(study, folder, resume=resume, data=data, listen=display.hear, tell=display.tell, **rounds,
-                         command=shlex.join(["fallline", *sys.argv[1:]]))
+                         devices=devices, command=shlex.join(["fallline", *sys.argv[1:]]))
     except KeyboardInterrupt:
         print(f"fallline: stopped; what was done is kept in {folder}. Go on with the same command and --resume.",
               file=sys.stderr)
         raise
     screen.print(display.closing(time.perf_counter() - begun), highlight=False)
+    if number() > 0:
+        return  # the first of the processes tells what came out
     print_outcome(result, report, screen)
 
 

@@ -36,8 +36,6 @@ class Batches:
         """The step whose batch shows the weights after the last one: ``step``, or the one before where that batch would
         be larger than any of the run.
         """
-        if len(self.widths) == 1 and not self.masked:
-            return step
         try:
             size = int(self.streams[0].sizes(step, step + 1)[0])
             fits = size <= max(self.widths) if self.masked else size in self.widths

@@ -1,4 +1,4 @@
-"""The mesh: devices in rows, ``trial`` rows that train lanes of their own, ``data`` devices a row that share a batch."""
+"""The mesh: ``trial`` rows of devices that train lanes of their own, ``data`` devices a row that share a batch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Mesh:
                 raise StudyError(f"{FORM}, got {text[:60]!r}")
             axis, count = written[1], int(written[2])
             if axis not in AXES:
-                raise StudyError(f"a mesh has the axes trial (lanes and seeds) and data (the batch), not {axis!r}; {FORM}")
+                raise StudyError(f"a mesh has the axes trial (seeds and lanes) and data (the batch), not {axis!r}; "
+                                 f"{FORM}")
             if axis in found or count < 1:
                 raise StudyError(f"each axis of a mesh is given once, with 1 device or more, got {text[:60]!r}; {FORM}")
             found[axis] = count
@@ -51,6 +52,10 @@ class Mesh:
     def __str__(self) -> str:
         return f"trial={self.trial},data={self.data}"
 
+    def elsewhere(self) -> list[Row]:
+        """What stands here for the rows of a mesh that other processes have."""
+        return [Row(shares=self.data)]
+
     def rows(self) -> list[Row]:
         """The rows in which this process has a device, each with its place; StudyError where there are too few devices.
         """
@@ -59,8 +64,8 @@ class Mesh:
         if self.devices == 1 and jax.process_count() == 1:
             return [Row()]
         if self.devices > len(there):
-            raise StudyError(f"devices {self}: this needs {self.devices} devices, and there "
-                             f"{'is' if len(there) == 1 else 'are'} {len(there)} ({there[0].device_kind}); {_remedy(self)}")
+            have = f"there is 1 ({there[0].device_kind})" if len(there) == 1 else f"there are {len(there)}"
+            raise StudyError(f"devices {self}: this needs {self.devices} devices, and {have}; {_remedy(self)}")
         own = [tuple(there[first:first + self.data]) for first in range(0, self.devices, self.data)]
         here = jax.process_index()
         return [Row(place, devices) for place, devices in enumerate(own)
@@ -71,15 +76,17 @@ class Mesh:
 class Row:
     """The devices that run one program: arrays lie on each of them, and each takes its share of a batch.
 
-    Without ``devices`` it is the one that JAX takes by itself, and nothing is placed.
+    Without ``devices`` it is the one that JAX takes by itself, and nothing is placed; ``shares`` are then the devices
+    of a row that is elsewhere, for which a run is planned here.
     """
 
     place: int = 0
     devices: tuple[Any, ...] = ()
+    shares: int = 1
 
     @property
     def data(self) -> int:
-        """How many devices share a batch."""
+        """How many devices share a batch here."""
         return max(1, len(self.devices))
 
     @cached_property
@@ -138,15 +145,19 @@ class Row:
 
     def even(self, size: int) -> int:
         """The next size from ``size`` on that the devices can share evenly."""
-        return -(-size // self.data) * self.data
+        data = max(self.shares, self.data)
+        return -(-size // data) * data
 
     def agree(self, flag: bool) -> bool:
         """Whether any process of the row says so: they stop together, at the same chunk."""
         if not self.spans:
             return flag
-        from jax.experimental.multihost_utils import process_allgather
+        import jax
+        from jax.sharding import NamedSharding, PartitionSpec
 
-        return bool(np.asarray(process_allgather(np.array([flag]))).any())
+        said = jax.make_array_from_callback((self.data,), NamedSharding(self._mesh, PartitionSpec("data")),
+                                            lambda part: np.full(1, flag))
+        return bool(np.asarray(jax.jit(jax.numpy.any, out_shardings=self.everywhere)(said)))
 
 
 ALONE = Row()

@@ -1,4 +1,4 @@
-"""Several processes as one machine: joined before JAX looks at its devices, left without waiting for a peer that died."""
+"""Several processes as one machine: joined before JAX looks at its devices, left without waiting for a dead peer."""
 
 from __future__ import annotations
 
@@ -48,16 +48,34 @@ def join_processes(jax: Any) -> None:
                                coordinator_bind_address=f"127.0.0.1:{port}" if loopback else None)
 
 
+def number() -> int:
+    """Which of the processes this is; 0 where it is alone."""
+    from fallline.engine.devices import prepare_jax
+
+    return prepare_jax().process_index()
+
+
+def meet(place: str) -> None:
+    """Wait for all processes at this place of the program."""
+    from fallline.engine.devices import prepare_jax
+
+    if prepare_jax().process_count() > 1:
+        from jax.experimental.multihost_utils import sync_global_devices
+
+        sync_global_devices(place)
+
+
 def told(failure: BaseException) -> ProcessError | None:
     """The failure in words where it is that of a peer that is gone; None for any other."""
     import jax
 
-    if isinstance(failure, jax.errors.JaxRuntimeError) and jax.process_count() > 1 \
-            and any(word in str(failure) for word in LOST):
-        return ProcessError(f"process {jax.process_index()} of {jax.process_count()} lost another one in the middle of a "
-                            "step: it died or cannot be reached. What was done is kept: go on with the same command and "
-                            "--resume")
-    return None
+    if jax.process_count() == 1 or not isinstance(failure, jax.errors.JaxRuntimeError):
+        return None
+    if not any(word in str(failure) for word in LOST):
+        return None
+    return ProcessError(f"process {jax.process_index()} of {jax.process_count()} lost another one in the middle of a "
+                        "step: it died or cannot be reached. What was done is kept: go on with the same command and "
+                        "--resume")
 
 
 def leave(code: int) -> None:

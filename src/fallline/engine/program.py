@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -42,9 +42,16 @@ class Layout:
     def mesh(self) -> Mesh:
         return Mesh(self.trial, self.data)
 
+    def on(self, mesh: Mesh) -> Layout:
+        """The same on other devices."""
+        workers = self.workers if mesh == self.mesh else mesh.trial
+        return replace(self, workers=workers, trial=mesh.trial, data=mesh.data)
+
 
 class Program:
-    """One cohort, compiled for one layout and one row of devices. Each part traces once, advance once a width of batches.
+    """One cohort, compiled for one layout and one row of devices.
+
+    Each part traces once, advance once a width of batches.
     """
 
     def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE):

@@ -9,6 +9,8 @@ from itertools import islice
 from threading import Lock
 from typing import Any
 
+from fallline.engine.mesh import Row
+
 LISTEN_SECONDS = 0.2
 """How long Ctrl-C may have to wait."""
 
@@ -32,20 +34,24 @@ def run_side_by_side(jobs: Sequence[Callable[[], Job]], workers: int, on_failure
             size = workers
 
 
-def run_in_rows(jobs: Sequence[Callable[[Any], Job]], rows: Sequence[Any], on_failure: Callable[[], None]) -> None:
+def run_in_rows(jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int,
+                on_failure: Callable[[], None]) -> None:
     """Run all ``jobs`` to their ends, one at a time in each of ``rows``, and raise the first failure.
 
-    A job is made for the row that takes it: the next that waits, whichever row is free.
+    A job is made for the row that takes it: the next that waits, whichever row is free. Where this process has not all
+    ``of`` rows, or one that other processes have a part in, job k is that of row k modulo ``of``, in all of them.
     """
     waiting, lock = iter(jobs), Lock()
+    dealt = len(rows) < of or any(row.spans for row in rows)
 
-    def next_job() -> Callable[[Any], Job] | None:
+    def next_job() -> Callable[..., Job] | None:
         with lock:
             return next(waiting, None)
 
-    def work_off(row: Any) -> None:
-        while (make := next_job()) is not None:
-            for _ in make(row):
+    def work_off(row: Row) -> None:
+        own = iter(jobs[row.place::of])
+        while (make := next(own, None) if dealt else next_job()) is not None:
+            for _ in make(row=row):
                 pass
 
     with ThreadPoolExecutor(len(rows)) as pool:

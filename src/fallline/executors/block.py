@@ -36,8 +36,10 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
                 session: Session) -> Iterator[None]:
     """Train the block, pausing after every chunk, and write its records at the end.
 
-    Where the session stops, the block keeps a checkpoint and ends without records.
+    Where the session stops, the block keeps a checkpoint and ends without records. Of the processes that share a row
+    of devices one writes.
     """
+    row = ready.program.row
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     work = ready.work(seeds)
     checkpoints = Checkpoints(writer.paths, block, [trial.name for trial in ready.planned.of_seeds(seeds)])
@@ -51,11 +53,15 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
         session.count.advanced(ready, seeds, step - reached, records)
         reached, diverged = step, now
         if not over:
-            if session.stopping:
-                resting.save(checkpoints, state, records)
+            if row.agree(session.stopping):
+                if row.leads:
+                    resting.save(checkpoints, state, records)
                 return
-            resting.keep(checkpoints, state, records)
+            if row.leads:
+                resting.keep(checkpoints, state, records)
             yield
+    if not row.leads:
+        return
     writer.write_block(block, trial_rows(ready, seeds, records, block, target, session.shown),
                        curve_rows(ready, seeds, records), predicted_rows(ready, seeds, records),
                        weight_rows(ready, seeds, records), _timing(ready, block, seeds, work, records, started)

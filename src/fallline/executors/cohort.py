@@ -137,7 +137,7 @@ class ReadyCohort:
                  mesh: Mesh = Mesh()):
         self.planned, self.arrays = planned, arrays
         self.mesh = layout.mesh if layout else mesh
-        self.rows = self.mesh.rows()
+        self.rows = tuple(self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now
         self.weights = weights_of(planned.task)
         self.watched = ("validation",) if arrays.splits.validation is not None else ()
@@ -156,8 +156,15 @@ class ReadyCohort:
         self.programs = programs
         self.program = self._program(layout or self._layout())
 
+    @property
+    def places(self) -> tuple[int, tuple[Row, ...]]:
+        """Where its blocks may be trained at the same time: so many workers, or the rows of this process."""
+        return self.layout.workers, self.rows
+
     def on(self, row: Row) -> ReadyCohort:
         """The same cohort with its program on another row of devices."""
+        if row == self.program.row:
+            return self
         other = copy(self)
         other.program = self._program(self.layout, row)
         return other
@@ -177,14 +184,15 @@ class ReadyCohort:
         """
         even = self.rows[0].even
         odd = [size for size in counts if even(size) != size]
-        if odd and (len(counts) == 1 or self.planned.task.model.state is not None):
+        varies = len(counts) > 1 or isinstance(self.planned.recipe.batches.size, str)
+        if odd and (not varies or self.planned.task.model.state is not None):
             size, data = odd[0], self.mesh.data
-            raise StudyError(f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} devices "
-                             f"(data={data}); use {' or '.join(str(near) for near in (even(size) - data, even(size)) if near)}"
-                             ", or fewer devices on the data axis")
+            near = " or ".join(str(whole) for whole in (even(size) - data, even(size)) if whole)
+            raise StudyError(f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} "
+                             f"devices; use batches of {near}, or other devices than data={data}")
         if self.planned.task.model.state is None or len(counts) == 1:
-            filled = [even(width) for width in widths(counts)]
-            return tuple(dict.fromkeys(filled)), len(counts) > 1
+            filled = tuple(dict.fromkeys(even(width) for width in widths(counts)))
+            return filled, varies and self.planned.task.model.state is None
         if len(counts) > MOST_SIZES:
             raise StudyError(f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
                              f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
@@ -208,7 +216,10 @@ class ReadyCohort:
         program.advance(width).prepare(state, work.numbers, work.train, seen, work.noise, np.int32(1))
         held = program.advance(width).memory_bytes
         data = sum(array.nbytes for array in work.train)  # an argument of every program, there once
-        return None if held is None else (held - data) * min(program.layout.workers, len(self.blocks())) + data
+        if held is None or (self.mesh.devices > 1 and jax.default_backend() != "cpu"):
+            return held  # of each device
+        together = min(program.layout.workers, len(self.blocks())) * self.mesh.data
+        return (held - data) * together + data * (1 if self.mesh.devices == 1 else together)
 
     @property
     def budget(self) -> dict[str, Any]:

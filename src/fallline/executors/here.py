@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from fallline.engine import processes
+from fallline.engine.mesh import Mesh
 from fallline.executors.answers import write_mistakes
-from fallline.executors.planning import plan_run, plan_smaller
+from fallline.executors.planning import plan_run, plan_smaller, unfinished
 from fallline.executors.progress import Count, Listener
 from fallline.executors.session import Session
 from fallline.executors.setup import Setup
@@ -16,21 +18,37 @@ from fallline.study import Study
 
 
 def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None = None,
-             listen: Listener | None = None, command: str = "") -> Path:
+             listen: Listener | None = None, command: str = "", mesh: Mesh | None = None) -> Path:
     """Train every trial of ``study`` that ``out`` has no records of; ``out`` is a run folder from the first moment.
 
     ``folder`` holds the full data sets. A stopped run goes on with ``resume``: finished blocks are kept, an
-    unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped.
+    unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped. On a ``mesh``
+    of several processes each of them calls this: the first plans and finishes, all train.
     """
-    setup = Setup(study, folder)
+    setup = Setup(study, folder, mesh=mesh)
     setup.check()
+    if processes.number() > 0:
+        return _follow(setup, Layout(out))
     with RunWriter.open(Layout(out), study, resume) as writer:
         known = writer.known_trials()
         count = Count(setup.trials, known, study.metric, listen or (lambda progress: None))
         setup.say = count.say
         work = plan_run(setup, writer, known, command)
         if work:
+            processes.meet("planned")
             Session(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
+            processes.meet("trained")
             count.say("looking at mistakes")
             write_mistakes(setup, writer, [trial for ready, _ in work for row in ready.planned.trials for trial in row])
     return out
+
+
+def _follow(setup: Setup, paths: Layout) -> Path:
+    """The part of a process that is not the first: train what that one planned."""
+    processes.meet("planned")
+    writer = RunWriter(paths)
+    work = [(setup.make(planned, layout), blocks) for planned, layout, blocks in unfinished(setup, writer)]
+    session = Session(setup, writer, Count(setup.trials, set(), setup.study.metric, lambda progress: None))
+    session.train(work, lambda ready, blocks: [])
+    processes.meet("trained")
+    return paths.root

@@ -34,14 +34,14 @@ def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = ""
     The run folder then holds all that whoever trains needs: study, plan, labels, models, and the claims as they stood.
     """
     note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
-    left = _unfinished(setup, writer)
+    left = unfinished(setup, writer)
     promised = {trial.name for planned, _, _ in left for row in planned.trials for trial in row}
     new = [trial for trial in setup.trials if trial.name not in known and trial.name not in promised]
     if not left and not new:
         writer.start(setup.study, None)
         return []
     setup.say("reading the data")
-    planned = spread(plan(new, setup.most_lanes), jobs - len(left))
+    planned = spread(plan(new, setup.most_lanes, setup.mesh.trial if setup.mesh else 1), jobs - len(left))
     fresh = plan_round(setup, writer, [ready for cohort in planned for ready in fitting(cohort, setup.make)])
     writer.start(setup.study, describe(command))
     work = [*((setup.make(planned, layout), blocks) for planned, layout, blocks in left), *fresh]
@@ -94,11 +94,14 @@ def left_of(writer: RunWriter, written: dict[str, Any]) -> Blocks:
     return [(block["name"], tuple(block["seeds"])) for block in written["blocks"] if not writer.is_done(block["name"])]
 
 
-def _unfinished(setup: Setup, writer: RunWriter) -> list[tuple[PlannedCohort, Layout, Blocks]]:
-    """Cohorts of earlier starts with blocks still to do, exactly as they were planned."""
+def unfinished(setup: Setup, writer: RunWriter) -> list[tuple[PlannedCohort, Layout, Blocks]]:
+    """Cohorts of earlier starts with blocks still to do, exactly as they were planned, but on the devices that are
+    asked for now.
+    """
     by_name = {trial.name: trial for trial in setup.trials}
     found = [_rebuilt(cohort, by_name, writer) for cohort in writer.planned_cohorts()]
-    return [one for one in found if one is not None]
+    return [(planned, layout.on(setup.mesh) if setup.mesh else layout, left)
+            for planned, layout, left in filter(None, found)]
 
 
 def _rebuilt(written: dict[str, Any], by_name: dict[str, Trial], writer: RunWriter

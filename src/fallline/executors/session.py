@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from fallline.engine import processes
 from fallline.engine.memory import OutOfMemory, ran_out
-from fallline.engine.side_by_side import run_side_by_side
+from fallline.engine.mesh import ALONE, Row
+from fallline.engine.side_by_side import run_in_rows, run_side_by_side
 from fallline.executors.alone import seconds_alone
 from fallline.executors.block import train_block
 from fallline.executors.cohort import ReadyCohort
@@ -40,11 +42,11 @@ class Session:
             self.count.say("timing one trial alone")
             self.alone = {ready.planned.name: seconds_alone(ready, self.setup.make) for ready, _ in work}
         while work:
-            workers = work[0][0].layout.workers
-            together = [item for item in work if item[0].layout.workers == workers]
-            rest = [item for item in work if item[0].layout.workers != workers]
+            places = work[0][0].places
+            together = [item for item in work if item[0].places == places]
+            rest = [item for item in work if item[0].places != places]
             try:
-                self._side_by_side(together, workers)
+                self._side_by_side(together)
             except _RanOut as failure:
                 self.stopping = False
                 left = [(ready, [block for block in blocks if not self.writer.is_done(block[0])])
@@ -53,16 +55,23 @@ class Session:
                 rest += smaller(failure.ready, next(blocks for ready, blocks in left if ready is failure.ready))
             work = rest
 
-    def _side_by_side(self, work: list[Part], workers: int) -> None:
-        """The blocks of these cohorts, so many at a time; the first failure stops the rest."""
+    def _side_by_side(self, work: list[Part]) -> None:
+        """The blocks of these cohorts, as many at a time as their layout says; the first failure stops the rest."""
+        workers, rows = work[0][0].places
         jobs = [partial(self._block, ready, name, seeds) for ready, blocks in work for name, seeds in blocks]
-        run_side_by_side(jobs, workers, self.stop)
+        if rows == (ALONE,):
+            run_side_by_side(jobs, workers, self.stop)
+        else:
+            run_in_rows(jobs, rows, work[0][0].mesh.trial, self.stop)
 
-    def _block(self, ready: ReadyCohort, name: str, seeds: tuple[int, ...]) -> Iterator[None]:
+    def _block(self, ready: ReadyCohort, name: str, seeds: tuple[int, ...], row: Row = ALONE) -> Iterator[None]:
         try:
-            yield from train_block(ready, name, seeds, self.writer, self.setup.study.target, self)
+            yield from train_block(ready.on(row), name, seeds, self.writer, self.setup.study.target, self)
         except Exception as failure:
-            if ran_out(failure):
+            lost = processes.told(failure)
+            if lost:
+                raise lost from failure
+            if ran_out(failure) and not row.spans:
                 raise _RanOut(ready) from failure
             raise
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fallline.contracts import Metric, Task
+from fallline.engine.mesh import Mesh
 from fallline.engine.program import Layout
 from fallline.executors.check import check_choice, check_metrics
 from fallline.executors.claims import check_claims
@@ -17,10 +18,12 @@ from fallline.tasks.folds import Cut
 
 
 class Setup:
-    """A study in one process. ``folder`` holds the full data sets; ``say`` hears what is being done, in words."""
+    """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the devices that were asked for, None
+    where they were not; ``say`` hears what is being done, in words.
+    """
 
-    def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None):
-        self.study, self.folder = study, folder
+    def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None, mesh: Mesh | None = None):
+        self.study, self.folder, self.mesh = study, folder, mesh
         self.trials = study.trials() if trials is None else trials
         self.metrics = {metric.name: metric.function for metric in _metrics(study)}
         self.say: Callable[[str], None] = lambda phase: None
@@ -28,7 +31,10 @@ class Setup:
         self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
 
     def check(self) -> None:
-        """Every name in the study means something; or an error before anything is written."""
+        """Every name in the study means something, and there are the devices; or an error before anything is written.
+        """
+        if self.mesh is not None:
+            self.mesh.rows()
         for task in self.tasks:
             check_metrics(self.study, task, self.metrics)
         check_claims(self.study, self.trials, self.metrics)
@@ -41,7 +47,7 @@ class Setup:
         """The cohort ready to train, in ``layout`` or in the one that suits it here."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
-        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout)
+        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or Mesh())
 
     def most_lanes(self, task: Task) -> int:
         return lanes_of(task, self.load(task).splits)
