@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fallline.errors import FalllineError, FalllineWarning
+from fallline.errors import FalllineError, FalllineWarning, ProcessError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,6 +39,11 @@ def main() -> None:
     try:
         with _told_warnings():
             app()
+    except ProcessError as failure:
+        from fallline.engine.processes import leave
+
+        print(f"fallline: {failure}", file=sys.stderr)
+        leave(2)
     except FalllineError as failure:
         print(f"fallline: {failure}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -12,7 +12,7 @@ from typing import Any
 
 from fallline.engine.devices import cache_folder, cores, device_name
 from fallline.engine.lanes import Cohort
-from fallline.engine.mesh import Mesh
+from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
 
 SMALL_WEIGHTS = 50_000
@@ -69,7 +69,7 @@ def _on_cpu() -> bool:
 
 
 def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True,
-          mesh: Mesh = Mesh()) -> Layout:
+          mesh: Mesh = ONE_DEVICE) -> Layout:
     """A good layout without measuring: small steps all together, a share of the seeds a core, large ones a seed at a
     time on every core.
 

@@ -160,6 +160,8 @@ class Row:
         return bool(np.asarray(jax.jit(jax.numpy.any, out_shardings=self.everywhere)(said)))
 
 
+ONE_DEVICE = Mesh()
+
 ALONE = Row()
 """The one device that JAX takes by itself."""
 

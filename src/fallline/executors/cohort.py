@@ -20,7 +20,7 @@ from fallline.engine.devices import prepare_jax, products
 from fallline.engine.evaluation import HeldOut, hold_out
 from fallline.engine.lanes import Cohort, Data, Numbers, Segment
 from fallline.engine.layouts import choose, guess, keeps_threads, most_lanes
-from fallline.engine.mesh import ALONE, Mesh, Row
+from fallline.engine.mesh import ALONE, ONE_DEVICE, Mesh, Row
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Work, chunks, stretch, train
@@ -134,7 +134,7 @@ class ReadyCohort:
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
                  metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = Mesh()):
+                 mesh: Mesh = ONE_DEVICE):
         self.planned, self.arrays = planned, arrays
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.rows())

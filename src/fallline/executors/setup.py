@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fallline.contracts import Metric, Task
-from fallline.engine.mesh import Mesh
+from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
 from fallline.executors.check import check_choice, check_metrics
 from fallline.executors.claims import check_claims
@@ -47,7 +47,7 @@ class Setup:
         """The cohort ready to train, in ``layout`` or in the one that suits it here."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
-        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or Mesh())
+        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE)
 
     def most_lanes(self, task: Task) -> int:
         return lanes_of(task, self.load(task).splits)
