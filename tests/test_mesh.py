@@ -67,8 +67,8 @@ def start(folder, *commands, devices=1, **environment):
                             env=os.environ | {"FALLLINE_CPU_DEVICES": str(devices)} | environment)
 
 
-def finish(process, code=0, seconds=120):
-    out, err = process.communicate(timeout=seconds)
+def finish(process, code=0, seconds=600):
+    _, err = process.communicate(timeout=seconds)
     assert process.returncode == code, err
     return err
 
@@ -101,14 +101,14 @@ def largest_gap(one, other):
 
 @pytest.fixture(scope="module")
 def on_four_devices(folder):
-    """Both studies on four meshes of four devices, all in one process."""
-    meshes = ["trial=1", "trial=2", "data=2", "trial=2,data=2", "data=4"]
-    finish(start(folder, *[on_mesh(study, mesh) for study in ("rates", "formulas") for mesh in meshes], devices=4))
+    """Both studies on several meshes of four devices, all in one process."""
+    finish(start(folder, *[on_mesh("rates", mesh) for mesh in ("trial=1", "trial=2", "data=2", "trial=2,data=2")],
+                 *[on_mesh("formulas", mesh) for mesh in ("trial=1", "data=4")], devices=4))
     return folder
 
 
-@pytest.mark.parametrize("study", ["rates", "formulas"])
-@pytest.mark.parametrize("mesh", ["trial=2", "data=2", "trial=2,data=2", "data=4"])
+@pytest.mark.parametrize(("study", "mesh"), [("rates", "trial=2"), ("rates", "data=2"), ("rates", "trial=2,data=2"),
+                                             ("formulas", "data=4")])
 def test_a_study_gives_the_same_records_on_every_mesh(on_four_devices, study, mesh):
     """Noise, order and whole-batch losses too. ``formulas`` has batches of 6, 10 and 14, not divided by 4 devices."""
     one = records(on_four_devices, f"{study}-trial=1")
@@ -189,3 +189,15 @@ def test_a_mesh_is_read_as_it_is_written(text, mesh):
 def test_other_texts_are_no_mesh(text):
     with pytest.raises(StudyError):
         Mesh.parse(text)
+
+
+def test_jobs_of_several_processes_give_the_records_of_one(on_four_devices):
+    """``--processes`` launches them, one group a cohort."""
+    command = ["run", "rates.toml", "--out", "jobs", "--devices", "data=2", "--processes", "2", "--no-report"]
+    finish(start(on_four_devices, command))
+    assert largest_gap(records(on_four_devices, "rates-trial=1"), records(on_four_devices, "jobs")) < 2e-5
+
+
+def test_processes_without_a_mesh_of_theirs_are_one_sentence(cli):
+    code, _, err = cli("run", "try.toml", "--processes", "2", "--out", "out")
+    assert code == 2 and "--devices data=2, for example" in err

@@ -179,8 +179,9 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
     if executor is not None:
         if until_decided:
             raise StudyError("seeds in rounds are trained in this process; leave out the executor, or until_decided")
-        return launch(study, out, executor=executor, options=options, processes=processes, preset=preset,
-                      resume=resume, data=data, listen=listen, command=command).collect(listen=listen, tell=tell)
+        launched = launch(study, out, executor=executor, options=options, processes=processes, preset=preset,
+                          resume=resume, data=data, listen=listen, command=command, devices=devices)
+        return launched.collect(listen=listen, tell=tell)
     study, out, folder = _resolved(study, preset, out, data)
     reader = " ".join(command.split()[:2]) or "python"
     mesh = _mesh(devices)
@@ -271,16 +272,18 @@ class Jobs:
 def launch(study: Study | str | Path, out: str | Path | None = None, *, executor: str,
            options: Mapping[str, Any] | None = None, processes: int = 1, preset: str | None = None,
            resume: bool = False, data: str | Path | None = None, listen: Listener | None = None, command: str = "",
-           dry: bool = False) -> Jobs:
+           dry: bool = False, devices: str | None = None) -> Jobs:
     """Plan ``study`` as ``run`` does and launch a job a cohort over an executor, without waiting.
 
-    ``processes`` train each cohort together. ``dry``: all but the launch; the script is in the run folder. StudyError
-    where a part of the study lives in this process alone; StoreError where jobs of the run are out already.
+    ``processes`` train each cohort together, on a mesh of their ``devices``, "data=2". ``dry``: all but the launch; the
+    script is in the run folder. StudyError where a part of the study lives in this process alone; StoreError where jobs
+    of the run are out already.
     """
     from fallline.executors.driver import Ask, launch_run
 
     study, out, folder = _resolved(study, preset, out, data)
-    launched = launch_run(study, out, Ask(executor, options or {}, processes), resume, folder, listen, command, dry)
+    ask = Ask(executor, options or {}, processes, _mesh(devices))
+    launched = launch_run(study, out, ask, resume, folder, listen, command, dry)
     return Jobs(out, launched is not None, " ".join(command.split()[:2]) or "python")
 
 

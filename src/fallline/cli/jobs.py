@@ -43,7 +43,8 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
     with Display(screen, study.name) as display:
         jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
                       processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
-                      command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"])
+                      command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
+                      devices=elsewhere["devices"])
     if not jobs.launched:
         print(f"{study.name}: every trial was already there, nothing was launched", file=sys.stderr)
     elif elsewhere["dry"]:

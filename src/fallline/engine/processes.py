@@ -22,44 +22,46 @@ LOST = ("Gloo", "Connection closed by peer", "Connection reset by peer", "coordi
 """Words of the failures that a lost peer causes."""
 
 
+def count() -> int:
+    """How many processes train together, by the environment; 1 where it names none."""
+    return _whole(PROCESSES, 1, 100_000) or 1
+
+
+def number() -> int:
+    """Which of them this is; StudyError where the environment does not say."""
+    if count() == 1:
+        return 0
+    found = _whole(PROCESS, 0, count() - 1)
+    if found is None and os.environ.get("SLURM_PROCID", "").isdecimal():
+        found = int(os.environ["SLURM_PROCID"])
+    if found is None or found >= count():
+        raise StudyError(f"{PROCESSES}={count()} needs {PROCESS}, which of them this one is: 0 to {count() - 1}")
+    return found
+
+
 def join_processes(jax: Any) -> None:
     """Join the others where the environment names some, once, before a device is asked for.
 
     StudyError where the variables are not what they must be. On the CPU the processes talk through gloo, on NVIDIA
     GPUs through NCCL. JAX's own notice of preemption is off: it would swallow SIGTERM, which is ours to hear.
     """
-    count = _whole(PROCESSES, 1, 100_000)
-    if count is None or count == 1 or jax.distributed.is_initialized():
+    if count() == 1 or jax.distributed.is_initialized():
         return
-    number = _whole(PROCESS, 0, count - 1)
-    if number is None and os.environ.get("SLURM_PROCID", "").isdecimal():
-        number = int(os.environ["SLURM_PROCID"])
-    if number is None or number >= count:
-        raise StudyError(f"{PROCESSES}={count} needs {PROCESS}, which of them this one is: 0 to {count - 1}")
-    coordinator = os.environ.get(COORDINATOR, "")
+    own, coordinator = number(), os.environ.get(COORDINATOR, "")
     if not re.fullmatch(r"[\w.\-\[\]:]+:\d{1,5}", coordinator):
-        raise StudyError(f"{PROCESSES}={count} needs {COORDINATOR}, host:port of the first process, got "
+        raise StudyError(f"{PROCESSES}={count()} needs {COORDINATOR}, host:port of the first process, got "
                          f"{coordinator[:60]!r}")
     jax.config.update("jax_enable_preemption_service", False)
     host, _, port = coordinator.rpartition(":")
     loopback = host in ("127.0.0.1", "localhost")
-    jax.distributed.initialize(coordinator, count, number, initialization_timeout=JOIN_SECONDS,
+    jax.distributed.initialize(coordinator, count(), own, initialization_timeout=JOIN_SECONDS,
                                heartbeat_timeout_seconds=SILENT_SECONDS, shutdown_timeout_seconds=SILENT_SECONDS,
                                coordinator_bind_address=f"127.0.0.1:{port}" if loopback else None)
 
 
-def number() -> int:
-    """Which of the processes this is; 0 where it is alone."""
-    from fallline.engine.devices import prepare_jax
-
-    return prepare_jax().process_index()
-
-
 def meet(place: str) -> None:
     """Wait for all processes at this place of the program."""
-    from fallline.engine.devices import prepare_jax
-
-    if prepare_jax().process_count() > 1:
+    if count() > 1:
         from jax.experimental.multihost_utils import sync_global_devices
 
         sync_global_devices(place)

@@ -134,10 +134,10 @@ class ReadyCohort:
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
                  metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = ONE_DEVICE):
+                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False):
         self.planned, self.arrays = planned, arrays
         self.mesh = layout.mesh if layout else mesh
-        self.rows = tuple(self.mesh.rows())
+        self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now
         self.weights = weights_of(planned.task)
         self.watched = ("validation",) if arrays.splits.validation is not None else ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallline.engine.mesh import Mesh
 from fallline.errors import JobsError, StoreError, StudyError
 from fallline.executors.answers import write_mistakes
 from fallline.executors.leaving import check_leaving
@@ -30,11 +31,14 @@ ASK_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Ask:
-    """What to launch: over which executor, with which of its options, and by how many processes a cohort."""
+    """What to launch: over which executor, with which of its options, by how many processes a cohort, and on which
+    mesh of their devices.
+    """
 
     executor: str
     options: Mapping[str, Any]
     processes: int = 1
+    mesh: Mesh | None = None
 
 
 def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: Path | None = None,
@@ -50,7 +54,10 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
     check_leaving(study)
     paths = Layout(out)
     _check_nothing_out(paths)
-    setup = Setup(study, folder)
+    if ask.processes > 1 and (ask.mesh is None or ask.mesh.devices % ask.processes):
+        raise StudyError(f"{ask.processes} processes train a cohort together on a mesh, as many devices in each: "
+                         f"--devices data={ask.processes}, for example")
+    setup = Setup(study, folder, mesh=ask.mesh, elsewhere=True)
     setup.check()
     with RunWriter.open(paths, study, resume or not _begun(paths)) as writer:
         known = writer.known_trials()
@@ -173,7 +180,7 @@ def _in_smaller_parts(launched: Launch) -> Launch | None:
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        setup = Setup(study, data)
+        setup = Setup(study, data, elsewhere=True)
         found = False
         for place in sorted(large):
             written = writer.planned_cohorts()[place]
@@ -190,5 +197,5 @@ def _finish(paths: Layout) -> None:
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
         known = writer.known_trials()
-        setup = Setup(study, data)
+        setup = Setup(study, data, elsewhere=True)
         write_mistakes(setup, writer, [trial for trial in setup.trials if trial.name in known])

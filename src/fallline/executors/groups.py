@@ -17,7 +17,8 @@ from fallline.executors.protocol import AGAIN, CONTINUE
 from fallline.executors.supervisor import Ended
 from fallline.store.launches import Launch
 
-CARRIED = ("FALLLINE_DATA", "FALLLINE_CACHE", "FALLLINE_CHECKPOINT_SECONDS", "FALLLINE_MEMORY_GB", "PYTHONPATH")
+CARRIED = ("FALLLINE_CPU_DEVICES", "FALLLINE_DATA", "FALLLINE_CACHE",
+           "FALLLINE_CHECKPOINT_SECONDS", "FALLLINE_MEMORY_GB", "PYTHONPATH")
 """Settings of the command that launches which go with the jobs to other machines."""
 
 PR_SET_PDEATHSIG = 1

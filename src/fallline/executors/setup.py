@@ -19,11 +19,12 @@ from fallline.tasks.folds import Cut
 
 class Setup:
     """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the devices that were asked for, None
-    where they were not; ``say`` hears what is being done, in words.
+    where they were not, and ``elsewhere`` whether others train on them; ``say`` hears what is being done, in words.
     """
 
-    def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None, mesh: Mesh | None = None):
-        self.study, self.folder, self.mesh = study, folder, mesh
+    def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None, mesh: Mesh | None = None,
+                 elsewhere: bool = False):
+        self.study, self.folder, self.mesh, self.elsewhere = study, folder, mesh, elsewhere
         self.trials = study.trials() if trials is None else trials
         self.metrics = {metric.name: metric.function for metric in _metrics(study)}
         self.say: Callable[[str], None] = lambda phase: None
@@ -33,7 +34,7 @@ class Setup:
     def check(self) -> None:
         """Every name in the study means something, and there are the devices; or an error before anything is written.
         """
-        if self.mesh is not None:
+        if self.mesh is not None and not self.elsewhere:
             self.mesh.rows()
         for task in self.tasks:
             check_metrics(self.study, task, self.metrics)
@@ -47,7 +48,8 @@ class Setup:
         """The cohort ready to train, in ``layout`` or in the one that suits it here."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
-        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE)
+        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE,
+                           self.elsewhere)
 
     def most_lanes(self, task: Task) -> int:
         return lanes_of(task, self.load(task).splits)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fallline.errors import FalllineError, StoreError, StudyError
+from fallline.engine import processes
+from fallline.errors import FalllineError, ProcessError, StoreError, StudyError
 from fallline.executors.protocol import AGAIN, CONTINUE, GIVEN_UP, MOST_ATTEMPTS
 from fallline.store.launches import (
     CONTINUED,
@@ -94,6 +95,8 @@ class _Attempt:
         self._tell(self.note)
         try:
             self._train()
+        except ProcessError as failure:
+            processes.leave(self._end(FAILED, str(failure), AGAIN if len(vain) + 1 < MOST_ATTEMPTS else GIVEN_UP))
         except FalllineError as failure:
             again = isinstance(failure, StoreError) and len(vain) + 1 < MOST_ATTEMPTS
             return self._end(FAILED, str(failure), AGAIN if again else GIVEN_UP)
@@ -124,6 +127,9 @@ class _Attempt:
         count = Count(trials, self.writer.known_trials(self.blocks), setup.study.metric, self._hear)
         session = Session(setup, self.writer, count)
         self.stop.then = session.stop
+        if processes.count() > 1:  # they train the same blocks in the same order, and the first writes them
+            session.train([(ready, left_of(self.writer, self.written))], self._too_large)
+            return
         with Leases(self.paths, self.job) as leases:
             while not self.stop.asked.is_set() and (left := left_of(self.writer, self.written)):
                 own = [(name, seeds) for name, seeds in left if leases.take(name)]
@@ -144,7 +150,8 @@ class _Attempt:
 
     def _tell(self, note: Note) -> None:
         self.note, self.noted = note, time.monotonic()
-        write_note(self.folder, note)
+        if processes.number() == 0:
+            write_note(self.folder, note)
 
     def _end(self, state: str, reason: str, code: int) -> int:
         self._tell(replace(self.note, state=state, reason=reason))
