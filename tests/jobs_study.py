@@ -31,6 +31,8 @@ DOTS = fallline.task("own-dots", model=MODEL, train=(INPUTS[:64], TARGETS[:64]),
 
 def factor(clock):
     """A steady rate; before each chunk it looks for files."""
+    if len(clock.steps) == 0:
+        return np.ones(0)  # asked for its shape alone, in planning
     with open(HERE / "chunks", "a") as count:
         count.write(f"{os.getpid()}\\n")
     if (HERE / "fail").exists():

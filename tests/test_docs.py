@@ -19,7 +19,7 @@ from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
-         "optimizers", "claims", "fair", "compare", "exports")
+         "optimizers", "claims", "fair", "compare", "exports", "cluster")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -145,6 +145,15 @@ def test_the_page_of_exports_does_what_it_says(reader):
     assert {path.name for path in Path("tables").iterdir()} == {"trials.parquet", "curves.parquet", "summary.parquet"}
     assert len(reader.names["trials"]) == reader.names["curves"]["trial"].nunique() == len(
         [path for path in Path("runs/line/exports/tensorboard").iterdir() if path.is_dir()])
+
+
+def test_the_page_of_clusters_does_what_it_says(reader, capsys):
+    reader.more = ["--no-report"]
+    reader.follow(page("cluster"))
+    assert set(fallline.jobs("runs/two").status()["state"]) == {"done"}
+    assert len(fallline.open_run("runs/slurm").trials) > 0, "trained by hand"
+    assert "#SBATCH --partition=teaching" in capsys.readouterr().out
+    assert len(reader.names["result"].trials) == len(fallline.open_run("runs/two").trials)
 
 
 def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import fallline
 from fallline.errors import StudyError, UnknownName
 from fallline.executors import groups
+from fallline.executors.gpus import Gpus
 from fallline.executors.kinds import slurm
 from fallline.executors.protocol import LOST, check_options, executors, find_executor
 from fallline.executors.supervisor import Ended
@@ -218,6 +219,27 @@ def test_a_group_is_told_where_it_meets(tmp_path, monkeypatch):
     launch, _, ended = group_of(tmp_path, monkeypatch, code)
     told = {launch.log(0, process).read_text().splitlines()[1] for process in (0, 1)}
     assert ended == Ended(0) and len(told) == 1 and told.pop().split()[1:] == ["2", "1"]
+
+
+def test_jobs_on_one_machine_see_gpus_of_their_own(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nprintf 'GPU 0: A (UUID: x)\\nGPU 1: B (UUID: y)\\n'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = Gpus(0, 2)
+    (first, told), (second, _) = gpus.take(), gpus.take()
+    assert (first, second, told) == (["0"], ["1"], {"CUDA_VISIBLE_DEVICES": "0"})
+    gpus.give_back(second)
+    assert gpus.take()[0] == ["1"], "the one that is free"
+    shared = Gpus(1, 4).take()[1]
+    assert float(shared["XLA_PYTHON_CLIENT_MEM_FRACTION"]) == 0.375, "two jobs a GPU"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert Gpus(1, 1).take()[0] == ["3"]
+    with pytest.raises(StudyError, match="a job is to have 2 GPUs, and this machine shows 1"):
+        Gpus(2, 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert Gpus(0, 2).take() == ([], {})
 
 
 # Studies and plans

@@ -192,6 +192,29 @@ def test_a_job_of_slurm_past_its_time_is_continued_in_another_turn(slurm, study,
     assert_same_records(two_undisturbed, tmp_path / "run")
 
 
+GROUP = """#!{python}
+import os, sys, time
+print(os.environ["FALLLINE_PROCESS"], "of", os.environ["FALLLINE_PROCESSES"], os.environ["SLURMD_NODENAME"],
+      os.environ["FALLLINE_COORDINATOR"].split(":")[0], *sys.argv[-2:], flush=True)
+if os.environ["FALLLINE_PROCESS"] == "1":
+    time.sleep(1)
+    sys.exit(7)
+time.sleep(600)
+"""
+
+
+def test_a_group_over_two_nodes_of_slurm_ends_together_and_says_why(slurm, study, tmp_path):  # noqa: F811
+    stub = tmp_path / "python"
+    stub.write_text(GROUP.format(python=sys.executable))
+    stub.chmod(0o755)
+    jobs = OverSlurm().launch(study, tmp_path / "run", TWO[:1], {"python": str(stub)}, processes=2)
+    with pytest.raises(JobsError, match=r"cohort 0 failed: .*exit code 7:0; it said last: .*task 1: Exited with exit "):
+        jobs.collect()
+    told = set((tmp_path / "run/launches/001/logs/0.log").read_text().splitlines())
+    plan = str(tmp_path / "run/plan.json")
+    assert {f"0 of 2 n1 127.0.0.1 {plan} 0", f"1 of 2 n2 127.0.0.1 {plan} 0"} <= told
+
+
 def test_a_node_of_ray_that_dies_loses_nothing(ray_cluster, study, tmp_path, two_undisturbed):  # noqa: F811
     hold = study.with_name("hold")
     hold.touch()

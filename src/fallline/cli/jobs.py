@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from fallline.study import Study
 
 
+ASKING = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals that ask a worker to stop: Slurm sends them before it ends a job."""
+
+
 def over_which(elsewhere: dict[str, Any]) -> str | None:
     """The executor that is meant, or None: train in this process."""
     if elsewhere["executor"] is None:
@@ -62,16 +66,19 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
 def work_on(plan: Path, cohort: int) -> int:
     """Train what is left of a cohort; signals that ask to stop are heard from here on."""
     asked: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda got, _: asked.append(got))  # JAX takes a second to import
-    from fallline.executors.worker import Stop, work
+    before = [signal.signal(number, lambda got, _: asked.append(got)) for number in ASKING]  # imports take a second
+    try:
+        from fallline.executors.worker import Stop, work
 
-    stop = Stop()
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, stop.ask)
-    if asked:
-        stop.ask()
-    return work(plan, cohort, stop)
+        stop = Stop()
+        for number in ASKING:
+            signal.signal(number, stop.ask)
+        if asked:
+            stop.ask()
+        return work(plan, cohort, stop)
+    finally:
+        for number, handler in zip(ASKING, before, strict=True):
+            signal.signal(number, handler)
 
 
 def print_status(folder: Path) -> None:

@@ -169,7 +169,7 @@ class Pace:
         self.seconds_left: float | None = None
 
     def hear(self, news: News, now: float) -> None:
-        if news.phase != "training":
+        if not news.phase.startswith("training"):
             return
         if self.begun is None:
             self.begun = now, news.done, news.work

@@ -139,12 +139,13 @@ def _launch_left(writer: RunWriter, name: str, options: Mapping[str, Any], proce
 
 def _wait(launched: Launch, wait: bool, listen: Listener | None) -> list[CohortState]:
     """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
+    planned = RunWriter(Layout(launched.root)).planned_cohorts()
     begun, asked, seen = time.monotonic(), float("-inf"), None
     while True:
         now = time.monotonic()
         if now - asked >= min(ASK_SECONDS, (now - begun) / 5):
-            seen, asked = find_executor(launched.executor).status(launched), now
-        found = states(launched, seen)
+            seen, asked = find_executor(launched.executor).status(launched) if launched.ids else {}, now
+        found = states(launched, seen, planned)
         if listen:
             listen(_progress(launched, found))
         out = [state for state in found if state.state not in OVER]
@@ -164,7 +165,7 @@ def _progress(launched: Launch, found: list[CohortState]) -> Progress:
     words: dict[str, int] = {}
     for state in found:
         words[state.state] = words.get(state.state, 0) + 1
-    phase = ", ".join(f"{count} {word}" for word, count in words.items())
+    phase = "training, " + ", ".join(f"{count} {word}" for word, count in words.items())
     return Progress(done, sum(state.steps for state in found), sum(note.diverged for note in latest.values()), phase,
                     sum(state.done_trials for state in found), sum(state.trials for state in found),
                     sum(note.stopped for note in latest.values()), float(done),

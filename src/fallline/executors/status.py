@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fallline.errors import StoreError
+from fallline.executors.groups import tail
 from fallline.executors.protocol import CANCELLED, DONE, FAILED, LOST, RUNNING, WAITING, Seen, find_executor
 from fallline.store.launches import CONTINUED, Launch, Note, launches, notes
 from fallline.store.launches import FAILED as NOTED_FAILED
@@ -53,11 +55,13 @@ def run_states(folder: str | Path) -> list[CohortState]:
     return states(last_launch(Layout(Path(folder))))
 
 
-def states(launched: Launch, seen: Mapping[int, Seen] | None = None) -> list[CohortState]:
-    """How its cohorts stand; ``seen`` is what the executor said, which is asked where it is not given."""
+def states(launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Sequence[dict[str, Any]] | None = None
+           ) -> list[CohortState]:
+    """How its cohorts stand; ``seen`` is what the executor said, which is asked where it is not given, as ``planned``
+    is read, the cohorts of the plan."""
     paths = Layout(launched.root)
     writer = RunWriter(paths)
-    planned = writer.planned_cohorts()
+    planned = writer.planned_cohorts() if planned is None else planned
     own: dict[int, list[Note]] = {}
     for note in notes(launched.folder):
         own.setdefault(note.cohort, []).append(note)
@@ -93,6 +97,8 @@ def _state(number: int, written: dict, done: list[dict], own: list[Note], seen: 
         reason = "to be continued"
     elif state == WAITING and last is not None and last.state == NOTED_FAILED:
         reason = f"tried again after: {last.reason}"
+    elif state == FAILED and (said := tail(launched.log(number))) and said not in reason:
+        reason += f"; it said last: {said}"
     steps = int(written["budget"]["steps"]) * trials
     where = ", ".join(filter(None, [seen.where, last.host if last and state == RUNNING else ""]))
     return CohortState(number, written["name"], trials, sum(len(block["trials"]) for block in done), len(blocks),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -42,7 +43,7 @@ class Leases:
     def take(self, block: str) -> bool:
         """Whether the block is ours to train."""
         path = self.paths.lease(block)
-        if block not in self._held and _is_live(path, self.me):
+        if block not in self._held and path.exists() and _is_live(path, self.me, _now(path.parent)):
             return False
         write_json(path, asdict(self.me))
         self._held.add(block)
@@ -57,16 +58,18 @@ class Leases:
 
 def live(paths: Layout) -> list[str]:
     """The blocks that are being trained by jobs just now, as far as can be seen."""
-    return [path.stem for path in paths.lease("").parent.glob("*.json") if _is_live(path, None)]
+    found = list(paths.lease("").parent.glob("*.json"))
+    now = _now(found[0].parent) if found else 0.0
+    return [path.stem for path in found if _is_live(path, None, now)]
 
 
-def _is_live(path: Path, me: Owner | None) -> bool:
+def _is_live(path: Path, me: Owner | None, now: float) -> bool:
     """Whether someone else holds the lease in ``path``."""
     owner = _owner(path)
     if owner is None or owner.place == "gone" or (me is not None and owner.token and owner.token == me.token):
         return False
     try:
-        return _now(path.parent) - path.stat().st_mtime < STALE_SECONDS
+        return now - path.stat().st_mtime < STALE_SECONDS
     except OSError:
         return False
 
@@ -82,8 +85,10 @@ def _now(folder: Path) -> float:
     """The time by the clock of whoever keeps the files, which may be another machine's."""
     me = this_process()
     clock = folder / f".clock-{me.host}-{me.pid}-{threading.get_ident()}"
-    clock.touch()
     try:
+        clock.touch()
         return clock.stat().st_mtime
+    except OSError:  # a folder that cannot be written
+        return time.time()
     finally:
         clock.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fallline.errors import StudyError
 from fallline.executors import supervisor
+from fallline.executors.gpus import Gpus
 from fallline.executors.groups import Group, worker_command
 from fallline.executors.protocol import Executor
 from fallline.executors.supervisor import Ended
@@ -15,13 +16,24 @@ from fallline.store.launches import Launch
 
 @dataclass(frozen=True)
 class Options:
-    """``jobs`` run at once."""
+    """``jobs`` run at once. Each has ``gpus`` of this machine's GPUs, 0: one where there are any."""
 
     jobs: int = 1
+    gpus: str = "0"
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise StudyError(f"jobs must be 1 or more, got {self.jobs}")
+        object.__setattr__(self, "gpus", str(self.gpus))
+        if self.jobs < 1 or not self.gpus.isdecimal():
+            raise StudyError(f"local takes jobs of 1 or more and a number of gpus, got jobs = {self.jobs}, gpus = "
+                             f"{self.gpus!r}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The processes of a job and the GPUs they were given."""
+
+    group: Group
+    gpus: list[str]
 
 
 class Processes:
@@ -29,21 +41,26 @@ class Processes:
 
     def __init__(self, launched: Launch):
         self.launched = launched
+        self.gpus = Gpus(int(launched.options["gpus"]), launched.options["jobs"])
 
-    def start(self, cohort: int) -> Group:
-        return Group.start(self.launched, cohort, f"local-{self.launched.number}-{cohort}")
+    def start(self, cohort: int) -> Job:
+        own, told = self.gpus.take()
+        return Job(Group.start(self.launched, cohort, f"local-{self.launched.number}-{cohort}", told), own)
 
-    def ended(self, job: Group) -> Ended | None:
-        return job.ended()
+    def ended(self, job: Job) -> Ended | None:
+        ended = job.group.ended()
+        if ended is not None:
+            self.gpus.give_back(job.gpus)
+        return ended
 
-    def where(self, job: Group) -> str:
-        return "process " + ", ".join(str(process.pid) for process in job.processes)
+    def where(self, job: Job) -> str:
+        return "process " + ", ".join(str(process.pid) for process in job.group.processes)
 
-    def stop(self, job: Group) -> None:
-        job.stop()
+    def stop(self, job: Job) -> None:
+        job.group.stop()
 
-    def kill(self, job: Group) -> None:
-        job.kill()
+    def kill(self, job: Job) -> None:
+        job.group.kill()
 
     def close(self) -> None:
         pass

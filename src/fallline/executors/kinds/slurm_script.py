@@ -39,10 +39,12 @@ worker=({command} "$cohort")
 
 GROUP = """
 # {processes} processes train a cohort together. The first node of the job is where they meet.
-FALLLINE_COORDINATOR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):$((20000 + SLURM_JOB_ID % 20000))
+first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+address=$(scontrol show node -o "$first" | sed -n 's/.* NodeAddr=\\([^ ]*\\).*/\\1/p')
+FALLLINE_COORDINATOR=${{address:-$first}}:$((20000 + SLURM_JOB_ID % 20000))
 export FALLLINE_COORDINATOR FALLLINE_PROCESSES={processes}
 # srun starts them and ends all where one fails; each is told which of them it is.
-worker=(srun --kill-on-bad-exit=1 --ntasks={processes} --output="$log" --open-mode=append \\
+worker=(srun --kill-on-bad-exit=1 --ntasks={processes} --cpus-per-task={cpus} --output="$log" --open-mode=append \\
   bash -c 'export FALLLINE_PROCESS=$SLURM_PROCID; exec "$@"' worker {command} "$cohort")
 """
 
@@ -60,13 +62,14 @@ done
 [ -n "$warned" ] && [ $code -gt 128 ] && {{ wait "$pid"; code=$?; }}
 
 # 0: all is done. {go_on}: to be continued. {again}: failed, and worth another attempt; so is a worker that was killed.
-# The worker counts its attempts and ends with 2 once there were enough. Not put back: what somebody cancelled.
-again=
+# The worker counts its attempts and ends with 2 once there were enough. Not put back is what somebody cancelled: Slurm
+# has then ended the job already, and not for its time.
+again= state=
 [ $code -eq {go_on} ] || [ $code -eq {again} ] && again=yes
 [ $code -gt 128 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ] && again=yes
 [ -z "$SLURM_JOB_ID" ] || [ -e {cancelled} ] && again=
-[ -n "$again" ] && [[ $(scontrol show job -o "$me" 2>/dev/null) == *JobState=CANCELLED* ]] && again=
-if [ -n "$again" ]; then
+[ -n "$again" ] && state=$(scontrol show job -o "$me" 2>/dev/null)
+if [[ $state == *JobState=RUNNING* || $state == *Reason=TimeLimit* ]]; then
   scontrol requeue "$me" && sleep 60  # Slurm ends the script here
 fi
 exit $code
@@ -87,7 +90,7 @@ def batch_script(launched: Launch) -> str:
         logs=quote(str(launched.folder / "logs")))
     command = _command(launched)
     middle = WORKER.format(command=command) if launched.processes == 1 else GROUP.format(
-        command=command, processes=launched.processes)
+        command=command, processes=launched.processes, cpus=options["cpus"])
     return head + middle + TAIL.format(warn=options["warn"], go_on=CONTINUE, again=AGAIN,
                                        cancelled=quote(str(launched.cancelled)))
 
