@@ -14,6 +14,7 @@ import signal
 import time
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -37,6 +38,9 @@ def factor(clock):
         count.write(f"{os.getpid()}\\n")
     if (HERE / "fail").exists():
         raise RuntimeError("the oracle is silent")
+    if (HERE / "large").exists():
+        (HERE / "large").unlink()
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
     if (HERE / "crash").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     if (HERE / "hold").exists():

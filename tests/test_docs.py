@@ -15,6 +15,9 @@ import pytest
 
 import fallline
 from fallline.cli import main
+from fallline.executors.protocol import check_options
+from fallline.store.launches import new_launch
+from fallline.store.layout import Layout
 from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
@@ -171,8 +174,11 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     frame = kind.data(result.records, None)
     assert frame["share"].to_list() == [0, 0] and kind.draw(frame, None, None).to_dict()["mark"]["type"] == "bar"
     assert len(parts["CORNERS"].load("sample", None).train.inputs) == 4
+    launched = new_launch(Layout(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))
+    seen = parts["IN_TURN"].status(launched.with_ids({"0": 0, "1": 2}))
+    assert [one.state for one in seen.values()] == ["done", "failed"] and "work" in parts["IN_TURN"].show(launched)
     folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)
-    assert len(folders) == 9 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
+    assert len(folders) == 10 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
     for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
         assert (ROOT / test).is_file()
 

@@ -101,8 +101,7 @@ def test_cancelled_jobs_leave_checkpoints_and_go_on_bit_for_bit(executor, study,
     jobs = executor.launch(study, tmp_path / "run", TWO)
     wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
     with pytest.raises(StoreError, match=r"2 jobs of the run .* are still out"):
-        executor.launch(study, tmp_path / "run", TWO) if executor.name != "ray" else Local().launch(
-            study, tmp_path / "run", TWO)
+        load(study, TWO).run(tmp_path / "run", resume=True)
     executor.cancel(jobs)
     with pytest.raises(JobsError, match="cohort 1 cancelled"):
         jobs.collect()
@@ -144,6 +143,19 @@ def test_a_killed_worker_is_started_again_and_goes_on_bit_for_bit(study, tmp_pat
     jobs.collect()
     assert {row["attempts"] for row in states(tmp_path / "run").values()} == {2}
     assert_same_records(two_undisturbed, tmp_path / "run")
+
+
+def test_a_cohort_too_large_for_a_worker_goes_on_in_smaller_parts(study, tmp_path):
+    study.with_name("large").touch()
+    told = []
+    whole = load(study).with_({"axes": {"batch_size": [8], "learning_rate": [0.1, 0.01]}})
+    result = fallline.launch(whole, tmp_path / "run", executor="local").collect(tell=told.append)
+    assert "the memory ran out in a job" in told[0]
+    assert set(result.trials["trial"]) == {trial.name for trial in whole.trials()}
+    first, second = result.records.plan["rounds"]
+    assert [len(cohort["blocks"]) for cohort in first["cohorts"]] == [0]
+    assert [block["name"] for cohort in second["cohorts"] for block in cohort["blocks"]] == ["r2-c000a-b000",
+                                                                                             "r2-c000b-b000"]
 
 
 def test_two_workers_on_one_cohort_do_no_harm(study, tmp_path, two_undisturbed):

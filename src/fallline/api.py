@@ -181,7 +181,12 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
             raise StudyError("seeds in rounds are trained in this process; leave out the executor, or until_decided")
         launched = launch(study, out, executor=executor, options=options, processes=processes, preset=preset,
                           resume=resume, data=data, listen=listen, command=command, devices=devices)
-        return launched.collect(listen=listen, tell=tell)
+        try:
+            return launched.collect(listen=listen, tell=tell)
+        except KeyboardInterrupt:
+            if not launched.stay:
+                launched.cancel()
+            raise
     study, out, folder = _resolved(study, preset, out, data)
     reader = " ".join(command.split()[:2]) or "python"
     mesh = _mesh(devices)

@@ -16,8 +16,8 @@ from fallline.executors.planning import left_of, plan_run, plan_smaller, ready_a
 from fallline.executors.progress import Count, Listener, Progress
 from fallline.executors.protocol import DONE, OVER, check_options, find_executor
 from fallline.executors.setup import Setup
-from fallline.executors.status import CohortState, last_launch, states
-from fallline.store.launches import Launch, launches, new_launch, notes
+from fallline.executors.status import CohortState, check_nothing_out, last_launch, states
+from fallline.store.launches import Launch, new_launch, notes
 from fallline.store.layout import Layout
 from fallline.store.resolved import read_study
 from fallline.store.writing import RunWriter
@@ -53,7 +53,7 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
         raise StudyError(f"processes must be 1 or more, got {ask.processes}")
     check_leaving(study)
     paths = Layout(out)
-    _check_nothing_out(paths)
+    check_nothing_out(paths)
     if ask.processes > 1 and (ask.mesh is None or ask.mesh.devices % ask.processes):
         raise StudyError(f"{ask.processes} processes train a cohort together on a mesh, as many devices in each: "
                          f"--devices data={ask.processes}, for example")
@@ -109,15 +109,6 @@ def _check_all_done(paths: Layout, found: list[CohortState]) -> None:
     raise JobsError("\n".join([f"{len(bad)} of {len(found)} cohorts of the run in {paths.root} are not done:", *lines,
                                *more, f"What they printed is in {logs}. What was trained is kept: go on with the same "
                                "command and --resume"]))
-
-
-def _check_nothing_out(paths: Layout) -> None:
-    for launched in launches(paths)[-1:]:
-        out = [state for state in states(launched) if state.state not in OVER]
-        if out:
-            raise StoreError(f"{len(out)} jobs of the run in {paths.root} are still out ({launched.executor}); see "
-                             f"them with fallline status {paths.root}, wait for them with fallline collect "
-                             f"{paths.root}, or end them with fallline cancel {paths.root}")
 
 
 def _begun(paths: Layout) -> bool:

@@ -12,6 +12,7 @@ from fallline.executors.planning import plan_run, plan_smaller, unfinished
 from fallline.executors.progress import Count, Listener
 from fallline.executors.session import Session
 from fallline.executors.setup import Setup
+from fallline.executors.status import check_nothing_out
 from fallline.store.layout import Layout
 from fallline.store.writing import RunWriter
 from fallline.study import Study
@@ -29,6 +30,7 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
     setup.check()
     if processes.number() > 0:
         return _follow(setup, Layout(out))
+    check_nothing_out(Layout(out))
     with RunWriter.open(Layout(out), study, resume) as writer:
         known = writer.known_trials()
         count = Count(setup.trials, known, study.metric, listen or (lambda progress: None))

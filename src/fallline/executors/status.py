@@ -9,7 +9,17 @@ from typing import Any
 
 from fallline.errors import StoreError
 from fallline.executors.groups import tail
-from fallline.executors.protocol import CANCELLED, DONE, FAILED, LOST, RUNNING, WAITING, Seen, find_executor
+from fallline.executors.protocol import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    LOST,
+    OVER,
+    RUNNING,
+    WAITING,
+    Seen,
+    find_executor,
+)
 from fallline.store.launches import CONTINUED, Launch, Note, launches, notes
 from fallline.store.launches import FAILED as NOTED_FAILED
 from fallline.store.layout import Layout
@@ -48,6 +58,16 @@ def last_launch(paths: Layout) -> Launch:
         raise StoreError(f"no jobs were launched for {paths.root}; fallline run STUDY --executor local|slurm|ray "
                          "launches some")
     return found[-1]
+
+
+def check_nothing_out(paths: Layout) -> None:
+    """StoreError where jobs of the run wait or train."""
+    for launched in launches(paths)[-1:]:
+        out = [state for state in states(launched) if state.state not in OVER]
+        if out:
+            raise StoreError(f"{len(out)} jobs of the run in {paths.root} are still out ({launched.executor}); see "
+                             f"them with fallline status {paths.root}, wait for them with fallline collect "
+                             f"{paths.root}, or end them with fallline cancel {paths.root}")
 
 
 def run_states(folder: str | Path) -> list[CohortState]:
