@@ -263,6 +263,16 @@ def test_cohorts_are_cut_until_there_are_as_many_as_jobs(tmp_path):
         assert sorted(names) == sorted(trial.name for trial in trials)
 
 
+def test_a_plan_for_gpus_is_made_where_there_are_none(tmp_path):
+    """As on a login node: what a CPU cannot do is no error, and nothing is compiled or measured for it."""
+    study = load(write_study(tmp_path / "study"), (8,)).with_({"base": {"precision": "bfloat16"}})
+    with pytest.raises(StudyError, match="needs an accelerator"):
+        fallline.launch(study, tmp_path / "here", executor="slurm", dry=True)
+    fallline.launch(study, tmp_path / "run", executor="slurm", options={"gpus": 1, "cpus": 3}, dry=True)
+    cohort, = json.loads((tmp_path / "run/plan.json").read_text())["rounds"][0]["cohorts"]
+    assert cohort["device"] == "gpu: another machine's"
+
+
 def test_a_dry_run_launches_nothing_and_leaves_all_to_be_run_by_hand(tmp_path):
     study = write_study(tmp_path / "study")
     told = subprocess.run([sys.executable, "-m", "fallline", "run", study, "--executor", "slurm", "--partition", "gpu",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,32 @@ CPU_DEVICES = "FALLLINE_CPU_DEVICES"
 """The variable that cuts the CPU up into so many devices, to try on one machine what runs on several."""
 
 MOST_CPU_DEVICES = 256
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The devices of another machine that is planned for: "cpu" or "gpu", and the cores of a process there."""
+
+    kind: str
+    cores: int
+
+
+_planned_for: ContextVar[Elsewhere | None] = ContextVar("planned_for", default=None)
+
+
+@contextmanager
+def planning_for(place: Elsewhere | None) -> Iterator[None]:
+    """Within, layouts are chosen for devices that are not here, so nothing of theirs is tried or measured."""
+    before = _planned_for.set(place)
+    try:
+        yield
+    finally:
+        _planned_for.reset(before)
+
+
+def elsewhere() -> Elsewhere | None:
+    """What is planned for, where it is not this machine."""
+    return _planned_for.get()
 
 
 @cache
@@ -93,16 +122,22 @@ def products(precision: str) -> AbstractContextManager[None]:
     """
     import jax
 
-    if jax.default_backend() == "cpu":
+    place = elsewhere()
+    if (jax.default_backend() if place is None else place.kind) == "cpu":
         if precision != "float32":
             raise StudyError(f"precision {precision} needs an accelerator that has it, and this is a CPU; "
                              "use precision = \"float32\"")
         return nullcontext()
+    if place is not None:
+        return nullcontext()  # nothing is traced for good
     return jax.default_matmul_precision({"float32": "highest", "tf32": "tensorfloat32"}.get(precision, precision))
 
 
 def device_name() -> str:
     """The device programs run on, in words: ``cpu: Intel(R) Xeon(R), 2 cores`` or ``gpu: NVIDIA H200``."""
+    place = elsewhere()
+    if place is not None:
+        return f"{place.kind}: another machine's"
     jax = prepare_jax()
     device = jax.devices()[0]
     if device.platform == "cpu":
@@ -111,7 +146,10 @@ def device_name() -> str:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use, or one on the machine that is planned for."""
+    place = elsewhere()
+    if place is not None:
+        return place.cores
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

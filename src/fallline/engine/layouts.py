@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fallline.engine.devices import cache_folder, cores, device_name
+from fallline.engine.devices import cache_folder, cores, device_name, elsewhere
 from fallline.engine.lanes import Cohort
 from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
@@ -65,7 +65,8 @@ def keeps_threads(function: Callable[..., Any], *shapes: Any) -> bool:
 def _on_cpu() -> bool:
     import jax
 
-    return jax.default_backend() == "cpu"
+    place = elsewhere()
+    return (jax.default_backend() if place is None else place.kind) == "cpu"
 
 
 def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True,
@@ -105,11 +106,14 @@ def candidates(first: Layout, seeds: int) -> list[Layout]:
 
 def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, operations: float,
            seconds_a_step: Callable[[Layout], float]) -> Layout:
-    """The layout for a run of so many ``operations``: remembered, else measured where that pays, else ``first``.
+    """The layout for a run of so many ``operations``: remembered, else measured where that pays, else
+    ``first``, as for devices that are elsewhere.
 
     ``shape`` tells apart programs of one cohort (weights, batch). A layout is remembered by program and device,
     not by study, so every later run of such a cohort with as many seeds starts at once.
     """
+    if elsewhere() is not None:
+        return first
     memory = cache_folder() / "layouts" / f"{_key(cohort, shape, first, seeds)}.json"
     known = _recall(memory)
     if known or operations < WORTH_MEASURING:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallline.engine.devices import planning_for
 from fallline.engine.mesh import Mesh
 from fallline.errors import JobsError, StoreError, StudyError
 from fallline.executors.answers import write_mistakes
@@ -62,7 +63,8 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
     with RunWriter.open(paths, study, resume or not _begun(paths)) as writer:
         known = writer.known_trials()
         setup.say = Count(setup.trials, known, study.metric, listen or (lambda progress: None)).say
-        plan_run(setup, writer, known, command, options.get("jobs") or 1)
+        with planning_for(executor.place(options)):
+            plan_run(setup, writer, known, command, options.get("jobs") or 1)
         writer.note_places(study.folder, folder)
         return _launch_left(writer, ask.executor, options, ask.processes, dry)
 
@@ -173,12 +175,14 @@ def _in_smaller_parts(launched: Launch) -> Launch | None:
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
         setup = Setup(study, data, elsewhere=True)
+        place = find_executor(launched.executor).place(launched.options)
         found = False
-        for place in sorted(large):
-            written = writer.planned_cohorts()[place]
+        for number in sorted(large):
+            written = writer.planned_cohorts()[number]
             left = left_of(writer, written)
             if left:
-                plan_smaller(setup, writer, ready_again(setup, writer, written), left)
+                with planning_for(place):
+                    plan_smaller(setup, writer, ready_again(setup, writer, written), left)
                 found = True
         return _launch_left(writer, launched.executor, launched.options, launched.processes) if found else None
 

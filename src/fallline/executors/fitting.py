@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from fallline.engine.devices import elsewhere
 from fallline.engine.memory import budget_bytes
 from fallline.errors import StudyError
 from fallline.executors.cohort import ReadyCohort
@@ -15,8 +16,13 @@ Make = Callable[..., ReadyCohort]
 
 
 def fitting(planned: PlannedCohort, make: Make) -> list[ReadyCohort]:
-    """The cohort as one that fits, or as parts that do; StudyError where a single trial does not."""
+    """The cohort as one that fits, or as parts that do; StudyError where a single trial does not.
+
+    What another machine holds is not known here: it says so when its memory runs out.
+    """
     ready = make(planned)
+    if elsewhere() is not None:
+        return [ready]
     budget, needed = budget_bytes(), ready.memory_bytes
     if budget is None or needed is None or needed <= budget:
         return [ready]

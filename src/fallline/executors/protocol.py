@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, NamedTuple
 
+from fallline.engine.devices import Elsewhere
 from fallline.errors import StudyError
 from fallline.registry import find, parts
 from fallline.store.launches import Launch
@@ -57,6 +58,7 @@ class Executor:
     show: Callable[[Launch], str]
     stays: bool = True
     runner: Callable[[Launch], Any] | None = None
+    place: Callable[[Mapping[str, Any]], Elsewhere | None] = lambda options: None
 
 
 def executors() -> dict[str, Executor]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallline.engine.devices import Elsewhere
 from fallline.errors import FalllineError, StudyError
 from fallline.executors import supervisor
 from fallline.executors.alone_on_net import leave_the_network
@@ -120,6 +121,11 @@ def _launch(launched: Launch) -> dict[str, Any]:
     return supervisor.launch(launched)
 
 
+def _place(options: Mapping[str, Any]) -> Elsewhere | None:
+    """The devices of a job on a cluster's node; of a cluster that is started here, this machine's."""
+    return Elsewhere("gpu" if float(options["gpus"]) else "cpu", options["cpus"]) if options["address"] else None
+
+
 def _show(launched: Launch) -> str:
     where = launched.options["address"] or "a cluster of this machine alone, started for it"
     lines = [shlex.join(worker_command(launched, cohort)) for cohort in launched.cohorts]
@@ -127,4 +133,4 @@ def _show(launched: Launch) -> str:
 
 
 RAY = Executor("ray", "a task a cohort on a Ray cluster", Options, _launch, supervisor.status, supervisor.cancel,
-               _show, runner=Tasks)
+               _show, runner=Tasks, place=_place)

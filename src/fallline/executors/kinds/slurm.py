@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fallline.engine.devices import Elsewhere
 from fallline.errors import FalllineError, StudyError
 from fallline.executors.kinds.slurm_script import TASKS, batch_script
 from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST, RUNNING, WAITING, Executor, Seen
@@ -106,6 +108,11 @@ def cancel(launched: Launch) -> None:
         _ask(["scancel", str(array)])
 
 
+def place(options: Mapping[str, Any]) -> Elsewhere:
+    """The devices of a job: what this machine has says nothing about them."""
+    return Elsewhere("gpu" if options["gpus"] else "cpu", options["cpus"])
+
+
 def _at_once(launched: Launch) -> str:
     return f"%{launched.options['jobs']}" if launched.options["jobs"] else ""
 
@@ -182,4 +189,4 @@ def _ask(command: list[str], may_fail: bool = False) -> str:
 
 
 SLURM = Executor("slurm", "an array of batch jobs on a cluster with Slurm", Options, launch, status, cancel,
-                 batch_script)
+                 batch_script, place=place)
