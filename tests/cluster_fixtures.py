@@ -24,30 +24,52 @@ class Slurm:
         self.lab = Path(lab)
 
     def kill_node(self, name):
-        """As if its plug was pulled: the daemon and all that runs under it."""
+        """As if its plug was pulled: the daemon, and all that runs under it."""
         daemon = int((self.lab / f"run/slurmd-{name}.pid").read_text())
-        for pid in [daemon, *self._of_jobs(name)]:
-            kill(pid)
+        jobs = list(self.processes(f"SLURMD_NODENAME={name}"))
+        pull_the_plug([daemon, *{parent_of(pid) for pid in jobs if "slurmstepd" in command_of(parent_of(pid))}, *jobs])
+
+    def processes(self, variable="SLURM_JOB_ID="):
+        """The batch scripts that run and what they started, and nothing of Slurm itself."""
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (path / "environ").read_bytes().decode("utf-8", "replace").split("\0")
+            except OSError:
+                continue
+            ours = f"SLURM_CONF={self.lab}/etc/slurm.conf" in words and not command_of(path.name).startswith("slurmst")
+            if ours and all(any(word.startswith(one) for word in words) for one in ("SLURM_JOB_ID=", variable)):
+                yield int(path.name)
 
     def start_node(self, name):
         subprocess.run(["slurmd", "-N", name], check=True)
 
-    def _of_jobs(self, name):
-        """Every process that belongs to a job step of that node."""
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (path / "environ").read_bytes().split(b"\0")
-                command = (path / "cmdline").read_bytes()
-            except OSError:
-                continue
-            stepd = command.startswith(b"slurmstepd") and f"-N {name}".encode() in command.replace(b"\0", b" ")
-            if f"SLURMD_NODENAME={name}".encode() in words or stepd:
-                yield int(path.name)
+
+def parent_of(pid):
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
-def kill(pid):
+def command_of(pid):
+    """The name of what a process runs."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
+def pull_the_plug(pids):
+    """End processes so that none sees another's end."""
+    pids = list(pids)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            kill(pid, number)
+
+
+def kill(pid, number=signal.SIGKILL):
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +117,7 @@ class Ray:
 
     def kill_node(self, ip):
         """All processes of the node, and what they started."""
-        for pid in descendants(self.nodes.pop(ip).pid):
-            kill(pid)
+        pull_the_plug(descendants(self.nodes.pop(ip).pid))
 
     def size(self):
         code = (f"import ray; ray.init(address='{self.address}', log_to_driver=False, configure_logging=False);"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import fallline
-from cluster_fixtures import kill, ray_cluster, slurm, slurm_cluster  # noqa: F401  (fixtures)
+from cluster_fixtures import kill, pull_the_plug, ray_cluster, slurm, slurm_cluster  # noqa: F401  (fixtures)
 from fallline.errors import JobsError, StoreError
 from jobs_study import assert_same_records, chunks, load, states, wait_for, words, write_study
 
@@ -150,7 +150,7 @@ def test_a_cohort_too_large_for_a_worker_goes_on_in_smaller_parts(study, tmp_pat
     told = []
     whole = load(study).with_({"axes": {"batch_size": [8], "learning_rate": [0.1, 0.01]}})
     result = fallline.launch(whole, tmp_path / "run", executor="local").collect(tell=told.append)
-    assert "the memory ran out in a job" in told[0]
+    assert told == ["launched anew what was left of 2 jobs: the memory ran out, so it is planned in smaller parts"]
     assert set(result.trials["trial"]) == {trial.name for trial in whole.trials()}
     first, second = result.records.plan["rounds"]
     assert [len(cohort["blocks"]) for cohort in first["cohorts"]] == [0]
@@ -213,6 +213,21 @@ if os.environ["FALLLINE_PROCESS"] == "1":
     sys.exit(7)
 time.sleep(600)
 """
+
+
+def test_a_job_whose_script_is_killed_is_launched_anew(slurm, study, tmp_path, two_undisturbed):  # noqa: F811
+    """Slurm takes it for failed and nobody is left to put it back into the queue: the command that waits does."""
+    hold = study.with_name("hold")
+    hold.touch()
+    told = []
+    jobs = OverSlurm().launch(study, tmp_path / "run", TWO)
+    wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
+    pull_the_plug(slurm.processes())
+    hold.unlink()
+    jobs.collect(tell=told.append)
+    assert told == ["launched anew what was left of 2 jobs: it ended without a word of its worker"]
+    assert words(tmp_path / "run") == ["done"]
+    assert_same_records(two_undisturbed, tmp_path / "run")
 
 
 def test_a_group_over_two_nodes_of_slurm_ends_together_and_says_why(slurm, study, tmp_path):  # noqa: F811

@@ -17,7 +17,7 @@ from fallline.executors.planning import left_of, plan_run, plan_smaller, ready_a
 from fallline.executors.progress import Count, Listener, Progress
 from fallline.executors.protocol import DONE, OVER, check_options, find_executor
 from fallline.executors.setup import Setup
-from fallline.executors.status import CohortState, check_nothing_out, last_launch, states
+from fallline.executors.status import CohortState, check_nothing_out, last_launch, run_states, states
 from fallline.store.launches import Launch, new_launch, notes
 from fallline.store.layout import Layout
 from fallline.store.resolved import read_study
@@ -26,6 +26,10 @@ from fallline.study import Study
 from fallline.study.spec import MAX_LINES
 
 LOOK_SECONDS = 0.5
+
+MOST_LAUNCHES = 10
+"""Launches that one command makes, the first and those of what has to be launched anew."""
+
 ASK_SECONDS = 10.0
 """How long the scheduler is left alone between two questions, once jobs run for a while."""
 
@@ -78,13 +82,16 @@ def collect_run(out: Path, wait: bool = True, listen: Listener | None = None,
     """
     paths = Layout(out)
     tell = tell or (lambda line: None)
-    while True:
+    for _ in range(MOST_LAUNCHES):
         launched = last_launch(paths)
-        found = _wait(launched, wait, listen)
-        again = _in_smaller_parts(launched)
+        ended = _wait(launched, wait, listen)
+        again, why = _in_smaller_parts(launched), "the memory ran out, so it is planned in smaller parts"
+        if again is None:
+            again, why = _once_more(launched, ended), "it ended without a word of its worker"
         if again is None:
             break
-        tell(f"the memory ran out in a job: what was left of it is planned in smaller parts, {len(again.cohorts)} jobs")
+        tell(f"launched anew what was left of {len(again.cohorts)} jobs: {why}")
+    found = run_states(out)
     if any(state.done_blocks for state in found):
         _finish(paths)
     _check_all_done(paths, found)
@@ -124,8 +131,13 @@ def _launch_left(writer: RunWriter, name: str, options: Mapping[str, Any], proce
     left = tuple(place for place, cohort in enumerate(writer.planned_cohorts()) if left_of(writer, cohort))
     if not left:
         return None
+    return _launch(writer.paths, name, left, options, processes, dry)
+
+
+def _launch(paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping[str, Any], processes: int,
+            dry: bool = False) -> Launch:
     executor = find_executor(name)
-    launched = new_launch(writer.paths, name, left, processes, options)
+    launched = new_launch(paths, name, cohorts, processes, options)
     launched.script.write_text(executor.show(launched), encoding="utf-8")
     return launched if dry else launched.with_ids(executor.launch(launched))
 
@@ -185,6 +197,15 @@ def _in_smaller_parts(launched: Launch) -> Launch | None:
                     plan_smaller(setup, writer, ready_again(setup, writer, written), left)
                 found = True
         return _launch_left(writer, launched.executor, launched.options, launched.processes) if found else None
+
+
+def _once_more(launched: Launch, ended: list[CohortState]) -> Launch | None:
+    """A launch of the jobs that their executor lost or that were killed with all that saw to them; None of none."""
+    silent = tuple(state.number for state in ended if state.again)
+    if not silent:
+        return None
+    paths = Layout(launched.root)
+    return _launch(paths, launched.executor, silent, launched.options, launched.processes)
 
 
 def _finish(paths: Layout) -> None:

@@ -32,11 +32,13 @@ MOST_ATTEMPTS = 3
 
 
 class Seen(NamedTuple):
-    """How a job stands as its executor sees it: the state, why, and what the executor calls the job."""
+    """How a job stands as its executor sees it: the state, why, what the executor calls the job, and whether one that
+    ended badly may do better where it is launched anew."""
 
     state: str
     reason: str = ""
     where: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True)

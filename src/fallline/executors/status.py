@@ -34,7 +34,8 @@ class CohortState:
     """One cohort of a launch: its place and name in the plan, how much of it is done, how its job stands and why.
 
     ``steps`` are its trial-steps in all, ``reached`` those that its worker told of last; ``where`` is the job by its
-    executor's name, and the machine.
+    executor's name, and the machine. ``again``: it ended badly without a word of its worker, another launch may do
+    better.
     """
 
     number: int
@@ -49,6 +50,7 @@ class CohortState:
     reason: str
     where: str
     attempts: int
+    again: bool = False
 
 
 def last_launch(paths: Layout) -> Launch:
@@ -71,8 +73,14 @@ def check_nothing_out(paths: Layout) -> None:
 
 
 def run_states(folder: str | Path) -> list[CohortState]:
-    """How the cohorts of the last launch of a run stand."""
-    return states(last_launch(Layout(Path(folder))))
+    """How the cohorts of a run stand by the last launch of each; StoreError where nothing was ever launched."""
+    paths = Layout(Path(folder))
+    last_launch(paths)
+    found: dict[int, CohortState] = {}
+    for launched in reversed(launches(paths)):
+        if not found.keys() >= set(launched.cohorts):
+            found = {state.number: state for state in states(launched)} | found
+    return [found[number] for number in sorted(found) if found[number].blocks]
 
 
 def states(launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Sequence[dict[str, Any]] | None = None
@@ -119,8 +127,10 @@ def _state(number: int, written: dict, done: list[dict], own: list[Note], seen: 
         reason = f"tried again after: {last.reason}"
     elif state == FAILED and (said := tail(launched.log(number))) and said not in reason:
         reason += f"; it said last: {said}"
+    noted = last is not None and last.state == NOTED_FAILED
+    again = seen.again and state in (FAILED, LOST) and not noted and not launched.cancelled.exists()
     steps = int(written["budget"]["steps"]) * trials
     where = ", ".join(filter(None, [seen.where, last.host if last and state == RUNNING else ""]))
     return CohortState(number, written["name"], trials, sum(len(block["trials"]) for block in done), len(blocks),
                        len(done), steps, steps if state == DONE else last.reached if last else 0, state, reason, where,
-                       len(own))
+                       len(own), again)

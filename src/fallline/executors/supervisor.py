@@ -78,7 +78,7 @@ def status(launched: Launch) -> dict[int, Seen]:
     for cohort in launched.cohorts:
         seen = known.get(cohort, Seen(WAITING))
         if gone and seen.state in (WAITING, RUNNING):
-            seen = Seen(LOST, f"process {owner.pid} that saw to it is gone", seen.where)
+            seen = Seen(LOST, f"process {owner.pid} that saw to it is gone", seen.where, again=True)
         found[cohort] = seen
     return found
 
@@ -171,7 +171,7 @@ class _Supervisor:
         self._tell()
 
     def _tell(self) -> None:
-        write_json(_file(self.launched), {str(cohort): list(seen) for cohort, seen in self.seen.items()})
+        write_json(_file(self.launched), {str(cohort): list(seen[:3]) for cohort, seen in self.seen.items()})
 
 
 def _file(launched: Launch) -> Path:

@@ -26,6 +26,9 @@ GOING = {"RUNNING": RUNNING, "COMPLETING": RUNNING, "STAGE_OUT": RUNNING, "SUSPE
          "REQUEUE_FED": WAITING, "SPECIAL_EXIT": WAITING, "RESV_DEL_HOLD": WAITING, "RESIZING": RUNNING}
 """Slurm's words for jobs that are not over; all others are failures."""
 
+AGAIN = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "TIMEOUT", "REVOKED"}
+"""Ends that have nothing to do with the work itself."""
+
 REMEDIES = {
     "OUT_OF_MEMORY": "it used more memory than it asked for; give --memory more",
     "TIMEOUT": "its time was over before it could write a checkpoint; give --time more",
@@ -98,7 +101,7 @@ def status(launched: Launch) -> dict[int, Seen]:
         if len(told) < count:
             told = _sacct(array) | told
         for place, cohort in enumerate(own):
-            found[cohort] = told.get(place, Seen(LOST, "Slurm does not know it any more", f"{array}_{place}"))
+            found[cohort] = told.get(place, Seen(LOST, "Slurm does not know it any more", f"{array}_{place}", True))
     return found
 
 
@@ -162,12 +165,12 @@ def _seen(array: str, place: str, state: str, reason: str, node: str, code: str)
     if word in ENDED:
         return Seen(ENDED[word], "", where)
     if not word:
-        return Seen(LOST, "Slurm does not say how it stands", where)
-    exit_code = f", exit code {code}" if code and code != "0:0" else ""
+        return Seen(LOST, "Slurm does not say how it stands", where, True)
     if code.startswith(f"{CONTINUE}:"):
-        return Seen(FAILED, "it is to be continued, and Slurm did not put it back into the queue; run again with "
-                    "--resume", where)
-    return Seen(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where)
+        return Seen(FAILED, "it is to be continued, and Slurm did not put it back into the queue", where, True)
+    exit_code = f", exit code {code}" if code and code != "0:0" else ""
+    again = word in AGAIN or code.endswith(":9")
+    return Seen(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where, again)
 
 
 def _ask(command: list[str], may_fail: bool = False) -> str:
