@@ -79,15 +79,19 @@ def slurm_cluster(tmp_path_factory):
         pytest.skip("a Slurm cluster of one's own needs root")
     if not shutil.which("slurmctld") and not shutil.which("apt-get"):
         pytest.skip("no Slurm here, and no apt-get to install it with")
-    lab = "/run/fallline-lab"
+    lab = f"/run/fallline-{os.getpid()}"  # a socket's path must be short
+    first = 20_000 + os.getpid() * 128 % 12_000  # below the ports that the system gives away
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_LAB", lab)
+        for name, value in (("SLURM_LAB", lab), ("CTLD_PORT", first), ("NODE_PORT", first + 1),
+                            ("SRUN_PORTS", f"{first + 10}-{first + 100}")):
+            patch.setenv(name, str(value))
         up = subprocess.run([CLUSTER / "slurm_up.sh"], capture_output=True, text=True, timeout=300)
         if up.returncode == 3:
             pytest.skip(f"Slurm's packages cannot be installed here: {up.stderr.strip()[-300:]}")
         assert up.returncode == 0, up.stderr
         yield Slurm(lab)
         subprocess.run([CLUSTER / "slurm_down.sh"], capture_output=True, check=True, timeout=120)
+        shutil.rmtree(lab, ignore_errors=True)
 
 
 @pytest.fixture

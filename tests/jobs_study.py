@@ -1,11 +1,13 @@
 """A tiny study of eight cohorts for jobs, with parts of its own in a file, that can be held or made to fail."""
 
 import time
+from pathlib import Path
 
 import polars as pl
 from polars.testing import assert_frame_equal
 
 import fallline
+from fallline.store.launches import CONTINUED, notes
 
 PARTS = '''
 """The task and the schedule of the study: what it is told to do, it is told by files beside it."""
@@ -111,6 +113,12 @@ def assert_same_records(one, two):
 def states(folder):
     """How the cohorts stand, by their places."""
     return {row["number"]: row for row in fallline.jobs(folder).status().iter_rows(named=True)}
+
+
+def continued(folder):
+    """The cohorts some worker of which was asked to stop and said that it is to be continued."""
+    launch, = Path(folder).glob("launches/001")
+    return {note.cohort for note in notes(launch) if note.state == CONTINUED}
 
 
 def words(folder):

@@ -110,10 +110,10 @@ def says(tmp_path, monkeypatch):
     home.mkdir()
     monkeypatch.setenv("PATH", f"{home}{os.pathsep}{os.environ['PATH']}")
 
-    def play(**told):
+    def play(says="slurm_load_jobs error: Invalid job id specified", **told):
         for name in ("squeue", "scontrol", "sacct", "scancel", "sbatch"):
             text = told.get(name)
-            body = "exit 1" if text is None else f"printf '%s\\n' {shlex.quote(text)}"
+            body = f"echo '{says}' >&2; exit 1" if text is None else f"printf '%s\\n' {shlex.quote(text)}"
             (home / name).write_text(f"#!/bin/sh\n{body}\n")
             (home / name).chmod(0o755)
         return slurm.status(launched(tmp_path / "run", cohorts=(0, 3)).with_ids({"arrays": [["7", 0, 2]]}))
@@ -135,7 +135,12 @@ def test_the_queue_is_asked_first_then_scontrol_then_sacct(says):
 
 def test_where_slurm_knows_nothing_the_job_is_lost_and_not_taken_for_done(says):
     assert {seen.state for seen in says().values()} == {"lost"}
-    assert {seen.state for seen in says(squeue="", scontrol="slurm_load_jobs error", sacct="").values()} == {"lost"}
+    assert {seen.state for seen in says(squeue="", scontrol="", sacct="").values()} == {"lost"}
+
+
+def test_where_slurm_does_not_answer_nothing_is_concluded(says):
+    seen = says("Unable to contact slurm controller (connect failure)")
+    assert {(one.state, one.reason) for one in seen.values()} == {("running", "Slurm does not answer")}
 
 
 def test_a_submission_that_fails_says_so_in_slurms_words(says, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import fallline
 from cluster_fixtures import kill, pull_the_plug, ray_cluster, slurm, slurm_cluster  # noqa: F401  (fixtures)
 from fallline.errors import JobsError, StoreError
-from jobs_study import assert_same_records, chunks, load, states, wait_for, words, write_study
+from jobs_study import assert_same_records, chunks, continued, load, states, wait_for, words, write_study
 
 TWO = (8, 16)
 
@@ -196,8 +196,7 @@ def test_a_job_of_slurm_past_its_time_is_continued_in_another_turn(slurm, study,
     hold = study.with_name("hold")
     hold.touch()
     jobs = OverSlurm().launch(study, tmp_path / "run", TWO, {"time": "1", "warn": 45})
-    wait_for(lambda: {row["state"] for row in states(tmp_path / "run").values()} == {"waiting"}
-             and len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
+    wait_for(lambda: continued(tmp_path / "run") == {0, 1})
     hold.unlink()
     jobs.collect()
     assert min(row["attempts"] for row in states(tmp_path / "run").values()) >= 2

@@ -95,13 +95,16 @@ def status(launched: Launch) -> dict[int, Seen]:
     found: dict[int, Seen] = {}
     for array, first, count in launched.ids.get("arrays", []):
         own = launched.cohorts[first:first + count]
-        told = _squeue(array)
-        if len(told) < count:
-            told = _scontrol(array) | told
-        if len(told) < count:
-            told = _sacct(array) | told
+        told, silent = {}, True
+        for ask in (_squeue, _scontrol, _sacct):
+            if len(told) < count:
+                answer = ask(array)
+                silent = silent and answer is None
+                told = (answer or {}) | told
+        unknown = Seen(RUNNING, "Slurm does not answer") if silent else Seen(LOST, "Slurm does not know it any more",
+                                                                             again=True)
         for place, cohort in enumerate(own):
-            found[cohort] = told.get(place, Seen(LOST, "Slurm does not know it any more", f"{array}_{place}", True))
+            found[cohort] = told.get(place, unknown._replace(where=f"{array}_{place}"))
     return found
 
 
@@ -120,10 +123,11 @@ def _at_once(launched: Launch) -> str:
     return f"%{launched.options['jobs']}" if launched.options["jobs"] else ""
 
 
-def _squeue(array: str) -> dict[int, Seen]:
-    """Elements in the queue; a finished array is an error there, which says nothing."""
-    told = _ask(["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T|%r|%N", f"--jobs={array}"],
-                may_fail=True)
+def _squeue(array: str) -> dict[int, Seen] | None:
+    """Elements in the queue; None where the queue does not answer. An array that is over is an error there."""
+    told = _look(["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T|%r|%N", f"--jobs={array}"])
+    if told is None:
+        return None
     found = {}
     for line in told.splitlines():
         number, _, rest = line.strip().partition("|")
@@ -132,20 +136,25 @@ def _squeue(array: str) -> dict[int, Seen]:
     return found
 
 
-def _scontrol(array: str) -> dict[int, Seen]:
+def _scontrol(array: str) -> dict[int, Seen] | None:
+    told = _look(["scontrol", "show", "job", "-o", array])
+    if told is None:
+        return None
     found = {}
-    for line in _ask(["scontrol", "show", "job", "-o", array], may_fail=True).splitlines():
-        told = dict(re.findall(r"(\w+)=(\S*)", line))
-        if told.get("ArrayJobId") == array and told.get("ArrayTaskId", "").isdecimal():
-            place = told["ArrayTaskId"]
-            found[int(place)] = _seen(array, place, told.get("JobState", ""), told.get("Reason", ""),
-                                      told.get("NodeList", ""), told.get("ExitCode", ""))
+    for line in told.splitlines():
+        named = dict(re.findall(r"(\w+)=(\S*)", line))
+        if named.get("ArrayJobId") == array and named.get("ArrayTaskId", "").isdecimal():
+            place = named["ArrayTaskId"]
+            found[int(place)] = _seen(array, place, named.get("JobState", ""), named.get("Reason", ""),
+                                      named.get("NodeList", ""), named.get("ExitCode", ""))
     return found
 
 
-def _sacct(array: str) -> dict[int, Seen]:
-    told = _ask(["sacct", "--parsable2", "--noheader", "--allocations", "--format=JobID,State,ExitCode,NodeList",
-                 f"--jobs={array}"], may_fail=True)
+def _sacct(array: str) -> dict[int, Seen] | None:
+    told = _look(["sacct", "--parsable2", "--noheader", "--allocations", "--format=JobID,State,ExitCode,NodeList",
+                  f"--jobs={array}"])
+    if told is None:
+        return None
     found = {}
     for line in told.splitlines():
         fields = line.split("|")
@@ -173,22 +182,26 @@ def _seen(array: str, place: str, state: str, reason: str, node: str, code: str)
     return Seen(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where, again)
 
 
-def _ask(command: list[str], may_fail: bool = False) -> str:
+def _ask(command: list[str]) -> str:
     """What a command of Slurm prints; FalllineError in its own words where it fails."""
     if shutil.which(command[0]) is None:
-        if may_fail:
-            return ""
         raise FalllineError(f"there is no {command[0]} on this machine; executor slurm is for the login node of a "
                             "cluster with Slurm. --executor local trains here, --dry-run prints the script")
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        if may_fail:
-            return ""
         raise FalllineError(f"{command[0]} did not answer within {ASK_SECONDS} s; try again later") from None
-    if told.returncode and not may_fail:
+    if told.returncode:
         raise FalllineError(f"{command[0]} failed: {told.stderr.strip()[:500] or told.returncode}")
-    return told.stdout if told.returncode == 0 else ""
+    return told.stdout
+
+
+def _look(command: list[str]) -> str | None:
+    """What a command prints; nothing where it does not know the job; None where it does not answer."""
+    try:
+        return _ask(command)
+    except FalllineError as failure:
+        return "" if "Invalid job id" in str(failure) else None
 
 
 SLURM = Executor("slurm", "an array of batch jobs on a cluster with Slurm", Options, launch, status, cancel,
