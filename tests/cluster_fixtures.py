@@ -121,7 +121,9 @@ class Ray:
 
     def kill_node(self, ip):
         """All processes of the node, and what they started."""
-        pull_the_plug(descendants(self.nodes.pop(ip).pid))
+        node = self.nodes.pop(ip)
+        pull_the_plug(descendants(node.pid))
+        node.wait(30)
 
     def size(self):
         code = (f"import ray; ray.init(address='{self.address}', log_to_driver=False, configure_logging=False);"

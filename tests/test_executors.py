@@ -124,7 +124,7 @@ def says(tmp_path, monkeypatch):
 def test_the_queue_is_asked_first_then_scontrol_then_sacct(says):
     queue = "7|0|RUNNING|None|n1\n7|1|PENDING|Resources|"
     seen = says(squeue=queue, scontrol="ArrayJobId=7 ArrayTaskId=0 JobState=FAILED", sacct="7_0|FAILED|1:0|n1")
-    assert [tuple(seen[cohort]) for cohort in (0, 3)] == [("running", "", "7_0 on n1"),
+    assert [tuple(seen[cohort][:3]) for cohort in (0, 3)] == [("running", "", "7_0 on n1"),
                                                           ("waiting", "Slurm says: Resources", "7_1")]
     seen = says(squeue="7|1|RUNNING|None|n2",
                 scontrol="JobId=8 ArrayJobId=7 ArrayTaskId=0 JobState=COMPLETED Reason=None ExitCode=0:0 NodeList=n1")

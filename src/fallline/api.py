@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.errors import StoreError, StudyError, UnknownName
+from fallline.errors import StoreError, UnknownName
 from fallline.store import Run
 from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
@@ -176,28 +176,29 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
     that train seeds and lanes of their own, two devices a row that share each batch. StudyError, DataError, ModelError
     and StoreError say what is wrong before anything is trained.
     """
-    if executor is not None:
-        if until_decided:
-            raise StudyError("seeds in rounds are trained in this process; leave out the executor, or until_decided")
-        launched = launch(study, out, executor=executor, options=options, processes=processes, preset=preset,
-                          resume=resume, data=data, listen=listen, command=command, devices=devices)
+    study, out, folder = _resolved(study, preset, out, data)
+    mesh = _mesh(devices)
+
+    def train(whole: Study) -> Path:
+        if executor is None:
+            from fallline.executors.here import run_here
+
+            return run_here(whole, out, resume, folder, listen, command, mesh)
+        launched = launch(whole, out, executor=executor, options=options, processes=processes, resume=resume, data=data,
+                          listen=listen, command=command, devices=devices)
         try:
-            return launched.collect(listen=listen, tell=tell)
+            return launched.collect(listen=listen, tell=tell).folder
         except KeyboardInterrupt:
             if not launched.stay:
                 launched.cancel()
             raise
-    study, out, folder = _resolved(study, preset, out, data)
+
     reader = " ".join(command.split()[:2]) or "python"
-    mesh = _mesh(devices)
-    if until_decided:
-        from fallline.deciding import train_until_decided
+    if not until_decided:
+        return Result(Run(train(study)), reader)
+    from fallline.deciding import train_until_decided
 
-        return Result(Run(train_until_decided(study, out, max_seeds, resume, folder, listen, command, tell, mesh)),
-                      reader)
-    from fallline.executors.here import run_here
-
-    return Result(Run(run_here(study, out, resume, folder, listen, command, mesh)), reader)
+    return Result(Run(train_until_decided(study, out, train, max_seeds, folder, tell)), reader)
 
 
 def _mesh(devices: str | None) -> Mesh | None:

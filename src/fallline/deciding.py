@@ -7,12 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fallline.engine.mesh import Mesh
 from fallline.errors import StudyError
 from fallline.executors.claims import has_chance
 from fallline.executors.cohort import load_arrays
-from fallline.executors.here import run_here
-from fallline.executors.progress import Listener
 from fallline.report import words
 from fallline.report.looks import percent
 from fallline.stats.claims import UNTESTED, claims
@@ -43,20 +40,16 @@ class Question:
     seeds_needed: int | None = None
 
 
-def train_until_decided(study: Study, out: Path, most: int | None = None, resume: bool = False,
-                        folder: Path | None = None, listen: Listener | None = None, command: str = "",
-                        tell: Tell | None = None, mesh: Mesh | None = None) -> Path:
+def train_until_decided(study: Study, out: Path, train: Callable[[Study], object], most: int | None = None,
+                        folder: Path | None = None, tell: Tell | None = None) -> Path:
     """Train ``study`` with more and more seeds until its claims, or its pairs of arms, are decided; the run folder.
 
-    Between rounds the run is looked at, as ``fallline.stats.looking`` plans it for ``most`` seeds (100 unless told
-    otherwise); a run that was stopped, or was not decided, goes on with the looks that it planned. ``tell`` hears a
-    line about each round. StudyError where the seeds do not fit.
+    ``train(grown)`` trains what ``out`` has no records of yet. Between rounds the run is looked at, as
+    ``fallline.stats.looking`` plans it for ``most`` seeds (100 unless told otherwise); a run that was stopped, or was
+    not decided, goes on with the looks that it planned. ``tell`` hears a line about each round. StudyError where the
+    seeds do not fit.
     """
     tell = tell or (lambda line: None)
-
-    def train(grown: Study) -> None:
-        run_here(grown, out, resume, folder, listen, command, mesh)
-
     known = noted_looks(Layout(out))
     if known is None and not _has_chance(study, folder):
         train(study)

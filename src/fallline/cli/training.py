@@ -46,17 +46,19 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     from fallline.cli.jobs import launch_study, over_which
 
     executor = over_which(elsewhere)
-    if executor is not None:
-        if rounds["until_decided"]:
-            raise StudyError("--until-decided trains in this process; leave out --executor and --jobs")
+    if executor is not None and not rounds["until_decided"]:
         launch_study(study, folder, elsewhere | {"executor": executor}, data, resume, report)
         return
+    if rounds["until_decided"] and (elsewhere["dry"] or not elsewhere["wait"]):
+        raise StudyError("--until-decided looks at the run after each round, so it waits for the jobs of each; leave "
+                         "out --no-wait and --dry-run")
     screen = Console(stderr=True)
     begun = time.perf_counter()
     try:
         with Display(screen, study.name) as display:
             result = run(study, folder, resume=resume, data=data, listen=display.hear, tell=display.tell, **rounds,
-                         devices=elsewhere["devices"], command=shlex.join(["fallline", *sys.argv[1:]]))
+                         devices=elsewhere["devices"], executor=executor, options=elsewhere["options"],
+                         processes=elsewhere["processes"], command=shlex.join(["fallline", *sys.argv[1:]]))
     except KeyboardInterrupt:
         print(f"fallline: stopped; what was done is kept in {folder}. Go on with the same command and --resume.",
               file=sys.stderr)

@@ -125,7 +125,7 @@ def _at_once(launched: Launch) -> str:
 
 def _squeue(array: str) -> dict[int, Seen] | None:
     """Elements in the queue; None where the queue does not answer. An array that is over is an error there."""
-    told = _look(["squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%T|%r|%N", f"--jobs={array}"])
+    told = _look(["squeue", "--noheader", "--array", "--format=%F|%K|%T|%r|%N", f"--jobs={array}"])
     if told is None:
         return None
     found = {}
