@@ -247,6 +247,17 @@ def test_jobs_on_one_machine_see_gpus_of_their_own(tmp_path, monkeypatch):
     assert Gpus(0, 2).take() == ([], {})
 
 
+def test_a_process_that_leaves_the_network_has_a_loopback_and_nothing_else():
+    """What Ray listens on where nobody named a cluster."""
+    code = ("import socket; from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
+            "s = socket.socket(); s.bind(('127.0.0.2', 0)); s.listen();"
+            "socket.create_connection(s.getsockname(), 5); print([name for _, name in socket.if_nameindex()])")
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if told.returncode and "does not let it" in told.stderr:
+        pytest.skip("this system gives no process a network of its own")
+    assert told.stdout.strip() == "['lo']", told.stderr
+
+
 # Studies and plans
 
 

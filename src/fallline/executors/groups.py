@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from fallline.executors.protocol import AGAIN, CONTINUE
@@ -40,14 +40,13 @@ def worker_environment(launched: Launch, job: str) -> dict[str, str]:
 
 @dataclass
 class Group:
-    """The processes of one job. ``codes`` are the exit codes so far, None of those that still run."""
+    """The processes of one job; ``first`` is the place of the one that ended badly before all others."""
 
     launched: Launch
     cohort: int
     processes: list[subprocess.Popen[bytes]]
     dying_since: float | None = None
     first: int | None = None
-    stopped: bool = field(default=False)
 
     @classmethod
     def start(cls, launched: Launch, cohort: int, job: str, more: Mapping[str, str] | None = None) -> Group:
