@@ -8,11 +8,14 @@ import sys
 
 from fallline.errors import StudyError
 from fallline.executors.groups import CARRIED
-from fallline.executors.protocol import AGAIN, CONTINUE
+from fallline.executors.protocol import AGAIN, CONTINUE, MOST_ATTEMPTS
 from fallline.store.launches import Launch
 
 TASKS = 1000
 """Elements of one array: Slurm's usual limit is 1001."""
+
+MOST_KILLS = 20
+"""Restarts after which a worker that was killed is not put back again: it may be one that cannot even begin."""
 
 HEAD = """#!/bin/bash
 # fallline: {count} of the plan {plan}, one an element of the array.
@@ -66,7 +69,7 @@ done
 # has then ended the job already, and not for its time.
 again= state=
 [ $code -eq {go_on} ] || [ $code -eq {again} ] && again=yes
-[ $code -gt 128 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ] && again=yes
+[ $code -gt 128 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {kills} ] && again=yes
 [ -z "$SLURM_JOB_ID" ] || [ -e {cancelled} ] && again=
 [ -n "$again" ] && state=$(scontrol show job -o "$me" 2>/dev/null)
 if [[ $state == *JobState=RUNNING* || $state == *Reason=TimeLimit* ]]; then
@@ -91,7 +94,8 @@ def batch_script(launched: Launch) -> str:
     command = _command(launched)
     middle = WORKER.format(command=command) if launched.processes == 1 else GROUP.format(
         command=command, processes=launched.processes, cpus=options["cpus"])
-    return head + middle + TAIL.format(warn=options["warn"], go_on=CONTINUE, again=AGAIN,
+    kills = MOST_KILLS if launched.processes == 1 else MOST_ATTEMPTS  # of a group all are killed where one fails
+    return head + middle + TAIL.format(warn=options["warn"], go_on=CONTINUE, again=AGAIN, kills=kills,
                                        cancelled=quote(str(launched.cancelled)))
 
 
