@@ -19,6 +19,8 @@ _PUBLIC = {
     "launch": "fallline.api",
     "jobs": "fallline.api",
     "Jobs": "fallline.api",
+    "verify": "fallline.api",
+    "repair_run": "fallline.api",
     "Optimizer": "fallline.contracts",
     "Loss": "fallline.contracts",
     "Model": "fallline.contracts",
@@ -43,7 +45,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from fallline.api import Jobs, Result, jobs, launch, open_run, run
+    from fallline.api import Jobs, Result, jobs, launch, open_run, repair_run, run, verify
     from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError
     from fallline.losses import loss

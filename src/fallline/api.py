@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fallline.executors.progress import Listener
     from fallline.report.comparison import Comparison
     from fallline.store.launches import Launch
+    from fallline.store.verify import Verification
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,10 @@ class Result:
 
         found = Comparison.of(self.records, by, metric, tune)
         return replace(found, read=tuple(read_compared(found.compared, self.reader)))
+
+    def verify(self) -> Verification:
+        """Whether every file of the run folder is what was written; see ``fallline.verify``."""
+        return verify(self.folder)
 
     def figure(self, name: str) -> Any:
         """A figure of the report by name, an altair chart; in a notebook it shows itself."""
@@ -307,6 +312,27 @@ def _resolved(study: Study | str | Path, preset: str | None, out: str | Path | N
     study = study.preset(preset) if preset else study
     _check_figures(study)
     return study, Path(out) if out is not None else default_folder(study, preset), None if data is None else Path(data)
+
+
+def verify(folder: str | Path) -> Verification:
+    """Look at every file of a run folder: what is wrong, and what to do about it. Print it, or ask ``if verify(...)``.
+
+    Checksums, counts and names of every block, the plan against the study, checkpoints, lock, left-overs and all that
+    stands beside. Nothing is written. StoreError where the folder is none of a run.
+    """
+    from fallline.store.verify import verify
+
+    return verify(folder)
+
+
+def repair_run(folder: str | Path) -> tuple[str, ...]:
+    """Move what ``verify`` finds damaged aside, into ``damaged/`` of the run folder; a line on each thing done.
+
+    Running the study again with ``resume`` makes it anew. StoreError while a run is under way there.
+    """
+    from fallline.store.verify import repair
+
+    return repair(folder)
 
 
 def default_folder(study: Study, preset: str | None = None) -> Path:

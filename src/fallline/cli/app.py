@@ -320,6 +320,19 @@ def export(folder: FolderArgument,
     export_run(folder, to, out, points)
 
 
+@app.command()
+def verify(folder: FolderArgument,
+           repair: Annotated[bool, typer.Option("--repair", help="Move what is damaged into DIR/damaged, so that the "
+                                                "run with --resume makes it again.")] = False) -> None:
+    """Check every file of a run folder: a line for each thing that is wrong, with its remedy; exit code 2 if any is.
+
+    Example: fallline verify runs/softmax-optimizers-quick
+    """
+    from fallline.cli.verifying import verify_run
+
+    raise typer.Exit(verify_run(folder, repair))
+
+
 @data_app.command("list")
 def data_list(data: DataOption = None) -> None:
     """List the data sets and where their files are.

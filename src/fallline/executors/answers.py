@@ -10,38 +10,45 @@ import polars as pl
 
 from fallline.contracts import Splits
 from fallline.executors.check import classes_of, splits_of
-from fallline.executors.cohort import ReadyCohort
 from fallline.executors.setup import Setup
 from fallline.store.files import read_parquet
+from fallline.store.layout import answers_name
+from fallline.store.run import ANSWERS, MISTAKES
 from fallline.store.writing import RunWriter
 from fallline.study import Trial
-from fallline.study.trial import digest
 
 WORST = 48
 """How many of the examples got wrong most often are kept with their pictures, of each task and split."""
 
 
-def write_answers(writer: RunWriter, ready: ReadyCohort) -> None:
-    """The labels that a task's predictions are held against, once a task."""
-    if ready.classes is None:
-        return
-    task, data = ready.planned.task, ready.planned.data
-    names = list(task.classes)
-    rows = [{"task": task.name, "data": data, "split": name, "labels": split.targets.astype(np.uint16),
-             "classes": names} for name, split in _held(ready.arrays.splits).items()]
-    if rows:
-        schema = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
-                  "classes": pl.List(pl.String)}
-        writer.write_answers(digest([task.name, data]), pl.DataFrame(rows, schema=schema))
+def write_answers(setup: Setup, writer: RunWriter, trials: Iterable[Trial]) -> None:
+    """The labels that the predictions of these trials are held against, once a task and cut of its data."""
+    for (task, data), trial in _of_each_data(trials).items():
+        splits = setup.load(trial.task, trial.cut).splits
+        if classes_of(trial.task, splits) is None:
+            continue
+        names = list(trial.task.classes)
+        rows = [{"task": task, "data": data, "split": name, "labels": split.targets.astype(np.uint16),
+                 "classes": names} for name, split in _held(splits).items()]
+        if rows:
+            writer.write_answers(answers_name(task, data), pl.DataFrame(rows, schema=ANSWERS))
 
 
-def write_mistakes(setup: Setup, writer: RunWriter, trained: Iterable[Trial]) -> None:
-    """The examples that most trials of the run got wrong, worst first, with their pictures where they are images.
-
-    They are looked for in the tasks, and the cuts of their data, of the trials that were ``trained``.
+def lack_answers(writer: RunWriter) -> bool:
+    """Whether labels or mistakes are missing of what is recorded: a run was killed at its very end, or they were lost.
     """
+    wanted: set[tuple[str, str]] = set()
+    for block in writer.paths.done_blocks():
+        if writer.paths.predictions(block).exists():
+            wanted |= set(read_parquet(writer.paths.trials(block), columns=["task", "data"]).unique().rows())
+    labels = [writer.paths.answers / f"{answers_name(task, data)}.parquet" for task, data in wanted]
+    return bool(wanted) and not all(path.exists() for path in (*labels, writer.paths.mistakes))
+
+
+def write_mistakes(setup: Setup, writer: RunWriter) -> None:
+    """The examples that most trials of the run got wrong, worst first, with their pictures where they are images."""
     frames = []
-    for (task, data), trial in {(trial.task.name, trial.data_as_cut): trial for trial in trained}.items():
+    for (task, data), trial in _of_each_data(setup.trials).items():
         splits = setup.load(trial.task, trial.cut).splits
         classes = classes_of(trial.task, splits)
         if classes is None:
@@ -58,8 +65,13 @@ def write_mistakes(setup: Setup, writer: RunWriter, trained: Iterable[Trial]) ->
                 counts[split][np.arange(len(predicted)), np.asarray(predicted)] += 1
         frames += [_worst(task, data, split, held, counts[split]) for split, held in held_out.items()]
     found = [frame for frame in frames if frame.height]
-    if found:
-        writer.write_mistakes(pl.concat(found, how="diagonal_relaxed"))
+    if frames:
+        writer.write_mistakes(pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema=MISTAKES))
+
+
+def _of_each_data(trials: Iterable[Trial]) -> dict[tuple[str, str], Trial]:
+    """A trial of each task and cut of its data."""
+    return {(trial.task.name, trial.data_as_cut): trial for trial in trials}
 
 
 def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> pl.DataFrame:

@@ -213,6 +213,4 @@ def _finish(paths: Layout) -> None:
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        known = writer.known_trials()
-        setup = Setup(study, data, elsewhere=True)
-        write_mistakes(setup, writer, [trial for trial in setup.trials if trial.name in known])
+        write_mistakes(Setup(study, data, elsewhere=True), writer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fallline.engine import processes
 from fallline.engine.mesh import Mesh
-from fallline.executors.answers import write_mistakes
+from fallline.executors.answers import lack_answers, write_answers, write_mistakes
 from fallline.executors.planning import plan_run, plan_smaller, unfinished
 from fallline.executors.progress import Count, Listener
 from fallline.executors.session import Session
@@ -40,8 +40,10 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
             processes.meet("planned")
             Session(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
             processes.meet("trained")
+        if work or lack_answers(writer):
             count.say("looking at mistakes")
-            write_mistakes(setup, writer, [trial for ready, _ in work for row in ready.planned.trials for trial in row])
+            write_answers(setup, writer, setup.trials)
+            write_mistakes(setup, writer)
     return out
 
 

@@ -37,17 +37,19 @@ def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = ""
     left = unfinished(setup, writer)
     promised = {trial.name for planned, _, _ in left for row in planned.trials for trial in row}
     new = [trial for trial in setup.trials if trial.name not in known and trial.name not in promised]
+    texts = {task.name: task.model.text for task in setup.tasks if task.model.text}
     if not left and not new:
         writer.start(setup.study, None)
+        writer.write_models(texts)
         return []
     setup.say("reading the data")
     planned = spread(plan(new, setup.most_lanes, setup.mesh.trial if setup.mesh else 1), jobs - len(left))
     fresh = plan_round(setup, writer, [ready for cohort in planned for ready in fitting(cohort, setup.make)])
     writer.start(setup.study, describe(command))
     work = [*((setup.make(planned, layout), blocks) for planned, layout, blocks in left), *fresh]
-    for ready, _ in work:
-        write_answers(writer, ready)
-    writer.write_models({task.name: task.model.text for task in setup.tasks if task.model.text})
+    writer.forget_mistakes()
+    write_answers(setup, writer, [trial for ready, _ in work for trial in ready.planned.trials[0]])
+    writer.write_models(texts)
     return work
 
 

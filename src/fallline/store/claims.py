@@ -38,20 +38,21 @@ def note_claims(layout: Layout, study: Study, recorded: int, chance: bool) -> No
         return known
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     note = Note(claims_hash(study), now, recorded, chance)
-    write_json(layout.claims, [*_read(layout), asdict(note) | {"claims": plain(study)["claims"]}])
+    write_json(layout.claims, [*read_claims(layout), asdict(note) | {"claims": plain(study)["claims"]}])
     return note
 
 
 def noted_claims(layout: Layout, study: Study) -> Note | None:
     """When the claims that the study has now were noted; None where they never were."""
     named = claims_hash(study)
-    for row in _read(layout):
+    for row in read_claims(layout):
         if row["hash"] == named:
             return Note(**{name: row[name] for name in Note.__dataclass_fields__})
     return None
 
 
-def _read(layout: Layout) -> list[dict[str, Any]]:
+def read_claims(layout: Layout) -> list[dict[str, Any]]:
+    """Every note in the run folder, as it was written; StoreError where the file is damaged."""
     if not layout.claims.exists():
         return []
     rows = read_json(layout.claims, REMEDY)

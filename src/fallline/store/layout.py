@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fallline.study.trial import digest
+
 FOLDERS = ("trials", "curves", "predictions", "weights", "answers", "timings", "environments", "checkpoints", "leases")
 """The folders of records and of what belongs to them."""
+
+OWN_NAMES = frozenset({*FOLDERS, "report", "exports", "damaged", "launches", "study.toml", "plan.json", "lock.json",
+                       "sums.json", "models.json", "claims.json", "looks.json", "test_reads.json", "mistakes.parquet"})
+"""What a run folder holds: one that holds nothing else may have lost its study and its plan."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,11 @@ class Layout:
         """The examples got wrong most often, with their pictures."""
         return self.root / "mistakes.parquet"
 
+    @property
+    def sums(self) -> Path:
+        """The checksums of labels and mistakes by their paths; those of a block stand in its timing."""
+        return self.root / "sums.json"
+
     def timing(self, block: str) -> Path:
         """What training the block cost."""
         return self.root / "timings" / f"{block}.json"
@@ -123,9 +134,14 @@ class Layout:
     def leftovers(self) -> list[Path]:
         """Files that were being written when a run was killed."""
         names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", ".models.json", ".claims.json",
-                 ".looks.json", ".test_reads.json", *(f"{folder}/.*" for folder in FOLDERS)]
+                 ".looks.json", ".test_reads.json", ".sums.json", *(f"{folder}/.*" for folder in FOLDERS)]
         return [path for name in names for path in self.root.glob(f"{name}.????????")]
 
     def done_blocks(self) -> list[str]:
         """The blocks whose records are complete."""
         return sorted(path.stem for path in (self.root / "trials").glob("*.parquet"))
+
+
+def answers_name(task: str, data: str) -> str:
+    """Names the file with the labels of a task's data: a task's own name may hold anything."""
+    return digest([task, data])

@@ -23,10 +23,9 @@ from fallline.store.files import (
     sha256,
     write_bytes,
     write_json,
-    write_parquet,
     write_text,
 )
-from fallline.store.layout import Layout
+from fallline.store.layout import OWN_NAMES, Layout
 from fallline.store.leases import live
 from fallline.store.lock import Lock
 from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
@@ -50,7 +49,7 @@ class RunWriter:
             writer._sweep()
             if paths.plan.exists() or paths.study.exists():
                 writer._check(study, resume)
-            elif any(path != paths.lock for path in paths.root.iterdir()):
+            elif any(path.name not in OWN_NAMES for path in paths.root.iterdir()):
                 raise StoreError(f"{paths.root} holds other files and is not a run folder; choose another with --out")
         except OSError as failure:
             writer._unlock()
@@ -144,7 +143,7 @@ class RunWriter:
         """The labels that predictions of a task are held against, where they are not there yet."""
         path = self.paths.answers / f"{name}.parquet"
         if not path.exists():
-            write_parquet(path, answers)
+            self._write_noted(path, answers)
 
     def write_models(self, texts: Mapping[str, str]) -> None:
         """The models of tasks as texts, those of earlier starts kept."""
@@ -152,9 +151,21 @@ class RunWriter:
         if texts.keys() - known.keys():
             write_json(self.paths.models, known | dict(texts))
 
+    def forget_mistakes(self) -> None:
+        """Remove them while blocks are trained: where they are, they are of all blocks."""
+        self.paths.mistakes.unlink(missing_ok=True)
+
     def write_mistakes(self, mistakes: pl.DataFrame) -> None:
         """The examples got wrong most often, over all blocks so far."""
-        write_parquet(self.paths.mistakes, mistakes)
+        self.forget_mistakes()
+        self._write_noted(self.paths.mistakes, mistakes)
+
+    def _write_noted(self, path: Path, frame: pl.DataFrame) -> None:
+        """A file that is not there yet, its checksum first: a run killed between the two leaves no file to doubt."""
+        content = parquet_bytes(frame)
+        known = read_json(self.paths.sums) if self.paths.sums.exists() else {}
+        write_json(self.paths.sums, known | {path.relative_to(self.paths.root).as_posix(): sha256(content)})
+        write_bytes(path, content)
 
     def _plan(self) -> dict[str, Any]:
         if not self.paths.plan.exists():
