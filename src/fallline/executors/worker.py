@@ -107,7 +107,7 @@ class _Attempt:
             again = len(vain) + 1 < MOST_ATTEMPTS
             reason = told(failure) if again else f"failed {len(vain) + 1} times: {told(failure)}"
             return self._end(FAILED, reason, AGAIN if again else GIVEN_UP)
-        if self.is_over:
+        if self.is_over or processes.number() > 0:  # the first of several says how it ended
             return self._end(DONE, "", 0)
         return self._end(CONTINUED, "asked to stop; its checkpoints are written", CONTINUE)
 
@@ -129,6 +129,7 @@ class _Attempt:
         self.stop.then = session.stop
         if processes.count() > 1:  # they train the same blocks in the same order, and the first writes them
             session.train([(ready, left_of(self.writer, self.written))], self._too_large)
+            processes.meet("trained")
             return
         with Leases(self.paths, self.job) as leases:
             while not self.stop.asked.is_set() and (left := left_of(self.writer, self.written)):
