@@ -65,20 +65,18 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
 
 def work_on(plan: Path, cohort: int) -> int:
     """Train what is left of a cohort; signals that ask to stop are heard from here on."""
-    asked: list[int] = []
-    before = [signal.signal(number, lambda got, _: asked.append(got)) for number in ASKING]  # imports take a second
+    heard: list[int] = []
+    before = [signal.signal(number, lambda got, _: heard.append(got)) for number in ASKING]  # imports take a second
     try:
         from fallline.executors.worker import Stop, work
 
-        stop = Stop()
+        stop = Stop(heard)
         for number in ASKING:
             signal.signal(number, stop.ask)
-        if asked:
-            stop.ask()
         return work(plan, cohort, stop)
     finally:
         for number, handler in zip(ASKING, before, strict=True):
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if heard else handler)  # who asks may ask again
 
 
 def print_status(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,14 +38,18 @@ LOOK_SECONDS = 1.0
 
 
 class Stop:
-    """Whether the worker was asked to stop; a signal handler may ask."""
+    """Whether the worker was asked to stop; a signal handler may ask, before this is there or after."""
 
-    def __init__(self) -> None:
-        self.asked = threading.Event()
+    def __init__(self, heard: list[int] | None = None) -> None:
+        self.heard = [] if heard is None else heard
         self.then: Callable[[], None] = lambda: None
 
-    def ask(self, *_: object) -> None:
-        self.asked.set()
+    @property
+    def asked(self) -> bool:
+        return bool(self.heard)
+
+    def ask(self, number: int = 0, *_: object) -> None:
+        self.heard.append(number)
         self.then()
 
 
@@ -127,17 +130,19 @@ class _Attempt:
         count = Count(trials, self.writer.known_trials(self.blocks), setup.study.metric, self._hear)
         session = Session(setup, self.writer, count)
         self.stop.then = session.stop
+        if self.stop.asked:
+            session.stop()
         if processes.count() > 1:  # they train the same blocks in the same order, and the first writes them
             session.train([(ready, left_of(self.writer, self.written))], self._too_large)
             processes.meet("trained")
             return
         with Leases(self.paths, self.job) as leases:
-            while not self.stop.asked.is_set() and (left := left_of(self.writer, self.written)):
+            while not self.stop.asked and (left := left_of(self.writer, self.written)):
                 own = [(name, seeds) for name, seeds in left if leases.take(name)]
                 if own:
                     session.train([(ready, own)], self._too_large)
                 else:
-                    self.stop.asked.wait(LOOK_SECONDS)
+                    time.sleep(LOOK_SECONDS)
 
     def _too_large(self, *_: object) -> NoReturn:
         self.note = replace(self.note, out_of_memory=True)
