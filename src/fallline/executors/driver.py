@@ -15,7 +15,7 @@ from fallline.executors.answers import write_mistakes
 from fallline.executors.leaving import check_leaving
 from fallline.executors.planning import left_of, plan_run, plan_smaller, ready_again
 from fallline.executors.progress import Count, Listener, Progress
-from fallline.executors.protocol import DONE, OVER, check_options, find_executor
+from fallline.executors.protocol import DONE, LOST, OVER, check_options, find_executor
 from fallline.executors.setup import Setup
 from fallline.executors.status import CohortState, check_nothing_out, last_launch, run_states, states
 from fallline.store.launches import Launch, new_launch, notes
@@ -29,6 +29,9 @@ LOOK_SECONDS = 0.5
 
 MOST_LAUNCHES = 10
 """Launches that one command makes, the first and those of what has to be launched anew."""
+
+LOST_SECONDS = 5.0
+"""After how long it is asked once more whether jobs are lost, before that is believed."""
 
 ASK_SECONDS = 10.0
 """How long the scheduler is left alone between two questions, once jobs run for a while."""
@@ -146,17 +149,19 @@ def _wait(launched: Launch, wait: bool, listen: Listener | None) -> list[CohortS
     """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
     planned = RunWriter(Layout(launched.root)).planned_cohorts()
     begun, asked, seen = time.monotonic(), float("-inf"), None
+    lost_since: float | None = None
     while True:
         now = time.monotonic()
-        if now - asked >= min(ASK_SECONDS, (now - begun) / 5):
+        if now - asked >= (LOST_SECONDS if lost_since else min(ASK_SECONDS, (now - begun) / 5)):
             seen, asked = find_executor(launched.executor).status(launched) if launched.ids else {}, now
         found = states(launched, seen, planned)
         if listen:
             listen(_progress(launched, found))
+        lost_since = (lost_since or asked) if any(state.state == LOST for state in found) else None
         out = [state for state in found if state.state not in OVER]
-        if not out:
+        if not out and (lost_since is None or asked - lost_since >= LOST_SECONDS):
             return found
-        if not wait:
+        if out and not wait:
             raise StoreError(f"{len(out)} of {len(found)} jobs of the run in {launched.root} are still out; "
                              "fallline status shows them, fallline collect without --no-wait waits for them")
         time.sleep(LOOK_SECONDS)

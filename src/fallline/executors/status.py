@@ -93,16 +93,14 @@ def states(launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Se
     own: dict[int, list[Note]] = {}
     for note in notes(launched.folder):
         own.setdefault(note.cohort, []).append(note)
-    facts = {}
-    for number in launched.cohorts:
-        blocks = planned[number]["blocks"]
-        facts[number] = [block for block in blocks if writer.is_done(block["name"])]
+    done = {number: [block for block in planned[number]["blocks"] if writer.is_done(block["name"])]
+            for number in launched.cohorts if number < len(planned)}  # a plan may have been lost and made anew
     if seen is None:
-        over = all(len(facts[number]) == len(planned[number]["blocks"]) for number in launched.cohorts)
+        over = all(len(ended) == len(planned[number]["blocks"]) for number, ended in done.items())
         seen = {} if over or not launched.ids else find_executor(launched.executor).status(launched)
     busy = set(live(paths))
-    return [_state(number, planned[number], facts[number], own.get(number, []), seen.get(number, UNKNOWN),
-                   busy, launched) for number in launched.cohorts]
+    return [_state(number, planned[number], ended, own.get(number, []), seen.get(number, UNKNOWN), busy, launched)
+            for number, ended in done.items()]
 
 
 def _state(number: int, written: dict, done: list[dict], own: list[Note], seen: Seen, busy: set[str],
