@@ -42,9 +42,9 @@ class Options:
     """What a job asks of Slurm: of each process of a cohort. ``jobs`` run at once, 0: as many as Slurm lets.
 
     ``time`` as sbatch takes it ("2:00:00"), ``memory`` a node ("16G"), ``gpus`` a number or type:number. ``container``
-    is an image for Apptainer or Singularity, ``bind`` its folders beside the run's, ``python`` the interpreter that
-    has fallline there. ``sbatch`` are more lines for the head of the script. ``warn`` is how many seconds before its
-    time limit a job is told to write a checkpoint.
+    is an image for Apptainer or Singularity, ``bind`` its folders beside the run's, the study's and those of data,
+    ``python`` the interpreter that has fallline there. ``sbatch`` are more lines for the head of the script. ``warn``
+    is how many seconds before its time limit a job is told to write a checkpoint.
     """
 
     jobs: int = 0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from fallline.errors import StudyError
 from fallline.executors.groups import CARRIED
 from fallline.executors.protocol import AGAIN, CONTINUE, MOST_ATTEMPTS
 from fallline.store.launches import Launch
+from fallline.store.layout import Layout
+from fallline.store.writing import RunWriter
 
 TASKS = 1000
 """Elements of one array: Slurm's usual limit is 1001."""
@@ -123,12 +126,25 @@ def _command(launched: Launch) -> str:
     python = options["python"] or ("python3" if options["container"] else sys.executable)
     words = [python, "-m", "fallline", "work", str(launched.plan)]
     if options["container"]:
-        binds = [str(launched.root), *options["bind"]]
-        inner = [word for bind in binds for word in ("--bind", bind)]
+        inner = [word for bind in _binds(launched) for word in ("--bind", bind)]
         gpus = ["--nv"] if options["gpus"] else []
         return ('"$(command -v apptainer || command -v singularity)" exec '
                 + shlex.join([*gpus, *inner, options["container"], *words]))
     return shlex.join(words)
+
+
+def _binds(launched: Launch) -> list[str]:
+    """The folders that a container must see: the run's, the study's own, those of data and programs, and what is asked.
+
+    StudyError where one has a name that containers cannot be told.
+    """
+    settings = [os.environ.get(name, "") for name in ("FALLLINE_DATA", "FALLLINE_CACHE")]
+    own = [launched.root, *filter(None, RunWriter(Layout(launched.root)).places()),
+           *(Path(value).absolute() for value in settings if value and Path(value).is_dir())]
+    for folder in own:
+        if set(str(folder)) & set(",:"):
+            raise StudyError(f"a container cannot be given the folder {folder}: its name has a comma or a colon")
+    return list(dict.fromkeys([*map(str, own), *launched.options["bind"]]))
 
 
 def _line(value: object) -> str:
