@@ -24,7 +24,8 @@ SMALL = 1e-4
 
 def number_expression(field: str) -> str:
     """The Vega expression that writes a field as ``number`` does."""
-    value = f"datum['{field}']"
+    held = field.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    value = f"datum['{held}']"
     return (
         f"{value} === 0 ? '0' : !isNumber({value}) ? '{MISSING}' : format({value}, "
         f"abs({value}) < {SMALL} || abs({value}) >= 1e{DIGITS} ? '.{DIGITS - 1}e' : '.{DIGITS}g')"

@@ -164,8 +164,8 @@ def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: st
         value = pl.col(column).cast(pl.Float64)
         value = value.fill_null(math.inf) if column == "steps_to_target" else value
         value = pl.when(gone).then(worst).otherwise(value)
-    falling = -pl.col(choice) if choice_up else pl.col(choice)
-    choice = pl.when(finished()).then(falling.cast(pl.Float64)).otherwise(math.inf)
+    falling = pl.col(choice).cast(pl.Float64)  # without a value, where every trial diverged, it has no type of its own
+    choice = pl.when(finished()).then(-falling if choice_up else falling).otherwise(math.inf)
     return trials.with_columns(value=value.fill_nan(None), choice=choice.fill_nan(None), diverged=gone)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.errors import StoreError
-from fallline.store.files import read_json, write_json
+from fallline.store.files import cannot_write, read_json, write_json
 from fallline.store.layout import Layout
 
 REMEDY = "remove its folder; what its jobs trained is kept"
@@ -82,7 +82,11 @@ def new_launch(paths: Layout, executor: str, cohorts: tuple[int, ...], processes
 
 def launches(paths: Layout) -> list[Launch]:
     """All launches of a run, first to last."""
-    return [read_launch(path) for path in sorted(paths.launches.glob("[0-9][0-9][0-9]*/launch.json"))]
+    try:
+        found = sorted(paths.launches.glob("[0-9][0-9][0-9]*/launch.json"))
+    except OSError as failure:  # a name too long for the file system
+        raise StoreError(cannot_write(paths.root, failure)) from None
+    return [read_launch(path) for path in found]
 
 
 def read_launch(path: Path) -> Launch:

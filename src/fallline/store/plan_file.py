@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -11,6 +11,8 @@ from fallline.study.said import shown
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 """Names files; so it has no dot and no slash."""
 
+Count = Annotated[int, Field(ge=0, le=10**9, strict=True)] | bool
+Word = Annotated[str, Field(max_length=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Trial = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
@@ -36,8 +38,10 @@ class Block(Part):
 
 
 class Cohort(Part):
+    """``layout`` says how it is run: counts of steps, seeds, programs."""
+
     name: Name
-    layout: dict[str, Any] = {}
+    layout: dict[str, Count | Word] = {}
     blocks: list[Block]
 
 

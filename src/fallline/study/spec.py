@@ -24,10 +24,21 @@ MAX_LINES = 8
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
 
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Signs that do not print; ends of lines and tabs are none."""
+
+
 class Part(BaseModel):
     """What all parts of a study share: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _printable(cls, value: Any) -> Any:
+        if isinstance(value, str) and CONTROLS.search(value):
+            raise ValueError("holds a control character, which a terminal would obey; write the text without it")
+        return value
 
 
 class Target(Part):
@@ -215,6 +226,15 @@ class Study(Part):
             chooses = (one.kind in FOLLOWING and on_test(one.metric)) or best_on_test(one.metric)
             _read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
         return figures
+
+    @field_validator("presets")
+    @classmethod
+    def _presets(cls, presets: dict[str, Any]) -> dict[str, Any]:
+        for name in presets:
+            if not re.fullmatch(NAME_PATTERN, name) or "/" in name or len(name) > 100:
+                raise ValueError(f"{shown(name)} cannot name a preset, which names a folder: letters, digits and _ . - "
+                                 "that begin with a letter or digit")
+        return presets
 
     @field_validator("folds")
     @classmethod
