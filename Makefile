@@ -23,6 +23,7 @@ bench: $(VENV)/.ready .venv-peers/.ready
 	$(BIN)/python benchmarks/dense.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/convolutions.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/neurons.py --peers .venv-peers/bin/python
+	$(BIN)/python benchmarks/volume.py
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

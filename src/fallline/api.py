@@ -64,12 +64,19 @@ class Result:
 
     @property
     def curves(self) -> pl.DataFrame:
-        """One row a (trial, step); where data was cut, of each fold."""
+        """One row a (trial, step); where data was cut, of each fold. All of them in memory: see ``scan_curves``."""
         try:
-            return self.records.fold_curves.collect()
+            return self.scan_curves().collect()
         except PARQUET_FAILURES as failure:
             raise StoreError(f"a file in {self.records.layout.root / 'curves'} was damaged after it was written: "
                              f"{told(failure)}") from None
+
+    def scan_curves(self) -> pl.LazyFrame:
+        """``curves`` as a lazy frame: nothing is read before its ``collect``, and then only what is asked for.
+
+        For many points: ``.collect(engine="streaming")``, which holds no more of them in memory than it must.
+        """
+        return self.records.fold_curves
 
     def weights(self, trial: str) -> dict[str, Any]:
         """The weights of a trial of a small model after its last step: arrays by their place in the model.

@@ -9,6 +9,9 @@ from typing import Any
 from fallline.contracts import Optimizer, Task
 from fallline.study import Recipe, Trial
 
+MOST_POINTS = 8_000_000
+"""Points of curves that a block may record: its arrays and its rows are in memory until it is written."""
+
 
 @dataclass(frozen=True)
 class PlannedSegment:
@@ -42,15 +45,22 @@ class PlannedCohort:
         """Lanes of one seed."""
         return sum(len(segment.recipes) for segment in self.segments)
 
+    @property
+    def points(self) -> int:
+        """Points of curves that a seed records."""
+        return self.lanes * _points(self.trials[0][0])
+
     def of_seeds(self, seeds: Sequence[int]) -> list[Trial]:
         """The trials of those seeds, seed by seed, lanes in order: the order of the engine's arrays."""
-        return [trial for seed in seeds for trial in self.trials[self.seeds.index(seed)]]
+        rows = dict(zip(self.seeds, self.trials, strict=True))
+        return [trial for seed in seeds for trial in rows[seed]]
 
 
 def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None,
          places: int = 1) -> list[PlannedCohort]:
-    """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, at ``max_lanes`` a seed, and
-    where there are fewer seeds than ``places`` to train at, so that each has something to do.
+    """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, at ``max_lanes`` a seed, where
+    a seed would record more than ``MOST_POINTS``, and where there are fewer seeds than ``places`` to train at, so that
+    each has something to do.
 
     Recipes with other seeds than the rest get cohorts of their own, so that a cohort is always a full grid; a study
     that grew by a seed or a rate plans just what is new.
@@ -60,7 +70,8 @@ def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None
         by_recipe = _grouped(same_shape, lambda trial: trial.recipe)
         rank = _rule_ranks(by_recipe)
         grids = _grouped(by_recipe.items(), lambda item: tuple(trial.seed for trial in item[1]))
-        most = max_lanes(same_shape[0].task) if max_lanes else len(by_recipe)
+        most = max(1, MOST_POINTS // _points(same_shape[0]))
+        most = min(most, max_lanes(same_shape[0].task)) if max_lanes else most
         for seeds, grid in grids.items():
             lanes = sorted(grid, key=lambda item: rank[item[0].optimizer.name])
             for part in _parts(lanes, min(most, -(-len(lanes) * len(seeds) // places))):
@@ -113,6 +124,11 @@ def rebuild(name: str, trials: Sequence[Sequence[Trial]]) -> PlannedCohort:
 def default_evaluate_every(steps: int) -> int:
     """Twenty looks at the held-out data."""
     return -(-steps // 20)
+
+
+def _points(trial: Trial) -> int:
+    """Points of its curve."""
+    return trial.recipe.steps // trial.record_every + 1
 
 
 def _shape(trial: Trial) -> tuple[Any, ...]:

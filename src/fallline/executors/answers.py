@@ -59,10 +59,12 @@ def write_mistakes(setup: Setup, writer: RunWriter) -> None:
             if not writer.paths.predictions(block).exists():
                 continue
             named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"])
-            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data))["trial"]
-            rows = read_parquet(writer.paths.predictions(block)).filter(pl.col("trial").is_in(of_task.to_list()))
-            for split, predicted in rows.select("split", "predicted").iter_rows():
-                counts[split][np.arange(len(predicted)), np.asarray(predicted)] += 1
+            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data))
+            if of_task.is_empty():
+                continue
+            rows = read_parquet(writer.paths.predictions(block)).join(of_task, on="trial", how="semi")
+            for (split,), own in rows.group_by("split"):
+                counts[split] += _counted(own["predicted"], *counts[split].shape)
         frames += [_worst(task, data, split, held, counts[split]) for split, held in held_out.items()]
     found = [frame for frame in frames if frame.height]
     if frames:
@@ -72,6 +74,13 @@ def write_mistakes(setup: Setup, writer: RunWriter) -> None:
 def _of_each_data(trials: Iterable[Trial]) -> dict[tuple[str, str], Trial]:
     """A trial of each task and cut of its data."""
     return {(trial.task.name, trial.data_as_cut): trial for trial in trials}
+
+
+def _counted(predicted: pl.Series, examples: int, classes: int) -> np.ndarray:
+    """How often each example was given each class [examples, classes]; ``predicted`` is a list a trial."""
+    given = predicted.explode().to_numpy().reshape(-1, examples).astype(np.int64)
+    places = given + classes * np.arange(examples)
+    return np.bincount(places.ravel(), minlength=examples * classes).reshape(examples, classes)
 
 
 def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> pl.DataFrame:

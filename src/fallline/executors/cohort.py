@@ -34,7 +34,7 @@ from fallline.executors.check import (
     weight_shapes,
 )
 from fallline.executors.steering import Rates, Stops
-from fallline.plan import PlannedCohort, PlannedSegment
+from fallline.plan import MOST_POINTS, PlannedCohort, PlannedSegment
 from fallline.tasks.folds import Cut, cut_splits
 
 OPERATIONS_A_WEIGHT = 6
@@ -289,7 +289,11 @@ class ReadyCohort:
         if self.mesh.devices > 1:  # what one process measured another need not have
             return first
         operations = OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.examples_seen
-        return choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
+        best = choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
+        most = max(1, MOST_POINTS // planned.points)
+        if best.seeds <= most:
+            return best
+        return replace(best, seeds=max(n for n in range(1, most + 1) if seeds % n == 0))
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""

@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from fallline.engine.training import Records
 from fallline.executors.cohort import ReadyCohort
 from fallline.metrics import higher_is_better
-from fallline.metrics.per_class import confusion, macro
+from fallline.metrics.per_class import Macro, macros
 from fallline.study import Recipe, Target, Trial
 
+MOST_ROWS = 1_000_000
+"""Rows of curves that are made at a time, whole lanes: some 50 MB."""
 
-def curve_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
-    """One row a (trial, step), sorted by trial and step; the rows of a lane end where it ended."""
+
+def curve_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> pl.LazyFrame:
+    """One row a (trial, step), sorted by trial and step; the rows of a lane end where it ended.
+
+    Made piece by piece as it is written: the arrays are the smaller form by far.
+    """
     watched = _watched_names(ready, records)
     train = {(name if name in watched else f"train_{name}"): values[0] for name, values in records.curves.items()}
     held = {name: values[0] for name, values in records.held_out.items()}
     names = [trial.name for trial in ready.planned.of_seeds(seeds)]
-    frame = _long(names, records.steps, train)
-    if held:
-        frame = frame.join(_long(names, records.evaluated, held), on=["lane", "trial", "step"], how="full",
-                           coalesce=True)
-    never = 2**31 - 1
+    steps = np.union1d(records.steps, records.evaluated if held else []).astype(np.int64)
+    columns = [*((name, values, np.searchsorted(steps, records.steps)) for name, values in train.items()),
+               *((name, values, np.searchsorted(steps, records.evaluated)) for name, values in held.items())]
     last = np.where(records.stopped_at >= 0, records.stopped_at,
-                    np.where(records.diverged_at >= 0, records.diverged_at - 1, never))
-    ended = pl.DataFrame({"lane": np.arange(len(names), dtype=np.int32), "last": last.ravel()})
-    return (frame.join(ended, on="lane").filter(pl.col("step") <= pl.col("last"))
-            .sort("lane", "step").drop("lane", "last").fill_nan(None))
+                    np.where(records.diverged_at >= 0, records.diverged_at - 1, steps[-1])).ravel()
+    together = max(1, MOST_ROWS // len(steps))
+
+    def pieces(*_: Any) -> Iterator[pl.DataFrame]:
+        for first in range(0, len(names), together):
+            yield _piece(names, steps, columns, last, slice(first, first + together))
+
+    if len(names) <= together:
+        return _piece(names, steps, columns, last, slice(None)).lazy()
+    return register_io_source(pieces, schema=_piece(names, steps, columns, last, slice(1)).schema)
+
+
+def _piece(names: list[str], steps: np.ndarray, columns: list[tuple[str, np.ndarray, np.ndarray]], last: np.ndarray,
+           lanes: slice) -> pl.DataFrame:
+    """The rows of some lanes. A column is its name, its values [points, seeds, lanes] and where they lie in ``steps``;
+    elsewhere it is missing."""
+    names, ends = names[lanes], last[lanes]
+    place = np.repeat(np.arange(len(names), dtype=np.int32), len(steps))
+    found = {"trial": pl.Series(names, dtype=pl.String).gather(place), "step": np.tile(steps, len(names))}
+    for name, values, at in columns:
+        own = values.reshape(len(values), -1)[:, lanes].T
+        if len(at) < len(steps):
+            whole = np.full((len(names), len(steps)), np.nan, own.dtype)
+            whole[:, at] = own
+            own = whole
+        found[name] = own.ravel()
+    rows = pl.DataFrame(found)
+    if ends.min() < steps[-1]:
+        rows = rows.filter(pl.Series(found["step"] <= ends[place]))
+    return rows.fill_nan(None)
 
 
 def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, block: str, target: Target | None,
@@ -39,17 +71,15 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
     ``shown`` are the names of the numbers that some trial of the study has at another value than off.
     """
     planned = ready.planned
+    results = _ending(records) | {"parameters": [ready.weights] * records.diverged_at.size}
+    results |= _train_values(ready, records) | _held_values(records) | _class_values(ready, records)
+    results["steps_to_target"] = _steps_to_target(target, records)
+    recipes = [_recipe_columns(ready, recipe, shown) for segment in planned.segments for recipe in segment.recipes]
     rows = []
     for place, trial in enumerate(planned.of_seeds(seeds)):
-        s, lane = divmod(place, planned.lanes)
-        row = {"trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
-               "data": trial.data_as_cut, **_fold_columns(trial), **_recipe_columns(ready, trial.recipe, shown),
-               "seed": trial.seed,
-               **_ending(records, s, lane), "parameters": ready.weights}
-        row |= _train_values(ready, records, s, lane) | _held_values(records, s, lane)
-        row |= _class_values(ready, records, s, lane)
-        row["steps_to_target"] = _steps_to_target(target, records, s, lane)
-        rows.append(row)
+        rows.append({"trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
+                     "data": trial.data_as_cut, **_fold_columns(trial), **recipes[place % planned.lanes],
+                     "seed": trial.seed, **{name: values[place] for name, values in results.items()}})
     whole = {name: pl.Int64 for name in ("diverged_at", "stopped_at", "steps_to_target", "seed")}
     if not isinstance(planned.recipe.batches.size, str):
         whole["batch_size"] = pl.Int64
@@ -81,24 +111,23 @@ def _fold_columns(trial: Trial) -> dict[str, Any]:
     return {"fold": trial.cut.fold, "folds": trial.cut.folds, "across_folds": trial.name_across_folds}
 
 
-def _ending(records: Records, s: int, lane: int) -> dict[str, Any]:
-    """How a trial ended, and when."""
-    diverged_at, stopped_at = int(records.diverged_at[s, lane]), int(records.stopped_at[s, lane])
-    status = "diverged" if diverged_at >= 0 else "stopped" if stopped_at >= 0 else "done"
-    return {"status": status, "diverged_at": None if diverged_at < 0 else diverged_at,
-            "stopped_at": None if stopped_at < 0 else stopped_at}
+def _ending(records: Records) -> dict[str, list[Any]]:
+    """How the trials ended, and when."""
+    gone, cut = records.diverged_at.ravel(), records.stopped_at.ravel()
+    status = np.where(gone >= 0, "diverged", np.where(cut >= 0, "stopped", "done"))
+    return {"status": status.tolist(), "diverged_at": _listed(gone, gone >= 0), "stopped_at": _listed(cut, cut >= 0)}
 
 
-def _class_values(ready: ReadyCohort, records: Records, s: int, lane: int) -> dict[str, Any]:
+def _class_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
     """Precision, recall and F1, the means over the classes, of each split whose classes were predicted."""
-    row: dict[str, Any] = {}
+    assert ready.classes is not None or not records.predicted
+    found: dict[str, list[Any]] = {}
     for split, predicted in records.predicted.items():
         labels = getattr(ready.arrays.splits, split).targets
-        gone = records.diverged_at[s, lane] >= 0
-        means = macro(confusion(labels, predicted[s, lane], ready.classes)) if not gone else (None, None, None)
-        row |= {f"{split}_macro_{name}": value
-                for name, value in zip(("precision", "recall", "f1"), means, strict=True)}
-    return row
+        means = macros(labels, predicted.reshape(-1, predicted.shape[-1]), ready.classes)
+        found |= {f"{split}_macro_{name}": _listed(values, records.diverged_at.ravel() < 0)
+                  for name, values in zip(Macro._fields, means.T, strict=True)}
+    return found
 
 
 def predicted_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
@@ -128,59 +157,57 @@ def weight_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) ->
                          "values": pl.Series([row[3] for row in rows], dtype=pl.List(pl.Float32))})
 
 
-def _train_values(ready: ReadyCohort, records: Records, s: int, lane: int) -> dict[str, Any]:
+def _train_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
     """The values on training batches: the last of each, and the lowest loss with its step."""
     watched = _watched_names(ready, records)
-    row: dict[str, Any] = {}
+    found: dict[str, list[Any]] = {}
     for name, values in records.curves.items():
-        last = -1 if records.stopped_at[s, lane] < 0 else _last_finite(values[0][:, s, lane])
-        row[f"final_{name}" if name in watched else f"final_train_{name}"] = _number(values[0][last, s, lane])
+        seen = values[0]
+        last = seen[-1].copy()
+        for place in np.argwhere(records.stopped_at >= 0):
+            own = seen[(slice(None), *place)]
+            last[tuple(place)] = own[_last_finite(own)]
+        found[f"final_{name}" if name in watched else f"final_train_{name}"] = _numbers(last)
     if records.tail_mean is not None:
-        row["tail_train_loss"] = _number(records.tail_mean[s, lane])
-    losses = records.curves["loss"][0][:, s, lane]
-    found = np.isfinite(losses).any()
-    row["min_train_loss"] = float(np.nanmin(losses)) if found else None
-    row["min_train_loss_step"] = records.steps[int(np.nanargmin(losses))] if found else None
-    return row
+        found["tail_train_loss"] = _numbers(records.tail_mean)
+    found["min_train_loss"], found["min_train_loss_step"] = _best(records.curves["loss"][0], records.steps, up=False)
+    return found
 
 
-def _held_values(records: Records, s: int, lane: int) -> dict[str, Any]:
+def _held_values(records: Records) -> dict[str, list[Any]]:
     """The values on held-out splits after the last step, and the best of those seen on the way."""
-    row: dict[str, Any] = {name: _number(values[s, lane]) for name, values in records.final.items()}
+    found: dict[str, list[Any]] = {name: _numbers(values) for name, values in records.final.items()}
     for name, values in records.held_out.items():
-        seen = values[0][:, s, lane]
-        higher = higher_is_better(name)
-        found = np.isfinite(seen).any()
-        best = int((np.nanargmax if higher else np.nanargmin)(seen)) if found else None
-        row[f"best_{name}"] = None if best is None else float(seen[best])
-        row[f"best_{name}_step"] = None if best is None else records.evaluated[best]
-    return row
+        best = _best(values[0], records.evaluated, up=higher_is_better(name))
+        found[f"best_{name}"], found[f"best_{name}_step"] = best
+    return found
 
 
-def _steps_to_target(target: Target | None, records: Records, s: int, lane: int) -> int | None:
+def _best(seen: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list[Any]]:
+    """The best of the values [points, seeds, lanes] of each lane and its step; None where none is finite."""
+    known = np.isfinite(seen).any(axis=0)
+    filled = np.where(np.isnan(seen), -np.inf if up else np.inf, seen)
+    place = (filled.argmax if up else filled.argmin)(axis=0)
+    values = np.take_along_axis(seen, place[None], axis=0)[0]
+    return _listed(values, known), _listed(np.asarray(steps)[place], known)
+
+
+def _steps_to_target(target: Target | None, records: Records) -> list[Any]:
     """The first recorded step at which the target was reached; None where it was missed."""
+    nowhere: list[Any] = [None] * records.diverged_at.size
     if target is None:
-        return None
+        return nowhere
     split, _, metric = target.metric.partition("_")
     source, steps = (records.curves, records.steps) if split == "train" else (records.held_out, records.evaluated)
     values = source.get(metric if split == "train" else target.metric)
     if values is None:
-        return None
-    seen = values[0][:, s, lane]
-    reached = seen >= target.value if higher_is_better(metric) else seen <= target.value
-    return steps[int(reached.argmax())] if reached.any() else None
+        return nowhere
+    reached = values[0] >= target.value if higher_is_better(metric) else values[0] <= target.value
+    return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
 
 
 def _watched_names(ready: ReadyCohort, records: Records) -> set[str]:
     return set(records.curves) - {"loss", *(name for name, _ in ready.cohort.metrics)}
-
-
-def _long(names: list[str], steps: list[int], values: dict[str, np.ndarray]) -> pl.DataFrame:
-    """Arrays [points, seeds, lanes] as rows, all points of a lane together."""
-    lanes = np.repeat(np.arange(len(names), dtype=np.int32), len(steps))
-    columns = {name: array.reshape(len(steps), -1).T.ravel() for name, array in values.items()}
-    return pl.DataFrame({"lane": lanes, "trial": pl.Series(names, dtype=pl.String).gather(lanes),
-                         "step": np.tile(np.asarray(steps, np.int64), len(names)), **columns})
 
 
 def _last_finite(values: np.ndarray) -> int:
@@ -188,5 +215,11 @@ def _last_finite(values: np.ndarray) -> int:
     return int(np.flatnonzero(np.isfinite(values))[-1]) if np.isfinite(values).any() else -1
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _numbers(values: np.ndarray) -> list[float | None]:
+    """One a lane; None where it is not finite."""
+    return _listed(values, np.isfinite(values))
+
+
+def _listed(values: np.ndarray, known: np.ndarray) -> list[Any]:
+    """The values [seeds, lanes] seed by seed as plain numbers, None where they are not known."""
+    return [value if there else None for value, there in zip(values.ravel().tolist(), known.ravel(), strict=True)]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
+from fallline.errors import StoreError
 from fallline.store import Run
-from fallline.store.files import read_parquet
+from fallline.store.files import PARQUET_FAILURES, damaged
+
+MOST_ROWS = 4_000_000
+"""Rows of curves that are read at a time, about: 110 MB a metric."""
 
 POINTS = 200
 """Points of a curve of a trial, unless told otherwise: as many as a picture of it resolves."""
@@ -16,20 +21,31 @@ SCHEMA = {"trial": pl.String, "step": pl.Int64, "metric": pl.String, "value": pl
 
 
 def curves_of_trials(run: Run, most: int) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each trial with its points, a row a (step, metric) sorted by step; one block is in memory at a time.
+    """Each trial with its points, a row a (step, metric) sorted by step; some trials are in memory at a time.
 
     Of each metric at most ``most`` points, 0: all. What was not recorded, or is infinite, has no row.
     """
     _ = run.curves  # says what to do where a block's file is gone
     for (block,), trials in run.trials.group_by("block", maintain_order=True):
         path = run.layout.curves(str(block))
-        schema = read_parquet(path).head(0).schema
-        names = [name for name, kind in schema.items() if name not in ("trial", "step") and kind.is_numeric()]
-        parts = [thinned(read_parquet(path, ["trial", "step", name]), name, most) for name in names]
-        points = pl.concat([pl.DataFrame(schema=SCHEMA), *parts])
-        found = points.sort("step", maintain_order=True).partition_by("trial", as_dict=True)
-        for trial in trials["trial"]:
-            yield trial, found.get((trial,), pl.DataFrame(schema=SCHEMA))
+        rows = pl.scan_parquet(path, glob=False)
+        names = [name for name, kind in rows.collect_schema().items()
+                 if name not in ("trial", "step") and kind.is_numeric()]
+        together = max(1, MOST_ROWS * trials.height // max(1, rows.select(pl.len()).collect().item()))
+        for own in trials.select("trial").iter_slices(together):
+            read = rows.filter(pl.col("trial").is_in(own["trial"].implode()))
+            parts = [thinned(_read(read.select("trial", "step", name), path), name, most) for name in names]
+            points = pl.concat([pl.DataFrame(schema=SCHEMA), *parts])
+            found = points.sort("step", maintain_order=True).partition_by("trial", as_dict=True)
+            for trial in own["trial"]:
+                yield trial, found.get((trial,), pl.DataFrame(schema=SCHEMA))
+
+
+def _read(rows: pl.LazyFrame, path: Path) -> pl.DataFrame:
+    try:
+        return rows.collect()
+    except PARQUET_FAILURES as failure:
+        raise StoreError(damaged(path, failure)) from None
 
 
 def thinned(curves: pl.DataFrame, name: str, most: int) -> pl.DataFrame:

@@ -8,9 +8,12 @@ import numpy as np
 
 from fallline.errors import ModelError
 
+MOST_PLACES = 4_000_000
+"""Predictions of many rows that are counted at a time: 32 MB."""
+
 
 class PerClass(NamedTuple):
-    """One value a class, float64 [classes]; nan where there is none, 0 / 0."""
+    """One value a class, float64 [..., classes]; nan where there is none, 0 / 0."""
 
     precision: np.ndarray
     recall: np.ndarray
@@ -43,14 +46,14 @@ def confusion(labels: Any, predicted: Any, classes: int) -> np.ndarray:
 
 
 def per_class(matrix: Any) -> PerClass:
-    """Precision, recall, F1 and support of each class of a confusion matrix [classes, classes].
+    """Precision, recall, F1 and support of each class of a confusion matrix [..., classes, classes].
 
     Precision is right / predicted: nan for a class never predicted. Recall is right / support: nan for one that never
     occurs. F1 is 2 right / (predicted + support), their harmonic mean: 0 for a class that occurs and is never
     predicted, nan only where neither happens (van Rijsbergen, 1979).
     """
     matrix = np.asarray(matrix, np.float64)
-    right, predicted, support = np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    right, predicted, support = np.diagonal(matrix, 0, -2, -1), matrix.sum(axis=-2), matrix.sum(axis=-1)
     return PerClass(_ratio(right, predicted), _ratio(right, support), _ratio(2 * right, predicted + support), support)
 
 
@@ -66,6 +69,26 @@ def macro(matrix: Any) -> Macro:
         return Macro(np.nan, np.nan, np.nan)
     means = (np.nan_to_num(values[occurs], nan=0.0).mean() for values in scores[:3])
     return Macro(*map(float, means))
+
+
+def macros(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """``macro(confusion(labels, row, classes))`` of each row of ``predicted`` [rows, n]: float64 [rows, 3].
+
+    Nothing is checked: the labels are places of classes, and so are the predictions of a model.
+    """
+    found, together = [], max(1, MOST_PLACES // max(1, len(labels)))
+    pairs = labels.astype(np.int64) * classes
+    for first in range(0, len(predicted), together):
+        rows = predicted[first:first + together]
+        places = pairs + rows + np.arange(len(rows))[:, None] * classes**2
+        counts = np.bincount(places.ravel(), minlength=len(rows) * classes**2)
+        scores = per_class(counts.reshape(len(rows), classes, classes))
+        occurs = scores.support[0] > 0
+        if not occurs.any():
+            return np.full((len(predicted), 3), np.nan)
+        means = [np.ascontiguousarray(np.nan_to_num(values, nan=0.0)[:, occurs]).mean(axis=1) for values in scores[:3]]
+        found.append(np.stack(means, axis=1))
+    return np.concatenate(found) if found else np.empty((0, 3))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

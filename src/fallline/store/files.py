@@ -116,10 +116,13 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     write_bytes(path, parquet_bytes(frame))
 
 
-def parquet_bytes(frame: pl.DataFrame) -> memoryview:
-    """``frame`` as a Parquet file."""
+def parquet_bytes(frame: pl.DataFrame | pl.LazyFrame) -> memoryview:
+    """``frame`` as a Parquet file; a lazy one is made piece by piece, so that it is never whole in memory."""
     content = io.BytesIO()  # given a file, polars hides from us that the disk is full
-    frame.write_parquet(content)
+    if isinstance(frame, pl.LazyFrame):
+        frame.sink_parquet(content)
+    else:
+        frame.write_parquet(content)
     return content.getbuffer()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +68,39 @@ class Run:
     @cached_property
     def fold_curves(self) -> pl.LazyFrame:
         """The same with a curve a fold."""
-        files = [self.layout.curves(block) for block in self.layout.done_blocks()]
-        missing = [file for file in files if not file.exists()]
-        if missing:
-            raise StoreError(f"{missing[0]} is gone though its trials are recorded; remove "
-                             f"{self.layout.trials(missing[0].stem)} and run again with --resume")
+        return _scanned(list(self._curve_files.values())) if self._curve_files else pl.LazyFrame()
+
+    def curves_of(self, trials: pl.DataFrame) -> pl.LazyFrame:
+        """The rows of ``curves`` that belong to ``trials``, with the other columns of ``trials``, in no order.
+
+        Only the files of their blocks are read.
+        """
+        own = self.fold_trials
+        if "across_folds" in own.columns:
+            named = own.select(pl.coalesce("across_folds", "trial")).to_series()
+            own = own.filter(named.is_in(trials["trial"].implode()))
+        else:
+            own = own.join(trials, on="trial", how="semi")
+        blocks = set(own["block"])
+        files = [file for block, file in self._curve_files.items() if block in blocks]
         if not files:
-            return pl.LazyFrame()
-        return _scanned(files)
+            return self.curves.clear().join(trials.lazy(), on="trial")
+        rows, every = _scanned(files), self.fold_curves.collect_schema()
+        if 2 * own.height < self.fold_trials.height:  # said before the join, so that their rows alone are decoded
+            rows = rows.filter(pl.col("trial").is_in(own["trial"].implode()))
+        known = rows.collect_schema().names()
+        rows = rows.with_columns(pl.lit(None, kind).alias(name) for name, kind in every.items() if name not in known)
+        return curves_across_folds(own, rows.select(every.names())).join(trials.lazy(), on="trial")
+
+    @cached_property
+    def _curve_files(self) -> dict[str, Path]:
+        """The file with the curves of each block."""
+        files = {block: self.layout.curves(block) for block in self.layout.done_blocks()}
+        for block, file in files.items():
+            if not file.exists():
+                raise StoreError(f"{file} is gone though its trials are recorded; remove {self.layout.trials(block)} "
+                                 "and run again with --resume")
+        return files
 
     @cached_property
     def predictions(self) -> pl.LazyFrame:
@@ -141,12 +168,17 @@ class Run:
 
 def _scanned(files: list[Path]) -> pl.LazyFrame:
     """The files of several blocks as one frame, read when collected; StoreError for one that is no Parquet file."""
-    for file in files:
-        try:
-            pl.read_parquet_schema(file)
-        except PARQUET_FAILURES as failure:
-            raise StoreError(damaged(file, failure)) from None
-    return pl.concat([pl.scan_parquet(file) for file in files], how="diagonal_relaxed")
+    alike = [pl.scan_parquet([file for _, file in own], glob=False)
+             for _, own in groupby([(_columns(file), file) for file in files], itemgetter(0))]
+    return alike[0] if len(alike) == 1 else pl.concat(alike, how="diagonal_relaxed")
+
+
+def _columns(file: Path) -> list[tuple[str, pl.DataType]]:
+    """What a file has, in order."""
+    try:
+        return list(pl.read_parquet_schema(file).items())
+    except PARQUET_FAILURES as failure:
+        raise StoreError(damaged(file, failure)) from None
 
 
 def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:

@@ -124,12 +124,12 @@ class RunWriter:
             names.update(read_parquet(self.paths.trials(block), columns=["trial"])["trial"])
         return names
 
-    def write_block(self, block: str, trials: pl.DataFrame, curves: pl.DataFrame, predictions: pl.DataFrame,
+    def write_block(self, block: str, trials: pl.DataFrame, curves: pl.LazyFrame, predictions: pl.DataFrame,
                     weights: pl.DataFrame, timing: dict[str, Any]) -> None:
         """The records of a block. Its trials come last: a block without them does not count and is trained again."""
         frames = {"curves": curves, "predictions": predictions, "weights": weights, "trials": trials}
         kept = {kind: parquet_bytes(frame) for kind, frame in frames.items()
-                if frame.height or kind in ("curves", "trials")}
+                if kind in ("curves", "trials") or frame.height}
         last = kept.pop("trials")
         for kind, content in kept.items():
             write_bytes(getattr(self.paths, kind)(block), content)

@@ -13,7 +13,7 @@ from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.kinds.others import bands
 from fallline.report.kinds.running import running_means, window_of
-from fallline.report.kinds.thin import mean_curves, thinned
+from fallline.report.kinds.thin import thin_curves
 from fallline.report.style import INK, WIDTH, Look
 from fallline.stats import comparable, curve_column, label, primary, summary
 from fallline.stats.summary import FEW_SEEDS
@@ -75,10 +75,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         keys += ["color", "color_place"]
     others = bands(run, trials, rest.select("configuration", *keys), spec.metric, spec.steps)
     trials = trials.join(lines.select("configuration"), on="configuration", how="semi")
-    points = mean_curves(run, trials, spec.metric, spec.steps)
     most = max(LEAST_POINTS, min(MOST_POINTS, POINTS // max(1, lines.height)))
     last = (pl.col("step") == pl.col("step").max()).over("configuration")
-    thin = thinned(points, most)
+    thin = thin_curves(run, trials, spec.metric, spec.steps, most)
     window = window_of(thin.join(lines, on="configuration"), spec, trials.get_column("batch_size", default=None))
     if window:
         thin = running_means(run, trials, spec.metric, spec.steps, window, most)

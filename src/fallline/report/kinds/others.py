@@ -56,8 +56,8 @@ def _grid(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.
     """Steps at which the trial with the longest budget has a value: some of them, the first and the last too."""
     if trials.is_empty() or metric not in run.curves.collect_schema().names():
         return None
-    longest = trials.sort("steps", "trial", descending=[True, False])["trial"][0]
-    rows = run.curves.filter(pl.col("trial") == longest, pl.col(metric).is_not_null())
+    longest = trials.sort("steps", "trial", descending=[True, False]).select("trial").head(1)
+    rows = run.curves_of(longest).filter(pl.col(metric).is_not_null())
     rows = rows.filter(pl.col("step") <= steps) if steps else rows
     known = rows.select("step").sort("step").collect()["step"]
     if known.is_empty():

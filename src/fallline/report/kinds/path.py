@@ -97,9 +97,8 @@ def _paths(run: Run, trials: pl.DataFrame, spec: Figure, names: Sequence[str]) -
     lines = lines.filter(pl.col("place") < (len(PALETTE) if spec.color == "optimizer" else BEST_LINES))
     kept = trials.select("trial", "configuration").join(lines.select("configuration"), on="configuration")
     x, y, value = (pl.col(name).cast(pl.Float64) for name in (*names, "train_loss"))
-    points = run.curves.select("trial", "step", x=x, y=y, value=value)
+    points = run.curves_of(kept).select("configuration", "step", x=x, y=y, value=value)
     points = points.filter((pl.col("step") <= spec.steps) if spec.steps else pl.lit(True))
-    points = points.join(kept.lazy(), on="trial").drop("trial")
     half = max(30, min(MOST_POINTS, POINTS // max(1, lines.height)) // 2)
     every = run.study.record_every
     early = points.filter(pl.col("step") <= half * every)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from fallline.report.kinds import draw as common
+from fallline.report.kinds.thin import at_a_time
 from fallline.stats.columns import finished
 from fallline.stats.summary import FEW_SEEDS, interval_factor
 from fallline.store import Run
@@ -67,20 +68,23 @@ def running_means(
     """
     counted = trials.filter(finished() | pl.col("diverged"))
     found = []
-    for (configuration,), own in counted.group_by("configuration", maintain_order=True):
-        curves = _curves(run, own["trial"].to_list(), metric, steps)
-        if len(curves) == own.height:
-            found.append(_of_one(configuration, curves, window, most, bool(own["diverged"][0])))
+    for part in at_a_time(run, counted):
+        curves = _curves(run, part, metric, steps)
+        for (configuration,), own in part.group_by("configuration", maintain_order=True):
+            seen = [curves[trial] for trial in sorted(own["trial"]) if trial in curves]
+            if seen and len(seen) == own.height:
+                found.append(_of_one(configuration, seen, window, most, bool(own["diverged"][0])))
     return pl.concat(found) if found else pl.DataFrame()
 
 
-def _curves(run: Run, trials: list[str], metric: str, steps: int | None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Steps and finite values of each trial."""
-    rows = run.curves.filter(pl.col("trial").is_in(trials))
+def _curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None
+            ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Steps and finite values of each trial that has any, by its name."""
+    rows = run.curves_of(trials.select("trial"))
     rows = rows.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
     rows = rows.filter(pl.col("step") <= steps) if steps else rows
-    parts = rows.collect().sort("trial", "step").partition_by("trial")
-    return [(part["step"].to_numpy(), part["value"].to_numpy()) for part in parts]
+    parts = rows.collect().sort("trial", "step").partition_by("trial", as_dict=True)
+    return {trial: (part["step"].to_numpy(), part["value"].to_numpy()) for (trial,), part in parts.items()}
 
 
 def _of_one(configuration: int, curves: list, window: int, most: int, diverged: bool) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.kinds.thin import at_a_time
 from fallline.report.style import INK, WIDTH, Look
 from fallline.stats import curve_column, direction, label, primary, summary
 from fallline.stats.columns import finished
@@ -59,9 +60,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     read = _read(run, spec.metric)
     if trials.is_empty() or spec.metric not in run.curves.collect_schema().names():
         return pl.DataFrame(schema={"what": pl.String, "early": pl.Int64})
-    looks = run.curves.select("trial", "step", watched=pl.col(spec.metric), value=pl.col(read))
-    looks = looks.filter(pl.col("watched").is_not_null()).join(trials.lazy().select("trial"), on="trial").collect()
-    found = stops(looks, up=direction(spec.metric) == "up")
+    up = direction(spec.metric) == "up"
+    found = pl.concat(stops(_looks(run, own, spec.metric, read), up=up) for own in at_a_time(run, trials))
     rows = found.rename({"trial": "name"}).join(trials.select("configuration", "seed", name="trial"), on="name")
     names = ("stop_step", "kept_step", "kept_value", "last_value", "difference", "steps_saved", "last_step")
     means = rows.group_by("configuration", "patience", maintain_order=True).agg(
@@ -77,13 +77,19 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     best = means["configuration"][0] if means.height else None
     first = rows.filter(pl.col("configuration") == best).sort("seed")
     first = first.filter(pl.col("seed") == first["seed"].min())
-    own = looks.filter(pl.col("trial") == first["name"].first()).sort("step") if first.height else looks.clear()
+    own = _looks(run, first.select(trial="name").head(1), spec.metric, read).sort("step")
     kept = first.join(own.select("step", first_watched="watched"), left_on="kept_step", right_on="step").select(
         "configuration", "patience", first_stop="stop_step", first_kept="kept_step", first_watched="first_watched"
     )
     means = means.join(kept, on=["configuration", "patience"], how="left", maintain_order="left")
     means = means.with_columns(read=pl.lit(label(read)))
     return pl.concat([own.select("step", "watched", what=pl.lit("look")), means], how="diagonal_relaxed")
+
+
+def _looks(run: Run, trials: pl.DataFrame, watched: str, read: str) -> pl.DataFrame:
+    """Columns trial, step, watched, value: the steps at which the trials were looked at."""
+    looks = run.curves_of(trials.select("trial")).filter(pl.col(watched).is_not_null())
+    return looks.select("trial", "step", watched=pl.col(watched), value=pl.col(read)).collect().sort("trial", "step")
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
@@ -196,7 +202,7 @@ def _fits(run: Run) -> bool:
     if trials.is_empty():
         return False
     own = (
-        run.curves.filter(pl.col("trial") == trials["trial"][0]).select(pl.col(_watched(run)).count()).collect().item()
+        run.curves_of(trials.select("trial").head(1)).select(pl.col(_watched(run)).count()).collect().item()
     )
     return own >= LEAST_LOOKS
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from fallline.stats.columns import finished
 from fallline.stats.summary import FEW_SEEDS, interval_factor
 from fallline.store import Run
+
+MOST_ROWS = 4_000_000
+"""Points of curves that are read at a time: some 150 MB."""
 
 
 def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.LazyFrame:
@@ -19,13 +24,13 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
     """
     counted = trials.filter(finished() | pl.col("diverged")).select("trial", "configuration")
     seeds = counted.group_by("configuration").agg(of=pl.len())
-    curves = run.curves
+    curves = run.curves_of(counted)
     if metric not in curves.collect_schema().names():
         curves = curves.with_columns(pl.lit(None, pl.Float64).alias(metric))
-    rows = curves.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
+    rows = curves.select("configuration", "step", value=pl.col(metric).cast(pl.Float64))
+    rows = rows.filter(pl.col("value").is_finite())
     if steps:
         rows = rows.filter(pl.col("step") <= steps)
-    rows = rows.join(counted.lazy(), on="trial").drop("trial")
     if seeds.is_empty() or seeds["of"].max() == 1:
         return rows.with_columns(
             low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64), seeds=pl.lit(1, pl.UInt32)
@@ -46,6 +51,28 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
     ).drop("sd")
 
 
+def thin_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None, most: int) -> pl.DataFrame:
+    """``thinned(mean_curves(...))``, some configurations at a time, so that any number of points can be read."""
+    parts = [thinned(mean_curves(run, own, metric, steps), most) for own in at_a_time(run, trials)]
+    return pl.concat(parts, how="diagonal_relaxed").sort("configuration", "step")
+
+
+def at_a_time(run: Run, trials: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """``trials``, which have ``configuration``, in parts that recorded about ``MOST_ROWS`` points each; seeds together.
+
+    At least one part, which may be empty.
+    """
+    points = trials.group_by("configuration", maintain_order=True).agg(
+        points=(pl.col("steps").cast(pl.Int64) // run.study.record_every + 1).sum())
+    before = pl.col("points").cum_sum() - pl.col("points")
+    parts = points.select("configuration", part=before // MOST_ROWS)
+    if parts["part"].n_unique() < 2:
+        yield trials
+        return
+    yield from trials.join(parts, on="configuration", maintain_order="left").partition_by(
+        "part", include_key=False, maintain_order=True)
+
+
 def thinned(points: pl.LazyFrame, most: int) -> pl.DataFrame:
     """At most ``most`` rows a configuration: of each stretch of steps the lowest and the highest, and both ends.
 
@@ -53,8 +80,10 @@ def thinned(points: pl.LazyFrame, most: int) -> pl.DataFrame:
     """
     key, step, value = pl.col("configuration"), pl.col("step"), pl.col("value")
     rows = points.collect().with_columns(recorded=pl.len().over(key))
-    if rows.is_empty() or rows["recorded"].max() <= most:
+    whole = rows.filter(pl.col("recorded") <= most)
+    if whole.height == rows.height:
         return rows.sort("configuration", "step")
+    rows = rows.filter(pl.col("recorded") > most)
     first = step.min().over(key)
     stretch = (step - first) * (most // 2 - 1) // (step.max().over(key) - first + 1)
     names = [name for name in rows.columns if name != "configuration"]
@@ -64,4 +93,5 @@ def thinned(points: pl.LazyFrame, most: int) -> pl.DataFrame:
         for place in (value.arg_min(), value.arg_max())
     ]
     ends = [rows.group_by(key).agg(pl.col(names).get(place)) for place in (step.arg_min(), step.arg_max())]
-    return pl.concat([*inner, *ends], how="diagonal").unique(["configuration", "step"]).sort("configuration", "step")
+    thin = pl.concat([*inner, *ends], how="diagonal").unique(["configuration", "step"])
+    return pl.concat([whole, thin], how="diagonal").sort("configuration", "step")
