@@ -82,7 +82,7 @@ def load(study, sizes=None):
     return found if sizes is None else found.with_({"axes": {"batch_size": list(sizes)}})
 
 
-def wait_for(happened, seconds=90.0):
+def wait_for(happened, seconds=240.0):
     """Wait until ``happened()`` says yes; an error where it does not within a time that is long for what it is."""
     until = time.monotonic() + seconds
     while not happened():
