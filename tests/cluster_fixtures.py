@@ -105,15 +105,16 @@ def slurm(slurm_cluster, monkeypatch):
 class Ray:
     """The cluster, in a network of its own: ``address``, and how to run a command there."""
 
-    address = "127.0.0.2:6399"
-
     def __init__(self, keeper):
+        self.port = 7_000 + os.getpid() % 20_000  # Ray looks for others by what their commands say
+        self.address = f"127.0.0.2:{self.port}"
         self.keeper = keeper
         self.nodes = {}
         self.inside = ["nsenter", f"--net=/proc/{keeper.pid}/ns/net"]
 
     def start_node(self, ip, head=False):
-        where = ["--head", "--port=6399", "--include-dashboard=false"] if head else [f"--address={self.address}"]
+        where = [f"--address={self.address}"] if not head else ["--head", f"--port={self.port}",
+                                                                "--include-dashboard=false"]
         ray = [*self.inside, f"{BIN}/ray", "start", "--block", f"--node-ip-address={ip}", "--num-cpus=1",
                "--object-store-memory=80000000", "--disable-usage-stats", *where]
         self.nodes[ip] = subprocess.Popen(ray, start_new_session=True, stdin=subprocess.DEVNULL,

@@ -48,14 +48,16 @@ class Tasks:
     """Runs jobs as tasks of a cluster."""
 
     def __init__(self, launched: Launch):
-        if not launched.options["address"]:
+        wanted = launched.options
+        if wanted["address"]:
+            cluster = {"address": wanted["address"]}
+        else:
             leave_the_network()  # Ray listens on every interface there is, without asking who calls
+            cluster = {"address": "local", "_node_ip_address": "127.0.0.2", "include_dashboard": False,
+                       "num_cpus": wanted["cpus"] * (wanted["jobs"] or 1)}
         ray = self.ray = _ray()
-        options = {"num_cpus": launched.options["cpus"], "num_gpus": float(launched.options["gpus"])}
-        address = launched.options["address"]
-        more = {"address": address} if address else {
-            "_node_ip_address": "127.0.0.2", "num_cpus": launched.options["cpus"] * (launched.options["jobs"] or 1)}
-        ray.init(include_dashboard=None if address else False, log_to_driver=False, configure_logging=False, **more)
+        ray.init(log_to_driver=False, configure_logging=False, **cluster)
+        options = {"num_cpus": wanted["cpus"], "num_gpus": float(wanted["gpus"])}
         self.task = ray.remote(run_job).options(max_retries=3, **options)
         self.file = str(launched.folder / "launch.json")
         self.settings = {name: os.environ[name] for name in CARRIED if name in os.environ}
