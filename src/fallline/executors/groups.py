@@ -123,6 +123,7 @@ def tail(log: Path) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+    text = "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)  # a terminal would obey some
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " | ".join(lines[-TAIL_LINES:])[-600:]
 
