@@ -11,15 +11,17 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
 from fake_run import tiny
-from fallline.stats.arms import crossed, judges
+from fallline.stats.arms import Arm, crossed, difference, judges
 from fallline.stats.compare import compared
 from fallline.stats.compare_frames import pairs_frame
-from fallline.stats.evidence import Evidence, Region, weigh
-from fallline.stats.pairwise import Sample, all_pairs, holm, permutation_p, seeds_to_tell, wilcoxon_p
+from fallline.stats.evidence import Evidence, Region, Sample, weigh
+from fallline.stats.over_folds import corrected_p
+from fallline.stats.pairwise import all_pairs, holm, permutation_p, seeds_to_tell, wilcoxon_p
 from fallline.stats.ranks import ranks
 from fallline.stats.same_examples import mcnemar
 
@@ -106,7 +108,7 @@ def tried(random: np.random.Generator, n: int, options: int, shared: float) -> t
 
 def read_by_others(values: np.ndarray, choices: np.ndarray) -> np.ndarray:
     """What ``crossed`` does, for all draws at once."""
-    n, draws = values.shape[1], np.arange(DRAWS)
+    n, draws = values.shape[1], np.arange(len(values))
     found = np.stack([values[draws, seed, choices[:, judges(seed, n)].mean(axis=1).argmin(axis=-1)]
                       for seed in range(n)], axis=1)
     for draw in range(50):
@@ -162,6 +164,91 @@ def test_tuning_adds_no_false_differences_though_grids_are_unequal(options, shar
     assert errors(holm(t_test(differences(values)))) <= MOST
 
 
+TRUTHS = {
+    "one best rate, the others a gap below": lambda count, gap: np.r_[0.0, np.full(count - 1, -gap)],
+    "each rate a gap below the one before": lambda count, gap: -gap * np.arange(count),
+}
+
+
+@pytest.mark.parametrize(("n", "options", "gap"), [
+    (5, 3, 1.0), (10, 9, 1.0), (20, 9, 0.7), (40, 3, 0.5)])
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_luck_in_the_tuning_does_not_part_arms_whose_best_rates_are_equal(truth, n, options, gap):
+    """Where rates are half a standard deviation apart, seeds often choose another than the best, each arm its own. The
+    arms as tuned then differ, and are told apart far too often; the other arm at what could be its best is not."""
+    random, draws = np.random.default_rng(14), 2000
+    arms = [drawn(random, draws, n, TRUTHS[truth](options, gap)) for _ in range(2)]
+    p_values, as_tuned = tuned_p(*arms)
+    most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+    assert (p_values <= 0.05).mean() <= most < (as_tuned <= 0.05).mean()
+
+
+@pytest.mark.parametrize(("n", "gap"), [(10, 1.0), (20, 0.7)])
+def test_five_arms_with_equal_best_rates_in_unlike_grids_are_told_apart_in_under_five_percent(n, gap):
+    random = np.random.default_rng(15)
+    ladder, flat = TRUTHS["each rate a gap below the one before"], np.zeros(9)
+    grids = [ladder(9, gap), ladder(9, gap), ladder(3, gap), flat, np.zeros(1)]
+    arms = [drawn(random, 1000, n, one) for one in grids]
+    p_values = np.stack([tuned_p(arms[a], arms[b])[0] for a, b in PAIRS], axis=-1)
+    assert errors(holm(p_values)) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)
+
+
+@pytest.mark.parametrize(("gap", "least"), [(0.5, 0.5), (1.0, 0.85), (3.0, 0.99)])
+def test_a_better_arm_is_found_nearly_as_often_as_if_its_best_rate_were_known(gap, least):
+    """The power that not knowing the best rate costs: little where rates are a standard deviation apart."""
+    random, truth = np.random.default_rng(16), TRUTHS["each rate a gap below the one before"](3, gap)
+    better, worse = (drawn(random, 1000, 20, truth + ahead) for ahead in (0.9, 0.0))
+    found = (tuned_p(better, worse)[0] <= 0.05).mean()
+    known = (t_test(better[0][..., 0] - worse[0][..., 0]) <= 0.05).mean()
+    assert known > 0.75 and found / known > least
+
+
+def drawn(random: np.random.Generator, draws: int, n: int, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values and choices [draws, seeds, options] of an arm whose options are worth ``means``; the metric that is read
+    is the one that chooses."""
+    values = means + random.normal(size=(draws, n, len(means)))
+    return values, -values
+
+
+def tuned_p(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """p of two tuned arms for all draws at once, and of the arms as their seeds chose; larger values are better."""
+    sides = [read_by_others(*one) if one[0].shape[2] > 1 else one[0][..., 0] for one in (first, second)]
+    n = sides[0].shape[1]
+    ahead = np.stack([_t(sides[0] - sides[1]), *_against(sides[0], *second)])
+    behind = np.stack([_t(sides[1] - sides[0]), *_against(sides[1], *first)])
+    p_values, as_tuned = (np.minimum(1.0, 2 * stats.t.sf(np.maximum(a, b), n - 1)) for a, b in
+                          ((ahead.min(0), behind.min(0)), (ahead[0], behind[0])))
+    for draw in range(3):
+        a, b = (_arm(values[draw], choices[draw]) for values, choices in (first, second))
+        own = all_pairs([difference(a, b, up=True)], up=True)[0]
+        assert (own.p, own.p_as_tuned) == pytest.approx((p_values[draw], as_tuned[draw]))
+    return p_values, as_tuned
+
+
+def _against(own: np.ndarray, values: np.ndarray, choices: np.ndarray) -> list[np.ndarray]:
+    """t against each option of the other arm; infinite where that option is surely not its best."""
+    n, count = values.shape[1:]
+    if count == 1:
+        return []
+    best = choices.mean(1).argmin(1)
+    behind = choices - np.take_along_axis(choices, best[:, None, None], 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        beaten = _t(np.moveaxis(behind, 2, 0)) > stats.t.isf(0.05 / (count - 1), n - 1)
+    return [np.where(beaten[option] & (best != option), np.inf, _t(own - values[..., option]))
+            for option in range(count)]
+
+
+def _t(samples: np.ndarray) -> np.ndarray:
+    return samples.mean(-1) / (samples.std(-1, ddof=1) / math.sqrt(samples.shape[-1]))
+
+
+def _arm(values: np.ndarray, choices: np.ndarray) -> Arm:
+    rows = [{"trial": f"{seed}-{option}", "seed": seed, "learning_rate": float(option), "diverged": False,
+             "value": values[seed, option], "choice": choices[seed, option]}
+            for seed, option in np.ndindex(values.shape)]
+    return Arm({}, pl.DataFrame(rows), ("learning_rate",), fixed=False)
+
+
 def test_a_comparison_of_a_run_gives_the_very_p_values_that_are_counted_here(tmp_path):
     random, rates = np.random.default_rng(13), (0.1, 0.03, 0.01)
     values, choices = random.normal(0.9, 0.01, (2, ARMS, 8, len(rates)))
@@ -214,6 +301,27 @@ def test_mcnemar_over_seeds_keeps_its_level_where_adding_up_the_seeds_does_not()
         wrong += mcnemar(first, second).p <= 0.05
         pooled += mcnemar(first.reshape(1, -1), second.reshape(1, -1)).p <= 0.05
     assert wrong / count <= 0.05 and pooled / count > 0.15
+
+
+@pytest.mark.parametrize("folds", [5, 10])
+def test_the_corrected_test_over_folds_keeps_its_level_where_the_usual_one_does_not(folds):
+    """Two learners that are equally good on data of the kind: nearest neighbours by one of two alike features."""
+    random, count, draws = np.random.default_rng(17), 40, 2000
+    features = random.normal(size=(2, draws, count))
+    labels = features.sum(0) + random.normal(size=(draws, count)) > 0
+    gaps = np.stack([_wrong(features[0], labels, part) - _wrong(features[1], labels, part)
+                     for part in (np.arange(count) % folds == fold for fold in range(folds))], -1)
+    corrected = np.array([corrected_p(row, 1 / (folds - 1)) or 1.0 for row in gaps])
+    usual = np.array([corrected_p(row, 0.0) or 1.0 for row in gaps])
+    assert usual[:9] == pytest.approx(np.nan_to_num([stats.ttest_1samp(row, 0.0).pvalue for row in gaps[:9]], nan=1.0))
+    most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+    assert 0.02 < (corrected <= 0.05).mean() <= most < 0.1 < (usual <= 0.05).mean()
+
+
+def _wrong(feature: np.ndarray, labels: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """For each draw the share of ``part`` that the nearest of all other examples gets wrong."""
+    nearest = np.abs(feature[:, part, None] - feature[:, None, ~part]).argmin(-1)
+    return (np.take_along_axis(labels[:, ~part], nearest, 1) != labels[:, part]).mean(1)
 
 
 # Power

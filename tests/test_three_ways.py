@@ -193,8 +193,20 @@ def test_folds_are_trials_of_their_own_and_one_value_a_seed_in_statistics(tmp_pa
     assert curves.filter(pl.col("trial") == name, pl.col("step") == 12)["validation_loss"].item() == pytest.approx(at)
     found = result.compare()
     assert found.arms["n"].to_list() == [2, 2]
+    assert found.pairs["p_folds"].item() == pytest.approx(over_folds(rows, found))
+    assert "corrected resampled t test" in found.notes[-1]
     page = result.report().read_text(encoding="utf-8")
     assert "is the mean over 4 folds, cut alike for all: n counts seeds" in page
+
+
+def over_folds(rows, found) -> float:
+    """Nadeau and Bengio's p, written out: differences of four folds, each a mean over seeds."""
+    first, second = (rows.filter(pl.col("optimizer") == arm["optimizer"],
+                                 pl.col("learning_rate") == arm["learning_rate"]).group_by("fold").agg(
+        pl.col(found.compared.metric).mean()).sort("fold")[found.compared.metric].to_numpy()
+        for arm in found.arms.iter_rows(named=True))
+    gaps = first - second
+    return 2 * scipy_stats.t.sf(abs(gaps.mean()) / np.sqrt((1 / 4 + 1 / 3) * gaps.var(ddof=1)), 3)
 
 
 def test_a_fold_that_diverged_takes_its_trial_with_it_and_missing_folds_make_no_mean(tmp_path):

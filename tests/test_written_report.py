@@ -276,7 +276,8 @@ def test_markdown_opens_with_the_answer_and_keeps_every_text_as_it_is(reports, n
     first = 1 if study.question else 0
     assert found["headings"][0] == _plain(study.title or study.name)
     assert paragraphs[:first] == ([_plain(study.question)] if study.question else [])
-    assert paragraphs[first:first + len(opening.answers)] == [_plain(text) for text in opening.answers]
+    said = [*opening.plain, *opening.sure, *opening.answers]
+    assert paragraphs[first:first + len(said)] == [_plain(text) for text in said]
     assert all(_plain(text) in found["paragraphs"] for text in opening.caveats)
     assert not found["html"] and not found["links"]
     assert all((folder / source).is_file() for source in found["images"]) and found["images"]

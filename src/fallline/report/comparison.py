@@ -120,7 +120,8 @@ def pair_columns(comparison: Comparison) -> list[Column]:
                [row["low"] for row in rows],
                help="of the mean difference, paired over seeds; of the median where trials diverged"),
         _figures("n", rows, "n", words.count, "seeds that both have"),
-        _figures("p", rows, "p", p_text, "paired t test; sign test where trials diverged"),
+        _figures("p", rows, "p", p_text, "paired t test; sign test where trials diverged; of arms that were tuned, for "
+                 "every setting that could be best"),
         _figures("p (Holm)", rows, "p_holm", p_text, "after Holm's correction over all pairs"),
         Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False),
         _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
@@ -128,6 +129,7 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         _figures("effect", rows, "effect_size", lambda x: words.number(x, 2), "Cohen's d: mean over sd of differences"),
         _figures("P(better)", rows, "better", lambda x: words.number(x, 2), "share of seeds, ties count half"),
         _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
+        _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: other examples"),
         Column("to settle it", ["" if row["seeds_needed"] is None else f"{words.count(row['seeds_needed'])} seeds"
                                 for row in rows], [row["seeds_needed"] for row in rows],
                help="for a power of 80 % at the effect and spread seen here"),
@@ -209,4 +211,6 @@ def _rank(row: dict[str, Any]) -> str:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    return words.MISSING if row["method"] == "one seed" else "yes" if row["told_apart"] else "no"
+    if row["method"] == "one seed":
+        return words.MISSING
+    return "yes" if row["told_apart"] else "as tuned" if row["apart_as_tuned"] else "no"

@@ -98,19 +98,29 @@ def _beside(compared: Compared, beside: list[tuple[Arm, Pair]]) -> str:
         return "no other arm has a seed in common with it"
     after = " after Holm" if sum(len(pairs) for pairs in compared.pairs) > 1 else ""
     gone = [(arm, pair) for arm, pair in beside if not pair.told_apart and lost(arm) == len(arm.sample)]
-    open_ = [one for one in beside if not one[1].told_apart and one not in gone]
+    open_ = [one for one in beside if not one[1].as_tuned and one not in gone]
+    doubtful = [one for one in beside if one[1].as_tuned and not one[1].told_apart and one not in gone]
     said = []
     if open_:
-        names = [f"{arm_name(compared, arm)} ({', '.join(filter(None, [p_words(pair.p_holm) + after, settles(pair)]))})"
-                 for arm, pair in open_ if pair.p_holm is not None]
+        names = _with_p(compared, open_, after)
         said.append(f"{words.listed(names, 3)} {'is' if len(names) == 1 else 'are'} not distinguishable from it")
+    if doubtful:
+        names = _with_p(compared, doubtful, after)
+        said.append(f"{words.listed(names, 3)} {'is' if len(names) == 1 else 'are'} worse as tuned here, but at "
+                    "another setting not distinguishable from it")
     apart = [(arm, pair) for arm, pair in beside if pair.told_apart]
     if apart:
-        said.append(_told_apart(compared, apart, bool(open_ or gone), after))
+        said.append(_told_apart(compared, apart, bool(open_ or doubtful or gone), after))
     if gone:
         what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
         said.append(f"{words.listed([arm_name(compared, arm) for arm, _ in gone], 3)} {what} at every seed")
     return "; ".join(said)
+
+
+def _with_p(compared: Compared, beside: Sequence[tuple[Arm, Pair]], after: str) -> list[str]:
+    """Names with their p and what would settle it."""
+    return [f"{arm_name(compared, arm)} ({', '.join(filter(None, [p_words(pair.p_holm) + after, settles(pair)]))})"
+            for arm, pair in beside if pair.p_holm is not None]
 
 
 def _told_apart(compared: Compared, apart: list[tuple[Arm, Pair]], some: bool, after: str) -> str:
@@ -128,7 +138,7 @@ def _told_apart(compared: Compared, apart: list[tuple[Arm, Pair]], some: bool, a
 def notes(compared: Compared) -> list[str]:
     """What a reader should hold against the figures, in words; the weightiest first."""
     parts: tuple[Callable[[Compared], list[str]], ...] = (_unfinished, _seeds, _lost, _choice, _tests, _rounds,
-                                                          _left_out, _examples)
+                                                          _left_out, _examples, _folds)
     return [text for part in parts for text in part(compared)]
 
 
@@ -188,7 +198,9 @@ def _choice(compared: Compared) -> list[str]:
         said[0] += f"{lucky if chooses.column == compared.metric else ''}."
     elif not all(arm.exact for arm in arms):
         said[0] += ". Each seed is read at what half of the other seeds choose, so that no seed judges what it chose."
-        said.append("The verdicts are on the arms as tuned here: with few seeds, luck in the tuning can part two arms.")
+        said.append("What seeds choose may not be the best there is. So an arm is called worse only where it loses at "
+                    "every setting that could be its best; where it loses only at those its seeds chose, it is worse "
+                    "as tuned. Differences and intervals are of the arms as tuned.")
         split = [arm_name(compared, arm) for arm in arms if not one_choice(arm)]
         if split:
             said.append(f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "
@@ -258,3 +270,11 @@ def _examples(compared: Compared) -> list[str]:
     several = "; over several seeds, twice the median of their p" if max(same.seeds for same in found) > 1 else ""
     return [f"McNemar's test compares the trained models on the same {words.count(found[0].examples)} examples"
             f"{several}. It speaks of other examples, not of other seeds."]
+
+
+def _folds(compared: Compared) -> list[str]:
+    found = [cut for group in compared.over_folds for cut in group if cut is not None]
+    if not found:
+        return []
+    return [f"The p over {words.count(found[0].folds)} folds is of the settings that all seeds choose, by the "
+            "corrected resampled t test (Nadeau and Bengio 2003): it speaks of other examples, not of other seeds."]

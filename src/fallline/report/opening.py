@@ -14,12 +14,13 @@ from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.comparison import Comparison, arm_columns
 from fallline.report.comparison_words import p_text, plus_minus
 from fallline.report.looks import looks_in_words
+from fallline.report.plain import following, sure, use
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.stats import label
 from fallline.stats.arms import Arm, size
 from fallline.stats.columns import finished, metric_columns
-from fallline.stats.compare import lost
+from fallline.stats.compare import lost, one_choice
 from fallline.stats.evidence import Region, weigh
 from fallline.stats.pairwise import Pair
 from fallline.stats.question import compared_by
@@ -34,6 +35,7 @@ LEFT_OUT = ("mean rank", "tried", "diverged")
 """Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
 
 BEST, AHEAD, APART, OPEN, LEVEL, GONE = "best", "ahead", "worse", "not told apart", "level", "diverged"
+AS_TUNED = "worse as tuned"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +80,33 @@ class Opening:
         return [f"The table answers for {words.count(more)} more."] if more > 0 else []
 
     @cached_property
+    def plain(self) -> list[str]:
+        """For each group what to use, in plain words; none where nothing is compared."""
+        if self.comparison is None:
+            return []
+        compared = self.comparison.compared
+        return [use(compared, place) for place in range(len(compared.groups))][:MOST_SENTENCES]
+
+    @cached_property
+    def sure(self) -> list[str]:
+        """How sure the plain words are, and what to type to be surer."""
+        if self.comparison is None:
+            return []
+        compared = self.comparison.compared
+        found = [sure(compared, 0) if len(compared.groups) == 1 else "", following(compared)]
+        return [text for text in found if text]
+
+    @cached_property
     def columns(self) -> list[Column]:
         """The table: the arms and how each stands to the best of its group, or the ranked rows."""
         if self.comparison is None:
             return columns(self.results, self.ranked)
         found = [replace(column, names=column.heading == "optimizer" and not column.numeric)
                  for column in arm_columns(self.comparison) if column.heading not in LEFT_OUT]
-        return [*found, *_against_best(self.comparison), *_tested(self.comparison)]
+        gap, p, verdict = _against_best(self.comparison)
+        figure = next(place for place, column in enumerate(found) if column.heading == "n") - 1
+        figure -= found[figure].heading == "sd"
+        return [*found[:figure + 1], verdict, gap, p, *found[figure + 1:], *_tested(self.comparison)]
 
     @property
     def ranked(self) -> pl.DataFrame:
@@ -103,7 +125,8 @@ class Opening:
         if not tuned:
             return f"Ranked by {metric.label}{within} ({better}). {spread}."
         what = words.listed([words.name(name) for name in by])
-        return f"Each {what} at its best setting by {metric.label}{within} ({better}). {spread}."
+        said = f"Each {what} at its best setting by {metric.label}{within} ({better}). {spread}."
+        return f"{said} {_split(self.comparison)}".rstrip()
 
     @cached_property
     def caveats(self) -> list[str]:
@@ -113,6 +136,19 @@ class Opening:
         if fixed:
             said.append(f"The same for all: {fixed}. With other values the order may be another.")
         return list(dict.fromkeys(filter(None, [*said, looks_in_words(self.results.run), *self.read])))
+
+
+def _split(comparison: Comparison | None) -> str:
+    """Which arms have a mean that is not that of the setting they are shown with."""
+    if comparison is None:
+        return ""
+    compared = comparison.compared
+    split = [words.recipe(arm.settings, compared.by) for group in compared.groups for arm in group.arms
+             if compared.tune and not one_choice(arm)]
+    if not split:
+        return ""
+    return (f"Not all seeds choose the same setting for {words.listed(split, 5)}: shown is the one that all together "
+            "choose, the mean is over what each seed was read at.")
 
 
 def _against_best(comparison: Comparison) -> list[Column]:
@@ -149,7 +185,7 @@ def _verdict(pair: Pair | None, arm: Arm, first: bool, held: bool) -> str:
         return words.MISSING
     if pair.evidence.method == "values" and not pair.told_apart:
         return LEVEL
-    return APART if pair.told_apart else OPEN
+    return APART if pair.told_apart else AS_TUNED if pair.as_tuned else OPEN
 
 
 def _tested(comparison: Comparison) -> list[Column]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from fallline.report import words
+from fallline.report.commands import again
 from fallline.stats import where
 from fallline.stats.defaults import MISSING
 from fallline.stats.search import RATE, Border, Search, groups, searches
@@ -92,32 +92,18 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
 def _wider(run: Run, at: Sequence[tuple[Search, Border]]) -> str:
     """The settings that widen the study, as they are typed; empty where its rates are no axis."""
     axes = run.study.axes
-    settings = []
+    settings = {}
     if isinstance(axes.get(RATE), list):
         values = {float(value) for _, border in at for value in (*border.wider, *axes[RATE])}
-        settings.append(f"axes.{RATE}={_list(values)}")
+        settings[f"axes.{RATE}"] = _list(values)
     for search, border in at:
         name = search.arm.get("optimizer")
         own = axes.get(name) if isinstance(name, str) else None
         if isinstance(own, dict) and RATE in own:
-            settings.append(f"axes.{name}.{RATE}={_list(border.wider)}")
+            settings[f"axes.{name}.{RATE}"] = _list(border.wider)
     if not settings:
         return ""
-    command = str(run.environments[-1].get("command") or "") if run.environments else ""
-    typed = " ".join(f"--set '{one}'" for one in dict.fromkeys(settings))
-    if not command.startswith("fallline run "):
-        return f"run again with resume and {typed}; only what is new is trained."
-    again = "" if "--resume" in command else " --resume"
-    return f"{_without(command, settings)}{again} {typed}. Only what is new is trained."
-
-
-def _without(command: str, settings: Sequence[str]) -> str:
-    """The command without what ``settings`` set anew."""
-    names = {setting.partition("=")[0] for setting in settings}
-    written = shlex.split(command)
-    old = {place for place, word in enumerate(written) if word.partition("=")[0] in names}
-    old |= {place - 1 for place in old if written[place - 1] == "--set"}
-    return shlex.join(word for place, word in enumerate(written) if place not in old)
+    return again(run, settings)
 
 
 def _list(values: Iterable[float]) -> str:

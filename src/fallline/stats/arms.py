@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from fallline.stats.columns import OFF, finished
+from fallline.stats.evidence import Sample
 from fallline.stats.metric import direction
 from fallline.stats.where import where
 from fallline.store import Run
@@ -20,6 +22,10 @@ from fallline.study import Claim
 
 NULL_IS_A_CHOICE = (*OFF, "batch_size", "subset")
 """In these columns a null is a setting (off, all examples); in others the part takes no such number."""
+
+RULED_OUT = 0.05
+"""A setting could still be an arm's best unless it is worse than the chosen one at this level. It hardly adds to the
+error of a comparison, which is kept by the test against what could be best (simulated up to 0.2)."""
 
 _EXACT = ("status", "diverged_at", "final_train_loss", "min_train_loss", "min_train_loss_step")
 """Records that seeds share only where nothing was left to chance."""
@@ -47,6 +53,15 @@ class Arm:
         whole = len(options) == 1 or len(seeds) == 1 or self.exact
         read = values[:, _best(choices)] if whole else crossed(values, choices)
         return {seed: float(value) for seed, value in zip(seeds, read, strict=True) if not math.isnan(value)}
+
+    @cached_property
+    def contenders(self) -> list[dict[int, float]]:
+        """Seed and value of each setting that could be the best; none where there is one setting."""
+        seeds, options, values, choices = self._table
+        if len(options) == 1 or len(seeds) == 1:
+            return []
+        return [{seed: float(value) for seed, value in zip(seeds, values[:, place], strict=True)
+                 if not math.isnan(value)} for place in could_be_best(choices)]
 
     @property
     def chosen(self) -> Settings:
@@ -111,6 +126,25 @@ def judges(seed: int, count: int) -> list[int]:
     return [(seed + step) % count for step in range(1, half + 1)]
 
 
+def could_be_best(choices: np.ndarray) -> list[int]:
+    """The options that the one with the best mean does not beat for sure; choices [seeds, options], two seeds or more.
+
+    Paired t tests, one-sided, all of them together at the level ``RULED_OUT``. An option that diverged at more seeds
+    than others is none.
+    """
+    lost, best, count = _lost(choices), _best(choices), choices.shape[1]
+    return [place for place in np.flatnonzero(lost == lost.min()).tolist()
+            if place == best or not _beaten(choices[:, place] - choices[:, best], RULED_OUT / (count - 1))]
+
+
+def _beaten(worse_by: np.ndarray, level: float) -> bool:
+    known = worse_by[np.isfinite(worse_by)]
+    if len(known) < 2 or np.isinf(worse_by).any():
+        return False
+    error = float(known.std(ddof=1)) / math.sqrt(len(known))
+    return float(known.mean()) > error * float(stats.t.isf(level, len(known) - 1))
+
+
 def _best(choices: np.ndarray) -> int:
     """The option with the fewest diverged seeds, and of those the least mean; choices [seeds, options]."""
     finite = np.isfinite(choices)
@@ -124,16 +158,40 @@ def _lost(choices: np.ndarray) -> np.ndarray:
     return np.where(seen > 0, np.isposinf(choices).sum(0) / np.maximum(seen, 1), math.inf)
 
 
-def difference(first: Arm, second: Arm) -> tuple[np.ndarray, float]:
-    """First minus second at each seed that both have, in the order of seeds; and the size of the values, for rounding.
+def difference(first: Arm, second: Arm, up: bool) -> Sample:
+    """First minus second at each seed that both have, in the order of seeds; ``up`` where larger values are better.
 
-    A diverged trial is worse than any finished one: the difference is infinite. Two diverged trials are equal.
+    A diverged trial is worse than any finished one: the difference is infinite. Two diverged trials are equal. An arm
+    at what its seeds chose is no better than at its truly best setting, and that is one of its contenders: so the first
+    minus each contender of the second bounds what the first has ahead, and likewise the other way round.
     """
-    seeds = sorted(first.sample.keys() & second.sample.keys())
-    a, b = (np.array([arm.sample[seed] for seed in seeds]) for arm in (first, second))
+    exact = first.exact and second.exact
+    ahead = () if exact else tuple(minus(first.sample, one) for one in second.contenders)
+    behind = () if exact else tuple(minus(one, second.sample) for one in first.contenders)
+    floors, ceilings = (ahead, behind) if up else (behind, ahead)
+    values = [arm.sample[seed] for arm in (first, second) for seed in first.sample.keys() & second.sample.keys()]
+    return Sample(minus(first.sample, second.sample), exact, size(np.array(values)), _testable(floors),
+                  _testable(ceilings))
+
+
+def itself(arm: Arm, up: bool) -> Sample:
+    """The arm's own values; its truly best setting may be better than what its seeds chose."""
+    values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
+    every = () if arm.exact else _testable([np.array(list(one.values())) for one in arm.contenders])
+    floors, ceilings = ((), every) if up else (every, ())
+    return Sample(values, arm.exact, size(values), floors, ceilings)
+
+
+def minus(first: dict[int, float], second: dict[int, float]) -> np.ndarray:
+    """The differences at the seeds in common, in their order; of two infinite values none."""
+    seeds = sorted(first.keys() & second.keys())
+    a, b = (np.array([one[seed] for seed in seeds]) for one in (first, second))
     with np.errstate(invalid="ignore"):
-        differences = np.where(a == b, 0.0, a - b)
-    return differences, size(np.concatenate([a, b]))
+        return np.where(a == b, 0.0, a - b)
+
+
+def _testable(samples: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
+    return tuple(sample for sample in samples if len(sample) > 1)
 
 
 def size(values: np.ndarray) -> float:

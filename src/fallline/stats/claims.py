@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fallline.stats.arms import Arm, Settings, arms, difference, pairs, size, upwards, valued
+from fallline.stats.arms import Arm, Settings, arms, difference, itself, pairs, upwards, valued
 from fallline.stats.columns import varying
-from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
+from fallline.stats.evidence import LEVEL, Evidence, Region, judge
 from fallline.stats.forecast import seeds_to_settle
 from fallline.stats.looking import Reading, reading
 from fallline.stats.metric import is_loss, kind_column, primary
@@ -148,7 +148,7 @@ def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Cl
     if not found:
         return Verdict(claim, column, UNTESTED, note=note)
     region = region_of(claim, upwards(claim, column))
-    parts = [Part(*what, weigh(sample, region, exact, scale, level)) for *what, sample, exact, scale in found]
+    parts = [Part(*what, judge(sample, region, level)) for *what, sample in found]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
     needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
     parts = [replace(part, verdict=own, p_holm=p,
@@ -174,7 +174,7 @@ def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
 
 
 def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str) -> tuple[list[Any], str]:
-    """What is compared: the fields of a Part, then its sample, whether chance is out of it, and the size of values."""
+    """What is compared: the fields of a Part, then its sample."""
     rows = rows.drop_nulls("value")
     if rows.is_empty():
         return [], "no trial of this run has a value" + (f" at step {claim.step:,}" if claim.step is not None else "")
@@ -184,7 +184,7 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
         if not side:
             return [], f"no trial of this run has {_said(table)}"
     if claim.arm is not None:
-        return _alone(sides[0]), ""
+        return _alone(sides[0], upwards(claim, column)), ""
     named = {name for table in tables for name in table}
     if claim.worse == "others":
         own = {tuple(arm.settings.items()) for arm in sides[0]}
@@ -208,8 +208,8 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
     found = [(a, b) for a, b in found if a.diverged < a.rows.height or b.diverged < b.rows.height]
     if not found:
         return [], "every trial of both arms diverged"
-    compared = [_compared(a, b, held) for a, b in found]
-    compared = [one for one in compared if len(one[5])]
+    compared = [_compared(a, b, held, upwards(claim, column)) for a, b in found]
+    compared = [one for one in compared if len(one[5].values)]
     return compared, "" if compared else "the arms have no seed in common"
 
 
@@ -220,20 +220,15 @@ def _tables(claim: Claim) -> list[Settings]:
     return [table for table in (claim.arm, claim.better, claim.worse) if isinstance(table, dict)]
 
 
-def _compared(a: Arm, b: Arm, held: list[str]) -> tuple[Any, ...]:
-    sample, scale = difference(a, b)
+def _compared(a: Arm, b: Arm, held: list[str], up: bool) -> tuple[Any, ...]:
     within = {name: a.settings[name] for name in held if a.settings[name] == b.settings[name]}
     first, second = ({name: value for name, value in arm.settings.items() if name not in within} for arm in (a, b))
-    return (within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), sample, a.exact and b.exact, scale)
+    return within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), difference(a, b, up)
 
 
-def _alone(side: list[Arm]) -> list[Any]:
-    found = []
-    for arm in side:
-        values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
-        if len(values):
-            found.append(({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), values, arm.exact, size(values)))
-    return found
+def _alone(side: list[Arm], up: bool) -> list[Any]:
+    return [({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), itself(arm, up))
+            for arm in side if arm.sample]
 
 
 def _kinds(pair: tuple[Arm, Arm]) -> set[Any]:

@@ -19,7 +19,8 @@ from fallline.stats.columns import RECIPE, loss_numbers, metric_columns, recipe_
 from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
 from fallline.stats.looking import reading
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
-from fallline.stats.pairwise import Pair, Sample, all_pairs
+from fallline.stats.over_folds import Folds, OverFolds
+from fallline.stats.pairwise import Pair, all_pairs
 from fallline.stats.ranks import Ranks, ranks
 from fallline.stats.same_examples import Examples, Mcnemar, split_of
 from fallline.stats.where import where
@@ -84,9 +85,7 @@ class Compared:
     @cached_property
     def pairs(self) -> list[list[Pair]]:
         """For each group the pairs at its ``places``; Holm counts the pairs of all groups as one family."""
-        samples = [Sample(sample, group.arms[a].exact and group.arms[b].exact, scale)
-                   for group in self.groups for a, b in group.places
-                   for sample, scale in [difference(group.arms[a], group.arms[b])]]
+        samples = [difference(group.arms[a], group.arms[b], self.up) for group in self.groups for a, b in group.places]
         found = iter(all_pairs(samples, self.up, self.level))
         return [list(itertools.islice(found, len(group.places))) for group in self.groups]
 
@@ -97,6 +96,12 @@ class Compared:
         examples = Examples(self.run, every, split_of(self.metric))
         return [[examples.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
 
+    @cached_property
+    def over_folds(self) -> list[list[OverFolds | None]]:
+        """For each pair the corrected test over folds, where the data was cut into folds."""
+        folds = Folds(self.run, self.metric)
+        return [[folds.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
+
 
 def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
              tune: str | Sequence[str] | None = None, kept: Settings | None = None) -> Compared:
@@ -106,9 +111,10 @@ def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None
     that is not in ``by``) names what is chosen for each arm: the numbers with the best mean over seeds of the metric
     that ranks the run, which is never a test metric where there is a validation one; those that diverged come last.
     Each seed is read at the numbers that half of the other seeds choose, as ``arms.crossed`` says, so that no seed
-    judges what it chose. Columns that vary besides split the comparison into groups; ``kept`` leaves only the trials
-    with these values, as ``where`` does. Raises UnknownName for a column or metric that there is not, StudyError where
-    nothing can be compared.
+    judges what it chose; two arms are told apart where one, read so, beats the other at every setting that could be
+    that one's best (``arms.difference``). Columns that vary besides split the comparison into groups; ``kept`` leaves
+    only the trials with these values, as ``where`` does. Raises UnknownName for a column or metric that there is not,
+    StudyError where nothing can be compared.
     """
     read, varies, chosen_by = reading(run), varying(run), primary(run)
     trials = read.trials

@@ -22,8 +22,10 @@ ARM_FIGURES = {
 PAIR_FIGURES = {
     "metric": pl.String, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
     "method": pl.String, "p": pl.Float64, "p_permutation": pl.Float64, "p_wilcoxon": pl.Float64, "p_holm": pl.Float64,
-    "told_apart": pl.Boolean, "effect_size": pl.Float64, "better": pl.Float64, "p_mcnemar": pl.Float64,
-    "only_first": pl.Float64, "only_second": pl.Float64, "seeds_needed": pl.Int64,
+    "told_apart": pl.Boolean, "p_as_tuned": pl.Float64, "p_as_tuned_holm": pl.Float64, "apart_as_tuned": pl.Boolean,
+    "effect_size": pl.Float64, "better": pl.Float64, "p_mcnemar": pl.Float64,
+    "only_first": pl.Float64, "only_second": pl.Float64, "p_folds": pl.Float64,
+    "seeds_needed": pl.Int64,
 }
 
 
@@ -47,12 +49,14 @@ def pairs_frame(compared: Compared) -> pl.DataFrame:
 
     Columns: what is held, first_X and second_X for each column X compared; difference (first minus second) and its
     95 % interval low to high over n common seeds; method; p, p_permutation, p_wilcoxon, p_holm, told_apart,
-    effect_size, better and seeds_needed as in ``Pair``; p_mcnemar with only_first and only_second, examples a seed that
-    just one of the two got right.
+    p_as_tuned, p_as_tuned_holm, apart_as_tuned, effect_size, better and seeds_needed as in ``Pair``; p_mcnemar with
+    only_first and only_second, examples a seed that just one of the two got right; p_folds of ``over_folds``, where the
+    data was cut into folds.
     """
-    rows = [_pair_row(compared, group, place, pair, same)
-            for group, pairs, examples in zip(compared.groups, compared.pairs, compared.same_examples, strict=True)
-            for place, pair, same in zip(group.places, pairs, examples, strict=True)]
+    rows = [_pair_row(compared, group, place, pair, same) | {"p_folds": None if cut is None else cut.p}
+            for group, pairs, examples, folds in zip(compared.groups, compared.pairs, compared.same_examples,
+                                                     compared.over_folds, strict=True)
+            for place, pair, same, cut in zip(group.places, pairs, examples, folds, strict=True)]
     schema = _of_recipe(compared, compared.held)
     for name, kind in _of_recipe(compared, compared.by).items():
         schema |= {f"first_{name}": kind, f"second_{name}": kind}
@@ -101,7 +105,8 @@ def _pair_row(compared: Compared, group: Group, place: tuple[int, int], pair: Pa
     row |= {"metric": compared.metric, "difference": None if math.isnan(evidence.estimate) else evidence.estimate,
             "low": evidence.low, "high": evidence.high, "n": evidence.n, "method": evidence.method, "p": pair.p,
             "p_permutation": pair.p_permutation, "p_wilcoxon": pair.p_wilcoxon, "p_holm": pair.p_holm,
-            "told_apart": pair.told_apart, "effect_size": pair.effect_size, "better": pair.better,
+            "told_apart": pair.told_apart, "p_as_tuned": pair.p_as_tuned, "p_as_tuned_holm": pair.p_as_tuned_holm,
+            "apart_as_tuned": pair.as_tuned, "effect_size": pair.effect_size, "better": pair.better,
             "seeds_needed": pair.seeds_needed}
     if same is not None:
         row |= {"p_mcnemar": same.p, "only_first": same.only_first, "only_second": same.only_second}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -32,6 +33,23 @@ class Region:
         return values <= self.high if self.closed or self.high == math.inf else values < self.high
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One value a seed, at least one: of an arm, or of a first arm minus a second; infinite where a trial diverged.
+
+    ``exact``: nothing was left to chance, so the first value is the truth. ``scale``: the size of the values, to know
+    rounding by. Where numbers were tuned, what seeds choose may not be the best there is; then ``floors`` are samples
+    none of which has a mean above what arms at their truly best settings would give, for one of them, and ``ceilings``
+    none below.
+    """
+
+    values: np.ndarray
+    exact: bool = False
+    scale: float = 0.0
+    floors: tuple[np.ndarray, ...] = ()
+    ceilings: tuple[np.ndarray, ...] = ()
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a sample says of a region.
@@ -39,7 +57,8 @@ class Evidence:
     ``p_for`` is the least level at which the interval lies inside the region, ``p_against`` the least at which it lies
     outside; the interval is that of the level asked for. ``method``: "values" (no chance, no test), "t", "sign", or
     "one seed", which says nothing. ``sizes`` are the distances of the estimate inside each end of the region in units
-    of the sd (for "sign": the shares of the seeds that lie inside).
+    of the sd (for "sign": the shares of the seeds that lie inside). ``costs`` are what not knowing the best settings
+    takes off each of them, inside and outside, in standard errors; none where nothing was tuned.
     """
 
     estimate: float
@@ -50,10 +69,69 @@ class Evidence:
     n: int
     method: str
     sizes: tuple[float, ...] = ()
+    costs: tuple[tuple[float, float], ...] = ()
 
     @property
     def leans_for(self) -> bool:
         return self.p_for <= self.p_against
+
+    def inside_at(self, n: int) -> list[float]:
+        """The sizes as ``n`` seeds would show them: doubt about the best settings shrinks with the standard error."""
+        return [size - cost[0] / math.sqrt(n) for size, cost in self._with_costs]
+
+    def outside_at(self, n: int) -> float:
+        """The size of the effect beyond the end of the region that is missed most, as ``n`` seeds would show it."""
+        if self.method == "sign":
+            return max(1 - size for size in self.sizes)
+        return max(-size - cost[1] / math.sqrt(n) for size, cost in self._with_costs)
+
+    @property
+    def _with_costs(self) -> list[tuple[float, tuple[float, float]]]:
+        return list(zip(self.sizes, self.costs or [(0.0, 0.0)] * len(self.sizes), strict=True))
+
+
+def judge(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
+    """``weigh`` for arms that were tuned: what holds for the sample must hold for its floors and ceilings too.
+
+    Whoever claims that the truth is above an end has to show it for every floor; that it is below, for every ceiling.
+    One of them errs in under half the ``level`` whatever the settings are worth, so all of them together do
+    (intersection-union test, Berger 1982). The interval reaches from the lowest of them to the highest.
+    """
+    own = weigh(sample.values, region, sample.exact, sample.scale, level)
+    if own.method in ("values", "one seed") or not (sample.floors or sample.ceilings):
+        return own
+    inside, outside, costs, lows, highs = [], [], [], [own.low], [own.high]
+    for end in _single(region):
+        lower, upper, itself = ([weigh(one, end, scale=sample.scale, level=level) for one in side]
+                                for side in (sample.floors, sample.ceilings, [sample.values]))
+        for_, against = (lower, upper) if end.high == math.inf else (upper, lower)
+        inside.append(max(one.p_for for one in [*itself, *for_]))
+        outside.append(max(one.p_against for one in [*itself, *against]))
+        costs.append((_cost(itself[0], for_, 1), _cost(itself[0], against, -1)))
+        lows += [one.low for one in lower]
+        highs += [one.high for one in upper]
+    return replace(own, p_for=max(inside), p_against=min(outside), costs=tuple(costs),
+                   low=_furthest(min, lows), high=_furthest(max, highs))
+
+
+def _single(region: Region) -> list[Region]:
+    """The region's ends, each by itself."""
+    both = (Region(low=region.low, closed=region.closed), Region(high=region.high, closed=region.closed))
+    return [one for one in both if _ends(one)]
+
+
+def _cost(own: Evidence, others: Sequence[Evidence], sign: int) -> float:
+    """By how many standard errors the hardest of the others lies behind."""
+    if own.method != "t":
+        return 0.0
+    behind = [sign * (own.sizes[0] * math.sqrt(own.n) - one.sizes[0] * math.sqrt(one.n))
+              for one in others if one.method == "t"]
+    return max([0.0, *behind])
+
+
+def _furthest(pick: Callable[[list[float]], float], ends: list[float | None]) -> float | None:
+    known = [end for end in ends if end is not None]
+    return pick(known) if len(known) == len(ends) else None
 
 
 def weigh(sample: np.ndarray, region: Region, exact: bool = False, scale: float = 0.0,

@@ -26,11 +26,11 @@ def seeds_to_settle(parts: Sequence[Evidence], level: float = LEVEL) -> int | No
     seen = [part for part in parts if part.sizes]
     against = [part for part in seen if not part.leans_for]
     if against:
-        found = [_least(lambda n, part=part: failing(n, part.method, [_outside(part)], level / len(seen)))
+        found = [_least(lambda n, part=part: failing(n, part.method, [part.outside_at(n)], level / len(seen)))
                  for part in against]
         return min((n for n in found if n is not None), default=None)
     return _least(lambda n: sum(failing(n, method, [size for part in seen if part.method == method
-                                                    for size in part.sizes], level) for method in ("t", "sign")))
+                                                    for size in part.inside_at(n)], level) for method in ("t", "sign")))
 
 
 def failing(n: int, method: str, sizes: Sequence[float], level: float = LEVEL) -> float:
@@ -50,11 +50,6 @@ def failing(n: int, method: str, sizes: Sequence[float], level: float = LEVEL) -
         near = centre < critical + 12  # further off the chance is nil, and the noncentral t not to be computed
         chances = np.where(near, stats.nct.cdf(critical, n - 1, np.where(near, centre, 0.0)), 0.0)
     return float(chances.sum())
-
-
-def _outside(part: Evidence) -> float:
-    """The size of the effect beyond the end of the region that is missed most."""
-    return max(1 - size if part.method == "sign" else -size for size in part.sizes)
 
 
 def _least(failing_at: Callable[[int], float]) -> int | None:

@@ -10,24 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, weigh
+from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, Sample, judge
 from fallline.stats.forecast import MOST_SEEDS, POWER, failing
 
 RESAMPLES = 2**14
 """Signs are flipped in every way up to 14 seeds, beyond that in 16,384 random ways (always the same ones)."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """First minus second at each common seed, at least one; infinite where one of the two diverged.
-
-    ``exact``: nothing was left to chance, so the first difference is the truth. ``scale``: the size of the values, to
-    know rounding by.
-    """
-
-    differences: np.ndarray
-    exact: bool = False
-    scale: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -36,9 +23,11 @@ class Pair:
 
     ``evidence`` has the difference, its 95 % interval and the method: Student's t, or the sign test about the median
     where trials diverged or the differences have no spread. ``p`` is the p-value of that method, and ``p_holm`` what
-    Holm (1979) makes of it over all pairs of the comparison. ``p_permutation`` (signs of the differences flipped, their
-    mean) and ``p_wilcoxon`` (signed ranks) assume less. ``effect_size`` is Cohen's d of the differences, mean over sd;
-    ``better`` the share of seeds at which the first arm is better, ties counting half. None is what the seeds do not
+    Holm (1979) makes of it over all pairs of the comparison. Where arms were tuned, these two hold whichever setting is
+    truly best; all else is of the arms as tuned: the difference and its interval, ``p_as_tuned`` and
+    ``p_as_tuned_holm``, ``p_permutation`` (signs of the differences flipped, their mean) and ``p_wilcoxon`` (signed
+    ranks), which assume less, ``effect_size``, Cohen's d of the differences, mean over sd, and ``better``, the share of
+    seeds at which the first arm is better, ties counting half. None is what the seeds do not
     tell: with one seed there is no p. ``level`` is that of the test and of the interval.
     """
 
@@ -48,7 +37,9 @@ class Pair:
     p_wilcoxon: float | None
     effect_size: float | None
     better: float | None
+    p_as_tuned: float | None = None
     p_holm: float | None = None
+    p_as_tuned_holm: float | None = None
     seeds_needed: int | None = None
     level: float = LEVEL
 
@@ -59,6 +50,11 @@ class Pair:
             return self.evidence.estimate != 0
         return self.p_holm is not None and self.p_holm <= self.level
 
+    @property
+    def as_tuned(self) -> bool:
+        """Whether what the seeds chose is told apart, though other settings may not be."""
+        return self.told_apart or (self.p_as_tuned_holm is not None and self.p_as_tuned_holm <= self.level)
+
 
 def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL) -> list[Pair]:
     """Every pair of a comparison judged, in the order given; ``up`` where larger values are better.
@@ -67,13 +63,19 @@ def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL) -> list
     ``seeds_needed``, for the pairs not told apart, gives a power of 80 % at the effect and the spread seen here and at
     the level that Holm leaves while as many pairs are undecided; None where more than 10,000 would be needed.
     """
-    every = [sample.differences for sample in samples]
+    every = [sample.values for sample in samples]
     found = [_pair(*one, up, level) for one in zip(samples, permutation_p(every), wilcoxon_p(every), strict=True)]
-    adjusted = holm(np.array([math.nan if pair.p is None else pair.p for pair in found]))
-    found = [replace(pair, p_holm=None if math.isnan(p) else float(p)) for pair, p in zip(found, adjusted, strict=True)]
+    adjusted, as_tuned = (holm(np.array([math.nan if p is None else p for p in ps]))
+                          for ps in ([pair.p for pair in found], [pair.p_as_tuned for pair in found]))
+    found = [replace(pair, p_holm=_known(p), p_as_tuned_holm=_known(own))
+             for pair, p, own in zip(found, adjusted, as_tuned, strict=True)]
     undecided = sum(pair.p_holm is not None and not pair.told_apart for pair in found)
     return [pair if pair.told_apart else replace(pair, seeds_needed=seeds_to_tell(pair.evidence, undecided, level))
             for pair in found]
+
+
+def _known(p: float) -> float | None:
+    return None if math.isnan(p) else float(p)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -91,9 +93,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 def two_sided(sample: Sample, level: float = LEVEL) -> Evidence:
     """The evidence for a difference towards the side to which the sample leans; its ``p_for`` is of both sides."""
-    sides = [weigh(sample.differences, region, sample.exact, sample.scale, level)
-             for region in (Region(low=0.0), Region(high=0.0))]
-    return min(sides, key=lambda side: side.p_for)
+    plain = replace(sample, floors=(), ceilings=())
+    side = min((Region(low=0.0), Region(high=0.0)), key=lambda region: judge(plain, region, level).p_for)
+    return judge(sample, side, level)
 
 
 def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
@@ -173,15 +175,18 @@ def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) 
         return None
     level /= max(undecided, 1)
     counts = range(2, MOST_SEEDS + 1)
-    place = bisect_left(counts, True, key=lambda n: failing(n, evidence.method, evidence.sizes, level) <= 1 - POWER)
+    place = bisect_left(counts, True, key=lambda n: failing(n, evidence.method, evidence.inside_at(n), level)
+                        <= 1 - POWER)
     return None if place == len(counts) else max(counts[place], evidence.n + 1)
 
 
 def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool,
           level: float) -> Pair:
-    differences, evidence = sample.differences, two_sided(sample, level)
+    differences, evidence = sample.values, two_sided(sample, level)
+    own = two_sided(replace(sample, floors=(), ceilings=()), level)
+    evidence = replace(evidence, low=own.low, high=own.high)
     better = share_better(differences, up)
     if evidence.method in ("values", "one seed"):
         return Pair(evidence, None, None, None, None, better if evidence.method == "values" else None, level=level)
-    return Pair(evidence, evidence.p_for, flipped, by_rank, effect_size(differences, sample.scale), better,
+    return Pair(evidence, evidence.p_for, flipped, by_rank, effect_size(differences, sample.scale), better, own.p_for,
                 level=level)

@@ -1,0 +1,73 @@
+"""Two arms over the folds of the data: the corrected resampled t test, which speaks of other examples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from fallline.stats.arms import Arm
+from fallline.stats.same_examples import split_of
+from fallline.stats.where import where
+from fallline.store import Run
+
+
+@dataclass(frozen=True)
+class OverFolds:
+    """``p`` of both sides, over ``folds`` folds."""
+
+    p: float
+    folds: int
+
+
+def corrected_p(differences: np.ndarray, share: float) -> float | None:
+    """Both sides of the corrected resampled t test (Nadeau and Bengio 2003, Machine Learning 52, 239, eq. 9).
+
+    ``differences``: of two arms, one a fold; ``share``: validation examples for each that trains. Folds share most of
+    their training examples, so the usual error of the mean is too small: its 1/J becomes 1/J + share, with J - 1
+    degrees of freedom. It is a rule of thumb that was made for random repeated splits. None where the differences have
+    no spread.
+    """
+    count, sd = len(differences), float(differences.std(ddof=1))
+    if not sd:
+        return None
+    t = float(differences.mean()) / (math.sqrt(1 / count + share) * sd)
+    return float(2 * stats.t.sf(abs(t), count - 1))
+
+
+class Folds:
+    """The values of arms at the settings chosen for them, fold by fold, read once.
+
+    ``among(first, second)`` is the test of two arms over their folds, each the mean over the seeds that both have; None
+    where there are no folds, where a trial diverged, and for a metric that is not of validation: test examples are the
+    same in all folds.
+    """
+
+    def __init__(self, run: Run, metric: str):
+        self._metric, known = metric, run.fold_trials
+        cut = split_of(metric) == "validation" and "across_folds" in known.columns and metric in known.columns
+        self._known = known.filter(pl.col("across_folds").is_not_null()) if cut else None
+
+    def among(self, first: Arm, second: Arm) -> OverFolds | None:
+        if self._known is None:
+            return None
+        sides = [self._values(arm) for arm in (first, second)]
+        both = sides[0].join(sides[1], on=["seed", "fold"], suffix="_second")
+        if both.is_empty() or both.null_count().sum_horizontal().item():
+            return None
+        gaps = (pl.col(self._metric) - pl.col(f"{self._metric}_second")).mean()
+        each = both.group_by("fold", maintain_order=True).agg(gap=gaps, seeds=pl.len())
+        count = int(both["folds"][0])
+        if each.height < count or each["seeds"].n_unique() > 1 or both["folds"].n_unique() > 1:
+            return None
+        p = corrected_p(each["gap"].to_numpy(), 1 / (count - 1))
+        return None if p is None else OverFolds(p, count)
+
+    def _values(self, arm: Arm) -> pl.DataFrame:
+        names = where(arm.rows, arm.chosen)["trial"]
+        own = self._known.filter(pl.col("across_folds").is_in(names.implode()))
+        value = pl.when(pl.col("status") != "diverged").then(pl.col(self._metric))
+        return own.select("seed", "fold", "folds", value.alias(self._metric))

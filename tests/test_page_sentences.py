@@ -1,0 +1,189 @@
+"""Every sentence of a page's opening, and every figure in a caption, against the tables that lie beside the page.
+
+A real run, small; the sentences are read from the page and its numbers looked for in the CSV files. What a sentence
+says is worked out here from the tables, and not by the code that wrote it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import shlex
+
+import polars as pl
+import pytest
+
+import fallline
+
+NUMBER = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of a small run as texts, its tables, and the run."""
+    folder = tmp_path_factory.mktemp("sentences") / "run"
+    study = fallline.load_study("softmax/optimizers").preset("quick").with_({
+        "seeds": 6, "base": {"steps": 60}, "axes": {"learning_rate": [0.5, 0.1, 0.05, 0.005], "optimizer": [
+            "gradient_descent", "momentum", "adam", "rmsprop", "adadelta"]}})
+    result = study.run(folder)
+    path = result.report()
+    text = path.read_text(encoding="utf-8")
+    tables = {file.stem: pl.read_csv(file) for file in sorted((path.parent / "tables").glob("*.csv"))}
+    return text, tables, result
+
+
+def said(text: str, kind: str) -> list[str]:
+    """The paragraphs of a class, without their markup."""
+    found = re.findall(rf'<p class="{kind}">(.*?)</p>', text, re.DOTALL)
+    return [html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for one in found]
+
+
+def value(text: str) -> float:
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+def same(text: str, exact: float) -> bool:
+    """Whether a number that is written is the exact one, rounded to the digits that are written."""
+    mantissa, _, power = text.replace("−", "-").replace(",", "").partition("e")
+    last = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+    return abs(value(text) - exact) <= 0.5000001 * last
+
+
+def named(arm: dict) -> str:
+    return f"{arm['optimizer'].replace('_', ' ')} at learning rate {arm['learning_rate']:g}"
+
+
+def beside(tables: dict) -> list[dict]:
+    """Each other arm with its pair against the best, best first."""
+    arms, best = tables["arms"].to_dicts(), tables["arms"].row(0, named=True)
+    pairs = {row["second_optimizer"]: row for row in tables["pairs"].iter_rows(named=True)
+             if row["first_optimizer"] == best["optimizer"]}
+    return [arm | {"pair": pairs[arm["optimizer"]]} for arm in arms[1:]]
+
+
+def listed(text: str) -> tuple[list[str], int]:
+    """The names of a list in prose, and how many it only counts."""
+    found = re.fullmatch(r"(.*?)(?: and (\d+) more)?", text)
+    names = re.split(r", | and ", found[1])
+    return names, int(found[2] or 0)
+
+
+def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
+    text, tables, _ = page
+    sentences = re.split(r"(?<=[a-z\d])\. (?=[A-Z])", said(text, "first")[0].rstrip("."))
+    arms, best = beside(tables), tables["arms"].row(0, named=True)
+    assert sentences.pop(0) == f"Use {named(best)}"
+    worse = {named(arm) for arm in arms if arm["pair"]["told_apart"]}
+    open_ = [named(arm) for arm in arms if not arm["pair"]["apart_as_tuned"]]
+    doubtful = [named(arm) for arm in arms if arm["pair"]["apart_as_tuned"] and not arm["pair"]["told_apart"]]
+    for expected, ending in ((open_, " may be as good"),
+                             (doubtful, " did worse, but at another setting may be as good")):
+        if expected:
+            sentence = sentences.pop(0)
+            names, more = listed(sentence.removesuffix(ending))
+            assert sentence.endswith(ending) and [one.lower() for one in names] == expected[:len(names)]
+            assert len(names) + more == len(expected)
+    assert not sentences and len(worse) + len(open_) + len(doubtful) == len(arms) == 4
+
+
+def test_how_sure_it_is_counts_what_the_tables_hold(page):
+    text, tables, result = page
+    sure, arms = said(text, "sure"), beside(tables)
+    trained = re.match(r"Each was trained (\d+) times, from (\d+) random beginnings \(seeds\)\.", sure[0])
+    times, beginnings = trained.groups()
+    assert int(times) == int(beginnings) == tables["arms"]["n"].unique().item() == result.trials["seed"].n_unique()
+    worse = sum(arm["pair"]["told_apart"] for arm in arms)
+    who = re.search(r"\. (.*?) worse by more than luck explains: .* fewer than 1 of (\d+) studies", sure[0])
+    expected = {4: "All 4 others do", 0: None, 1: "1 of the 4 others does"}.get(worse, f"{worse} of the 4 others do")
+    assert who[1] == expected and int(who[2]) == 20
+    assert [row["told_apart"] for row in tables["pairs"].to_dicts()] == [
+        row["p_holm"] <= 1 / int(who[2]) for row in tables["pairs"].to_dicts()]
+
+
+def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_adds_them(page):
+    text, tables, _ = page
+    open_ = [arm["pair"] for arm in beside(tables) if not arm["pair"]["told_apart"]]
+    soon = sorted(pair["seeds_needed"] for pair in open_ if (pair["seeds_needed"] or 1000) <= 100)
+    lines = said(text, "sure")[1:]
+    assert len(lines) == bool(open_)
+    if soon:
+        found = re.match(r"About (\d+) seeds would settle (.*?): ", lines[0])
+        assert int(found[1]) == soon[-1] > tables["arms"]["n"][0] and f"seeds = {soon[-1]}" in lines[0]
+        count = re.match(r"(\d+) of the (\d+) that are open", found[2])
+        assert (tuple(map(int, count.groups())) if count else (len(open_), len(open_))) == (len(soon), len(open_))
+    elif open_:
+        assert lines[0].startswith("More than 100 seeds would be needed")
+
+
+def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
+    text, tables, _ = page
+    sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
+    head = re.match(rf"(.*?) is best: validation \w+ ({NUMBER}) ± ({NUMBER}) \(95 % interval, n = (\d+)\); ", sentence)
+    assert head[1].lower() == named(best) and same(head[2], best["mean"])
+    assert same(head[3], (best["high"] - best["low"]) / 2) and int(head[4]) == best["n"]
+    rest = sentence[head.end():]
+    for found in re.finditer(rf"([a-z ]+ at learning rate {NUMBER}) \(p = ({NUMBER}) after Holm, (.*?)\)", rest):
+        arm = max((arm for arm in arms if found[1].endswith(named(arm))), key=lambda arm: len(named(arm)))
+        assert same(found[2], arm["pair"]["p_holm"]) and not arm["pair"]["told_apart"]
+        needed = arm["pair"]["seeds_needed"]
+        assert found[3] == ("no feasible number of seeds would settle it" if needed is None
+                            else f"about {needed:,} seeds would settle it")
+    apart = [arm["pair"]["p_holm"] for arm in arms if arm["pair"]["told_apart"]]
+    last = re.search(rf"(?:the other|all) (\d+)(?: others)? are worse \(p (?:≤ ({NUMBER})|< 0\.0001) after Holm", rest)
+    if len(apart) > 1:
+        assert int(last[1]) == len(apart)
+        assert same(last[2], max(apart)) if last[2] else max(apart) < 1e-4
+
+
+def test_every_figure_in_a_caption_is_counted_in_the_tables(page):
+    """What is known of captions is taken out of them; no digit may be left over."""
+    text, tables, result = page
+    seeds, pairs = result.trials["seed"].n_unique(), tables["pairs"]
+    apart = pairs["told_apart"].sum()
+    known = {
+        rf"(?:over|of|by) {seeds}(?: random beginnings| seeds)": True,
+        r"95 % intervals?|Bands: 95 %": True,
+        r"within (?:10 %|its interval|1 %)": True,
+        rf"Holm over {pairs.height} pairs": True,
+        r"and (\d+) more pairs?": lambda count: int(count) <= pairs.height - apart,
+    }
+    figures = re.findall(r"<figcaption>(.*?)<span", text, re.DOTALL)
+    captions = [said(text, "note")[0], *(html.unescape(one) for one in figures)]
+    assert len(figures) > 4
+    for caption in captions:
+        left = caption
+        for pattern, holds in known.items():
+            for found in re.finditer(pattern, left):
+                assert holds is True or holds(*found.groups())
+            left = re.sub(pattern, "", left)
+        assert not re.search(r"\d", left), caption
+
+
+def test_the_claims_are_counted_and_figured_as_in_their_table(page):
+    text, tables, result = page
+    tally = next(one for one in said(text, "note lead") if "hash" in one)
+    verdicts = tables["claims"].unique("claim")["verdict"].to_list()
+    found = dict((name, int(count)) for count, name in
+                 re.findall(r"(\d+) (supported|refuted|undecided|not tested here)", tally))
+    assert found == {name: verdicts.count(name) for name in set(verdicts)} and sum(found.values()) == len(verdicts)
+    rows = result.claims().drop_nulls("estimate")
+    part = tables["claims"].drop_nulls("estimate")
+    for row in rows.iter_rows(named=True):
+        own = part.filter(pl.col("claim") == row["claim"])
+        assert any(row["estimate"] == pytest.approx(estimate) for estimate in own["estimate"])
+        shown = f"{abs(row['estimate']):.3g}"
+        assert row["text"] in html.unescape(text) and (len(shown) < 5 or "e" in shown or shown in text)
+
+
+def test_the_command_of_the_page_is_what_was_typed_with_other_seeds(tmp_path):
+    from fake_run import tiny
+    from fallline.report.commands import again
+
+    run = tiny(tmp_path / "run", [{"optimizer": "adam", "seed": 0, "validation_accuracy": 0.9}])
+    run.environments[-1]["command"] = "fallline run s --seeds 5 --set 'axes.learning_rate=[1, 2]' --set steps=3"
+    assert shlex.split(again(run, {"seeds": 9}).partition(". Only")[0]) == [
+        "fallline", "run", "s", "--set", "axes.learning_rate=[1, 2]", "--set", "steps=3", "--resume", "--seeds", "9"]
+    assert again(run, {"axes.learning_rate": [3]}).startswith(
+        "fallline run s --seeds 5 --set steps=3 --resume --set 'axes.learning_rate=[3]'")
+    run.environments[-1]["command"] = "fallline run s --seeds=5 --resume"
+    assert again(run, {"seeds": 9}).startswith("fallline run s --resume --seeds 9.")
