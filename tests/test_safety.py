@@ -326,6 +326,30 @@ def test_a_page_of_hostile_words_has_the_elements_of_a_page_of_plain_ones(tmp_pa
         assert not any(key.startswith("on") for element in drawing.iter() for key in element.attrib)
 
 
+@pytest.mark.parametrize("task", ["evil.py:TASK", "{folder}/evil.py:TASK", "evil:TASK"])
+def test_reading_somebody_elses_run_runs_nothing_of_theirs(tmp_path, monkeypatch, task):
+    """The Python file that a study names is loaded to train it, never to look at what was trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    marker = tmp_path / "it-ran"
+    for place in (tmp_path, tmp_path / "run"):
+        place.mkdir(exist_ok=True)
+        (place / "evil.py").write_text(f"open({str(marker)!r}, 'w').close()")
+    task = task.format(folder=tmp_path / "run")
+    run = softmax_run(tmp_path / "run", seeds=2, optimizers=("adam",), rates=(0.01, 0.1), steps=50, task=task,
+                      figures=[{"kind": "path", "of": ["W", "b"]}], extra={"task": task})
+    for path in run.folder.glob("curves/*.parquet"):
+        pl.read_parquet(path).with_columns(W=pl.col("train_loss"), b=1 - pl.col("train_loss")).write_parquet(path)
+    result = fallline.open_run(run.folder)
+    write_report(result.records)
+    print(result.compare("learning_rate"), result.summary(), result.verify())
+    result.export("csv", tmp_path / "csv")
+    assert not marker.exists()
+    with pytest.raises(StudyError, match="must hold a fallline"):
+        result.study.trials()
+    assert marker.exists(), "the file would have shown itself"
+
+
 def test_a_text_is_never_taken_for_an_error_of_ours(tmp_path):
     """A folder of somebody else's, full of rubbish, gives sentences and no tracebacks."""
     for folder in ("trials", "curves", "timings", "environments", "answers", "checkpoints"):

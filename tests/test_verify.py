@@ -213,6 +213,17 @@ def test_what_belongs_to_no_block_is_found(run):
     assert fallline.verify(run) and not any((run / name).exists() for name in strays)
 
 
+def test_a_launch_that_cannot_be_read_is_found(run):
+    (run / "launches/001").mkdir(parents=True)
+    (run / "launches/001/launch.json").write_text("{")
+    assert paths_of(fallline.verify(run)) == {"launches/001"}
+    with pytest.raises(StoreError, match=r"launch\.json is not whole JSON"):
+        study().run(run)
+    fallline.repair_run(run)
+    study().run(run)
+    assert fallline.verify(run)
+
+
 def test_a_block_of_another_study_is_told_apart(run, tmp_path):
     other = study(name="other", seeds=[7], claims=[]).run(tmp_path / "other").folder
     for kind in OF_BLOCK:

@@ -148,8 +148,10 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
 def damaged(path: Path, failure: BaseException) -> str:
     """What is wrong with a block's file, and that the block can be trained again."""
     reason = shown(" ".join(str(failure).split()), 100)
+    root = path.parent.parent
     return (f"{path} cannot be read ({reason}); it was damaged after it was written. Remove "
-            f"{path.parent.parent / 'trials' / path.name} and run again with --resume, which trains its trials anew")
+            f"{root / 'trials' / path.name}, or type fallline verify {root} --repair, and run again with --resume, "
+            "which trains its trials anew")
 
 
 def cannot_write(path: Path, failure: OSError) -> str:

@@ -71,8 +71,14 @@ def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.n
 
 
 def task_of(run: Run, name: str) -> Task | None:
-    """The task of that name, as the study writes it; None where it was given in Python or its file is not here."""
+    """The task of that name, built in or a network of the study; None where it was given in Python.
+
+    A report never loads the Python file that a study names: a run folder may be somebody else's, and reading it must
+    run nothing.
+    """
     for written in (name, run.study.task):
+        if not isinstance(written, str) or (":" in written and written not in run.study.networks):
+            continue
         try:
             task = resolve_task(written, run.study, run.study.name)
         except FalllineError:

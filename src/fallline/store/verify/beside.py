@@ -11,6 +11,7 @@ import polars as pl
 from fallline.errors import StoreError
 from fallline.store.claims import noted_claims, read_claims
 from fallline.store.files import PARQUET_FAILURES, read_json, sha256_of
+from fallline.store.launches import read_launch
 from fallline.store.layout import Layout, answers_name
 from fallline.store.looks import noted_looks
 from fallline.store.reads import readings
@@ -25,7 +26,7 @@ MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it anew from the records"
 def check_beside(paths: Layout, study: Study | None, blocks: Sequence[Block], finished: bool) -> list[Finding]:
     """What is damaged or missing beside the blocks. Mistakes are there once the run is ``finished``."""
     return [*_environments(paths), *_answers(paths, blocks, finished), *_models(paths, study),
-            *_history(paths, study)]
+            *_history(paths, study), *_launches(paths)]
 
 
 def _environments(paths: Layout) -> list[Finding]:
@@ -110,6 +111,12 @@ def _lengths(paths: Layout, answers: Path, block: str) -> str | None:
     if both.filter(pl.col("labels").is_null() | (pl.col("labels") != pl.col("predicted"))).height:
         return f"it has other examples than the predictions of block {block}"
     return None
+
+
+def _launches(paths: Layout) -> list[Finding]:
+    return [Finding(path.parent.relative_to(paths.root).as_posix(), "what was launched cannot be read",
+                    f"{ASIDE}; what its jobs trained is kept", goes=True)
+            for path in sorted(paths.launches.glob("*/launch.json")) if _fails(read_launch, path)]
 
 
 def _models(paths: Layout, study: Study | None) -> list[Finding]:

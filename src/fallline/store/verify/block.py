@@ -118,7 +118,7 @@ def _check_trials(block: Block, trials: pl.DataFrame, planned: dict[str, Any] | 
         block.wrong("trials", f"it is of another block: {', '.join(sorted(set(trials['block'])))[:60]}")
     elif len(set(block.trials)) < len(block.trials):
         block.wrong("trials", f"{len(block.trials) - len(set(block.trials))} of its trials are there twice")
-    elif planned and planned["trials"] and set(planned["trials"]) != set(block.trials):
+    elif planned and planned.get("trials") and set(planned["trials"]) != set(block.trials):
         block.wrong("trials", "its trials are not those of the plan")
 
 

@@ -103,7 +103,7 @@ def _twice(blocks: list[Block]) -> list[Finding]:
 
 def _against_study(study: Study | None, planned: dict[str, Any], blocks: list[Block]) -> list[Finding]:
     """Trials that were never planned, and records of trials that nobody planned."""
-    of_plan = {name for block in planned.values() for name in block["trials"]}
+    of_plan = {name for block in planned.values() for name in block.get("trials", [])}
     recorded = {name for block in blocks for name in block.trials}
     wanted = None if study is None else _trial_names(study)
     found = []
