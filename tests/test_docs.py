@@ -1,5 +1,6 @@
 """Every block of code on the pages and every example runs, and every link leads somewhere."""
 
+import html
 import importlib.util
 import json
 import re
@@ -22,7 +23,7 @@ from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
-         "optimizers", "claims", "fair", "compare", "exports", "cluster")
+         "optimizers", "claims", "fair", "compare", "exports", "cluster", "scaling")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -139,6 +140,17 @@ def test_the_page_of_run_folders_describes_them(reader):
         assert list(Path("runs/spirals").glob(name.replace("NAME", "*").replace("c000", "c*"))), name
     assert all(name in described or re.fullmatch(patterns, name) for name in columns)
     assert described >= set(result.records.timings.columns) - {"block", "cohort", "device", "started", "lanes", "seeds"}
+
+
+def test_the_page_of_scaling_does_what_it_says(reader):
+    reader.more = ["--no-report"]
+    reader.follow(page("scaling"))
+    found = reader.names["found"]
+    assert found.sentence in html.unescape(Path("runs/softmax-scale/report/scaling.html").read_text(encoding="utf-8"))
+    assert set(found.points["repeat"]) == {0, 1} and set(found.axes["scaling"]) == {"strong", "weak", "both"}
+    assert parse_study(Path("devices.toml").read_text(encoding="utf-8"), "devices.toml").scale.devices[-1] == "2x4"
+    trials = fallline.open_run("runs/workers").trials
+    assert set(trials.select("workers", "batch_size").iter_rows()) == {(1, 32), (4, 128)}
 
 
 def test_the_page_of_exports_does_what_it_says(reader):

@@ -11,7 +11,8 @@ HOME = Path(fallline.__file__).parent
 LAYERS = [{"contracts", "errors", "registry"},
           {"optimizers", "schedules", "losses", "metrics", "batching", "models", "datasets", "regularisation",
            "stopping", "networks"}, {"tasks"},
-          {"engine"}, {"forecast"}, {"study", "studies"}, {"plan"}, {"store"}, {"executors"}, {"stats"}, {"report"},
+          {"engine"}, {"forecast", "scaling"}, {"study", "studies"}, {"plan"}, {"store"}, {"executors"}, {"stats"},
+          {"report"},
           {"deciding", "exporting"}, {"api"}, {"cli"}]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 DOORS = {("study", "api")}  # Study.run is a door for the user: it calls up, and nothing below calls it

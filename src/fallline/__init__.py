@@ -14,6 +14,7 @@ _PUBLIC = {
     "Study": "fallline.study",
     "load_study": "fallline.study",
     "run": "fallline.api",
+    "scale": "fallline.api",
     "Result": "fallline.api",
     "open_run": "fallline.api",
     "launch": "fallline.api",
@@ -45,7 +46,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from fallline.api import Jobs, Result, jobs, launch, open_run, repair_run, run, verify
+    from fallline.api import Jobs, Result, jobs, launch, open_run, repair_run, run, scale, verify
     from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError
     from fallline.losses import loss

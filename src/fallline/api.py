@@ -1,4 +1,4 @@
-"""What Python users call: run a study, open its folder, get frames, figures and a report."""
+"""What Python users call: run a study, open its folder, get frames, figures and a report; measure what devices buy."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fallline.engine.mesh import Mesh
     from fallline.executors.progress import Listener
     from fallline.report.comparison import Comparison
+    from fallline.report.scaling import Scaled
     from fallline.store.launches import Launch
     from fallline.store.verify import Verification
 
@@ -177,7 +178,7 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
         data: str | Path | None = None, listen: Listener | None = None, command: str = "", until_decided: bool = False,
         max_seeds: int | None = None, tell: Callable[[str], None] | None = None, executor: str | None = None,
         options: Mapping[str, Any] | None = None, processes: int = 1,
-        devices: str | None = None) -> Result:
+        devices: str | None = None, scaling: bool = True) -> Result:
     """Train every trial of ``study`` (a Study, a built-in study's name or a TOML file) that has no records in ``out``.
 
     ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. With ``until_decided`` seeds are added
@@ -185,8 +186,9 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
     is told apart from each other one; the tests are corrected for looking more than once, and ``tell`` hears a line
     about each round. With an ``executor`` ("local", "slurm", "ray") cohorts are trained by jobs elsewhere, launched
     with its ``options``, and waited for; see ``launch``. ``devices`` are those of a mesh, "trial=2,data=2": two rows
-    that train seeds and lanes of their own, two devices a row that share each batch. StudyError, DataError, ModelError
-    and StoreError say what is wrong before anything is trained.
+    that train seeds and lanes of their own, two devices a row that share each batch. A study with a table [scale] has
+    what more devices buy measured as well, unless ``scaling`` is False. StudyError, DataError, ModelError and
+    StoreError say what is wrong before anything is trained.
     """
     study, out, folder = _resolved(study, preset, out, data)
     mesh = _mesh(devices)
@@ -205,6 +207,10 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
                 launched.cancel()
             raise
 
+    if scaling and executor is None and study.scale is not None:
+        from fallline.executors.scaling.run import measure_for_run
+
+        measure_for_run(study, out, folder, tell, command)
     reader = " ".join(command.split()[:2]) or "python"
     if not until_decided:
         return Result(Run(train(study)), reader)
@@ -340,6 +346,30 @@ def repair_run(folder: str | Path) -> tuple[str, ...]:
     from fallline.store.verify import repair
 
     return repair(folder)
+
+
+def scale(study: Study | str | Path, devices: Sequence[int | str] | str | None = None, out: str | Path | None = None, *,
+          preset: str | None = None, data: str | Path | None = None, batch_sizes: Sequence[int] | None = None,
+          repeats: int | None = None, seconds: float | None = None, tell: Callable[[str], None] | None = None,
+          follow: Callable[[str], None] | None = None, command: str = "") -> Scaled:
+    """Measure what more devices buy for ``study``: its steps on each of ``devices``, with one batch split over them, a
+    batch on each, and a trial on each.
+
+    ``devices`` are counts such as 4, or "2x3" for two hosts of three; one device is always measured. Each is measured
+    in processes of its own, on a CPU with the CPU cut up. ``batch_sizes`` are by default those of the study, each
+    program is timed ``repeats`` times for about so many ``seconds``. What the folder ``out`` (``runs/NAME-scale``) has
+    already is not measured again. ``tell`` hears a line a count, ``follow`` one a program. StudyError for more
+    devices than there are, or a batch that cannot be measured.
+    """
+    from fallline.executors.scaling.run import Asked, measure_scaling
+    from fallline.report.scaling import Scaled
+
+    study = study if isinstance(study, Study) else load_study(study)
+    study = study.preset(preset) if preset else study
+    asked = Asked.of(study, devices, batch_sizes, repeats, seconds)
+    folder = Path(out) if out is not None else Path(f"{default_folder(study, preset)}-scale")
+    return Scaled.open(measure_scaling(study, folder, asked, None if data is None else Path(data), tell, follow,
+                                       command))
 
 
 def default_folder(study: Study, preset: str | None = None) -> Path:

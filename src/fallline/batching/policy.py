@@ -13,6 +13,7 @@ from fallline.errors import NumberError, StudyError, UnknownName
 
 LAST = ("dropped", "kept")
 SUBSETS = ("random", "first")
+SHARED_BY = ("all", "worker")
 
 _OVERLAP = fraction("overlap", 0.0, "share of a batch's examples that the next one has too")
 _FORMULA = 'a size that changes is a text such as "30 + 10*epoch"'
@@ -69,6 +70,24 @@ def _first_size(formula: Formula, place: str) -> int:
         return formula.size(0)
     except NumberError as failure:
         raise NumberError(f"{failure}{place}") from None
+
+
+def check_batch_of(value: object, where: str = "") -> str:
+    """``value`` as "all" or "worker", whose batch a batch size is; or UnknownName."""
+    return _choice("owner of a batch", value, SHARED_BY, where)
+
+
+def times_workers(size: int | str | None, workers: int, where: str = "") -> int | str | None:
+    """The size of a step's batch where each of ``workers`` takes one of ``size``, checked before; a formula's too.
+
+    StudyError for all examples at every step: there are no more than all.
+    """
+    if size is None:
+        place = f" ({where})" if where else ""
+        raise StudyError(f'batch_of = "worker" needs a batch_size that is a number or a formula, got "all"{place}')
+    if workers == 1:
+        return size
+    return size * workers if isinstance(size, int) else check_batch_size(f"({size})*{workers}", where)
 
 
 def check_order(value: object, where: str = "") -> str:

@@ -141,6 +141,7 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
         devices: Annotated[str | None, typer.Option(help="The mesh: trial=2,data=2 are two rows that train seeds and "
                                                     "lanes of their own, two devices a row that share each batch.",
                                                     show_default=False)] = None,
+        scaling: Annotated[bool, typer.Option(help="Measure what more devices buy, where the study asks.")] = True,
         report: Annotated[bool, typer.Option(help="Write the report page after training.")] = True,
         executor: Annotated[str | None, typer.Option(help="Train in jobs, one a cohort: local, slurm or ray; by "
                                                           "default in this process.", show_default=False)] = None,
@@ -180,7 +181,7 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
     from fallline.cli.training import run_study
 
     settings = [*(settings or []), *([] if seeds is None else [f"seeds={seeds}"])]
-    rounds = {"until_decided": until_decided, "max_seeds": max_seeds}
+    rounds = {"until_decided": until_decided, "max_seeds": max_seeds, "scaling": scaling}
     options = {"jobs": jobs, "partition": partition, "account": account, "gpus": gpus, "cpus": cpus, "memory": memory,
                "time": time, "container": container, "bind": bind, "sbatch": sbatch, "address": address}
     elsewhere = {"executor": executor, "processes": processes, "devices": devices, "wait": wait, "dry": dry_run,
@@ -235,6 +236,34 @@ def collect(folder: FolderArgument,
     from fallline.cli.jobs import collect_jobs
 
     collect_jobs(folder, wait, report)
+
+
+@app.command()
+def scale(study: Annotated[str, typer.Argument(help="A built-in study (fallline list) or a TOML file.",
+                                               metavar="NAME|FILE")],
+          devices: Annotated[str | None, typer.Option(help="Counts of devices, with commas between; 2x3 are two hosts "
+                                                      "of three. By default the study's, else 1,2,4.",
+                                                      show_default=False)] = None,
+          preset: Annotated[str | None, typer.Option(help="quick (small data, under a minute) or full.",
+                                                     show_default=False)] = None,
+          settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the study, as in run.",
+                                                             show_default=False)] = None,
+          batches: Annotated[str | None, typer.Option(help="Batch sizes to measure, with commas between; by default "
+                                                      "the study's.", show_default=False)] = None,
+          repeats: Annotated[int | None, typer.Option(help="How often each program is timed; 3 unless told otherwise.",
+                                                      min=1, show_default=False)] = None,
+          out: Annotated[Path | None, typer.Option("--out", help="The folder; by default runs/NAME-scale.",
+                                                   show_default=False)] = None,
+          data: DataOption = None) -> None:
+    """Measure what more devices buy: one batch split over them, a batch on each, a trial on each.
+
+    Says which to use, from what batch size a split pays, where the time goes, what 8, 64 and 512 devices would give.
+
+    Example: fallline scale workers/scaling --devices 1,2,4
+    """
+    from fallline.cli.scaling import scale_study
+
+    scale_study(study, devices, preset, settings or [], batches, repeats, out, data)
 
 
 @app.command()

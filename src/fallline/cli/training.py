@@ -17,24 +17,17 @@ from fallline.errors import StudyError
 if TYPE_CHECKING:
     from fallline.api import Result
     from fallline.executors.progress import Progress as News
+    from fallline.study import Study
 
 
 def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
               report: bool, rounds: dict[str, Any], elsewhere: dict[str, Any]) -> None:
     """Load the study, lay preset and settings over it, train it, print what came out.
 
-    ``rounds`` are the arguments ``until_decided`` and ``max_seeds`` of ``fallline.run``, ``elsewhere`` those of
-    ``fallline.launch`` that concern jobs, and whether to ``wait``.
+    ``rounds`` are the arguments ``until_decided``, ``max_seeds`` and ``scaling`` of ``fallline.run``, ``elsewhere``
+    those of ``fallline.launch`` that concern jobs, and whether to ``wait``.
     """
-    from fallline.study import Study, load_study, parse_settings, refuse_hidden
-
-    study = load_study(name)
-    study = study.preset(preset) if preset else study
-    changes = parse_settings(settings, Study.model_fields)
-    if "name" in changes:
-        raise StudyError("the name of a study is not set from outside; choose a folder with --out instead")
-    study = study.with_(changes) if changes else study
-    refuse_hidden(study, changes)
+    study = chosen_study(name, preset, settings)
     if rounds["max_seeds"] is not None and not rounds["until_decided"]:
         raise StudyError("--max-seeds says where --until-decided ends, which is not given; for a fixed number of seeds "
                          "write --seeds")
@@ -75,10 +68,15 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
     from fallline.report.claims import lines
     from fallline.report.looks import looks_in_words
     from fallline.report.reads import read_chosen
+    from fallline.report.scaling import Scaled
     from fallline.report.terminal import table
     from fallline.stats.claims import claims
+    from fallline.store.scale import ScaleFolder
 
     print_whole(table(result.records, width=room()))
+    scaling = ScaleFolder(result.records.layout.scaling)
+    if scaling.exists:
+        print(Scaled(scaling).sentence)
     for line in filter(None, [*lines(result.records), looks_in_words(result.records)]):
         print(line)
     if not report:
@@ -87,6 +85,20 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
         with screen.status("writing the report"):
             page = result.report()
         print(f"report: {page}")
+
+
+def chosen_study(name: str, preset: str | None, settings: list[str]) -> Study:
+    """The study of that name or file, with the preset and then the settings laid over it."""
+    from fallline.study import Study, load_study, parse_settings, refuse_hidden
+
+    study = load_study(name)
+    study = study.preset(preset) if preset else study
+    changes = parse_settings(settings, Study.model_fields)
+    if "name" in changes:
+        raise StudyError("the name of a study is not set from outside; choose a folder with --out instead")
+    study = study.with_(changes) if changes else study
+    refuse_hidden(study, changes)
+    return study
 
 
 class Display:

@@ -51,7 +51,7 @@ class Number:
                 place = f" ({where})" if where else ""
                 raise NumberError(f"{self.name} must be a list of numbers, got {value!r}{place}")
             return tuple(self._check_one(one, where) for one in value)
-        if self.optional and value is None:
+        if self.optional and (value is None or value == "off"):
             return None
         return self._check_one(value, where)
 

@@ -12,7 +12,8 @@ from fallline.report.tables import frame_table
 from fallline.stats import budgets
 from fallline.store import Run
 
-USUAL = {"overlap": 0.0, "subset": None, "subset_from": None, "last_batch": "dropped", "early_stop": None}
+USUAL = {"workers": 1.0, "overlap": 0.0, "subset": None, "subset_from": None, "last_batch": "dropped",
+         "early_stop": None}
 """What needs no column where every row has it."""
 
 
@@ -80,10 +81,14 @@ def sentence(row: dict[str, Any]) -> str:
     if row.get("overlap"):
         return f"{head} in batches of {text} that overlap by {words.setting(100 * row['overlap'])} %: {steps}"
     exact, left = epochs * examples / size, examples % size
+    workers = int(row.get("workers") or 1)
+    text = f"{text} a batch"
+    if workers > 1 and size % workers == 0:
+        text = f"({words.count(size // workers)} a batch × {workers} workers)"
     if abs(exact - row["steps"]) < 1e-6 * exact:
-        return f"{head} / {text} a batch = {steps}"
+        return f"{head} / {text} = {steps}"
     why = f"; the {words.count(left)} examples left over in an epoch are {_fate(row)}" if left else ""
-    return f"{head} / {text} a batch = {_plain(exact)}: {steps}{why}"
+    return f"{head} / {text} = {_plain(exact)}: {steps}{why}"
 
 
 def _used(row: dict[str, Any]) -> int:

@@ -17,6 +17,7 @@ from fallline.report.looks import looks_in_words
 from fallline.report.plain import following, sure, use
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
+from fallline.report.scaling.result import Scaled
 from fallline.stats import label
 from fallline.stats.arms import Arm, size
 from fallline.stats.columns import finished, metric_columns
@@ -24,6 +25,7 @@ from fallline.stats.compare import lost, one_choice
 from fallline.stats.evidence import Region, weigh
 from fallline.stats.pairwise import Pair
 from fallline.stats.question import compared_by
+from fallline.store.scale import ScaleFolder
 
 MOST_PAIRS = 500
 """Pairs of arms that are tested for a page; of more the best configuration and the next are compared."""
@@ -61,8 +63,19 @@ class Opening:
         return cls(results, found if pairs <= MOST_PAIRS else None)
 
     @cached_property
+    def scaled(self) -> Scaled | None:
+        """What more devices buy, where it was measured with the run."""
+        folder = self.results.run.layout.scaling
+        return Scaled.open(folder) if ScaleFolder(folder).exists else None
+
+    @cached_property
     def answers(self) -> list[str]:
-        """A sentence a group of arms, or the best configuration."""
+        """Whether to use more devices, where the study asks; then a sentence a group of arms, or the best
+        configuration."""
+        return [*([self.scaled.sentence] if self.scaled else []), *self._of_trials]
+
+    @property
+    def _of_trials(self) -> list[str]:
         if self.comparison is None:
             name, value, _ = answer(self.results)
             every = self.results.ranked

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,9 @@ from fallline.report import latex, markdown, words
 from fallline.report.claims import parts_frame
 from fallline.report.claims import section as claims_section
 from fallline.report.comparison import pair_columns
+from fallline.report.document import document
 from fallline.report.export import write_figure, write_table
-from fallline.report.html import Markup, details, join, script_json, tag
+from fallline.report.html import Markup, details, join, tag
 from fallline.report.kinds import Drawn, drawn, specs
 from fallline.report.lead import leading
 from fallline.report.machine import what_ran
@@ -21,7 +20,8 @@ from fallline.report.opening import Opening
 from fallline.report.pictures import figures
 from fallline.report.reads import read_chosen
 from fallline.report.results import Results
-from fallline.report.style import Look, theme, variables
+from fallline.report.scaling import page as scaling
+from fallline.report.style import Look
 from fallline.report.tables import MOST_SHOWN, arms_table, far_off, plain_table, ranked, reported_table
 from fallline.report.written import written
 from fallline.stats import label, reported
@@ -36,10 +36,6 @@ BARE = ("results", "pictures")
 
 LARGE = 2
 """So many answers stand in large letters; more would push their table off the screen."""
-
-POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-"""The page may load nothing: what it needs it holds."""
-
 
 def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
@@ -66,7 +62,10 @@ def write_report(run: Run, path: str | Path | None = None, who: str = "python") 
     for table in texts:
         write_text(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
     write_text(page.with_name(f"{page.stem}.md"), markdown.page(opening, texts, lead, rest, page.name))
-    write_text(page, _page(opening, lead, rest, beside, verdicts))
+    scaled = scaling.pictures(opening.scaled) if opening.scaled else []
+    if opening.scaled:
+        scaling.write_beside(opening.scaled, scaled, page.parent)
+    write_text(page, _page(opening, lead, rest, beside, verdicts, scaled))
     return page
 
 
@@ -91,13 +90,15 @@ def _flat(beside: Any) -> Any:
     return beside.drop("where", "at").insert_column(0, type(beside.to_series(0))("trials", said, dtype=str))
 
 
-def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, verdicts: list[Verdict]) -> str:
+def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, verdicts: list[Verdict],
+          scaled: list[Drawn]) -> str:
     results = opening.results
     study = results.run.study
     look = Look.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
     sections = [
         ("results", "Answer", _answer(opening, look)),
         ("pictures", "Pictures", figures(lead)),
+        ("scaling", "More devices", scaling.section(opening.scaled, scaled)),
         ("claims", "Claims", claims_section(results.run, verdicts)),
         ("caveats", "Caveats", _caveats(opening)),
         ("all", "All results", _all(opening, look)),
@@ -107,44 +108,8 @@ def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, v
         ("study", "The study", _study(results)),
         ("read", "How to read this", _reading(results)),
     ]
-    sections = [section for section in sections if section[2]]
-    title = study.title or study.name
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Markup(variables() + _template("template.css"))),
-        tag("script", Markup("document.documentElement.classList.add('js')")),
-    )
-    bar = tag(
-        "header",
-        tag(
-            "div",
-            tag("span", study.name, cls="name"),
-            tag("nav", [tag("a", heading, href=f"#{key}") for key, heading, _ in sections]),
-            tag("button", "dark", id="theme", type="button", title="light or dark"),
-        ),
-        cls="bar",
-    )
-    body = [
-        tag("section", tag("h2", heading) if key not in BARE else None, content, id=key)
-        for key, heading, content in sections
-    ]
-    main = tag(
-        "main",
-        tag("h1", title),
-        tag("p", study.question, cls="question") if study.question else None,
-        body,
-        tag("footer", f"fallline report of {study.name}. Figures and tables lie beside this page as SVG, PNG and CSV."),
-    )
-    scripts = [
-        script_json({"light": theme(), "dark": theme(dark=True)}, id="themes"),
-        tag("script", Markup(_bundle())),
-        tag("script", Markup(_template("template.js"))),
-    ]
-    return "<!doctype html>\n" + tag("html", head, tag("body", bar, main, scripts), lang="en") + "\n"
+    about = f"fallline report of {study.name}. Figures and tables lie beside this page as SVG, PNG and CSV."
+    return document(study.name, study.title or study.name, study.question, sections, about, bare=BARE)
 
 
 def _answer(opening: Opening, look: Look) -> Markup:
@@ -239,16 +204,3 @@ def _reading(results: Results) -> Markup:
         ),
         cls="read",
     )
-
-
-@cache
-def _template(name: str) -> str:
-    return resources.files("fallline.report").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, from the library that also draws the PNG files."""
-    import vl_convert
-
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script").replace("<!--", "<\\!--")

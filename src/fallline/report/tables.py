@@ -215,7 +215,7 @@ def _case(results: Results, row: dict[str, Any]) -> str:
     return f"{words.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} reported, {ours} ours)"
 
 
-WRAPPED = ("what_it_does", "configuration", "in_words")
+WRAPPED = ("what_it_does", "configuration", "in_words", "claim", "verdict", "text")
 """Columns of long texts."""
 
 SAID = ("class", "panel", "configuration", "in_words")

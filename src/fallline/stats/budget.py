@@ -11,14 +11,14 @@ from fallline.store import Run
 def budgets(run: Run) -> pl.DataFrame:
     """One row a distinct (batch policy, budget), in the order they were run; no rows in folders that do not tell.
 
-    Columns: task, data, the batch policy, early_stop, train_examples, steps_an_epoch (steps over epochs), epochs,
-    steps, examples_seen (mean, where early stopping ended some before), trials, stopped (count), stopped_at (median
-    step of those).
+    Columns: task, data, the batch policy, early_stop, workers, train_examples, steps_an_epoch (steps over epochs),
+    epochs, steps, examples_seen (mean, where early stopping ended some before), trials, stopped (count), stopped_at
+    (median step of those).
     """
     trials = trials_of(run)
     if not {"epochs", "train_examples", "examples_seen"} <= set(trials.columns):
         return pl.DataFrame()
-    names = ["task", "data", *POLICY, "early_stop", "train_examples", "steps"]
+    names = ["task", "data", *POLICY, "early_stop", "workers", "train_examples", "steps"]
     keys = [name for name in names if name in trials.columns]
     early = pl.col("status") == "stopped"
     at = pl.col("stopped_at") if "stopped_at" in trials.columns else pl.lit(None, pl.Int64)

@@ -10,8 +10,9 @@ from fallline.study.trial import digest
 FOLDERS = ("trials", "curves", "predictions", "weights", "answers", "timings", "environments", "checkpoints", "leases")
 """The folders of records and of what belongs to them."""
 
-OWN_NAMES = frozenset({*FOLDERS, "report", "exports", "damaged", "launches", "study.toml", "plan.json", "lock.json",
-                       "sums.json", "models.json", "claims.json", "looks.json", "test_reads.json", "mistakes.parquet"})
+OWN_NAMES = frozenset({*FOLDERS, "report", "exports", "scaling", "damaged", "launches", "study.toml", "plan.json",
+                       "lock.json", "sums.json", "models.json", "claims.json", "looks.json", "test_reads.json",
+                       "mistakes.parquet"})
 """What a run folder holds: one that holds nothing else may have lost its study and its plan."""
 
 
@@ -73,6 +74,11 @@ class Layout:
     def claims(self) -> Path:
         """The study's claims as they stood before it was trained, with their hash."""
         return self.root / "claims.json"
+
+    @property
+    def scaling(self) -> Path:
+        """What more devices buy, where the study asks: a folder of its own kind (``store.scale``)."""
+        return self.root / "scaling"
 
     @property
     def looks(self) -> Path:

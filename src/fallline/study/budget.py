@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.batching import BatchPolicy, BatchStream
+from fallline.batching import BatchPolicy, BatchStream, times_workers
 from fallline.contracts import Task
 from fallline.errors import StudyError
 from fallline.study.values import MAX_STEPS, check_field
@@ -13,11 +14,17 @@ from fallline.tasks.folds import Cut
 
 
 def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
-    """The batch policy of a recipe; a lone batch of all examples where nothing is said."""
+    """The batch policy of a recipe; a lone batch of all examples where nothing is said.
+
+    A batch that is of each worker is multiplied by their number: data parallelism is a larger batch, no more.
+    """
     def field(name: str, default: Any) -> Any:
         return check_field(name, fields[name], where) if name in fields else default
 
-    policy = BatchPolicy(field("batch_size", None), order=field("order", "shuffled"), overlap=field("overlap", 0.0),
+    size, workers = field("batch_size", None), fields.get("workers", 1)
+    if field("batch_of", "all") == "worker":
+        size = times_workers(size, math.floor(workers), where)  # workers that are not whole are told of with the rates
+    policy = BatchPolicy(size, order=field("order", "shuffled"), overlap=field("overlap", 0.0),
                          subset=field("subset", None), subset_from=field("subset_from", "random"),
                          last=field("last_batch", "dropped"))
     return policy

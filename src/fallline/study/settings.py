@@ -17,7 +17,8 @@ _TABLES = ("base", "axes")
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` laid over them: the tables base, axes and target key by key, all else replaced.
+    """``values`` with ``changes`` laid over them: the tables base, axes, target and scale key by key, all else
+    replaced.
 
     An optimizer that the changes take out of base and axes takes its own tables there with it.
     """
@@ -25,7 +26,7 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     for key, change in changes.items():
         if key in _TABLES and isinstance(change, Mapping):
             merged[key] = _merge_table(merged.get(key, {}), change)
-        elif key == "target" and isinstance(change, Mapping) and merged.get(key) is not None:
+        elif key in ("target", "scale") and isinstance(change, Mapping) and merged.get(key) is not None:
             merged[key] = merged[key].model_dump(exclude_unset=True) | change
         else:
             merged[key] = change

@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.choosing import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test, refusal
 from fallline.study.native import native
+from fallline.study.part import Part
 from fallline.study.said import shown
+from fallline.study.scale import Scale
 
 if TYPE_CHECKING:
     from fallline.api import Result
@@ -22,23 +24,6 @@ MAX_LINES = 8
 """Findings shown at once: a screen, not a scroll."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
-
-
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""Signs that do not print; ends of lines and tabs are none."""
-
-
-class Part(BaseModel):
-    """What all parts of a study share: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _printable(cls, value: Any) -> Any:
-        if isinstance(value, str) and CONTROLS.search(value):
-            raise ValueError("holds a control character, which a terminal would obey; write the text without it")
-        return value
 
 
 class Target(Part):
@@ -174,6 +159,7 @@ class Study(Part):
     reported: list[Reported] = Field(default_factory=list)
     claims: list[Claim] = Field(default_factory=list)
     networks: dict[str, NetworkTable] = Field(default_factory=dict)
+    scale: Scale | None = None
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
 
@@ -293,7 +279,7 @@ def _read_at_the_end(metric: Any, chooses: bool, what: str) -> Any:
 
 
 _PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported": ("reported figure", Reported),
-          "claims": ("claim", Claim), "networks": ("network", NetworkTable)}
+          "claims": ("claim", Claim), "networks": ("network", NetworkTable), "scale": ("[scale]", Scale)}
 
 
 def _in_words(failure: ValidationError, name: str) -> str:

@@ -19,6 +19,10 @@ from fallline.tasks.folds import Cut
 RECORDS_VERSION = 2
 """Part of every trial's canonical form. Raised when records of older versions are no longer comparable."""
 
+LATER = {"rate_power": 1.0}
+"""Numbers that came after the first records, left out of the canonical form at the value that changes nothing: so those
+records keep their names."""
+
 Numbers = tuple[tuple[str, Value], ...]
 
 
@@ -92,7 +96,7 @@ class Trial:
             "optimizer": recipe.optimizer.name,
             "loss": recipe.loss.name,
             "schedule": recipe.schedule.name,
-            "numbers": recipe.numbers.flat,
+            "numbers": {name: value for name, value in recipe.numbers.flat.items() if LATER.get(name, -1.0) != value},
             "batches": recipe.batches.plain,
             "steps": recipe.steps,
             "precision": recipe.precision,

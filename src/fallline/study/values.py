@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fallline.batching import (
+    check_batch_of,
     check_batch_size,
     check_last,
     check_order,
@@ -53,8 +54,9 @@ def check_precision(value: Any, where: str) -> str:
 
 
 _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
-    "batch_size": check_batch_size, "order": check_order, "overlap": check_overlap, "subset": check_subset,
-    "subset_from": check_subset_from, "last_batch": check_last, "steps": check_steps, "epochs": check_epochs,
+    "batch_size": check_batch_size, "batch_of": check_batch_of, "order": check_order, "overlap": check_overlap,
+    "subset": check_subset, "subset_from": check_subset_from, "last_batch": check_last, "steps": check_steps,
+    "epochs": check_epochs,
     "precision": check_precision}
 
 FIELDS = tuple(_CHECKS)

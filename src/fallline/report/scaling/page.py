@@ -1,0 +1,166 @@
+"""The page of a scale measurement; and the same as a section of a run's report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fallline.report import words
+from fallline.report.document import document
+from fallline.report.export import write_figure, write_table
+from fallline.report.html import Markup, details, join, tag
+from fallline.report.pictures import figures
+from fallline.report.scaling.claims import claims_table
+from fallline.report.scaling.pictures import pictures
+from fallline.report.scaling.tables import (
+    axes_table,
+    budget_table,
+    calculated,
+    epoch_table,
+    forecast_table,
+    parts_table,
+    reported_table,
+)
+from fallline.report.tables import frame_table
+from fallline.store.files import write_text
+from fallline.study import dump_study
+
+if TYPE_CHECKING:
+    from fallline.report.scaling.result import Scaled
+
+READING = (
+    "Every count of devices was measured in a process of its own, with the study's own program, its first trial and "
+    "its own batches: steps in a row, timed several times each, every program once before any a second time. The "
+    "figure is the median over repeats.",
+    "Compute, communication and idle are told apart by three measurements: the step on one device with the batch that "
+    "each device has; the same on all devices at once, without communication; and the all-reduce of the weights' bytes "
+    "alone. What the whole step takes beyond the last two is idle and overhead.",
+    "The law is t(n, batch) = overhead + seconds an example × batch / n + 2 (n − 1) / n × bytes / bandwidth + 2 × "
+    "(n − 1) × latency, a ring all-reduce (Patarasuk and Yuan, 2009), fitted to all steps and all-reduces measured by "
+    "least squares of relative errors, no part below 0. Where devices slow each other down by computing at once, the "
+    "compute of the law is multiplied by the measured factor, and its forecasts leave that factor out: they are for "
+    "devices like this one, each by itself, with links as fast as those measured.",
+    "A batch that the devices cannot share evenly is filled up to the next that they can.",
+)
+
+
+def write_page(scaled: Scaled, path: Path | None = None) -> Path:
+    """Write the page, figures and tables beside it; the path of the page."""
+    page = path if path is not None else scaled.files.report / "scaling.html"
+    drawn = pictures(scaled)
+    write_beside(scaled, drawn, page.parent)
+    study = scaled.study
+    title = f"What more devices buy: {study.title or study.name}"
+    about = f"fallline scale of {study.name}. Figures and tables lie beside this page as SVG, PDF, PNG and CSV."
+    sections = [
+        ("answer", "Answer", answer(scaled)),
+        ("figures", "Pictures", figures(drawn)),
+        *tables(scaled),
+        ("ran", "What ran", _ran(scaled)),
+        ("study", "The study", details("The study as it was measured (TOML)", tag("pre", dump_study(study)))),
+        ("read", "How to read this", reading()),
+    ]
+    write_text(page, document(study.name, title, "Should I use more devices for this, and for what?", sections, about,
+                              bare=("answer", "figures")))
+    return page
+
+
+def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
+    """Figures and tables as files."""
+    for name, frame in (("scaling-points", scaled.points), ("scaling-axes", scaled.axes),
+                        ("scaling-parts", scaled.parts), ("scaling-epochs", scaled.epochs),
+                        ("scaling-budgets", scaled.budgets), ("scaling-forecast", scaled.forecast),
+                        ("scaling-errors", scaled.errors)):
+        if not frame.is_empty():
+            write_table(folder / "tables" / f"{name}.csv", frame)
+    for picture in drawn:
+        write_table(folder / "tables" / f"figure-{picture.name}.csv", picture.frame)
+        write_figure(folder / "figures", picture)
+
+
+def answer(scaled: Scaled) -> Markup:
+    """The sentences, the first large."""
+    first, *rest = scaled.sentences
+    return tag("div", tag("p", first, cls="first"), [tag("p", text, cls="next") for text in rest], cls="answer")
+
+
+def tables(scaled: Scaled) -> list[tuple[str, str, Markup | None]]:
+    """Sections with the tables that the sentences and pictures stand on."""
+    found = (
+        ("takes", "What it takes", budget_table(scaled), calculated(scaled)),
+        ("reported", "Reported and ours", reported_table(scaled), [_OTHERS]),
+        ("time-claims", "Claims on time", claims_table(scaled), [_JUDGED]),
+        ("epochs", "Each epoch", epoch_table(scaled), []),
+        ("speed", "Speed-up", axes_table(scaled), []),
+        ("parts", "Where a step goes", parts_table(scaled), ["Milliseconds of a step of one batch, split."]),
+        ("law", "By the law", forecast_table(scaled), [_law(scaled)]),
+    )
+    return [(key, heading, None if frame.is_empty() else join(frame_table(frame), _notes(texts)))
+            for key, heading, frame, texts in found]
+
+
+def section(scaled: Scaled | None, drawn: list[Any]) -> Markup | None:
+    """The same within the report of a run, whose answer it opens; None where nothing was measured."""
+    if scaled is None:
+        return None
+    said = [tag("p", text, cls="note") for text in scaled.sentences[1:]]
+    shown = [(heading, content) for _, heading, content in tables(scaled) if content is not None]
+    return join(said, figures(drawn), [details(heading, content) if place > 2 else join(tag("h3", heading), content)
+                                       for place, (heading, content) in enumerate(shown)],
+                details("What was measured, and how", _ran(scaled), reading()))
+
+
+def reading() -> Markup:
+    """How it was measured."""
+    return tag("div", *(tag("p", text) for text in READING), cls="read")
+
+
+_JUDGED = "Supported or refuted where the whole range over repeats says so; the range is in brackets."
+_OTHERS = "The reported times are of other machines: hold speed-ups against each other, not seconds."
+
+
+def _notes(texts: list[str]) -> Markup | None:
+    return join([tag("p", text, cls="note") for text in texts]) if texts else None
+
+
+def _law(scaled: Scaled) -> str:
+    """The law's parts as fitted, and its errors."""
+    law = scaled.measured.law
+    bandwidth = "without limit" if law.a_byte == 0 else f"{words.number(1e-9 / law.a_byte, 3)} GB/s"
+    said = (f"Fitted: overhead {_micro(law.overhead)}, {_micro(law.an_example)} an example, "
+            f"{words.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} a message.")
+    for kind, text in (("each", "left out one by one"), ("largest count", "of the largest count, fitted without it")):
+        own = scaled.errors.filter(pl.col("left_out") == kind)["error"].abs() if scaled.errors.height else pl.Series([])
+        if own.len():
+            said += (f" Error on the {words.plural(own.len(), 'point')} {text}: median "
+                     f"{words.setting(float(f'{100 * own.median():.2g}'))} %, at worst "
+                     f"{words.setting(float(f'{100 * own.max():.2g}'))} %.")
+    return said
+
+
+def _micro(seconds: float) -> str:
+    return f"{words.number(1e6 * seconds, 3)} µs"
+
+
+def _ran(scaled: Scaled) -> Markup:
+    """Device, weights, repeats, versions."""
+    facts = scaled.facts
+    last = (facts.get("environments") or [{}])[-1]
+    rows = scaled.points
+    hosts = max(rows["hosts"])
+    listed = [
+        ("device", facts["device"]),
+        ("cores", words.count(facts["cores"]) + (", shared by all devices" if scaled.judged.shared else "")),
+        ("hosts", f"up to {hosts}, process groups where they share a machine" if hosts > 1 else "1"),
+        ("trial", f"{facts.get('task')}, {words.name(str(facts.get('optimizer')))}, "
+                  f"{words.count(facts.get('weights'))} weights, {facts['data']} data"),
+        ("measured", f"{words.plural(rows['repeat'].max() + 1, 'repeat')} of "
+                     f"{words.count(scaled.measured.medians.height)} programs, {str(facts.get('measured', ''))[:10]}"),
+        ("versions", ", ".join(f"{name} {last[name]}" for name in ("fallline", "python", "jax", "jaxlib")
+                               if last.get(name))),
+        ("platform", str(last.get("platform") or "")),
+        ("command", str(last.get("command") or "")),
+    ]
+    return tag("dl", [join(tag("dt", name), tag("dd", value)) for name, value in listed if value])

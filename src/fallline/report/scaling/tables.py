@@ -1,0 +1,168 @@
+"""The measurement in tables, as texts: for the page and for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fallline.batching import steps_of
+from fallline.report import words
+from fallline.report.scaling.said import percent
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fallline.report.scaling.result import Scaled
+
+AXES = {("data", "strong"): "one batch, split", ("data", "weak"): "a batch each", ("trial", "both"): "a trial each"}
+"""What the devices do, by axis and scaling."""
+
+
+def said_count(text: str) -> str:
+    """A count of devices: "4", "2 hosts x 3"."""
+    hosts, _, devices = text.rpartition("x")
+    return f"{hosts} hosts × {devices}" if hosts else devices
+
+
+def milliseconds(seconds: float | None) -> str:
+    return words.MISSING if seconds is None else words.number(1e3 * seconds, 3)
+
+
+def axes_table(scaled: Scaled) -> pl.DataFrame:
+    """A row an (axis, batch, count): the time of a step, the speed-up with its range, the efficiency."""
+    return pl.DataFrame([{
+        "devices do": AXES[row["axis"], row["scaling"]], "batch": words.count(row["batch"]),
+        "devices": said_count(row["count"]), "ms a step": milliseconds(row["seconds"]),
+        "range": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
+        "ms on one": milliseconds(row["alone"]), "speed-up": words.number(row["speed_up"], 3),
+        "range of it": f"{words.number(row['speed_up_low'], 2)} to {words.number(row['speed_up_high'], 2)}",
+        "efficiency": percent(row["efficiency"])} for row in scaled.axes.iter_rows(named=True)])
+
+
+def parts_table(scaled: Scaled) -> pl.DataFrame:
+    """A row a split batch: where the milliseconds of a step go."""
+    return pl.DataFrame([{
+        "devices": said_count(row["count"]), "batch": words.count(row["batch"]), "each has": words.count(row["local"]),
+        "ms a step": milliseconds(row["seconds"]), "compute": milliseconds(row["compute"]),
+        "sharing": milliseconds(row["sharing"]), "communication": milliseconds(row["communication"]),
+        "idle and overhead": milliseconds(row["rest"])} for row in scaled.parts.iter_rows(named=True)])
+
+
+def budget_table(scaled: Scaled) -> pl.DataFrame:
+    """A row a (batch, scaling, count): steps by the calculator, time of an epoch and of the budget, against one."""
+    rows = []
+    for row in scaled.budgets.iter_rows(named=True):
+        if row["scaling"] == "weak" and row["count"] == "1":
+            continue
+        rows.append({
+            "batch": words.name(row["batch"]), "devices do": AXES["data", row["scaling"]],
+            "devices": said_count(row["count"]), "epochs": words.setting(float(f"{row['epochs']:.4g}")),
+            "steps": words.count(row["steps"]), "s an epoch": words.number(row["an_epoch"], 3),
+            "difference": words.signed(row["an_epoch"] - _one(scaled, row)["an_epoch"]),
+            "budget": words.seconds(row["seconds"]), "speed-up": words.number(row["speed_up"], 3),
+            "efficiency": percent(row["efficiency"]),
+            "from": "measured sizes" if row["measured"] else "beyond measured sizes"})
+    return pl.DataFrame(rows)
+
+
+def epoch_table(scaled: Scaled) -> pl.DataFrame:
+    """A row an (batch, epoch): seconds on each count, and the difference from one device; of batches that change."""
+    changing = [pace.batch for pace in scaled.paces if len(pace.epochs) > 1]
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in scaled.epochs.filter(pl.col("batch").is_in(changing), scaling="strong").iter_rows(named=True):
+        line = rows.setdefault((row["batch"], row["epoch"]), {
+            "batch": row["batch"], "epoch": row["epoch"], "size": words.count(row["batch_size"]),
+            "steps": words.count(row["steps"])})
+        line[f"s on {said_count(row['count'])}"] = words.number(row["seconds"], 3)
+        if row["count"] != "1":
+            line[f"{said_count(row['count'])} less 1"] = words.signed(row["difference"])
+    return pl.DataFrame(list(rows.values()))
+
+
+def forecast_table(scaled: Scaled) -> pl.DataFrame:
+    """A row a count: what the law says of the study's batch, and from which batch a split pays."""
+    judged = scaled.judged
+    rows = judged.forecast.filter(batch=judged.batch)
+    by = {(row["devices"], row["axis"], row["scaling"]): row for row in rows.iter_rows(named=True)}
+    found = []
+    for row in judged.thresholds.iter_rows(named=True):
+        n = row["devices"]
+        split, weak = by.get((n, "data", "strong")), by[n, "data", "weak"]
+        found.append({
+            "devices": words.count(n), "all-reduce, ms": milliseconds(row["communication"]),
+            f"split of {words.count(judged.batch)}": words.MISSING if split is None else
+            f"{words.number(split['speed_up'], 3)} times",
+            f"{words.count(judged.batch)} each": f"{words.number(weak['speed_up'], 3)} times",
+            "a trial each": f"{words.count(n)} times",
+            "a split pays from": _batch(row["pays_from"], n), "efficiency 70 % from": _batch(row["good_from"], n),
+            **({} if scaled.measured.law_across is None else
+               {"across hosts it pays from": _batch(row["pays_from_across"], n)})})
+    return pl.DataFrame(found)
+
+
+def reported_table(scaled: Scaled) -> pl.DataFrame:
+    """A row a published time: the seconds, the speed-up they make, and ours, strong and weak."""
+    asked = scaled.study.scale
+    if asked is None or not asked.reported:
+        return pl.DataFrame()
+    first = {one.of: one.seconds for one in reversed(asked.reported) if str(one.devices) == "1"}
+    own = {(row["count"], row["scaling"]): row for row in scaled.budgets.iter_rows(named=True)
+           if row["batch"] == scaled.paces[0].batch}
+    rows = []
+    for one in asked.reported:
+        strong, weak = (own.get((str(one.devices), kind)) for kind in ("strong", "weak"))
+        base = first.get(one.of)
+        column = "an_epoch" if one.of == "an epoch" else "seconds"
+        rows.append({
+            "devices": words.MISSING if one.devices is None else said_count(str(one.devices)),
+            "reported": f"{words.seconds(one.seconds)} {one.of}",
+            "its speed-up": words.MISSING if base is None else words.number(base / one.seconds, 3),
+            "ours, one batch split": words.MISSING if strong is None else
+            f"{words.seconds(strong[column])} ({words.number(strong['speed_up'], 3)} times)",
+            "ours, a batch each": words.MISSING if weak is None else
+            f"{words.seconds(weak[column])} ({words.number(weak['speed_up'], 3)} times)", "text": one.text})
+    return pl.DataFrame(rows)
+
+
+def calculated(scaled: Scaled) -> list[str]:
+    """The calculator's sentences: steps of the first budget by each count of devices, a batch on each."""
+    pace = scaled.paces[0]
+    examples = scaled.facts["examples"]
+    if len(pace.epochs) > 1:
+        return []
+    found = []
+    for count in scaled.measured.counts:
+        workers = scaled.measured.devices(count)
+        if pace.epochs[0][0] * workers <= examples:
+            found.append(steps_of(round(pace.whole, 6), examples, pace.epochs[0][0], workers).sentence)
+    return list(dict.fromkeys(found))
+
+
+def terminal(scaled: Scaled) -> list[Table]:
+    """The tables of a terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    found = []
+    tables = (("Speed-up of a step", axes_table(scaled)), ("Where a split step goes, ms", parts_table(scaled)),
+              ("What the study takes", budget_table(scaled)), ("By the law", forecast_table(scaled)))
+    for title, frame in tables:
+        if frame.is_empty():
+            continue
+        one = Table(title=escape(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
+        for name in frame.columns:
+            one.add_column(escape(name), justify="left" if name in ("devices do", "from") else "right", no_wrap=True)
+        for row in frame.iter_rows():
+            one.add_row(*(escape(str(value)) for value in row))
+        found.append(one)
+    return found
+
+
+def _one(scaled: Scaled, row: dict[str, Any]) -> dict[str, Any]:
+    return scaled.budgets.row(by_predicate=(pl.col("batch") == row["batch"]) & (pl.col("count") == "1")
+                              & (pl.col("scaling") == "strong") & (pl.col("epochs") == row["epochs"]), named=True)
+
+
+def _batch(value: float | None, devices: int) -> str:
+    return "never" if value is None else words.count(max(devices, value))

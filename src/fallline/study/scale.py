@@ -1,0 +1,79 @@
+"""The table [scale]: on how many devices a study's steps are timed, and what others reported of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from fallline.errors import NumberError
+from fallline.scaling.counts import parse_counts
+from fallline.study.part import Part
+
+
+class ReportedTime(Part):
+    """A published time: an epoch or the budget took so many ``seconds`` on ``devices`` (None: not told)."""
+
+    devices: int | str | None = None
+    seconds: float = Field(gt=0)
+    of: Literal["an epoch", "the budget"] = "an epoch"
+    text: str = ""
+
+
+class ScaleClaim(Part):
+    """A sentence on time: on ``devices`` the budget is trained ``above`` or ``below`` so many times as fast as on one.
+
+    ``batch`` is one of the study's batch sizes as it is written, by default the first. Strong: that batch is shared by
+    the devices; weak: it is of each, and there are as many times fewer steps. With ``than`` the speed-up is held
+    against that of another batch in place of a number.
+    """
+
+    text: str
+    devices: int | str
+    batch: str = ""
+    scaling: Literal["strong", "weak"] = "strong"
+    above: float | None = None
+    below: float | None = None
+    than: str = ""
+
+    @field_validator("batch", "than", mode="before")
+    @classmethod
+    def _written(cls, batch: Any) -> str:
+        return str(batch)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ScaleClaim:
+        if sum((self.above is not None, self.below is not None, bool(self.than))) != 1:
+            raise ValueError("a claim on time has one of above, below and than")
+        return self
+
+
+class Scale(Part):
+    """``devices`` are counts such as 4 or "2x3" (two hosts of three); without ``batch_sizes`` they are the study's own.
+
+    Each program is timed ``repeats`` times for about so many ``seconds``. A study with this table is measured after it
+    is trained, and its report opens with what more devices buy.
+    """
+
+    devices: list[int | str] = Field(default_factory=lambda: [1, 2, 4], min_length=1)
+    batch_sizes: list[int] = Field(default_factory=list)
+    repeats: int = Field(default=3, ge=1, le=100)
+    seconds: float = Field(default=0.4, gt=0, le=600)
+    reported: list[ReportedTime] = Field(default_factory=list)
+    claims: list[ScaleClaim] = Field(default_factory=list)
+
+    @field_validator("devices")
+    @classmethod
+    def _devices(cls, devices: list[int | str]) -> list[int | str]:
+        try:
+            parse_counts(devices, "scale.devices")
+        except NumberError as failure:
+            raise ValueError(str(failure)) from None
+        return devices
+
+    @field_validator("batch_sizes")
+    @classmethod
+    def _sizes(cls, sizes: list[int]) -> list[int]:
+        if any(size < 1 for size in sizes):
+            raise ValueError("batch sizes to measure are whole numbers >= 1")
+        return sizes
