@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 import fallline
-from fallline.errors import StoreError
+from fallline.errors import FalllineError, StoreError
+from fallline.report.machine import what_ran
 from faulty import TASK, copied, records, small_blocks, study
 
 BLOCK = "r1-c000-b001"
@@ -211,6 +212,33 @@ def test_what_belongs_to_no_block_is_found(run):
     assert paths_of(fallline.verify(run)) == set(strays)
     fallline.repair_run(run)
     assert fallline.verify(run) and not any((run / name).exists() for name in strays)
+
+
+OTHER_JSON = ["[]", "{}", "3", "null", "[[]]", "[{}]", '{"a": 1}', '{"rounds": 3}', '{"block": 3, "sha256": 4}',
+              '{"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b"}]}]}]}',
+              '[{"hash": 1, "noted": 2, "recorded": "x", "chance": 3}]']
+
+
+@pytest.mark.parametrize("name", [name for name in [*TEXTS, "models.json", "looks.json"] if name.endswith(".json")])
+def test_json_of_another_form_is_a_sentence_for_every_reader_and_heals(run, name):
+    def told(what):
+        try:
+            what()
+        except FalllineError as failure:
+            assert len(str(failure)) < 1000
+
+    for text in OTHER_JSON:
+        (run / name).write_text(text)
+        told(lambda: fallline.verify(run))
+        told(lambda: what_ran(fallline.open_run(run).records))
+        told(lambda: fallline.open_run(run).summary())
+        told(lambda: fallline.open_run(run).claims())
+        if text in OTHER_JSON[-3:]:  # what can be made again is, in some turns of mending and running
+            told(lambda: study().run(run, resume=True))
+            fallline.repair_run(run)
+            told(lambda: study().run(run, resume=True))
+            assert fallline.verify(run) or name == "looks.json", str(fallline.verify(run))
+        shutil.rmtree(run / "damaged", ignore_errors=True)
 
 
 def test_a_launch_that_cannot_be_read_is_found(run):

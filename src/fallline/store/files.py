@@ -102,6 +102,14 @@ def read_json(path: Path, remedy: str = "remove it") -> Any:
                          f"{remedy}") from None
 
 
+def read_table(path: Path, remedy: str = "remove it") -> dict[str, Any]:
+    """The JSON table in ``path``: names and values; StoreError where it holds something else."""
+    value = read_json(path, remedy)
+    if not isinstance(value, dict):
+        raise StoreError(f"{path} holds no table of names and values; it was damaged after it was written: {remedy}")
+    return value
+
+
 def read_text(path: Path) -> str:
     """The text in ``path``; ValueError where it is none, or longer than any text of a run folder; OSError."""
     with path.open("rb") as file:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet
+from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet, read_table
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
@@ -145,14 +145,14 @@ class Run:
     @cached_property
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
-        rows = [read_json(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
+        rows = [read_table(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
         told = [{key: value for key, value in row.items() if key != "sha256"} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
         """What each start of the run ran on, in order."""
-        return [read_json(path) for path in sorted(self.layout.environments.glob("*.json"))]
+        return [read_table(path) for path in sorted(self.layout.environments.glob("*.json"))]
 
     @cached_property
     def planned(self) -> list[str]:

@@ -17,8 +17,8 @@ from fallline.store.files import (
     bring_names_to_disk,
     cannot_write,
     parquet_bytes,
-    read_json,
     read_parquet,
+    read_table,
     read_text,
     sha256,
     write_bytes,
@@ -147,7 +147,7 @@ class RunWriter:
 
     def write_models(self, texts: Mapping[str, str]) -> None:
         """The models of tasks as texts, those of earlier starts kept."""
-        known = read_json(self.paths.models) if self.paths.models.exists() else {}
+        known = read_table(self.paths.models) if self.paths.models.exists() else {}
         if texts.keys() - known.keys():
             write_json(self.paths.models, known | dict(texts))
 
@@ -163,7 +163,7 @@ class RunWriter:
     def _write_noted(self, path: Path, frame: pl.DataFrame) -> None:
         """A file that is not there yet, its checksum first: a run killed between the two leaves no file to doubt."""
         content = parquet_bytes(frame)
-        known = read_json(self.paths.sums) if self.paths.sums.exists() else {}
+        known = read_table(self.paths.sums) if self.paths.sums.exists() else {}
         write_json(self.paths.sums, known | {path.relative_to(self.paths.root).as_posix(): sha256(content)})
         write_bytes(path, content)
 

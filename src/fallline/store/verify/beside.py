@@ -10,7 +10,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.claims import noted_claims, read_claims
-from fallline.store.files import PARQUET_FAILURES, read_json, sha256_of
+from fallline.store.files import PARQUET_FAILURES, read_table, sha256_of
 from fallline.store.launches import read_launch
 from fallline.store.layout import Layout, answers_name
 from fallline.store.looks import noted_looks
@@ -30,13 +30,9 @@ def check_beside(paths: Layout, study: Study | None, blocks: Sequence[Block], fi
 
 
 def _environments(paths: Layout) -> list[Finding]:
-    def read(path: Path) -> None:
-        if not isinstance(read_json(path), dict):
-            raise StoreError("it is no environment")
-
     return [Finding(f"environments/{path.name}", "it is damaged", f"{ASIDE}; what that start ran on is then not known",
                     goes=True)
-            for path in sorted(paths.environments.glob("*.json")) if _fails(read, path)]
+            for path in sorted(paths.environments.glob("*.json")) if _fails(read_table, path)]
 
 
 def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Finding]:
@@ -72,8 +68,8 @@ def _sums(paths: Layout) -> tuple[dict[str, str], bool]:
     if not paths.sums.exists():
         return {}, False
     try:
-        return {str(path): str(told) for path, told in read_json(paths.sums).items()}, False
-    except (StoreError, AttributeError):
+        return {path: str(told) for path, told in read_table(paths.sums).items()}, False
+    except StoreError:
         return {}, True
 
 

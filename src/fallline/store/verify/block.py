@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import PARQUET_FAILURES, read_json, sha256_of
+from fallline.store.files import PARQUET_FAILURES, read_table, sha256_of
 from fallline.store.layout import Layout
 from fallline.store.verify.finding import AGAIN, Finding
 
@@ -76,7 +76,7 @@ def _timing(block: Block, paths: Layout) -> dict[str, str]:
     path = paths.timing(block.name)
     remedy = "--repair writes one that has the checksums of the files as they are, and no times"
     try:
-        timing = read_json(path)
+        timing = read_table(path)
         sums = timing.get("sha256", {})
         if timing.get("block", block.name) == block.name and set(sums) <= set(KINDS):
             return {str(kind): str(told) for kind, told in sums.items()}
