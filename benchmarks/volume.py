@@ -72,11 +72,12 @@ def table(results: dict[str, Any]) -> str:
     for name, work in results["works"].items():
         trials, stages = work["trials"], work["stages"]
         size = f"{trials:,} trials" + (f", {work['points']:,} points" if "points" in work else "")
-        lines += ["", f"{name}: {size}", f"  {'':14}{'seconds':>9}{'training':>10}{'ms a trial':>12}{'peak MB':>9}"]
+        lines += ["", f"{name}: {size}", f"  {'':14}{'seconds':>9}{'processor':>11}{'training':>10}{'ms a trial':>12}"
+                  f"{'peak MB':>9}"]
         for stage, row in stages.items():
             own = row["seconds"] - row["training_seconds"]
-            lines.append(f"  {stage:14}{row['seconds']:>9.1f}{row['training_seconds']:>10.1f}"
-                         f"{1e3 * own / trials:>12.3f}{row['peak_bytes'] / 1e6:>9,.0f}")
+            lines.append(f"  {stage:14}{row['seconds']:>9.1f}{row['processor_seconds']:>11.1f}"
+                         f"{row['training_seconds']:>10.1f}{1e3 * own / trials:>12.3f}{row['peak_bytes'] / 1e6:>9,.0f}")
         lines.append("  " + "; ".join(_goals(work)))
     return "\n".join(lines)
 

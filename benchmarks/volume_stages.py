@@ -122,8 +122,9 @@ def main() -> None:
     else:
         STAGES[stage](folder, study)
     seconds = time.perf_counter() - begun
+    used = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"seconds": seconds, "training_seconds": training_seconds(folder) - before,
-                      "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+                      "processor_seconds": used.ru_utime + used.ru_stime, "peak_bytes": 1024 * used.ru_maxrss}))
 
 
 if __name__ == "__main__":
