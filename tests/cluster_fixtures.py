@@ -129,7 +129,11 @@ class Ray:
     def size(self):
         code = (f"import ray; ray.init(address='{self.address}', log_to_driver=False, configure_logging=False);"
                 "print(sum(node['Alive'] for node in ray.nodes()))")
-        told = subprocess.run([*self.inside, sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        try:
+            told = subprocess.run([*self.inside, sys.executable, "-c", code], capture_output=True, text=True,
+                                  timeout=60)
+        except subprocess.TimeoutExpired:
+            return 0
         return int(told.stdout.split()[-1]) if told.returncode == 0 else 0
 
 
@@ -159,6 +163,7 @@ def ray_cluster():
             "print('alone', flush=True); input()")
     keeper = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert keeper.stdout.readline() == b"alone\n"
+    cluster = Ray(keeper)
     with pytest.MonkeyPatch.context() as patch:
         # A node that is gone is noticed within seconds, not minutes.
         patch.setenv("RAY_health_check_initial_delay_ms", "1000")
@@ -167,12 +172,13 @@ def ray_cluster():
         patch.setenv("RAY_health_check_failure_threshold", "3")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        cluster = Ray(keeper)
-        cluster.start_node("127.0.0.2", head=True)
-        wait_for(lambda: cluster.size() == 1)
-        cluster.start_node("127.0.0.3")
-        wait_for(lambda: cluster.size() == 2)
-        yield cluster
-        for ip in list(cluster.nodes):
-            cluster.kill_node(ip)
-        keeper.communicate(b"\n")
+        try:
+            cluster.start_node("127.0.0.2", head=True)
+            wait_for(lambda: cluster.size() == 1)
+            cluster.start_node("127.0.0.3")
+            wait_for(lambda: cluster.size() == 2)
+            yield cluster
+        finally:
+            for ip in list(cluster.nodes):
+                cluster.kill_node(ip)
+            keeper.communicate(b"\n")

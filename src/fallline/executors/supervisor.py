@@ -61,7 +61,7 @@ def launch(launched: Launch) -> dict[str, Any]:
     """Start the supervisor of these jobs; its process."""
     _file(launched).unlink(missing_ok=True)
     with (launched.folder / "logs" / "supervisor.log").open("ab") as log:
-        _STARTED[:] = [process for process in _STARTED if process.poll() is None]
+        _forget_ended()
         process = subprocess.Popen([sys.executable, "-m", "fallline.executors.supervisor",
                                     str(launched.folder / "launch.json")], start_new_session=True,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -71,6 +71,7 @@ def launch(launched: Launch) -> dict[str, Any]:
 
 def status(launched: Launch) -> dict[int, Seen]:
     """What the supervisor told last; jobs of one that is gone are lost."""
+    _forget_ended()
     known = _read(launched)
     owner = read_owner(json.dumps(dict(launched.ids)).encode())
     gone = owner is not None and owner.place == "gone"
@@ -172,6 +173,10 @@ class _Supervisor:
 
     def _tell(self) -> None:
         write_json(_file(self.launched), {str(cohort): list(seen[:3]) for cohort, seen in self.seen.items()})
+
+
+def _forget_ended() -> None:
+    _STARTED[:] = [process for process in _STARTED if process.poll() is None]
 
 
 def _file(launched: Launch) -> Path:
