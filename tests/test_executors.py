@@ -86,6 +86,7 @@ def test_whatever_comes_from_outside_reaches_the_worker_as_it_is(tmp_path, monke
 def test_a_container_sees_the_run_the_study_and_the_data_by_itself(tmp_path, monkeypatch):
     study = write_study(tmp_path / "study")
     (tmp_path / "cache").mkdir()
+    monkeypatch.delenv("FALLLINE_DATA", raising=False)
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "cache"))
     jobs = fallline.launch(study, tmp_path / "run", executor="slurm", dry=True, options={"container": "it.sif"})
     binds = " ".join(f"--bind {tmp_path / name}" for name in ("run", "study", "cache"))

@@ -68,7 +68,10 @@ def work_on(plan: Path, cohort: int) -> int:
     heard: list[int] = []
     before = [signal.signal(number, lambda got, _: heard.append(got)) for number in ASKING]  # imports take a second
     try:
+        from fallline.executors.groups import end_with_parent
         from fallline.executors.worker import Stop, work
+
+        end_with_parent()
 
         stop = Stop(heard)
         for number in ASKING:

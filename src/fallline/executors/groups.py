@@ -21,6 +21,9 @@ CARRIED = ("FALLLINE_CPU_DEVICES", "FALLLINE_DATA", "FALLLINE_CACHE",
            "FALLLINE_CHECKPOINT_SECONDS", "FALLLINE_MEMORY_GB", "PYTHONPATH")
 """Settings of the command that launches which go with the jobs to other machines."""
 
+TIED = "FALLLINE_PARENT"
+"""The process that a worker is not to outlive."""
+
 PR_SET_PDEATHSIG = 1
 
 TAIL_LINES = 5
@@ -35,7 +38,7 @@ def worker_command(launched: Launch, cohort: int, python: str | None = None) -> 
 
 def worker_environment(launched: Launch, job: str) -> dict[str, str]:
     """What a worker is told beside its command."""
-    return {"FALLLINE_LAUNCH": str(launched.number), "FALLLINE_JOB": job}
+    return {"FALLLINE_LAUNCH": str(launched.number), "FALLLINE_JOB": job, TIED: str(os.getpid())}
 
 
 @dataclass
@@ -60,7 +63,7 @@ class Group:
             launched.log(cohort).parent.mkdir(parents=True, exist_ok=True)
             with launched.log(cohort, process).open("ab") as log:
                 processes.append(subprocess.Popen(worker_command(launched, cohort), env=own, stdin=subprocess.DEVNULL,
-                                                  stdout=log, stderr=subprocess.STDOUT, preexec_fn=_end_with_parent))
+                                                  stdout=log, stderr=subprocess.STDOUT))
         return cls(launched, cohort, processes)
 
     def ended(self) -> Ended | None:
@@ -128,13 +131,18 @@ def tail(log: Path) -> str:
     return " | ".join(lines[-TAIL_LINES:])[-600:]
 
 
-_LIBC = ctypes.CDLL(None)
+def end_with_parent() -> None:
+    """In a process of a group: ask for SIGTERM when whoever started it is gone, or now where it is gone already.
 
-
-def _end_with_parent() -> None:
-    """Ask for SIGTERM when whoever started this process is gone: no worker goes on that nobody sees to."""
-    if hasattr(_LIBC, "prctl"):
-        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    No worker goes on that nobody sees to.
+    """
+    parent = os.environ.pop(TIED, "")
+    libc = ctypes.CDLL(None)
+    if not parent.isdecimal() or not hasattr(libc, "prctl"):
+        return
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _free_port() -> int:
