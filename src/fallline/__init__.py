@@ -41,6 +41,7 @@ _PUBLIC = {
     "task": "fallline.tasks",
     "network_task": "fallline.tasks",
     "FalllineError": "fallline.errors",
+    "FalllineWarning": "fallline.errors",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -48,7 +49,7 @@ __all__ = [*_PUBLIC, "__version__"]
 if TYPE_CHECKING:
     from fallline.api import Jobs, Result, jobs, launch, open_run, repair_run, run, scale, verify
     from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
-    from fallline.errors import FalllineError
+    from fallline.errors import FalllineError, FalllineWarning
     from fallline.losses import loss
     from fallline.models import from_equinox, from_flax, from_keras, model
     from fallline.networks import neurons
