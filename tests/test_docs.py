@@ -23,7 +23,8 @@ from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
-         "optimizers", "claims", "fair", "compare", "exports", "cluster", "scaling")
+         "optimizers", "claims", "fair", "compare", "exports", "cluster", "scaling",
+         "forecasts")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -196,7 +197,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
         assert (ROOT / test).is_file()
 
 
-@pytest.mark.parametrize("name", ["neurons", "compare", "claims", "fair", "optimizers"])
+@pytest.mark.parametrize("name", ["neurons", "compare", "claims", "fair", "optimizers", "forecasts"])
 def test_the_page_does_what_it_says(reader, name):
     reader.follow(page(name))
     if name == "neurons":

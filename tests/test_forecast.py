@@ -1,18 +1,26 @@
 """Forecasts: what a program does is counted, the device is measured once, the law says what bounds a step."""
 
 import json
+import time
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+import vl_convert
 
+import fallline
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cache_folder, prepare_jax
 from fallline.errors import UnknownName
 from fallline.forecast import Rates, calibrate
 from fallline.forecast.calibration import recall
+from fallline.forecast.guess import time_guess
 from fallline.forecast.hlo import costs
 from fallline.forecast.laws import NAMES, bound, features, step_seconds
+from fallline.forecast.memory import Watch, held_bytes
 from fallline.forecast.sheets import SHEETS
+from fallline.report.kinds.guessed import GUESS, OURS
 
 jax = prepare_jax()
 jnp = jax.numpy
@@ -109,3 +117,139 @@ def test_the_law_is_a_sum_and_says_what_bounds_a_step():
     assert bound(counted(lambda x: x + 1.0, large), sheet)[0] == "memory"
     assert bound(counted(lambda x: x + 1.0, jnp.ones(4)), sheet)[0] == "overhead"
     assert set(NAMES) | {"dispatch"} == set(Rates.__dataclass_fields__)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """A small study, forecast and then run, on a calibrated device."""
+    calibrate()
+    study = fallline.load_study("line/optimizers").with_({"base": {"steps": 40}, "presets": {}})
+    return study, study.plan(compile_all=True), study.run(tmp_path_factory.mktemp("run") / "line")
+
+
+def test_a_plan_counts_what_the_run_then_trains(small_run):
+    study, plan, result = small_run
+    assert plan.trials == result.trials.height == len(study.trials())
+    cohort, = plan.cohorts
+    assert cohort.why == "" and cohort.steps == 40 and cohort.weights == 2
+    assert cohort.predicted.seconds_low < cohort.predicted.seconds < cohort.predicted.seconds_high
+    assert cohort.predicted.memory_low < cohort.predicted.memory_bytes < cohort.predicted.memory_high
+    assert plan.frame.height == 1 and json.loads(json.dumps(plan.told))["trials"] == plan.trials
+
+
+def test_what_was_predicted_before_training_stands_beside_what_was_measured(small_run):
+    from fallline.report.predicted import predicted_frame, section
+
+    _, plan, result = small_run
+    row, = predicted_frame(result.records).rows(named=True)
+    assert row["how"] == "compiled" and row["flops"] == pytest.approx(plan.flops)
+    assert row["predicted_memory_bytes"] > 1e5 and row["seconds"] > 0
+    page = str(section(result.records))
+    assert "Predicted and measured" in page and f"bound by {row['bound']}" in page
+
+
+def test_a_cohort_says_why_it_stands_apart():
+    study = fallline.load_study("softmax/optimizers").preset("quick").with_(
+        {"axes": {"optimizer": ["adam"], "learning_rate": [0.01], "batch_size": [10, 50]}, "base": {"steps": 5}})
+    assert [cohort.why for cohort in study.plan().cohorts] == ["batch size 10", "batch size 50"]
+
+
+def test_flops_of_a_softmax_layer_are_those_counted_by_hand():
+    study = fallline.load_study("softmax/optimizers").preset("quick").with_(
+        {"axes": {"optimizer": ["gradient_descent"], "learning_rate": [0.1]}, "seeds": 1, "base": {"steps": 7}})
+    cohort, = study.plan().cohorts
+    products = 2 * (2 * 100 * 784 * 10)  # forward, and the gradient of the weights
+    assert products < cohort.predicted.flops_a_step < 1.5 * products
+    assert cohort.predicted.flops == pytest.approx(7 * cohort.predicted.flops_a_step)
+
+
+def test_by_law_and_compiled_agree_on_products(monkeypatch):
+    from fallline.executors import study_forecast
+
+    study = fallline.Study(name="law", task="fashion-mnist-mlp-256", data="sample", metric="validation_loss",
+                           base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 24, "steps": 50})
+    monkeypatch.setattr(study_forecast, "PLANNING_SECONDS", -1e6)
+    by_law, = study.plan().cohorts
+    compiled, = fallline.plan_study(study, compile_all=True).cohorts
+    assert (by_law.predicted.how, compiled.predicted.how) == ("by law", "compiled")
+    assert by_law.predicted.flops_a_step == pytest.approx(compiled.predicted.flops_a_step, rel=0.1)
+    assert by_law.predicted.memory_bytes == pytest.approx(compiled.predicted.memory_bytes, rel=0.5)
+    again, = study.plan().cohorts
+    assert again.predicted.how == "compiled", "what was compiled once is remembered"
+
+
+def test_a_forecast_trains_nothing_and_writes_no_folder(cli, monkeypatch):
+    monkeypatch.setattr("fallline.engine.training._advance", lambda *_: pytest.fail("a step was trained"))
+    code, out, _ = cli("plan", "try.toml")
+    assert code == 0 and "4 trials in 1 cohort" in out and "measured here" in out
+    assert not Path("runs").exists()
+    code, out, _ = cli("plan", "try.toml", "--json")
+    assert code == 0 and json.loads(out)["trials"] == 4
+
+
+def test_a_plan_for_a_device_that_is_not_here_is_marked(cli):
+    code, out, _ = cli("plan", "try.toml", "--device", "t4")
+    assert code == 0 and "from its data sheet, not measured" in out and "on t4" in out
+    code, _, error = cli("plan", "try.toml", "--device", "h1000")
+    assert code == 2 and "no device is named 'h1000'" in error and "h100" in error and error.count("\n") < 5
+
+
+def test_a_cohort_is_tried_in_a_process_of_its_own(cli):
+    code, out, _ = cli("plan", "try.toml", "--measure", "--json")
+    cohort, = json.loads(out)["cohorts"]
+    assert code == 0 and cohort["measured_seconds"] > 0 and cohort["measured_memory_bytes"] > 0
+
+
+def test_utilisation_tells_the_batch_beyond_which_more_brings_nothing(cli):
+    code, out, _ = cli("utilisation", "mnist-softmax", "--batches", "8,64,5000", "--out", "use.html")
+    assert code == 0 and "the device is used" in out and "Reported" in out and "20 % at 128" in out
+    assert "5,000" not in out, "the sample has too few examples for it"
+    assert "<svg" in Path("use.html").read_text()
+    code, _, error = cli("utilisation", "mnist-softmax", "--batches", "8,x")
+    assert code == 2 and "write 1,8,64" in error
+    assert cli("utilisation", "mnist-softmax", "--out", "use.gif")[0] == 2
+
+
+def test_the_knee_is_the_smallest_batch_near_the_most():
+    from fallline.report.utilisation import answer, knee
+
+    frame = pl.DataFrame({"batch": [64, 128, 512, 1024], "examples_a_second": [10.0, 50.0, 91.0, 100.0],
+                          "share": [0.1, 0.2, 0.5, 0.54], "busy": [None] * 4}, schema_overrides={"busy": pl.Float64})
+    assert knee(frame) == 512
+    assert answer(frame, "x").startswith("x: at 128 to 20 %, at 1,024 to 54 % the device is used")
+    assert "beyond 512 more brings nothing" in answer(frame, "x")
+
+
+def test_the_guesses_are_fitted_as_kindly_as_can_be():
+    epochs, batch = np.array([10.0, 20.0, 10.0]), np.array([10.0, 10.0, 50.0])
+    assert time_guess(epochs, batch, 3.0 * epochs / batch) == pytest.approx(3.0 * epochs / batch)
+    seconds = np.array([1.0, 2.5, 0.3])
+    best = ((time_guess(epochs, batch, seconds) - seconds) ** 2).sum()
+    scales = np.linspace(0.1, 4, 400)
+    assert best <= min((((scale * epochs / batch) - seconds) ** 2).sum() for scale in scales) + 1e-12
+
+
+def test_the_memory_that_is_held_is_watched():
+    with Watch(held_bytes()) as watch:
+        held = np.ones(30_000_000, np.uint8)
+        time.sleep(0.05)
+        del held
+        assert 29e6 < watch.peak() < 60e6
+        assert (watch.peak() or 0) < 15e6, "each peak is that since the last"
+
+
+def test_the_reports_guesses_stand_beside_ours(tmp_path):
+    from fallline.report.kinds import drawn
+    from fallline.report.kinds.draw import plain
+    from fallline.study import Figure
+
+    calibrate()
+    study = fallline.Study(name="two", task="two-gaussians-one-neuron", metric="final_train_loss", seeds=1,
+                           base={"optimizer": "adam", "learning_rate": 0.01, "steps": 20},
+                           axes={"batch_size": [8, 32]})
+    found = drawn(study.run(tmp_path / "two").records, Figure(kind="guessed"))
+    times = found.frame.filter(pl.col("what").str.starts_with("time"))
+    assert times.height == 2 * 2 and set(times["law"]) == {OURS, GUESS}
+    assert "2 cohorts" in found.caption and "least squares" in found.caption and "on the median" in found.caption
+    assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+    assert found.table.height == found.frame.height

@@ -290,7 +290,7 @@ def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, nu
 @pytest.mark.parametrize("kind", list(figure_kinds()))
 def test_every_kind_draws_every_run_that_it_fits(kind, every_run):
     fitting = [run for run in every_run if figure_kinds()[kind].fits(run)]
-    assert fitting
+    assert fitting or kind == "guessed", "that one only where a study names it: see test_forecast.py"
     for run in fitting:
         assert vl_convert.vegalite_to_svg(plain(figure(run, kind))).startswith("<svg")
 

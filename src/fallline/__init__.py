@@ -17,6 +17,8 @@ _PUBLIC = {
     "scale": "fallline.api",
     "Result": "fallline.api",
     "open_run": "fallline.api",
+    "plan_study": "fallline.api",
+    "utilisation": "fallline.api",
     "launch": "fallline.api",
     "jobs": "fallline.api",
     "Jobs": "fallline.api",
@@ -47,7 +49,19 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from fallline.api import Jobs, Result, jobs, launch, open_run, repair_run, run, scale, verify
+    from fallline.api import (
+        Jobs,
+        Result,
+        jobs,
+        launch,
+        open_run,
+        plan_study,
+        repair_run,
+        run,
+        scale,
+        utilisation,
+        verify,
+    )
     from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError, FalllineWarning
     from fallline.losses import loss

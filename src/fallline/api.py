@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from fallline.engine.mesh import Mesh
     from fallline.executors.progress import Listener
+    from fallline.executors.study_forecast import Forecast
     from fallline.report.comparison import Comparison
     from fallline.report.scaling import Scaled
     from fallline.store.launches import Launch
@@ -370,6 +371,37 @@ def scale(study: Study | str | Path, devices: Sequence[int | str] | str | None =
     folder = Path(out) if out is not None else Path(f"{default_folder(study, preset)}-scale")
     return Scaled.open(measure_scaling(study, folder, asked, None if data is None else Path(data), tell, follow,
                                        command))
+
+
+def plan_study(study: Study | str | Path, *, preset: str | None = None, data: str | Path | None = None,
+               device: str | None = None, compile_all: bool = False, measure: bool = False,
+               calibrate_again: bool = False, tell: Callable[[str], None] | None = None) -> Forecast:
+    """What ``study`` would take, before it trains: cohorts, FLOPs, memory, time, disk, each as a range.
+
+    It takes some seconds: programs that there is no time to compile are counted by law, ``compile_all`` compiles them.
+    ``device`` names one that is not here ("h100"): its figures are those of its data sheet. ``measure`` tries every
+    cohort for a moment, each in a process of its own; ``calibrate_again`` measures this device anew. ``tell`` hears of
+    what takes time. StudyError, DataError and ModelError say what is wrong.
+    """
+    from fallline.executors.study_forecast import forecast_study
+
+    study = study if isinstance(study, Study) else load_study(study)
+    study = study.preset(preset) if preset else study
+    return forecast_study(study, None if data is None else Path(data), device, compile_all, measure, calibrate_again,
+                          tell)
+
+
+def utilisation(task: Any, batches: Sequence[int] | None = None, *, optimizer: Any = "adam", data: str = "sample",
+                folder: str | Path | None = None, tell: Callable[[str], None] | None = None) -> pl.DataFrame:
+    """How well this device is used by training ``task`` at each batch size (1 to 4,096 by default), a row a size.
+
+    One lane trains alone for a moment at each. The columns are those of ``fallline.executors.utilisation``; ``data``
+    is "sample" or "full", ``folder`` holds full data sets. StudyError, UnknownName and DataError say what is wrong.
+    """
+    from fallline.executors.utilisation import BATCHES
+    from fallline.executors.utilisation import utilisation as measured
+
+    return measured(task, batches or BATCHES, optimizer, data, None if folder is None else Path(folder), tell)
 
 
 def default_folder(study: Study, preset: str | None = None) -> Path:

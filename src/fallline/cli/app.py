@@ -267,6 +267,58 @@ def scale(study: Annotated[str, typer.Argument(help="A built-in study (fallline 
 
 
 @app.command()
+def plan(study: Annotated[str, typer.Argument(help="A built-in study (fallline list) or a TOML file.",
+                                              metavar="NAME|FILE")],
+         preset: Annotated[str | None, typer.Option(help="quick or full.", show_default=False)] = None,
+         settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in run. May be repeated.",
+                                                            show_default=False)] = None,
+         seeds: Annotated[int | None, typer.Option(help="Seeds of each configuration.", min=1,
+                                                   show_default=False)] = None,
+         data: DataOption = None,
+         device: Annotated[str | None, typer.Option(help="One that is not here, by its data sheet: v100, t4, a100, l4, "
+                                                         "h100 or h200.", show_default=False)] = None,
+         compile_all: Annotated[bool, typer.Option("--compile", help="Compile every program, however long it "
+                                                                     "takes.")] = False,
+         measure: Annotated[bool, typer.Option("--measure", help="Try every cohort for a moment, each in a process of "
+                                                                 "its own.")] = False,
+         calibrate: Annotated[bool, typer.Option("--calibrate", help="Measure this device anew.")] = False,
+         as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
+    """Tell what a study would take before it trains: cohorts and why they split, FLOPs, memory, time, disk.
+
+    Takes some seconds and trains nothing; the first time a device is measured for ten seconds more.
+
+    Example: fallline plan softmax/optimizers --preset quick
+
+    Example: fallline plan convnet/optimizers --device t4
+    """
+    from fallline.cli.planning import plan_study
+
+    settings = [*(settings or []), *([] if seeds is None else [f"seeds={seeds}"])]
+    plan_study(study, preset, settings, data, device, compile_all, measure, calibrate, as_json)
+
+
+@app.command("utilisation")
+def utilisation(task: Annotated[str, typer.Argument(help="A task (fallline parts tasks).")],
+                batches: Annotated[str | None, typer.Option(help="Batch sizes, with commas between; by default 1, 2, 4 "
+                                                                 "... 4096.", show_default=False)] = None,
+                optimizer: Annotated[str, typer.Option(help="The update rule.")] = "adam",
+                full: Annotated[bool, typer.Option("--full", help="With the full data; else the sample in the "
+                                                                  "package.")] = False,
+                data: DataOption = None,
+                out: Annotated[Path | None, typer.Option(help="Write a page (.html), the picture (.svg, .png) or the "
+                                                              "figures (.csv).", show_default=False)] = None) -> None:
+    """Tell how well this device is used at each batch size, and beyond which more brings nothing.
+
+    Trains for a moment at each size, one lane alone: step time, examples a second, share of the device's rate.
+
+    Example: fallline utilisation mnist-softmax --batches 1,16,128,1024 --out use.html
+    """
+    from fallline.cli.using import use_device
+
+    use_device(task, batches, optimizer, full, data, out)
+
+
+@app.command()
 def show(folder: FolderArgument,
          rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 20) -> None:
     """Print the ranked table of a run.

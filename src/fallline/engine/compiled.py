@@ -32,7 +32,9 @@ class Compiled:
         self.trace_seconds = 0.0
         self.compile_seconds = 0.0
         self.memory_bytes: int | None = None
+        self.lines = 0  # of the program as XLA is given it, once ``written``
         self._lock = threading.Lock()
+        self._lowered: Any = None
         self._program: Any = None
 
         def counted(*arguments: Any) -> Any:
@@ -49,14 +51,31 @@ class Compiled:
         """The compiled program, made now if it was not; ``arguments`` may be shapes alone."""
         with self._lock:
             if self._program is None:
-                begun = time.perf_counter()
-                lowered = self._jitted.lower(*arguments)
-                traced = time.perf_counter()
+                lowered, traced = self._trace(*arguments), time.perf_counter()
                 self._program = _compile(lowered, THIN_PRODUCTS if self.thin else IN_PLACE)
-                self.trace_seconds = traced - begun
                 self.compile_seconds = time.perf_counter() - traced
                 self.memory_bytes = _peak_bytes(self._program)
+                self._lowered = None
             return self._program
+
+    def written(self, *arguments: Any) -> str:
+        """The program as XLA is given it, HLO in words; traced now if it was not, and not compiled."""
+        with self._lock:
+            text = self._trace(*arguments).as_text(dialect="hlo")
+            self.lines = text.count("\n")
+            return text
+
+    @property
+    def text(self) -> str | None:
+        """The program as XLA made it, HLO in words; None before it is compiled."""
+        return None if self._program is None else self._program.as_text()
+
+    def _trace(self, *arguments: Any) -> Any:
+        if self._lowered is None:
+            begun = time.perf_counter()
+            self._lowered = self._jitted.lower(*arguments)
+            self.trace_seconds = time.perf_counter() - begun
+        return self._lowered
 
 
 def _compile(lowered: Any, options: dict[str, Any]) -> Any:

@@ -28,8 +28,8 @@ def evaluate(program: Program, state: State, numbers: tuple[Numbers, ...],
     """Loss and metrics over a whole split, [seeds, lanes], and of a classification the classes given,
     uint16 [seeds, lanes, examples].
     """
-    seen = [dict(program.evaluate(state, numbers, examples, counts)) for examples, counts in held.batches]
-    seen = jax.device_get(seen)
+    # One batch after the other: each that waits in a queue would hold memory of its own.
+    seen = [dict(jax.device_get(program.evaluate(state, numbers, *batch))) for batch in held.batches]
     classes = [part.pop("predicted") for part in seen if "predicted" in part]
     predicted = np.concatenate(classes, axis=-1)[..., :held.examples] if classes else None
     sums = program.cohort.loss.reduce == "sum"

@@ -105,9 +105,11 @@ def candidates(first: Layout, seeds: int) -> list[Layout]:
 
 
 def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, operations: float,
-           seconds_a_step: Callable[[Layout], float]) -> Layout:
+           seconds_a_step: Callable[[Layout], float] | None) -> Layout:
     """The layout for a run of so many ``operations``: remembered, else measured where that pays, else
     ``first``, as for devices that are elsewhere.
+
+    Without ``seconds_a_step`` nothing is measured.
 
     ``shape`` tells apart programs of one cohort (weights, batch). A layout is remembered by program and device,
     not by study, so every later run of such a cohort with as many seeds starts at once.
@@ -116,7 +118,7 @@ def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, op
         return first
     memory = cache_folder() / "layouts" / f"{_key(cohort, shape, first, seeds)}.json"
     known = _recall(memory)
-    if known or operations < WORTH_MEASURING:
+    if known or operations < WORTH_MEASURING or seconds_a_step is None:
         return known or first
     measured = {layout: seconds_a_step(layout) for layout in candidates(first, seeds)}
     best = min(measured, key=measured.__getitem__)

@@ -56,7 +56,7 @@ class Program:
 
     def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE):
         self.cohort, self.layout, self.row = cohort, layout, row
-        self.weights = Compiled(self._weights)  # of a seed, on the device that JAX takes by itself: then put on the row
+        self.weights = Compiled(self.make_weights)  # of a seed, where JAX puts it by itself: then put on the row
         self.thin = layout.loop and cohort.lanes > 1
         self._everywhere = row.everywhere if row.data > 1 else None
         self.start = Compiled(self.start_state, everywhere=self._everywhere)
@@ -80,9 +80,10 @@ class Program:
 
     def initial(self, keys: Array) -> tuple[Any, Any]:
         """Weights and model's state of ``layout.seeds`` seeds, from a key each: leaves [seeds, ...]."""
-        return self.row.put(self.weights(keys) if self.cohort.model.traceable else self._weights(keys))
+        return self.row.put(self.weights(keys) if self.cohort.model.traceable else self.make_weights(keys))
 
-    def _weights(self, keys: Array) -> tuple[Any, Any]:
+    def make_weights(self, keys: Array) -> tuple[Any, Any]:
+        """What ``initial`` compiles."""
         model = self.cohort.model
         own = [(model.init(key), model.start_state(key)) for key in keys]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)

@@ -168,6 +168,8 @@ def _advance(program: Program, work: Work, state: State, records: Records, done:
     parts = []
     for seen, steps in stretches:
         state, record = advance(state, work.numbers, work.train, seen, work.noise, np.int32(steps))
+        if not program.layout.loop:
+            jax.block_until_ready(record)  # every step that waits in a queue holds memory of its own
         parts.append(record)
     parts = jax.device_get(parts)
     ended = time.perf_counter()

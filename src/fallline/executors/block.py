@@ -18,6 +18,7 @@ from fallline.executors import resting
 from fallline.executors.cohort import ReadyCohort
 from fallline.executors.progress import Count
 from fallline.executors.records import curve_rows, predicted_rows, trial_rows, weight_rows
+from fallline.forecast.memory import Watch
 from fallline.store.checkpoint import Checkpoints, Unusable
 from fallline.store.writing import RunWriter
 from fallline.study import Target
@@ -30,6 +31,7 @@ class Session(Protocol):
     count: Count
     shown: frozenset[str]
     alone: dict[str, float]
+    watch: Watch
 
 
 def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: RunWriter, target: Target | None,
@@ -65,7 +67,7 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
     writer.write_block(block, trial_rows(ready, seeds, records, block, target, session.shown),
                        curve_rows(ready, seeds, records), predicted_rows(ready, seeds, records),
                        weight_rows(ready, seeds, records), _timing(ready, block, seeds, work, records, started)
-                       | {"alone_seconds": session.alone.get(ready.planned.name)})
+                       | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.told})
     checkpoints.remove()
     session.count.finished(records)
 

@@ -134,7 +134,8 @@ class ReadyCohort:
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
                  metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False):
+                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True):
+        """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it."""
         self.planned, self.arrays = planned, arrays
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
@@ -154,7 +155,7 @@ class ReadyCohort:
         check_task(planned.task, self.cohort, arrays.splits)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
-        self.program = self._program(layout or self._layout())
+        self.program = self._program(layout or self._layout(measures))
 
     @property
     def places(self) -> tuple[int, tuple[Row, ...]]:
@@ -209,17 +210,34 @@ class ReadyCohort:
         """What the programs that run side by side hold at once, by XLA's own figure of the compiled step."""
         import jax
 
-        work, program = self.work(self.blocks()[0]), self.program
-        state = jax.eval_shape(program.start_state, work.weights, work.variables, work.numbers)
-        width = max(self.widths)
-        seen = stretch(program, work, [], 0, 0, width)
-        program.advance(width).prepare(state, work.numbers, work.train, seen, work.noise, np.int32(1))
-        held = program.advance(width).memory_bytes
-        data = sum(array.nbytes for array in work.train)  # an argument of every program, there once
+        step, program = self.program.advance(max(self.widths)), self.program
+        shapes = self.step_shapes
+        step.prepare(*shapes)
+        held = step.memory_bytes
+        data = sum(array.nbytes for array in shapes[2])  # an argument of every program, there once
         if held is None or (self.mesh.devices > 1 and jax.default_backend() != "cpu"):
             return held  # of each device
         together = min(program.layout.workers, len(self.blocks())) * self.mesh.data
         return (held - data) * together + data * (1 if self.mesh.devices == 1 else together)
+
+    @cached_property
+    def step_shapes(self) -> tuple[Any, ...]:
+        """What the largest step is compiled for: shapes, and the small arrays that there are."""
+        work = self.work(self.blocks()[0], shapes=True)
+        seen = stretch(self.program, work, [], 0, 0, max(self.widths))
+        return self._state_shapes(work), work.numbers, work.train, seen, work.noise, np.int32(1)
+
+    @cached_property
+    def evaluation_shapes(self) -> tuple[Any, ...] | None:
+        """What evaluation is compiled for; None where nothing is held out."""
+        work = self.work(self.blocks()[0], shapes=True)
+        held = next(iter(work.held_out.values()), None)
+        return None if held is None else (self._state_shapes(work), work.numbers, *held.batches[0])
+
+    def _state_shapes(self, work: Work) -> Any:
+        import jax
+
+        return jax.eval_shape(self.program.start_state, work.weights, work.variables, work.numbers)
 
     @property
     def budget(self) -> dict[str, Any]:
@@ -247,15 +265,24 @@ class ReadyCohort:
         labels = train.targets if train.targets.ndim == 1 and train.targets.dtype.kind in "iu" else None
         return BatchStream(self.planned.recipe.batches, len(train.inputs), seed, labels)
 
-    def work(self, seeds: tuple[int, ...]) -> Work:
-        """What the engine is to do for these seeds."""
+    def work(self, seeds: tuple[int, ...], shapes: bool = False) -> Work:
+        """What the engine is to do for these seeds; with ``shapes`` no weights are made, and have shapes alone."""
         planned, streams = self.planned, [self.stream(seed) for seed in seeds]
         rates = Rates(planned, streams) if self.cohort.scheduled else None
-        weights, variables = self.program.initial(_keys(seeds, WEIGHTS))
-        noise = self.program.row.put(_keys(seeds, NOISE))
+        weights, variables, noise = self._shapes(seeds) if shapes and self.program.row.data == 1 else (
+            *self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
         return Work(self.numbers, weights, variables, noise, Batches(streams, self.widths, self.masked),
                     *self.arrays.on(self.program.row), self.watched, planned.recipe.steps,
                     planned.evaluate_every, planned.record_every, rates, self.stops, self.weights <= KEPT_WEIGHTS)
+
+    def _shapes(self, seeds: tuple[int, ...]) -> tuple[Any, Any, Any]:
+        """Of the initial weights, the model's state and the keys of the noise."""
+        import jax
+
+        keys = jax.eval_shape(lambda: _keys(seeds, WEIGHTS))
+        if not self.cohort.model.traceable:
+            return *jax.eval_shape(lambda made: made, self.program.initial(_keys(seeds, WEIGHTS))), keys
+        return *jax.eval_shape(self.program.make_weights, keys), keys
 
     @cached_property
     def numbers(self) -> tuple[Numbers, ...]:
@@ -280,7 +307,7 @@ class ReadyCohort:
                       regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
                       frozenset(self.regularisers), planned.recipe.precision)
 
-    def _layout(self) -> Layout:
+    def _layout(self, measures: bool) -> Layout:
         """Guessed, or measured where the run is long enough to repay it."""
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
@@ -288,12 +315,17 @@ class ReadyCohort:
                       looped(planned.task, self.arrays.splits), self.mesh)
         if self.mesh.devices > 1:  # what one process measured another need not have
             return first
-        operations = OPERATIONS_A_WEIGHT * self.weights * planned.lanes * seeds * self.examples_seen
-        best = choose(self.cohort, (self.weights, *self.widths), first, seeds, operations, self._seconds_a_step)
+        best = choose(self.cohort, (self.weights, *self.widths), first, seeds, self.operations,
+                      self._seconds_a_step if measures else None)
         most = max(1, MOST_POINTS // planned.points)
         if best.seeds <= most:
             return best
         return replace(best, seeds=max(n for n in range(1, most + 1) if seeds % n == 0))
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of the whole run, about."""
+        return OPERATIONS_A_WEIGHT * self.work_of(len(self.planned.seeds))
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""

@@ -13,6 +13,7 @@ from fallline.executors.claims import note_claims
 from fallline.executors.cohort import ReadyCohort
 from fallline.executors.environment import describe
 from fallline.executors.fitting import fitting, smaller
+from fallline.executors.forecasting import before_training
 from fallline.executors.setup import Setup
 from fallline.plan import PlannedCohort, plan, rebuild, spread
 from fallline.store.resolved import PLAN_REMEDY
@@ -60,12 +61,13 @@ def plan_round(setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], inst
         return []
     number = writer.next_round()
     parts, written = [], []
-    for ready in cohorts:
+    for ready, predicted in zip(cohorts, before_training(cohorts), strict=True):
         planned = ready.planned
         blocks = [(f"r{number}-{planned.name}-b{k:03d}", seeds) for k, seeds in enumerate(ready.blocks())]
         parts.append((ready, blocks))
         written.append({"name": planned.name, "layout": asdict(ready.layout), "lanes": planned.lanes,
                         "device": device_name(), "budget": ready.budget,
+                        "predicted": None if predicted is None else predicted.told,
                         "blocks": [{"name": name, "seeds": list(seeds),
                                     "trials": [trial.name for trial in planned.of_seeds(seeds)]}
                                    for name, seeds in blocks]})

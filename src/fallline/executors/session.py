@@ -15,6 +15,7 @@ from fallline.executors.cohort import ReadyCohort
 from fallline.executors.planning import Blocks, Part
 from fallline.executors.progress import Count
 from fallline.executors.setup import Setup
+from fallline.forecast.memory import Watch
 from fallline.store.writing import RunWriter
 from fallline.study.trial import numbers_in_use
 
@@ -30,6 +31,7 @@ class Session:
         self.shown = numbers_in_use(setup.trials)
         self.alone: dict[str, float] = {}
         self.stopping = False
+        self.watch = Watch(setup.held_before)
 
     def stop(self) -> None:
         """Ask every block to end at its next pause, its checkpoint written."""
@@ -41,6 +43,10 @@ class Session:
         if self.setup.study.time_alone:
             self.count.say("timing one trial alone")
             self.alone = {ready.planned.name: seconds_alone(ready, self.setup.make) for ready, _ in work}
+        with self.watch:
+            self._until_done(work, smaller)
+
+    def _until_done(self, work: list[Part], smaller: Smaller) -> None:
         while work:
             places = work[0][0].places
             together = [item for item in work if item[0].places == places]

@@ -11,6 +11,7 @@ from fallline.engine.program import Layout
 from fallline.executors.check import check_choice, check_metrics
 from fallline.executors.claims import check_claims
 from fallline.executors.cohort import Arrays, Programs, ReadyCohort, lanes_of, load_arrays
+from fallline.forecast.memory import held_bytes
 from fallline.plan import PlannedCohort
 from fallline.study import Study, Trial
 from fallline.study.resolve import resolve
@@ -24,6 +25,7 @@ class Setup:
 
     def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None, mesh: Mesh | None = None,
                  elsewhere: bool = False):
+        self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
         self.study, self.folder, self.mesh, self.elsewhere = study, folder, mesh, elsewhere
         self.trials = study.trials() if trials is None else trials
         self.metrics = {metric.name: metric.function for metric in _metrics(study)}
@@ -44,12 +46,16 @@ class Setup:
     def tasks(self) -> list[Task]:
         return list({trial.task.name: trial.task for trial in self.trials}.values())
 
-    def make(self, planned: PlannedCohort, layout: Layout | None = None) -> ReadyCohort:
-        """The cohort ready to train, in ``layout`` or in the one that suits it here."""
+    def make(self, planned: PlannedCohort, layout: Layout | None = None, measures: bool = True) -> ReadyCohort:
+        """The cohort ready to train, in ``layout`` or in the one that suits it here, for which it may measure."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
         return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE,
-                           self.elsewhere)
+                           self.elsewhere, measures)
+
+    def share(self, other: Setup) -> None:
+        """Take over the examples that another setup of the same data has read."""
+        self._arrays = other._arrays
 
     def most_lanes(self, task: Task) -> int:
         return lanes_of(task, self.load(task).splits)

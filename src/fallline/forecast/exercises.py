@@ -30,7 +30,8 @@ def exercises(small: bool) -> list[Exercise]:
         return [_line("line-9", 9, 3), _line("line-90", 90, 6), _neurons("neurons-8", 8), _neurons("neurons-32", 32)]
     return [_dense("dense-64", (784, 64, 10), 8), _dense("dense-256", (784, 256, 10), 32, adaptive=True),
             _dense("dense-512", (1024, 512, 10), 128), _dense("dense-1024", (2048, 1024, 10), 32, adaptive=True),
-            _lanes("lanes-16", 16), _images("images-16", 16), _images("images-64", 64)]
+            _lanes("lanes-16", 16), _images("images-16", 16), _images("images-64", 64), _passes("passes"),
+            _passes("exponentials", exponentials=True)]
 
 
 def product(size: int) -> Exercise:
@@ -142,6 +143,15 @@ def _lanes(name: str, lanes: int) -> Exercise:
 
     return Exercise(name, lambda: (jnp.full((lanes, 10, 784), 0.01), jnp.zeros((lanes, 10, 784)), jnp.ones((100, 784))),
                     step, 10, thin=True)
+
+
+def _passes(name: str, exponentials: bool = False) -> Exercise:
+    """Four passes a step over a million numbers that stay in the last cache, with an exponential each or without."""
+    def step(xs: Any) -> Any:
+        moved = [jnp.exp(-x) if exponentials else 0.5 * x + 1.0 for x in xs]
+        return [*moved[1:], moved[0]]
+
+    return Exercise(name, lambda: [jnp.full(2**18, 0.1 * place) for place in range(4)], step, 20)
 
 
 def _images(name: str, batch: int) -> Exercise:

@@ -15,6 +15,10 @@ FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after
 SLICES = {"gather", "dynamic-slice", "slice"}
 """Read as much of their first operand as they give."""
 
+MATERIAL = {"dot", "convolution", "reduce", "reduce-window", "select-and-scatter", "scatter", "sort", "gather",
+            "dynamic-slice", "dynamic-update-slice", "concatenate", "fft", "custom-call"}
+"""Their results are arrays in memory; what lies between two of them XLA fuses."""
+
 TRANSCENDENTAL = {"exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power", "sine",
                   "cosine", "tan", "atan2", "erf", "cbrt"}
 """Some ten to thirty instructions an element; a root and a division are counted as ordinary."""
@@ -23,9 +27,9 @@ TYPE_BYTES = {"pred": 1, "s4": 1, "u4": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2,
               "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8, "c64": 8, "c128": 16}
 
 ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
-HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
-LINE = re.compile(r"^\s+(?:ROOT )?%([\w.\-]+) = (.*)$")
-CALLED = re.compile(r"(?:calls|to_apply|body)=%([\w.\-]+)")
+HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) (?:\(.*)?\{$")
+LINE = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
+CALLED = re.compile(r"(?:calls|to_apply|body)=%?([\w.\-]+)")
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 DIMENSIONS = {name: re.compile(name + r"=\{([\d,]*)\}") for name in ("lhs_contracting_dims", "lhs_batch_dims")}
 
@@ -98,16 +102,29 @@ class Costs:
         return self.threaded.bytes + self.native.bytes
 
 
-def costs(text: str) -> Costs:
-    """The costs of the program whose optimised HLO is ``text``: of one turn of its loop of unknown length, the steps
-    of a dispatch, if it has one, else of the whole.
+def costs(text: str, native: bool = False, looped: bool = False) -> Costs:
+    """The costs of the program whose HLO is ``text``: of one turn of its loop of unknown length, the steps of a
+    dispatch, if it has one, else of the whole. Of a program that XLA has not optimised, elements on the way between
+    products, sums and slices count as fused; ``looped`` says that it has such a loop (the one that does most), and
+    ``native`` that it will be one function.
     """
     program = _Program(text)
+    if not program.optimised:
+        return _unoptimised(program, native, looped)
     found = Costs()
     looped = program.walk(program.entry, found, native=False)
     if not looped:
         found.threaded.add(found.dispatch)
         found.dispatch = Work()
+    return found
+
+
+def _unoptimised(program: _Program, native: bool, looped: bool) -> Costs:
+    found = Costs()
+    bodies = [_called(one) for own in program.computations.values() for one in own.values() if one.opcode == "while"]
+    works = [program.work(body) for body in bodies] if looped else [program.work(program.entry)]
+    work = max(works, key=lambda work: work.floating_operations, default=Work())
+    (found.native if native else found.threaded).add(work)
     return found
 
 
@@ -136,14 +153,18 @@ class _Program:
 
     def __init__(self, text: str):
         self.computations: dict[str, dict[str, _Instruction]] = {}
+        self.optimised = "is_scheduled=true" in text.partition("\n")[0]
+        self.results: set[str] = set()
         self.entry = ""
         own: dict[str, _Instruction] = {}
         for line in text.splitlines():
             if header := HEADER.match(line):
                 own = self.computations.setdefault(header[2], {})
                 self.entry = header[2] if header[1] else self.entry
-            elif (found := LINE.match(line)) and (instruction := _instruction(found[1], found[2])):
+            elif (found := LINE.match(line)) and (instruction := _instruction(found[2], found[3])):
                 own[instruction.name] = instruction
+                if found[1] and instruction.opcode == "tuple":
+                    self.results.update(instruction.operands)
 
     def walk(self, name: str, into: Costs, native: bool) -> bool:
         """Add the work of a computation that runs once a dispatch; whether it holds the loop over steps."""
@@ -188,6 +209,8 @@ class _Program:
         if one.opcode == "fusion" and _called(one) in self.computations:
             return self._fusion(one, around)
         found = Work(1, *self._computed(one, around), self._touched(one, around))
+        if not self.optimised and one.opcode not in MATERIAL and one.name not in self.results:
+            return Work(0, found.elements, found.transcendentals)  # XLA will fuse it with what takes its result
         if product := _product(one, around):
             found.products.append((1.0, product))
             found.bytes = 0.0  # counted with the product
@@ -227,7 +250,7 @@ class _Program:
     def _computed(one: _Instruction, around: dict[str, _Instruction]) -> tuple[float, float]:
         """Elements computed, and how many of them with a transcendental function."""
         if one.opcode in ("broadcast", "reshape", "transpose", "copy", "iota", "dot", "convolution", *SLICES,
-                          "dynamic-update-slice", "concatenate", "pad"):
+                          "dynamic-update-slice", "scatter", "concatenate", "pad"):
             return 0.0, 0.0
         elements = float(one.elements)
         if one.opcode in ("reduce", "reduce-window", "select-and-scatter", "sort") and one.operands[0] in around:
@@ -251,11 +274,13 @@ def _instruction(name: str, written: str) -> _Instruction | None:
     """One line after its name: type, opcode(operands), attributes; None of a line that is something else."""
     end = _closing(written, 0) + 1 if written.startswith("(") else written.find(" ")
     opcode, bracket, _ = written[end:].lstrip().partition("(")
+    if opcode == "constant":
+        return _Instruction(name, written[:end], opcode, [], "")
     if end <= 0 or not bracket or not re.fullmatch(r"[\w\-]+", opcode):
         return None
     opened = written.index("(", end)
     closed = _closing(written, opened)
-    operands = re.findall(r"%([\w.\-]+)", written[opened:closed])
+    operands = re.findall(r"%?([\w.\-]+)", re.sub(r"/\*.*?\*/", "", written[opened:closed]))
     return _Instruction(name, written[:end], opcode, operands, written[closed + 1:])
 
 

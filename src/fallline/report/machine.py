@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import predicted, words
 from fallline.report.budget import how_long
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.tables import table
@@ -35,6 +35,8 @@ def what_ran(run: Run) -> Markup:
     times = run.timings
     if times.is_empty():
         return listed
+    forecast = predicted.section(run)
+    listed = listed if forecast is None else join(listed, forecast)
     blocks = block_table(times.head(MOST_BLOCKS))
     note = tag(
         "p",

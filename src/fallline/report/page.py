@@ -18,6 +18,7 @@ from fallline.report.lead import leading
 from fallline.report.machine import what_ran
 from fallline.report.opening import Opening
 from fallline.report.pictures import figures
+from fallline.report.predicted import predicted_frame
 from fallline.report.reads import read_chosen
 from fallline.report.results import Results
 from fallline.report.scaling import page as scaling
@@ -82,7 +83,8 @@ def _frames(opening: Opening, verdicts: list[Verdict], beside: Any) -> dict[str,
     results, comparison = opening.results, opening.comparison
     compared = {} if comparison is None else {"arms": comparison.arms, "pairs": comparison.pairs}
     return {**compared, "ranked": results.ranked, "best": results.best, "claims": parts_frame(verdicts),
-            "reported": _flat(beside), "times": results.run.timings}
+            "reported": _flat(beside), "times": results.run.timings,
+            "predicted": predicted_frame(results.run)}
 
 
 def _flat(beside: Any) -> Any:

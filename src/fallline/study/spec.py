@@ -17,7 +17,7 @@ from fallline.study.said import shown
 from fallline.study.scale import Scale
 
 if TYPE_CHECKING:
-    from fallline.api import Result
+    from fallline.api import Forecast, Result
     from fallline.study.trial import Trial
 
 MAX_LINES = 8
@@ -269,6 +269,12 @@ class Study(Part):
         from fallline.api import run  # a door for the user: nothing below it calls this
 
         return run(self, out=out, **options)
+
+    def plan(self, **options: Any) -> Forecast:
+        """What it would take, before it trains; see ``fallline.plan_study``."""
+        from fallline.api import plan_study  # a door for the user: nothing below it calls this
+
+        return plan_study(self, **options)
 
 
 def _read_at_the_end(metric: Any, chooses: bool, what: str) -> Any:

@@ -1,0 +1,188 @@
+"""Forecasting cohorts: their programs counted, compiled where there is time for it, and what follows from that."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import fallline
+from fallline.engine.compiled import Compiled
+from fallline.engine.devices import SMALL_LOOP_BYTES, device_name, elsewhere
+from fallline.engine.program import Layout
+from fallline.executors.check import splits_of
+from fallline.executors.cohort import KEPT_WEIGHTS, ReadyCohort
+from fallline.forecast.calibration import Calibration, calibrate, recall
+from fallline.forecast.counted import Counted, recall_counted, remember_counted
+from fallline.forecast.hlo import costs
+from fallline.forecast.memory import BYTES_A_LETTER, COHORT_BYTES, EVALUATING_BYTES, MACHINERY_BYTES
+from fallline.forecast.prediction import Held, Prediction, Shape, predict
+
+COMPILING_SECONDS_A_LINE = 2e-3
+"""What compiling takes, by the lines of the program as XLA is given it: enough to say whether there is time for it."""
+
+LETTERS_A_LINE = 180
+"""Of a program as XLA made it, by the lines it is given."""
+
+WORTH_CALIBRATING = 1e12
+"""Operations of a run, a minute or so, from which a device that was never calibrated is calibrated first."""
+
+FOLDER_BYTES, BLOCK_BYTES = 30_000, 12_000
+"""Disk of a run folder without records, and of a block's files without rows."""
+
+
+def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None, until: float | None = None
+                ) -> list[Prediction]:
+    """The predictions of cohorts before they train, all in one process; those with as many workers share the cores.
+
+    Programs are compiled where they must be; with ``until`` only while the clock (``time.perf_counter``) has not
+    reached it, and else counted by law.
+    """
+    steps = [_counted(ready, "step", until) for ready in cohorts]
+    looks = [_counted(ready, "evaluate", until) if ready.evaluation_shapes else None for ready in cohorts]
+    letters = {id(_part(ready, part)[0]): counted.letters
+               for part, found in (("step", steps), ("evaluate", looks))
+               for ready, counted in zip(cohorts, found, strict=True) if counted is not None}
+    machinery = MACHINERY_BYTES + BYTES_A_LETTER * sum(letters.values()) + (EVALUATING_BYTES if any(looks) else 0.0)
+    machinery += COHORT_BYTES * (len(cohorts) - 1)
+    examples = sum({id(ready.arrays): _example_bytes(ready) for ready in cohorts}.values())
+    jobs: dict[int, int] = {}
+    for ready in cohorts:
+        jobs[ready.layout.workers] = jobs.get(ready.layout.workers, 0) + len(ready.blocks())
+    found = []
+    for ready, step, look in zip(cohorts, steps, looks, strict=True):
+        beside = ready.layout.workers > 1 and jobs[ready.layout.workers] > 1
+        how = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
+        found.append(predict(_shape(ready, examples, jobs[ready.layout.workers]), step.costs,
+                             step.held or _held_by_law(ready, step), None if look is None else look.costs,
+                             None if look is None else look.held, how, calibration, machinery, beside))
+    return found
+
+
+def before_training(cohorts: Sequence[ReadyCohort]) -> list[Prediction | None]:
+    """The predictions of a run. Times where the device was calibrated before; it is now where the run is long enough
+    that the seconds it takes do not count. None of cohorts that train elsewhere or on several devices.
+    """
+    if elsewhere() is not None or any(ready.mesh.devices > 1 for ready in cohorts):
+        return [None] * len(cohorts)
+    known = recall()
+    if known is None and sum(ready.operations for ready in cohorts) > WORTH_CALIBRATING:
+        known = calibrate()
+    return predict_all(cohorts, known)
+
+
+def compile_seconds(cohorts: Sequence[ReadyCohort]) -> float:
+    """About what compiling takes of the programs of these cohorts that were counted by law or compiled just now."""
+    parts = {id(part): part for ready in cohorts for part in ready.program.parts}
+    return sum(part.compile_seconds or (COMPILING_SECONDS_A_LINE * part.lines if part.lines else 0.0)
+               for part in parts.values())
+
+
+def _counted(ready: ReadyCohort, part: str, until: float | None) -> Counted:
+    """What the step or the evaluation of a cohort comes to; by law it holds nothing that is known."""
+    program, shapes = _part(ready, part)
+    key = _key(ready, part)
+    if program.text is None and until is not None:
+        known = recall_counted(key)
+        if known is not None:
+            return known
+        written = program.written(*shapes)
+        compiling = COMPILING_SECONDS_A_LINE * written.count("\n")
+        if time.perf_counter() + compiling > until:
+            small = ready.layout.loop and ready.weights * ready.planned.lanes * 16 < SMALL_LOOP_BYTES
+            own = costs(written, small and part == "step", ready.layout.loop and part == "step")
+            return Counted(own, None, LETTERS_A_LINE * written.count("\n"))
+    compiled = program.prepare(*shapes)
+    text = program.text or ""
+    found = Counted(costs(text), _held(compiled), len(text))
+    remember_counted(key, found)
+    return found
+
+
+def _part(ready: ReadyCohort, part: str) -> tuple[Compiled, tuple[Any, ...]]:
+    if part == "step":
+        return ready.program.advance(max(ready.widths)), ready.step_shapes
+    assert ready.evaluation_shapes is not None
+    return ready.program.evaluate, ready.evaluation_shapes
+
+
+def _key(ready: ReadyCohort, part: str) -> list[Any]:
+    """What tells a program apart from all others here."""
+    import jax
+
+    cohort, layout = ready.cohort, ready.layout
+    return [fallline.__version__, jax.__version__, device_name(), part, ready.planned.task.name, ready.weights,
+            cohort.model.name, cohort.loss.name, [name for name, _ in cohort.metrics],
+            [(segment.optimizer.name, segment.lanes) for segment in cohort.segments], sorted(cohort.regularisers),
+            [cohort.gives, cohort.scheduled, cohort.masked, cohort.averaged, cohort.classifies, cohort.precision],
+            asdict(layout), ready.widths, ready.arrays.shapes]
+
+
+def _held(compiled: Any) -> Held | None:
+    memory = compiled.memory_analysis()
+    if memory is None or not memory.argument_size_in_bytes:
+        return None
+    return Held(memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes,
+                memory.alias_size_in_bytes)
+
+
+def _held_by_law(ready: ReadyCohort, step: Counted) -> Held:
+    """Of a program that was not compiled: its gradient, and what its products give, each for the way back."""
+    weights = 4 * ready.weights * ready.planned.lanes * ready.layout.seeds
+    products = sum(4 * count * product.batch * product.rows * product.columns
+                   for count, product in step.costs.threaded.products)
+    return Held(0, 0, int(weights + products), 0)
+
+
+def _example_bytes(ready: ReadyCohort) -> int:
+    """The examples of a cohort's task, on the host and on the device."""
+    host = sum(array.nbytes for split in splits_of(ready.arrays.splits).values() for array in split)
+    train, held = ready.arrays.on(ready.program.row)
+    return host + sum(_bytes(leaf) for leaf in _leaves((train, [one.batches for one in held.values()])))
+
+
+def _shape(ready: ReadyCohort, examples: int, beside: int) -> Shape:
+    """What the run of a cohort consists of; ``examples`` are the bytes of all tasks, ``beside`` the blocks that share
+    its workers.
+    """
+    planned, layout, program = ready.planned, ready.layout, ready.program
+    steps, blocks = planned.recipe.steps, ready.blocks()
+    longest = min(steps, planned.evaluate_every) if ready.watched else steps
+    held = ready.arrays.on(ready.program.row)[1]
+    watched = sum(len(held[name].batches) for name in ready.watched)
+    state = sum(_bytes(leaf) for leaf in _leaves(ready.step_shapes[0]))
+    points = -(-steps // planned.record_every) + 1
+    lanes = planned.lanes * layout.seeds
+    predicted = sum(one.examples for one in held.values()) if ready.classes is not None else 0
+    kept = 4 * ready.weights if ready.weights <= KEPT_WEIGHTS else 0
+    trials = planned.lanes * len(planned.seeds)
+    return Shape(
+        jobs=len(blocks), at_once=min(layout.workers, beside), steps=steps,
+        dispatch=min(layout.chunk, longest) if layout.loop else 1,
+        looks=1 + math.ceil(steps / planned.evaluate_every) if ready.watched else 0, batches=watched,
+        last_batches=sum(len(one.batches) for one in held.values()) - watched,
+        share=ready.examples_seen / (steps * max(ready.widths)), examples=max(ready.widths) * layout.seeds,
+        state_bytes=state, start_bytes=4 * ready.weights * layout.seeds, data_bytes=examples,
+        rows=points * lanes * len(blocks), columns=1 + len(program.cohort.metrics),
+        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * (predicted + kept))
+
+
+def _leaves(tree: Any) -> list[Any]:
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+def _bytes(leaf: Any) -> int:
+    return int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize if hasattr(leaf, "shape") else 0
+
+
+def layout_in_words(layout: Layout) -> str:
+    """How a cohort is run, for people."""
+    seeds = f"{layout.seeds} seeds a program" if layout.seeds > 1 else "a seed a program"
+    beside = f", {layout.workers} programs at a time" if layout.workers > 1 else ""
+    return f"{seeds}{beside}, {layout.chunk} steps {'a dispatch' if layout.loop else 'between returns to the host'}"

@@ -1,0 +1,60 @@
+"""What was counted of a program, kept on disk: the next plan of the same program compiles nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fallline.engine.devices import cache_folder
+from fallline.forecast.hlo import Costs, Product, Work
+from fallline.forecast.prediction import Held
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A compiled program: what it does, what it holds (None where XLA does not tell), the letters of its text."""
+
+    costs: Costs
+    held: Held | None
+    letters: int
+
+
+def recall_counted(key: list[Any]) -> Counted | None:
+    """What is on disk of the program that ``key`` tells apart from all others, if anything that can be used."""
+    try:
+        written = json.loads(_place(key).read_text(encoding="utf-8"))
+        if written["format"] != FORMAT:
+            return None
+        held = written["held"]
+        costs = Costs(**{name: _work(work) for name, work in written["costs"].items()})
+        return Counted(costs, None if held is None else Held(**held), int(written["letters"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember_counted(key: list[Any], counted: Counted) -> None:
+    """Keep it; where nothing can be written the next plan counts anew."""
+    place = _place(key)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_suffix(f".{time.monotonic_ns()}")
+        aside.write_text(json.dumps({"format": FORMAT} | asdict(counted)), encoding="utf-8")
+        aside.replace(place)
+    except OSError:
+        return
+
+
+def _place(key: list[Any]) -> Path:
+    name = hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:20]
+    return cache_folder() / "counted" / f"{name}.json"
+
+
+def _work(written: dict[str, Any]) -> Work:
+    products = [(float(count), Product(*product)) for count, product in written.pop("products")]
+    return Work(**written, products=products)

@@ -1,0 +1,160 @@
+"""What is predicted of a cohort, from counts of its programs and a calibration: memory, time, disk, what bounds it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fallline.forecast.calibration import Calibration
+from fallline.forecast.hlo import Costs
+from fallline.forecast.laws import bound, step_seconds
+
+How = Literal["compiled", "by law"]
+
+BLOCK_SECONDS = 1.5e-3
+"""Beginning and ending a block: the first transfers, the last loss, what lanes ended with."""
+
+HOST_CALL_SECONDS, HOST_STEP_SECONDS, HOST_EXAMPLE_SECONDS = 1e-4, 4e-7, 4e-8
+"""Cutting batches on the host and fetching records: a dispatch, a step of a batch, an example of it."""
+
+UNSURE = {"compiled": 1.35, "by law": 2.0}
+"""By which factor the true time may lie on either side, beyond the calibration's own spread."""
+
+UNSURE_MEMORY = {"compiled": 0.1, "by law": 0.35}
+"""By which share the true memory may lie on either side."""
+
+SCRATCH_SHARE = 0.25
+"""What the libraries of products hold for themselves, of what a program needs meanwhile."""
+
+ROW_BYTES = 210.0
+"""A row of a curve on its way to its file, with the copies of it."""
+
+CELL_BYTES = 5.0
+"""Disk of a value of a curve, packed; float32 noise packs badly."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes that a program holds: what it is given, what it gives, what it needs meanwhile; ``alias`` is in both."""
+
+    arguments: int
+    outputs: int
+    temporary: int
+    alias: int
+
+    @property
+    def beyond(self) -> int:
+        """What running it adds to its arguments."""
+        return self.outputs + self.temporary - self.alias
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a cohort's run consists of. ``jobs`` are blocks; ``at_once`` run side by side, of this cohort or others.
+
+    A block takes ``steps``, so many a ``dispatch``, and evaluates ``looks`` times in ``batches`` dispatches,
+    ``last_batches`` more at the end. ``share`` is the examples a step sees of those it has room for. ``state_bytes`` is
+    what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept besides; ``data_bytes`` the
+    examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves come to, ``disk_bytes`` what
+    else is kept.
+    """
+
+    jobs: int
+    at_once: int
+    steps: int
+    dispatch: int
+    looks: int
+    batches: int
+    last_batches: int
+    share: float
+    examples: int
+    state_bytes: int
+    start_bytes: int
+    data_bytes: int
+    rows: int
+    columns: int
+    disk_bytes: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of one cohort. ``flops_a_step`` are multiplications and additions of one program's step, ``flops`` of the whole
+    cohort; ``memory_bytes`` what it adds to a process that has its packages loaded, with its parts; ``seconds`` of
+    training and evaluation, the sum over blocks of what each takes, None without a calibration. ``low`` and ``high``
+    bound what is likely. ``bound`` names what takes most of a step, ``bound_share`` how much. ``how``: from the
+    compiled program, or by law from what it was made of. ``at_once`` blocks share the device, whose rate of products is
+    ``product_flops``, and ``rates`` says where that is from.
+    """
+
+    how: How
+    flops_a_step: float
+    flops: float
+    step_seconds: float | None
+    seconds: float | None
+    seconds_low: float | None
+    seconds_high: float | None
+    evaluate_seconds: float | None
+    block_seconds: float | None
+    memory_bytes: float
+    memory_low: float
+    memory_high: float
+    memory_parts: dict[str, float]
+    disk_bytes: float
+    bound: str | None
+    bound_share: float | None
+    at_once: int
+    product_flops: float | None
+    rates: str | None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As plain values, for plan.json and JSON."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def predict(shape: Shape, step: Costs, step_held: Held, look: Costs | None, look_held: Held | None, how: How,
+            calibration: Calibration | None, machinery: float, beside: bool) -> Prediction:
+    """The prediction of a cohort whose largest step costs ``step`` and a batch of evaluation ``look``; ``machinery`` is
+    what tracing and compiling leave behind, ``beside`` says that other programs run on the other cores.
+    """
+    flops = step.floating_operations * shape.steps * shape.share * shape.jobs
+    memory, parts = _memory(shape, step_held, look_held, machinery)
+    off = UNSURE_MEMORY[how]
+    disk = shape.rows * shape.columns * CELL_BYTES + shape.disk_bytes
+    seconds = each = evaluating = own = None
+    low = high = None
+    what, share = None, None
+    if calibration is not None:
+        dispatches = math.ceil(shape.steps / shape.dispatch)
+        each = step_seconds(step, calibration, beside) * shape.share
+        host = BLOCK_SECONDS + dispatches * (calibration.alone.dispatch + HOST_CALL_SECONDS) + shape.steps * (
+            HOST_STEP_SECONDS + HOST_EXAMPLE_SECONDS * shape.examples)
+        evaluating = 0.0
+        if look is not None:
+            batches = shape.looks * shape.batches + shape.last_batches
+            evaluating = batches * (step_seconds(look, calibration, beside) + calibration.alone.dispatch
+                                    + HOST_CALL_SECONDS)
+        own = each * shape.steps + host + evaluating
+        seconds = own * shape.jobs
+        unsure = UNSURE[how] if calibration.measured else 1 + calibration.spread
+        low, high = seconds / unsure, seconds * unsure
+        what, share = bound(step, calibration, 1 / shape.dispatch)
+    return Prediction(how, step.floating_operations, flops, each, seconds, low, high, evaluating, own, memory,
+                      memory * (1 - off), memory * (1 + off), parts, disk, what, share, shape.at_once,
+                      None if calibration is None else calibration.product_flops,
+                      None if calibration is None else calibration.source)
+
+
+def _memory(shape: Shape, step: Held, look: Held | None, machinery: float) -> tuple[float, dict[str, float]]:
+    """Bytes at the peak, and of what: programs at work or, where they are more, records on their way to their files,
+    which are written when a block is done; states that wait, examples, machinery.
+    """
+    at_once = shape.at_once
+    working = max(step.beyond, 0 if look is None else look.beyond)
+    waiting = shape.state_bytes + shape.start_bytes
+    programs, records = (at_once + SCRATCH_SHARE) * working, shape.rows / max(1, shape.jobs) * at_once * ROW_BYTES
+    parts = {"programs": programs if programs >= records else 0.0, "records": records if records > programs else 0.0,
+             "states": float(at_once * waiting), "examples": float(shape.data_bytes), "machinery": machinery}
+    return sum(parts.values()), parts
+

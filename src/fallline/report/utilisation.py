@@ -1,0 +1,112 @@
+"""Utilisation against batch size in words, as a table, as a picture and as a page."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from fallline.errors import StudyError
+from fallline.report import words
+from fallline.report.export import SCALE, write_table
+from fallline.report.html import Markup, tag
+from fallline.report.style import WIDTH, theme, variables
+from fallline.report.tables import frame_table
+from fallline.store.files import write_atomically, write_text
+
+SUFFIXES = (".html", ".svg", ".png", ".csv")
+ENOUGH = 0.9
+"""A batch size beyond which more brings nothing reaches this share of the most examples a second."""
+
+REPORTED = {128: 0.20, 1024: 0.54}
+"""Utilisation of one GPU by the convnet of ``workers``, as published (TensorFlow, one run each)."""
+
+
+def knee(frame: pl.DataFrame) -> int:
+    """The smallest batch within a tenth of the most examples a second."""
+    return int(frame.filter(pl.col("examples_a_second") >= ENOUGH * pl.col("examples_a_second").max())["batch"].min())
+
+
+def answer(frame: pl.DataFrame, task: str) -> str:
+    """How well the device is used at two sizes, and from which on more brings nothing."""
+    known = [row for row in frame.iter_rows(named=True) if row["batch"] in REPORTED]
+    known = known or [frame.row(0, named=True), frame.row(-1, named=True)]
+    used = "busy" if frame["busy"].null_count() == 0 else "share"
+    said = ", ".join(f"at {row['batch']:,} to {100 * row[used]:.2g} %" for row in known)
+    what = "used (by its own counter)" if used == "busy" else "used (its rate of large products is 100 %)"
+    last = int(frame["batch"].max())
+    end = knee(frame)
+    more = (f"beyond {end:,} more brings nothing" if end < last else
+            f"and up to {last:,}, the largest tried, more brings more")
+    return f"{task}: {said} the device is {what}; {more}."
+
+
+def reported() -> str:
+    """The published figures, to stand beside ours."""
+    told = ", ".join(f"{100 * share:.0f} % at {batch:,}" for batch, share in REPORTED.items())
+    return f"Reported for the convnet of workers on one GPU: {told}."
+
+
+def shown(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame in words, for people."""
+    rows = [{"batch": words.count(row["batch"]), "step": words.seconds(row["step_seconds"]),
+             "by the law": words.seconds(row["predicted_step_seconds"]),
+             "examples/s": words.count(round(row["examples_a_second"])),
+             "GFLOP/s": words.number(row["flops_a_second"] / 1e9, 3), "of the device": f"{100 * row['share']:.2g} %",
+             "busy": words.MISSING if row["busy"] is None else f"{100 * row['busy']:.0f} %",
+             "bound by": row["bound"],
+             "reported": f"{100 * REPORTED[row['batch']]:.0f} %" if row["batch"] in REPORTED else ""}
+            for row in frame.iter_rows(named=True)]
+    return pl.DataFrame(rows)
+
+
+def chart(frame: pl.DataFrame) -> Any:
+    """Examples a second and the share of the device against the batch size; a rule where more brings nothing."""
+    rows = frame.with_columns(knee=pl.lit(knee(frame)), percent=100 * pl.col("share"))
+    x = alt.X("batch:Q", title="examples a batch", scale=alt.Scale(type="log", base=2))
+    base = alt.Chart(alt.Data(values=rows.to_dicts()))
+    rule = base.mark_rule(strokeDash=[4, 4]).encode(x=alt.X("knee:Q", scale=alt.Scale(type="log", base=2)))
+
+    def panel(name: str, title: str) -> Any:
+        y = alt.Y(f"{name}:Q", title=title, scale=alt.Scale(type="log"))
+        tips = [alt.Tooltip("batch:Q"), alt.Tooltip(f"{name}:Q", title=title, format=".3s")]
+        line = base.mark_line(point=True).encode(x=x, y=y, tooltip=tips)
+        return alt.layer(rule, line).properties(width=WIDTH / 2 - 60, height=220)
+
+    drawn = panel("examples_a_second", "examples a second") | panel("percent", "% of the device's rate of products")
+    drawn["config"] = theme()
+    return drawn
+
+
+def write(frame: pl.DataFrame, task: str, path: str | Path) -> Path:
+    """A page (.html), the picture alone (.svg, .png) or the figures (.csv); StudyError for another ending."""
+    import vl_convert
+
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise StudyError(f"--out takes a file that ends in one of {', '.join(SUFFIXES)}, got {path.name!r}")
+    if path.suffix == ".csv":
+        write_table(path, frame)
+        return path
+    svg = vl_convert.vegalite_to_svg(chart(frame).to_dict())
+    if path.suffix == ".svg":
+        write_text(path, svg)
+    elif path.suffix == ".png":
+        write_atomically(path, lambda file: file.write(vl_convert.svg_to_png(svg, scale=SCALE)))
+    else:
+        write_text(path, _page(frame, task, svg))
+    return path
+
+
+def _page(frame: pl.DataFrame, task: str, svg: str) -> str:
+    style = resources.files("fallline.report").joinpath("template.css").read_text(encoding="utf-8")
+    head = tag("head", tag("meta", charset="utf-8"), tag("title", f"Utilisation: {task}"),
+               tag("style", Markup(variables() + style)))
+    device = frame["device"][0]
+    main = tag("main", tag("h1", f"How well {task} uses {device}"),
+               tag("div", tag("p", answer(frame, task), cls="first"), tag("p", reported()), cls="answer"),
+               tag("section", tag("figure", Markup(svg))), tag("section", frame_table(shown(frame))))
+    return "<!doctype html>\n" + tag("html", head, tag("body", main), lang="en") + "\n"
