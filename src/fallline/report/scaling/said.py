@@ -138,8 +138,8 @@ def _sure(scaled: Scaled) -> list[str]:
     for kind, text in (("each", "a point held out"), ("largest count", "the largest count of devices held out")):
         own = errors.filter(pl.col("left_out") == kind)["error"].abs()
         if own.len():
-            said.append(f"on {text} {percent(own.median())} (median; at worst {percent(own.max())})")
-    return [f"The law is off by {', '.join(said)}."]
+            said.append(f"{percent(own.median())} on {text} (median; at worst {percent(own.max())})")
+    return [f"The law is off by {' and '.join(said)}."]
 
 
 def times(row: dict) -> str:
