@@ -7,6 +7,7 @@ says is worked out here from the tables, and not by the code that wrote it.
 from __future__ import annotations
 
 import html
+import json
 import re
 import shlex
 
@@ -173,6 +174,17 @@ def test_the_claims_are_counted_and_figured_as_in_their_table(page):
         assert any(row["estimate"] == pytest.approx(estimate) for estimate in own["estimate"])
         shown = f"{abs(row['estimate']):.3g}"
         assert row["text"] in html.unescape(text) and (len(shown) < 5 or "e" in shown or shown in text)
+
+
+def test_what_opens_the_page_can_be_asked_for_in_python(page):
+    _, tables, result = page
+    shown = json.dumps(result.figure("curves-of-the-best").to_dict())
+    assert all(re.search(rf'"{row["optimizer"]}"|"{row["optimizer"].replace("_", " ")}"', shown)
+               for row in tables["arms"].to_dicts())
+    rates = {row["optimizer"]: row["learning_rate"] for row in result.tuning().to_dicts()}
+    assert rates == {row["optimizer"]: row["learning_rate"] for row in tables["arms"].to_dicts()}
+    with pytest.raises(fallline.errors.UnknownName, match="curves-of-the-best"):
+        result.figure("curves-of-the-bests")
 
 
 def test_the_command_of_the_page_is_what_was_typed_with_other_seeds(tmp_path):

@@ -141,6 +141,15 @@ class Result:
         found = Comparison.of(self.records, by, metric, tune)
         return replace(found, read=tuple(read_compared(found.compared, self.reader)))
 
+    def tuning(self, by: str | Sequence[str] = "optimizer") -> pl.DataFrame:
+        """How well each arm was tuned: its tries and budget, borders, good range of rates, defaults, special cases.
+
+        One row an arm, the best first; ``fallline.stats.tuning.tuning`` names the columns.
+        """
+        from fallline.stats.tuning import tuning
+
+        return tuning(self.records, by)
+
     def verify(self) -> Verification:
         """Whether every file of the run folder is what was written; see ``fallline.verify``."""
         return verify(self.folder)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from fallline.report.kinds import figure_kinds
+from fallline.report.kinds import figure_kinds, specs
 from fallline.report.opening import Opening, chosen_rows
+from fallline.report.results import Results
 from fallline.stats import configurations, curve_column, label
+from fallline.store import Run
 from fallline.study import Figure
 
 BEST_CURVES = "curves-of-the-best"
@@ -18,6 +20,13 @@ def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
     found = _sensitivity(opening, named) | _curves(opening, named) | _ranks(opening, named)
     return {name: spec for name, spec in found.items() if figure_kinds()[spec.kind].fits(opening.results.run)
             or name in named}
+
+
+def of_the_page(run: Run) -> dict[str, Figure]:
+    """The figures that open the run's report, by name; none where it has no results."""
+    if run.trials.is_empty():
+        return {}
+    return leading(Opening.of(Results.of(run)), specs(run))
 
 
 def _sensitivity(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:

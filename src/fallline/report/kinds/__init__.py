@@ -94,14 +94,18 @@ def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
 
 
 def figure(run: Run, which: str | Figure) -> Any:
-    """The altair chart of one figure: a name as in ``figures(run)``, a kind, or a Figure. It shows itself in a
-    notebook.
+    """The altair chart of one figure: a name as in ``figures(run)``, a kind, one that only the page has
+    ("curves-of-the-best"), or a Figure. It shows itself in a notebook.
 
     >>> fallline.report.figure(run, "sensitivity")                                          # doctest: +SKIP
     """
     if isinstance(which, Figure):
         return drawn(run, settled_scale(which)).chart
     known = specs(run)
+    if which not in known and which not in figure_kinds():
+        from fallline.report.lead import of_the_page
+
+        known |= of_the_page(run)
     if which not in known and which not in figure_kinds():
         raise UnknownName("figure", which, {*known, *figure_kinds()}, f"study {run.study.name}")
     return drawn(run, known.get(which, Figure(kind=which))).chart
