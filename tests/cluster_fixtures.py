@@ -106,7 +106,8 @@ class Ray:
     """The cluster, in a network of its own: ``address``, and how to run a command there."""
 
     def __init__(self, keeper):
-        self.port = 7_000 + os.getpid() % 20_000  # Ray looks for others by what their commands say
+        # Another session's has another, since Ray looks for others by what their commands say; above Ray's own ports.
+        self.port = 20_500 + os.getpid() % 11_500
         self.address = f"127.0.0.2:{self.port}"
         self.keeper = keeper
         self.nodes = {}
