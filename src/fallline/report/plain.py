@@ -93,7 +93,9 @@ def _use(compared: Compared, group: Group, others: Beside) -> str:
 
 
 def _named(compared: Compared, arms: Sequence[Arm]) -> str:
-    return words.listed([arm_name(compared, arm) for arm in arms], MOST_NAMED)
+    names = [arm_name(compared, arm) for arm in arms]
+    several = len(names) > 1 and any(", " in name for name in names)
+    return words.listed([f"({name})" for name in names] if several else names, MOST_NAMED)
 
 
 def _either(compared: Compared, arms: Sequence[Arm]) -> str:
