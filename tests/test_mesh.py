@@ -142,6 +142,9 @@ def test_processes_share_batches_and_give_the_records_of_one(on_four_devices, co
         finish(process)
     assert largest_gap(records(on_four_devices, "rates-trial=1"), records(on_four_devices, name)) < 2e-5
     assert not list((on_four_devices / name).glob("checkpoints/*")), "every process is done with it"
+    if count == 2:
+        for process in together(on_four_devices, command, count, devices):
+            finish(process)  # nothing is left to train: no process waits for another
 
 
 def test_a_killed_process_is_told_by_the_other_and_resume_goes_on(on_four_devices):

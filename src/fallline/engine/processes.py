@@ -64,7 +64,13 @@ def meet(place: str) -> None:
     if count() > 1:
         from jax.experimental.multihost_utils import sync_global_devices
 
-        sync_global_devices(place)
+        try:
+            sync_global_devices(place)
+        except Exception as failure:
+            lost = told(failure)
+            if lost:
+                raise lost from failure
+            raise
 
 
 def told(failure: BaseException) -> ProcessError | None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from fallline.engine.mesh import Row
@@ -41,7 +41,7 @@ def run_in_rows(jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int
     A job is made for the row that takes it: the next that waits, whichever row is free. Where this process has not all
     ``of`` rows, or one that other processes have a part in, job k is that of row k modulo ``of``, in all of them.
     """
-    waiting, lock = iter(jobs), Lock()
+    waiting, lock, over = iter(jobs), Lock(), Event()
     dealt = len(rows) < of or any(row.spans for row in rows)
 
     def next_job() -> Callable[..., Job] | None:
@@ -50,12 +50,16 @@ def run_in_rows(jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int
 
     def work_off(row: Row) -> None:
         own = iter(jobs[row.place::of])
-        while (make := next(own, None) if dealt else next_job()) is not None:
+        while not over.is_set() and (make := next(own, None) if dealt else next_job()) is not None:
             for _ in make(row=row):
                 pass
 
+    def stop() -> None:
+        over.set()
+        on_failure()
+
     with ThreadPoolExecutor(len(rows)) as pool:
-        _finish([pool.submit(work_off, row) for row in rows], on_failure)
+        _finish([pool.submit(work_off, row) for row in rows], stop)
 
 
 def _take_turns(queue: deque[Job]) -> None:

@@ -36,10 +36,10 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
         count = Count(setup.trials, known, study.metric, listen or (lambda progress: None))
         setup.say = count.say
         work = plan_run(setup, writer, known, command)
+        processes.meet("planned")  # where nothing is left to train, too: the others wait to hear it
         if work:
-            processes.meet("planned")
             Session(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
-            processes.meet("trained")
+        processes.meet("trained")
         if work or lack_answers(writer):
             count.say("looking at mistakes")
             write_answers(setup, writer, setup.trials)
