@@ -189,9 +189,10 @@ def test_a_node_of_slurm_that_dies_loses_nothing(slurm, study, tmp_path, two_und
 
 
 def test_a_job_of_slurm_past_its_time_is_continued_in_another_turn(slurm, study, tmp_path, two_undisturbed):  # noqa: F811
+    """Slurm looks at time limits every 30 s, so it warns 15 to 45 s after a job began; a cohort on hold takes 60."""
     hold = study.with_name("hold")
     hold.touch()
-    jobs = OverSlurm().launch(study, tmp_path / "run", TWO, {"time": "1", "warn": 45})
+    jobs = OverSlurm().launch(study, tmp_path / "run", TWO, {"time": "2", "warn": 75})
     wait_for(lambda: continued(tmp_path / "run") == {0, 1})
     hold.unlink()
     jobs.collect()

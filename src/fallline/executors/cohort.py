@@ -271,7 +271,8 @@ class ReadyCohort:
         rates = Rates(planned, streams) if self.cohort.scheduled else None
         weights, variables, noise = self._shapes(seeds) if shapes and self.program.row.data == 1 else (
             *self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
-        return Work(self.numbers, weights, variables, noise, Batches(streams, self.widths, self.masked),
+        numbers = self.numbers if shapes else self.program.row.put(self.numbers)  # once, not in every dispatch
+        return Work(numbers, weights, variables, noise, Batches(streams, self.widths, self.masked),
                     *self.arrays.on(self.program.row), self.watched, planned.recipe.steps,
                     planned.evaluate_every, planned.record_every, rates, self.stops, self.weights <= KEPT_WEIGHTS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ GOING = {"RUNNING": RUNNING, "COMPLETING": RUNNING, "STAGE_OUT": RUNNING, "SUSPE
 
 AGAIN = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "TIMEOUT", "REVOKED"}
 """Ends that have nothing to do with the work itself."""
+
+ENDED_BY = (":9", f":{int(signal.SIGUSR1)}")
+"""Exit codes of jobs that were killed, or warned of the time limit before they could listen."""
 
 REMEDIES = {
     "OUT_OF_MEMORY": "it used more memory than it asked for; give --memory more",
@@ -178,7 +182,7 @@ def _seen(array: str, place: str, state: str, reason: str, node: str, code: str)
     if code.startswith(f"{CONTINUE}:"):
         return Seen(FAILED, "it is to be continued, and Slurm did not put it back into the queue", where, True)
     exit_code = f", exit code {code}" if code and code != "0:0" else ""
-    again = word in AGAIN or code.endswith(":9")
+    again = word in AGAIN or code.endswith(ENDED_BY)
     return Seen(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where, again)
 
 

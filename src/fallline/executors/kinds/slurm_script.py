@@ -26,6 +26,10 @@ HEAD = """#!/bin/bash
 # By hand, for the first of them:  bash {script} 0
 {directives}
 
+# Slurm warns {warn} s before the time limit (USR1) and at an eviction (TERM), be it before anything else has begun.
+warned=
+trap 'warned=yes' USR1 TERM
+
 # The cohorts of the plan that are to be trained, by their places in it.
 cohorts=({cohorts})
 element=${{SLURM_ARRAY_TASK_ID:-${{1:-0}}}}
@@ -55,10 +59,8 @@ worker=(srun --kill-on-bad-exit=1 --ntasks={processes} --cpus-per-task={cpus} --
 """
 
 TAIL = """
-# Slurm warns {warn} s before the time limit (USR1) and at an eviction (TERM). The worker hears USR1 whenever it is
-# ready to listen: it is told again and again until it has written its checkpoint.
-warned=
-trap 'warned=yes' USR1 TERM
+# The worker hears of a warning whenever it is ready to listen: it is told again and again until it has written its
+# checkpoint.
 ( trap '' USR1 TERM; exec "${{worker[@]}}" ) >>"$log" 2>&1 &
 pid=$!
 wait "$pid"; code=$?
@@ -90,15 +92,16 @@ def batch_script(launched: Launch) -> str:
     count = len(launched.cohorts)
     settings = [f"export {name}={quote(os.environ[name])}" for name in CARRIED if os.environ.get(name)]
     head = HEAD.format(
-        count=f"{count} cohort" + "s" * (count > 1), last=min(count, TASKS) - 1, plan=_line(launched.plan),
-        script=_line(launched.script), directives="\n".join(f"#SBATCH {line}" for line in _directives(launched)),
+        warn=options["warn"], count=f"{count} cohort" + "s" * (count > 1), last=min(count, TASKS) - 1,
+        plan=_line(launched.plan), script=_line(launched.script),
+        directives="\n".join(f"#SBATCH {line}" for line in _directives(launched)),
         cohorts=" ".join(map(str, launched.cohorts)), number=launched.number, settings="\n".join(settings),
         logs=quote(str(launched.folder / "logs")))
     command = _command(launched)
     middle = WORKER.format(command=command) if launched.processes == 1 else GROUP.format(
         command=command, processes=launched.processes, cpus=options["cpus"])
     kills = MOST_KILLS if launched.processes == 1 else MOST_ATTEMPTS  # of a group all are killed where one fails
-    return head + middle + TAIL.format(warn=options["warn"], go_on=CONTINUE, again=AGAIN, kills=kills,
+    return head + middle + TAIL.format(go_on=CONTINUE, again=AGAIN, kills=kills,
                                        cancelled=quote(str(launched.cancelled)))
 
 
