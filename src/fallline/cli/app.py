@@ -29,6 +29,9 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder; b
 DataOption = Annotated[Path | None, typer.Option("--data", show_default=False,
                                                  help="A folder with full data sets (mnist/, ...); by default "
                                                       "FALLLINE_DATA, then the user's cache.")]
+PresetOption = Annotated[str | None, typer.Option("--preset", show_default=False,
+                                                  help="quick (small data, under a minute), full, or claims where the "
+                                                       "study has it (every claim judged, some ten minutes).")]
 FolderArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
 NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a line a neuron, ; ends a line; or a file.",
                                                 metavar="TEXT|FILE")]
@@ -125,8 +128,7 @@ def steps(examples: Annotated[int, typer.Option(help="Examples to train on.", mi
 @app.command()
 def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline list) or a TOML file.",
                                              metavar="NAME|FILE")],
-        preset: Annotated[str | None, typer.Option(help="quick (small data, under a minute) or full.",
-                                                   show_default=False)] = None,
+        preset: PresetOption = None,
         settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field: steps=500, seeds=3, "
                                                            "axes.learning_rate=[0.1,0.01]. May be repeated.",
                                                            show_default=False)] = None,
@@ -175,6 +177,8 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
     Example: fallline run softmax/optimizers --preset quick --set steps=200 --out runs/first
 
     Example: fallline run softmax/optimizers --preset quick --until-decided
+
+    Example: fallline run convnet/losses --preset claims
 
     Example: fallline run softmax/optimizers --executor slurm --partition teaching --gpus 1 --time 1:00:00
     """
@@ -244,8 +248,7 @@ def scale(study: Annotated[str, typer.Argument(help="A built-in study (fallline 
           devices: Annotated[str | None, typer.Option(help="Counts of devices, with commas between; 2x3 are two hosts "
                                                       "of three. By default the study's, else 1,2,4.",
                                                       show_default=False)] = None,
-          preset: Annotated[str | None, typer.Option(help="quick (small data, under a minute) or full.",
-                                                     show_default=False)] = None,
+          preset: PresetOption = None,
           settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the study, as in run.",
                                                              show_default=False)] = None,
           batches: Annotated[str | None, typer.Option(help="Batch sizes to measure, with commas between; by default "
@@ -269,7 +272,7 @@ def scale(study: Annotated[str, typer.Argument(help="A built-in study (fallline 
 @app.command()
 def plan(study: Annotated[str, typer.Argument(help="A built-in study (fallline list) or a TOML file.",
                                               metavar="NAME|FILE")],
-         preset: Annotated[str | None, typer.Option(help="quick or full.", show_default=False)] = None,
+         preset: PresetOption = None,
          settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field, as in run. May be repeated.",
                                                             show_default=False)] = None,
          seeds: Annotated[int | None, typer.Option(help="Seeds of each configuration.", min=1,

@@ -14,6 +14,7 @@ from fallline.executors.cohort import ReadyCohort
 from fallline.metrics import higher_is_better
 from fallline.metrics.per_class import Macro, macros
 from fallline.study import Recipe, Target, Trial
+from fallline.study.columns import recipe_columns
 
 MOST_ROWS = 1_000_000
 """Rows of curves that are made at a time, whole lanes: some 50 MB."""
@@ -87,21 +88,10 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
 
 
 def _recipe_columns(ready: ReadyCohort, recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
-    """The recipe, a column each of its parts and numbers. Numbers that are off in the whole study have none."""
-    numbers, batches = recipe.numbers, recipe.batches
-
-    def columns(own: Any) -> dict[str, Any]:
-        return {name: ", ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else value
-                for name, value in own if name in shown}
-
+    """The recipe with its budget. Numbers that are off in the whole study have no column."""
     examples = len(ready.arrays.splits.train.inputs)
-    return {"optimizer": recipe.optimizer.name, **dict(numbers.rule), "loss": recipe.loss.name, **dict(numbers.loss),
-            "loss_kind": recipe.loss_kind, "schedule": recipe.schedule.name, **columns(numbers.schedule),
-            **dict(numbers.model), **columns(numbers.regularisation), **columns(numbers.stopping),
-            "batch_size": batches.size, "order": batches.order, "overlap": batches.overlap, "subset": batches.subset,
-            "subset_from": None if batches.subset is None else batches.subset_from, "last_batch": batches.last,
-            "steps": recipe.steps, "epochs": ready.epochs, "examples_seen": ready.examples_seen,
-            "train_examples": examples, "precision": recipe.precision}
+    return {**recipe_columns(recipe, shown), "steps": recipe.steps, "epochs": ready.epochs,
+            "examples_seen": ready.examples_seen, "train_examples": examples, "precision": recipe.precision}
 
 
 def _fold_columns(trial: Trial) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fallline.report import words
 from fallline.report.comparison_words import p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence
+from fallline.report.made import sentences
 from fallline.report.results import Column
 from fallline.report.tables import table
 from fallline.stats import label
@@ -76,14 +77,14 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
 
 
 def lines(run: Run) -> list[str]:
-    """A line a claim for a terminal."""
-    found = []
-    for verdict in claims(run):
+    """A line a claim for a terminal, then the budget that they were made about where it is not that of the run."""
+    found, verdicts = [], claims(run)
+    for verdict in verdicts:
         figures = "" if verdict.deciding is None else f" ({_in_short(verdict, verdict.parts[verdict.deciding])})"
         told = _settles(verdict) or verdict.note
         found.append(f"{SIGNS[verdict.verdict]} {verdict.verdict}: {verdict.claim.text}{figures}"
                      + (f"; {told}" if told else ""))
-    return found
+    return [*found, *sentences(verdicts)]
 
 
 def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
@@ -96,7 +97,7 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
     body = [_row(verdict) for verdict in verdicts]
     count = sum(len(verdict.parts) for verdict in verdicts)
     every = details(f"All {words.plural(count, 'comparison')}", _all_parts(verdicts)) if count > len(verdicts) else None
-    return join(tag("p", _tally(verdicts) + " " + _when(run), cls="note lead"), table(head, body),
+    return join(tag("p", introduction(run, verdicts), cls="note lead"), table(head, body),
                 tag("p", READING.format(confidence(verdicts[0].level)), cls="note"), every)
 
 
@@ -115,8 +116,8 @@ def columns(verdicts: Sequence[Verdict]) -> list[Column]:
 
 
 def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
-    """How many claims hold, and when they were made."""
-    return f"{_tally(verdicts)} {_when(run)}"
+    """How many claims hold, when they were made, and about what budget where that is not the budget of the run."""
+    return " ".join([_tally(verdicts), _when(run), *sentences(verdicts)])
 
 
 def _row(verdict: Verdict) -> Markup:

@@ -16,6 +16,7 @@ from fallline.stats.columns import varying
 from fallline.stats.evidence import LEVEL, Evidence, Region, judge
 from fallline.stats.forecast import seeds_to_settle
 from fallline.stats.looking import Reading, reading
+from fallline.stats.made import Budget, budgets
 from fallline.stats.metric import is_loss, kind_column, primary
 from fallline.stats.pairwise import holm
 from fallline.stats.summary import FEW_SEEDS
@@ -54,7 +55,8 @@ class Verdict:
 
     ``deciding`` is the place of the part that decides or holds the verdict up; ``seeds_needed`` how many seeds would
     settle what is undecided, None where that is more than is feasible or where nothing needs them. ``note`` is a reason
-    in words where there is one to give. ``level`` is that of the tests and of the intervals.
+    in words where there is one to give. ``level`` is that of the tests and of the intervals. ``budgets`` are the one
+    that the claim was made about and the one that it is judged by, where they differ.
     """
 
     claim: Claim
@@ -65,6 +67,7 @@ class Verdict:
     seeds_needed: int | None = None
     note: str = ""
     level: float = LEVEL
+    budgets: tuple[Budget, Budget] | None = None
 
     @property
     def p(self) -> float | None:
@@ -90,7 +93,8 @@ def claims(run: Run) -> list[Verdict]:
     read, identity = reading(run), varying(run)
     noted = noted_claims(run.layout, run.study)
     fixed = noted is not None and not noted.chance
-    return [replace(_judged(run, read, identity, fixed, claim), level=read.level) for claim in run.study.claims]
+    return [replace(_judged(run, read, identity, fixed, claim), level=read.level, budgets=made)
+            for claim, made in zip(run.study.claims, budgets(run, run.study.claims), strict=True)]
 
 
 def region_of(claim: Claim, up: bool) -> Region:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from fallline.errors import StoreError
@@ -11,6 +11,7 @@ from fallline.store.files import read_json, write_json
 from fallline.store.layout import Layout
 from fallline.study import Study, plain
 from fallline.study.trial import digest
+from fallline.study.written import SAID, as_written
 
 REMEDY = "remove it; the report then cannot tell when the claims were made"
 
@@ -18,12 +19,20 @@ REMEDY = "remove it; the report then cannot tell when the claims were made"
 @dataclass(frozen=True)
 class Note:
     """``hash`` of the claims, when they were ``noted`` (UTC), the trials ``recorded`` before, and whether the outcome
-    hangs on ``chance`` at all."""
+    hangs on ``chance`` at all.
+
+    ``written`` are the configurations that the claims were made about, where a preset or settings changed the study:
+    the rows of ``fallline.study.written``.
+    """
 
     hash: str
     noted: str
     recorded: int
     chance: bool
+    written: list[dict[str, Any]] = field(default_factory=list)
+
+
+_NEEDED = {one.name for one in fields(Note)} - {"written"}  # which earlier folders have not
 
 
 def claims_hash(study: Study) -> str:
@@ -37,7 +46,7 @@ def note_claims(layout: Layout, study: Study, recorded: int, chance: bool) -> No
     if known is not None:
         return known
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    note = Note(claims_hash(study), now, recorded, chance)
+    note = Note(claims_hash(study), now, recorded, chance, as_written(study))
     write_json(layout.claims, [*read_claims(layout), asdict(note) | {"claims": plain(study)["claims"]}])
     return note
 
@@ -47,7 +56,7 @@ def noted_claims(layout: Layout, study: Study) -> Note | None:
     named = claims_hash(study)
     for row in read_claims(layout):
         if row["hash"] == named:
-            return Note(**{name: row[name] for name in Note.__dataclass_fields__})
+            return Note(**{one.name: row[one.name] for one in fields(Note) if one.name in row})
     return None
 
 
@@ -56,7 +65,13 @@ def read_claims(layout: Layout) -> list[dict[str, Any]]:
     if not layout.claims.exists():
         return []
     rows = read_json(layout.claims, REMEDY)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and set(Note.__dataclass_fields__) <= set(row)
-                                             for row in rows):
+    if not isinstance(rows, list) or not all(map(_is_note, rows)):
         raise StoreError(f"{layout.claims} was damaged after it was written: {REMEDY}")
     return rows
+
+
+def _is_note(row: Any) -> bool:
+    if not isinstance(row, dict) or not set(row) >= _NEEDED:
+        return False
+    written = row.get("written", [])
+    return isinstance(written, list) and all(isinstance(one, dict) and set(one) >= SAID for one in written)

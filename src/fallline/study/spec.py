@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
@@ -162,6 +162,7 @@ class Study(Part):
     scale: Scale | None = None
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
+    _written: Study | None = PrivateAttr(default=None)
 
     def __init__(self, /, **values: Any):
         try:
@@ -248,7 +249,15 @@ class Study(Part):
         from fallline.study.settings import merge
 
         values = {field: getattr(self, field) for field in type(self).model_fields if field in self.model_fields_set}
-        return type(self)(**merge(values, changes))
+        changed = type(self)(**merge(values, changes))
+        if "claims" not in changes:
+            changed._written = self.written
+        return changed
+
+    @property
+    def written(self) -> Study:
+        """The study that the claims were written for: this one, before presets and settings were laid over it."""
+        return self._written or self
 
     def trials(self) -> list[Trial]:
         """Every trial of the study, each once, in a fixed order; StudyError where a part of it is wrong."""
