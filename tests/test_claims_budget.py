@@ -1,4 +1,4 @@
-"""Every claim of the built-in studies can be judged by a run that a person can afford, and says on what budget it was."""
+"""Every claim of the built-in studies can be judged by a preset, and says on what budget it was."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 import fallline
+from fake_run import write_run
 from fallline.batching import BatchStream
-from fallline.report.claims import lines, section
+from fallline.report.claims import lines, overview, section
 from fallline.report.written import introduction
 from fallline.stats.claims import UNTESTED, claims
 from fallline.store import Run
@@ -16,8 +17,6 @@ from fallline.store.claims import note_claims, read_claims
 from fallline.study import Study, builtin_studies, load_study
 from fallline.study.columns import recipe_columns
 from fallline.study.trial import numbers_in_use
-
-from fake_run import write_run
 
 CLAIMING = [name for name in builtin_studies() if load_study(name).claims]
 RESULTS = ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss", "best_validation_accuracy",
@@ -30,8 +29,9 @@ def made_up(study: Study, folder: Path) -> Run:
     shown, rows = numbers_in_use(trials), []
     for place, trial in enumerate(trials):
         examples = trial.task.examples.get(trial.data)
-        epochs = BatchStream(trial.recipe.batches, examples, seed=0).position([trial.recipe.steps])[0] if examples else 1.0
-        budget = {"steps": trial.recipe.steps, "epochs": float(epochs), "examples_seen": 1,
+        stream = BatchStream(trial.recipe.batches, examples or 1000, seed=0)
+        budget = {"steps": trial.recipe.steps, "epochs": float(stream.position([trial.recipe.steps])[0]),
+                  "examples_seen": 1,
                   "train_examples": examples or 1, "parameters": 1}
         value = 0.5 + 0.001 * (place * 37 % 101)
         rows.append({"trial": trial.name, "task": trial.task.name, "data": trial.data, "seed": trial.seed,
@@ -92,7 +92,8 @@ def test_claims_made_about_a_larger_budget_say_so(tmp_path):
 
 SUBSETS = Study(
     name="subsets", task="mnist-softmax", data="full", seeds=3, metric="validation_accuracy",
-    base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 50, "epochs": 2}, axes={"subset": [500, 1000, 2000]},
+    base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 50, "epochs": 2},
+    axes={"subset": [500, 1000, 2000]},
     claims=[{"text": "more is better", "better": {"subset": 1000}, "worse": {"subset": 500}},
             {"text": "1,000 are best", "better": {"subset": 1000}, "worse": "others"},
             {"text": "all alike", "equal": {}, "margin": 0.1}])
@@ -105,6 +106,13 @@ def test_each_claim_is_told_the_budget_of_its_own_arms(tmp_path):
         "judges them by 20 to 40 steps on 500 to 1,000 training images in 2 configurations."]
 
 
+def test_budgets_of_several_claims_are_told_together(tmp_path):
+    fewer = SUBSETS.with_({"base": {"epochs": 1}, "axes": {"subset": [500, 1000]}})
+    assert told(fewer, tmp_path / "fewer") == [
+        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training images; this run judges them by 10 to 20 "
+        "steps on 500 to 1,000 training images, some of them in fewer configurations."]
+
+
 def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
     assert told(SUBSETS, tmp_path / "whole") == []
     assert told(SUBSETS.with_({"seeds": 5, "evaluate_every": 7}), tmp_path / "more seeds") == []
@@ -113,9 +121,12 @@ def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
 
 def test_settings_count_as_a_preset_does_and_other_data_is_named(tmp_path):
     sample = SUBSETS.with_({"data": "sample"}).with_({"base": {"steps": 10}})
-    said, *_ = told(sample, tmp_path / "sample")
-    assert said == ("Claim 1 was made about 20 to 40 steps on 500 to 1,000 training images of the full data; this run "
-                    "judges it by 10 steps on 500 to 1,000 training images of the sample.")
+    assert told(sample, tmp_path / "sample") == [
+        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training images of the full data; this run judges "
+        "them by 10 steps on 500 to 2,000 training images of the sample."]
+    row = overview(fallline.open_run(tmp_path / "sample").records)["budget"].to_list()
+    assert row[0] == ("made about 20 to 40 steps on 500 to 1,000 training images of the full data; judged by 10 steps "
+                      "on 500 to 1,000 training images of the sample")
 
 
 def test_new_claims_are_made_about_the_study_as_it_stands(tmp_path):

@@ -12,7 +12,7 @@ from fallline.report import words
 from fallline.report.comparison_words import p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence
-from fallline.report.made import sentences
+from fallline.report.made import budget_sentence, own_budget
 from fallline.report.results import Column
 from fallline.report.tables import table
 from fallline.stats import label
@@ -29,7 +29,7 @@ FIGURES = {
     "seeds_needed": pl.Int64,
 }
 OVERVIEW = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "compared": pl.String,
-            **FIGURES, "comparisons": pl.Int64, "note": pl.String}
+            **FIGURES, "comparisons": pl.Int64, "note": pl.String, "budget": pl.String}
 PARTS = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "within": pl.String,
          "first": pl.String, "second": pl.String, "comparison": pl.String, **FIGURES, "p_holm": pl.Float64,
          "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64}
@@ -48,7 +48,8 @@ def overview(run: Run) -> pl.DataFrame:
 
     estimate is the first arm minus the second (or the mean itself), low and high its interval (95 %, or that of
     the last look); p is null where
-    nothing was left to chance; seeds_needed is null where the claim is decided or no feasible number would do.
+    nothing was left to chance; seeds_needed is null where the claim is decided or no feasible number would do; budget
+    says what the claim was made about and judged by, where these differ.
     """
     rows = []
     for place, verdict in enumerate(claims(run)):
@@ -56,7 +57,8 @@ def overview(run: Run) -> pl.DataFrame:
         figures = dict.fromkeys(FIGURES) if deciding is None else _figures(deciding)
         rows.append({"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict,
                      "metric": verdict.column, "compared": _compared(verdict, deciding), **figures, "p": verdict.p,
-                     "seeds_needed": verdict.seeds_needed, "comparisons": len(verdict.parts), "note": verdict.note})
+                     "seeds_needed": verdict.seeds_needed, "comparisons": len(verdict.parts), "note": verdict.note,
+                     "budget": own_budget(verdict)})
     return pl.DataFrame(rows, schema=OVERVIEW)
 
 
@@ -84,7 +86,7 @@ def lines(run: Run) -> list[str]:
         told = _settles(verdict) or verdict.note
         found.append(f"{SIGNS[verdict.verdict]} {verdict.verdict}: {verdict.claim.text}{figures}"
                      + (f"; {told}" if told else ""))
-    return [*found, *sentences(verdicts)]
+    return [*found, *filter(None, [budget_sentence(verdicts)])]
 
 
 def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
@@ -117,7 +119,7 @@ def columns(verdicts: Sequence[Verdict]) -> list[Column]:
 
 def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
     """How many claims hold, when they were made, and about what budget where that is not the budget of the run."""
-    return " ".join([_tally(verdicts), _when(run), *sentences(verdicts)])
+    return " ".join(filter(None, [_tally(verdicts), _when(run), budget_sentence(verdicts)]))
 
 
 def _row(verdict: Verdict) -> Markup:

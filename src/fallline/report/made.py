@@ -11,15 +11,41 @@ from fallline.stats.made import Budget, Span
 DATA = {"full": "the full data", "sample": "the sample"}
 
 
-def sentences(verdicts: Sequence[Verdict]) -> list[str]:
-    """A sentence for each pair of budgets that tested claims have: made about the one, judged here by the other."""
-    places: dict[tuple[str, str], list[int]] = {}
-    for place, verdict in enumerate(verdicts, start=1):
-        if verdict.budgets is not None and verdict.parts:
-            made, judged = verdict.budgets
-            places.setdefault((_said(made, judged), _said(judged, made)), []).append(place)
-    return [f"{_which(own, len(verdicts))} made about {made}; this run judges {'it' if len(own) == 1 else 'them'} by "
-            f"{judged}." for (made, judged), own in places.items()]
+def budget_sentence(verdicts: Sequence[Verdict]) -> str:
+    """What the tested claims were made about, and by what they are judged here, over all whose two budgets differ; ""
+    where there are none. ``own_budget`` tells each claim's own."""
+    places = [place for place, verdict in enumerate(verdicts, start=1) if own_budget(verdict)]
+    pairs = [verdicts[place - 1].budgets for place in places]
+    if not places:
+        return ""
+    made, judged = (_together([pair[side] for pair in pairs if pair is not None]) for side in (0, 1))
+    them, fewer = "it" if len(places) == 1 else "them", ""
+    if len({own_budget(verdicts[place - 1]) for place in places}) > 1:
+        some = any(pair is not None and pair[1].configurations < pair[0].configurations for pair in pairs)
+        made, judged = made._replace(configurations=0), judged._replace(configurations=0)
+        fewer = ", some of them in fewer configurations" if some else ""
+    return (f"{_which(places, len(verdicts))} made about {_said(made, judged)}; this run judges {them} by "
+            f"{_said(judged, made)}{fewer}.")
+
+
+def own_budget(verdict: Verdict) -> str:
+    """The two budgets of one claim; "" where they are the same or nothing was tested."""
+    if verdict.budgets is None or not verdict.parts:
+        return ""
+    made, judged = verdict.budgets
+    return f"made about {_said(made, judged)}; judged by {_said(judged, made)}"
+
+
+def _together(budgets: Sequence[Budget]) -> Budget:
+    """From the least of all to the most; the configurations of the first."""
+    images = [one.images for one in budgets]
+    return Budget(budgets[0].configurations, _reach([one.steps for one in budgets]),
+                  None if None in images else _reach([one for one in images if one is not None]),
+                  tuple(sorted({name for one in budgets for name in one.data})))
+
+
+def _reach(spans: Sequence[Span]) -> Span:
+    return min(low for low, _ in spans), max(high for _, high in spans)
 
 
 def _which(places: list[int], claims: int) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -18,8 +17,7 @@ from fallline.study.written import tables
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """How much the arms of a claim train: the least and the most ``steps`` and ``images`` (different ones) of their
     configurations, how many these are, and which ``data`` they train on. ``images`` are None where one of two budgets
     does not tell."""
@@ -47,7 +45,7 @@ def _pair(made: Budget | None, judged: Budget | None) -> tuple[Budget, Budget] |
     if made is None or judged is None:
         return None
     if made.images is None or judged.images is None:
-        made, judged = replace(made, images=None), replace(judged, images=None)
+        made, judged = made._replace(images=None), judged._replace(images=None)
     return None if made == judged else (made, judged)
 
 
