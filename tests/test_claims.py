@@ -157,7 +157,7 @@ def test_no_feasible_number_is_said_so(tmp_path):
     rows = table({"adam": [0.9 + x for x in NOISE], "momentum": [0.9 + x for x in NOISE[1:] + NOISE[:1]]})
     verdict = judged(tmp_path, rows, **A_OVER_B)
     assert (verdict.verdict, verdict.seeds_needed) == (UNDECIDED, None)
-    assert "no feasible number" in lines(open_tiny(tmp_path))[0]
+    assert "no feasible number" in lines(open_tiny(tmp_path))[1]
 
 
 def open_tiny(folder: Path) -> Run:
@@ -259,7 +259,7 @@ def test_one_seed_decides_nothing(tmp_path):
     verdict = judged(tmp_path, table({"adam": [0.99], "momentum": [0.1]}), **A_OVER_B)
     assert (verdict.verdict, verdict.p, verdict.seeds_needed) == (UNDECIDED, None, 5)
     assert verdict.parts[0].evidence.low is None
-    assert "one seed says nothing" in lines(open_tiny(tmp_path))[0]
+    assert "one seed says nothing" in lines(open_tiny(tmp_path))[1]
 
 
 def test_an_arm_that_is_not_there_is_not_tested(tmp_path):
@@ -408,8 +408,9 @@ def test_page_terminal_and_frames_say_the_same(tmp_path):
     assert told["estimate"][0] == pytest.approx(expected[1] - expected[0]) and told["n"][0] == 1
     assert result.claims(comparisons=True).select("first", "second", "comparison").row(0) == (
         "learning rate 0.01", "learning rate 0.001", SUPPORTED)
-    line, = lines(result.records)
-    assert line.startswith("✓ supported: 0.01 is <best> (−")
+    tally, line = lines(result.records)
+    assert tally == "What the study claims: 1 supported."
+    assert line.startswith("✓ supported: 0.01 is <best> (final training loss difference −")
     page = section(result.records, claims(result.records))
     assert "✓ supported" in page and "0.01 is &lt;best&gt;" in page and "learning rate 0.01 minus" in page
 

@@ -22,6 +22,7 @@ from command_line import cli  # noqa: F401
 from fake_recipes import recipes_run
 from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StudyError
+from fallline.report import shown, write_report
 from fallline.report.comparison import Comparison, section
 from fallline.report.comparison_words import plus_minus
 from fallline.report.kinds import drawn
@@ -190,6 +191,24 @@ def test_seeds_that_do_not_agree_on_a_setting_are_told(tmp_path):
     assert any(note.startswith("The seeds do not agree on a setting for") for note in found.notes)
 
 
+def test_the_run_the_page_and_the_comparison_have_one_mean_and_another_is_explained(tmp_path):
+    random = np.random.default_rng(3)
+    run = tiny(tmp_path / "run", [
+        {"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": random.normal(0.9, 0.01)}
+        for name in ("adam", "momentum") for rate in (0.1, 0.03, 0.01) for seed in range(8)])
+    said, found, every = shown(run), Comparison.of(run), shown(run, every=True)
+    means = dict(zip(found.arms["optimizer"], found.arms["mean"], strict=True))
+    printed = {row[0]: float(row[2]) for row in map(str.split, str(said).split("\n"))
+               if row and row[0] in means and len(row) > 9}
+    assert printed.keys() == means.keys() and all(printed[name] == round(means[name], 4) for name in means)
+    best = run.trials.group_by("optimizer", "learning_rate").agg(pl.col("validation_accuracy").mean())
+    whole = dict(best.group_by("optimizer").agg(pl.col("validation_accuracy").max()).iter_rows())
+    assert any(round(whole[name], 4) != printed[name] for name in means), "the choice has to matter here"
+    assert "the mean is over what each seed was read at" in said.under[0]
+    why = "each seed is read at the setting that other seeds choose"
+    assert why in every.under[0] and why in write_report(run).read_text(encoding="utf-8")
+
+
 def test_a_rate_at_which_trials_diverge_is_not_chosen(tmp_path):
     table = rows({0.1: [0.99, None, 0.99, 0.99], 0.01: [0.9, 0.91, 0.9, 0.91]}, "learning_rate")
     table += rows({0.1: [0.8, 0.81, 0.8, 0.81]}, "learning_rate", optimizer="momentum")
@@ -202,7 +221,8 @@ def test_what_is_tuned_can_be_named_and_what_is_left_splits_the_comparison(tmp_p
     run = tiny(tmp_path / "run", tuned_rows())
     found = Comparison.of(run, tune=[])
     assert found.compared.held == ("learning_rate",) and len(found.answer) == 2
-    assert found.answer[0].startswith("Learning rate 0.01: no winner is named") and "adam is ahead" in found.answer[0]
+    assert found.use[0].startswith("Learning rate 0.01: no winner is named") and len(found.use) == 2
+    assert found.answer[0].startswith("Learning rate 0.01: adam is ahead")
     rates = Comparison.of(run, by="learning_rate")
     assert rates.compared.held == ("optimizer",) and rates.arms["learning_rate"].to_list() == [0.1, 0.01] * 2
     every = Comparison.of(run, by=["optimizer", "learning_rate"])
@@ -245,8 +265,12 @@ def test_an_arm_that_diverged_everywhere_is_last_and_worse(tmp_path):
 
 
 def test_where_every_trial_diverged_there_is_no_winner(tmp_path):
-    with pytest.raises(StudyError, match="every one diverged"):
-        Comparison.of(run_of(tmp_path, {"adam": [None] * 3, "momentum": [None] * 3}))
+    run = run_of(tmp_path, {"adam": [None] * 3, "momentum": [None] * 3})
+    with pytest.raises(StudyError, match=r"every trial diverged, its loss grew without end\. To go on, try smaller "
+                                         r"learning rates than 0\.1, such as 0\.01, 0\.001 and 0\.0001"):
+        Comparison.of(run)
+    with pytest.raises(StudyError, match="every trial diverged"):
+        compared(run)
     table = rows({"adam": [None] * 3, "momentum": [None] * 3}, batch_size=100)
     table += rows({"adam": A, "momentum": B}, batch_size=200)
     said = Comparison.of(tiny(tmp_path / "half", table)).answer
@@ -294,7 +318,9 @@ def test_an_unfinished_run_says_so(tmp_path):
     run = run_of(tmp_path, {"adam": A, "momentum": B})
     plan = run.folder / "plan.json"
     plan.write_text(plan.read_text().replace('[{"name": "c0-b0"}]', '[{"name": "c0-b0"}, {"name": "c0-b1"}]'))
-    assert "The run is not complete: 1 block of 2" in Comparison.of(fallline.store.open_run(run.folder)).notes[0]
+    said = Comparison.of(fallline.store.open_run(run.folder)).sure[0]
+    assert said.startswith("The run is not finished: 1 of its 2 blocks of trials is still to be trained")
+    assert said.endswith(" --resume. Only what is new is trained.")
 
 
 @pytest.mark.parametrize(("asked", "said"), [

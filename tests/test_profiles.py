@@ -211,7 +211,8 @@ def test_what_cannot_be_profiled_is_refused_in_words(tmp_path):
 
 def test_the_words_agree_with_the_table(tmp_path):
     found = profiles(three_runs(tmp_path))
-    first, second = answer(found)
+    plain, first, second = answer(found)
+    assert plain.startswith("To reach a target in few steps, use momentum: so say the 3 problems")
     assert first.startswith("Fastest overall: momentum, first in 2 of 3 problems, on average (geometric) 1.26 times")
     assert "Next: adam, first in 1 of 3 problems, 1 of 3 problems missed" in second
     assert any("Left out, since not every problem has them: adagrad" in text for text in notes(found))
@@ -222,7 +223,8 @@ def test_the_words_agree_with_the_table(tmp_path):
 
 def test_nobody_who_reached_anything_is_said(tmp_path):
     found = profiles([run_of(tmp_path / "run", {"adam": [None], "momentum": [None]})])
-    assert answer(found) == ["No arm reached a target on any problem."]
+    assert answer(found) == [
+        "Nothing reached a target on any problem: train for more steps, or name an easier target."]
     assert any("Nobody reached the target of run" in text for text in notes(found))
 
 

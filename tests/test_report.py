@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from fake_recipes import LOSSES, recipes_run
 from fake_run import line_run, numbers_run, softmax_run
 from fallline.errors import UnknownName
-from fallline.report import figure, figures, table, words, write_report
+from fallline.report import figure, figures, shown, words, write_report
 from fallline.report.html import script_json, tag
 from fallline.report.kinds import drawn, figure_kinds
 from fallline.report.kinds.draw import plain
 from fallline.report.kinds.thin import thinned
+from fallline.report.opening import Opening
 from fallline.report.results import Results, columns
 from fallline.report.style import PALETTE, Look
 from fallline.study import Figure, Study
@@ -339,11 +340,16 @@ def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
 
 
 def test_the_terminal_says_what_the_page_says(softmax):
-    found = table(softmax, top=3)
-    results = Results.of(softmax)
-    texts = [column.texts for column in columns(results, results.best.head(3))]
-    assert [list(column.cells) for column in found.columns] == texts
-    assert table(softmax, top=20, all_configurations=True).row_count == 20
+    found = shown(softmax, top=3)
+    opening = Opening.of(Results.of(softmax))
+    assert found.before == [softmax.study.title, "", *opening.plain, *opening.sure]
+    assert [list(column.cells) for column in found.table.columns] == [column.texts[:3] for column in opening.columns]
+    assert found.after == [*opening.answers, *opening.beside] and opening.answers[0] in str(found)
+    assert "The first 3 of 9 rows." in found.under
+    every = shown(softmax, top=20, every=True)
+    assert every.table.row_count == 20 and every.before == found.before
+    texts = [column.texts[:20] for column in columns(opening.results, opening.results.ranked)]
+    assert [list(column.cells) for column in every.table.columns] == texts
 
 
 def test_text_cannot_leave_its_place():

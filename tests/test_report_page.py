@@ -169,7 +169,7 @@ def test_an_incomplete_run_says_so(tmp_path):
     run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), steps=50)
     plan = {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "c0-b0"}, {"name": "c0-b1"}]}]}]}
     run.layout.plan.write_text(json.dumps(plan))
-    assert "The run is not complete: 1 block of 2" in Page(write_report(run).read_text()).text
+    assert "The run is not finished: 1 of its 2 blocks of trials is still" in Page(write_report(run).read_text()).text
 
 
 def browser() -> str:

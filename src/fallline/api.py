@@ -128,12 +128,22 @@ class Result:
         read_named(self.records, self.reader, verdicts)
         return parts_frame(verdicts) if comparisons else overview(self.records)
 
-    def compare(self, by: str | Sequence[str] = "optimizer", metric: str | None = None,
+    def __str__(self) -> str:
+        """What ``fallline show`` prints: what to use and how sure that is, the table, the figures."""
+        from fallline.report.reads import read_chosen
+        from fallline.report.terminal import shown
+
+        if self.records.trials.is_empty():
+            return f"the run in {self.folder} has no finished trial yet"
+        return "\n".join([str(shown(self.records)), *read_chosen(self.records, self.reader)])
+
+    def compare(self, by: str | Sequence[str] | None = None, metric: str | None = None,
                 tune: str | Sequence[str] | None = None) -> Comparison:
         """The arms told apart by the column or columns ``by``: which is best, and which differences are real.
 
-        ``metric`` is what is compared, by default what ranks the run; ``tune`` the numbers chosen for each arm on
-        validation, by default all that vary. Print it for the answer in words; ``arms`` and ``pairs`` are its frames.
+        ``by`` is by default what the study varies: the optimizer, else its other parts, else its numbers. ``metric`` is
+        what is compared, by default what ranks the run; ``tune`` the numbers chosen for each arm on validation, by
+        default all that vary. Print it for the answer in words; ``arms`` and ``pairs`` are its frames.
         """
         from fallline.report.comparison import Comparison
         from fallline.report.reads import read_compared

@@ -170,7 +170,7 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
         wait: Annotated[bool, typer.Option(help="Wait for the jobs; else fallline collect does.")] = True,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan, print what would be launched, and launch "
                                                                 "nothing.")] = False) -> None:
-    """Train every trial of a study at once, print the ranked table and write the report.
+    """Train every trial of a study at once, print what to use and how sure that is, and write the report.
 
     Trials that the run folder already holds are not trained again: add a rate or seeds and only those run.
 
@@ -233,7 +233,7 @@ def cancel(folder: FolderArgument) -> None:
 def collect(folder: FolderArgument,
             wait: Annotated[bool, typer.Option(help="Wait for jobs that are out; else they are an error.")] = True,
             report: Annotated[bool, typer.Option(help="Write the report page.")] = True) -> None:
-    """Wait for the jobs of a run, then print the ranked table and write the report.
+    """Wait for the jobs of a run, then print what to use and how sure that is, and write the report.
 
     Example: fallline collect runs/softmax-optimizers-quick
     """
@@ -323,14 +323,16 @@ def utilisation(task: Annotated[str, typer.Argument(help="A task (fallline parts
 
 @app.command()
 def show(folder: FolderArgument,
-         rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 20) -> None:
-    """Print the ranked table of a run.
+         rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 20,
+         every: Annotated[bool, typer.Option("--all", help="Every configuration, not each at its best.")] = False
+         ) -> None:
+    """Print what to use, how sure that is, and the table of a run.
 
     Example: fallline show runs/softmax-optimizers-quick --rows 10
     """
-    from fallline.cli.screens import ranked_table
+    from fallline.cli.screens import show_run
 
-    ranked_table(folder, rows)
+    show_run(folder, rows, every)
 
 
 @app.command()
@@ -348,16 +350,19 @@ def report(folder: FolderArgument,
 
 @app.command()
 def compare(folder: FolderArgument,
-            by: Annotated[str, typer.Option(help="What tells the arms apart: a recipe column, or several with commas "
-                                                 "between.")] = "optimizer",
-            metric: Annotated[str | None, typer.Option(help="What is compared; by default what ranks the run.",
-                                                       show_default=False)] = None,
-            tune: Annotated[str | None, typer.Option(help="What is chosen for each arm on validation, with commas "
-                                                          "between; by default every number that varies.",
-                                                     show_default=False)] = None,
-            csv: Annotated[Path | None, typer.Option(help="Write the arms to this file, the pairs to NAME-pairs.csv "
+            by: Annotated[str | None, typer.Option(help="What is compared: optimizer, batch_size or another part or "
+                                                        "number of a recipe, or several with commas between; by "
+                                                        "default what the study varies.", show_default=False)] = None,
+            metric: Annotated[str | None, typer.Option(help="By what: validation_loss, test_accuracy ...; by default "
+                                                            "what ranks the run.", show_default=False)] = None,
+            tune: Annotated[str | None, typer.Option(help="Numbers of which each gets its best, chosen on validation "
+                                                          "data, with commas between; by default all that vary and "
+                                                          "are not compared.", show_default=False)] = None,
+            csv: Annotated[Path | None, typer.Option(help="Write the table to this file, the pairs to NAME-pairs.csv "
                                                           "beside it.", show_default=False)] = None) -> None:
-    """Tell which differences between the arms of a run are real, paired over seeds, each arm tuned on validation.
+    """Tell what is best in a run, which differences are real and which may be luck, each at its own best numbers.
+
+    Example: fallline compare runs/softmax-optimizers-quick
 
     Example: fallline compare runs/softmax-optimizers-quick --by optimizer --metric test_accuracy
     """
@@ -369,11 +374,12 @@ def compare(folder: FolderArgument,
 @app.command()
 def profile(folders: Annotated[list[Path], typer.Argument(help="Run folders, best of different tasks.",
                                                           metavar="DIR...")],
-            by: Annotated[str, typer.Option(help="What tells the arms apart: a recipe column, or several with commas "
-                                                 "between.")] = "optimizer",
+            by: Annotated[str | None, typer.Option(help="What is compared: optimizer or another part or number of a "
+                                                        "recipe, or several with commas between; by default what the "
+                                                        "first run varies.", show_default=False)] = None,
             out: Annotated[Path | None, typer.Option(help="Write a page (.html) or the picture alone (.svg, .png).",
                                                      show_default=False)] = None) -> None:
-    """Tell who reaches the target soonest over several runs: steps, their ratios, performance profiles.
+    """Tell what reaches the target in the fewest steps over several runs, best of different tasks.
 
     A miss counts as infinitely many steps. Seconds are compared only where trials ran alone.
 
@@ -382,7 +388,7 @@ def profile(folders: Annotated[list[Path], typer.Argument(help="Run folders, bes
     from fallline.cli.comparing import names
     from fallline.cli.profiling import profile_runs
 
-    profile_runs(folders, names(by), out)
+    profile_runs(folders, None if by is None else names(by), out)
 
 
 @app.command()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def profile_runs(folders: list[Path], by: list[str], out: Path | None) -> None:
+def profile_runs(folders: list[Path], by: list[str] | None, out: Path | None) -> None:
     """Print who is fastest, the arms, the problems and what to hold against them; write page or picture to ``out``."""
     from fallline.api import open_run
     from fallline.cli.screens import print_whole
     from fallline.errors import StudyError
-    from fallline.report.profile import SUFFIXES, answer, arm_table, notes, problem_table, rich_table, write
+    from fallline.report.profile import READING, SUFFIXES, answer, arm_table, notes, problem_table, rich_table, write
     from fallline.stats.profiles import profiles
 
     if out is not None and out.suffix not in SUFFIXES:
@@ -23,6 +23,6 @@ def profile_runs(folders: list[Path], by: list[str], out: Path | None) -> None:
         print_whole(rich_table(arm_table(found, seconds=True), "Seconds to the target, of trials run alone"))
     print()
     print_whole(rich_table(problem_table(found), "Each problem"))
-    print("\n" + "\n".join(notes(found)))
+    print("\n" + "\n".join([READING, *notes(found)]))
     if out is not None:
         print(f"\n{write(found, out)}")

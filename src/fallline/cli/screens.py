@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from fallline.store import Run
 
 
 def studies_table() -> None:
@@ -24,16 +28,25 @@ def studies_table() -> None:
     Console().print(table)
 
 
-def ranked_table(folder: Path, rows: int) -> None:
-    """The ranked table of a run."""
+def show_run(folder: Path, rows: int, every: bool) -> None:
+    """What to use, how sure that is, and the table of a run; with ``every`` that of all configurations."""
     from fallline.api import open_run
     from fallline.report.reads import read_chosen
-    from fallline.report.terminal import table
 
     records = open_run(folder).records
-    print_whole(table(records, rows, width=room()))
+    print_shown(records, rows, every)
     for line in read_chosen(records, "fallline show"):
         print(line)
+
+
+def print_shown(run: Run, rows: int = 20, every: bool = False) -> None:
+    """The opening of a run's page."""
+    from fallline.report.terminal import shown
+
+    found = shown(run, rows, every, room())
+    print("\n".join(found.before), end="\n\n")
+    print_whole(found.table)
+    print("\n".join([*found.under, *([""] if found.after else []), *found.after]))
 
 
 def room() -> int | None:

@@ -63,20 +63,14 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
 
 
 def print_outcome(result: Result, report: bool, screen: Console) -> None:
-    """The ranked table of a run, its claims, and the report page where one is wanted."""
-    from fallline.cli.screens import print_whole, room
+    """The opening of a run's page, its claims, and the page itself where one is wanted."""
+    from fallline.cli.screens import print_shown
     from fallline.report.claims import lines
     from fallline.report.looks import looks_in_words
     from fallline.report.reads import read_chosen
-    from fallline.report.scaling import Scaled
-    from fallline.report.terminal import table
     from fallline.stats.claims import claims
-    from fallline.store.scale import ScaleFolder
 
-    print_whole(table(result.records, width=room()))
-    scaling = ScaleFolder(result.records.layout.scaling)
-    if scaling.exists:
-        print(Scaled(scaling).sentence)
+    print_shown(result.records)
     for line in filter(None, [*lines(result.records), looks_in_words(result.records)]):
         print(line)
     if not report:

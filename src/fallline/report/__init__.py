@@ -1,4 +1,4 @@
-"""The report: one page that opens from disk, its figures and tables beside it; the same table in a terminal."""
+"""The report: one page that opens from disk, its figures and tables beside it; the same opening in a terminal."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _PUBLIC = {
     "write_report": "fallline.report.page",
     "figure": "fallline.report.kinds",
     "figures": "fallline.report.kinds",
-    "table": "fallline.report.terminal",
+    "shown": "fallline.report.terminal",
 }
 
-__all__ = ["figure", "figures", "table", "write_report"]
+__all__ = ["figure", "figures", "shown", "write_report"]
 
 if TYPE_CHECKING:
     from fallline.report.kinds import figure, figures
     from fallline.report.page import write_report
-    from fallline.report.terminal import table
+    from fallline.report.terminal import shown
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import re
 import polars as pl
 
 from fallline.report import words
+from fallline.report.commands import smaller_rates
 from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
@@ -23,7 +24,8 @@ def answer(results: Results) -> tuple[str, str, str]:
         return "Kinds of loss are ranked apart", "", _best_of_each(results)
     mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
     if mean is None:
-        return "No configuration finished", "", "every trial diverged; try lower learning rates."
+        return ("Nothing here can be used: every trial diverged, its loss grew without end", "",
+                f"To go on, {smaller_rates(results.run)}")
     name = words.recipe(first, results.varying) or "the one configuration of this study"
     value = f"{results.metric.label} {words.number(mean)}"
     if n == 1:
@@ -87,11 +89,5 @@ def cautions(results: Results) -> list[str]:
         said.append(
             f"Each seed's value is the mean over {words.listed(sorted(folds, key=int))} folds, cut alike for all: n "
             "counts seeds, and intervals speak of other seeds on these examples, not of other examples."
-        )
-    missing = len(results.run.missing)
-    if missing:
-        said.append(
-            f"The run is not complete: {words.plural(missing, 'block')} of {words.count(len(results.run.planned))} "
-            "are still to be trained."
         )
     return said

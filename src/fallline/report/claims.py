@@ -79,8 +79,10 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
 
 
 def lines(run: Run) -> list[str]:
-    """A line a claim for a terminal, then the budget that they were made about where it is not that of the run."""
-    found, verdicts = [], claims(run)
+    """The claims for a terminal: how many hold, a line each, then the budget that they were made about where it is not
+    that of the run."""
+    verdicts = claims(run)
+    found = [f"What the study claims: {_tally(verdicts)}"] if verdicts else []
     for verdict in verdicts:
         figures = "" if verdict.deciding is None else f" ({_in_short(verdict, verdict.parts[verdict.deciding])})"
         told = _settles(verdict) or verdict.note
@@ -248,7 +250,8 @@ def _in_short(verdict: Verdict, part: Part) -> str:
     estimate, interval, p, n = _texts(part, verdict.p)
     said = [estimate if interval == words.MISSING else f"{estimate}, {confidence(verdict.level)} {interval}"]
     said += [f"p {p if p.startswith('<') else '= ' + p}"] if verdict.p is not None else []
-    return ", ".join([*said, f"n = {n}"])
+    what = "" if part.second is None else " difference"
+    return f"{label(verdict.column)}{what} {', '.join([*said, f'n = {n}'])}"
 
 
 def _settles(verdict: Verdict) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fallline.report import words
+from fallline.stats.search import RATE, Border
 from fallline.store import Run
 
 _OPTIONS = ("seeds",)
@@ -18,9 +20,64 @@ def again(run: Run, settings: Mapping[str, Any]) -> str:
     typed = " ".join(_typed(name, value) for name, value in settings.items())
     if not command.startswith("fallline run "):
         named = " and ".join(f"{name} = {value}" for name, value in settings.items() if name in _OPTIONS)
-        return f"run again with resume and {named or typed}; only what is new is trained."
-    resume = "" if "--resume" in command else " --resume"
-    return f"{_without(command, set(settings))}{resume} {typed}. Only what is new is trained."
+        return f"run again with {' and '.join(filter(None, ['resume', named or typed]))}; only what is new is trained."
+    resume = "" if "--resume" in command else "--resume"
+    written = " ".join(filter(None, [_without(command, set(settings)), resume, typed]))
+    return f"{written}. Only what is new is trained."
+
+
+def to_finish(run: Run) -> str:
+    """That trials of the run are still to come, and the command that trains them; empty where none are."""
+    missing, every = len(run.missing), len(run.planned)
+    return (f"The run is not finished: {words.count(missing)} of its {words.plural(every, 'block')} of trials "
+            f"{'is' if missing == 1 else 'are'} still to be trained, and may change this: {again(run, {})}"
+            if missing else "")
+
+
+def wider(run: Run, at: Sequence[tuple[Any, Border]]) -> str:
+    """The command that widens the study beyond these borders of the learning rates, each of an optimizer by name;
+    empty where its rates are no axis."""
+    axes = run.study.axes
+    settings = {}
+    if isinstance(axes.get(RATE), list):
+        values = {float(value) for _, border in at for value in (*border.wider, *axes[RATE])}
+        settings[f"axes.{RATE}"] = _list(values)
+    for name, border in at:
+        own = axes.get(name) if isinstance(name, str) else None
+        if isinstance(own, dict) and RATE in own:
+            settings[f"axes.{name}.{RATE}"] = _list(border.wider)
+    return again(run, settings) if settings else ""
+
+
+def at_rates(run: Run, tried: Iterable[float]) -> str:
+    """What to do where recipes ran at one learning rate each: "train each at several learning rates", with the command
+    where all had the same and the study is no list of recipes."""
+    study, rates = run.study, sorted(set(tried))
+    if len(rates) != 1 or not rates[0] > 0:
+        return "train each at several learning rates."
+    values = [float(f"{rates[0] * factor:.1g}") for factor in (10, 3, 0.3, 0.1)] + rates
+    if study.points or study.zip or any(RATE in own for own in study.axes.values() if isinstance(own, dict)):
+        said = words.listed([words.setting(value) for value in sorted(values, reverse=True)])
+        return f"train each at several learning rates, such as {said}."
+    return f"train each at several learning rates: {again(run, {f'axes.{RATE}': _list(values)})}"
+
+
+def smaller_rates(run: Run) -> str:
+    """What to do where every trial diverged: "try smaller learning rates", with the command where they are an axis."""
+    trials = run.trials
+    tried = trials[RATE].drop_nulls() if RATE in trials.columns else []
+    if not len(tried) or not min(tried) > 0:
+        return "try smaller learning rates."
+    values = [float(f"{min(tried) * factor:.1g}") for factor in (0.1, 0.01, 0.001)]
+    if isinstance(run.study.axes.get(RATE), list):
+        return ("try smaller learning rates: "
+                + again(run, {f"axes.{RATE}": _list([*values, *map(float, run.study.axes[RATE])])}))
+    said = words.listed([words.setting(value) for value in values])
+    return f"try smaller learning rates than {words.setting(min(tried))}, such as {said}."
+
+
+def _list(values: Iterable[float]) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in sorted(values, reverse=True)) + "]"
 
 
 def _typed(name: str, value: Any) -> str:

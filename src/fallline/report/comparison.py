@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fallline.errors import StudyError
 from fallline.report import words
+from fallline.report.commands import smaller_rates
 from fallline.report.comparison_words import answer, notes, p_text
 from fallline.report.html import Markup, details, join, tag
-from fallline.report.looks import confidence
-from fallline.report.results import Column
+from fallline.report.looks import confidence, percent
+from fallline.report.plain import sure, use
+from fallline.report.results import Column, legend
 from fallline.report.tables import head, table
 from fallline.stats import label
+from fallline.stats.columns import finished
 from fallline.stats.compare import Compared, compared
 from fallline.stats.compare_frames import arms_frame, pairs_frame
+from fallline.stats.question import compared_by
 from fallline.store import Run
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+SD = "how far single seeds scatter: standard deviation, n − 1 in the divisor"
+INTERVAL = "where the true mean lies in 19 of 20 studies: Student's t"
+CHANCE = "how often luck alone would show such a difference"
 
 MOST_PAIRS = 20
 """Pairs a terminal shows; the page and the CSV have all."""
@@ -30,7 +39,8 @@ MOST_PAIRS = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Arms compared: ``answer`` in a sentence a group, the frames ``arms`` and ``pairs``, and ``notes`` in words.
+    """Arms compared: what to ``use``, how ``sure`` that is, ``answer`` with the figures, a sentence a group, the frames
+    ``arms`` and ``pairs``, and ``notes`` in words.
 
     Printed, or shown in a notebook, it is what the terminal shows.
     """
@@ -40,10 +50,14 @@ class Comparison:
     """What was noted of this reading of the test split, in sentences."""
 
     @classmethod
-    def of(cls, run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
+    def of(cls, run: Run, by: str | Sequence[str] | None = None, metric: str | None = None,
            tune: str | Sequence[str] | None = None) -> Comparison:
-        """As ``stats.compare.compared``, which says what the arguments mean and what is raised."""
-        return cls(compared(run, by, metric, tune))
+        """As ``stats.compare.compared``, which says what the arguments mean and what is raised; ``by`` is by default
+        what the study varies (``stats.question.compared_by``)."""
+        if run.trials.filter(finished()).is_empty() and run.trials.height:
+            raise StudyError(f"{run.folder} has nothing to compare: every trial diverged, its loss grew without end. "
+                             f"To go on, {smaller_rates(run)}")
+        return cls(compared(run, by or compared_by(run) or "optimizer", metric, tune))
 
     @cached_property
     def arms(self) -> pl.DataFrame:
@@ -54,6 +68,16 @@ class Comparison:
     def pairs(self) -> pl.DataFrame:
         """One row a pair; ``stats.compare_frames.pairs_frame`` names the columns."""
         return pairs_frame(self.compared)
+
+    @cached_property
+    def use(self) -> list[str]:
+        """In plain words what to use, for each group; before them why no winner is named, where that is the same."""
+        return use(self.compared)
+
+    @cached_property
+    def sure(self) -> list[str]:
+        """In plain words how sure that is, and what to type to be surer."""
+        return sure(self.compared)
 
     @cached_property
     def answer(self) -> list[str]:
@@ -76,13 +100,19 @@ class Comparison:
         from rich.console import Console
 
         console = Console(width=1000, color_system=None, force_jupyter=False)
-        with console.capture() as held:
-            for one in tables(self):
-                console.print(one, "")
-        lines = (line.rstrip() for line in held.get().rstrip().split("\n"))
-        return "\n".join([*self.answer, "", *lines, "", *self.notes])
+        said = opening(self)
+        for one, under in tables(self):
+            with console.capture() as held:
+                console.print(one)
+            said += ["", *(line.rstrip() for line in held.get().rstrip().split("\n")), *under]
+        return "\n".join([*said, "", *self.notes])
 
     __repr__ = __str__
+
+
+def opening(comparison: Comparison) -> list[str]:
+    """What a comparison begins with, in lines: plain words, then the figures."""
+    return [*comparison.use, *comparison.sure, "", *comparison.answer]
 
 
 def arm_columns(comparison: Comparison) -> list[Column]:
@@ -91,15 +121,16 @@ def arm_columns(comparison: Comparison) -> list[Column]:
     found = _settings(rows, [*compared.held, *compared.by, *compared.tune])
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
     found += [
-        Column(f"{label(compared.metric)}, {centre}", [_centre(row, centre) for row in rows],
+        Column(label(compared.metric) + ", median" * (centre == "median"), [_centre(row, centre) for row in rows],
                [row[centre] for row in rows]),
-        _figures("sd", rows, "sd", lambda x: words.number(x, 2), "standard deviation over seeds, n − 1 in the divisor"),
+        _figures("sd", rows, "sd", lambda x: words.number(x, 2), SD),
         _figures("n", rows, "n", words.count, "seeds"),
         Column("95 % interval", [_interval(row) for row in rows], [row["low"] for row in rows],
-               help="of the mean, Student's t; of the median where trials diverged"),
+               help=INTERVAL + "; of the median where trials diverged" * any(row["lost"] for row in rows)),
         Column("mean rank", [_rank(row) for row in rows], [row["mean_rank"] for row in rows],
-               help="1 is best; over the seeds that all arms have, with a 95 % interval by bootstrap over seeds"),
-        _figures("tried", rows, "tried", words.count, "settings of the tuned numbers"),
+               help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
+                    "seeds"),
+        _figures("tried", rows, "tried", words.count, "settings to choose from"),
         Column("diverged", [f"{words.count(row['diverged'])} of {words.count(row['trials'])}" if row["diverged"]
                             else "0" for row in rows], [row["diverged"] for row in rows],
                help="trials, over all settings tried"),
@@ -120,39 +151,43 @@ def pair_columns(comparison: Comparison) -> list[Column]:
                [row["low"] for row in rows],
                help="of the mean difference, paired over seeds; of the median where trials diverged"),
         _figures("n", rows, "n", words.count, "seeds that both have"),
-        _figures("p", rows, "p", p_text, "paired t test; sign test where trials diverged; of arms that were tuned, for "
-                 "every setting that could be best"),
-        _figures("p (Holm)", rows, "p_holm", p_text, "after Holm's correction over all pairs"),
-        Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False),
+        _figures("p", rows, "p", p_text, f"{CHANCE}: paired t test; sign test where trials diverged; of arms that were "
+                 "tuned, for every setting that could be best"),
+        _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
+        Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False,
+               help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"),
         _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
         _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "signed ranks"),
         _figures("effect", rows, "effect_size", lambda x: words.number(x, 2), "Cohen's d: mean over sd of differences"),
-        _figures("P(better)", rows, "better", lambda x: words.number(x, 2), "share of seeds, ties count half"),
+        _figures("P(better)", rows, "better", lambda x: words.number(x, 2),
+                 "share of seeds at which the first is better, ties count half"),
         _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
         _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: other examples"),
         Column("to settle it", ["" if row["seeds_needed"] is None else f"{words.count(row['seeds_needed'])} seeds"
                                 for row in rows], [row["seeds_needed"] for row in rows],
-               help="for a power of 80 % at the effect and spread seen here"),
+               help="seeds that would tell the pair apart in 8 of 10 studies, if the effect is as seen here"),
     ]
     return _kept(found)
 
 
-def tables(comparison: Comparison) -> list[Table]:
-    """The two tables for a terminal."""
+def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
+    """The two tables for a terminal, each with the lines that stand under it: what is left out, what columns mean."""
     from rich.markup import escape
     from rich.table import Table
 
-    found = []
+    found, explained = [], set()
     for columns, most in ((arm_columns(comparison), None), (pair_columns(comparison), MOST_PAIRS)):
         every = len(columns[0].texts) if columns else 0
         count = min(every, most or every)
-        one = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left",
-                    caption=f"The first {count} of {every:,} pairs; --csv writes all." if count < every else None)
+        under = [f"The first {count} of {every:,} pairs; --csv writes all."] if count < every else []
+        under += legend([column for column in columns if column.heading not in explained])
+        explained |= {column.heading for column in columns}
+        one = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             one.add_column(escape(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
         for place in range(count):
             one.add_row(*(escape(column.texts[place]) for column in columns))
-        found.append(one)
+        found.append((one, under))
     return found
 
 

@@ -40,9 +40,9 @@ def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
     if ties:
         names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
         return f"{names} are exactly level: {value(compared, best)}, and nothing is left to chance"
-    held = reserve(compared, group)
-    stands = f"{held}; {arm_name(compared, best)} is ahead" if held else f"{arm_name(compared, best)} is best"
-    return f"{stands}: {value(compared, best)}; {_beside(compared, beside)}"
+    alone = any(pair.evidence.method == "one seed" for _, pair in beside)
+    stands = "ahead" if alone or reserve(compared, group) else "best"
+    return f"{arm_name(compared, best)} is {stands}: {value(compared, best)}; {_beside(compared, beside)}"
 
 
 def value(compared: Compared, arm: Arm) -> str:
@@ -137,8 +137,8 @@ def _told_apart(compared: Compared, apart: list[tuple[Arm, Pair]], some: bool, a
 
 def notes(compared: Compared) -> list[str]:
     """What a reader should hold against the figures, in words; the weightiest first."""
-    parts: tuple[Callable[[Compared], list[str]], ...] = (_unfinished, _seeds, _lost, _choice, _tests, _rounds,
-                                                          _left_out, _examples, _folds)
+    parts: tuple[Callable[[Compared], list[str]], ...] = (_seeds, _lost, _choice, _tests, _rounds, _left_out,
+                                                          _examples, _folds)
     return [text for part in parts for text in part(compared)]
 
 
@@ -148,12 +148,6 @@ def _every_arm(compared: Compared) -> list[Arm]:
 
 def _every_pair(compared: Compared) -> list[Pair]:
     return [pair for pairs in compared.pairs for pair in pairs]
-
-
-def _unfinished(compared: Compared) -> list[str]:
-    missing = len(compared.run.missing)
-    return [f"The run is not complete: {words.plural(missing, 'block')} of {words.count(len(compared.run.planned))} "
-            "are still to be trained."] if missing else []
 
 
 def _seeds(compared: Compared) -> list[str]:
@@ -192,7 +186,8 @@ def _choice(compared: Compared) -> list[str]:
         return []
     chooses = compared.chosen_by
     names = words.listed([words.name(name) for name in compared.tune])
-    said = [f"Each arm stands at the {names} with the best mean {chooses.label}"]
+    what = words.listed([words.name(name) for name in compared.by])
+    said = [f"Each {what}, an arm of the comparison, stands at the {names} with the best mean {chooses.label}"]
     if all(len(arm.sample) == 1 for arm in arms):
         lucky = ", chosen and shown on the same numbers: the best of many is a little lucky"
         said[0] += f"{lucky if chooses.column == compared.metric else ''}."

@@ -40,6 +40,17 @@ def join(*children: Any) -> Markup:
     return Markup("".join(pieces))
 
 
+def with_command(text: str) -> Markup:
+    """A sentence whose command, "fallline run ...", breaks between its words alone, and not at the hyphens of an
+    option."""
+    before, found, command = text.partition("fallline run ")
+    if not found:
+        return join(text)
+    command, end, after = command.partition(". Only what is new")
+    whole = [[tag("span", word, cls="w"), " "] for word in f"{found}{command}".split(" ")]
+    return join(before, [piece for pieces in whole for piece in pieces][:-1], end, after)
+
+
 def script_json(value: Any, **attributes: Any) -> Markup:
     """Data for a script; no text in it can end the element it stands in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -11,10 +11,10 @@ import polars as pl
 from fallline.errors import FalllineError
 from fallline.report import words
 from fallline.report.answer import answer, cautions, runner_up
-from fallline.report.comparison import Comparison, arm_columns
+from fallline.report.commands import to_finish
+from fallline.report.comparison import CHANCE, Comparison, arm_columns
 from fallline.report.comparison_words import p_text, plus_minus
 from fallline.report.looks import looks_in_words
-from fallline.report.plain import following, sure, use
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.report.scaling.result import Scaled
@@ -38,6 +38,9 @@ LEFT_OUT = ("mean rank", "tried", "diverged")
 
 BEST, AHEAD, APART, OPEN, LEVEL, GONE = "best", "ahead", "worse", "not told apart", "level", "diverged"
 AS_TUNED = "worse as tuned"
+VERDICTS = {APART: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
+            OPEN: "it may be as good"}
+"""What a verdict means where its own words do not say it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,8 @@ class Opening:
     def beside(self) -> list[str]:
         """What belongs to the answers: how sure they are where they do not say it, and how many more there are."""
         if self.comparison is None:
-            return [text for text in (answer(self.results)[2], runner_up(self.results)) if text]
+            _, value, sure = answer(self.results)
+            return [text for text in (sure, runner_up(self.results) if value else "") if text]
         more = len(self.comparison.answer) - MOST_SENTENCES
         return [f"The table answers for {words.count(more)} more."] if more > 0 else []
 
@@ -97,17 +101,16 @@ class Opening:
         """For each group what to use, in plain words; none where nothing is compared."""
         if self.comparison is None:
             return []
-        compared = self.comparison.compared
-        return [use(compared, place) for place in range(len(compared.groups))][:MOST_SENTENCES]
+        said = self.comparison.use
+        return said[:MOST_SENTENCES + len(said) - len(self.comparison.answer)]
 
     @cached_property
     def sure(self) -> list[str]:
-        """How sure the plain words are, and what to type to be surer."""
-        if self.comparison is None:
-            return []
-        compared = self.comparison.compared
-        found = [sure(compared, 0) if len(compared.groups) == 1 else "", following(compared)]
-        return [text for text in found if text]
+        """How sure the plain words are, and what to type to be surer; first of all, whether trials are still to
+        come."""
+        if self.comparison is not None:
+            return self.comparison.sure
+        return [text for text in [to_finish(self.results.run)] if text]
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -119,7 +122,17 @@ class Opening:
         gap, p, verdict = _against_best(self.comparison)
         figure = next(place for place, column in enumerate(found) if column.heading == "n") - 1
         figure -= found[figure].heading == "sd"
-        return [*found[:figure + 1], verdict, gap, p, *found[figure + 1:], *_tested(self.comparison)]
+        tested = any(value is not None for value in p.values)
+        return [*found[:figure + 1], verdict, gap, *[p] * tested, *found[figure + 1:], *_tested(self.comparison)]
+
+    @property
+    def reserves(self) -> list[str]:
+        """Why no winner is named, for what stands without the plain words; each reason once."""
+        if self.comparison is None:
+            return []
+        compared = self.comparison.compared
+        found = dict.fromkeys(filter(None, (reserve(compared, group) for group in compared.groups)))
+        return [f"{why[0].upper()}{why[1:]}." for why in found]
 
     @property
     def ranked(self) -> pl.DataFrame:
@@ -140,6 +153,14 @@ class Opening:
         what = words.listed([words.name(name) for name in by])
         said = f"Each {what} at its best setting by {metric.label}{within} ({better}). {spread}."
         return f"{said} {_split(self.comparison)}".rstrip()
+
+    @property
+    def otherwise(self) -> str:
+        """Why a table of configurations has other means than the opening's; empty where it has none."""
+        if self.comparison is None or not _split(self.comparison):
+            return ""
+        return ("A mean here is of one setting at all seeds. In the first table each seed is read at the setting that "
+                "other seeds choose, so that no choice is judged by what made it, and the mean may be another.")
 
     @cached_property
     def caveats(self) -> list[str]:
@@ -170,17 +191,22 @@ def _against_best(comparison: Comparison) -> list[Column]:
     gaps, ps, verdicts = [], [], []
     for group, pairs in zip(compared.groups, compared.pairs, strict=True):
         beside = {second: pair for (first, second), pair in zip(group.places, pairs, strict=True) if first == 0}
+        held = bool(reserve(compared, group)) or any(pair.evidence.method == "one seed" for pair in beside.values())
         for place in range(len(group.arms)):
             pair = beside.get(place)
             gaps.append(None if pair is None else _finite(-pair.evidence.estimate))
             ps.append(None if pair is None else pair.p_holm)
-            verdicts.append(_verdict(pair, group.arms[place], place == 0, bool(reserve(compared, group))))
+            verdicts.append(_verdict(pair, group.arms[place], place == 0, held))
     several = sum(map(len, compared.pairs)) > 1
     return [
-        Column("to the best", [words.signed(gap) for gap in gaps], gaps, help="mean difference, paired over seeds"),
+        Column("to the best", [words.signed(gap) for gap in gaps], gaps,
+               help="mean difference to the first row, seed by seed" if len(compared.groups) == 1 else
+               "mean difference to the best beside it, seed by seed"),
         Column("p (Holm)" if several else "p", [p_text(p) for p in ps], ps,
-               help="of that difference" + ", after Holm's correction over all pairs" * several),
-        Column("verdict", verdicts, verdicts, numeric=False),
+               help=CHANCE + ", after Holm's correction for looking at so many pairs" * several),
+        Column("verdict", verdicts, verdicts, numeric=False,
+               help="; ".join(f"{name} = {said}" for name, said in VERDICTS.items() if name in verdicts and any(
+                   p is not None for p in ps))),
     ]
 
 
@@ -215,7 +241,7 @@ def _tested(comparison: Comparison) -> list[Column]:
         values = [_read(arm, name) for arm in arms]
         means = [float(value.mean()) if value.size else None for value in values]
         found.append(Column(label(name), [_spread(value, arm.exact) for value, arm in zip(values, arms, strict=True)],
-                            means, help="read once, at the setting chosen on validation; mean and 95 % interval"))
+                            means, help="on data that chose nothing, at the setting shown; mean and 95 % interval"))
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 

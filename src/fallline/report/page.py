@@ -12,7 +12,7 @@ from fallline.report.claims import section as claims_section
 from fallline.report.comparison import pair_columns
 from fallline.report.document import document
 from fallline.report.export import write_figure, write_table
-from fallline.report.html import Markup, details, join, tag
+from fallline.report.html import Markup, details, join, tag, with_command
 from fallline.report.kinds import Drawn, drawn, specs
 from fallline.report.lead import leading
 from fallline.report.machine import what_ran
@@ -121,8 +121,8 @@ def _answer(opening: Opening, look: Look) -> Markup:
     size = "first" if len(large) <= LARGE else "several"
     figures = opening.answers if opening.plain else []
     said = tag("div", [tag("p", text, cls=size) for text in large],
-               [tag("p", text, cls="sure") for text in opening.sure],
-               [tag("p", text, cls="next") for text in [*figures, *opening.beside]], cls="answer")
+               [tag("p", with_command(text), cls="sure") for text in opening.sure],
+               [tag("p", with_command(text), cls="next") for text in [*figures, *opening.beside]], cls="answer")
     if opening.comparison is None:
         drawn_table = ranked(results, opening.ranked, look, 12)
     else:
@@ -131,22 +131,24 @@ def _answer(opening: Opening, look: Look) -> Markup:
 
 
 def _caveats(opening: Opening) -> Markup | None:
-    return tag("ul", [tag("li", text) for text in opening.caveats], cls="cautions") if opening.caveats else None
+    return (tag("ul", [tag("li", with_command(text)) for text in opening.caveats], cls="cautions") if opening.caveats
+            else None)
 
 
 def _all(opening: Opening, look: Look) -> Markup | None:
     """Every pair, each optimizer at its best, every configuration: what the opening does not show."""
     results, comparison = opening.results, opening.comparison
+    other = tag("p", opening.otherwise, cls="note") if opening.otherwise else None
     found = []
     if comparison is not None:
         pairs = f"All {words.plural(comparison.pairs.height, 'pair')}"
         found.append(details(pairs, plain_table(pair_columns(comparison))))
         if results.by_optimizer:
             found.append(details("Each optimizer at its best, with all that was recorded",
-                                 ranked(results, results.best, look, 16)))
+                                 join(ranked(results, results.best, look, 16), other)))
     if comparison is not None or results.by_optimizer:
         heading = f"All {words.plural(results.ranked.height, 'configuration')}, ranked"
-        found.append(details(heading, ranked(results, results.ranked, look, MOST_SHOWN)))
+        found.append(details(heading, join(ranked(results, results.ranked, look, MOST_SHOWN), other)))
     return join(found) if found else None
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.commands import again
+from fallline.report.commands import again, at_rates, to_finish, wider
 from fallline.report.comparison_words import arm_name
-from fallline.report.reserve import reserve
+from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
-from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.compare import Compared, Group, lost, standing
 from fallline.stats.pairwise import Pair
+from fallline.stats.search import Border
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store.looks import noted_looks
 
@@ -21,20 +22,33 @@ WORTH_WAITING = 100
 Beside = Sequence[tuple[Arm, Pair]]
 
 
-def use(compared: Compared, place: int) -> str:
-    """What to use, in a sentence or two: the best arm of a group, and those that may be as good."""
-    group = compared.groups[place]
-    within = words.recipe(group.within, group.within)
-    said = _use(compared, group, beside(group, compared.pairs[place]))
-    return f"{_capital(within)}: {said[0].lower()}{said[1:]}" if within and len(compared.groups) > 1 else said
+def use(compared: Compared) -> list[str]:
+    """What to use, a sentence or two a group: the best arm, and those that may be as good.
+
+    Why no winner is named stands first by itself where it is the same for several groups.
+    """
+    why = [reserve(compared, group) for group in compared.groups]
+    shared = why[0] if len(why) > 1 and len(set(why)) == 1 else ""
+    said = [f"{_capital(shared)}."] if shared else []
+    for group, pairs, held in zip(compared.groups, compared.pairs, why, strict=True):
+        within = words.recipe(group.within, group.within) if len(why) > 1 else ""
+        text = _use(compared, group, beside(group, pairs), held, "" if shared else held)
+        said.append(f"{_capital(within)}: {text[0].lower()}{text[1:]}" if within else text)
+    return said
 
 
-def sure(compared: Compared, place: int) -> str:
-    """How sure that is, in words; empty where the answer itself says it."""
-    others = beside(compared.groups[place], compared.pairs[place])
+def sure(compared: Compared) -> list[str]:
+    """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
+    return list(filter(None, [to_finish(compared.run), _how_sure(compared), _rates(compared), _seeds(compared)]))
+
+
+def _how_sure(compared: Compared) -> str:
+    """Empty where the answer itself says it."""
+    others = [one for group, pairs in zip(compared.groups, compared.pairs, strict=True) for one in beside(group, pairs)]
     pairs = [pair for _, pair in others if pair.p is not None]
     if not pairs:
-        return ""
+        exact = others and all(pair.evidence.method == "values" for _, pair in others)
+        return "Nothing here is left to chance: trained again, each would give the same." if exact else ""
     n, worse = max(pair.evidence.n for pair in pairs), sum(pair.told_apart for _, pair in others)
     trained = f"Each was trained {words.count(n)} times, from {words.count(n)} random beginnings (seeds)."
     few = f" So few show only large differences: {FEW_SEEDS} seeds or more say more." if n < FEW_SEEDS else ""
@@ -43,12 +57,38 @@ def sure(compared: Compared, place: int) -> str:
     who = ("The other one does" if len(others) == 1 else f"All {words.count(len(others))} others do"
            if worse == len(others) else f"{words.count(worse)} of the {words.count(len(others))} others "
            f"{'does' if worse == 1 else 'do'}")
-    return (f"{trained} {who} worse by more than luck explains: luck alone would say such a thing in fewer than 1 of "
-            f"{words.count(1 / compared.level)} studies.{few}")
+    than = " than the first beside them" if len(compared.groups) > 1 else ""
+    return (f"{trained} {who} worse{than} by more than luck explains: luck alone would say such a thing in fewer than "
+            f"1 of {words.count(1 / compared.level)} studies.{few}")
 
 
-def following(compared: Compared) -> str:
+def _rates(compared: Compared) -> str:
+    """What other learning rates might tell: where none was tuned, or where the best arm's is the last that was tried;
+    several groups have their caveats instead."""
+    every = [arm for group in compared.groups for arm in group.arms]
+    if any(reserve(compared, group) for group in compared.groups):
+        tried = {rate for arm in every for rate in arm.rows[RATE].drop_nulls().unique()}
+        return f"To name one, {at_rates(compared.run, tried)}"
+    best = every[0]
+    if standing(best).estimate == 0 and not compared.up:
+        return ""  # nothing is lower
+    chosen, values = best.chosen.get(RATE), ()
+    if RATE in best.rows.columns:
+        values = tuple(sorted(best.rows[RATE].drop_nulls().unique().to_list()))
+    if len(compared.groups) > 1 or chosen is None or len(values) < 2 or chosen not in (values[0], values[-1]):
+        return ""
+    border = Border(RATE, "lowest" if chosen == values[0] else "highest", values)
+    side, more = ("smallest", "a smaller") if chosen == values[0] else ("largest", "a larger")
+    command = wider(compared.run, [(best.settings.get("optimizer"), border)])
+    return (f"Its learning rate is the {side} that was tried, and {more} one may do better"
+            + (f": {command}" if command else "."))
+
+
+def _seeds(compared: Compared) -> str:
     """What more seeds would settle, and the command that trains them; empty where nothing is open."""
+    if any(pair.evidence.method == "one seed" for pairs in compared.pairs for pair in pairs):
+        return (f"{FEW_SEEDS} seeds show what is luck, 10 make a claim: "
+                f"{again(compared.run, {'seeds': FEW_SEEDS})}")
     looks = noted_looks(compared.run.layout)
     open_ = [(arm, pair) for group, pairs in zip(compared.groups, compared.pairs, strict=True)
              for arm, pair in beside(group, pairs) if pair.p is not None and not pair.told_apart]
@@ -70,18 +110,18 @@ def beside(group: Group, pairs: Sequence[Pair]) -> list[tuple[Arm, Pair]]:
             if first == 0]
 
 
-def _use(compared: Compared, group: Group, others: Beside) -> str:
+def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) -> str:
+    """``held``: why no winner is named, ``why``: the same where it is to be said here."""
     best = group.arms[0]
     name = arm_name(compared, best)
     if lost(best) == len(best.sample):
-        return "Nothing here can be used: every arm diverged."
-    held = reserve(compared, group)
+        return "Nothing here can be used: every trial diverged, its loss grew without end. Try smaller learning rates."
     if any(pair.evidence.method == "one seed" for _, pair in others):
         return f"{_capital(name)} is ahead, but one seed cannot tell skill from luck."
     level = [arm for arm, pair in others if pair.evidence.method == "values" and not pair.told_apart]
     if level and not held:
         return f"Use {_either(compared, [best, *level])}: they are exactly level."
-    said = f"{_capital(held)}; {name} is ahead." if held else f"Use {name}."
+    said = f"{_capital(why)}; {name} is ahead." if why else f"{_capital(name)} is ahead." if held else f"Use {name}."
     open_ = [arm for arm, pair in others if not pair.as_tuned and pair.p_holm is not None
              and lost(arm) < len(arm.sample)]
     as_tuned = [arm for arm, pair in others if pair.as_tuned and not pair.told_apart]

@@ -42,14 +42,16 @@ def name_of(found: Profiles, key: Key) -> str:
 
 
 def answer(found: Profiles) -> list[str]:
-    """Who is fastest, and what came next, a sentence each."""
+    """What to use, then who is fastest and what came next with the figures, a sentence each."""
     table = found.table()
     if table["reached"].max() == 0:
-        return ["No arm reached a target on any problem."]
-    said = []
+        return ["Nothing reached a target on any problem: train for more steps, or name an easier target."]
+    best = name_of(found, tuple(table.row(0, named=True)[name] for name in found.by))
+    seen = words.plural(len(found.problems), "problem")
+    said = [f"To reach a target in few steps, use {best}: so say the {seen} looked at, each a task of one run."]
     for row in table.head(2).iter_rows(named=True):
         key = tuple(row[name] for name in found.by)
-        head = "Fastest overall" if not said else "Next"
+        head = "Next" if len(said) > 1 else "Fastest overall"
         mean = row["geometric_mean"]
         took = (f"on average (geometric) {words.number(mean, 3)} times the least steps" if math.isfinite(mean) else
                 f"{row['problems'] - row['reached']} of {row['problems']} problems missed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,15 @@ class Column:
     help: str = ""
     names: bool = False
     """Whether the column names optimizers, which carry their colour."""
+
+
+def legend(columns: Sequence[Column]) -> list[str]:
+    """What the columns of a table for a terminal mean, a line each; those that mean the same share one."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if column.help:
+            found.setdefault(column.help, []).append(column.heading)
+    return [f"  {', '.join(headings)}: {said}" for said, headings in found.items()]
 
 
 @dataclass(frozen=True)

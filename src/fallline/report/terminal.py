@@ -1,11 +1,15 @@
-"""The ranked table for a terminal: the same rows and numbers as on the page."""
+"""What a terminal shows of a run: the answer in plain words, the table it rests on, the answer with its figures.
+
+The words, rows and numbers are those of the page.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fallline.report.answer import answer
-from fallline.report.results import Column, Results, columns
+from fallline.report.opening import Opening
+from fallline.report.results import Column, Results, columns, legend
 from fallline.store import Run
 
 if TYPE_CHECKING:
@@ -16,39 +20,58 @@ GAP = 2
 """Characters between two columns."""
 
 
-def table(run: Run, top: int = 20, all_configurations: bool = False, width: int | None = None) -> Table:
-    """The best ``top`` rows: each optimizer at its best, or with ``all_configurations`` every configuration.
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a terminal shows: lines, a table, what stands ``under`` it, lines. As text it is all of it."""
 
-    The caption is the answer. Columns that do not fit into ``width`` characters are left to the page, the last first.
-    Raises StoreError where no trial is finished.
+    before: list[str]
+    table: Table
+    under: list[str]
+    after: list[str]
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=1000, color_system=None, force_jupyter=False)
+        with console.capture() as held:
+            console.print(self.table)
+        lines = (line.rstrip() for line in held.get().rstrip().split("\n"))
+        return "\n".join([*self.before, "", *lines, *self.under, *([""] if self.after else []), *self.after])
+
+
+def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None) -> Shown:
+    """The opening of the run's page, and the best ``top`` rows of its table, or with ``every`` of all configurations.
+
+    Columns that do not fit into ``width`` characters are left to the page, the last first. Raises StoreError where no
+    trial is finished.
     """
+    opening = Opening.of(Results.of(run))
+    found = columns(opening.results, opening.results.ranked) if every else opening.columns
+    caption = f"Every configuration by {opening.results.metric.label}. {opening.otherwise}" if every else (
+        opening.caption)
+    lead, figures = (opening.plain, [*opening.answers, *opening.beside]) if opening.plain else (
+        [*opening.answers, *opening.beside], [])
+    held, height = found[:_fitting(found, width)], len(found[0].texts)
+    under = [caption.rstrip()]
+    if height > top:
+        under.append(f"The first {top} of {height:,} rows.")
+    if len(held) < len(found):
+        under.append(f"On the page also: {', '.join(column.heading for column in found[len(held):])}.")
+    return Shown([run.study.title or run.study.name, "", *lead, *opening.sure], _table(held, min(top, height)),
+                 [*under, *legend(held)], figures)
+
+
+def _table(columns: list[Column], count: int) -> Table:
+    """The first rows."""
     from rich.markup import escape
     from rich.table import Table
 
-    results = Results.of(run)
-    frame = results.ranked if all_configurations or not results.by_optimizer else results.best
-    every = columns(results, frame.head(top))
-    shown = every[:_fitting(every, width)]
-    name, value, sure = answer(results)
-    caption = f"{name}: {value}. {sure}" if value else f"{name}. {sure}"
-    if frame.height > top:
-        caption += f"\nThe first {top} of {frame.height:,} rows."
-    if len(shown) < len(every):
-        caption += f"\nOn the page also: {', '.join(column.heading for column in every[len(shown):])}."
-    found = Table(
-        title=escape(run.study.title or run.study.name),
-        caption=escape(caption),
-        title_justify="left",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for column in shown:
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
         found.add_column(escape(_heading(column)), justify="right" if column.numeric else "left", no_wrap=True,
                          min_width=_width(column))
-    for place in range(min(top, frame.height)):
-        found.add_row(*(escape(column.texts[place]) for column in shown))
+    for place in range(count):
+        found.add_row(*(escape(column.texts[place]) for column in columns))
     return found
 
 
@@ -64,7 +87,9 @@ def _fitting(every: list[Column], width: int | None) -> int:
 
 
 def _heading(column: Column) -> str:
-    return column.heading if column.heading == "95 % interval" else column.heading.replace(" ", "\n")
+    """In lines of a word each, where it is wider than what stands under it."""
+    wide = max((len(text) for text in column.texts), default=0) < len(column.heading)
+    return column.heading.replace(" ", "\n") if wide and column.heading != "95 % interval" else column.heading
 
 
 def _width(column: Column) -> int:

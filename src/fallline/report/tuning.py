@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
 from fallline.report import words
-from fallline.report.commands import again
+from fallline.report.commands import wider
 from fallline.stats import where
 from fallline.stats.defaults import MISSING
-from fallline.stats.search import RATE, Border, Search, groups, searches
+from fallline.stats.search import RATE, Search, groups, searches
 from fallline.stats.tuning import Defeat, at_equal_tries, defeats
 from fallline.store import Run
 
@@ -78,7 +78,7 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
     rates = [f"{_place(search)}{arm_name(search)} ({border.side})" for search, border in at if border.number == RATE]
     told = []
     if rates:
-        offer = _wider(run, [(search, border) for search, border in at if border.number == RATE])
+        offer = wider(run, [(search.arm.get("optimizer"), border) for search, border in at if border.number == RATE])
         told.append(f"Best at the end of the learning rates tried: {words.listed(rates)}. A wider range may do better"
                     + (f": {offer}" if offer else "."))
     others = [f"{_place(search)}{words.name(border.number)} of {arm_name(search)} "
@@ -89,27 +89,6 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
     return told
 
 
-def _wider(run: Run, at: Sequence[tuple[Search, Border]]) -> str:
-    """The settings that widen the study, as they are typed; empty where its rates are no axis."""
-    axes = run.study.axes
-    settings = {}
-    if isinstance(axes.get(RATE), list):
-        values = {float(value) for _, border in at for value in (*border.wider, *axes[RATE])}
-        settings[f"axes.{RATE}"] = _list(values)
-    for search, border in at:
-        name = search.arm.get("optimizer")
-        own = axes.get(name) if isinstance(name, str) else None
-        if isinstance(own, dict) and RATE in own:
-            settings[f"axes.{name}.{RATE}"] = _list(border.wider)
-    if not settings:
-        return ""
-    return again(run, settings)
-
-
-def _list(values: Iterable[float]) -> str:
-    return "[" + ", ".join(f"{value:g}" for value in sorted(values, reverse=True)) + "]"
-
-
 def _untuned(group: Sequence[Search]) -> list[str]:
     """Arms at one learning rate."""
     one = [search for search in group if RATE in search.rows.columns
@@ -117,8 +96,7 @@ def _untuned(group: Sequence[Search]) -> list[str]:
     if not one:
         return []
     who = "Every optimizer" if len(one) == len(group) else _capital(words.listed(map(arm_name, one), SHOWN))
-    return [f"{who} ran at one learning rate only: how good it is at its own best rate is not known, so no winner "
-            "can be named."]
+    return [f"{who} ran at one learning rate only: how good it is at its own best rate is not known."]
 
 
 def _tries(group: Sequence[Search]) -> list[str]:

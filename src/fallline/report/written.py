@@ -50,7 +50,7 @@ class Written:
 def written(opening: Opening, verdicts: Sequence[Verdict], beside: pl.DataFrame) -> list[Written]:
     """Every table that a paper may want, the answer's first; those without rows are left out."""
     results, comparison, source = opening.results, opening.comparison, opening.results.run.study.source
-    answers = " ".join([*opening.answers, *opening.beside, opening.caption])
+    answers = " ".join([*opening.answers, *opening.reserves, *opening.beside, opening.caption])
     found = [_written("answer", "Answer", answers, opening.columns)]
     if verdicts:
         found.append(_written("claims", "Claims", introduction(results.run, verdicts), claim_columns(verdicts)))
@@ -64,8 +64,8 @@ def written(opening: Opening, verdicts: Sequence[Verdict], beside: pl.DataFrame)
                               _beside(opening, beside)))
     if comparison is not None or results.by_optimizer:
         head = columns(results, results.ranked.head(MOST_ROWS))
-        found.append(_written("ranked", "Every configuration", f"Ranked by {results.metric.label}.", head,
-                              results.ranked.height))
+        caption = f"Ranked by {results.metric.label}. {opening.otherwise}".rstrip()
+        found.append(_written("ranked", "Every configuration", caption, head, results.ranked.height))
     return [table for table in found if table.rows]
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from fallline.errors import StudyError, UnknownName
 from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, difference, size, valued
 from fallline.stats.arms import upwards as upwards_of
-from fallline.stats.columns import RECIPE, loss_numbers, metric_columns, recipe_columns, varying
+from fallline.stats.columns import RECIPE, finished, loss_numbers, metric_columns, recipe_columns, varying
 from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
 from fallline.stats.looking import reading
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
@@ -181,9 +181,8 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
     for name in (metric, f"final_{metric}"):
         if name in known:
             return name
-    if metric in trials.columns and known == []:
-        raise StudyError(f"no trial of the run in {run.folder} has results: every one diverged; try lower learning "
-                         "rates")
+    if trials.filter(finished()).is_empty():
+        raise StudyError("every trial diverged, its loss grew without end: there is nothing to compare")
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
 

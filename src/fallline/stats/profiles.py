@@ -14,6 +14,7 @@ from fallline.errors import StudyError, UnknownName
 from fallline.stats.arms import Arm, Settings
 from fallline.stats.compare import compared
 from fallline.stats.metric import curve_column, direction
+from fallline.stats.question import compared_by
 from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
 
@@ -137,8 +138,9 @@ def geometric_mean(own: np.ndarray) -> float:
     return float(np.exp(np.log(own).mean()))
 
 
-def profiles(runs: Sequence[Run], by: str | Sequence[str] = "optimizer") -> Profiles:
-    """The arms of several runs, told apart by the column or columns ``by``, on all their problems.
+def profiles(runs: Sequence[Run], by: str | Sequence[str] | None = None) -> Profiles:
+    """The arms of several runs, told apart by the column or columns ``by``, on all their problems; by default by what
+    the first run varies.
 
     A problem is a run's group of arms that share everything but ``by`` and the numbers tuned: a task, and what else
     varies. Each arm stands at the numbers that are best on validation by all its seeds, chosen by the metric that ranks
@@ -149,6 +151,7 @@ def profiles(runs: Sequence[Run], by: str | Sequence[str] = "optimizer") -> Prof
     Raises UnknownName for a column that a run has not, StudyError where two folders are one or no two arms met in all
     problems.
     """
+    by = by or compared_by(runs[0]) or "optimizer"
     columns = (by,) if isinstance(by, str) else tuple(by)
     places = [run.folder.resolve() for run in runs]
     if len(set(places)) < len(places):
