@@ -89,7 +89,7 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
 
 def test_how_sure_it_is_counts_what_the_tables_hold(page):
     text, tables, result = page
-    sure, arms = said(text, "sure"), beside(tables)
+    sure, arms = [one for one in said(text, "sure") if one.startswith("Each was trained")], beside(tables)
     trained = re.match(r"Each was trained (\d+) times, from (\d+) random beginnings \(seeds\)\.", sure[0])
     times, beginnings = trained.groups()
     assert int(times) == int(beginnings) == tables["arms"]["n"].unique().item() == result.trials["seed"].n_unique()
@@ -105,7 +105,7 @@ def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_a
     text, tables, _ = page
     open_ = [arm["pair"] for arm in beside(tables) if not arm["pair"]["told_apart"]]
     soon = sorted(pair["seeds_needed"] for pair in open_ if (pair["seeds_needed"] or 1000) <= 100)
-    lines = said(text, "sure")[1:]
+    lines = [one for one in said(text, "sure") if "seeds would" in one and not one.startswith("Each was trained")]
     assert len(lines) == bool(open_)
     if soon:
         found = re.match(r"About (\d+) seeds would settle (.*?): ", lines[0])
@@ -114,6 +114,15 @@ def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_a
         assert (tuple(map(int, count.groups())) if count else (len(open_), len(open_))) == (len(soon), len(open_))
     elif open_:
         assert lines[0].startswith("More than 100 seeds would be needed")
+
+
+def test_a_best_rate_at_the_end_of_those_tried_is_told_and_no_other(page):
+    text, tables, result = page
+    best = tables["arms"].row(0, named=True)
+    rates = result.trials.filter(pl.col("optimizer") == best["optimizer"])["learning_rate"]
+    side = {rates.min(): "smallest", rates.max(): "largest"}.get(best["learning_rate"])
+    told = [one for one in said(text, "sure") if one.startswith("Its learning rate is the ")]
+    assert len(told) == (side is not None) and all(side in one for one in told)
 
 
 def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):

@@ -212,13 +212,22 @@ def test_what_cannot_be_profiled_is_refused_in_words(tmp_path):
 def test_the_words_agree_with_the_table(tmp_path):
     found = profiles(three_runs(tmp_path))
     plain, first, second = answer(found)
-    assert plain.startswith("To reach a target in few steps, use momentum: so say the 3 problems")
+    assert plain == ("To reach a target in few steps, use momentum (3 problems looked at; a problem is a task of one "
+                     "run).")
     assert first.startswith("Fastest overall: momentum, first in 2 of 3 problems, on average (geometric) 1.26 times")
     assert "Next: adam, first in 1 of 3 problems, 1 of 3 problems missed" in second
     assert any("Left out, since not every problem has them: adagrad" in text for text in notes(found))
     assert arm_table(found)["geometric mean of ratios"].to_list() == ["1.26", "∞"]
     rows = problem_table(found)
     assert rows.filter(pl.col("problem") == "c (c)")["steps to target"].to_list() == ["30", "∞"]
+
+
+def test_the_plain_words_name_ties_and_misses(tmp_path):
+    tie = profiles([run_of(tmp_path / "tie", {"adam": [10], "momentum": [10], "adagrad": [20]})])
+    assert answer(tie)[0].startswith("To reach a target in few steps, use adam or momentum (1 problem")
+    runs = [run_of(tmp_path / "a", {"adam": [10], "momentum": [30]}),
+            run_of(tmp_path / "b", {"adam": [None], "momentum": [None]})]
+    assert "use adam, though it missed the target of 1 (2 problems" in answer(profiles(runs))[0]
 
 
 def test_nobody_who_reached_anything_is_said(tmp_path):

@@ -478,7 +478,7 @@ def test_fixed_numbers_and_the_share_that_diverged_are_told_for_each_arm(tmp_pat
     data = rows("adam", {0.1: [0.9], 0.001: [0.6]}) + rows("momentum", {0.1: [None], 0.01: [0.7]})
     text = said(tiny(tmp_path / "run", data))
     assert "Fixed, not tuned: adam (beta1 0.9, beta2 0.999, epsilon 1e-8) and momentum (momentum 0.9)." in text
-    assert "Of its trials diverged: momentum 50 %." in text
+    assert "Trials that diverged, of all its own: momentum 50 %." in text
 
 
 def test_arms_that_are_no_optimizers_are_not_asked_for_an_optimizers_numbers(tmp_path):

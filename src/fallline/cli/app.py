@@ -132,10 +132,12 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
         settings: Annotated[list[str] | None, typer.Option("--set", help="Change a field: steps=500, seeds=3, "
                                                            "axes.learning_rate=[0.1,0.01]. May be repeated.",
                                                            show_default=False)] = None,
-        seeds: Annotated[int | None, typer.Option(help="Seeds of each configuration; those there are kept.", min=1,
+        seeds: Annotated[int | None, typer.Option(help="How often each is trained, from random beginnings of its own; "
+                                                  "5 begin to tell skill from luck. Those there are kept.", min=1,
                                                   show_default=False)] = None,
-        until_decided: Annotated[bool, typer.Option("--until-decided", help="Add seeds in rounds until every claim, or "
-                                                    "the best arm, is decided.")] = False,
+        until_decided: Annotated[bool, typer.Option("--until-decided", help="Add seeds in rounds until luck can no "
+                                                    "longer explain what is best, or, where the study claims "
+                                                    "something, until each claim is decided.")] = False,
         max_seeds: Annotated[int | None, typer.Option(help="Where --until-decided ends: 100 unless told otherwise.",
                                                       min=2, show_default=False)] = None,
         out: OutOption = None, data: DataOption = None,

@@ -39,7 +39,7 @@ def use(compared: Compared) -> list[str]:
 
 def sure(compared: Compared) -> list[str]:
     """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
-    return list(filter(None, [to_finish(compared.run), _how_sure(compared), _rates(compared), _seeds(compared)]))
+    return list(filter(None, [to_finish(compared.run), _rates(compared), _how_sure(compared), _seeds(compared)]))
 
 
 def _how_sure(compared: Compared) -> str:

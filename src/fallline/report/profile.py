@@ -46,9 +46,7 @@ def answer(found: Profiles) -> list[str]:
     table = found.table()
     if table["reached"].max() == 0:
         return ["Nothing reached a target on any problem: train for more steps, or name an easier target."]
-    best = name_of(found, tuple(table.row(0, named=True)[name] for name in found.by))
-    seen = words.plural(len(found.problems), "problem")
-    said = [f"To reach a target in few steps, use {best}: so say the {seen} looked at, each a task of one run."]
+    said = [_plain(found, table)]
     for row in table.head(2).iter_rows(named=True):
         key = tuple(row[name] for name in found.by)
         head = "Next" if len(said) > 1 else "Fastest overall"
@@ -58,6 +56,18 @@ def answer(found: Profiles) -> list[str]:
         said.append(f"{head}: {name_of(found, key)}, first in {row['first']} of "
                     f"{words.plural(row['problems'], 'problem')}, {took} (score {row['score']:.2f}).")
     return said
+
+
+def _plain(found: Profiles, table: pl.DataFrame) -> str:
+    """What to use, in plain words; who ties with the first is named with it."""
+    same = ("score", "geometric_mean", "first")
+    rows = [row for row in table.to_dicts() if all(row[name] == table[name][0] for name in same)]
+    names = [name_of(found, tuple(row[name] for name in found.by)) for row in rows]
+    missed = rows[0]["problems"] - rows[0]["reached"]
+    but = f", though {'it' if len(rows) == 1 else 'each'} missed the target of {words.count(missed)}" if missed else ""
+    seen = words.plural(len(found.problems), "problem")
+    return (f"To reach a target in few steps, use {' or '.join(words.listed(names, 3).rsplit(' and ', 1))}{but} "
+            f"({seen} looked at; a problem is a task of one run).")
 
 
 def notes(found: Profiles) -> list[str]:

@@ -150,7 +150,7 @@ def _diverged(found: Sequence[Search]) -> list[str]:
     if not lost or len(found) < 2:
         return []
     said = [f"{_place(search)}{arm_name(search)} {100 * search.diverged_share:.0f} %" for search in lost]
-    return [f"Of its trials diverged: {words.listed(said)}."]
+    return [f"Trials that diverged, of all its own: {words.listed(said)}."]
 
 
 def _capital(text: str) -> str:
