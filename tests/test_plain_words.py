@@ -137,6 +137,16 @@ def test_where_everything_diverged_every_command_says_so_and_what_to_do(cli, tmp
     assert typed(error) == {"axes.learning_rate": "[1, 0.1, 0.01, 0.001, 0.0001]"}
 
 
+def test_a_target_that_was_missed_is_no_divergence(tmp_path):
+    table = [{"optimizer": name, "batch_size": size, "seed": seed, "validation_accuracy": 0.9,
+              "steps_to_target": step + seed if size == 10 else None}
+             for name, step in (("adam", 3), ("momentum", 6)) for size in (10, 20) for seed in range(5)]
+    found = Comparison.of(tiny(tmp_path / "run", table, target={"metric": "validation_accuracy", "value": 0.8}),
+                          metric="steps_to_target")
+    assert "Batch 20: nothing here reached the target: train for more steps, or name an easier one." in found.use
+    assert found.answer[1].startswith("Batch 20: every chosen trial of every arm missed the target or diverged")
+
+
 def test_a_command_on_the_page_breaks_between_its_words_alone():
     said = with_command("About <9> seeds: fallline run x --set 'a=[1, 2]' --resume --seeds 9. Only what is new is "
                         "trained.")

@@ -33,7 +33,8 @@ def answer(compared: Compared, place: int) -> str:
 def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
     best = group.arms[0]
     if lost(best) == len(best.sample):
-        return "every chosen trial of every arm diverged: there is nothing to compare"
+        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
+        return f"every chosen trial of every arm {what}: there is nothing to compare"
     beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
               if first == 0]
     ties = [arm for arm, pair in beside if pair.evidence.method == "values" and not pair.told_apart]

@@ -115,6 +115,8 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
     best = group.arms[0]
     name = arm_name(compared, best)
     if lost(best) == len(best.sample):
+        if compared.metric == "steps_to_target":
+            return "Nothing here reached the target: train for more steps, or name an easier one."
         return "Nothing here can be used: every trial diverged, its loss grew without end. Try smaller learning rates."
     if any(pair.evidence.method == "one seed" for _, pair in others):
         return f"{_capital(name)} is ahead, but one seed cannot tell skill from luck."

@@ -192,7 +192,8 @@ def _check_columns(run: Run, trials: pl.DataFrame, varies: Sequence[str], column
         if name not in known:
             raise UnknownName("recipe column", name, known, f"the run in {run.folder}")
     if all(trials[name].n_unique() == 1 for name in columns):
-        others = f"what varies is {', '.join(varies)}" if varies else "nothing varies in this run but the seed"
+        others = (f"what varies is {', '.join(varies)}: compare by one of these" if varies
+                  else "nothing varies in this run but the seed")
         raise StudyError(f"a comparison needs two arms, and all trials have the same {' and '.join(columns)}; {others}")
 
 
