@@ -19,6 +19,9 @@ from fallline.stats.columns import number_columns
 if TYPE_CHECKING:
     from fallline.report.comparison import Comparison
 
+LONG = 30
+"""A name with more characters is written over several lines where many columns stand beside it."""
+
 SHOWN, MOST_SHOWN, MOST_ROWS = 10, 50, 1000
 """Rows that stand open, the most of a long table, and rows the page holds at all; the CSV has every one."""
 
@@ -65,10 +68,12 @@ def arms_table(found: Sequence[Column], comparison: Comparison, look: Look, show
 
 
 def plain_table(found: Sequence[Column], shown: int = 20) -> Markup:
-    """Columns as they are, the first rows open."""
+    """Columns as they are, the first rows open; long names run over several lines."""
     count = len(found[0].texts) if found else 0
-    body = [tag("tr", [tag("td", part.texts[number], cls="n" if part.numeric else None, data_v=part.values[number])
-                       for part in found], cls="rest" if number >= shown else None) for number in range(count)]
+    kinds = ["n" if part.numeric else "wrap" if max(map(len, part.texts), default=0) > LONG else None for part in found]
+    body = [tag("tr", [tag("td", part.texts[number], cls=kind, data_v=part.values[number])
+                       for part, kind in zip(found, kinds, strict=True)],
+                cls="rest" if number >= shown else None) for number in range(count)]
     return table([head(part) for part in found], body,
                  f"Show {words.count(count - shown)} more" if count > shown else None)
 
