@@ -155,6 +155,18 @@ def test_a_lane_that_diverges_is_frozen_with_its_step_and_its_neighbours_never_n
     assert np.isnan(losses(wild)[step:, 0, 0]).all(), "and ends there: missing is missing"
 
 
+def test_training_compiles_its_own_programs_and_nothing_beside_them(data, caplog):
+    """An operation that is called outside of them is a program of its own, for every shape that it meets."""
+    segments = [(name, (0.02, 0.005)[:1 + k % 2]) for k, name in enumerate(sorted(optimizers()))]
+    held = hold_out({"validation": (np.asarray(data.inputs), np.asarray(data.targets))})
+    run(segments, data, (5,), Layout(1, True, 1, 7), held=held, watched=("validation",))  # keys and such, once
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        run(segments, data, (6,), Layout(1, True, 1, 10), held=held, watched=("validation",))
+    compiled = [record.getMessage().split()[4] for record in caplog.records
+                if record.getMessage().startswith("Finished XLA compilation of")]
+    assert compiled == ["jit(counted)"] * 4, "weights, start, advance and evaluate"
+
+
 def test_a_cohort_traces_once_whatever_numbers_and_seeds_come(data):
     held = hold_out({"validation": (np.asarray(data.inputs), np.asarray(data.targets))})
     segments = [("adam", (0.1, 0.01)), ("ftrl", (0.1,))]

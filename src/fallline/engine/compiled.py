@@ -33,6 +33,7 @@ class Compiled:
         self.compile_seconds = 0.0
         self.memory_bytes: int | None = None
         self.lines = 0  # of the program as XLA is given it, once ``written``
+        self.leaves = (0, 0)  # arrays that it is given and gives, once traced
         self._lock = threading.Lock()
         self._lowered: Any = None
         self._program: Any = None
@@ -75,6 +76,7 @@ class Compiled:
             begun = time.perf_counter()
             self._lowered = self._jitted.lower(*arguments)
             self.trace_seconds = time.perf_counter() - begun
+            self.leaves = self._lowered.in_tree.num_leaves, self._lowered.out_tree.num_leaves
         return self._lowered
 
 

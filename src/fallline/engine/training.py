@@ -89,7 +89,7 @@ def chunks(program: Program, work: Work, pause: tuple[State, Records] | None = N
 
     Loss and metrics of step k are those of batch k before its update, so step 0 is the start and step ``work.steps``
     the end, which comes sooner where every lane has ended. Going on from a ``pause`` gives bit for bit what would have
-    followed then.
+    followed then. The last state is a step further than the end.
     """
     state, records = pause or begin(program, work)
     done = int(state.step)
@@ -97,8 +97,7 @@ def chunks(program: Program, work: Work, pause: tuple[State, Records] | None = N
     while True:
         over = done == work.steps or (done > 0 and not _alive(state))
         if over:
-            _finish(program, work, state, records, done)
-            yield state, records
+            yield _finish(program, work, state, records, done), records
             return
         ahead, width = work.batches.ahead(done, min(program.layout.chunk, work.steps - done))
         if work.watched:
@@ -201,8 +200,11 @@ def _dispatches(program: Program, work: Work, looks: Looks, done: int, ahead: in
     return [(stretch(program, work, looks, done + i, done + i + 1, width), 1) for i in range(ahead)]
 
 
-def _finish(program: Program, work: Work, state: State, records: Records, done: int) -> None:
-    """The last point of the curves and the values after the last step, then which lanes ended, and when."""
+def _finish(program: Program, work: Work, state: State, records: Records, done: int) -> State:
+    """The last point of the curves and the values after the last step, then which lanes ended, and when.
+
+    One step more shows the loss after the last update. It takes the state over: what is kept of it is copied before.
+    """
     started = time.perf_counter()
     records.final = {name: values[-1] for name, values in records.held_out.items()}
     for split, held in work.held_out.items():
@@ -215,12 +217,9 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
             records.predicted[split] = predicted
     records.seconds["evaluate"] += time.perf_counter() - started
     if work.keeps_weights:
-        records.weights = jax.device_get(_joined([lanes.weights if lanes.average is None else lanes.average
-                                                   for lanes in state.segments]))
-    # One step more shows the loss after the last update. The weights it makes are thrown away, those it starts from
-    # are not: advance takes its state over, so it gets a copy.
+        records.weights = _joined([lanes.weights if lanes.average is None else lanes.average
+                                   for lanes in state.segments])
     ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
-    state = jax.tree.map(jax.numpy.copy, state)
     after = work.batches.after(done)
     _, width = work.batches.ahead(after, 1)
     last = stretch(program, work, records.looks, after, after + 1, width)
@@ -233,10 +232,12 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
     _tell_apart(work, records, ended_at, np.concatenate(after, axis=1))
     _mean_of_tail(records, done)
     _forget_after_the_end(records)
+    return state
 
 
 def _joined(segments: list[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jax.numpy.concatenate(leaves, axis=1), *segments)
+    """The lanes of all segments side by side, on the host."""
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *jax.device_get(segments))
 
 
 def _mean_of_tail(records: Records, done: int) -> None:

@@ -19,7 +19,7 @@ from fallline.executors.cohort import KEPT_WEIGHTS, ReadyCohort
 from fallline.forecast.calibration import Calibration, calibrate, recall
 from fallline.forecast.counted import Counted, recall_counted, remember_counted
 from fallline.forecast.hlo import costs
-from fallline.forecast.memory import BYTES_A_LETTER, COHORT_BYTES, EVALUATING_BYTES, MACHINERY_BYTES
+from fallline.forecast.memory import machinery_bytes
 from fallline.forecast.prediction import Held, Prediction, Shape, predict
 
 COMPILING_SECONDS_A_LINE = 2e-3
@@ -35,20 +35,23 @@ FOLDER_BYTES, BLOCK_BYTES = 30_000, 12_000
 """Disk of a run folder without records, and of a block's files without rows."""
 
 
-def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None, until: float | None = None
-                ) -> list[Prediction]:
+def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None, until: float | None = None,
+                time_alone: bool = False) -> list[Prediction]:
     """The predictions of cohorts before they train, all in one process; those with as many workers share the cores.
+    With ``time_alone`` a trial of each is timed by itself first.
 
     Programs are compiled where they must be; with ``until`` only while the clock (``time.perf_counter``) has not
     reached it, and else counted by law.
     """
     steps = [_counted(ready, "step", until) for ready in cohorts]
     looks = [_counted(ready, "evaluate", until) if ready.evaluation_shapes else None for ready in cohorts]
-    letters = {id(_part(ready, part)[0]): counted.letters
-               for part, found in (("step", steps), ("evaluate", looks))
-               for ready, counted in zip(cohorts, found, strict=True) if counted is not None}
-    machinery = MACHINERY_BYTES + BYTES_A_LETTER * sum(letters.values()) + (EVALUATING_BYTES if any(looks) else 0.0)
-    machinery += COHORT_BYTES * (len(cohorts) - 1)
+    letters = {id(_part(ready, "step")[0]): [step.letters] * len(ready.widths)  # a program a width, all of a kind
+               for ready, step in zip(cohorts, steps, strict=True)}
+    letters |= {id(ready.program.evaluate): [look.letters]
+                for ready, look in zip(cohorts, looks, strict=True) if look is not None}
+    alone = [step.letters for step in steps] if time_alone else []  # a trial by itself has programs of its own
+    texts = [*alone, *(letter for own in letters.values() for letter in own)]
+    machinery = machinery_bytes(len(cohorts) + len(alone), texts, any(looks))
     examples = sum({id(ready.arrays): _example_bytes(ready) for ready in cohorts}.values())
     jobs: dict[int, int] = {}
     for ready in cohorts:
@@ -57,13 +60,13 @@ def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None,
     for ready, step, look in zip(cohorts, steps, looks, strict=True):
         beside = ready.layout.workers > 1 and jobs[ready.layout.workers] > 1
         how = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
-        found.append(predict(_shape(ready, examples, jobs[ready.layout.workers]), step.costs,
+        found.append(predict(_shape(ready, examples, jobs[ready.layout.workers], step, look), step.costs,
                              step.held or _held_by_law(ready, step), None if look is None else look.costs,
                              None if look is None else look.held, how, calibration, machinery, beside))
     return found
 
 
-def before_training(cohorts: Sequence[ReadyCohort]) -> list[Prediction | None]:
+def before_training(cohorts: Sequence[ReadyCohort], time_alone: bool = False) -> list[Prediction | None]:
     """The predictions of a run. Times where the device was calibrated before; it is now where the run is long enough
     that the seconds it takes do not count. None of cohorts that train elsewhere or on several devices.
     """
@@ -72,7 +75,7 @@ def before_training(cohorts: Sequence[ReadyCohort]) -> list[Prediction | None]:
     known = recall()
     if known is None and sum(ready.operations for ready in cohorts) > WORTH_CALIBRATING:
         known = calibrate()
-    return predict_all(cohorts, known)
+    return predict_all(cohorts, known, time_alone=time_alone)
 
 
 def compile_seconds(cohorts: Sequence[ReadyCohort]) -> float:
@@ -95,10 +98,10 @@ def _counted(ready: ReadyCohort, part: str, until: float | None) -> Counted:
         if time.perf_counter() + compiling > until:
             small = ready.layout.loop and ready.weights * ready.planned.lanes * 16 < SMALL_LOOP_BYTES
             own = costs(written, small and part == "step", ready.layout.loop and part == "step")
-            return Counted(own, None, LETTERS_A_LINE * written.count("\n"))
+            return Counted(own, None, LETTERS_A_LINE * written.count("\n"), *program.leaves)
     compiled = program.prepare(*shapes)
     text = program.text or ""
-    found = Counted(costs(text), _held(compiled), len(text))
+    found = Counted(costs(text), _held(compiled), len(text), *program.leaves)
     remember_counted(key, found)
     return found
 
@@ -145,10 +148,11 @@ def _example_bytes(ready: ReadyCohort) -> int:
     return host + sum(_bytes(leaf) for leaf in _leaves((train, [one.batches for one in held.values()])))
 
 
-def _shape(ready: ReadyCohort, examples: int, beside: int) -> Shape:
+def _shape(ready: ReadyCohort, examples: int, beside: int, step: Counted, look: Counted | None) -> Shape:
     """What the run of a cohort consists of; ``examples`` are the bytes of all tasks, ``beside`` the blocks that share
     its workers.
     """
+    leaves = len(_leaves(ready.step_shapes[0]))
     planned, layout, program = ready.planned, ready.layout, ready.program
     steps, blocks = planned.recipe.steps, ready.blocks()
     longest = min(steps, planned.evaluate_every) if ready.watched else steps
@@ -165,7 +169,10 @@ def _shape(ready: ReadyCohort, examples: int, beside: int) -> Shape:
         dispatch=min(layout.chunk, longest) if layout.loop else 1,
         looks=1 + math.ceil(steps / planned.evaluate_every) if ready.watched else 0, batches=watched,
         last_batches=sum(len(one.batches) for one in held.values()) - watched,
-        share=ready.examples_seen / (steps * max(ready.widths)), examples=max(ready.widths) * layout.seeds,
+        last_looks=len(held) - len(ready.watched),
+        share=ready.examples_seen / (steps * max(ready.widths)),
+        call=(step.given + step.gives, step.gives - leaves),
+        look=(0, 0) if look is None else (look.given + look.gives, look.gives),
         state_bytes=state, start_bytes=4 * ready.weights * layout.seeds, data_bytes=examples,
         rows=points * lanes * len(blocks), columns=1 + len(program.cohort.metrics),
         disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * (predicted + kept))

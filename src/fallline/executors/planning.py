@@ -61,7 +61,7 @@ def plan_round(setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], inst
         return []
     number = writer.next_round()
     parts, written = [], []
-    for ready, predicted in zip(cohorts, before_training(cohorts), strict=True):
+    for ready, predicted in zip(cohorts, before_training(cohorts, setup.study.time_alone), strict=True):
         planned = ready.planned
         blocks = [(f"r{number}-{planned.name}-b{k:03d}", seeds) for k, seeds in enumerate(ready.blocks())]
         parts.append((ready, blocks))

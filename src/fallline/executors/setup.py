@@ -31,7 +31,8 @@ class Setup:
         self.metrics = {metric.name: metric.function for metric in _metrics(study)}
         self.say: Callable[[str], None] = lambda phase: None
         self._programs = Programs()
-        self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
+        self._arrays: dict[tuple[int, Cut | None], Arrays] = {}
+        self._checked: set[tuple[str, Cut | None]] = set()
 
     def check(self) -> None:
         """Every name in the study means something, and there are the devices; or an error before anything is written.
@@ -61,12 +62,16 @@ class Setup:
         return lanes_of(task, self.load(task).splits)
 
     def load(self, task: Task, cut: Cut | None = None) -> Arrays:
-        """The examples of ``task`` with that cut, or with the first where any will do."""
+        """The examples of ``task`` with that cut, or with the first where any will do; tasks on the same data share
+        them.
+        """
         cut = cut or self.trials[0].cut
-        key = (task.name, cut)
+        key = (id(task.data), cut)
         if key not in self._arrays:
             self._arrays[key] = load_arrays(task, self.study.data, self.folder, cut)
+        if (task.name, cut) not in self._checked:
             check_choice(self.study, self.trials, task, self._arrays[key].splits)
+            self._checked.add((task.name, cut))
         return self._arrays[key]
 
 

@@ -149,7 +149,7 @@ def forecast_study(study: Study, folder: Path | None = None, device: str | None 
     planned = plan(setup.trials, setup.most_lanes)
     until = None if compile_all else time.perf_counter() + PLANNING_SECONDS
     ready = [setup.make(cohort, measures=False) for cohort in planned]
-    predicted = predict_all(ready, calibration, until)
+    predicted = predict_all(ready, calibration, until, study.time_alone)
     cohorts = tuple(_told(*each) for each in zip(ready, reasons(planned), predicted, strict=True))
     compiling, took = compile_seconds(ready), time.perf_counter() - begun
     if measure:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fallline.engine.devices import cache_folder, device_name, prepare_jax
+from fallline.forecast.host import Host
 
-FORMAT = 1
+FORMAT = 3
 """Of the file; what another version wrote is measured anew."""
 
 
@@ -22,19 +23,21 @@ class Rates:
 
     ``operation``: starting one operation; ``cached_byte`` and ``streamed_byte``: a byte of a step whose arrays stay in
     the last cache, or do not; ``product_operation``: a multiplication or addition of a product, as training steps have
-    them; ``transcendental``: an exponential or logarithm. ``native_*`` hold in small loops that the CPU runs as one
-    function. ``dispatch``: a call of a program and fetching its records.
+    them, ``large_product_operation`` of one that keeps all cores busy; ``transcendental``: an exponential or logarithm.
+    ``native_*`` hold in small loops that the CPU runs as one function. ``host``: calling programs,
+    fetching their records.
     """
 
     operation: float
     cached_byte: float
     streamed_byte: float
     product_operation: float
+    large_product_operation: float
     transcendental: float
     native_operation: float
     native_element: float
     native_transcendental: float
-    dispatch: float
+    host: Host
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,15 @@ def recall() -> Calibration | None:
         written: dict[str, Any] = json.loads(_place().read_text(encoding="utf-8"))
         if written.pop("format") != FORMAT or written["jax"] != prepare_jax().__version__:
             return None
-        rates = {name: Rates(**written.pop(name)) for name in ("alone", "beside")}
+        rates = {name: _rates(**written.pop(name)) for name in ("alone", "beside")}
         names = {field.name for field in fields(Calibration)}
         return Calibration(**rates, **{name: value for name, value in written.items() if name in names})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _rates(host: dict[str, float], **own: float) -> Rates:
+    return Rates(**own, host=Host(**host))
 
 
 def _place() -> Path:

@@ -13,16 +13,19 @@ from fallline.engine.devices import cache_folder
 from fallline.forecast.hlo import Costs, Product, Work
 from fallline.forecast.prediction import Held
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A compiled program: what it does, what it holds (None where XLA does not tell), the letters of its text."""
+    """A compiled program: what it does, what it holds (None where XLA does not tell), the letters of its text, and the
+    arrays that it is given and gives."""
 
     costs: Costs
     held: Held | None
     letters: int
+    given: int
+    gives: int
 
 
 def recall_counted(key: list[Any]) -> Counted | None:
@@ -33,7 +36,8 @@ def recall_counted(key: list[Any]) -> Counted | None:
             return None
         held = written["held"]
         costs = Costs(**{name: _work(work) for name, work in written["costs"].items()})
-        return Counted(costs, None if held is None else Held(**held), int(written["letters"]))
+        return Counted(costs, None if held is None else Held(**held), int(written["letters"]),
+                       int(written["given"]), int(written["gives"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -24,10 +24,8 @@ class Exercise(NamedTuple):
         return jax.lax.fori_loop(0, steps, lambda _, now: self.step(now), state) if self.loop else self.step(state)
 
 
-def exercises(small: bool) -> list[Exercise]:
-    """Those that are loops of a few numbers (``small``, native functions on a CPU), or those of larger arrays."""
-    if small:
-        return [_line("line-9", 9, 3), _line("line-90", 90, 6), _neurons("neurons-8", 8), _neurons("neurons-32", 32)]
+def exercises() -> list[Exercise]:
+    """Those of arrays that are worth the threads; loops of a few numbers are timed as tiny trainings."""
     return [_dense("dense-64", (784, 64, 10), 8), _dense("dense-256", (784, 256, 10), 32, adaptive=True),
             _dense("dense-512", (1024, 512, 10), 128), _dense("dense-1024", (2048, 1024, 10), 32, adaptive=True),
             _lanes("lanes-16", 16), _images("images-16", 16), _images("images-64", 64), _passes("passes"),
@@ -50,57 +48,12 @@ def stream(size: int) -> Exercise:
     return Exercise(f"stream-{size}", lambda: jnp.ones(size), lambda x: x * 1.0001 + 1.0, 4)
 
 
-def nothing() -> Exercise:
-    """A call that computes next to nothing: what a dispatch costs."""
-    return Exercise("nothing", lambda: [jnp.ones(4)] * 12, lambda xs: [x + 1.0 for x in xs], 1, loop=False)
-
-
 def _adaptive(weights: Any, gradient: Any, state: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
     """Adam's step without its corrections: two averages, a root, a division."""
     first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state[0], gradient)
     second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, state[1], gradient)
     moved = jax.tree.map(lambda w, m, v: w - 1e-4 * m / (jnp.sqrt(v) + 1e-8), weights, first, second)
     return moved, (first, second)
-
-
-def _line(name: str, lanes: int, rules: int) -> Exercise:
-    """Lines fitted to four points, ``lanes`` of them under each of so many momentum rules."""
-    x, y = jnp.arange(1.0, 5.0), -jnp.arange(4.0)
-
-    def loss(weights: Any) -> Any:
-        return ((weights[0] * x + weights[1] - y) ** 2).sum()
-
-    def one(weights: Any, trace: Any, decay: float) -> tuple[Any, Any, Any]:
-        value, gradient = jax.vmap(jax.value_and_grad(loss))(weights)
-        good = jnp.isfinite(value)[:, None]
-        trace = jnp.where(good, decay * trace + gradient, trace)
-        return weights - 1e-4 * trace, trace, value
-
-    def step(state: Any) -> Any:
-        return [one(weights, trace, 0.9 - 0.1 * place) for place, (weights, trace, _) in enumerate(state)]
-
-    return Exercise(name, lambda: [(jnp.full((lanes, 2), 0.3), jnp.zeros((lanes, 2)), jnp.zeros(lanes))
-                                   for _ in range(rules)], step, 2000)
-
-
-def _neurons(name: str, batch: int) -> Exercise:
-    """Nine 4-2-1 sigmoid nets under Adam's rule."""
-    inputs = jnp.linspace(-1.0, 1.0, batch * 4).reshape(batch, 4)
-
-    def loss(weights: Any) -> Any:
-        hidden = jax.nn.sigmoid((inputs[:, :, None] * weights["in"]).sum(1) + weights["bias"])
-        return ((jax.nn.sigmoid((hidden * weights["out"]).sum(1)) - 0.5) ** 2).mean()
-
-    def step(state: Any) -> Any:
-        weights, moments = state
-        return _adaptive(weights, jax.vmap(jax.grad(loss))(weights), moments)
-
-    def start() -> Any:
-        weights = {"in": jnp.full((9, 4, 2), 0.1), "bias": jnp.zeros((9, 2)), "out": jnp.full((9, 2), 0.1)}
-        zeros = jax.tree.map(jnp.zeros_like, weights)
-        return weights, (zeros, zeros)
-
-    return Exercise(name, start, step, 2000)
 
 
 def _dense(name: str, sizes: tuple[int, int, int], batch: int, adaptive: bool = False) -> Exercise:

@@ -9,14 +9,17 @@ import numpy as np
 from fallline.forecast.calibration import Calibration, Rates
 from fallline.forecast.hlo import Costs
 
-NAMES = ("operation", "cached_byte", "streamed_byte", "product_operation", "transcendental", "native_operation",
-         "native_element", "native_transcendental")
+NAMES = ("operation", "cached_byte", "streamed_byte", "product_operation", "large_product_operation", "transcendental",
+         "native_operation", "native_element", "native_transcendental")
 """The rates in the order of ``features``."""
 
 Bound = Literal["overhead", "memory", "arithmetic"]
 
-BOUNDS: dict[Bound, tuple[int, ...]] = {"overhead": (0, 5), "memory": (1, 2), "arithmetic": (3, 4, 6, 7)}
+BOUNDS: dict[Bound, tuple[int, ...]] = {"overhead": (0, 6), "memory": (1, 2), "arithmetic": (3, 4, 5, 7, 8)}
 """Which rates speak for what."""
+
+LARGE_OPERATIONS = 3e7
+"""Operations of a product from which it is worth the cores of a CPU all together: half a millisecond of one of them."""
 
 
 def features(counted: Costs, cache_bytes: float) -> np.ndarray:
@@ -24,8 +27,10 @@ def features(counted: Costs, cache_bytes: float) -> np.ndarray:
     threaded, native = counted.threaded, counted.native
     moved = threaded.bytes + sum(count * product.bytes for count, product in threaded.products)
     streamed = moved > cache_bytes
+    large = sum(count * product.operations for count, product in threaded.products
+                if product.operations >= LARGE_OPERATIONS)
     return np.array([threaded.operations, 0.0 if streamed else moved, moved if streamed else 0.0,
-                     threaded.product_operations, threaded.transcendentals, native.operations,
+                     threaded.product_operations - large, large, threaded.transcendentals, native.operations,
                      native.elements + native.product_operations, native.transcendentals])
 
 
@@ -40,11 +45,11 @@ def step_seconds(counted: Costs, calibration: Calibration, beside: bool = False)
     return float(parts(counted, rates, calibration.cache_bytes).sum())
 
 
-def bound(counted: Costs, calibration: Calibration, dispatches: float = 0.0) -> tuple[Bound, float]:
-    """What takes most of a step's time by the law, and its share; ``dispatches`` a step."""
+def bound(counted: Costs, calibration: Calibration, host_seconds: float = 0.0) -> tuple[Bound, float]:
+    """What takes most of a step's time by the law, and its share; ``host_seconds`` are those of a step's calls."""
     found = parts(counted, calibration.alone, calibration.cache_bytes)
     seconds = {name: float(found[list(places)].sum()) for name, places in BOUNDS.items()}
-    seconds["overhead"] += dispatches * calibration.alone.dispatch
+    seconds["overhead"] += host_seconds
     total = sum(seconds.values())
     most = max(seconds, key=seconds.__getitem__)
     return most, seconds[most] / total if total else 0.0

@@ -8,19 +8,26 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
 from fallline.forecast.calibration import Calibration, Rates
-from fallline.forecast.exercises import Exercise, exercises, nothing, product, stream
+from fallline.forecast.exercises import Exercise, exercises, product, stream
 from fallline.forecast.hlo import Costs, costs
+from fallline.forecast.host import DISPATCHES, SIZES, Host, fit_host
 from fallline.forecast.laws import NAMES, features
+from fallline.forecast.tiny import Seconds, Tiny
 
-TIMED_SECONDS = 0.1
-"""How long each exercise is timed, at least three calls of it; the fastest counts."""
+ROUNDS, TIMED_SECONDS = 3, 0.05
+"""Everything is timed in rounds of so many seconds each, at least three calls, so that what else the machine does for a
+moment does not count: the medians do."""
+
+LOOPS = ((1, 4, 1, 4, 500), (1, 9, 1, 8, 500), (1, 9, 1, 32, 500), (1, 60, 1, 4, 500, False), (10, 5, 1, 4, 500, False))
+LOOP_DISPATCHES = 10
+"""Tiny trainings that are small loops: as those of ``SIZES``, of long dispatches, and how many of these are timed."""
 
 PRODUCT_SIZE, STREAM_NUMBERS = 1024, 2**24
 CACHE_BYTES = 16e6
@@ -31,19 +38,58 @@ def measure() -> Calibration:
     """The calibration of this device, measured now."""
     jax = prepare_jax()
     cpu = jax.default_backend() == "cpu"
-    every = [*(exercises(small=True) if cpu else []), *exercises(small=False)]
-    ready = [_Ready(exercise) for exercise in every]
-    cache = _cache_bytes()
-    alone = [one.seconds(1) for one in ready]
-    dispatch = _Ready(nothing()).seconds(1)
-    many = cores() if cpu else 1
-    beside = alone if many == 1 else [one.seconds(many) for one in ready]
-    counted = [one.costs for one in ready]
-    rates, errors = zip(*(_fitted(counted, [own.exercise.steps for own in ready], times, cache, dispatch)
-                          for times in (alone, beside)), strict=True)
-    return Calibration(device_name(), 2 * PRODUCT_SIZE**3 / _Ready(product(PRODUCT_SIZE)).seconds(1),
-                       8 * STREAM_NUMBERS / _Ready(stream(STREAM_NUMBERS)).seconds(1), dispatch, cache, _memory_bytes(),
-                       *rates, float(np.median(errors[0])), when=time.strftime("%Y-%m-%d"), jax=jax.__version__)
+    bench, cache, many = _Bench(cpu), _cache_bytes(), cores() if cpu else 1
+    rounds: dict[int, list[_Round]] = {at_once: [] for at_once in (1, many)}
+    for _ in range(ROUNDS):
+        for at_once, own in rounds.items():
+            own.append(bench.round(at_once))
+    laws = [bench.law(_Round.median(own), cache) for own in rounds.values()]
+    (alone, errors), (beside, _), first = laws[0], laws[-1], _Round.median(rounds[1])
+    whole, streamed = first.peaks.tolist()
+    dispatch = Seconds(*first.calls[0]).chunk
+    return Calibration(device_name(), 2 * PRODUCT_SIZE**3 / whole, 8 * STREAM_NUMBERS / streamed, dispatch,
+                       cache, _memory_bytes(), alone, beside, float(np.median(errors)),
+                       when=time.strftime("%Y-%m-%d"), jax=jax.__version__)
+
+
+class _Round(NamedTuple):
+    """Seconds: ``calls`` [tiny training, its ``Seconds``], a step of each of ``steps`` and of ``peaks``, a dispatch of
+    each of ``loops``.
+    """
+
+    calls: np.ndarray
+    steps: np.ndarray
+    loops: np.ndarray
+    peaks: np.ndarray
+
+    @classmethod
+    def median(cls, rounds: Sequence[_Round]) -> _Round:
+        return cls(*(np.median(np.stack(part), axis=0) for part in zip(*rounds, strict=True)))
+
+
+class _Bench:
+    """All that is timed, compiled; the small loops are native functions on a CPU alone."""
+
+    def __init__(self, cpu: bool):
+        self.steps = [_Ready(exercise) for exercise in exercises()]
+        self.calls, self.loops = [Tiny(*size) for size in SIZES], [Tiny(*size) for size in LOOPS if cpu]
+        self.peaks = [_Ready(product(PRODUCT_SIZE)), _Ready(stream(STREAM_NUMBERS))]
+
+    def round(self, at_once: int) -> _Round:
+        """Everything once, so many programs at a time."""
+        return _Round(np.array([one.seconds(at_once, DISPATCHES) for one in self.calls]),
+                      np.array([one.seconds(at_once) for one in self.steps]),
+                      np.array([one.seconds(at_once, LOOP_DISPATCHES).chunk for one in self.loops]),
+                      np.array([one.seconds(at_once) for one in self.peaks]))
+
+    def law(self, timed: _Round, cache: float) -> tuple[Rates, np.ndarray]:
+        """The rates that explain what was timed, and the relative errors of the steps."""
+        host = fit_host(self.calls, [Seconds(*row) for row in timed.calls.tolist()])
+        calls = np.array([host.seconds(one.arrays, one.fetched) for one in self.loops])
+        lengths = np.array([one.chunk for one in self.loops])
+        loops = np.maximum(0.1 * timed.loops, timed.loops - calls) / lengths
+        counted = [one.costs for one in (*self.steps, *self.loops)]
+        return _fitted(counted, np.concatenate([timed.steps, loops]), cache, host)
 
 
 class _Ready:
@@ -51,19 +97,26 @@ class _Ready:
 
     def __init__(self, exercise: Exercise):
         self.exercise = exercise
-        self.program = Compiled(exercise.call, thin=exercise.thin)
+        self.program = Compiled(exercise.call, donate=(0,), thin=exercise.thin)
         self.costs: Costs = costs(self.program.prepare(exercise.state(), np.int32(1)).as_text())
         self._timed(0.0)
 
     def seconds(self, at_once: int) -> float:
-        """Seconds a step of one program, so many of them running."""
-        if at_once == 1:
-            return self._timed(TIMED_SECONDS)
-        with ThreadPoolExecutor(at_once) as pool:
-            return statistics.mean(pool.map(self._timed, [TIMED_SECONDS] * at_once))
+        """Seconds a step of one program, so many of them running; of a loop without its call, which no step has."""
+        whole = self._together(at_once, TIMED_SECONDS, self.exercise.steps)
+        if not self.exercise.loop:
+            return whole
+        return max(0.1 * whole, whole - self._together(at_once, TIMED_SECONDS / 10, 0)) / self.exercise.steps
 
-    def _timed(self, seconds: float) -> float:
-        state, steps, times = self.exercise.state(), np.int32(self.exercise.steps), []
+    def _together(self, at_once: int, seconds: float, steps: int) -> float:
+        with ThreadPoolExecutor(at_once) as pool:
+            return statistics.mean(pool.map(self._timed, [seconds] * at_once, [steps] * at_once))
+
+    def _timed(self, seconds: float, turns: int = 1) -> float:
+        """The median of calls of so many steps."""
+        jax = prepare_jax()
+        state = jax.tree.map(jax.numpy.copy, self.exercise.state())  # given over: no array may be in it twice
+        steps, times = np.int32(turns), []
         begun = time.perf_counter()
         while len(times) < 3 or time.perf_counter() - begun < seconds:
             called = time.perf_counter()
@@ -71,26 +124,24 @@ class _Ready:
             times.append(time.perf_counter() - called)
             if seconds == 0.0:
                 break
-        return min(times) / self.exercise.steps
+        return statistics.median(times)
 
 
 def _wait(state: Any) -> Any:
     return prepare_jax().block_until_ready(state)
 
 
-def _fitted(counted: Sequence[Costs], steps: Sequence[int], times: Sequence[float], cache: float,
-            dispatch: float) -> tuple[Rates, np.ndarray]:
-    """The rates under which the law is nearest to ``times``, by least squares of its relative errors; those errors."""
+def _fitted(counted: Sequence[Costs], measured: np.ndarray, cache: float, host: Host) -> tuple[Rates, np.ndarray]:
+    """The rates under which the law is nearest to ``measured``, by least squares of relative errors; those errors."""
     from scipy.optimize import nnls
 
     rows = np.array([features(one, cache) for one in counted])
-    measured = np.maximum(np.array(times) - dispatch / np.array(steps), 0.1 * np.array(times))
     scale = rows.max(axis=0)
     used = scale > 0
     found = np.zeros(len(scale))
     found[used] = nnls(rows[:, used] / scale[used] / measured[:, None], np.ones(len(measured)))[0] / scale[used]
     errors = np.abs(rows @ found / measured - 1)
-    return Rates(**dict(zip(NAMES, found.tolist(), strict=True)), dispatch=dispatch), errors
+    return Rates(**dict(zip(NAMES, found.tolist(), strict=True)), host=host), errors
 
 
 def _cache_bytes() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import threading
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +16,18 @@ from fallline.engine.devices import elsewhere, prepare_jax
 LOOK_SECONDS = 0.01
 """How often the sampler looks: a step of a large model takes longer, an array of a small one is small."""
 
-MACHINERY_BYTES, EVALUATING_BYTES, BYTES_A_LETTER = 18e6, 20e6, 20.0
-"""What tracing, fetching compiled programs, running them and writing records leaves behind: of a process, of one that
-evaluates held-out data as well, and a letter of the text of every program. Measured here, see docs/forecasts.md."""
+MACHINERY_BYTES, PROGRAM_BYTES, BYTES_A_LETTER = 13e6, 2e6, 35.0
+"""What planning, tracing and fetching compiled programs leaves behind: of a process with what makes the first weights,
+of every step's and evaluation's program, and of a letter of its text. Measured here, see docs/forecasts.md."""
 
-COHORT_BYTES = 5e6
-"""The same of every cohort of a run after its first."""
+COHORT_BYTES, EVALUATING_BYTES = 5e6, 4e6
+"""The same of every cohort of a run after its first, and of a run that evaluates held-out data."""
+
+
+def machinery_bytes(cohorts: int, letters: Collection[int], evaluates: bool) -> float:
+    """Of a run of so many cohorts, with the letters of the text of each of its programs."""
+    return (MACHINERY_BYTES + COHORT_BYTES * (cohorts - 1) + PROGRAM_BYTES * len(letters)
+            + BYTES_A_LETTER * sum(letters) + EVALUATING_BYTES * evaluates)
 
 
 class _Mallinfo(ctypes.Structure):

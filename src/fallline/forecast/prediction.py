@@ -12,12 +12,6 @@ from fallline.forecast.laws import bound, step_seconds
 
 How = Literal["compiled", "by law"]
 
-BLOCK_SECONDS = 1.5e-3
-"""Beginning and ending a block: the first transfers, the last loss, what lanes ended with."""
-
-HOST_CALL_SECONDS, HOST_STEP_SECONDS, HOST_EXAMPLE_SECONDS = 1e-4, 4e-7, 4e-8
-"""Cutting batches on the host and fetching records: a dispatch, a step of a batch, an example of it."""
-
 UNSURE = {"compiled": 1.35, "by law": 2.0}
 """By which factor the true time may lie on either side, beyond the calibration's own spread."""
 
@@ -27,8 +21,8 @@ UNSURE_MEMORY = {"compiled": 0.1, "by law": 0.35}
 SCRATCH_SHARE = 0.25
 """What the libraries of products hold for themselves, of what a program needs meanwhile."""
 
-ROW_BYTES = 210.0
-"""A row of a curve on its way to its file, with the copies of it."""
+VALUE_BYTES, VALUE_BYTES_WRITTEN = 4.0, 12.0
+"""A value of a curve while its block trains, and on its way to its file, with the copies of it."""
 
 CELL_BYTES = 5.0
 """Disk of a value of a curve, packed; float32 noise packs badly."""
@@ -54,10 +48,11 @@ class Shape:
     """What a cohort's run consists of. ``jobs`` are blocks; ``at_once`` run side by side, of this cohort or others.
 
     A block takes ``steps``, so many a ``dispatch``, and evaluates ``looks`` times in ``batches`` dispatches,
-    ``last_batches`` more at the end. ``share`` is the examples a step sees of those it has room for. ``state_bytes`` is
-    what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept besides; ``data_bytes`` the
-    examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves come to, ``disk_bytes`` what
-    else is kept.
+    ``last_looks`` splits in ``last_batches`` more at the end. ``share`` is the examples a step sees of those it has
+    room for. ``call`` and ``look`` are the arrays that a dispatch and one of evaluation take and give, and fetch.
+    ``state_bytes`` is what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept besides;
+    ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves come to,
+    ``disk_bytes`` what else is kept.
     """
 
     jobs: int
@@ -67,8 +62,10 @@ class Shape:
     looks: int
     batches: int
     last_batches: int
+    last_looks: int
     share: float
-    examples: int
+    call: tuple[int, int]
+    look: tuple[int, int]
     state_bytes: int
     start_bytes: int
     data_bytes: int
@@ -126,20 +123,20 @@ def predict(shape: Shape, step: Costs, step_held: Held, look: Costs | None, look
     low = high = None
     what, share = None, None
     if calibration is not None:
-        dispatches = math.ceil(shape.steps / shape.dispatch)
+        host, first = (calibration.beside if beside else calibration.alone).host, calibration.alone.host
         each = step_seconds(step, calibration, beside) * shape.share
-        host = BLOCK_SECONDS + dispatches * (calibration.alone.dispatch + HOST_CALL_SECONDS) + shape.steps * (
-            HOST_STEP_SECONDS + HOST_EXAMPLE_SECONDS * shape.examples)
-        evaluating = 0.0
+        calling = math.ceil(shape.steps / shape.dispatch) * host.seconds(*shape.call)
+        once, evaluating = first.first_seconds(shape.call[0]), 0.0
         if look is not None:
             batches = shape.looks * shape.batches + shape.last_batches
-            evaluating = batches * (step_seconds(look, calibration, beside) + calibration.alone.dispatch
-                                    + HOST_CALL_SECONDS)
-        own = each * shape.steps + host + evaluating
-        seconds = own * shape.jobs
+            evaluating = batches * (step_seconds(look, calibration, beside) + host.seconds(*shape.look)) + host.look * (
+                shape.looks + shape.last_looks)
+            once += first.first_seconds(shape.look[0])
+        own = each * shape.steps + calling + evaluating
+        seconds = own * shape.jobs + once
         unsure = UNSURE[how] if calibration.measured else 1 + calibration.spread
         low, high = seconds / unsure, seconds * unsure
-        what, share = bound(step, calibration, 1 / shape.dispatch)
+        what, share = bound(step, calibration, host.seconds(*shape.call) / shape.dispatch)
     return Prediction(how, step.floating_operations, flops, each, seconds, low, high, evaluating, own, memory,
                       memory * (1 - off), memory * (1 + off), parts, disk, what, share, shape.at_once,
                       None if calibration is None else calibration.product_flops,
@@ -150,11 +147,14 @@ def _memory(shape: Shape, step: Held, look: Held | None, machinery: float) -> tu
     """Bytes at the peak, and of what: programs at work or, where they are more, records on their way to their files,
     which are written when a block is done; states that wait, examples, machinery.
     """
-    at_once = shape.at_once
+    at_once, blocks = shape.at_once, max(1, shape.jobs)
     working = max(step.beyond, 0 if look is None else look.beyond)
     waiting = shape.state_bytes + shape.start_bytes
-    programs, records = (at_once + SCRATCH_SHARE) * working, shape.rows / max(1, shape.jobs) * at_once * ROW_BYTES
-    parts = {"programs": programs if programs >= records else 0.0, "records": records if records > programs else 0.0,
-             "states": float(at_once * waiting), "examples": float(shape.data_bytes), "machinery": machinery}
+    programs, values = (at_once + SCRATCH_SHARE) * working, shape.rows * shape.columns / blocks * at_once
+    training, writing = programs + values * VALUE_BYTES, values * VALUE_BYTES_WRITTEN
+    records = {"programs": 0.0, "records": writing} if writing > training else {"programs": programs,
+                                                                                  "records": values * VALUE_BYTES}
+    parts = records | {"states": float(at_once * waiting), "examples": float(shape.data_bytes),
+                       "machinery": machinery}
     return sum(parts.values()), parts
 

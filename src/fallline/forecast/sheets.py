@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fallline.errors import UnknownName
 from fallline.forecast.calibration import Calibration, Rates
+from fallline.forecast.host import Host
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ SHEETS = {sheet.name: sheet for sheet in (
 REACHED = 0.5
 """Of its peak a GPU reaches about half in the products and passes of training steps that fill it."""
 
-KERNEL_SECONDS, DISPATCH_SECONDS = 4e-6, 3e-5
+KERNEL_SECONDS, HOST = 4e-6, Host(3e-5, 5e-7, 2e-5, 1e-4, 1e-3, 1e-5)
 """Starting a kernel, and calling a program: what data sheets do not tell, of the usual order on NVIDIA GPUs."""
 
 CACHE_BYTES = 40e6
@@ -53,8 +54,8 @@ def from_sheet(name: str, precision: str = "float32") -> Calibration:
     if sheet is None:
         raise UnknownName("device", name, SHEETS, "--device")
     product, memory = REACHED * sheet.product_flops(precision), REACHED * sheet.memory_bytes_per_second
-    rates = Rates(KERNEL_SECONDS, 1 / (4 * memory), 1 / memory, 1 / product, 4 / sheet.float32, KERNEL_SECONDS,
-                  4 / sheet.float32, 16 / sheet.float32, DISPATCH_SECONDS)
-    return Calibration(sheet.name, sheet.product_flops(precision), sheet.memory_bytes_per_second, DISPATCH_SECONDS,
+    rates = Rates(KERNEL_SECONDS, 1 / (4 * memory), 1 / memory, 1 / product, 1 / product, 4 / sheet.float32,
+                  KERNEL_SECONDS, 4 / sheet.float32, 16 / sheet.float32, HOST)
+    return Calibration(sheet.name, sheet.product_flops(precision), sheet.memory_bytes_per_second, HOST.call,
                        CACHE_BYTES, sheet.memory_bytes, rates, rates, SPREAD,
                        f"from its data sheet, not measured: {sheet.source}")

@@ -33,11 +33,8 @@ def grey_images(images: Any) -> Any:
 
 
 def _task(name: str, dataset: str, model: Model, title: str, prepare: Any) -> Task:
-    def data(size: str, folder: Any) -> Any:
-        return find_dataset(dataset).load(size, folder)
-
     known = find_dataset(dataset)
-    return Task(name, model, data, "softmax_cross_entropy", title=f"{title} on {TITLES[dataset]}",
+    return Task(name, model, known.load, "softmax_cross_entropy", title=f"{title} on {TITLES[dataset]}",
                 metrics={"accuracy": find_metric("accuracy").function}, prepare=prepare, examples=known.examples,
                 classes=known.classes)
 
