@@ -183,7 +183,7 @@ def test_a_claim_that_was_looked_at_twice_is_not_supported_at_five_percent(tmp_p
     evidence = verdict.parts[0].evidence
     expected = stats.ttest_1samp([0.03, -0.005, 0.025, 0.005, -0.01, 0.02, 0.015, 0.035, -0.01, 0.025], 0)
     assert (evidence.low, evidence.high) == pytest.approx(expected.confidence_interval(0.9875))
-    assert "98.75 % −" in lines(run)[0] and "98.75 % interval" in section(run, [verdict])
+    assert "98.75 % −" in lines(run)[1] and "98.75 % interval" in section(run, [verdict])
     assert verdict.seeds_needed > 10
 
 
