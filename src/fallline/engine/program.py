@@ -61,6 +61,7 @@ class Program:
         self._everywhere = row.everywhere if row.data > 1 else None
         self.start = Compiled(self.start_state, everywhere=self._everywhere)
         self.evaluate = Compiled(self._evaluate, thin=self.thin, everywhere=self._everywhere)
+        self.state_shapes: Any = None  # of what it carries from step to step, once somebody asked
         self._advances: dict[int, Compiled] = {}
         self._lock = threading.Lock()
 

@@ -54,6 +54,7 @@ class Arrays:
     def __init__(self, splits: Splits):
         self.splits = splits
         self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
+        self._classes: dict[str, int | None] = {}
         self._lock = Lock()
 
     def on(self, row: Row) -> tuple[Data, dict[str, HeldOut]]:
@@ -63,6 +64,12 @@ class Arrays:
                 held = {name: tuple(split) for name, split in splits_of(self.splits).items() if name != "train"}
                 self._placed[row] = row.put(Data(*self.splits.train)), hold_out(held, row)
             return self._placed[row]
+
+    def classes(self, task: Task) -> int | None:
+        """How many classes the task's model tells apart here; None where it is no classification."""
+        if task.name not in self._classes:
+            self._classes[task.name] = classes_of(task, self.splits)
+        return self._classes[task.name]
 
     @property
     def shapes(self) -> tuple[Any, ...]:
@@ -118,6 +125,13 @@ class Programs:
 
     def __init__(self) -> None:
         self._known: dict[Any, Program] = {}
+        self._met: set[Any] = set()
+
+    def meets(self, cohort: Cohort, data: tuple[Any, ...]) -> bool:
+        """Whether that cohort and data of that task and shape meet here for the first time."""
+        first = (cohort, data) not in self._met
+        self._met.add((cohort, data))
+        return first
 
     def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: Row = ALONE) -> Program:
         """The program of that cohort in that layout on data of that task and shape, for a row of devices; made now if
@@ -150,9 +164,10 @@ class ReadyCohort:
         self.widths, self.masked = self._widths(counts)
         self.examples_seen = sum(size * steps for size, steps in counts.items())
         self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
-        self.classes = classes_of(planned.task, arrays.splits)
+        self.classes = arrays.classes(planned.task)
         self.cohort = self._cohort(metrics or {})
-        check_task(planned.task, self.cohort, arrays.splits)
+        if programs.meets(self.cohort, (planned.task.name, arrays.shapes)):
+            check_task(planned.task, self.cohort, arrays.splits)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
         self.program = self._program(layout or self._layout(measures))
@@ -237,7 +252,10 @@ class ReadyCohort:
     def _state_shapes(self, work: Work) -> Any:
         import jax
 
-        return jax.eval_shape(self.program.start_state, work.weights, work.variables, work.numbers)
+        if self.program.state_shapes is None:
+            self.program.state_shapes = jax.eval_shape(self.program.start_state, work.weights, work.variables,
+                                                       work.numbers)
+        return self.program.state_shapes
 
     @property
     def budget(self) -> dict[str, Any]:

@@ -1,32 +1,22 @@
-"""Forecasting cohorts: their programs counted, compiled where there is time for it, and what follows from that."""
+"""Forecasting cohorts: what follows from what their programs come to."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-import fallline
-from fallline.engine.compiled import Compiled
-from fallline.engine.devices import SMALL_LOOP_BYTES, device_name, elsewhere
+from fallline.engine.devices import elsewhere
 from fallline.engine.program import Layout
 from fallline.executors.check import splits_of
 from fallline.executors.cohort import KEPT_WEIGHTS, ReadyCohort
+from fallline.executors.counting import COMPILING_SECONDS_A_LINE, Counting
 from fallline.forecast.calibration import Calibration, calibrate, recall
-from fallline.forecast.counted import Counted, recall_counted, remember_counted
-from fallline.forecast.hlo import costs
+from fallline.forecast.counted import Counted
 from fallline.forecast.memory import machinery_bytes
 from fallline.forecast.prediction import Held, Prediction, Shape, predict
-
-COMPILING_SECONDS_A_LINE = 2e-3
-"""What compiling takes, by the lines of the program as XLA is given it: enough to say whether there is time for it."""
-
-LETTERS_A_LINE = 180
-"""Of a program as XLA made it, by the lines it is given."""
 
 WORTH_CALIBRATING = 1e12
 """Operations of a run, a minute or so, from which a device that was never calibrated is calibrated first."""
@@ -43,9 +33,10 @@ def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None,
     Programs are compiled where they must be; with ``until`` only while the clock (``time.perf_counter``) has not
     reached it, and else counted by law.
     """
-    steps = [_counted(ready, "step", until) for ready in cohorts]
-    looks = [_counted(ready, "evaluate", until) if ready.evaluation_shapes else None for ready in cohorts]
-    letters = {id(_part(ready, "step")[0]): [step.letters] * len(ready.widths)  # a program a width, all of a kind
+    counting = Counting(until)
+    steps = [counting.step(ready) for ready in cohorts]
+    looks = [counting.look(ready) for ready in cohorts]
+    letters = {id(ready.program): [step.letters] * len(ready.widths)  # a program a width, all of a kind
                for ready, step in zip(cohorts, steps, strict=True)}
     letters |= {id(ready.program.evaluate): [look.letters]
                 for ready, look in zip(cohorts, looks, strict=True) if look is not None}
@@ -83,54 +74,6 @@ def compile_seconds(cohorts: Sequence[ReadyCohort]) -> float:
     parts = {id(part): part for ready in cohorts for part in ready.program.parts}
     return sum(part.compile_seconds or (COMPILING_SECONDS_A_LINE * part.lines if part.lines else 0.0)
                for part in parts.values())
-
-
-def _counted(ready: ReadyCohort, part: str, until: float | None) -> Counted:
-    """What the step or the evaluation of a cohort comes to; by law it holds nothing that is known."""
-    program, shapes = _part(ready, part)
-    key = _key(ready, part)
-    if program.text is None and until is not None:
-        known = recall_counted(key)
-        if known is not None:
-            return known
-        written = program.written(*shapes)
-        compiling = COMPILING_SECONDS_A_LINE * written.count("\n")
-        if time.perf_counter() + compiling > until:
-            small = ready.layout.loop and ready.weights * ready.planned.lanes * 16 < SMALL_LOOP_BYTES
-            own = costs(written, small and part == "step", ready.layout.loop and part == "step")
-            return Counted(own, None, LETTERS_A_LINE * written.count("\n"), *program.leaves)
-    compiled = program.prepare(*shapes)
-    text = program.text or ""
-    found = Counted(costs(text), _held(compiled), len(text), *program.leaves)
-    remember_counted(key, found)
-    return found
-
-
-def _part(ready: ReadyCohort, part: str) -> tuple[Compiled, tuple[Any, ...]]:
-    if part == "step":
-        return ready.program.advance(max(ready.widths)), ready.step_shapes
-    assert ready.evaluation_shapes is not None
-    return ready.program.evaluate, ready.evaluation_shapes
-
-
-def _key(ready: ReadyCohort, part: str) -> list[Any]:
-    """What tells a program apart from all others here."""
-    import jax
-
-    cohort, layout = ready.cohort, ready.layout
-    return [fallline.__version__, jax.__version__, device_name(), part, ready.planned.task.name, ready.weights,
-            cohort.model.name, cohort.loss.name, [name for name, _ in cohort.metrics],
-            [(segment.optimizer.name, segment.lanes) for segment in cohort.segments], sorted(cohort.regularisers),
-            [cohort.gives, cohort.scheduled, cohort.masked, cohort.averaged, cohort.classifies, cohort.precision],
-            asdict(layout), ready.widths, ready.arrays.shapes]
-
-
-def _held(compiled: Any) -> Held | None:
-    memory = compiled.memory_analysis()
-    if memory is None or not memory.argument_size_in_bytes:
-        return None
-    return Held(memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes,
-                memory.alias_size_in_bytes)
 
 
 def _held_by_law(ready: ReadyCohort, step: Counted) -> Held:
