@@ -290,6 +290,7 @@ def test_equal_differences_of_a_coarse_accuracy_are_no_certainty(tmp_path):
     """Two seeds, both one image apart: no spread, but no proof either."""
     verdict = judged(tmp_path, table({"adam": [0.912, 0.904], "momentum": [0.910, 0.902]}), **A_OVER_B)
     assert verdict.verdict == UNDECIDED and verdict.parts[0].evidence.method == "sign"
+    assert "median and sign test, as nothing spreads" in section(Run(tmp_path / "run"), [verdict])
 
 
 def test_seeds_that_agree_to_the_last_digit_leave_nothing_to_chance(tmp_path):

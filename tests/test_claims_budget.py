@@ -116,7 +116,6 @@ def test_budgets_of_several_claims_are_told_together(tmp_path):
 def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
     assert told(SUBSETS, tmp_path / "whole") == []
     assert told(SUBSETS.with_({"seeds": 5, "evaluate_every": 7}), tmp_path / "more seeds") == []
-    assert told(load_study("mlp/fashion").preset("claims"), tmp_path / "fashion") == []
 
 
 def test_settings_count_as_a_preset_does_and_other_data_is_named(tmp_path):

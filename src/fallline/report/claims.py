@@ -192,7 +192,8 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
     if part.evidence.method == "values":
         said += "; nothing is left to chance"
     if part.evidence.method == "sign":
-        said += f"; median and sign test, {words.count(sum(part.diverged))} diverged"
+        gone = sum(part.diverged)
+        said += f"; median and sign test, {f'{words.count(gone)} diverged' if gone else 'as nothing spreads'}"
     return said + "."
 
 
