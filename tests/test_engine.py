@@ -167,6 +167,21 @@ def test_training_compiles_its_own_programs_and_nothing_beside_them(data, caplog
     assert compiled == ["jit(counted)"] * 4, "weights, start, advance and evaluate"
 
 
+def test_the_programs_before_the_first_step_do_not_grow_with_the_seeds(data):
+    """Written out seed by seed they took longer to compile than the step itself, and held more."""
+    few, many = (run([("adam", (0.1, 0.01))], data, range(count), steps=2)[1] for count in (2, 30))
+    for part in ("weights", "start"):
+        assert len(getattr(many, part).text) < 1.2 * len(getattr(few, part).text)
+
+
+def test_first_weights_of_a_seed_are_its_own_whoever_is_beside_it(data):
+    alone = run([("adam", (0.1,))], data, (5,), steps=2)[1].initial(jnp.stack([jax.random.key(5)]))
+    beside = run([("adam", (0.1,))], data, (4, 5, 6), steps=2)[1].initial(
+        jnp.stack([jax.random.key(seed) for seed in (4, 5, 6)]))
+    for one, three in zip(jax.tree.leaves(alone), jax.tree.leaves(beside), strict=True):
+        np.testing.assert_array_equal(np.asarray(one)[0], np.asarray(three)[1])
+
+
 def test_a_cohort_traces_once_whatever_numbers_and_seeds_come(data):
     held = hold_out({"validation": (np.asarray(data.inputs), np.asarray(data.targets))})
     segments = [("adam", (0.1, 0.01)), ("ftrl", (0.1,))]

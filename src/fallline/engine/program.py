@@ -86,13 +86,20 @@ class Program:
     def make_weights(self, keys: Array) -> tuple[Any, Any]:
         """What ``initial`` compiles."""
         model = self.cohort.model
-        own = [(model.init(key), model.start_state(key)) for key in keys]
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+
+        def one(key: Array) -> tuple[Any, Any]:
+            return model.init(key), model.start_state(key)
+
+        if model.traceable and len(keys) > 1:  # a loop: written out, many seeds take seconds to compile
+            return jax.lax.map(one, keys)
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(key) for key in keys])
 
     def start_state(self, weights: Any, variables: Any, numbers: tuple[Numbers, ...]) -> State:
         """The state of ``layout.seeds`` seeds, from the weights [seeds, ...] and the model's state of each."""
-        own = [jax.tree.map(lambda leaf, s=s: leaf[s], (weights, variables)) for s in range(self.layout.seeds)]
-        return _stack([start(self.cohort, numbers, *one) for one in own])
+        if self.layout.seeds == 1:
+            return _stack([start(self.cohort, numbers, *jax.tree.map(lambda leaf: leaf[0], (weights, variables)))])
+        states = jax.lax.map(lambda one: start(self.cohort, numbers, *one), (weights, variables))
+        return states._replace(step=states.step[0])
 
     def advance(self, width: int) -> Compiled:
         """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
