@@ -28,7 +28,9 @@ def fallline_side(folder: Path) -> tuple[Any, dict[str, Any]]:
     from fallline import load_study
     from fallline.engine.side_by_side import run_side_by_side
     from fallline.engine.training import chunks, train
-    from fallline.executors.cohort import Programs, ReadyCohort, lanes_of, load_arrays
+    from fallline.executors.arrays import load_arrays
+    from fallline.executors.cohort import ReadyCohort, lanes_of
+    from fallline.executors.programs import Programs
     from fallline.plan import plan
 
     study = load_study("mlp/fashion")

@@ -148,7 +148,9 @@ class Ours:
         """
         import numpy as np
 
-        from fallline.executors.cohort import Programs, ReadyCohort, lanes_of, load_arrays
+        from fallline.executors.arrays import load_arrays
+        from fallline.executors.cohort import ReadyCohort, lanes_of
+        from fallline.executors.programs import Programs
         from fallline.plan import plan
 
         trials = self.study.trials()

@@ -385,7 +385,7 @@ def test_claims_are_noted_before_the_training_and_later_ones_are_told_apart(tmp_
 
 def test_what_hangs_on_the_seed_is_found_before_the_run():
     def load(task: Any) -> Any:
-        from fallline.executors.cohort import load_arrays
+        from fallline.executors.arrays import load_arrays
 
         return load_arrays(task, "sample", None)
 

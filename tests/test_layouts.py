@@ -61,3 +61,21 @@ def test_a_damaged_memory_is_as_good_as_none(empty_memory):
         memory.write_text(damage)
         again, timed = choose(4)
         assert again == best and timed
+
+
+def test_programs_that_were_measured_and_not_chosen_are_let_go(monkeypatch):
+    from fallline import Study
+    from fallline.executors.programs import Programs
+    from fallline.executors.setup import Setup
+    from fallline.plan import plan
+
+    made = []
+    of = Programs.of
+    monkeypatch.setattr(Programs, "of", lambda self, *cohort: made.append(of(self, *cohort)) or made[-1])
+    monkeypatch.setattr(layouts, "WORTH_MEASURING", 0)
+    setup = Setup(Study(name="small", task="line", metric="final_train_loss", seeds=4,
+                        base={"batch_size": 2, "steps": 60, "optimizer": "adam"},
+                        axes={"learning_rate": [0.1, 0.01]}), None)
+    ready = setup.make(plan(setup.trials, setup.most_lanes)[0])
+    assert len({program.layout for program in made}) > 1, "several layouts were measured"
+    assert list(setup._programs._known.values()) == [ready.program]

@@ -9,7 +9,9 @@ import pytest
 import fallline
 from fallline.engine.program import Layout
 from fallline.errors import NumberError, StudyError, UnknownName
-from fallline.executors.cohort import Programs, ReadyCohort, load_arrays
+from fallline.executors.arrays import load_arrays
+from fallline.executors.cohort import ReadyCohort
+from fallline.executors.programs import Programs
 from fallline.models.dropout import dropout, dropout_rate
 from fallline.plan import plan, rebuild
 

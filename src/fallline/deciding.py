@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fallline.errors import StudyError
+from fallline.executors.arrays import load_arrays
 from fallline.executors.claims import has_chance
-from fallline.executors.cohort import load_arrays
 from fallline.report import words
 from fallline.report.looks import percent
 from fallline.stats.claims import UNTESTED, claims

@@ -8,8 +8,8 @@ from typing import Any
 from fallline.contracts import Task
 from fallline.engine.devices import prepare_jax
 from fallline.errors import UnknownName
+from fallline.executors.arrays import Arrays
 from fallline.executors.check import columns_of
-from fallline.executors.cohort import Arrays
 from fallline.losses import losses
 from fallline.optimizers import optimizers
 from fallline.schedules import schedules

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cache, cached_property, partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,25 +16,18 @@ from fallline.batching import BatchStream, widths
 from fallline.contracts import Model, Splits, Task
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax, products
-from fallline.engine.evaluation import HeldOut, hold_out
-from fallline.engine.lanes import Cohort, Data, Numbers, Segment
+from fallline.engine.lanes import Cohort, Numbers, Segment
 from fallline.engine.layouts import choose, guess, keeps_threads, most_lanes
-from fallline.engine.mesh import ALONE, ONE_DEVICE, Mesh, Row
+from fallline.engine.mesh import ONE_DEVICE, Mesh, Row
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Work, chunks, stretch, train
 from fallline.errors import StudyError
-from fallline.executors.check import (
-    check_splits,
-    check_task,
-    classes_of,
-    splits_of,
-    state_shapes,
-    weight_shapes,
-)
+from fallline.executors.arrays import Arrays
+from fallline.executors.check import check_task, state_shapes, weight_shapes
+from fallline.executors.programs import Programs
 from fallline.executors.steering import Rates, Stops
 from fallline.plan import MOST_POINTS, PlannedCohort, PlannedSegment
-from fallline.tasks.folds import Cut, cut_splits
 
 OPERATIONS_A_WEIGHT = 6
 """A weight's multiplications and additions an example: two forward, four backward."""
@@ -46,44 +38,6 @@ KEPT_WEIGHTS = 10_000
 
 MOST_SIZES = 8
 """Sizes of batches that are compiled each by itself where batches cannot be filled up."""
-
-
-class Arrays:
-    """A task's examples, on the devices of each row once for all cohorts."""
-
-    def __init__(self, splits: Splits):
-        self.splits = splits
-        self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
-        self._classes: dict[str, int | None] = {}
-        self._lock = Lock()
-
-    def on(self, row: Row) -> tuple[Data, dict[str, HeldOut]]:
-        """The training examples, and the splits that are held out, on the devices of a row."""
-        with self._lock:
-            if row not in self._placed:
-                held = {name: tuple(split) for name, split in splits_of(self.splits).items() if name != "train"}
-                self._placed[row] = row.put(Data(*self.splits.train)), hold_out(held, row)
-            return self._placed[row]
-
-    def classes(self, task: Task) -> int | None:
-        """How many classes the task's model tells apart here; None where it is no classification."""
-        if task.name not in self._classes:
-            self._classes[task.name] = classes_of(task, self.splits)
-        return self._classes[task.name]
-
-    @property
-    def shapes(self) -> tuple[Any, ...]:
-        """What programs hang on: folds whose arrays have the same shapes share theirs."""
-        parts = splits_of(self.splits).items()
-        return tuple((name, *(array.shape for array in split), *(str(array.dtype) for array in split))
-                     for name, split in parts)
-
-
-def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> Arrays:
-    """The examples of ``task``; validation is ``cut`` out of train where the study says so."""
-    splits = task.data(size, folder)
-    check_splits(task.name, splits)
-    return Arrays(splits if cut is None else cut_splits(task.name, splits, cut))
 
 
 def weights_of(task: Task) -> int:
@@ -120,29 +74,6 @@ def _keeps_threads(model: Model, prepare: Callable[[Any], Any] | None, shape: tu
         return True
 
 
-class Programs:
-    """The compiled programs of a session: cohorts that are alike share one."""
-
-    def __init__(self) -> None:
-        self._known: dict[Any, Program] = {}
-        self._met: set[Any] = set()
-
-    def meets(self, cohort: Cohort, data: tuple[Any, ...]) -> bool:
-        """Whether that cohort and data of that task and shape meet here for the first time."""
-        first = (cohort, data) not in self._met
-        self._met.add((cohort, data))
-        return first
-
-    def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: Row = ALONE) -> Program:
-        """The program of that cohort in that layout on data of that task and shape, for a row of devices; made now if
-        there is none.
-        """
-        key = (cohort, layout, data, row)
-        if key not in self._known:
-            self._known[key] = Program(cohort, layout, row)
-        return self._known[key]
-
-
 class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
@@ -151,6 +82,7 @@ class ReadyCohort:
                  mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True):
         """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it."""
         self.planned, self.arrays = planned, arrays
+        self._measured = False
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now
@@ -171,6 +103,8 @@ class ReadyCohort:
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
         self.program = self._program(layout or self._layout(measures))
+        if self._measured:
+            programs.forget_others(self.program)
 
     @property
     def places(self) -> tuple[int, tuple[Row, ...]]:
@@ -348,6 +282,7 @@ class ReadyCohort:
 
     def _seconds_a_step(self, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
+        self._measured = True
         self.program = self._program(layout)
         blocks, steps = self._blocks(layout), min(3 * layout.chunk, self.planned.recipe.steps)
         timed = blocks[:layout.workers + len(blocks) % layout.workers]

@@ -8,9 +8,11 @@ from pathlib import Path
 from fallline.contracts import Metric, Task
 from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
+from fallline.executors.arrays import Arrays, load_arrays
 from fallline.executors.check import check_choice, check_metrics
 from fallline.executors.claims import check_claims
-from fallline.executors.cohort import Arrays, Programs, ReadyCohort, lanes_of, load_arrays
+from fallline.executors.cohort import ReadyCohort, lanes_of
+from fallline.executors.programs import Programs
 from fallline.forecast.memory import held_bytes
 from fallline.plan import PlannedCohort
 from fallline.study import Study, Trial

@@ -17,7 +17,9 @@ from fallline.engine.layouts import guess
 from fallline.engine.mesh import Mesh
 from fallline.engine.training import chunks
 from fallline.errors import StudyError
-from fallline.executors.cohort import Arrays, Programs, ReadyCohort, load_arrays, looped, weights_of
+from fallline.executors.arrays import Arrays, load_arrays
+from fallline.executors.cohort import ReadyCohort, looped, weights_of
+from fallline.executors.programs import Programs
 from fallline.executors.scaling.reduce import reduce_seconds
 from fallline.plan import rebuild
 from fallline.scaling.wanted import ALONE, DATA, REDUCE, SMALL_BYTES, TRIAL

@@ -1,0 +1,51 @@
+"""A task's examples: read once, on the devices of each row once, for all cohorts."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+
+from fallline.contracts import Splits, Task
+from fallline.engine.evaluation import HeldOut, hold_out
+from fallline.engine.lanes import Data
+from fallline.engine.mesh import Row
+from fallline.executors.check import check_splits, classes_of, splits_of
+from fallline.tasks.folds import Cut, cut_splits
+
+
+class Arrays:
+    """A task's examples, on the devices of each row once for all cohorts."""
+
+    def __init__(self, splits: Splits):
+        self.splits = splits
+        self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
+        self._classes: dict[str, int | None] = {}
+        self._lock = Lock()
+
+    def on(self, row: Row) -> tuple[Data, dict[str, HeldOut]]:
+        """The training examples, and the splits that are held out, on the devices of a row."""
+        with self._lock:
+            if row not in self._placed:
+                held = {name: tuple(split) for name, split in splits_of(self.splits).items() if name != "train"}
+                self._placed[row] = row.put(Data(*self.splits.train)), hold_out(held, row)
+            return self._placed[row]
+
+    def classes(self, task: Task) -> int | None:
+        """How many classes the task's model tells apart here; None where it is no classification."""
+        if task.name not in self._classes:
+            self._classes[task.name] = classes_of(task, self.splits)
+        return self._classes[task.name]
+
+    @property
+    def shapes(self) -> tuple[Any, ...]:
+        """What programs hang on: folds whose arrays have the same shapes share theirs."""
+        parts = splits_of(self.splits).items()
+        return tuple((name, *(array.shape for array in split), *(str(array.dtype) for array in split))
+                     for name, split in parts)
+
+
+def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> Arrays:
+    """The examples of ``task``; validation is ``cut`` out of train where the study says so."""
+    splits = task.data(size, folder)
+    check_splits(task.name, splits)
+    return Arrays(splits if cut is None else cut_splits(task.name, splits, cut))
