@@ -179,15 +179,19 @@ def test_the_host_figures_are_those_that_made_the_times():
 def test_a_tiny_training_counts_the_arrays_of_its_calls():
     one, two = Tiny(1, 3, 1, 4, 2), Tiny(2, 3, 2, 4, 2)
     assert (one.fetched, two.fetched) == (2, 3), "the loss, and a metric or two"
-    assert two.arrays > one.arrays and one.costs.native.elements > 0
+    assert two.arrays > one.arrays and two.costs.floating_operations > one.costs.floating_operations > 0
     assert all(value > 0 for value in one.seconds(2, 3))
 
 
-def test_tasks_on_the_same_data_share_its_arrays():
+def test_tasks_on_the_same_data_share_its_arrays_and_a_cpu_has_them_once():
+    from fallline.engine.mesh import ALONE
     from fallline.executors.setup import Setup
 
     setup = Setup(fallline.load_study("mlp/fashion").preset("quick"), None)
     assert len(setup.tasks) == 3 and len({id(setup.load(task)) for task in setup.tasks}) == 1
+    host, device = setup.load(setup.tasks[0]).splits.train, setup.load(setup.tasks[0]).on(ALONE)[0]
+    if jax.default_backend() == "cpu":
+        assert [part.unsafe_buffer_pointer() for part in device] == [part.ctypes.data for part in host]
 
 
 def test_a_cohort_says_why_it_stands_apart():

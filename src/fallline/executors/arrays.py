@@ -5,19 +5,25 @@ from __future__ import annotations
 from threading import Lock
 from typing import Any
 
-from fallline.contracts import Splits, Task
+import numpy as np
+
+from fallline.contracts import Split, Splits, Task
+from fallline.engine.devices import prepare_jax
 from fallline.engine.evaluation import HeldOut, hold_out
 from fallline.engine.lanes import Data
 from fallline.engine.mesh import Row
 from fallline.executors.check import check_splits, classes_of, splits_of
 from fallline.tasks.folds import Cut, cut_splits
 
+ALIGNMENT = 64
+"""Bytes: arrays at such an address a CPU's programs take as they are, others JAX copies."""
+
 
 class Arrays:
     """A task's examples, on the devices of each row once for all cohorts."""
 
     def __init__(self, splits: Splits):
-        self.splits = splits
+        self.splits = _in_place(splits)
         self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
         self._classes: dict[str, int | None] = {}
         self._lock = Lock()
@@ -49,3 +55,22 @@ def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> A
     splits = task.data(size, folder)
     check_splits(task.name, splits)
     return Arrays(splits if cut is None else cut_splits(task.name, splits, cut))
+
+
+def _in_place(splits: Splits) -> Splits:
+    """The splits where the programs of a CPU take them without a copy of their own; elsewhere as they are."""
+    if prepare_jax().default_backend() != "cpu":
+        return splits
+    return Splits(**{name: Split(*map(_aligned, split)) for name, split in splits_of(splits).items()})
+
+
+def _aligned(array: Any) -> Any:
+    if not isinstance(array, np.ndarray):
+        return array
+    if array.ctypes.data % ALIGNMENT == 0 and array.flags.c_contiguous:
+        return array
+    room = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % ALIGNMENT
+    placed = room[first:first + array.nbytes].view(array.dtype).reshape(array.shape)
+    placed[...] = array
+    return placed

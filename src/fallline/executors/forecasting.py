@@ -85,10 +85,20 @@ def _held_by_law(ready: ReadyCohort, step: Counted) -> Held:
 
 
 def _example_bytes(ready: ReadyCohort) -> int:
-    """The examples of a cohort's task, on the host and on the device."""
-    host = sum(array.nbytes for split in splits_of(ready.arrays.splits).values() for array in split)
+    """The examples of a cohort's task, on the host and on the device; once where a CPU's programs take the host's."""
+    host = [array for split in splits_of(ready.arrays.splits).values() for array in split]
+    places = {array.ctypes.data for array in host if isinstance(array, np.ndarray)}
     train, held = ready.arrays.on(ready.program.row)
-    return host + sum(_bytes(leaf) for leaf in _leaves((train, [one.batches for one in held.values()])))
+    device = [leaf for leaf in _leaves((train, [one.batches for one in held.values()])) if _place(leaf) not in places]
+    return sum(array.nbytes for array in host) + sum(map(_bytes, device))
+
+
+def _place(leaf: Any) -> int | None:
+    """The address of an array of one device; None of one of several."""
+    try:
+        return int(leaf.unsafe_buffer_pointer())
+    except (AttributeError, ValueError, RuntimeError):
+        return None
 
 
 def _shape(ready: ReadyCohort, examples: int, beside: int, step: Counted, look: Counted | None) -> Shape:
