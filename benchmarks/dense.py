@@ -29,7 +29,8 @@ def fallline_side(folder: Path) -> tuple[Any, dict[str, Any]]:
     from fallline.engine.side_by_side import run_side_by_side
     from fallline.engine.training import chunks, train
     from fallline.executors.arrays import load_arrays
-    from fallline.executors.cohort import ReadyCohort, lanes_of
+    from fallline.executors.cohort import ReadyCohort
+    from fallline.executors.lanes import lanes_of
     from fallline.executors.programs import Programs
     from fallline.plan import plan
 

@@ -19,7 +19,8 @@ from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Records, chunks
 from fallline.engine.training import Work as EngineWork
 from fallline.executors.arrays import load_arrays
-from fallline.executors.cohort import ReadyCohort, lanes_of
+from fallline.executors.cohort import ReadyCohort
+from fallline.executors.lanes import lanes_of
 from fallline.executors.programs import Programs
 from fallline.plan import plan
 

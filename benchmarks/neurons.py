@@ -149,7 +149,8 @@ class Ours:
         import numpy as np
 
         from fallline.executors.arrays import load_arrays
-        from fallline.executors.cohort import ReadyCohort, lanes_of
+        from fallline.executors.cohort import ReadyCohort
+        from fallline.executors.lanes import lanes_of
         from fallline.executors.programs import Programs
         from fallline.plan import plan
 

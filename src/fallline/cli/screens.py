@@ -46,7 +46,7 @@ def print_shown(run: Run, rows: int = 20, every: bool = False) -> None:
     found = shown(run, rows, every, room())
     print("\n".join(found.before), end="\n\n")
     print_whole(found.table)
-    print("\n".join([*found.under, *([""] if found.after else []), *found.after]))
+    print("\n".join(found.below))
 
 
 def room() -> int | None:

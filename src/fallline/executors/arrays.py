@@ -10,9 +10,9 @@ import numpy as np
 from fallline.contracts import Split, Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.evaluation import HeldOut, hold_out
-from fallline.engine.lanes import Data
+from fallline.engine.lanes import Cohort, Data
 from fallline.engine.mesh import Row
-from fallline.executors.check import check_splits, classes_of, splits_of
+from fallline.executors.check import check_splits, check_task, classes_of, splits_of
 from fallline.tasks.folds import Cut, cut_splits
 
 ALIGNMENT = 64
@@ -20,12 +20,13 @@ ALIGNMENT = 64
 
 
 class Arrays:
-    """A task's examples, on the devices of each row once for all cohorts."""
+    """A task's examples, on the devices of each row once for all cohorts. ``source`` is the function they come from."""
 
-    def __init__(self, splits: Splits):
-        self.splits = _in_place(splits)
+    def __init__(self, splits: Splits, source: Any):
+        self.splits, self.source = _in_place(splits), source
         self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
         self._classes: dict[str, int | None] = {}
+        self._met: set[tuple[str, Cohort]] = set()
         self._lock = Lock()
 
     def on(self, row: Row) -> tuple[Data, dict[str, HeldOut]]:
@@ -42,6 +43,12 @@ class Arrays:
             self._classes[task.name] = classes_of(task, self.splits)
         return self._classes[task.name]
 
+    def check(self, task: Task, cohort: Cohort) -> None:
+        """Let the cohort's parts meet the examples, as ``check_task`` does, once for all cohorts that are alike."""
+        if (task.name, cohort) not in self._met:
+            check_task(task, cohort, self.splits)
+            self._met.add((task.name, cohort))
+
     @property
     def shapes(self) -> tuple[Any, ...]:
         """What programs hang on: folds whose arrays have the same shapes share theirs."""
@@ -54,7 +61,7 @@ def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> A
     """The examples of ``task``; validation is ``cut`` out of train where the study says so."""
     splits = task.data(size, folder)
     check_splits(task.name, splits)
-    return Arrays(splits if cut is None else cut_splits(task.name, splits, cut))
+    return Arrays(splits if cut is None else cut_splits(task.name, splits, cut), task.data)
 
 
 def _in_place(splits: Splits) -> Splits:

@@ -6,25 +6,24 @@ import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from fallline import regularisation
 from fallline.batching import BatchStream, widths
-from fallline.contracts import Model, Splits, Task
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax, products
 from fallline.engine.lanes import Cohort, Numbers, Segment
-from fallline.engine.layouts import choose, guess, keeps_threads, most_lanes
+from fallline.engine.layouts import choose, guess
 from fallline.engine.mesh import ONE_DEVICE, Mesh, Row
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Work, chunks, stretch, train
 from fallline.errors import StudyError
 from fallline.executors.arrays import Arrays
-from fallline.executors.check import check_task, state_shapes, weight_shapes
+from fallline.executors.lanes import looped, weights_of
 from fallline.executors.programs import Programs
 from fallline.executors.steering import Rates, Stops
 from fallline.plan import MOST_POINTS, PlannedCohort, PlannedSegment
@@ -40,40 +39,6 @@ MOST_SIZES = 8
 """Sizes of batches that are compiled each by itself where batches cannot be filled up."""
 
 
-def weights_of(task: Task) -> int:
-    """How many numbers the task's model has to learn."""
-    leaves = prepare_jax().tree.leaves(weight_shapes(task.name, task.model))
-    return sum(int(np.prod(leaf.shape)) for leaf in leaves)
-
-
-def lanes_of(task: Task, splits: Splits) -> int:
-    """How many lanes a seed may have in one program."""
-    return most_lanes(weights_of(task), looped(task, splits))
-
-
-def looped(task: Task, splits: Splits) -> bool:
-    """Whether the steps of a task's model may be a loop inside the program: it says so, or has no convolutions."""
-    if task.model.looped is not None:
-        return task.model.looped
-    inputs = splits.train.inputs
-    return _keeps_threads(task.model, task.prepare, inputs.shape[1:], inputs.dtype)
-
-
-@cache
-def _keeps_threads(model: Model, prepare: Callable[[Any], Any] | None, shape: tuple[int, ...], dtype: Any) -> bool:
-    jax = prepare_jax()
-
-    def outputs(weights: Any, state: Any, inputs: Any) -> Any:
-        inputs = inputs if prepare is None else prepare(inputs)
-        return model.run(weights, state, inputs, jax.random.key(0), {n.name: 0.5 for n in model.numbers})[0]
-
-    try:
-        weights, state = weight_shapes("", model), state_shapes("", model)
-        return keeps_threads(outputs, weights, state, jax.ShapeDtypeStruct((2, *shape), dtype))
-    except Exception:  # what is wrong with a model is told by check_task
-        return True
-
-
 class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
@@ -82,7 +47,6 @@ class ReadyCohort:
                  mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True):
         """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it."""
         self.planned, self.arrays = planned, arrays
-        self._measured = False
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now
@@ -98,13 +62,10 @@ class ReadyCohort:
         self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
         self.classes = arrays.classes(planned.task)
         self.cohort = self._cohort(metrics or {})
-        if programs.meets(self.cohort, (planned.task.name, arrays.shapes)):
-            check_task(planned.task, self.cohort, arrays.splits)
+        arrays.check(planned.task, self.cohort)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
         self.program = self._program(layout or self._layout(measures))
-        if self._measured:
-            programs.forget_others(self.program)
 
     @property
     def places(self) -> tuple[int, tuple[Row, ...]]:
@@ -119,8 +80,9 @@ class ReadyCohort:
         other.program = self._program(self.layout, row)
         return other
 
-    def _program(self, layout: Layout, row: Row | None = None) -> Program:
-        return self.programs.of(self.cohort, layout, (self.planned.task.name, self.arrays.shapes), row or self.rows[0])
+    def _program(self, layout: Layout, row: Row | None = None, programs: Programs | None = None) -> Program:
+        data = (self.planned.task.name, self.arrays.shapes)
+        return (programs or self.programs).of(self.cohort, layout, data, row or self.rows[0])
 
     @property
     def layout(self) -> Layout:
@@ -268,8 +230,10 @@ class ReadyCohort:
                       looped(planned.task, self.arrays.splits), self.mesh)
         if self.mesh.devices > 1:  # what one process measured another need not have
             return first
+        measured = Programs()
         best = choose(self.cohort, (self.weights, *self.widths), first, seeds, self.operations,
-                      self._seconds_a_step if measures else None)
+                      partial(self._seconds_a_step, measured) if measures else None)
+        self.programs.choose(measured, best)
         most = max(1, MOST_POINTS // planned.points)
         if best.seeds <= most:
             return best
@@ -280,10 +244,9 @@ class ReadyCohort:
         """Multiplications and additions of the whole run, about."""
         return OPERATIONS_A_WEIGHT * self.work_of(len(self.planned.seeds))
 
-    def _seconds_a_step(self, layout: Layout) -> float:
+    def _seconds_a_step(self, programs: Programs, layout: Layout) -> float:
         """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
-        self._measured = True
-        self.program = self._program(layout)
+        self.program = self._program(layout, programs=programs)
         blocks, steps = self._blocks(layout), min(3 * layout.chunk, self.planned.recipe.steps)
         timed = blocks[:layout.workers + len(blocks) % layout.workers]
         works = [replace(self.work(block), steps=steps, watched=(), held_out={}, stops=None) for block in timed]

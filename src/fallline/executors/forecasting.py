@@ -36,10 +36,9 @@ def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None,
     counting = Counting(until)
     steps = [counting.step(ready) for ready in cohorts]
     looks = [counting.look(ready) for ready in cohorts]
-    letters = {id(ready.program): [step.letters] * len(ready.widths)  # a program a width, all of a kind
-               for ready, step in zip(cohorts, steps, strict=True)}
-    letters |= {id(ready.program.evaluate): [look.letters]
-                for ready, look in zip(cohorts, looks, strict=True) if look is not None}
+    letters = {}  # of the programs of each cohort, once where cohorts share them: a step's are a program a width
+    for ready, step, look in zip(cohorts, steps, looks, strict=True):
+        letters[ready.program] = [step.letters] * len(ready.widths) + ([] if look is None else [look.letters])
     alone = [step.letters for step in steps] if time_alone else []  # a trial by itself has programs of its own
     texts = [*alone, *(letter for own in letters.values() for letter in own)]
     machinery = machinery_bytes(len(cohorts) + len(alone), texts, any(looks))
@@ -105,13 +104,12 @@ def _shape(ready: ReadyCohort, examples: int, beside: int, step: Counted, look: 
     """What the run of a cohort consists of; ``examples`` are the bytes of all tasks, ``beside`` the blocks that share
     its workers.
     """
-    leaves = len(_leaves(ready.step_shapes[0]))
+    carried = _leaves(ready.step_shapes[0])
     planned, layout, program = ready.planned, ready.layout, ready.program
     steps, blocks = planned.recipe.steps, ready.blocks()
     longest = min(steps, planned.evaluate_every) if ready.watched else steps
     held = ready.arrays.on(ready.program.row)[1]
     watched = sum(len(held[name].batches) for name in ready.watched)
-    state = sum(_bytes(leaf) for leaf in _leaves(ready.step_shapes[0]))
     points = -(-steps // planned.record_every) + 1
     lanes = planned.lanes * layout.seeds
     predicted = sum(one.examples for one in held.values()) if ready.classes is not None else 0
@@ -124,9 +122,9 @@ def _shape(ready: ReadyCohort, examples: int, beside: int, step: Counted, look: 
         last_batches=sum(len(one.batches) for one in held.values()) - watched,
         last_looks=len(held) - len(ready.watched),
         share=ready.examples_seen / (steps * max(ready.widths)),
-        call=(step.given + step.gives, step.gives - leaves),
+        call=(step.given + step.gives, step.gives - len(carried)),
         look=(0, 0) if look is None else (look.given + look.gives, look.gives),
-        state_bytes=state, start_bytes=4 * ready.weights * layout.seeds, data_bytes=examples,
+        state_bytes=sum(map(_bytes, carried)), start_bytes=4 * ready.weights * layout.seeds, data_bytes=examples,
         rows=points * lanes * len(blocks), columns=1 + len(program.cohort.metrics),
         disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * (predicted + kept))
 

@@ -15,13 +15,6 @@ class Programs:
 
     def __init__(self) -> None:
         self._known: dict[Any, Program] = {}
-        self._met: set[Any] = set()
-
-    def meets(self, cohort: Cohort, data: tuple[Any, ...]) -> bool:
-        """Whether that cohort and data of that task and shape meet here for the first time."""
-        first = (cohort, data) not in self._met
-        self._met.add((cohort, data))
-        return first
 
     def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: Row = ALONE) -> Program:
         """The program of that cohort in that layout on data of that task and shape, for a row of devices; made now if
@@ -32,10 +25,11 @@ class Programs:
             self._known[key] = Program(cohort, layout, row)
         return self._known[key]
 
-    def forget_others(self, than: Program) -> None:
-        """Let go of a cohort's programs in layouts that were measured and not chosen: each holds some megabytes."""
-        gone = [key for key, program in self._known.items() if program.cohort == than.cohort and program is not than]
-        for key in gone:
-            del self._known[key]
-        if gone:
+    def choose(self, measured: Programs, layout: Layout) -> None:
+        """Of programs that were measured take over those in that layout, and let go of the others: each holds some
+        megabytes.
+        """
+        if measured._known:
+            self._known |= {key: program for key, program in measured._known.items() if program.layout == layout}
+            measured._known.clear()
             gc.collect()  # a program and its parts know each other

@@ -11,7 +11,8 @@ from fallline.engine.program import Layout
 from fallline.executors.arrays import Arrays, load_arrays
 from fallline.executors.check import check_choice, check_metrics
 from fallline.executors.claims import check_claims
-from fallline.executors.cohort import ReadyCohort, lanes_of
+from fallline.executors.cohort import ReadyCohort
+from fallline.executors.lanes import lanes_of
 from fallline.executors.programs import Programs
 from fallline.forecast.memory import held_bytes
 from fallline.plan import PlannedCohort
@@ -33,8 +34,7 @@ class Setup:
         self.metrics = {metric.name: metric.function for metric in _metrics(study)}
         self.say: Callable[[str], None] = lambda phase: None
         self._programs = Programs()
-        self._arrays: dict[tuple[int, Cut | None], Arrays] = {}
-        self._checked: set[tuple[str, Cut | None]] = set()
+        self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
 
     def check(self) -> None:
         """Every name in the study means something, and there are the devices; or an error before anything is written.
@@ -68,12 +68,12 @@ class Setup:
         them.
         """
         cut = cut or self.trials[0].cut
-        key = (id(task.data), cut)
+        key = (task.name, cut)
         if key not in self._arrays:
-            self._arrays[key] = load_arrays(task, self.study.data, self.folder, cut)
-        if (task.name, cut) not in self._checked:
-            check_choice(self.study, self.trials, task, self._arrays[key].splits)
-            self._checked.add((task.name, cut))
+            twins = (arrays for (_, own), arrays in self._arrays.items() if own == cut and arrays.source is task.data)
+            arrays = next(twins, None) or load_arrays(task, self.study.data, self.folder, cut)
+            check_choice(self.study, self.trials, task, arrays.splits)
+            self._arrays[key] = arrays
         return self._arrays[key]
 
 

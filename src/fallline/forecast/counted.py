@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.engine.devices import cache_folder
-from fallline.forecast.hlo import Costs, Product, Work
+from fallline.forecast.costs import Costs, Product, Work
 from fallline.forecast.prediction import Held
 
 FORMAT = 2

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from fallline.forecast.calibration import Calibration, Rates
-from fallline.forecast.hlo import Costs
+from fallline.forecast.costs import Costs
 
 NAMES = ("operation", "cached_byte", "streamed_byte", "product_operation", "large_product_operation", "transcendental",
          "native_operation", "native_element", "native_transcendental")

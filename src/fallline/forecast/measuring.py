@@ -15,8 +15,9 @@ import numpy as np
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
 from fallline.forecast.calibration import Calibration, Rates
+from fallline.forecast.costs import Costs
 from fallline.forecast.exercises import Exercise, exercises, product, stream
-from fallline.forecast.hlo import Costs, costs
+from fallline.forecast.hlo import costs
 from fallline.forecast.host import DISPATCHES, SIZES, Host, fit_host
 from fallline.forecast.laws import NAMES, features
 from fallline.forecast.tiny import Seconds, Tiny

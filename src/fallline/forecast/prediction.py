@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fallline.forecast.calibration import Calibration
-from fallline.forecast.hlo import Costs
+from fallline.forecast.costs import Costs
 from fallline.forecast.laws import bound, step_seconds
 
 How = Literal["compiled", "by law"]

@@ -18,7 +18,8 @@ from fallline.engine.lanes import Cohort, Data, Numbers, Segment
 from fallline.engine.program import Layout, Program
 from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Records, Work, chunks, stretch
-from fallline.forecast.hlo import Costs, costs
+from fallline.forecast.costs import Costs
+from fallline.forecast.hlo import costs
 from fallline.losses import find_loss
 from fallline.metrics import find_metric
 from fallline.optimizers import find_optimizer

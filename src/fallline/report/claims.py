@@ -109,7 +109,7 @@ def columns(verdicts: Sequence[Verdict]) -> list[Column]:
     """The table of claims as texts: the verdict, the sentence, what was compared, the figures that decide."""
     pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
     figures = [[words.MISSING] * 4 if part is None else _texts(part, verdict.p) for verdict, part in pairs]
-    notes = [f"{verdict.note[0].upper()}{verdict.note[1:]}." if verdict.note else "" for verdict in verdicts]
+    notes = [f"{words.capital(verdict.note)}." if verdict.note else "" for verdict in verdicts]
     compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
     found = [("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
              ("claim", [one.claim.text for one in verdicts]), ("compared", compared),
@@ -126,7 +126,7 @@ def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
 
 def _row(verdict: Verdict) -> Markup:
     deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
-    note = f"{verdict.note[0].upper()}{verdict.note[1:]}." if verdict.note else ""
+    note = f"{words.capital(verdict.note)}." if verdict.note else ""
     said = " ".join(filter(None, [_compared(verdict, deciding), note]))
     figures = [words.MISSING] * 4 if deciding is None else _texts(deciding, verdict.p)
     return tag("tr", tag("td", word(verdict.verdict)), tag("td", verdict.claim.text, tag("small", said), cls="wrap",

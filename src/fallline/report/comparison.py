@@ -12,6 +12,7 @@ import polars as pl
 
 from fallline.errors import StudyError
 from fallline.report import words
+from fallline.report.as_text import as_text
 from fallline.report.commands import smaller_rates
 from fallline.report.comparison_words import answer, notes, p_text
 from fallline.report.html import Markup, details, join, tag
@@ -23,7 +24,7 @@ from fallline.stats import label
 from fallline.stats.columns import finished
 from fallline.stats.compare import Compared, compared
 from fallline.stats.compare_frames import arms_frame, pairs_frame
-from fallline.stats.question import compared_by
+from fallline.stats.question import by_default
 from fallline.store import Run
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ class Comparison:
     def of(cls, run: Run, by: str | Sequence[str] | None = None, metric: str | None = None,
            tune: str | Sequence[str] | None = None) -> Comparison:
         """As ``stats.compare.compared``, which says what the arguments mean and what is raised; ``by`` is by default
-        what the study varies (``stats.question.compared_by``)."""
+        what the study varies (``stats.question.by_default``)."""
         if run.trials.filter(finished()).is_empty() and run.trials.height:
             raise StudyError(f"{run.folder} has nothing to compare: every trial diverged, its loss grew without end. "
                              f"To go on, {smaller_rates(run)}")
-        return cls(compared(run, by or compared_by(run) or "optimizer", metric, tune))
+        return cls(compared(run, by or by_default(run), metric, tune))
 
     @cached_property
     def arms(self) -> pl.DataFrame:
@@ -97,14 +98,9 @@ class Comparison:
         write_table(pairs, self.pairs)
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=1000, color_system=None, force_jupyter=False)
         said = opening(self)
         for one, under in tables(self):
-            with console.capture() as held:
-                console.print(one)
-            said += ["", *(line.rstrip() for line in held.get().rstrip().split("\n")), *under]
+            said += ["", *as_text(one), *under]
         return "\n".join([*said, "", *self.notes])
 
     __repr__ = __str__

@@ -27,7 +27,7 @@ def answer(compared: Compared, place: int) -> str:
     within = words.recipe(group.within, group.within)
     head = f"{within}: " if within and len(compared.groups) > 1 else ""
     said = f"{head}{_answer(compared, group, pairs)}."
-    return said[0].upper() + said[1:]
+    return words.capital(said)
 
 
 def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:

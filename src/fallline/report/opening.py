@@ -83,7 +83,7 @@ class Opening:
             name, value, _ = answer(self.results)
             every = self.results.ranked
             held = reserve_of(every[RATE]) if every.height > 1 and RATE in every.columns else ""
-            best = f"{held[0].upper()}{held[1:]}; ahead is" if held else "Best:"
+            best = f"{words.capital(held)}; ahead is" if held else "Best:"
             return [f"{best} {name}: {value}." if value else f"{name}."]
         return self.comparison.answer[:MOST_SENTENCES]
 
@@ -132,7 +132,7 @@ class Opening:
             return []
         compared = self.comparison.compared
         found = dict.fromkeys(filter(None, (reserve(compared, group) for group in compared.groups)))
-        return [f"{why[0].upper()}{why[1:]}." for why in found]
+        return [f"{words.capital(why)}." for why in found]
 
     @property
     def ranked(self) -> pl.DataFrame:

@@ -29,11 +29,11 @@ def use(compared: Compared) -> list[str]:
     """
     why = [reserve(compared, group) for group in compared.groups]
     shared = why[0] if len(why) > 1 and len(set(why)) == 1 else ""
-    said = [f"{_capital(shared)}."] if shared else []
+    said = [f"{words.capital(shared)}."] if shared else []
     for group, pairs, held in zip(compared.groups, compared.pairs, why, strict=True):
         within = words.recipe(group.within, group.within) if len(why) > 1 else ""
         text = _use(compared, group, beside(group, pairs), held, "" if shared else held)
-        said.append(f"{_capital(within)}: {text[0].lower()}{text[1:]}" if within else text)
+        said.append(f"{words.capital(within)}: {text[0].lower()}{text[1:]}" if within else text)
     return said
 
 
@@ -119,18 +119,19 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
             return "Nothing here reached the target: train for more steps, or name an easier one."
         return "Nothing here can be used: every trial diverged, its loss grew without end. Try smaller learning rates."
     if any(pair.evidence.method == "one seed" for _, pair in others):
-        return f"{_capital(name)} is ahead, but one seed cannot tell skill from luck."
+        return f"{words.capital(name)} is ahead, but one seed cannot tell skill from luck."
     level = [arm for arm, pair in others if pair.evidence.method == "values" and not pair.told_apart]
     if level and not held:
         return f"Use {_either(compared, [best, *level])}: they are exactly level."
-    said = f"{_capital(why)}; {name} is ahead." if why else f"{_capital(name)} is ahead." if held else f"Use {name}."
+    ahead = f"{words.capital(name)} is ahead." if held else f"Use {name}."
+    said = f"{words.capital(why)}; {name} is ahead." if why else ahead
     open_ = [arm for arm, pair in others if not pair.as_tuned and pair.p_holm is not None
              and lost(arm) < len(arm.sample)]
     as_tuned = [arm for arm, pair in others if pair.as_tuned and not pair.told_apart]
     if open_:
-        said += f" {_capital(_named(compared, open_))} may be as good."
+        said += f" {words.capital(_named(compared, open_))} may be as good."
     if as_tuned:
-        said += f" {_capital(_named(compared, as_tuned))} did worse, but at another setting may be as good."
+        said += f" {words.capital(_named(compared, as_tuned))} did worse, but at another setting may be as good."
     return said
 
 
@@ -142,7 +143,3 @@ def _named(compared: Compared, arms: Sequence[Arm]) -> str:
 
 def _either(compared: Compared, arms: Sequence[Arm]) -> str:
     return " or ".join(_named(compared, arms).rsplit(" and ", 1))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fallline.report.as_text import as_text
 from fallline.report.opening import Opening
 from fallline.report.results import Column, Results, columns, legend
 from fallline.store import Run
@@ -30,13 +31,12 @@ class Shown:
     after: list[str]
 
     def __str__(self) -> str:
-        from rich.console import Console
+        return "\n".join([*self.before, "", *as_text(self.table), *self.below])
 
-        console = Console(width=1000, color_system=None, force_jupyter=False)
-        with console.capture() as held:
-            console.print(self.table)
-        lines = (line.rstrip() for line in held.get().rstrip().split("\n"))
-        return "\n".join([*self.before, "", *lines, *self.under, *([""] if self.after else []), *self.after])
+    @property
+    def below(self) -> list[str]:
+        """All that follows the table."""
+        return [*self.under, "", *self.after] if self.after else self.under
 
 
 def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None) -> Shown:

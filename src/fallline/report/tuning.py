@@ -64,8 +64,8 @@ def _defeated(defeat: Defeat) -> str:
                  f"{words.signed(gap.high)}")
     at = defeat.case.reason
     also = "" if _had(defeat) else f", and {at} among its values"
-    return (f"{_place(defeat.general)}{_capital(general)} contains {special} (at {at}) and yet loses to it ({told}): "
-            f"it was tuned too little. Try more learning rates{also}.")
+    return (f"{_place(defeat.general)}{words.capital(general)} contains {special} (at {at}) and yet loses to it "
+            f"({told}): it was tuned too little. Try more learning rates{also}.")
 
 
 def _had(defeat: Defeat) -> bool:
@@ -95,7 +95,7 @@ def _untuned(group: Sequence[Search]) -> list[str]:
            and search.rows[RATE].drop_nulls().n_unique() == 1]
     if not one:
         return []
-    who = "Every optimizer" if len(one) == len(group) else _capital(words.listed(map(arm_name, one), SHOWN))
+    who = "Every optimizer" if len(one) == len(group) else words.capital(words.listed(map(arm_name, one), SHOWN))
     return [f"{who} ran at one learning rate only: how good it is at its own best rate is not known."]
 
 
@@ -151,7 +151,3 @@ def _diverged(found: Sequence[Search]) -> list[str]:
         return []
     said = [f"{_place(search)}{arm_name(search)} {100 * search.diverged_share:.0f} %" for search in lost]
     return [f"Trials that diverged, of all its own: {words.listed(said)}."]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

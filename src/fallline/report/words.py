@@ -156,6 +156,11 @@ def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
     return ", ".join(said) or "all trials"
 
 
+def capital(text: str) -> str:
+    """``text`` as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(items: Iterable[str], most: int = 8) -> str:
     """A list in prose: "a, b and c"; what goes beyond ``most`` is counted."""
     items = list(items)

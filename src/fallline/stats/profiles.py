@@ -14,7 +14,7 @@ from fallline.errors import StudyError, UnknownName
 from fallline.stats.arms import Arm, Settings
 from fallline.stats.compare import compared
 from fallline.stats.metric import curve_column, direction
-from fallline.stats.question import compared_by
+from fallline.stats.question import by_default
 from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
 
@@ -151,7 +151,7 @@ def profiles(runs: Sequence[Run], by: str | Sequence[str] | None = None) -> Prof
     Raises UnknownName for a column that a run has not, StudyError where two folders are one or no two arms met in all
     problems.
     """
-    by = by or compared_by(runs[0]) or "optimizer"
+    by = by or by_default(runs[0])
     columns = (by,) if isinstance(by, str) else tuple(by)
     places = [run.folder.resolve() for run in runs]
     if len(set(places)) < len(places):

@@ -8,6 +8,11 @@ from fallline.stats.columns import RECIPE, varying
 from fallline.store import Run
 
 
+def by_default(run: Run) -> list[str]:
+    """What arms are told apart by where nobody says it."""
+    return compared_by(run) or ["optimizer"]
+
+
 def compared_by(run: Run) -> list[str]:
     """The columns that tell arms apart: the optimizer where it varies, else the other parts, else every number; none
     where nothing varies but the seed. Where the parts alone would leave recipes with none to be compared with, as in a

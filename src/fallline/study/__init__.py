@@ -1,7 +1,8 @@
 """Studies: what is asked, as plain data. Read, checked, expanded into trials."""
 
 from fallline.study.settings import parse_settings, refuse_hidden
-from fallline.study.spec import Claim, Figure, Reported, Study, Target
+from fallline.study.spec import Study
+from fallline.study.tables import Claim, Figure, Reported, Target
 from fallline.study.toml import builtin_studies, dump_study, load_study, parse_study, plain
 from fallline.study.trial import Recipe, Trial
 

@@ -6,15 +6,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
-from fallline.study.choosing import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test, refusal
+from fallline.study.choosing import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
 from fallline.study.native import native
 from fallline.study.part import Part
 from fallline.study.said import shown
 from fallline.study.scale import Scale
+from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, read_at_the_end
 
 if TYPE_CHECKING:
     from fallline.api import Forecast, Result
@@ -24,104 +25,6 @@ MAX_LINES = 8
 """Findings shown at once: a screen, not a scroll."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
-
-
-class Target(Part):
-    """What a trial tries to reach; the record says after how many steps it did."""
-
-    metric: str = "train_loss"
-    value: float
-
-    @field_validator("metric")
-    @classmethod
-    def _not_on_test(cls, metric: str) -> str:
-        return _read_at_the_end(metric, on_test(metric), "count the steps to a target")
-
-
-class Figure(Part):
-    """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values.
-
-    ``of`` are the two watched scalars of a path.
-    """
-
-    kind: str
-    title: str = ""
-    metric: str | None = None
-    scale: Literal["linear", "log"] = "linear"
-    color: str | None = None
-    panel: str | None = None
-    of: list[str] = Field(default_factory=list)
-    where: dict[str, Any] = Field(default_factory=dict)
-    steps: int | None = Field(default=None, ge=1)
-
-
-class NetworkTable(Part):
-    """A network of neurons as text and the data it learns: a task of the study's own, by the name of its table.
-
-    ``data`` is "two-gaussians" or a CSV file beside the study, with the column ``target``. Learnables and biases begin
-    uniform between the two numbers of ``begin``; ``watch`` names those to record at every step.
-    """
-
-    text: str
-    data: str = "two-gaussians"
-    target: str = ""
-    activation: str = "sigmoid"
-    loss: str = "squared_error"
-    watch: list[str] = Field(default_factory=list)
-    begin: tuple[float, float] = (0.0, 1.0)
-
-
-class Claim(Part):
-    """A sentence and the comparison that judges it, in one of three forms.
-
-    ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
-    ``below`` a value, or ``near`` it within ``margin``; arms that are ``equal`` within ``margin``. Arms are tables as
-    in ``Reported.where``.
-    """
-
-    text: str
-    metric: str | None = None
-    better: dict[str, Any] | None = None
-    worse: dict[str, Any] | Literal["others"] | None = None
-    arm: dict[str, Any] | None = None
-    above: float | None = None
-    below: float | None = None
-    near: float | None = None
-    equal: dict[str, Any] | list[dict[str, Any]] | None = None
-    margin: float = Field(default=0.0, ge=0)
-    direction: Literal["up", "down"] | None = None
-    where: dict[str, Any] = Field(default_factory=dict)
-    for_each: list[str] | None = None
-    tune: list[str] = Field(default_factory=list)
-    step: int | None = Field(default=None, ge=0)
-
-    @field_validator("better", "worse", "arm", "equal", "where", mode="before")
-    @classmethod
-    def _native(cls, value: Any) -> Any:
-        return native(value)
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Claim:
-        form = ("better", "worse", "arm", "above", "below", "near", "equal")
-        given = {name for name in form if getattr(self, name) is not None}
-        if given not in ({"better", "worse"}, {"arm", "above"}, {"arm", "below"}, {"arm", "near"}, {"equal"}):
-            raise ValueError("a claim has better and worse, or arm and one of above, below and near, or equal; it has "
-                             + (" and ".join(sorted(given)) or "none of them"))
-        if isinstance(self.equal, list) and len(self.equal) < 2:
-            raise ValueError("equal lists two arms or more, or is the table of one arm whose configurations are equal")
-        at_a_step = self.step is not None and on_test(self.metric)
-        _read_at_the_end(self.metric, at_a_step or best_on_test(self.metric), EPOCH)
-        return self
-
-
-class Reported(Part):
-    """A published figure to print beside ours: in the trials ``where``, ``metric`` was ``value``."""
-
-    where: dict[str, Any]
-    metric: str
-    value: float | None = None
-    at: dict[str, Any] = Field(default_factory=dict)
-    text: str = ""
 
 
 class Study(Part):
@@ -204,14 +107,14 @@ class Study(Part):
     @field_validator("metric")
     @classmethod
     def _metric(cls, metric: str) -> str:
-        return _read_at_the_end(metric, best_on_test(metric), EPOCH)
+        return read_at_the_end(metric, best_on_test(metric), EPOCH)
 
     @field_validator("figures")
     @classmethod
     def _figures(cls, figures: list[Figure]) -> list[Figure]:
         for one in figures:
             chooses = (one.kind in FOLLOWING and on_test(one.metric)) or best_on_test(one.metric)
-            _read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
+            read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
         return figures
 
     @field_validator("presets")
@@ -284,13 +187,6 @@ class Study(Part):
         from fallline.api import plan_study  # a door for the user: nothing below it calls this
 
         return plan_study(self, **options)
-
-
-def _read_at_the_end(metric: Any, chooses: bool, what: str) -> Any:
-    """The metric, unless it ``chooses`` on the test split."""
-    if chooses:
-        raise ValueError(refusal(metric, what))
-    return metric
 
 
 _PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported": ("reported figure", Reported),

@@ -9,7 +9,8 @@ from typing import Any
 from fallline.batching import BatchStream
 from fallline.errors import FalllineError
 from fallline.study.columns import recipe_columns
-from fallline.study.spec import Claim, Study
+from fallline.study.spec import Study
+from fallline.study.tables import Claim
 from fallline.study.trial import Trial, numbers_in_use
 
 SAID = {"data", "steps", "images", "configurations"}

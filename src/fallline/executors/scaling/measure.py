@@ -18,7 +18,8 @@ from fallline.engine.mesh import Mesh
 from fallline.engine.training import chunks
 from fallline.errors import StudyError
 from fallline.executors.arrays import Arrays, load_arrays
-from fallline.executors.cohort import ReadyCohort, looped, weights_of
+from fallline.executors.cohort import ReadyCohort
+from fallline.executors.lanes import looped, weights_of
 from fallline.executors.programs import Programs
 from fallline.executors.scaling.reduce import reduce_seconds
 from fallline.plan import rebuild

@@ -108,15 +108,12 @@ class Scaled:
         return write_page(self, None if path is None else Path(path))
 
     def __str__(self) -> str:
-        from rich.console import Console
-
+        from fallline.report.as_text import as_text
         from fallline.report.scaling.tables import terminal
 
-        console = Console(width=1000, color_system=None, force_jupyter=False)
-        with console.capture() as held:
-            for one in terminal(self):
-                console.print(one, "")
-        lines = (line.rstrip() for line in held.get().rstrip().split("\n"))
-        return "\n".join([*self.sentences, "", *lines])
+        said = list(self.sentences)
+        for one in terminal(self):
+            said += ["", *as_text(one)]
+        return "\n".join(said)
 
     __repr__ = __str__

@@ -1,0 +1,116 @@
+"""The tables of a study beside its recipe and its axes: target, figures, networks, claims, reported figures."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from fallline.study.choosing import EPOCH, best_on_test, on_test, refusal
+from fallline.study.native import native
+from fallline.study.part import Part
+
+
+class Target(Part):
+    """What a trial tries to reach; the record says after how many steps it did."""
+
+    metric: str = "train_loss"
+    value: float
+
+    @field_validator("metric")
+    @classmethod
+    def _not_on_test(cls, metric: str) -> str:
+        return read_at_the_end(metric, on_test(metric), "count the steps to a target")
+
+
+class Figure(Part):
+    """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values.
+
+    ``of`` are the two watched scalars of a path.
+    """
+
+    kind: str
+    title: str = ""
+    metric: str | None = None
+    scale: Literal["linear", "log"] = "linear"
+    color: str | None = None
+    panel: str | None = None
+    of: list[str] = Field(default_factory=list)
+    where: dict[str, Any] = Field(default_factory=dict)
+    steps: int | None = Field(default=None, ge=1)
+
+
+class NetworkTable(Part):
+    """A network of neurons as text and the data it learns: a task of the study's own, by the name of its table.
+
+    ``data`` is "two-gaussians" or a CSV file beside the study, with the column ``target``. Learnables and biases begin
+    uniform between the two numbers of ``begin``; ``watch`` names those to record at every step.
+    """
+
+    text: str
+    data: str = "two-gaussians"
+    target: str = ""
+    activation: str = "sigmoid"
+    loss: str = "squared_error"
+    watch: list[str] = Field(default_factory=list)
+    begin: tuple[float, float] = (0.0, 1.0)
+
+
+class Claim(Part):
+    """A sentence and the comparison that judges it, in one of three forms.
+
+    ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
+    ``below`` a value, or ``near`` it within ``margin``; arms that are ``equal`` within ``margin``. Arms are tables as
+    in ``Reported.where``.
+    """
+
+    text: str
+    metric: str | None = None
+    better: dict[str, Any] | None = None
+    worse: dict[str, Any] | Literal["others"] | None = None
+    arm: dict[str, Any] | None = None
+    above: float | None = None
+    below: float | None = None
+    near: float | None = None
+    equal: dict[str, Any] | list[dict[str, Any]] | None = None
+    margin: float = Field(default=0.0, ge=0)
+    direction: Literal["up", "down"] | None = None
+    where: dict[str, Any] = Field(default_factory=dict)
+    for_each: list[str] | None = None
+    tune: list[str] = Field(default_factory=list)
+    step: int | None = Field(default=None, ge=0)
+
+    @field_validator("better", "worse", "arm", "equal", "where", mode="before")
+    @classmethod
+    def _native(cls, value: Any) -> Any:
+        return native(value)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Claim:
+        form = ("better", "worse", "arm", "above", "below", "near", "equal")
+        given = {name for name in form if getattr(self, name) is not None}
+        if given not in ({"better", "worse"}, {"arm", "above"}, {"arm", "below"}, {"arm", "near"}, {"equal"}):
+            raise ValueError("a claim has better and worse, or arm and one of above, below and near, or equal; it has "
+                             + (" and ".join(sorted(given)) or "none of them"))
+        if isinstance(self.equal, list) and len(self.equal) < 2:
+            raise ValueError("equal lists two arms or more, or is the table of one arm whose configurations are equal")
+        at_a_step = self.step is not None and on_test(self.metric)
+        read_at_the_end(self.metric, at_a_step or best_on_test(self.metric), EPOCH)
+        return self
+
+
+class Reported(Part):
+    """A published figure to print beside ours: in the trials ``where``, ``metric`` was ``value``."""
+
+    where: dict[str, Any]
+    metric: str
+    value: float | None = None
+    at: dict[str, Any] = Field(default_factory=dict)
+    text: str = ""
+
+
+def read_at_the_end(metric: Any, chooses: bool, what: str) -> Any:
+    """The metric, unless it ``chooses`` on the test split."""
+    if chooses:
+        raise ValueError(refusal(metric, what))
+    return metric
