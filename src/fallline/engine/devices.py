@@ -80,8 +80,8 @@ def prepare_jax() -> Any:
         except OSError:
             return jax  # without a writable cache every run compiles anew; nothing else changes
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # also what compiles in no time: else what a
-        # second run compiles anew, and the megabytes that takes, would hang on how busy the machine was at the first
+        # Also what compiles in no time: whether a second run compiles it anew would else hang on how busy all was.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return jax
 
 

@@ -131,19 +131,35 @@ class ReadyCohort:
         together = min(program.layout.workers, len(self.blocks())) * self.mesh.data
         return (held - data) * together + data * (1 if self.mesh.devices == 1 else together)
 
+    def compile(self) -> None:
+        """Make every program that training calls, so that none is compiled in the middle of it."""
+        program, work = self.program, self._shape_of_work()
+        if self.cohort.model.traceable:
+            program.weights.prepare(_keys(self.blocks()[0], WEIGHTS))
+        program.start.prepare(work.weights, work.variables, work.numbers)
+        for width in self.widths:
+            program.advance(width).prepare(*self._step_shapes(work, width))
+        if self.evaluation_shapes is not None:
+            program.evaluate.prepare(*self.evaluation_shapes)
+
     @cached_property
     def step_shapes(self) -> tuple[Any, ...]:
         """What the largest step is compiled for: shapes, and the small arrays that there are."""
-        work = self.work(self.blocks()[0], shapes=True)
-        seen = stretch(self.program, work, [], 0, 0, max(self.widths))
-        return self._state_shapes(work), work.numbers, work.train, seen, work.noise, np.int32(1)
+        return self._step_shapes(self._shape_of_work(), max(self.widths))
 
     @cached_property
     def evaluation_shapes(self) -> tuple[Any, ...] | None:
         """What evaluation is compiled for; None where nothing is held out."""
-        work = self.work(self.blocks()[0], shapes=True)
+        work = self._shape_of_work()
         held = next(iter(work.held_out.values()), None)
         return None if held is None else (self._state_shapes(work), work.numbers, *held.batches[0])
+
+    def _shape_of_work(self) -> Work:
+        return self.work(self.blocks()[0], shapes=True)
+
+    def _step_shapes(self, work: Work, width: int) -> tuple[Any, ...]:
+        seen = stretch(self.program, work, [], 0, 0, width)
+        return self._state_shapes(work), work.numbers, work.train, seen, work.noise, np.int32(1)
 
     def _state_shapes(self, work: Work) -> Any:
         import jax

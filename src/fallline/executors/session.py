@@ -43,8 +43,16 @@ class Session:
         if self.setup.study.time_alone:
             self.count.say("timing one trial alone")
             self.alone = {ready.planned.name: seconds_alone(ready, self.setup.make) for ready, _ in work}
+        self._compile(work)
         with self.watch:
             self._until_done(work, smaller)
+
+    def _compile(self, work: list[Part]) -> None:
+        """Every program before the first step. The compiler may hold more than training does, and is not training."""
+        self.count.say("compiling")
+        for ready, _ in work:
+            if ready.mesh.devices == 1 and not self.stopping:
+                ready.compile()
 
     def _until_done(self, work: list[Part], smaller: Smaller) -> None:
         while work:

@@ -79,7 +79,7 @@ def _tried(study: Study, folder: Path | None, number: int, steps: int) -> Tried:
                 yield
             done.append(records)
 
-        ready.memory_bytes  # noqa: B018  (compiles the step)
+        ready.compile()
         watch.peak()
         run_side_by_side([partial(job, work) for work in works], ready.layout.workers, lambda: None)
         peak = watch.peak()

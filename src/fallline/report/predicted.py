@@ -18,9 +18,10 @@ BOUNDS = {
     "memory": "memory: reading and writing its arrays, so that faster arithmetic would bring little",
     "arithmetic": "arithmetic: its products and functions, so that it takes as long as they do",
 }
-NOTE = ("Memory is what the process held beyond its packages at its peak, by the allocator's counter; time the sum "
-        "over blocks of training and evaluation, without compiling. Both were predicted before the first step. FLOPs "
-        "are counted in the compiled program; the share is of a large float32 product measured on this device.")
+NOTE = ("Memory is what the process held beyond its packages at its peak while it trained, by the allocator's counter; "
+        "time the sum over blocks of training and evaluation. Neither has the compiling before it, and both were "
+        "predicted before the first step. FLOPs are counted in the compiled program; the share is of a large float32 "
+        "product measured on this device.")
 SHAPE = {"cohort": pl.String, "predicted_memory_bytes": pl.Float64, "memory_bytes": pl.Float64,
          "resident_bytes": pl.Float64, "predicted_seconds": pl.Float64, "seconds": pl.Float64, "flops": pl.Float64,
          "flops_a_second": pl.Float64, "share": pl.Float64, "bound": pl.String, "bound_share": pl.Float64,
