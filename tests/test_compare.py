@@ -22,8 +22,8 @@ from command_line import cli  # noqa: F401
 from fake_recipes import recipes_run
 from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StudyError
-from fallline.report import shown, write_report
-from fallline.report.comparison import Comparison, section
+from fallline.report import shown, words, write_report
+from fallline.report.comparison import Comparison, arm_columns, pair_columns, section
 from fallline.report.comparison_words import plus_minus
 from fallline.report.kinds import drawn
 from fallline.report.kinds.draw import plain
@@ -504,6 +504,16 @@ def test_a_long_table_of_pairs_is_cut_in_the_terminal_and_folded_on_the_page(tmp
     found = Comparison.of(run_of(tmp_path, many))
     assert "The first 20 of 28 pairs" in str(found) and "All 28 pairs" in section(found)
     assert len(found.pairs) == 28
+
+
+def test_arms_with_long_names_have_letters_in_the_table_of_pairs(tmp_path, three):
+    long = "a rule with a name that nobody would want to read twice in a row"
+    found = Comparison.of(run_of(tmp_path, {long: B, "adam": A, "ftrl": C}))
+    arms = dict(zip(*(column.texts for column in arm_columns(found)[:2]), strict=True))
+    assert arms == {"A": "adam", "B": words.value_of("optimizer", long), "C": "ftrl"}
+    assert [column.texts for column in pair_columns(found)[:2]] == [["A", "A", "B"], ["B", "C", "C"]]
+    short = Comparison.of(three)
+    assert arm_columns(short)[0].heading == "optimizer" and pair_columns(short)[0].texts[0] == "adam"
 
 
 def test_the_evidence_is_that_of_claims(three):

@@ -224,6 +224,50 @@ def test_by_law_and_compiled_agree_on_products(monkeypatch):
     assert again.predicted.how == "compiled", "what was compiled once is remembered"
 
 
+@pytest.fixture
+def three_widths():
+    return fallline.Study(name="kin", task="fashion-mnist-mlp-512", data="sample", metric="validation_loss",
+                          base={"optimizer": "adam", "learning_rate": 0.01, "steps": 50},
+                          axes={"batch_size": [4, 64, 16]})
+
+
+def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(monkeypatch, three_widths):
+    from fallline.engine.compiled import Compiled
+    from fallline.executors import study_forecast
+
+    traced, written = [], Compiled.written
+    monkeypatch.setattr(Compiled, "written", lambda self, *seen: traced.append(self) or written(self, *seen))
+    monkeypatch.setattr(study_forecast, "PLANNING_SECONDS", -1e6)
+    plan = three_widths.plan()
+    assert len(traced) == 2, "one step and one evaluation, of three cohorts"
+    assert [cohort.predicted.how for cohort in plan.cohorts] == ["by law"] * 3
+    flops = [cohort.predicted.flops_a_step for cohort in plan.cohorts]
+    assert flops == pytest.approx([flops[0], 16 * flops[0], 4 * flops[0]])
+    assert plan.compile_seconds > 0
+    three_widths.plan()
+    assert len(traced) == 2, "what was counted by law is remembered, too"
+
+
+def test_between_two_widths_work_lies_on_a_line(three_widths):
+    from fallline.executors.counting import _scaled
+    from fallline.executors.setup import Setup
+    from fallline.forecast.counted import Counted
+    from fallline.forecast.hlo import costs
+    from fallline.plan import plan
+
+    setup = Setup(three_widths, None)
+    found = {}
+    for planned in plan(setup.trials, setup.most_lanes):
+        ready = setup.make(planned, measures=False)
+        width = max(ready.widths)
+        own = costs(ready.program.advance(width).written(*ready.step_shapes), False, True)
+        found[width] = Counted(own, None, 0, 0, 0)
+    between = _scaled([(4, found[4]), (64, found[64])], 16).costs.threaded
+    true = found[16].costs.threaded
+    for name in ("operations", "elements", "bytes", "product_operations"):
+        assert getattr(between, name) == pytest.approx(getattr(true, name), rel=0.02), name
+
+
 def test_a_forecast_trains_nothing_and_writes_no_folder(cli, monkeypatch):
     monkeypatch.setattr("fallline.engine.training._advance", lambda *_: pytest.fail("a step was trained"))
     code, out, _ = cli("plan", "try.toml")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_recipes import LOSSES, recipes_run
-from fake_run import line_run, numbers_run, softmax_run
+from fake_run import line_run, numbers_run, softmax_run, tiny
 from fallline.errors import UnknownName
 from fallline.report import figure, figures, shown, words, write_report
 from fallline.report.html import script_json, tag
@@ -267,6 +267,17 @@ def test_the_sensitivity_takes_the_best_configuration_of_each_rate(softmax):
     own = softmax.trials.filter(pl.col("optimizer") == "adam", pl.col("learning_rate") == 0.01)["validation_accuracy"]
     assert row["value"] == pytest.approx(own.mean())
     assert frame.filter(pl.col("color") == "adam", pl.col("learning_rate") == 1.0)["value"].to_list() == [None]
+
+
+@pytest.mark.parametrize(("scatter", "cut"), [(0.05, False), (3.0, True)])
+def test_whiskers_are_in_the_picture_or_it_is_said_that_they_are_cut(tmp_path, scatter, cut):
+    rows = [{"learning_rate": rate, "seed": seed, "validation_accuracy": rate + scatter * (seed - 1)}
+            for rate in (0.1, 0.2, 0.4) for seed in range(3)]
+    found = drawn(tiny(tmp_path / "run", rows, seeds=3), Figure(kind="sensitivity"))
+    low, high = found.chart.to_dict()["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    inside = low <= found.frame["low"].min() and found.frame["high"].max() <= high
+    assert inside is not cut and ("cut" in found.caption) is cut
+    assert low <= found.frame["value"].min() and found.frame["value"].max() <= high < 1
 
 
 def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(numbers):

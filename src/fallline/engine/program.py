@@ -61,7 +61,8 @@ class Program:
         self._everywhere = row.everywhere if row.data > 1 else None
         self.start = Compiled(self.start_state, everywhere=self._everywhere)
         self.evaluate = Compiled(self._evaluate, thin=self.thin, everywhere=self._everywhere)
-        self.state_shapes: Any = None  # of what it carries from step to step, once somebody asked
+        self.start_shapes: Any = None  # of weights, model's state and keys before the first step, once somebody asked
+        self.state_shapes: Any = None  # of what it carries from step to step
         self._advances: dict[int, Compiled] = {}
         self._lock = threading.Lock()
 

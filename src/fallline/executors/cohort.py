@@ -210,10 +210,15 @@ class ReadyCohort:
         """Of the initial weights, the model's state and the keys of the noise."""
         import jax
 
-        keys = jax.eval_shape(lambda: _keys(seeds, WEIGHTS))
-        if not self.cohort.model.traceable:
-            return *jax.eval_shape(lambda made: made, self.program.initial(_keys(seeds, WEIGHTS))), keys
-        return *jax.eval_shape(self.program.make_weights, keys), keys
+        program = self.program
+        if program.start_shapes is None:
+            keys = jax.eval_shape(lambda: _keys(seeds, WEIGHTS))
+            if self.cohort.model.traceable:
+                made = jax.eval_shape(program.make_weights, keys)
+            else:
+                made = jax.eval_shape(lambda made: made, program.initial(_keys(seeds, WEIGHTS)))
+            program.start_shapes = *made, keys
+        return program.start_shapes
 
     @cached_property
     def numbers(self) -> tuple[Numbers, ...]:

@@ -51,8 +51,9 @@ def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None,
         beside = ready.layout.workers > 1 and jobs[ready.layout.workers] > 1
         how = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
         found.append(predict(_shape(ready, examples, jobs[ready.layout.workers], step, look), step.costs,
-                             step.held or _held_by_law(ready, step), None if look is None else look.costs,
-                             None if look is None else look.held, how, calibration, machinery, beside))
+                             step.held or _step_by_law(ready, step), None if look is None else look.costs,
+                             None if look is None else look.held or _look_by_law(look), how, calibration, machinery,
+                             beside))
     return found
 
 
@@ -75,12 +76,19 @@ def compile_seconds(cohorts: Sequence[ReadyCohort]) -> float:
                for part in parts.values())
 
 
-def _held_by_law(ready: ReadyCohort, step: Counted) -> Held:
-    """Of a program that was not compiled: its gradient, and what its products give, each for the way back."""
+def _step_by_law(ready: ReadyCohort, step: Counted) -> Held:
+    """Of a step that was not compiled: its gradient, and what its products give, each for the way back."""
     weights = 4 * ready.weights * ready.planned.lanes * ready.layout.seeds
     products = sum(4 * count * product.batch * product.rows * product.columns
                    for count, product in step.costs.threaded.products)
     return Held(0, 0, int(weights + products), 0)
+
+
+def _look_by_law(look: Counted) -> Held:
+    """Of an evaluation that was not compiled: what its largest product takes and gives, since nothing is kept."""
+    sizes = (4 * product.batch * product.rows * (product.inner + product.columns)
+             for _, product in look.costs.threaded.products)
+    return Held(0, 0, max(sizes, default=0), 0)
 
 
 def _example_bytes(ready: ReadyCohort) -> int:

@@ -22,8 +22,8 @@ from fallline.study import Study
 if TYPE_CHECKING:
     import polars as pl
 
-PLANNING_SECONDS = 3.0
-"""From when the data is read until no more programs are compiled: what is left is counted by law."""
+PLANNING_SECONDS = 4.5
+"""Of planning, by when programs have to be compiled: what there is no time for is counted by law."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def forecast_study(study: Study, folder: Path | None = None, device: str | None 
     setup = Setup(study, folder)
     setup.check()
     planned = plan(setup.trials, setup.most_lanes)
-    until = None if compile_all else time.perf_counter() + PLANNING_SECONDS
+    until = None if compile_all else begun + PLANNING_SECONDS
     ready = [setup.make(cohort, measures=False) for cohort in planned]
     predicted = predict_all(ready, calibration, until, study.time_alone)
     cohorts = tuple(_told(*each) for each in zip(ready, reasons(planned), predicted, strict=True))

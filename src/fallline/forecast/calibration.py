@@ -13,7 +13,7 @@ from typing import Any
 from fallline.engine.devices import cache_folder, device_name, prepare_jax
 from fallline.forecast.host import Host
 
-FORMAT = 3
+FORMAT = 4
 """Of the file; what another version wrote is measured anew."""
 
 
@@ -46,8 +46,9 @@ class Calibration:
     cores, each on a thread of its own (of an accelerator the same).
 
     ``product_flops`` is the rate of a large float32 product, ``memory_bytes_per_second`` of a pass over an array larger
-    than any cache, ``dispatch_seconds`` a call that computes next to nothing. ``spread`` is the typical error of the
-    law on the programs it was fitted to, relative. ``source`` says where the figures are from.
+    than any cache, ``dispatch_seconds`` a call that computes next to nothing, ``page_byte`` the seconds of a byte of
+    new memory, which the system clears when it is first written to (0 on an accelerator). ``spread`` is the typical
+    error of the law on the programs it was fitted to, relative. ``source`` says where the figures are from.
     """
 
     device: str
@@ -62,6 +63,7 @@ class Calibration:
     source: str = "measured here"
     when: str = ""
     jax: str = ""
+    page_byte: float = 0.0
 
     @property
     def measured(self) -> bool:

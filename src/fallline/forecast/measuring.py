@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import statistics
 import time
@@ -31,6 +32,9 @@ LOOP_DISPATCHES = 10
 """Tiny trainings that are small loops: as those of ``SIZES``, of long dispatches, and how many of these are timed."""
 
 PRODUCT_SIZE, STREAM_NUMBERS = 1024, 2**24
+NEW_BYTES = 2**26
+"""Of memory that is written to for the first time: some milliseconds."""
+
 CACHE_BYTES = 16e6
 """Of the last cache, where the system does not tell."""
 
@@ -50,7 +54,7 @@ def measure() -> Calibration:
     dispatch = Seconds(*first.calls[0]).chunk
     return Calibration(device_name(), 2 * PRODUCT_SIZE**3 / whole, 8 * STREAM_NUMBERS / streamed, dispatch,
                        cache, _memory_bytes(), alone, beside, float(np.median(errors)),
-                       when=time.strftime("%Y-%m-%d"), jax=jax.__version__)
+                       when=time.strftime("%Y-%m-%d"), jax=jax.__version__, page_byte=_page_byte() if cpu else 0.0)
 
 
 class _Round(NamedTuple):
@@ -143,6 +147,18 @@ def _fitted(counted: Sequence[Costs], measured: np.ndarray, cache: float, host: 
     found[used] = nnls(rows[:, used] / scale[used] / measured[:, None], np.ones(len(measured)))[0] / scale[used]
     errors = np.abs(rows @ found / measured - 1)
     return Rates(**dict(zip(NAMES, found.tolist(), strict=True)), host=host), errors
+
+
+def _page_byte() -> float:
+    """Seconds a byte of writing to memory that this process never had before."""
+    times = []
+    for _ in range(ROUNDS):
+        with mmap.mmap(-1, NEW_BYTES) as new:
+            begun = time.perf_counter()
+            for page in range(0, NEW_BYTES, mmap.PAGESIZE):
+                new[page] = 1
+            times.append(time.perf_counter() - begun)
+    return statistics.median(times) / NEW_BYTES
 
 
 def _cache_bytes() -> float:

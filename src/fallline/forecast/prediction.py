@@ -18,6 +18,10 @@ UNSURE = {"compiled": 1.35, "by law": 2.0}
 UNSURE_MEMORY = {"compiled": 0.1, "by law": 0.35}
 """By which share the true memory may lie on either side."""
 
+PAGED_BYTES = 2**26
+"""Temporary memory of a program from which a CPU's allocator gives it back after every call, and takes it anew: what
+glibc's arenas of threads hold at most."""
+
 SCRATCH_SHARE = 0.25
 """What the libraries of products hold for themselves, of what a program needs meanwhile."""
 
@@ -125,12 +129,15 @@ def predict(shape: Shape, step: Costs, step_held: Held, look: Costs | None, look
     if calibration is not None:
         host, first = (calibration.beside if beside else calibration.alone).host, calibration.alone.host
         each = step_seconds(step, calibration, beside) * shape.share
-        calling = math.ceil(shape.steps / shape.dispatch) * host.seconds(*shape.call)
+        calls = math.ceil(shape.steps / shape.dispatch)
+        calling = calls * (host.seconds(*shape.call) + _paging(step_held, calibration))
         once, evaluating = first.first_seconds(shape.call[0]), 0.0
+        once += calibration.page_byte * (parts["programs"] + parts["states"])
         if look is not None:
             batches = shape.looks * shape.batches + shape.last_batches
-            evaluating = batches * (step_seconds(look, calibration, beside) + host.seconds(*shape.look)) + host.look * (
-                shape.looks + shape.last_looks)
+            each_batch = step_seconds(look, calibration, beside) + host.seconds(*shape.look)
+            each_batch += 0.0 if look_held is None else _paging(look_held, calibration)
+            evaluating = batches * each_batch + host.look * (shape.looks + shape.last_looks)
             once += first.first_seconds(shape.look[0])
         own = each * shape.steps + calling + evaluating
         seconds = own * shape.jobs + once
@@ -141,6 +148,11 @@ def predict(shape: Shape, step: Costs, step_held: Held, look: Costs | None, look
                       memory * (1 - off), memory * (1 + off), parts, disk, what, share, shape.at_once,
                       None if calibration is None else calibration.product_flops,
                       None if calibration is None else calibration.source)
+
+
+def _paging(held: Held, calibration: Calibration) -> float:
+    """Seconds of a call that go into new pages for its temporary memory."""
+    return calibration.page_byte * held.temporary if held.temporary > PAGED_BYTES else 0.0
 
 
 def _memory(shape: Shape, step: Held, look: Held | None, machinery: float) -> tuple[float, dict[str, float]]:

@@ -37,6 +37,9 @@ CHANCE = "how often luck alone would show such a difference"
 MOST_PAIRS = 20
 """Pairs a terminal shows; the page and the CSV have all."""
 
+LONG_NAME = 40
+"""Letters of an arm's settings from which the table of pairs calls arms by the letters of the table of arms."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
@@ -115,6 +118,9 @@ def arm_columns(comparison: Comparison) -> list[Column]:
     """The table of arms, as texts."""
     rows, compared = comparison.arms.to_dicts(), comparison.compared
     found = _settings(rows, [*compared.held, *compared.by, *compared.tune])
+    if _lettered(comparison):
+        found.insert(0, Column("arm", [_letters(row["place"] - 1) for row in rows], [row["place"] for row in rows],
+                               numeric=False, help="its name in the table of pairs"))
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
     found += [
         Column(label(compared.metric) + ", median" * (centre == "median"), [_centre(row, centre) for row in rows],
@@ -137,10 +143,11 @@ def arm_columns(comparison: Comparison) -> list[Column]:
 def pair_columns(comparison: Comparison) -> list[Column]:
     """The table of pairs, as texts; the best pairs first within each group."""
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
-    sides = [[", ".join(filter(None, (words.setting_of(name, row[f"{side}_{name}"]) for name in compared.by)))
-              for row in rows] for side in ("first", "second")]
     found = _settings(rows, compared.held)
-    found += [Column(name, texts, texts, numeric=False) for name, texts in zip(("first", "second"), sides, strict=True)]
+    for side, texts in enumerate(_sides(comparison)):
+        if _lettered(comparison):
+            texts = [_letters(places[side]) for group in compared.groups for places in group.places]
+        found.append(Column(("first", "second")[side], texts, texts, numeric=False))
     found += [
         _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
         Column(f"{confidence(compared.level)} interval", [_interval(row, words.signed) for row in rows],
@@ -203,6 +210,22 @@ def _markup(columns: Sequence[Column]) -> Markup:
     body = [tag("tr", [tag("td", column.texts[place], cls="n" if column.numeric else None,
                            data_v=column.values[place]) for column in columns]) for place in range(count)]
     return table([head(column) for column in columns], body)
+
+
+def _sides(comparison: Comparison) -> list[list[str]]:
+    """The settings of the first arms of all pairs, and of the second."""
+    return [[", ".join(filter(None, (words.setting_of(name, row[f"{side}_{name}"])
+                                     for name in comparison.compared.by)))
+             for row in comparison.pairs.iter_rows(named=True)] for side in ("first", "second")]
+
+
+def _lettered(comparison: Comparison) -> bool:
+    return any(len(text) > LONG_NAME for texts in _sides(comparison) for text in texts)
+
+
+def _letters(place: int) -> str:
+    """A, B, ... Z, AA, AB, ..."""
+    return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
 def _settings(rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:

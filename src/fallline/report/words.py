@@ -95,7 +95,7 @@ def size(value: float | None) -> str:
     if value is None:
         return MISSING
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
+        if value < 999.5 or unit == "GiB":
             return f"{count(value) if unit == 'B' else number(value, 3)} {unit}"
         value /= 1024
     return MISSING

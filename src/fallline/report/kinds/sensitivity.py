@@ -168,13 +168,27 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
 
 
 def _limits(values: pl.DataFrame, log: bool) -> tuple[float, float]:
-    """Where the means lie and a little more: an interval from two seeds may be ten times as long."""
-    low, high = values["value"].min(), values["value"].max()
+    """Where means and whiskers lie and a little more. Whiskers take as much room again as the means on either side at
+    most: an interval from two seeds may be ten times as long."""
+    low, high, least, most = _reach(values, log)
+    span = (high / low if log else high - low) or None
+    if span is not None and not (log and span == 1):
+        least = max(least, low / span if log else low - span)
+        most = min(most, high * span if log else high + span)
     if log:
-        margin = max((high / low) ** 0.08, 1.05)
-        return low / margin, high * margin
-    margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - margin, high + margin
+        margin = max((most / least) ** 0.08, 1.05)
+        return least / margin, most * margin
+    margin = 0.1 * (most - least) or 0.05 * abs(most) or 1.0
+    return least - margin, most + margin
+
+
+def _reach(values: pl.DataFrame, log: bool) -> tuple[float, float, float, float]:
+    """The least and the greatest mean, and the ends of the whiskers, where there are any; above 0 on a log scale."""
+    low, high = values["value"].min(), values["value"].max()
+    ends = values["low"].drop_nulls()
+    ends = ends.filter(ends > 0) if log else ends
+    least, most = ends.min(), values["high"].max()
+    return low, high, low if least is None else min(low, least), high if most is None else max(high, most)
 
 
 def _room(frame: pl.DataFrame, lost: pl.DataFrame) -> int:
@@ -203,11 +217,14 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame["of"].max() > 1:
         said.append("At each rate the best of the other settings.")
     values = frame.drop_nulls("value")
-    if (
-        common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
-        and (values["value"] <= 0).any()
-    ):
+    log = common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
+    if log and (values["value"] <= 0).any():
         said.append("Values of exactly 0 have no place on a log scale.")
+    shown = values.filter(pl.col("value") > 0) if log else values
+    if not shown.is_empty():
+        (low, high), (*_, least, most) = _limits(shown, log), _reach(shown, log)
+        if least < low or most > high:
+            said.append("Whiskers that leave the picture are cut.")
     if not comparable(chosen(run, spec), spec.metric):
         said.append("Losses of different kinds cannot be compared: hold no line against another.")
     if frame["rates"].max() > MOST_RATES:
