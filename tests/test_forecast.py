@@ -235,6 +235,7 @@ def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(mo
     from fallline.engine.compiled import Compiled
     from fallline.executors import study_forecast
 
+    monkeypatch.setattr(fallline, "__version__", "0.0.0")  # nothing of this version was counted before
     traced, written = [], Compiled.written
     monkeypatch.setattr(Compiled, "written", lambda self, *seen: traced.append(self) or written(self, *seen))
     monkeypatch.setattr(study_forecast, "PLANNING_SECONDS", -1e6)

@@ -92,11 +92,11 @@ def _scaled(family: list[tuple[int, Counted]], width: int) -> Counted:
         return abs(math.log(one[0] / width)) if width else 0.0
 
     ordered = sorted(family, key=far)
-    (near, found), (other, beyond) = ordered[0], ordered[-1]
+    (near, found), (far_off, beyond) = ordered[0], ordered[-1]
     if not width or near == width:
         return replace(found, held=None)
-    through, costs = (0, Costs()) if other == near else (other, beyond.costs)
-    return replace(found, held=None, costs=found.costs.on_the_line(costs, (width - near) / (through - near)))
+    other, work = (0, Costs()) if far_off == near else (far_off, beyond.costs)
+    return replace(found, held=None, costs=found.costs.on_the_line(work, (width - near) / (other - near)))
 
 
 def _key(ready: ReadyCohort, part: str, kin: bool = False) -> list[Any]:
