@@ -81,7 +81,7 @@ class Counting:
 
     def _time_for(self, lines: float) -> bool:
         """Whether a program of so many lines can still be compiled."""
-        return self.until is None or time.perf_counter() + COMPILING_SECONDS_A_LINE * lines <= self.until
+        return time.perf_counter() + COMPILING_SECONDS_A_LINE * lines <= self.until
 
 
 def _scaled(family: list[tuple[int, Counted]], width: int) -> Counted:

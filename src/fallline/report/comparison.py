@@ -118,7 +118,7 @@ def arm_columns(comparison: Comparison) -> list[Column]:
     """The table of arms, as texts."""
     rows, compared = comparison.arms.to_dicts(), comparison.compared
     found = _settings(rows, [*compared.held, *compared.by, *compared.tune])
-    if _lettered(comparison):
+    if _lettered(compared):
         found.insert(0, Column("arm", [_letters(row["place"] - 1) for row in rows], [row["place"] for row in rows],
                                numeric=False, help="its name in the table of pairs"))
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
@@ -144,10 +144,13 @@ def pair_columns(comparison: Comparison) -> list[Column]:
     """The table of pairs, as texts; the best pairs first within each group."""
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
     found = _settings(rows, compared.held)
-    for side, texts in enumerate(_sides(comparison)):
-        if _lettered(comparison):
-            texts = [_letters(places[side]) for group in compared.groups for places in group.places]
-        found.append(Column(("first", "second")[side], texts, texts, numeric=False))
+    lettered = _lettered(compared)
+    names = [[_letters(place) if lettered else words.recipe(arm.settings, compared.by)
+              for place, arm in enumerate(group.arms)] for group in compared.groups]
+    for side, heading in enumerate(("first", "second")):
+        texts = [own[places[side]] for own, group in zip(names, compared.groups, strict=True)
+                 for places in group.places]
+        found.append(Column(heading, texts, texts, numeric=False))
     found += [
         _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
         Column(f"{confidence(compared.level)} interval", [_interval(row, words.signed) for row in rows],
@@ -212,15 +215,10 @@ def _markup(columns: Sequence[Column]) -> Markup:
     return table([head(column) for column in columns], body)
 
 
-def _sides(comparison: Comparison) -> list[list[str]]:
-    """The settings of the first arms of all pairs, and of the second."""
-    return [[", ".join(filter(None, (words.setting_of(name, row[f"{side}_{name}"])
-                                     for name in comparison.compared.by)))
-             for row in comparison.pairs.iter_rows(named=True)] for side in ("first", "second")]
-
-
-def _lettered(comparison: Comparison) -> bool:
-    return any(len(text) > LONG_NAME for texts in _sides(comparison) for text in texts)
+def _lettered(compared: Compared) -> bool:
+    """Whether the settings of an arm that is compared with another make a long name."""
+    return any(len(words.recipe(group.arms[place].settings, compared.by)) > LONG_NAME
+               for group in compared.groups for place in {place for pair in group.places for place in pair})
 
 
 def _letters(place: int) -> str:

@@ -142,12 +142,12 @@ def _layers(frame: pl.DataFrame, spec: Figure, look: Look, log: bool, limits: An
     y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
     own_rows, other_rows = (frame.filter(pl.col("what") == what) for what in ("line", "others"))
-    cut = _runs_off(own_rows, limits)
+    cut = common.runs_off(own_rows, limits)  # cutting every line costs a picture a second, so only where needed
     own, others = _parts(frame)
     line = own.mark_line(clip=cut).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
     layers = [line.add_params(pick, zoom)]
     if others is not None:
-        layers += _bands(others, x, y, fill if other_rows["color"][0] else {}, _runs_off(other_rows, limits))
+        layers += _bands(others, x, y, fill if other_rows["color"][0] else {}, common.runs_off(other_rows, limits))
     spread = own_rows["low"].null_count() < own_rows.height
     if spread:
         band = own.mark_area(clip=cut, strokeWidth=0, line=False).encode(
@@ -193,12 +193,6 @@ def _bands(others: alt.Chart, x: alt.X, y: alt.Y, fill: dict[str, Any], cut: boo
     low = alt.Y("low:Q", title=y["title"], scale=y["scale"])
     middle = others.mark_line(clip=cut, strokeWidth=1, strokeDash=[2, 3], color=INK["muted"][0], opacity=0.8)
     return [area.encode(x=x, y=low, y2="high:Q", detail="line:N", **paint), middle.encode(x=x, y=y, detail="line:N")]
-
-
-def _runs_off(frame: pl.DataFrame, limits: Any) -> bool:
-    """Whether anything lies outside the limits. Cutting every line costs a picture a second, so only where needed."""
-    seen = pl.concat([frame[name] for name in ("value", "low", "high")]).drop_nulls()
-    return limits is not None and not seen.is_between(*limits).all()
 
 
 def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:

@@ -146,6 +146,21 @@ def inside(limits: tuple[float, float] | None, log: bool) -> tuple[float, float]
     return low + inset, high - inset
 
 
+def around(low: float, high: float, log: bool) -> tuple[float, float]:
+    """Limits a little outside those of what is shown."""
+    if log:
+        margin = max((high / low) ** 0.08, 1.05)
+        return low / margin, high * margin
+    margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def runs_off(frame: pl.DataFrame, limits: tuple[float, float] | None) -> bool:
+    """Whether any value, or end of an interval around one, lies outside the limits."""
+    seen = pl.concat([frame[name] for name in ("value", "low", "high")]).drop_nulls()
+    return limits is not None and not seen.is_between(*limits).all()
+
+
 def near(value: pl.Expr, limits: tuple[float, float] | None, log: bool) -> pl.Expr:
     """The value, no further outside the limits than twenty times their span: pixels have limits too."""
     if limits is None or log:

@@ -124,9 +124,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 
 
 def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any, faded: Any) -> alt.LayerChart:
-    values = frame.drop_nulls("value")
-    log = common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
-    values = values.filter(pl.col("value") > 0) if log else values
+    values, log = _shown(frame, spec)
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
     limits = _limits(values, log)
@@ -136,7 +134,7 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
     shapes = [mark.shape for mark in look.marks(spec.color, names)]
     shape = alt.Shape("color:N", sort=None, title=words.name(spec.color), scale=alt.Scale(domain=names, range=shapes))
     tips = [alt.Tooltip("trial:N"), common.tip("value", said)]
-    spread = values["low"].null_count() < values.height
+    spread = values["high"].null_count() < values.height
     if spread:
         tips += [common.tip("low"), common.tip("high")]
     tips.append(alt.Tooltip("n:Q", title="seeds"))
@@ -149,8 +147,6 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
     )
     layers = [line.add_params(pick), point]
     if spread:
-        low = pl.when(pl.col("low") > 0).then("low") if log else pl.col("low")
-        values = values.with_columns(low.alias("low"))
         layers.insert(
             1,
             alt.Chart()
@@ -167,28 +163,26 @@ def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any,
     return alt.layer(*layers, data=common.held(shown)).properties(height=360)
 
 
+def _shown(frame: pl.DataFrame, spec: Figure) -> tuple[pl.DataFrame, bool]:
+    """The rows with a value to draw, and whether on a log scale: there what is not above 0 has no place."""
+    values = frame.drop_nulls("value")
+    log = common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
+    if log:
+        above = pl.when(pl.col("low") > 0).then("low").alias("low")
+        values = values.filter(pl.col("value") > 0).with_columns(above)
+    return values, log
+
+
 def _limits(values: pl.DataFrame, log: bool) -> tuple[float, float]:
     """Where means and whiskers lie and a little more. Whiskers take as much room again as the means on either side at
     most: an interval from two seeds may be ten times as long."""
-    low, high, least, most = _reach(values, log)
-    span = (high / low if log else high - low) or None
-    if span is not None and not (log and span == 1):
-        least = max(least, low / span if log else low - span)
-        most = min(most, high * span if log else high + span)
-    if log:
-        margin = max((most / least) ** 0.08, 1.05)
-        return least / margin, most * margin
-    margin = 0.1 * (most - least) or 0.05 * abs(most) or 1.0
-    return least - margin, most + margin
-
-
-def _reach(values: pl.DataFrame, log: bool) -> tuple[float, float, float, float]:
-    """The least and the greatest mean, and the ends of the whiskers, where there are any; above 0 on a log scale."""
     low, high = values["value"].min(), values["value"].max()
-    ends = values["low"].drop_nulls()
-    ends = ends.filter(ends > 0) if log else ends
-    least, most = ends.min(), values["high"].max()
-    return low, high, low if least is None else min(low, least), high if most is None else max(high, most)
+    every = pl.concat([values[name] for name in ("value", "low", "high")])
+    least, most = every.min(), every.max()
+    if high > low:
+        least = max(least, low * low / high if log else 2 * low - high)
+        most = min(most, high * high / low if log else 2 * high - low)
+    return common.around(least, most, log)
 
 
 def _room(frame: pl.DataFrame, lost: pl.DataFrame) -> int:
@@ -216,15 +210,11 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     said = ["One seed: no interval." if seeds == 1 else f"Mean over {words.plural(seeds, 'seed')}; whiskers {spread}."]
     if frame["of"].max() > 1:
         said.append("At each rate the best of the other settings.")
-    values = frame.drop_nulls("value")
-    log = common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
-    if log and (values["value"] <= 0).any():
+    values, log = _shown(frame, spec)
+    if log and (frame["value"] <= 0).any():
         said.append("Values of exactly 0 have no place on a log scale.")
-    shown = values.filter(pl.col("value") > 0) if log else values
-    if not shown.is_empty():
-        (low, high), (*_, least, most) = _limits(shown, log), _reach(shown, log)
-        if least < low or most > high:
-            said.append("Whiskers that leave the picture are cut.")
+    if not values.is_empty() and common.runs_off(values, _limits(values, log)):
+        said.append("Whiskers that leave the picture are cut.")
     if not comparable(chosen(run, spec), spec.metric):
         said.append("Losses of different kinds cannot be compared: hold no line against another.")
     if frame["rates"].max() > MOST_RATES:

@@ -102,7 +102,8 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
               scale=alt.Scale(domain=[1, max(int(shown["k"].max()), 2)], nice=False))
     heading = label(spec.metric) + (", log scale" if log else "")
     names = shown["panel"].unique(maintain_order=True).to_list()
-    scale = common.y_scale(_limits(shown, log) if len(names) == 1 else None, log)
+    limits = common.around(shown["value"].min(), shown["value"].max(), log)  # of the lines; bands may leave the picture
+    scale = common.y_scale(limits if len(names) == 1 else None, log)
     y = alt.Y("value:Q", title=heading, scale=scale, axis=common.value_axis(6, log))
     color = common.colors(shown, spec.color, look, alt.Legend(orient="right"))
     tips = [alt.Tooltip("color:N", title=words.name(spec.color)), alt.Tooltip("k:Q", title="tries"),
@@ -131,16 +132,6 @@ def _is_log(shown: pl.DataFrame, spec: Figure) -> bool:
         return spec.scale == "log"
     low, high = shown["value"].min(), shown["value"].max()
     return "loss" in spec.metric and low > 0 and high / low > MUCH
-
-
-def _limits(shown: pl.DataFrame, log: bool) -> tuple[float, float]:
-    """Where the lines lie and a little more; bands may leave the picture."""
-    low, high = shown["value"].min(), shown["value"].max()
-    if log:
-        margin = max((high / low) ** 0.08, 1.05)
-        return low / margin, high * margin
-    margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - margin, high + margin
 
 
 def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
