@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fallline.engine.devices import prepare_jax
 from fallline.executors.cohort import ReadyCohort
 from fallline.executors.forecasting import compile_seconds, layout_in_words, predict_all
 from fallline.executors.setup import Setup
@@ -141,14 +142,17 @@ def forecast_study(study: Study, folder: Path | None = None, device: str | None 
     hears of what takes time. StudyError, DataError and ModelError say what is wrong, UnknownName that there is no data
     sheet of ``device``.
     """
-    calibration = calibrate(device, calibrate_again, tell)
+    prepare_jax()
     before = resident_bytes()
     begun = time.perf_counter()
     setup = Setup(study, folder)
     setup.check()
     planned = plan(setup.trials, setup.most_lanes)
-    until = None if compile_all else begun + PLANNING_SECONDS
     ready = [setup.make(cohort, measures=False) for cohort in planned]
+    ready_at = time.perf_counter()
+    calibration = calibrate(device, calibrate_again, tell)  # now that what is wrong with the study was told
+    begun += time.perf_counter() - ready_at
+    until = None if compile_all else begun + PLANNING_SECONDS
     predicted = predict_all(ready, calibration, until, study.time_alone)
     cohorts = tuple(_told(*each) for each in zip(ready, reasons(planned), predicted, strict=True))
     compiling, took = compile_seconds(ready), time.perf_counter() - begun
