@@ -218,7 +218,7 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
     records.seconds["evaluate"] += time.perf_counter() - started
     if work.keeps_weights:
         records.weights = _joined([lanes.weights if lanes.average is None else lanes.average
-                                   for lanes in state.segments])
+                                   for lanes in program.shaped(state).segments])
     ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
     after = work.batches.after(done)
     _, width = work.batches.ahead(after, 1)
