@@ -259,7 +259,7 @@ def test_between_two_widths_work_lies_on_a_line(three_widths):
     setup = Setup(three_widths, None)
     found = {}
     for planned in plan(setup.trials, setup.most_lanes):
-        ready = setup.make(planned, measures=False)
+        ready = setup.make(planned)
         width = max(ready.widths)
         own = costs(ready.program.advance(width).written(*ready.step_shapes), False, True)
         found[width] = Counted(own, None, 0, 0, 0)

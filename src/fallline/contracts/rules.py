@@ -74,8 +74,10 @@ class Loss:
     ``outputs`` [batch, ...] come from the model, ``targets`` [batch] or [batch, ...] from the data. The value of a
     batch is the mean over its examples, or their sum where ``reduce`` is "sum". A loss of a ``whole`` batch has no
     value per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts`` [batch]
-    is 1 for the examples that count and 0 for those that fill the batch up. One that ``takes`` "probabilities" gets the
-    softmax of a model's logits.
+    is 1 for the examples that count and 0 for those that fill the batch up. Over a split that is evaluated in batches
+    it is the value of the whole split: from ``sums(outputs, targets, counts, **numbers)``, a tree of arrays that add up
+    over batches, ``of_sums(sums, **numbers)`` gives it. A loss without them takes a split in one batch. One that
+    ``takes`` "probabilities" gets the softmax of a model's logits.
     """
 
     name: str
@@ -84,6 +86,8 @@ class Loss:
     reduce: str = "mean"
     takes: str = "outputs"
     whole: bool = False
+    sums: Callable[..., Any] | None = None
+    of_sums: Callable[..., Any] | None = None
     title: str = ""
     equation: str = ""
     source: str = ""

@@ -1,26 +1,16 @@
-"""How a cohort is run: guessed where it hardly matters, measured and remembered where it does."""
+"""How a cohort is run, by its size and the device: no run is trained twice to find out."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from fallline.engine.devices import cache_folder, cores, device_name, elsewhere
-from fallline.engine.lanes import Cohort
+from fallline.engine.devices import cores, elsewhere
 from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
 
 SMALL_WEIGHTS = 50_000
 """Below so many weights in all lanes of a seed, a step costs its overhead and not its arithmetic."""
-
-WORTH_MEASURING = 5e11
-"""Operations in a run from which measuring layouts (some compilations) pays for itself."""
-
 
 CACHED_WEIGHTS = 600_000
 """Weights of all lanes of a program above which lanes do better apart, each in a core's own cache."""
@@ -71,8 +61,8 @@ def _on_cpu() -> bool:
 
 def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True,
           mesh: Mesh = ONE_DEVICE) -> Layout:
-    """A good layout without measuring: small steps all together, a share of the seeds a core, large ones a seed at a
-    time on every core.
+    """A layout that suits: small steps all together, a share of the seeds a core; on a CPU large ones a seed at a time
+    on every core, on an accelerator as many seeds as a program may hold.
 
     ``weights`` of one model; ``longest`` is the most of its ``steps`` a dispatch may take; ``looped`` says whether
     steps may be a loop inside the program. On a mesh the rows take the place of the cores.
@@ -91,64 +81,8 @@ def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped
         if spread or (_on_cpu() and lanes * seeds * steps > WORTH_SPLITTING):
             together = max(n for n in range(1, -(-seeds // places) + 1) if seeds % n == 0)
         return layout(together, True, 2000)
-    return layout(1, False, 100)
-
-
-def candidates(first: Layout, seeds: int) -> list[Layout]:
-    """The layouts that are timed: seeds together or apart, gradient passes joined or apart."""
-    if not first.loop:
-        ways = [replace(first, lowering=name) for name in ("", "native")]
-        return list(dict.fromkeys([first, *(replace(way, workers=count) for way in ways for count in (1, cores()))]))
-    others = [Layout(1, False, cores(), first.chunk), Layout(1, True, cores(), first.chunk),
-              Layout(seeds, False, 1, first.chunk), Layout(seeds, True, 1, first.chunk)]
-    return list(dict.fromkeys([first, *others]))
-
-
-def choose(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int, operations: float,
-           seconds_a_step: Callable[[Layout], float] | None) -> Layout:
-    """The layout for a run of so many ``operations``: remembered, else measured where that pays, else
-    ``first``, as for devices that are elsewhere.
-
-    Without ``seconds_a_step`` nothing is measured.
-
-    ``shape`` tells apart programs of one cohort (weights, batch). A layout is remembered by program and device,
-    not by study, so every later run of such a cohort with as many seeds starts at once.
-    """
-    if elsewhere() is not None:
-        return first
-    memory = cache_folder() / "layouts" / f"{_key(cohort, shape, first, seeds)}.json"
-    known = _recall(memory)
-    if known or operations < WORTH_MEASURING or seconds_a_step is None:
-        return known or first
-    measured = {layout: seconds_a_step(layout) for layout in candidates(first, seeds)}
-    best = min(measured, key=measured.__getitem__)
-    _remember(memory, best, measured)
-    return best
-
-
-def _key(cohort: Cohort, shape: tuple[int, ...], first: Layout, seeds: int) -> str:
-    import jax
-
-    parts = [device_name(), jax.__version__, cohort.model.name, cohort.loss.name, shape, asdict(first), seeds,
-             [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _recall(memory: Path) -> Layout | None:
-    """What was measured before; a file that cannot be used is as good as none."""
-    try:
-        return Layout(**json.loads(memory.read_text(encoding="utf-8"))["best"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _remember(memory: Path, best: Layout, measured: dict[Layout, float]) -> None:
-    rows = [asdict(layout) | {"seconds_a_step": seconds} for layout, seconds in measured.items()]
-    record = {"best": asdict(best), "measured": rows, "device": device_name(), "when": time.strftime("%Y-%m-%d")}
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        aside = memory.with_suffix(".new")
-        aside.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        aside.replace(memory)
-    except OSError:
-        return  # measuring again next time costs seconds; a run must not fail for it
+    if spread or _on_cpu():
+        return layout(1, False, 100)
+    most = max(1, most_lanes(weights, looped) // lanes)
+    together = max(n for n in range(1, min(most, seeds) + 1) if seeds % n == 0)
+    return Layout(together, True, 1, min(longest, 100), trial=mesh.trial, data=mesh.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from fallline.engine.compiled import Compiled
 from fallline.engine.devices import products
 from fallline.engine.lanes import Batch, Cohort, Data, Lanes, Numbers, State, Stretch
 from fallline.engine.mesh import ALONE, Mesh, Row
-from fallline.engine.step import Record, each_lane, measure, start, step
+from fallline.engine.evaluation import Evaluated, Evaluation
+from fallline.engine.step import Record, start, step
 from fallline.models.convolution import lowered
 
 
@@ -57,14 +59,14 @@ class Program:
     of one of 20 with 3 million weights.
     """
 
-    def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE):
+    def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE, evaluation: Evaluation | None = None):
+        """``evaluation`` is that of a program that evaluates in the same way, ``evaluates_as``; else one is made."""
         self.cohort, self.layout, self.row = cohort, layout, row
         self.weights = Compiled(self.make_weights)  # of a seed, where JAX puts it by itself: then put on the row
-        self.thin = layout.loop and cohort.lanes > 1
-        self.bare = not layout.loop and layout.seeds == 1 and all(own.lanes == 1 for own in cohort.segments)
+        self.thin, self.bare = _is_thin(cohort, layout), _is_bare(cohort, layout)
         self._everywhere = row.everywhere if row.data > 1 else None
         self.start = Compiled(self.start_state, everywhere=self._everywhere)
-        self.evaluate = Compiled(self._evaluate, thin=self.thin, everywhere=self._everywhere)
+        self.evaluation = evaluation or Evaluation(cohort, layout.lowering, self.thin, row, self.bare)
         self.start_shapes: Any = None  # of weights, model's state and keys before the first step, once somebody asked
         self.state_shapes: Any = None  # of what it carries from step to step
         self._advances: dict[int, Compiled] = {}
@@ -73,6 +75,17 @@ class Program:
     @property
     def parts(self) -> tuple[Compiled, ...]:
         return self.weights, self.start, *self._advances.values(), self.evaluate
+
+    @property
+    def evaluate(self) -> Compiled:
+        """``(*evaluation.inputs(state, numbers), examples, counts) -> sums``."""
+        return self.evaluation.compiled
+
+    @classmethod
+    def evaluates_as(cls, cohort: Cohort, layout: Layout, row: Row = ALONE) -> Hashable:
+        """What its evaluation depends on: programs that are alike in it may share one."""
+        bare = _is_bare(cohort, layout)
+        return Evaluated.of(cohort), layout.seeds, layout.lowering, _is_thin(cohort, layout), bare, row
 
     @property
     def traces(self) -> int:
@@ -172,24 +185,13 @@ class Program:
         records = {name: jnp.zeros((self.layout.chunk, *shape.shape), shape.dtype) for name, shape in shapes.items()}
         return jax.lax.fori_loop(0, steps, next_step, (state, records))
 
-    def _evaluate(self, state: State, numbers: tuple[Numbers, ...], examples: Data, counts: Array) -> Record:
-        """Sums of loss and metrics over the examples that count, per lane: [seeds, lanes]."""
-        prepare = self.cohort.prepare
-        examples, counts = self.row.share((examples, counts))
-        inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
-        def lane(numbers: Numbers, lanes: Any) -> Record:
-            with lowered(self.layout.lowering), products(self.cohort.precision):
-                return measure(self.cohort, numbers, lanes, inputs, examples.targets, counts)
+def _is_thin(cohort: Cohort, layout: Layout) -> bool:
+    return layout.loop and cohort.lanes > 1
 
-        def join(trees: list[Any], axis: int) -> Any:
-            return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis), *trees)
 
-        # What a rule or its numbers are differs from segment to segment; evaluation has no use for them.
-        own = join([own._replace(rule={}, regularisation={}) for own in numbers], 0)
-        segments = self.shaped(state).segments
-        lanes = join([lanes._replace(rule={}) for lanes in segments], 1)
-        return each_lane(lambda seed: each_lane(lane)(own, seed))(lanes)
+def _is_bare(cohort: Cohort, layout: Layout) -> bool:
+    return not layout.loop and layout.seeds == 1 and all(own.lanes == 1 for own in cohort.segments)
 
 
 def _seed(state: State, seed: int) -> State:

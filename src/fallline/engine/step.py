@@ -50,23 +50,24 @@ def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], batch: Batch,
     return State(tuple(segments), state.step + 1), _join([record for *_, record in found])
 
 
-def measure(cohort: Cohort, numbers: Numbers, lanes: Lanes, inputs: Array, targets: Array, counts: Array) -> Record:
+def measure(cohort: Cohort, loss: dict[str, Array], model: dict[str, Array], weights: Any, state: Any, inputs: Array,
+            targets: Array, counts: Array) -> Record:
     """The sums over the examples that count (``counts`` [batch] of 0 and 1) of loss and metrics, one lane.
 
-    A loss of a whole batch counts as if every example of the batch had its value. Of a classification ``predicted``
-    [batch] is the class each example was given.
+    ``loss`` and ``model`` are their numbers, ``state`` the model's. Of a loss of a whole batch ``loss`` is what it adds
+    up over batches, or where it names nothing of the kind its value. Of a classification ``predicted`` [batch] is the
+    class each example was given.
     """
-    weights = lanes.weights if lanes.average is None else lanes.average
-    outputs, _ = cohort.model.run(weights, lanes.model, inputs, None, numbers.model)
-    loss_of = _linked(cohort, outputs)
+    outputs, _ = cohort.model.run(weights, state, inputs, None, model)
+    linked = _linked(cohort, outputs)
     if cohort.loss.whole:
-        loss = cohort.loss.function(loss_of, targets, counts, **numbers.loss) * counts.sum()
+        value = (cohort.loss.sums or cohort.loss.function)(linked, targets, counts, **loss)
     else:
-        loss = jnp.where(counts > 0, cohort.loss.function(loss_of, targets, **numbers.loss), 0).sum()
+        value = jnp.where(counts > 0, cohort.loss.function(linked, targets, **loss), 0).sum()
     seen = {name: jnp.where(counts > 0, metric(outputs, targets), 0).sum() for name, metric in cohort.metrics}
     if cohort.classifies:
         seen["predicted"] = outputs.argmax(-1).astype(jnp.uint16)
-    return {"loss": loss, **seen}
+    return {"loss": value, **seen}
 
 
 def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from fallline.engine.batches import Batches
-from fallline.engine.evaluation import HeldOut, evaluate
+from fallline.engine.evaluation import HeldOut, Outcome
 from fallline.engine.lanes import ALIVE, Data, Numbers, State, Stretch
 from fallline.engine.program import Program
 
@@ -30,7 +30,8 @@ class Work:
     splits ``held_out``, those ``watched`` are evaluated every ``evaluate_every`` steps, all after the last.
     ``factors(start, stop, looks)`` float64 [seeds, stop - start, lanes] multiply the learning rates; ``stops(looks)``
     bool [seeds, lanes] says which lanes have trained enough. None where there is nothing of the kind. With
-    ``keeps_weights`` the weights at the end are part of the records.
+    ``keeps_weights`` the weights at the end are part of the records. ``beginning`` names the weights and the data: two
+    works with the same one begin alike, and are evaluated once before the first step; None where nothing is known.
     """
 
     numbers: tuple[Numbers, ...]
@@ -47,6 +48,7 @@ class Work:
     factors: Callable[[int, int, Looks], np.ndarray] | None = None
     stops: Callable[[Looks], np.ndarray] | None = None
     keeps_weights: bool = False
+    beginning: Hashable = None
 
 
 @dataclass
@@ -138,13 +140,21 @@ def _look(program: Program, work: Work, state: State, records: Records, step: in
     started = time.perf_counter()
     records.evaluated.append(step)
     for split in work.watched:
-        seen, predicted = evaluate(program, state, work.numbers, work.held_out[split])
+        seen, predicted = _evaluated(program, work, state, split, step)
         for name, values in seen.items():
             records.held_out.setdefault(f"{split}_{name}", []).append(values)
         if predicted is not None:
             records.predicted[split] = predicted
     records.seconds["evaluate"] += time.perf_counter() - started
     return state if work.stops is None or step == work.steps else _end(state, work.stops(records.looks), step)
+
+
+def _evaluated(program: Program, work: Work, state: State, split: str, step: int) -> Outcome:
+    """A split as the lanes take it now; before the first step, as all do that begin so."""
+    held = work.held_out[split]
+    if step == 0 and work.beginning is not None:
+        return program.evaluation.at_start(state, work.numbers, held, (work.beginning, split))
+    return program.evaluation.over(state, work.numbers, held)
 
 
 def _end(state: State, enough: np.ndarray, step: int) -> State:
@@ -211,7 +221,7 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
         known = not program.cohort.classifies or split in records.predicted
         if split in work.watched and records.evaluated[-1:] == [done] and known:
             continue
-        values, predicted = evaluate(program, state, work.numbers, held)
+        values, predicted = program.evaluation.over(state, work.numbers, held)
         records.final |= {f"{split}_{name}": value for name, value in values.items()}
         if predicted is not None:
             records.predicted[split] = predicted

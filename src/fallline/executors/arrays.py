@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline.contracts import Split, Splits, Task
 from fallline.engine.devices import prepare_jax
-from fallline.engine.evaluation import HeldOut, hold_out
+from fallline.engine.evaluation import EVALUATION_BATCH, HeldOut, hold_out
 from fallline.engine.lanes import Cohort, Data
 from fallline.engine.mesh import Row
 from fallline.executors.check import check_splits, check_task, classes_of, splits_of
@@ -24,18 +24,23 @@ class Arrays:
 
     def __init__(self, splits: Splits, source: Any):
         self.splits, self.source = _in_place(splits), source
-        self._placed: dict[Row, tuple[Data, dict[str, HeldOut]]] = {}
+        self._train: dict[Row, Data] = {}
+        self._held: dict[tuple[Row, int | None], dict[str, HeldOut]] = {}
         self._classes: dict[str, int | None] = {}
         self._met: set[tuple[str, Cohort]] = set()
         self._lock = Lock()
 
-    def on(self, row: Row) -> tuple[Data, dict[str, HeldOut]]:
-        """The training examples, and the splits that are held out, on the devices of a row."""
+    def on(self, row: Row, most: int | None = EVALUATION_BATCH) -> tuple[Data, dict[str, HeldOut]]:
+        """The training examples, and the splits that are held out in batches of at most so many, on the devices of a
+        row.
+        """
         with self._lock:
-            if row not in self._placed:
+            if row not in self._train:
+                self._train[row] = row.put(Data(*self.splits.train))
+            if (row, most) not in self._held:
                 held = {name: tuple(split) for name, split in splits_of(self.splits).items() if name != "train"}
-                self._placed[row] = row.put(Data(*self.splits.train)), hold_out(held, row)
-            return self._placed[row]
+                self._held[row, most] = hold_out(held, row, most)
+            return self._train[row], self._held[row, most]
 
     def classes(self, task: Task) -> int | None:
         """How many classes the task's model tells apart here; None where it is no classification."""

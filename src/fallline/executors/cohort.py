@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from fallline import regularisation
 from fallline.batching import BatchStream, widths
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax, products
-from fallline.engine.lanes import Cohort, Numbers, Segment
-from fallline.engine.layouts import choose, guess
+from fallline.engine.evaluation import EVALUATION_BATCH, UNLOOPED_BATCH, HeldOut
+from fallline.engine.lanes import Cohort, Data, Numbers, Segment
+from fallline.engine.layouts import guess
 from fallline.engine.mesh import ONE_DEVICE, Mesh, Row
 from fallline.engine.program import Layout, Program
-from fallline.engine.side_by_side import run_side_by_side
-from fallline.engine.training import Work, chunks, stretch, train
+from fallline.engine.training import Work, stretch
 from fallline.errors import StudyError
 from fallline.executors.arrays import Arrays
 from fallline.executors.lanes import looped, weights_of
@@ -44,8 +43,8 @@ class ReadyCohort:
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
                  metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True):
-        """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it."""
+                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False):
+        """Without a ``layout`` it is the one that suits the cohort here."""
         self.planned, self.arrays = planned, arrays
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
@@ -65,7 +64,7 @@ class ReadyCohort:
         arrays.check(planned.task, self.cohort)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
-        self.program = self._program(layout or self._layout(measures))
+        self.program = self._program(layout or self._layout())
 
     @property
     def places(self) -> tuple[int, tuple[Row, ...]]:
@@ -80,9 +79,9 @@ class ReadyCohort:
         other.program = self._program(self.layout, row)
         return other
 
-    def _program(self, layout: Layout, row: Row | None = None, programs: Programs | None = None) -> Program:
+    def _program(self, layout: Layout, row: Row | None = None) -> Program:
         data = (self.planned.task.name, self.arrays.shapes)
-        return (programs or self.programs).of(self.cohort, layout, data, row or self.rows[0])
+        return self.programs.of(self.cohort, layout, data, row or self.rows[0])
 
     @property
     def layout(self) -> Layout:
@@ -152,7 +151,9 @@ class ReadyCohort:
         """What evaluation is compiled for; None where nothing is held out."""
         work = self._shape_of_work()
         held = next(iter(work.held_out.values()), None)
-        return None if held is None else (self._state_shapes(work), work.numbers, *held.batches[0])
+        if held is None:
+            return None
+        return *self.program.evaluation.inputs(self._state_shapes(work), work.numbers), *held.batches[0]
 
     def _shape_of_work(self) -> Work:
         return self.work(self.blocks()[0], shapes=True)
@@ -203,8 +204,15 @@ class ReadyCohort:
             *self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
         numbers = self.numbers if shapes else self.program.row.put(self.numbers)  # once, not in every dispatch
         return Work(numbers, weights, variables, noise, Batches(streams, self.widths, self.masked),
-                    *self.arrays.on(self.program.row), self.watched, planned.recipe.steps,
-                    planned.evaluate_every, planned.record_every, rates, self.stops, self.weights <= KEPT_WEIGHTS)
+                    *self.examples, self.watched, planned.recipe.steps, planned.evaluate_every, planned.record_every,
+                    rates, self.stops, self.weights <= KEPT_WEIGHTS, (id(self.arrays), seeds))
+
+    @property
+    def examples(self) -> tuple[Data, dict[str, HeldOut]]:
+        """The training examples, and the splits that are held out, on the devices of its row."""
+        loss = self.cohort.loss
+        most = EVALUATION_BATCH if self.layout.loop else UNLOOPED_BATCH
+        return self.arrays.on(self.program.row, None if loss.whole and loss.sums is None else most)
 
     def _shapes(self, seeds: tuple[int, ...]) -> tuple[Any, Any, Any]:
         """Of the initial weights, the model's state and the keys of the noise."""
@@ -243,18 +251,11 @@ class ReadyCohort:
                       regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
                       frozenset(self.regularisers), planned.recipe.precision)
 
-    def _layout(self, measures: bool) -> Layout:
-        """Guessed, or measured where the run is long enough to repay it."""
+    def _layout(self) -> Layout:
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
-        first = guess(self.weights, planned.lanes, seeds, planned.recipe.steps, longest,
-                      looped(planned.task, self.arrays.splits), self.mesh)
-        if self.mesh.devices > 1:  # what one process measured another need not have
-            return first
-        measured = Programs()
-        best = choose(self.cohort, (self.weights, *self.widths), first, seeds, self.operations,
-                      partial(self._seconds_a_step, measured) if measures else None)
-        self.programs.choose(measured, best)
+        best = guess(self.weights, planned.lanes, seeds, planned.recipe.steps, longest,
+                     looped(planned.task, self.arrays.splits), self.mesh)
         most = max(1, MOST_POINTS // planned.points)
         if best.seeds <= most:
             return best
@@ -264,17 +265,6 @@ class ReadyCohort:
     def operations(self) -> float:
         """Multiplications and additions of the whole run, about."""
         return OPERATIONS_A_WEIGHT * self.work_of(len(self.planned.seeds))
-
-    def _seconds_a_step(self, programs: Programs, layout: Layout) -> float:
-        """Seconds a step of all seeds under ``layout``: a few chunks of a group of blocks, compiled before."""
-        self.program = self._program(layout, programs=programs)
-        blocks, steps = self._blocks(layout), min(3 * layout.chunk, self.planned.recipe.steps)
-        timed = blocks[:layout.workers + len(blocks) % layout.workers]
-        works = [replace(self.work(block), steps=steps, watched=(), held_out={}, stops=None) for block in timed]
-        train(self.program, replace(works[0], steps=1))
-        begun = time.perf_counter()
-        run_side_by_side([partial(chunks, self.program, work) for work in works], layout.workers, lambda: None)
-        return (time.perf_counter() - begun) * len(blocks) / len(timed) / steps
 
 
 def _keys(seeds: tuple[int, ...], stream: int) -> Any:

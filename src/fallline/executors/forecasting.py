@@ -95,7 +95,7 @@ def _example_bytes(ready: ReadyCohort) -> int:
     """The examples of a cohort's task, on the host and on the device; once where a CPU's programs take the host's."""
     host = [array for split in splits_of(ready.arrays.splits).values() for array in split]
     places = {array.ctypes.data for array in host if isinstance(array, np.ndarray)}
-    train, held = ready.arrays.on(ready.program.row)
+    train, held = ready.examples
     device = [leaf for leaf in _leaves((train, [one.batches for one in held.values()])) if _place(leaf) not in places]
     return sum(array.nbytes for array in host) + sum(map(_bytes, device))
 
@@ -116,7 +116,7 @@ def _shape(ready: ReadyCohort, examples: int, beside: int, step: Counted, look: 
     planned, layout, program = ready.planned, ready.layout, ready.program
     steps, blocks = planned.recipe.steps, ready.blocks()
     longest = min(steps, planned.evaluate_every) if ready.watched else steps
-    held = ready.arrays.on(ready.program.row)[1]
+    held = ready.examples[1]
     watched = sum(len(held[name].batches) for name in ready.watched)
     points = -(-steps // planned.record_every) + 1
     lanes = planned.lanes * layout.seeds

@@ -49,12 +49,12 @@ class Setup:
     def tasks(self) -> list[Task]:
         return list({trial.task.name: trial.task for trial in self.trials}.values())
 
-    def make(self, planned: PlannedCohort, layout: Layout | None = None, measures: bool = True) -> ReadyCohort:
-        """The cohort ready to train, in ``layout`` or in the one that suits it here, for which it may measure."""
+    def make(self, planned: PlannedCohort, layout: Layout | None = None) -> ReadyCohort:
+        """The cohort ready to train, in ``layout`` or in the one that suits it here."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
         return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE,
-                           self.elsewhere, measures)
+                           self.elsewhere)
 
     def share(self, other: Setup) -> None:
         """Take over the examples that another setup of the same data has read."""

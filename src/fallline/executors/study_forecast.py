@@ -148,7 +148,7 @@ def forecast_study(study: Study, folder: Path | None = None, device: str | None 
     setup = Setup(study, folder)
     setup.check()
     planned = plan(setup.trials, setup.most_lanes)
-    ready = [setup.make(cohort, measures=False) for cohort in planned]
+    ready = [setup.make(cohort) for cohort in planned]
     ready_at = time.perf_counter()
     calibration = calibrate(device, calibrate_again, tell)  # now that what is wrong with the study was told
     begun += time.perf_counter() - ready_at

@@ -68,7 +68,7 @@ def _tried(study: Study, folder: Path | None, number: int, steps: int) -> Tried:
 
     setup = Setup(study, folder)
     with Watch(setup.held_before) as watch:
-        ready = setup.make(plan(setup.trials, setup.most_lanes)[number], measures=False)
+        ready = setup.make(plan(setup.trials, setup.most_lanes)[number])
         whole, blocks = ready.planned.recipe.steps, ready.blocks()
         most = min(whole, max(steps, 2 * ready.layout.chunk))
         works = [replace(ready.work(seeds), steps=most) for seeds in blocks[:ready.layout.workers]]

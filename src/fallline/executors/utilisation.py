@@ -51,7 +51,7 @@ def utilisation(task: Any, batches: Sequence[int] = BATCHES, optimizer: Any = "a
             continue
         if tell is not None:
             tell(f"timing batches of {batch:,}")
-        ready = setup.make(plan(setup.trials, setup.most_lanes)[0], measures=False)
+        ready = setup.make(plan(setup.trials, setup.most_lanes)[0])
         predicted, = predict_all([ready], calibration)
         seconds, busy = _timed(ready)
         rate = predicted.flops_a_step / seconds

@@ -73,7 +73,7 @@ class Tiny:
                                  ("validation",), chunk, chunk, 1)
         state, advance = self.program.start(work.weights, work.variables, numbers), self.program.advance(batch)
         held = work.held_out["validation"].batches[0]
-        self.program.evaluate.prepare(state, numbers, *held)
+        self.program.evaluate.prepare(*self.program.evaluation.inputs(state, numbers), *held)
         advance.prepare(state, numbers, work.train, stretch(self.program, work, [], 0, chunk, batch), keys, np.int32(1))
         self._first: float | None = None
         given, gives = advance.leaves

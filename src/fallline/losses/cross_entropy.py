@@ -35,19 +35,10 @@ def _sparse_softmax_cross_entropy(logits, labels):
 
 def _of_whole_numbers(logits, labels, label_smoothing=0.0):
     z, log_sum = _shifted(logits)
-    own = _at_label(z, indices(labels, z.shape[-1]))
+    own = jnp.take_along_axis(z, indices(labels, z.shape[-1])[:, None], axis=-1)[:, 0]
     # without smoothing a class whose logit is -inf takes no part, and 0 * -inf would make it nan
     others = jnp.where(label_smoothing > 0, label_smoothing * jnp.mean(z, axis=-1), 0)
     return log_sum - (1 - label_smoothing) * own - others
-
-
-def _at_label(z, labels):
-    """z_y of each example, [batch]; nan where no class is labelled so.
-
-    A sum over a mask: an index would be a gather, and its gradient a scatter, which a CPU does an element at a time.
-    """
-    own = jnp.arange(z.shape[-1]) == labels[:, None]
-    return jnp.where(own.any(axis=-1), jnp.sum(jnp.where(own, z, 0), axis=-1), jnp.nan)
 
 
 def _shifted(logits):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -21,18 +22,40 @@ def _weighted_kappa(probabilities, labels, counts=None, *, name, power):
     Where both sums are 0 (one class alone, surely right) the ratio is 0, as in TensorFlow Addons.
     ModelError for other shapes and for a single class.
     """
+    return _of_sums(_sums(probabilities, labels, counts, name=name, power=power), power=power)
+
+
+class KappaSums(NamedTuple):
+    """What adds up over batches: ``seen = sum_e W_(y_e) p_e``, n and q [classes], and how many examples count."""
+
+    seen: Any
+    labels: Any
+    probabilities: Any
+    examples: Any
+
+
+def _sums(probabilities, labels, counts=None, *, name, power):
     y = rows(name, probabilities, labels, "probabilities")
-    p, examples = probabilities, probabilities.shape[0]
+    p = probabilities
     if p.shape[1] < 2:
         raise ModelError(f"{name} needs at least two classes, got probabilities {p.shape}")
+    examples = jnp.full((), p.shape[0], p.dtype)
     if counts is not None:
         y, p = (jnp.where(counts[:, None] > 0, array, 0) for array in (y, p))
         examples = counts.sum().astype(p.dtype)
-    places = jnp.arange(p.shape[1], dtype=p.dtype) / (p.shape[1] - 1)
-    weights = jnp.abs(places[:, None] - places) ** power
-    seen = jnp.sum((y @ weights) * p)
-    chance = jnp.sum(y, axis=0) @ weights @ (jnp.sum(p, axis=0) / examples)
-    return _log_ratio(seen, chance)
+    return KappaSums(jnp.sum((y @ _distances(p.shape[1], power, p.dtype)) * p), jnp.sum(y, axis=0), jnp.sum(p, axis=0),
+                     examples)
+
+
+def _of_sums(sums, *, power):
+    weights = _distances(sums.labels.shape[-1], power, sums.labels.dtype)
+    return _log_ratio(sums.seen, sums.labels @ weights @ (sums.probabilities / sums.examples))
+
+
+def _distances(classes, power, dtype):
+    """W, [classes, classes]."""
+    places = jnp.arange(classes, dtype=dtype) / (classes - 1)
+    return jnp.abs(places[:, None] - places) ** power
 
 
 def _log_ratio(seen, chance):
@@ -49,6 +72,8 @@ def _kappa(name, power, title):
         function=partial(_weighted_kappa, name=name, power=power),
         takes="probabilities",
         whole=True,
+        sums=partial(_sums, name=name, power=power),
+        of_sums=partial(_of_sums, power=power),
         title=title,
         equation=f"log(sum_e W_(y_e) p_e / (sum_ij W_ij n_i q_j / B) + 1e-6), W_ij = (|i - j| / (K - 1))^{power}",
         source="Cohen, 1968; de la Torre, Puig and Valls, 2018; TensorFlow Addons form",
