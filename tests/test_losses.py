@@ -254,3 +254,43 @@ def test_unknown_losses_and_numbers_are_refused_with_the_near_ones():
         loss("huber", dleta=1.0)
     with pytest.raises(NumberError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
         loss("softmax_cross_entropy", label_smoothing=1.0)
+
+
+@pytest.mark.parametrize("name", ["linear_weighted_kappa", "quadratic_weighted_kappa"])
+def test_a_loss_of_a_whole_split_is_that_of_the_split_however_it_is_cut_into_batches(name):
+    """2,000 examples in order of class: a mean over batches of 1,000 would be of batches with half of the classes."""
+    import jax.numpy as jnp
+
+    from fallline.contracts import Loss
+    from fallline.engine.evaluation import Evaluation, hold_out
+    from fallline.engine.lanes import Cohort, Lanes, Numbers, Segment, State
+    from fallline.models.softmax import softmax_layer
+    from fallline.optimizers import find_optimizer
+
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(10), 200)
+    inputs = (np.eye(10)[labels] * 3 + rng.normal(size=(2000, 10))).astype(np.float32)
+    model, part = softmax_layer(10, 10), find_loss(name)
+    weights = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=(1, 2, *leaf.shape)), jnp.float32),
+                           model.init(jax.random.key(0)))
+    state = State((Lanes(weights, {}, {}, None, jnp.full((1, 2), -1)),), jnp.int32(0))
+    numbers = (Numbers({}, {}, {}, {}),)
+
+    def value(loss, most):
+        cohort = Cohort(model, loss, (), None, (Segment(find_optimizer("adam"), 2),))
+        held = hold_out({"validation": (inputs, labels)}, most=most)["validation"]
+        return Evaluation(cohort).over(state, numbers, held).values["loss"]
+
+    power = 1 if name.startswith("linear") else 2
+    weight = (np.abs(np.arange(10)[:, None] - np.arange(10)) / 9.0) ** power
+    for lane in range(2):
+        w, b = (np.asarray(leaf[0, lane], np.float64) for leaf in jax.tree.leaves(weights))
+        logits = inputs.astype(np.float64) @ w.T + b
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        y = np.eye(10)[labels]
+        expected = np.log((y @ weight * p).sum() / (y.sum(0) @ weight @ p.mean(0)) + 1e-6)
+        for most in (1000, 300, 2000):
+            assert value(part, most)[0, lane] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        whole = Loss("mine", part.function, takes="probabilities", whole=True)  # one that names no sums
+        assert value(whole, None)[0, lane] == pytest.approx(expected, rel=1e-5, abs=1e-6)

@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 
+from fallline.engine import kept
+
 THIN_PRODUCTS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Products by XLA's own library instead of YNNPACK: 1.6 times the speed for lanes of a 784-10 layer (jax 0.10.2), and
 half the speed for the wide products of a convnet.
@@ -22,12 +24,15 @@ class Compiled:
     """``function`` compiled for the shapes of its first call. A call with other shapes is an error, not a recompile.
 
     ``thin`` says that its products are of many thin lanes, for which the CPU has an option. ``everywhere`` is how
-    arguments and results lie on the devices of a row, where it has several: whole, on each of them.
+    arguments and results lie on the devices of a row, where it has several: whole, on each of them. A ``name`` tells
+    ``function`` apart from all others of this source: by it the traced program is kept on disk for later processes.
+    Such a function gives a record, arrays by name; with ``carries`` first its first argument's successor.
     """
 
     def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = (), thin: bool = True,
-                 everywhere: Any | None = None):
-        self.thin = thin
+                 everywhere: Any | None = None, name: str | None = None, carries: bool = False):
+        self.carries = carries
+        self.thin, self.name = thin, name if everywhere is None else None
         self.traces = 0
         self.trace_seconds = 0.0
         self.compile_seconds = 0.0
@@ -43,6 +48,7 @@ class Compiled:
             return function(*arguments)
 
         placed = {} if everywhere is None else {"in_shardings": everywhere, "out_shardings": everywhere}
+        self._counted, self._donate = counted, donate
         self._jitted = jax.jit(counted, donate_argnums=donate, **placed)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -52,12 +58,36 @@ class Compiled:
         """The compiled program, made now if it was not; ``arguments`` may be shapes alone."""
         with self._lock:
             if self._program is None:
-                lowered, traced = self._trace(*arguments), time.perf_counter()
-                self._program = _compile(lowered, THIN_PRODUCTS if self.thin else IN_PLACE)
-                self.compile_seconds = time.perf_counter() - traced
-                self.memory_bytes = _peak_bytes(self._program)
-                self._lowered = None
+                self._make(arguments)
             return self._program
+
+    def _make(self, arguments: tuple[Any, ...]) -> None:
+        kept_one = self._kept(arguments)
+        lowered = self._trace(*arguments) if kept_one is None else kept_one.lowered(arguments, self._donate)
+        begun = time.perf_counter()
+        program = _compile(lowered, THIN_PRODUCTS if self.thin else IN_PLACE)
+        self._program = program if kept_one is None else _Flat(program, kept_one.gives(arguments))
+        self.compile_seconds = time.perf_counter() - begun
+        self.leaves = len(jax.tree.leaves(arguments)), program.out_tree.num_leaves
+        self.memory_bytes = _peak_bytes(program)
+        self._lowered = None
+
+    def _kept(self, arguments: tuple[Any, ...]) -> kept.Traced | None:
+        """The program in the form in which it is kept, traced now if it was not; None where it is not to be kept."""
+        if self.name is None or self._lowered is not None:
+            return None
+        begun, key = time.perf_counter(), kept.key_of(self.name, arguments)
+        found = kept.recall(key)
+        if found is None:
+            try:
+                found = kept.trace(self._counted, arguments, self.carries)
+            except Exception:  # what cannot be exported is traced as ever, and what is wrong with it told there
+                return None
+            if found is None:
+                return None
+            kept.keep(key, found)
+        self.trace_seconds = time.perf_counter() - begun
+        return found
 
     def written(self, *arguments: Any) -> str:
         """The program as XLA is given it, HLO in words; traced now if it was not, and not compiled."""
@@ -78,6 +108,17 @@ class Compiled:
             self.trace_seconds = time.perf_counter() - begun
             self.leaves = self._lowered.in_tree.num_leaves, self._lowered.out_tree.num_leaves
         return self._lowered
+
+
+class _Flat:
+    """A program of a list of arrays, called as the function that it was traced from."""
+
+    def __init__(self, program: Any, gives: Any):
+        self._program, self._gives = program, gives
+        self.as_text, self.memory_analysis = program.as_text, program.memory_analysis
+
+    def __call__(self, *arguments: Any) -> Any:
+        return jax.tree.unflatten(self._gives, self._program(*jax.tree.leaves(arguments)))
 
 
 def _compile(lowered: Any, options: dict[str, Any]) -> Any:

@@ -62,15 +62,23 @@ class Evaluated(NamedTuple):
                    tuple(segment.lanes for segment in cohort.segments), cohort.gives, cohort.classifies,
                    cohort.precision)
 
+    @property
+    def words(self) -> str:
+        """The same by the names of its parts."""
+        named = self._replace(model=self.model.name, loss=self.loss.name, metrics=[name for name, _ in self.metrics],
+                              prepare=None)
+        return str(tuple(named))
+
 
 class Evaluation:
     """The compiled evaluation of the lanes of cohorts that are alike in ``Evaluated``. With ``bare`` their states come
-    without the dimensions of seeds and lanes, as ``Program`` has it.
+    without the dimensions of seeds and lanes, as ``Program`` has it. ``name`` tells it apart, as ``Compiled`` has it.
     """
 
-    def __init__(self, cohort: Cohort, lowering: str = "", thin: bool = True, row: Row = ALONE, bare: bool = False):
+    def __init__(self, cohort: Cohort, lowering: str = "", thin: bool = True, row: Row = ALONE, bare: bool = False,
+                 name: str | None = None):
         self.cohort, self.lowering, self.row, self.bare = cohort, lowering, row, bare
-        self.compiled = Compiled(self._sums, thin=thin, everywhere=row.everywhere if row.data > 1 else None)
+        self.compiled = Compiled(self._sums, thin=thin, everywhere=row.everywhere if row.data > 1 else None, name=name)
         self._value: Any = None  # of the sums of a loss of a whole split
         self._starts: dict[Hashable, Future[Outcome]] = {}
         self._lock = Lock()

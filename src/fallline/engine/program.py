@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
@@ -13,9 +13,9 @@ from jaxtyping import Array
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import products
+from fallline.engine.evaluation import Evaluated, Evaluation
 from fallline.engine.lanes import Batch, Cohort, Data, Lanes, Numbers, State, Stretch
 from fallline.engine.mesh import ALONE, Mesh, Row
-from fallline.engine.evaluation import Evaluated, Evaluation
 from fallline.engine.step import Record, start, step
 from fallline.models.convolution import lowered
 
@@ -59,16 +59,24 @@ class Program:
     of one of 20 with 3 million weights.
     """
 
-    def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE, evaluation: Evaluation | None = None):
-        """``evaluation`` is that of a program that evaluates in the same way, ``evaluates_as``; else one is made."""
+    def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE, evaluation: Evaluation | None = None,
+                 task: str | None = None):
+        """``evaluation`` is that of a program that evaluates in the same way, ``evaluates_as``; else one is made.
+        ``task`` names the task where all parts of the cohort are known by their names, so that what is traced of them
+        may be kept on disk.
+        """
         self.cohort, self.layout, self.row = cohort, layout, row
-        self.weights = Compiled(self.make_weights)  # of a seed, where JAX puts it by itself: then put on the row
+        # Of a seed, where JAX puts it by itself: then put on the row.
+        self.weights = Compiled(self.make_weights)
         self.thin, self.bare = _is_thin(cohort, layout), _is_bare(cohort, layout)
         self._everywhere = row.everywhere if row.data > 1 else None
         self.start = Compiled(self.start_state, everywhere=self._everywhere)
-        self.evaluation = evaluation or Evaluation(cohort, layout.lowering, self.thin, row, self.bare)
+        how = f"{layout.seeds} seeds, {layout.lowering}"
+        self.evaluation = evaluation or Evaluation(cohort, layout.lowering, self.thin, row, self.bare,
+                                                   task and f"evaluate {task} {Evaluated.of(cohort).words} {how}")
         self.start_shapes: Any = None  # of weights, model's state and keys before the first step, once somebody asked
         self.state_shapes: Any = None  # of what it carries from step to step
+        self._name = task and f"advance {task} {_words(cohort)} {asdict(replace(layout, workers=1, trial=1))}"
         self._advances: dict[int, Compiled] = {}
         self._lock = threading.Lock()
 
@@ -125,7 +133,8 @@ class Program:
         with self._lock:
             if width not in self._advances:
                 self._advances[width] = Compiled(self._advance, donate=(0,), thin=self.thin,
-                                                 everywhere=self._everywhere)
+                                                 everywhere=self._everywhere, name=self._name,
+                                                 carries=True)
             return self._advances[width]
 
     def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array,
@@ -184,6 +193,15 @@ class Program:
         shapes = jax.eval_shape(one_step, state, *at(0))[1]
         records = {name: jnp.zeros((self.layout.chunk, *shape.shape), shape.dtype) for name, shape in shapes.items()}
         return jax.lax.fori_loop(0, steps, next_step, (state, records))
+
+
+def _words(cohort: Cohort) -> str:
+    """The cohort by the names of its parts."""
+    segments = [(own.optimizer.name, own.lanes) for own in cohort.segments]
+    metrics = [name for name, _ in cohort.metrics]
+    named = cohort._replace(model=cohort.model.name, loss=cohort.loss.name, metrics=metrics, prepare=None,
+                            segments=segments, regularisers=sorted(cohort.regularisers))
+    return str(tuple(named))
 
 
 def _is_thin(cohort: Cohort, layout: Layout) -> bool:

@@ -23,7 +23,7 @@ from fallline.engine.training import Work, stretch
 from fallline.errors import StudyError
 from fallline.executors.arrays import Arrays
 from fallline.executors.lanes import looped, weights_of
-from fallline.executors.programs import Programs
+from fallline.executors.programs import Programs, built_in
 from fallline.executors.steering import Rates, Stops
 from fallline.plan import MOST_POINTS, PlannedCohort, PlannedSegment
 
@@ -81,7 +81,11 @@ class ReadyCohort:
 
     def _program(self, layout: Layout, row: Row | None = None) -> Program:
         data = (self.planned.task.name, self.arrays.shapes)
-        return self.programs.of(self.cohort, layout, data, row or self.rows[0])
+        return self.programs.of(self.cohort, layout, data, row or self.rows[0], self._built_in)
+
+    @cached_property
+    def _built_in(self) -> str | None:
+        return built_in(self.planned.task, self.cohort)
 
     @property
     def layout(self) -> Layout:

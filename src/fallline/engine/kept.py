@@ -1,0 +1,122 @@
+"""Traced programs kept on disk by what they were made from, so that a later process does not trace them again.
+
+JAX's own cache spares the compilation and not the tracing, which takes Python a quarter of a second for nine rules.
+What is kept is ``jax.export``'s form of a program; it is found by the parts of the program, by the package's source and
+by versions, so a program of another source is never taken for this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from jax import export
+
+import fallline
+from fallline.engine.devices import cache_folder, device_name
+
+MOST_FILES = 500
+"""Programs that are kept, 30 to 800 KB each: the ones that were used last."""
+
+
+class Traced(NamedTuple):
+    """A function as it was traced for the shapes of one call, with its arguments and results as lists of arrays.
+
+    It gives a record: arrays by ``names``. With ``carries`` it gives a state before, of its first argument's structure.
+    """
+
+    function: export.Exported
+    names: tuple[str, ...]
+    carries: bool
+
+    def gives(self, arguments: tuple[Any, ...]) -> Any:
+        """The structure of its results, for those arguments."""
+        record = dict.fromkeys(self.names, 0)
+        return jax.tree.structure((arguments[0], record) if self.carries else record)
+
+    def lowered(self, arguments: tuple[Any, ...], donate: tuple[int, ...]) -> Any:
+        """Ready to compile, for arguments of those shapes as one list of arrays."""
+        sizes = [len(jax.tree.leaves(argument)) for argument in arguments]
+        places = tuple(place for index in donate for place in range(sum(sizes[:index]), sum(sizes[:index + 1])))
+        return jax.jit(self.function.call, donate_argnums=places).lower(*jax.tree.leaves(arguments))
+
+
+def key_of(name: str, arguments: tuple[Any, ...]) -> str:
+    """The file of the program ``name`` for arguments of these shapes."""
+    leaves, tree = jax.tree.flatten(arguments)
+    shapes = [str(jax.api_util.shaped_abstractify(leaf)) for leaf in leaves]
+    return hashlib.sha256("\n".join([_made_by(), name, str(tree), *shapes]).encode()).hexdigest()[:32]
+
+
+def trace(function: Callable[..., Any], arguments: tuple[Any, ...], carries: bool) -> Traced | None:
+    """``function`` traced for arguments of these shapes; None where its record is of more than arrays by name."""
+    leaves, tree = jax.tree.flatten(arguments)
+    given: list[Any] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        given.append(function(*jax.tree.unflatten(tree, leaves)))
+        return jax.tree.leaves(given[-1])
+
+    exported = export.export(jax.jit(flat))(*leaves)
+    record = given[0][1] if carries else given[0]
+    found = Traced(exported, tuple(record), carries)
+    return found if found.gives(arguments) == jax.tree.structure(given[0]) else None
+
+
+def recall(key: str) -> Traced | None:
+    """The program that was kept under that key; None where there is none that can be used."""
+    place = _place(key)
+    try:
+        head, _, function = place.read_bytes().partition(b"\n")
+        written = json.loads(head)
+        os.utime(place)
+        return Traced(export.deserialize(bytearray(function)), tuple(written["names"]), written["carries"])
+    except Exception:  # none, or torn: it is traced anew, and written over
+        return None
+
+
+def keep(key: str, traced: Traced) -> None:
+    """Keep it; where nothing can be written a later process traces anew."""
+    place = _place(key)
+    try:
+        head = json.dumps({"names": traced.names, "carries": traced.carries}).encode()
+        function = traced.function.serialize()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=place.parent, prefix=".")
+        with os.fdopen(handle, "wb") as file:
+            file.write(head + b"\n" + function)
+        os.replace(aside, place)
+        _forget_oldest(place.parent)
+    except Exception:
+        return
+
+
+def _place(key: str) -> Path:
+    return cache_folder() / "traced" / key
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files[MOST_FILES:]:
+        file.unlink(missing_ok=True)
+
+
+@cache
+def _made_by() -> str:
+    """The package's source, the libraries that trace, and the device."""
+    import equinox
+    import optax
+
+    home = Path(fallline.__file__).parent
+    source = [f"{file.relative_to(home)} {(found := file.stat()).st_size} {found.st_mtime_ns}"
+              for file in sorted(home.rglob("*.py"))]
+    settings = [os.environ.get(name, "") for name in ("JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION")]
+    return "\n".join([*source, fallline.__version__, jax.__version__, optax.__version__, equinox.__version__, *settings,
+                      device_name()])
