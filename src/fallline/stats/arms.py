@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from fallline.stats.columns import OFF, finished
+from fallline.stats.distributions import t_quantile
 from fallline.stats.evidence import Sample
 from fallline.stats.metric import direction
 from fallline.stats.where import where
@@ -142,7 +142,7 @@ def _beaten(worse_by: np.ndarray, level: float) -> bool:
     if len(known) < 2 or np.isinf(worse_by).any():
         return False
     error = float(known.std(ddof=1)) / math.sqrt(len(known))
-    return float(known.mean()) > error * float(stats.t.isf(level, len(known) - 1))
+    return float(known.mean()) > error * -t_quantile(level, len(known) - 1)
 
 
 def _best(choices: np.ndarray) -> int:

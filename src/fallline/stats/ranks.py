@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from fallline.stats.distributions import average_ranks, normal_below, t_quantile
 from fallline.stats.evidence import LEVEL
 
 DRAWS = 10_000
@@ -38,7 +38,7 @@ def ranks(values: np.ndarray, up: bool) -> Ranks | None:
     n = whole.shape[1]
     if n == 0:
         return None
-    each = stats.rankdata(-whole if up else whole, axis=0)
+    each = np.apply_along_axis(average_ranks, 0, -whole if up else whole)
     mean = each.mean(axis=1)
     if n == 1:
         return Ranks(each, mean, None, None)
@@ -49,7 +49,7 @@ def ranks(values: np.ndarray, up: bool) -> Ranks | None:
 
 def expanded_percentiles(n: int) -> tuple[float, float]:
     """The percentiles of a bootstrap mean that make a 95 % interval with ``n`` values."""
-    tail = float(stats.norm.cdf((n / (n - 1)) ** 0.5 * stats.t.ppf(LEVEL / 2, n - 1)))
+    tail = float(normal_below((n / (n - 1)) ** 0.5 * t_quantile(LEVEL / 2, n - 1)))
     return tail, 1 - tail
 
 
