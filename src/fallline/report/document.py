@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -65,7 +66,6 @@ def _template(name: str) -> str:
 
 @cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, from the library that also draws the PNG files."""
-    import vl_convert
-
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    """Vega, Vega-Lite and Vega-Embed as one script (``scripts/bundle_vega.py`` writes it; ``vega.LICENSE``)."""
+    packed = resources.files("fallline.report").joinpath("vega.js.gz").read_bytes()
+    return gzip.decompress(packed).decode().replace("</script", "<\\/script").replace("<!--", "<\\!--")

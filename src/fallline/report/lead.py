@@ -23,10 +23,11 @@ def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
 
 
 def of_the_page(run: Run) -> dict[str, Figure]:
-    """The figures that open the run's report, by name; none where it has no results."""
+    """Every figure of the run's page by name, those that open it first; none where it has no results."""
     if run.trials.is_empty():
         return {}
-    return leading(Opening.of(Results.of(run)), specs(run))
+    named = specs(run)
+    return leading(Opening.of(Results.of(run)), named) | named
 
 
 def _sensitivity(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:

@@ -19,7 +19,7 @@ from fallline.report.style import WIDTH, Look, theme, variables
 from fallline.report.tables import frame_table
 from fallline.stats import direction, label
 from fallline.stats.profiles import SHARE, WIDEST, Key, Problem, Profiles
-from fallline.store.files import write_atomically, write_text
+from fallline.store.files import write_derived
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -179,11 +179,11 @@ def write(found: Profiles, path: str | Path) -> Path:
 
     path = Path(path)
     if path.suffix == ".html":
-        write_text(path, _page(found))
+        write_derived(path, _page(found))
     elif path.suffix == ".svg":
-        write_text(path, svg(found))
+        write_derived(path, svg(found))
     elif path.suffix == ".png":
-        write_atomically(path, lambda file: file.write(vl_convert.svg_to_png(svg(found), scale=SCALE)))
+        write_derived(path, vl_convert.svg_to_png(svg(found), scale=SCALE))
     else:
         raise StudyError(f"a profile is written as one of {', '.join(SUFFIXES)}, got {path.name!r}")
     return path

@@ -21,20 +21,52 @@
     });
   }
 
+  // What vegaEmbed draws of a figure's data, in the light or the dark theme.
+  function chartOf(held, night) {
+    let text = JSON.stringify(held.chart);
+    if (night) for (const [light, other] of Object.entries(held.night)) text = text.replaceAll(`"${light}"`, `"${other}"`);
+    const chart = JSON.parse(text);
+    for (const [key, packed] of Object.entries(held.rows)) (chart.datasets ??= {})[key] = rows(packed);
+    return chart;
+  }
+
+  const embed = (element, chart, night, renderer) => vegaEmbed(element, chart, {
+    actions: false, mode: "vega-lite", config: night ? themes.dark : themes.light, renderer,
+    tooltip: { disableDefaultStyle: true },
+  });
+
   async function draw(script) {
     const target = script.previousElementSibling;
     const held = JSON.parse(script.textContent);
-    let text = JSON.stringify(held.chart);
-    if (dark()) for (const [light, night] of Object.entries(held.night)) text = text.replaceAll(`"${light}"`, `"${night}"`);
-    const chart = JSON.parse(text);
-    for (const [key, packed] of Object.entries(held.rows)) (chart.datasets ??= {})[key] = rows(packed);
-    const { view } = await vegaEmbed(target.firstElementChild, chart, {
-      actions: false, mode: "vega-lite", config: dark() ? themes.dark : themes.light, renderer: held.renderer,
-      tooltip: { disableDefaultStyle: true },
-    });
+    const { view } = await embed(target.firstElementChild, chartOf(held, dark()), dark(), held.renderer);
     slide(target, view);
     target.dataset.drawn = "yes";
   }
+
+  // Without zoom and without the points that only show under the pointer: a file has none.
+  function still(part) {
+    if (Array.isArray(part)) part.forEach(still);
+    else if (part && typeof part === "object") {
+      if (part.layer) part.layer = part.layer.filter((layer) => layer.encoding?.opacity?.condition?.param !== "hover");
+      if (part.params) part.params = part.params.filter((param) => param.name !== "hover" && param.name !== "zoom");
+      for (const [key, inner] of Object.entries(part)) if (key !== "datasets" && key !== "values") still(inner);
+    }
+    return part;
+  }
+
+  // A figure as a file, in the light theme; a PNG of twice the size.
+  async function save(button) {
+    const held = JSON.parse(button.closest("figure").querySelector("script.chart").textContent);
+    const { kind, name } = button.dataset;
+    const { view, finalize } = await embed(document.createElement("div"), still(chartOf(held, false)), false, "svg");
+    const link = document.createElement("a");
+    link.download = `${name}.${kind}`;
+    link.href = kind === "svg"
+      ? URL.createObjectURL(new Blob([await view.toSVG()], { type: "image/svg+xml" })) : await view.toImageURL("png", 2);
+    link.click();
+    finalize();
+  }
+  for (const button of document.querySelectorAll(".files button")) button.addEventListener("click", () => save(button));
 
   // A figure's slider: beside it the step it stands for, and a button that moves it from end to end in six seconds.
   function slide(target, view) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ from altair.utils.schemapi import debug_mode
 
 from fallline.errors import UnknownName
 from fallline.registry import parts
+from fallline.report.kinds.draw import plain
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import Look, theme
 from fallline.store import Run
@@ -43,6 +45,11 @@ class Drawn:
     frame: pl.DataFrame
     chart: Any
     table: pl.DataFrame | None
+
+    @cached_property
+    def specification(self) -> dict[str, Any]:
+        """The chart as Vega-Lite."""
+        return plain(self.chart)
 
 
 def figure_kinds() -> dict[str, FigureKind]:
