@@ -17,8 +17,8 @@ _BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
 
 def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], rest: Sequence[Drawn], html: str,
          at_hand: Collection[str] = ()) -> str:
-    """report.md, beside the page ``html``, with the pictures that are ``at_hand``. Every text of the study and its data is escaped and stands as it was
-    written."""
+    """report.md, beside the page ``html``, with the pictures that are ``at_hand``. Every text of the study and its data
+    is escaped and stands as it was written."""
     study = opening.results.run.study
     first, others = tables[0], tables[1:]
     claims = [table for table in others if table.name == "claims"]

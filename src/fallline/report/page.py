@@ -42,9 +42,10 @@ LARGE = 2
 def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
 
-    Beside the page: the same as Markdown (``report.md``); ``tables/NAME.csv`` with the arms and pairs of the comparison, the ranked configurations,
-    the best of each optimizer, the comparisons of the claims, the reported figures, the times and the data of every
-    figure; ``tables/NAME.tex`` with the tables that a paper may want.
+    Beside the page: the same as Markdown (``report.md``); ``tables/NAME.csv`` with arms and pairs of the comparison,
+    the ranked configurations, the best of each optimizer, the comparisons of the claims, the reported figures, the
+    times and the data of every figure; ``tables/NAME.tex`` with the tables that a paper may want. The page draws its
+    figures itself; ``figure_files.write_figures`` makes files of them.
     The run folder notes that ``who`` read the test split for what was chosen. Raises StoreError where the run holds no
     finished trial or the folder cannot be written.
     """

@@ -51,7 +51,7 @@ def binomial_at_most(counts: Any, of: Any, chance: Any) -> np.ndarray:
     counts, of = np.asarray(counts, float), np.asarray(of, float)
     inside = (counts >= 0) & (counts < of)
     held = np.where(inside, counts, 0.0)
-    return np.where(inside, _special().betaincc(held + 1, np.maximum(of - held, 1.0), chance), counts >= of)
+    return np.where(inside, _special().betainc(np.maximum(of - held, 1.0), held + 1, 1 - chance), counts >= of)
 
 
 def even_binomial_from(count: int, of: int) -> float:

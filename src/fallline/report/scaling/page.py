@@ -63,8 +63,8 @@ def write_page(scaled: Scaled, path: Path | None = None) -> Path:
         ("study", "The study", details("The study as it was measured (TOML)", tag("pre", dump_study(study)))),
         ("read", "How to read this", reading()),
     ]
-    write_derived(page, document(study.name, title, "Should I use more devices for this, and for what?", sections, about,
-                              bare=("answer", "figures")))
+    question = "Should I use more devices for this, and for what?"
+    write_derived(page, document(study.name, title, question, sections, about, bare=("answer", "figures")))
     return page
 
 
