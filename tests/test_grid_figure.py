@@ -14,7 +14,6 @@ from fake_run import line_run, softmax_run, tiny
 from fallline.errors import UnknownName
 from fallline.report import figures, write_report
 from fallline.report.kinds import drawn, figure_kinds
-from fallline.report.kinds.draw import plain
 from fallline.study import Figure
 
 BETAS = {8: ((0.7, 0.9, 0.99), (0.7, 0.9, 0.99)), 32: ((0.6, 0.9, 0.99), (0.7, 0.9, 0.99))}
@@ -48,7 +47,7 @@ def loss(batch, first, second, seed, scale=1.0):
 
 
 def svg(chart):
-    return vl_convert.vegalite_to_svg(plain(chart))
+    return vl_convert.vegalite_to_svg(chart.to_dict())
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +184,7 @@ def test_panels_share_their_colours_unless_each_would_be_of_one(run, tmp_path):
 def figure_text(run):
     import json
 
-    return json.dumps(plain(drawn(run, GRID).chart), sort_keys=True)
+    return json.dumps(drawn(run, GRID).specification, sort_keys=True)
 
 
 def luminance(color):

@@ -17,7 +17,6 @@ from fallline.report import words
 from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.budget import budget_table, sentence
 from fallline.report.kinds import drawn
-from fallline.report.kinds.draw import plain
 from fallline.report.png import data_uri, png
 from fallline.report.results import Results, columns
 from fallline.stats import budgets
@@ -101,7 +100,7 @@ def test_mistakes_show_each_example_with_what_it_is_and_was_taken_for(recipes):
     times = sum(truth_and_given(recipes, trial)[1][row["example"]] != truth[row["example"]]
                 for trial in recipes.trials["trial"])
     assert (row["wrong"], row["trials"]) == (times, recipes.trials.height)
-    svg = vl_convert.vegalite_to_svg(plain(found.chart))
+    svg = vl_convert.vegalite_to_svg(found.specification)
     assert svg.count("data:image/png;base64,") == frame.height
     assert svg.count("image-rendering: pixelated") == frame.height
     assert f"Example {row['example']}: {row['true']}, taken for {row['given']}, wrong in {times} of 32 trials" in svg

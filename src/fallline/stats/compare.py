@@ -19,6 +19,7 @@ from fallline.stats.columns import RECIPE, finished, loss_numbers, metric_column
 from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
 from fallline.stats.looking import reading
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
+from fallline.stats.once import once
 from fallline.stats.over_folds import Folds, OverFolds
 from fallline.stats.pairwise import Pair, all_pairs
 from fallline.stats.ranks import Ranks, ranks
@@ -103,6 +104,7 @@ class Compared:
         return [[folds.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
 
 
+@once
 def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
              tune: str | Sequence[str] | None = None, kept: Settings | None = None) -> Compared:
     """The arms of a run told apart by the column or columns ``by``, with one value a seed of each.

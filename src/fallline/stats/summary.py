@@ -7,6 +7,7 @@ import polars as pl
 from fallline.stats.columns import configurations, finished, metric_columns, recipe_columns
 from fallline.stats.distributions import t_quantile
 from fallline.stats.metric import Metric, primary
+from fallline.stats.once import once
 from fallline.store import Run
 
 CONFIDENCE = 0.95
@@ -14,6 +15,7 @@ FEW_SEEDS = 5
 """With fewer seeds an interval says little; curves then show the least and the greatest."""
 
 
+@once
 def summary(run: Run) -> pl.DataFrame:
     """One row a configuration, best first.
 
