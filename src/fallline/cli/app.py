@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a lin
 
 def main() -> None:
     """Run the command line; an error of ours is one screen of text on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that an old terminal has not must not end a run
     try:
         with _told_warnings():
             app()
