@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fallline.report.kinds import figure_kinds, specs
-from fallline.report.opening import Opening, chosen_rows
+from fallline.report.opening import Opening
 from fallline.report.results import Results
 from fallline.stats import configurations, curve_column, label
 from fallline.store import Run
@@ -48,7 +48,7 @@ def _curves(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
     if not compared.tune and own:
         return own
     trials = configurations(opening.results.run)
-    names = pl.concat([chosen_rows(arm)["trial"] for group in compared.groups for arm in group.arms])
+    names = pl.concat([arm.chosen_rows["trial"] for group in compared.groups for arm in group.arms])
     best = trials.filter(pl.col("trial").is_in(names.implode()))["configuration"].unique().sort()
     if best.len() == trials["configuration"].n_unique() and own:
         return own

@@ -97,10 +97,21 @@
     rest();
   }
 
+  // Vega, which the page holds compressed; a script of its own once it is unpacked.
+  async function unpack() {
+    const packed = Uint8Array.from(atob(document.getElementById("vega").textContent), (sign) => sign.charCodeAt(0));
+    const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(plain).text();
+    document.head.append(script);
+  }
+  const unpacked = unpack();
+
   async function drawAll() {
     name();
     for (const script of document.querySelectorAll("script.chart")) {
       try {
+        await unpacked;
         await draw(script);
       } catch (failure) {
         console.error(failure);
@@ -134,7 +145,10 @@
       const heads = head.parentElement.cells;
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const value = (row) => row.cells[place].dataset.v ?? "";
+      const value = ({ cells }) => {
+        const { dataset, textContent } = cells[place];
+        return dataset.v ?? (textContent === "–" ? "" : textContent);
+      };
       const rank = (a, b) => {
         const [x, y] = [value(a), value(b)];
         if (x === "" || y === "") return (x === "") - (y === "");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -42,9 +43,14 @@ def ranks(values: np.ndarray, up: bool) -> Ranks | None:
     mean = each.mean(axis=1)
     if n == 1:
         return Ranks(each, mean, None, None)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    low, high = np.quantile(each @ drawn.T / n, expanded_percentiles(n), axis=1)
+    low, high = np.quantile(each @ _drawn(n).T / n, expanded_percentiles(n), axis=1)
     return Ranks(each, mean, low, high)
+
+
+@lru_cache(maxsize=8)
+def _drawn(n: int) -> np.ndarray:
+    """How often each of ``n`` seeds is drawn [draws, n]; always the same."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
 
 
 def expanded_percentiles(n: int) -> tuple[float, float]:
