@@ -107,9 +107,20 @@
   }
   const unpacked = unpack();
 
+  // What is on the screen first, then the rest from top to bottom, so that a reader waits for one figure at most and
+  // printing finds all of them; the browser can paint and scroll between two. A newer call ends an older one.
+  let turn = 0;
   async function drawAll() {
+    const own = ++turn;
     name();
-    for (const script of document.querySelectorAll("script.chart")) {
+    const waiting = new Set(document.querySelectorAll("script.chart"));
+    const onScreen = ({ previousElementSibling: { parentElement } }) => {
+      const { top, bottom } = parentElement.getBoundingClientRect();
+      return bottom > 0 && top < innerHeight;
+    };
+    while (waiting.size && own === turn) {
+      const script = [...waiting].find(onScreen) ?? [...waiting][0];
+      waiting.delete(script);
       try {
         await unpacked;
         await draw(script);
@@ -117,6 +128,7 @@
         console.error(failure);
         script.previousElementSibling.firstElementChild.textContent = "This figure could not be drawn: " + failure.message;
       }
+      await new Promise((resume) => { setTimeout(resume); });
     }
   }
 
