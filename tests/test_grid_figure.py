@@ -12,7 +12,7 @@ import vl_convert
 
 from fake_run import line_run, softmax_run, tiny
 from fallline.errors import UnknownName
-from fallline.report import figures, write_report
+from fallline.report import figures, write_figures, write_report
 from fallline.report.kinds import drawn, figure_kinds
 from fallline.study import Figure
 
@@ -243,7 +243,8 @@ def test_a_run_without_two_numbers_gets_a_sentence_and_an_unknown_column_an_erro
 def test_the_page_has_the_heat_map_and_its_table(run, tmp_path):
     page = write_report(run, tmp_path / "report" / "report.html")
     text = page.read_text(encoding="utf-8")
-    assert "mean of the last steps" in text and (page.parent / "figures/grid.png").exists()
+    assert "mean of the last steps" in text
+    assert [path.name for path in write_figures(run, ["grid"], ["png"], tmp_path)] == ["grid.png"]
     data = pl.read_csv(page.parent / "tables/figure-grid.csv")
     assert data["value"].to_list() == pytest.approx(drawn(run, GRID).frame["value"].to_list())
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fake_recipes import LOSSES, recipes_run
 from fake_run import line_run, numbers_run, softmax_run, tiny
 from fallline.errors import UnknownName
-from fallline.report import figure, figures, shown, words, write_report
+from fallline.report import figure, figures, shown, words, write_figures, write_report
 from fallline.report.html import script_json, tag
 from fallline.report.kinds import drawn, figure_kinds
 from fallline.report.kinds.thin import thinned
@@ -323,15 +323,12 @@ def test_an_unknown_figure_lists_the_near_ones(line):
         figure(line, Figure(kind="curve"))
 
 
-def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
+def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(numbers, tmp_path):
     page = write_report(numbers, tmp_path / "out" / "page.html")
     names = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*") if path.is_file()}
     assert names == {
         "page.html",
         "page.md",
-        "figures/numbers.svg",
-        "figures/numbers.pdf",
-        "figures/numbers.png",
         "tables/figure-numbers.csv",
         "tables/answer.tex",
         "tables/arms.csv",
@@ -342,6 +339,8 @@ def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
         "tables/best.csv",
         "tables/times.csv",
     }
+    written = write_figures(numbers, folder=page.parent / "figures")
+    assert [path.name for path in written] == ["numbers.svg", "numbers.pdf", "numbers.png"]
     svg = (page.parent / "figures/numbers.svg").read_text()
     width, height = (float(re.search(rf'{side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))
     assert struct.unpack(">II", (page.parent / "figures/numbers.png").read_bytes()[16:24]) == pytest.approx(
