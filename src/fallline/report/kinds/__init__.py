@@ -12,7 +12,7 @@ from fallline.errors import UnknownName
 from fallline.registry import parts
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import Look, theme
-from fallline.report.vega import Chart, altair_chart
+from fallline.report.vega import Chart, altair_chart, finished
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -85,7 +85,10 @@ def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
     spec = kind.settle(run, spec)
     frame = kind.data(run, spec)
     look = Look.of(run.trials["optimizer"].unique(maintain_order=True).to_list())
-    chart = kind.draw(frame, spec, look).properties(config=theme())
+    chart = kind.draw(frame, spec, look)
+    if not isinstance(chart, Chart):  # one of altair's
+        chart = finished(chart.to_dict(validate=False))
+    chart = chart.properties(config=theme())
     title = spec.title or kind.title
     return Drawn(
         name or spec.kind,
