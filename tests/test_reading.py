@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from command_line import cli  # noqa: F401
-from fake_run import softmax_run
+from fake_run import line_run, softmax_run
 from fallline import open_run
 from fallline.cli.training import print_outcome
 from fallline.errors import UnknownName
@@ -39,6 +39,15 @@ def test_a_command_that_reads_imports_nothing_that_trains_or_makes_pictures(run,
             f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)")
     told = subprocess.run([sys.executable, "-c", code, command, str(run.folder)], capture_output=True, text=True)
     assert told.returncode == 0 and told.stderr.strip() == "[]", told.stderr
+
+
+def test_the_report_of_a_line_fit_needs_no_jax_for_its_contours(tmp_path):
+    """Its loss is a quadratic of two weights: ellipses that are known."""
+    folder = line_run(tmp_path / "line", steps=20).folder
+    code = (f"import sys, fallline; page = fallline.open_run({str(folder)!r}).report().read_text()\n"
+            f"print([name for name in {HEAVY} if name in sys.modules], page.count('contours of the loss'))")
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.stdout.strip() == "[] 1", told.stderr
 
 
 def test_a_report_computes_every_statistic_once(run, monkeypatch):
