@@ -111,7 +111,7 @@ def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, v
         ("study", "The study", _study(results)),
         ("read", "How to read this", _reading(results)),
     ]
-    about = f"fallline report of {study.name}. Tables lie beside this page as CSV. Figures as files: {COMMAND}."
+    about = f"fallline report of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
     return document(study.name, study.title or study.name, study.question, sections, about, bare=BARE)
 
 

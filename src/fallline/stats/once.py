@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import polars as pl
+
 from fallline.store import Run
 
 P = ParamSpec("P")
@@ -16,7 +18,7 @@ def once(compute: Callable[P, R]) -> Callable[P, R]:
     """``compute(run, ...)``, kept with the run for each set of arguments.
 
     An open run reads its records once, so what follows from them stays as it is; what was noted since of looks and
-    claims is asked for anew. A list is handed out as a copy; frames and the rest are not to be changed in place.
+    claims is asked for anew. Lists and frames are handed out as copies, which share their columns.
     """
     name = f"{compute.__module__}.{compute.__qualname__}"
 
@@ -27,7 +29,7 @@ def once(compute: Callable[P, R]) -> Callable[P, R]:
         if key not in known:
             known[key] = compute(run, *args, **named)
         found = known[key]
-        return found.copy() if isinstance(found, list) else found
+        return found.copy() if isinstance(found, list) else found.clone() if isinstance(found, pl.DataFrame) else found
 
     return kept
 

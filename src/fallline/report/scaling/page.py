@@ -54,7 +54,7 @@ def write_page(scaled: Scaled, path: Path | None = None) -> Path:
     write_beside(scaled, drawn, page.parent)
     study = scaled.study
     title = f"What more devices buy: {study.title or study.name}"
-    about = f"fallline scale of {study.name}. Tables lie beside this page as CSV. Figures as files: {COMMAND}."
+    about = f"fallline scale of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
     sections = [
         ("answer", "Answer", answer(scaled)),
         ("figures", "Pictures", figures(drawn)),
