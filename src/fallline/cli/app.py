@@ -357,7 +357,7 @@ def report(folder: FolderArgument,
 @app.command()
 def figures(folder: FolderArgument,
             names: Annotated[list[str] | None, typer.Argument(help="Figures by name, as on the page; by default all.",
-                                                              metavar="[NAME]...", show_default=False)] = None,
+                                                              metavar="NAME", show_default=False)] = None,
             formats: Annotated[str, typer.Option("--format", help="What to write, with commas between.")]
             = "svg,pdf,png",
             out: Annotated[Path | None, typer.Option(help="The folder for them; by default DIR/report/figures.",
