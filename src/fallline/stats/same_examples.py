@@ -58,7 +58,7 @@ class Examples:
         chosen = {id(arm): where(arm.rows, arm.chosen).select("trial", "seed", "task", "data") for arm in arms}
         names = pl.concat([rows["trial"] for rows in chosen.values()])
         given = run.predictions.filter(pl.col("split") == split, pl.col("trial").is_in(names.implode())).collect()
-        taken = {trial: np.asarray(row) for trial, row in given.select("trial", "predicted").iter_rows()}
+        taken = {trial: row.to_numpy() for trial, row in zip(given["trial"], given["predicted"], strict=True)}
         known = {(task, data): np.asarray(labels) for task, data, labels in
                  run.answers.filter(pl.col("split") == split).select("task", "data", "labels").iter_rows()}
         for arm in arms:
