@@ -26,7 +26,6 @@ from fallline.report import shown, words, write_report
 from fallline.report.comparison import Comparison, arm_columns, pair_columns, section
 from fallline.report.comparison_words import plus_minus
 from fallline.report.kinds import drawn
-from fallline.report.kinds.draw import plain
 from fallline.stats.arms import judges
 from fallline.stats.compare import compared
 from fallline.stats.evidence import Region, weigh
@@ -437,13 +436,13 @@ def test_the_rank_picture_shows_every_arm_and_joins_those_not_told_apart(tmp_pat
     assert arms["arm"].to_list() == ["adam", "momentum", "ftrl"] and arms["mean_rank"].to_list() == [1.25, 1.75, 3.0]
     assert bars.select("first", "last").rows() == [("adam", "momentum")]
     assert "Holm over 3 pairs" in found.caption and "bootstrap" in found.caption
-    assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+    assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
     rates = softmax_run(tmp_path / "run", seeds=4, optimizers=("adam", "momentum"), rates=(0.1, 0.01, 0.001))
     several = drawn(rates, Figure(kind="ranks", color="learning_rate"))
     assert several.frame["panel_place"].n_unique() == 2
-    assert vl_convert.vegalite_to_svg(plain(several.chart)).startswith("<svg")
+    assert vl_convert.vegalite_to_svg(several.specification).startswith("<svg")
     nothing = drawn(line_run(tmp_path / "line", optimizers=("adam",)), Figure(kind="ranks"))
-    assert nothing.frame.is_empty() and vl_convert.vegalite_to_svg(plain(nothing.chart)).startswith("<svg")
+    assert nothing.frame.is_empty() and vl_convert.vegalite_to_svg(nothing.specification).startswith("<svg")
 
 
 # What a reader sees

@@ -331,7 +331,6 @@ def test_the_memory_that_is_held_is_watched():
 
 def test_the_reports_guesses_stand_beside_ours(tmp_path):
     from fallline.report.kinds import drawn
-    from fallline.report.kinds.draw import plain
     from fallline.study import Figure
 
     calibrate()
@@ -342,5 +341,5 @@ def test_the_reports_guesses_stand_beside_ours(tmp_path):
     times = found.frame.filter(pl.col("what").str.starts_with("time"))
     assert times.height == 2 * 2 and set(times["law"]) == {OURS, GUESS}
     assert "2 cohorts" in found.caption and "least squares" in found.caption and "on the median" in found.caption
-    assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+    assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
     assert found.table.height == found.frame.height

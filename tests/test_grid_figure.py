@@ -12,9 +12,8 @@ import vl_convert
 
 from fake_run import line_run, softmax_run, tiny
 from fallline.errors import UnknownName
-from fallline.report import figures, write_report
+from fallline.report import figures, write_figures, write_report
 from fallline.report.kinds import drawn, figure_kinds
-from fallline.report.kinds.draw import plain
 from fallline.study import Figure
 
 BETAS = {8: ((0.7, 0.9, 0.99), (0.7, 0.9, 0.99)), 32: ((0.6, 0.9, 0.99), (0.7, 0.9, 0.99))}
@@ -48,7 +47,7 @@ def loss(batch, first, second, seed, scale=1.0):
 
 
 def svg(chart):
-    return vl_convert.vegalite_to_svg(plain(chart))
+    return vl_convert.vegalite_to_svg(chart.to_dict())
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +184,7 @@ def test_panels_share_their_colours_unless_each_would_be_of_one(run, tmp_path):
 def figure_text(run):
     import json
 
-    return json.dumps(plain(drawn(run, GRID).chart), sort_keys=True)
+    return json.dumps(drawn(run, GRID).specification, sort_keys=True)
 
 
 def luminance(color):
@@ -244,7 +243,8 @@ def test_a_run_without_two_numbers_gets_a_sentence_and_an_unknown_column_an_erro
 def test_the_page_has_the_heat_map_and_its_table(run, tmp_path):
     page = write_report(run, tmp_path / "report" / "report.html")
     text = page.read_text(encoding="utf-8")
-    assert "mean of the last steps" in text and (page.parent / "figures/grid.png").exists()
+    assert "mean of the last steps" in text
+    assert [path.name for path in write_figures(run, ["grid"], ["png"], tmp_path)] == ["grid.png"]
     data = pl.read_csv(page.parent / "tables/figure-grid.csv")
     assert data["value"].to_list() == pytest.approx(drawn(run, GRID).frame["value"].to_list())
 

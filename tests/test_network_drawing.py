@@ -20,7 +20,6 @@ from fallline.networks.placing import ROW, _crossings, _settled, columns_of, pla
 from fallline.networks.routes import routes
 from fallline.report.kinds import Figure, drawn
 from fallline.report.kinds import network as kind
-from fallline.report.kinds.draw import plain
 from fallline.report.style import night
 
 
@@ -64,7 +63,7 @@ def placed(network, values=None):
 
 def layers(chart):
     """(mark, rows) of every layer."""
-    whole = plain(chart)
+    whole = chart.to_dict()
     stored = whole.get("datasets", {})
     return [(layer["mark"], layer["data"].get("values") or stored[layer["data"]["name"]], layer["encoding"])
             for layer in whole["layer"]]
@@ -248,7 +247,7 @@ def test_a_weight_that_is_no_number_is_grey_and_said_to_be_missing():
     signs = {row["says"]: row["sign"] for row in layers(chart)[0][1]}
     assert signs == {"xp → o": "plain", "xq → o": "above"}
     assert {"–", "bias –"} <= {text[4] for text in written(chart)}
-    assert "NaN" not in json.dumps(plain(chart))
+    assert "NaN" not in json.dumps(chart.to_dict())
 
 
 def test_values_are_complete_or_an_error_in_words():
@@ -363,7 +362,7 @@ def test_the_report_draws_each_network_with_the_weights_of_its_best_configuratio
     assert edges.select("source", "target", "text", "value").rows() == [
         ("xa", "xw", "ab", 3.0), ("xb", "xw", "bc", 3.125), ("xc", "xw", "cd", 3.25), ("xd", "xw", "ac", 3.375)]
     assert "one: learning rate 0.01, seed 0; two: learning rate 0.01, seed 0" in made.caption
-    assert len(plain(made.chart)["hconcat"]) == 2
+    assert len(made.specification["hconcat"]) == 2
 
 
 def test_the_report_keeps_the_widths_of_the_edges(tmp_path):
@@ -371,7 +370,7 @@ def test_the_report_keeps_the_widths_of_the_edges(tmp_path):
     import vl_convert
 
     made = drawn(network_run(tmp_path), Figure(kind="network", where={"task": "one"}))
-    svg = vl_convert.vegalite_to_svg(plain(made.chart))
+    svg = vl_convert.vegalite_to_svg(made.specification)
     rows = next(rows for mark, rows, _ in layers(made.chart) if mark["type"] == "line" and "wide" in rows[0])
     widths = {row["wide"] for row in rows}
     assert len(widths) == 4 and all(f'stroke-width="{width:g}"' in svg for width in widths)
@@ -380,13 +379,13 @@ def test_the_report_keeps_the_widths_of_the_edges(tmp_path):
 def test_a_diverged_seed_gives_way_to_the_lowest_that_finished(tmp_path):
     made = drawn(network_run(tmp_path), Figure(kind="network", where={"task": "two", "learning_rate": 0.1}))
     assert made.frame.select("network", "seed").unique().rows() == [("two", 1)]
-    assert "layer" in plain(made.chart)
+    assert "layer" in made.specification
 
 
 def test_without_weights_the_report_draws_the_networks_in_grey_and_says_so(tmp_path):
     made = drawn(network_run(tmp_path, trained=False), Figure(kind="network"))
     assert made.frame["value"].is_null().all() and "No weights were kept" in made.caption
-    stored = plain(made.chart)["datasets"].values()
+    stored = made.specification["datasets"].values()
     assert {row["sign"] for rows in stored for row in rows if "sign" in row} == {"plain"}
 
 
@@ -402,7 +401,7 @@ def test_a_run_without_networks_has_no_such_figure(tmp_path):
 def test_networks_that_are_wide_together_stand_one_under_the_other(tmp_path):
     run = network_run(tmp_path, trained=False)
     (tmp_path / "models.json").write_text(json.dumps({"one": ODD, "two": full(5, 4, 3, 2)}))
-    assert len(plain(drawn(run, Figure(kind="network")).chart)["vconcat"]) == 2
+    assert len(drawn(run, Figure(kind="network")).specification["vconcat"]) == 2
 
 
 def test_small_notes_fit_under_their_neurons():

@@ -19,7 +19,6 @@ from fallline.report import write_report
 from fallline.report.export import without_pointer
 from fallline.report.kinds import drawn
 from fallline.report.kinds.contours import heights, level_lines, lowest_point
-from fallline.report.kinds.draw import plain
 from fallline.report.kinds.path_picture import PLACES
 from fallline.study import Figure, Study
 from fallline.tasks import find_task
@@ -126,7 +125,7 @@ def test_contours_of_a_neuron_lie_where_its_loss_has_their_level(neuron):
 def test_paths_are_the_curves_of_the_two_scalars_in_the_order_asked_for(neuron):
     found = drawn(neuron, path_of("bc", "ab"))
     paths = found.frame.filter(pl.col("what") == "path", pl.col("step") <= 100)
-    assert found.chart.to_dict(validate=False)["layer"][0]["encoding"]["x"]["title"] == "bc"
+    assert found.specification["layer"][0]["encoding"]["x"]["title"] == "bc"
     seed = neuron.trials.filter(seed=0).select("trial", color=pl.col("optimizer").str.replace("_", " "))
     curves = neuron.curves.collect().join(seed, on="trial").filter(pl.col("step") <= 100)
     both = paths.drop("trial").join(curves.select("color", "step", a="ab", b="bc"), on=["color", "step"])
@@ -141,7 +140,7 @@ def test_without_kept_weights_there_are_paths_and_a_reason_and_no_contours(neuro
     assert set(found.frame["what"]) == {"path", "corner", "note"}
     assert "No contours: the run keeps no weights of these trials." in found.caption
     assert "contours of the" not in found.caption
-    assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+    assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
 
 
 def test_an_unknown_scalar_lists_those_that_were_watched(neuron):
@@ -165,7 +164,7 @@ def test_scalars_may_bear_the_names_of_columns_and_a_task_from_python_is_drawn_w
     assert set(run.trials["task"]) == {"own"} and "No contours: the task own cannot be found" in found.caption
     np.testing.assert_allclose(paths["value_"], curve["value"])
     np.testing.assert_allclose(paths["value"], curve["train_loss"])
-    assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+    assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
 
 
 def test_the_saddle_has_the_loss_and_the_still_points_that_its_page_names():
@@ -203,7 +202,7 @@ def test_the_lowest_point_of_the_saddles_picture_is_its_minimum(saddle):
 
 
 def test_the_slider_begins_at_its_end_so_still_pictures_show_whole_paths(saddle):
-    chart = plain(drawn(saddle.records, saddle.records.study.figures[0]).chart)
+    chart = drawn(saddle.records, saddle.records.study.figures[0]).specification
     slider, = (param for param in chart["params"] if "bind" in param and isinstance(param["bind"], dict))
     assert slider["value"] == slider["bind"]["max"] == PLACES
 

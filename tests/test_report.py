@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from fake_recipes import LOSSES, recipes_run
 from fake_run import line_run, numbers_run, softmax_run, tiny
 from fallline.errors import UnknownName
-from fallline.report import figure, figures, shown, words, write_report
+from fallline.report import figure, figures, shown, words, write_figures, write_report
 from fallline.report.html import script_json, tag
 from fallline.report.kinds import drawn, figure_kinds
-from fallline.report.kinds.draw import plain
 from fallline.report.kinds.thin import thinned
 from fallline.report.opening import Opening
 from fallline.report.results import Results, columns
@@ -195,7 +194,8 @@ def colour_scales(part):
 def test_an_optimizer_has_one_colour_in_every_figure_of_a_run(softmax):
     look = Look.of(softmax.trials["optimizer"].unique(maintain_order=True).to_list())
     for spec in (Figure(kind="sensitivity"), Figure(kind="curves", color="optimizer", where={"learning_rate": 0.01})):
-        specification = {key: part for key, part in plain(figure(softmax, spec)).items() if key != "datasets"}
+        whole = figure(softmax, spec).to_dict(validate=False)
+        specification = {key: part for key, part in whole.items() if key != "datasets"}
         assert colour_scales(specification) - {("", look.optimizers["gradient_descent"].light)} == {
             (name.replace("_", " "), mark.light) for name, mark in look.optimizers.items()
         }
@@ -274,7 +274,7 @@ def test_whiskers_are_in_the_picture_or_it_is_said_that_they_are_cut(tmp_path, s
     rows = [{"learning_rate": rate, "seed": seed, "validation_accuracy": rate + scatter * (seed - 1)}
             for rate in (0.1, 0.2, 0.4) for seed in range(3)]
     found = drawn(tiny(tmp_path / "run", rows, seeds=3), Figure(kind="sensitivity"))
-    low, high = found.chart.to_dict()["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    low, high = found.specification["layer"][0]["encoding"]["y"]["scale"]["domain"]
     inside = low <= found.frame["low"].min() and found.frame["high"].max() <= high
     assert inside is not cut and ("cut" in found.caption) is cut
     assert low <= found.frame["value"].min() and found.frame["value"].max() <= high < 1
@@ -304,7 +304,7 @@ def test_every_kind_draws_every_run_that_it_fits(kind, every_run):
     fitting = [run for run in every_run if figure_kinds()[kind].fits(run)]
     assert fitting or kind == "guessed", "that one only where a study names it: see test_forecast.py"
     for run in fitting:
-        assert vl_convert.vegalite_to_svg(plain(figure(run, kind))).startswith("<svg")
+        assert vl_convert.vegalite_to_svg(figure(run, kind).to_dict(validate=False)).startswith("<svg")
 
 
 @pytest.mark.parametrize("kind", list(figure_kinds()))
@@ -312,7 +312,7 @@ def test_a_kind_that_does_not_fit_says_so_in_place_of_a_picture(kind, every_run)
     for run in every_run:
         if not figure_kinds()[kind].fits(run) and kind not in ("path", "curves", "sensitivity"):
             found = drawn(run, Figure(kind=kind))
-            assert vl_convert.vegalite_to_svg(plain(found.chart)).startswith("<svg")
+            assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
             assert found.frame.is_empty() == (found.caption == "")
 
 
@@ -323,15 +323,12 @@ def test_an_unknown_figure_lists_the_near_ones(line):
         figure(line, Figure(kind="curve"))
 
 
-def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
+def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(numbers, tmp_path):
     page = write_report(numbers, tmp_path / "out" / "page.html")
     names = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*") if path.is_file()}
     assert names == {
         "page.html",
         "page.md",
-        "figures/numbers.svg",
-        "figures/numbers.pdf",
-        "figures/numbers.png",
         "tables/figure-numbers.csv",
         "tables/answer.tex",
         "tables/arms.csv",
@@ -342,6 +339,8 @@ def test_pictures_and_tables_lie_beside_the_page(numbers, tmp_path):
         "tables/best.csv",
         "tables/times.csv",
     }
+    written = write_figures(numbers, folder=page.parent / "figures")
+    assert [path.name for path in written] == ["numbers.svg", "numbers.pdf", "numbers.png"]
     svg = (page.parent / "figures/numbers.svg").read_text()
     width, height = (float(re.search(rf'{side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))
     assert struct.unpack(">II", (page.parent / "figures/numbers.png").read_bytes()[16:24]) == pytest.approx(

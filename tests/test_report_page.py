@@ -200,6 +200,30 @@ def test_a_browser_draws_every_figure_without_an_error(pages, name, tmp_path):
     assert all(300 < width < 1100 and height > 100 for width, height in page.sizes)
 
 
+def test_a_click_saves_a_figure_as_svg_and_png_in_light_colours(pages, tmp_path):
+    """In the dark page too; the PNG has twice the pixels of the SVG, and neither has what only a pointer can show."""
+    clicks = """<script>(async () => {
+      const saved = {}, wait = () => new Promise((resume) => { setTimeout(resume, 20); });
+      HTMLAnchorElement.prototype.click = function () { saved[this.download] = this.href; };
+      while (!document.documentElement.dataset.ready) await wait();
+      for (const button of document.querySelectorAll("#figure-curves-of-the-best .files button")) button.click();
+      while (Object.keys(saved).length < 2) await wait();
+      const svg = await (await fetch(saved["curves-of-the-best.svg"])).text();
+      const picture = await createImageBitmap(await (await fetch(saved["curves-of-the-best.png"])).blob());
+      document.body.dataset.saved = JSON.stringify([svg.length, svg.includes('fill="#ffffff"'), picture.width,
+        Number(svg.match(/width="([0-9.]+)"/)[1]), svg.includes('opacity="0"')]);
+    })();</script></body>"""
+    page = tmp_path / "saved.html"
+    before, _, after = pages["softmax"].read_text().rpartition("</body>")
+    whole = before + clicks + after
+    page.write_text(whole.replace("img-src data: blob:", "img-src data: blob:; connect-src data: blob:"))
+    _, text, log = opened(page, tmp_path / "profile", "--blink-settings=preferredColorScheme=0")
+    assert "CONSOLE" not in log
+    saved = re.search(r'data-saved="([^"]*)"', text)[1].replace("&quot;", '"')
+    length, light, pixels, width, hidden = json.loads(saved)
+    assert length > 5000 and light and not hidden and pixels == pytest.approx(2 * width, abs=2)
+
+
 def test_a_dark_screen_gets_a_dark_page_and_dark_figures(pages, tmp_path):
     _, text, log = opened(pages["numbers"], tmp_path, "--blink-settings=preferredColorScheme=0")
     assert "CONSOLE" not in log

@@ -17,7 +17,6 @@ from fallline.report import words
 from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.budget import budget_table, sentence
 from fallline.report.kinds import drawn
-from fallline.report.kinds.draw import plain
 from fallline.report.png import data_uri, png
 from fallline.report.results import Results, columns
 from fallline.stats import budgets
@@ -101,7 +100,7 @@ def test_mistakes_show_each_example_with_what_it_is_and_was_taken_for(recipes):
     times = sum(truth_and_given(recipes, trial)[1][row["example"]] != truth[row["example"]]
                 for trial in recipes.trials["trial"])
     assert (row["wrong"], row["trials"]) == (times, recipes.trials.height)
-    svg = vl_convert.vegalite_to_svg(plain(found.chart))
+    svg = vl_convert.vegalite_to_svg(found.specification)
     assert svg.count("data:image/png;base64,") == frame.height
     assert svg.count("image-rendering: pixelated") == frame.height
     assert f"Example {row['example']}: {row['true']}, taken for {row['given']}, wrong in {times} of 32 trials" in svg
@@ -270,7 +269,7 @@ def test_names_say_only_what_varies(tmp_path):
 
 
 def test_a_thousand_trials_stay_readable(tmp_path):
-    from fallline.report import write_report
+    from fallline.report import write_figures, write_report
 
     run = recipes_run(
         tmp_path / "run", seeds=1, optimizers=("adam", "momentum", "gradient_descent", "rmsprop", "adagrad"),
@@ -280,7 +279,7 @@ def test_a_thousand_trials_stay_readable(tmp_path):
     page = write_report(run)
     text = page.read_text()
     assert len(text.encode()) < 4_000_000
-    for svg in (page.parent / "figures").glob("*.svg"):
+    for svg in write_figures(run, formats=["svg"]):
         drawing = svg.read_text()
         assert drawing.count("<path") + drawing.count("<image") < 1500, svg.name
     curves = pl.read_csv(page.parent / "tables" / "figure-curves.csv")

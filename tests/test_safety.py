@@ -20,7 +20,7 @@ import fallline
 from fake_run import softmax_run
 from fallline.api import default_folder
 from fallline.errors import FalllineError, StoreError, StudyError
-from fallline.report import write_report
+from fallline.report import write_figures, write_report
 from fallline.report.html import Markup, script_json, tag
 from fallline.report.words import number_expression
 from fallline.store.files import MAX_TEXT_BYTES
@@ -314,12 +314,15 @@ def hostile_run(folder, text):
 
 def test_a_page_of_hostile_words_has_the_elements_of_a_page_of_plain_ones(tmp_path):
     plain = write_report(hostile_run(tmp_path / "plain", "a plain word"))
-    hostile = write_report(hostile_run(tmp_path / "hostile", PAYLOAD))
+    evil = hostile_run(tmp_path / "hostile", PAYLOAD)
+    hostile = write_report(evil)
     calm, wild = (Structure(page.read_text()) for page in (plain, hostile))
     kinds = [[(name, [key for key, _ in attributes]) for name, attributes in page.elements] for page in (calm, wild)]
     assert kinds[0] == kinds[1]
     assert sum(PAYLOAD in text for text in wild.texts) >= 8, "and the words are there to be read"
-    for svg in hostile.parent.glob("figures/*.svg"):
+    drawn = write_figures(evil, formats=["svg"])
+    assert drawn
+    for svg in drawn:
         drawing = ElementTree.fromstring(svg.read_text())
         names = {element.tag.rpartition("}")[2] for element in drawing.iter()}
         assert not names & {"script", "img", "foreignObject"}

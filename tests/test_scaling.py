@@ -11,6 +11,7 @@ import pytest
 import fake_scale
 import fallline
 from fallline.batching import steps_of
+from fallline.cli.drawing import write_figures
 from fallline.contracts import Clock
 from fallline.errors import NumberError, StoreError, StudyError, UnknownName
 from fallline.executors.scaling.measure import check_devices
@@ -191,15 +192,18 @@ def test_claims_on_time_are_judged_by_the_whole_range(tmp_path):
     assert claims_table(scaled(tmp_path / "slow", slow))["verdict"][0] == "refuted"
 
 
-def test_the_page_holds_what_it_says_and_can_be_made_again(tmp_path):
+def test_the_page_holds_what_it_says_and_can_be_made_again(tmp_path, capsys):
     found = scaled(tmp_path, TRUTH)
     page = found.report()
     text = page.read_text(encoding="utf-8")
     assert found.sentence in html.unescape(text) and "40 epochs of 60,000 examples in batches of 128 by 1 worker are " \
         "18,750 steps" in text
     assert "7 min 36 s the budget" in text, "what was reported stands beside ours"
-    assert {path.name for path in (page.parent / "figures").glob("*.svg")} == {
+    assert not (page.parent / "figures").exists()
+    assert {path.name for path in found.figures(formats=["svg"])} == {
         "speed-up.svg", "where-a-step-goes.svg", "by-the-law.svg"}
+    write_figures(tmp_path, ["by-the-law"], "svg", tmp_path / "own")
+    assert capsys.readouterr().out == f"{tmp_path / 'own' / 'by-the-law.svg'}\n"
     again = Scaled.open(tmp_path)
     assert again.report(tmp_path / "again.html").read_text(encoding="utf-8") == text
     assert str(again).startswith(found.sentence)

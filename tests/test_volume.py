@@ -47,7 +47,8 @@ def test_a_study_of_2000_trials_is_named_once_planned_once_and_kept_in_few_files
     written, hashed = Counter(), Counter()
     real_write, real_digest = reading_files().write_atomically, naming.digest
     monkeypatch.setattr(reading_files(), "write_atomically",
-                        lambda path, write: (written.update([path.parent.name, path.name]), real_write(path, write))[1])
+                        lambda path, write, lasting=True: (written.update([path.parent.name, path.name]),
+                                                           real_write(path, write, lasting))[1])
     monkeypatch.setattr(naming, "digest", lambda plain: (hashed.update(["all"]), real_digest(plain))[1])
     study = line_study(2000).with_({"base": {"steps": 20}})
     result = study.run(tmp_path / "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from fake_recipes import LOSSES, recipes_run
 from fake_run import line_run, numbers_run, softmax_run, tiny
-from fallline.report import latex, markdown, write_report
+from fallline.report import latex, markdown, write_figures, write_report
 from fallline.report.kinds import specs
 from fallline.report.lead import leading
 from fallline.report.opening import Opening
@@ -236,8 +237,10 @@ def test_the_curves_that_open_are_of_the_settings_chosen(reports):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_is_there_as_svg_pdf_and_png(reports, name):
-    folder = reports[name][1] / "figures"
+def test_every_figure_is_written_as_svg_pdf_and_png(reports, name, tmp_path):
+    folder, run = tmp_path, reports[name][0]
+    names = {path.stem.removeprefix("figure-") for path in (reports[name][1] / "tables").glob("figure-*.csv")}
+    assert {path.stem for path in write_figures(run, folder=folder)} == names
     svg, pdf, png = ({path.stem for path in folder.glob(f"*.{kind}")} for kind in ("svg", "pdf", "png"))
     assert svg and svg == pdf == png
     for path in folder.glob("*.pdf"):
@@ -282,7 +285,19 @@ def test_markdown_opens_with_the_answer_and_keeps_every_text_as_it_is(reports, n
     assert paragraphs[first:first + len(said)] == [_plain(text) for text in said]
     assert all(_plain(text) in found["paragraphs"] for text in opening.caveats)
     assert not found["html"] and not found["links"]
-    assert all((folder / source).is_file() for source in found["images"]) and found["images"]
+    assert not found["images"], "no picture was drawn, so none is linked"
+    assert "`fallline figures DIR`" in (folder / "report.md").read_text()
+
+
+def test_markdown_links_the_pictures_that_are_there_and_no_older_than_the_records(tmp_path):
+    run = softmax_run(tmp_path / "run", rates=(0.01, 0.1), steps=50, optimizers=("adam", "momentum"))
+    folder = run.layout.report
+    write_figures(run, ["curves", "curves-of-the-best"], ["svg"])
+    links = _read_markdown(write_report(run).with_suffix(".md").read_text())["images"]
+    assert sorted(links) == ["figures/curves-of-the-best.svg", "figures/curves.svg"]
+    assert all((folder / link).is_file() for link in links)
+    os.utime(folder / "figures" / "curves-of-the-best.svg", (0, 0))
+    assert _read_markdown(write_report(run).with_suffix(".md").read_text())["images"] == ["figures/curves.svg"]
 
 
 @given(st.text(max_size=40))

@@ -187,8 +187,20 @@ class Result:
 
         return export(self.records, to, None if out is None else Path(out), points, progress)
 
+    def figures(self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"),
+                folder: str | Path | None = None) -> list[Path]:
+        """Write the figures of the report, or those ``names``, as files; their paths.
+
+        ``folder`` is by default report/figures in the run folder. For a chart to show or change: ``figure``.
+
+        >>> result.figures("sensitivity", formats=["pdf"], folder="paper")                  # doctest: +SKIP
+        """
+        from fallline.report import write_figures
+
+        return write_figures(self.records, names, formats, None if folder is None else Path(folder))
+
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the report page, its figures and tables; the path of the page."""
+        """Write the report page and its tables; the path of the page."""
         from fallline.report import write_report
 
         return write_report(self.records, None if path is None else Path(path), self.reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a lin
 
 def main() -> None:
     """Run the command line; an error of ours is one screen of text on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that an old terminal has not must not end a run
     try:
         with _told_warnings():
             app()
@@ -341,13 +345,30 @@ def show(folder: FolderArgument,
 def report(folder: FolderArgument,
            out: Annotated[Path | None, typer.Option(help="The page; by default DIR/report/report.html.",
                                                     show_default=False)] = None) -> None:
-    """Write the report of a run: a page, the same as Markdown, figures (SVG, PDF, PNG) and tables (CSV, LaTeX).
+    """Write the report of a run: a page that draws its figures, the same as Markdown, and tables (CSV, LaTeX).
 
     Example: fallline report runs/softmax-optimizers-quick
     """
     from fallline.api import open_run
 
     print(open_run(folder, "fallline report").report(out))
+
+
+@app.command()
+def figures(folder: FolderArgument,
+            names: Annotated[list[str] | None, typer.Argument(help="Figures by name, as on the page; by default all.",
+                                                              metavar="NAME", show_default=False)] = None,
+            formats: Annotated[str, typer.Option("--format", help="What to write, with commas between.")]
+            = "svg,pdf,png",
+            out: Annotated[Path | None, typer.Option(help="The folder for them; by default DIR/report/figures.",
+                                                     show_default=False)] = None) -> None:
+    """Write the figures of a run's report, or of what fallline scale measured, as SVG, PDF and PNG files.
+
+    Example: fallline figures runs/softmax-optimizers-quick sensitivity --format pdf --out paper
+    """
+    from fallline.cli.drawing import write_figures
+
+    write_figures(folder, names or [], formats, out)
 
 
 @app.command()

@@ -63,22 +63,39 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
 
 
 def print_outcome(result: Result, report: bool, screen: Console) -> None:
-    """The opening of a run's page, its claims, and the page itself where one is wanted."""
+    """The opening of a run's page and its claims, as soon as they are known; then the page, where one is wanted.
+
+    Whoever reads the output may have left (``fallline run ... | head``): the page is written all the same, before the
+    OSError goes on.
+    """
+    from fallline.report.reads import read_chosen
+    from fallline.stats.claims import claims
+
+    left = None
+    try:
+        _print_answer(result)
+    except OSError as failure:
+        left = failure
+    if report:
+        with screen.status("writing the report"):
+            page = result.report()
+    else:
+        read_chosen(result.records, result.reader, claims(result.records))
+    if left is not None:
+        raise left
+    if report:
+        print(f"report: {page}")
+
+
+def _print_answer(result: Result) -> None:
     from fallline.cli.screens import print_shown
     from fallline.report.claims import lines
     from fallline.report.looks import looks_in_words
-    from fallline.report.reads import read_chosen
-    from fallline.stats.claims import claims
 
     print_shown(result.records)
     for line in filter(None, [*lines(result.records), looks_in_words(result.records)]):
         print(line)
-    if not report:
-        read_chosen(result.records, result.reader, claims(result.records))
-    if report:
-        with screen.status("writing the report"):
-            page = result.report()
-        print(f"report: {page}")
+    sys.stdout.flush()
 
 
 def chosen_study(name: str, preset: str | None, settings: list[str]) -> Study:

@@ -6,9 +6,8 @@ answers 0 where the sum is 0; the law ``initial_accumulator > 0`` keeps that cas
 
 from __future__ import annotations
 
-import optax
-
 from fallline.contracts import Optimizer
+from fallline.later import optax
 from fallline.optimizers._numbers import initial_accumulator, learning_rate
 
 

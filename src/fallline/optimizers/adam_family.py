@@ -5,9 +5,8 @@ The learning rate has no default here: no source common to them documents one.
 
 from __future__ import annotations
 
-import optax
-
 from fallline.contracts import Optimizer
+from fallline.later import optax
 from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate, weight_decay
 
 _MEANS = "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v)"

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import optax
-
 from fallline.contracts import Optimizer, fraction
+from fallline.later import jax, jnp, optax
 from fallline.optimizers._numbers import beta1, epsilon, learning_rate, weight_decay
 from fallline.optimizers.adam import one_minus_power
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import optax
-
 from fallline.contracts import Optimizer
+from fallline.later import optax
 from fallline.optimizers._numbers import learning_rate, momentum
+
+
+def _gradient_descent(learning_rate):
+    return optax.sgd(learning_rate)
 
 
 def _momentum(learning_rate, momentum):
@@ -24,7 +27,7 @@ def _nesterov(learning_rate, momentum):
 
 GRADIENT_DESCENT = Optimizer(
     name="gradient_descent",
-    make=optax.sgd,
+    make=_gradient_descent,
     numbers=(learning_rate(),),
     title="gradient descent",
     equation="x -= lr g",

@@ -6,9 +6,8 @@ neighbours: weights laid end to end in one array are one layer to them.
 
 from __future__ import annotations
 
-import optax
-
 from fallline.contracts import Optimizer, fraction, positive
+from fallline.later import optax
 from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate, momentum, weight_decay
 
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import optax
-
 from fallline.contracts import Optimizer
+from fallline.later import jax, jnp, optax
 from fallline.optimizers._numbers import initial_accumulator, l1, l2, learning_rate
 
 

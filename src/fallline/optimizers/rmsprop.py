@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import optax
-
 from fallline.contracts import Optimizer, flag, fraction
+from fallline.later import jax, jnp, optax
 from fallline.optimizers._numbers import epsilon, learning_rate, momentum
 
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import optax
-
 from fallline.contracts import Number, Optimizer, positive
+from fallline.later import jax, jnp, optax
 
 
 class RpropState(NamedTuple):

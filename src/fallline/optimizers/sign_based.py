@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import optax
-
 from fallline.contracts import Optimizer, fraction
+from fallline.later import optax
 from fallline.optimizers._numbers import beta1, learning_rate, momentum, weight_decay
+
+
+def _sign_sgd(learning_rate):
+    return optax.sign_sgd(learning_rate)
 
 
 def _signum(learning_rate, momentum):
@@ -18,7 +21,7 @@ def _lion(learning_rate, beta1, beta2, weight_decay):
 
 SIGN_SGD = Optimizer(
     name="sign_sgd",
-    make=optax.sign_sgd,
+    make=_sign_sgd,
     numbers=(learning_rate(),),
     title="sign descent",
     equation="x -= lr sign(g)",

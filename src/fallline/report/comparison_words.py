@@ -10,7 +10,7 @@ from fallline.report.looks import looks_in_words, percent
 from fallline.report.reserve import reserve
 from fallline.stats import label
 from fallline.stats.arms import Arm
-from fallline.stats.compare import Compared, Group, lost, one_choice, standing
+from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.pairwise import Pair, least_permutation_p
 from fallline.stats.summary import FEW_SEEDS
 
@@ -48,7 +48,7 @@ def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
 
 def value(compared: Compared, arm: Arm) -> str:
     """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % interval, n = 10)"."""
-    own, name = standing(arm), label(compared.metric)
+    own, name = arm.standing, label(compared.metric)
     n = f"n = {words.count(own.n)}"
     if own.method == "values":
         return f"{name} {words.number(own.estimate)}"
@@ -153,7 +153,7 @@ def _every_pair(compared: Compared) -> list[Pair]:
 
 def _seeds(compared: Compared) -> list[str]:
     arms = _every_arm(compared)
-    counts = {standing(arm).n for arm in arms}
+    counts = {arm.standing.n for arm in arms}
     if all(arm.exact for arm in arms):
         return ["Nothing is left to chance in these trials: every difference is what it is, and needs no test."]
     said = []
@@ -197,7 +197,7 @@ def _choice(compared: Compared) -> list[str]:
         said.append("What seeds choose may not be the best there is. So an arm is called worse only where it loses at "
                     "every setting that could be its best; where it loses only at those its seeds chose, it is worse "
                     "as tuned. Differences and intervals are of the arms as tuned.")
-        split = [arm_name(compared, arm) for arm in arms if not one_choice(arm)]
+        split = [arm_name(compared, arm) for arm in arms if not arm.one_choice]
         if split:
             said.append(f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "
                         "all together, the figures are of what each half chose.")

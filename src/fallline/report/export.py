@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from fallline.report.kinds import Drawn
-from fallline.report.kinds.draw import plain
-from fallline.store.files import write_atomically, write_text
+from fallline.store.files import write_derived
 
 SCALE = 2
 """Pixels of the PNG a pixel of the figure."""
 
 
-def write_figure(folder: Path, drawn: Drawn) -> None:
-    """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only a pointer can show."""
+FORMATS = ("svg", "pdf", "png")
+"""How a figure can be written."""
+
+
+def write_figure(folder: Path, drawn: Drawn, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only a pointer can show; the
+    paths of those that are among the ``formats``."""
     import vl_convert
 
-    still = without_pointer(plain(drawn.chart))
-    svg = vl_convert.vegalite_to_svg(still)
-    write_text(folder / f"{drawn.name}.svg", svg)
-    write_atomically(folder / f"{drawn.name}.pdf", lambda file: file.write(vl_convert.svg_to_pdf(svg)))
-    write_atomically(folder / f"{drawn.name}.png", lambda file: file.write(vl_convert.svg_to_png(svg, scale=SCALE)))
+    svg = vl_convert.vegalite_to_svg(without_pointer(drawn.specification))
+    makers = {"svg": lambda: svg, "pdf": lambda: vl_convert.svg_to_pdf(svg),
+              "png": lambda: vl_convert.svg_to_png(svg, scale=SCALE)}
+    paths = {kind: folder / f"{drawn.name}.{kind}" for kind in formats}
+    for kind, path in paths.items():
+        write_derived(path, makers[kind]())
+    return list(paths.values())
 
 
 def without_pointer(specification: dict[str, Any]) -> dict[str, Any]:
@@ -63,4 +70,4 @@ def write_table(path: Path, frame: pl.DataFrame) -> None:
     )
     buffer = io.BytesIO()
     flat.write_csv(buffer)
-    write_atomically(path, lambda file: file.write(buffer.getvalue()))
+    write_derived(path, buffer.getvalue())

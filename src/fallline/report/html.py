@@ -14,6 +14,8 @@ class Markup(str):
 
 
 VOID = {"meta", "input", "br"}
+SHAPES = {"line", "circle"}
+"""Elements of a drawing, which have nothing inside."""
 
 
 def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
@@ -24,6 +26,8 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
             continue
         key = {"cls": "class", "for_": "for"}.get(key, key).replace("_", "-")
         said += f" {key}" if value is True else f' {key}="{escape(str(value))}"'
+    if name in SHAPES:
+        return Markup(f"<{name}{said}/>")
     return Markup(f"<{name}{said}>" + ("" if name in VOID else f"{join(*children)}</{name}>"))
 
 

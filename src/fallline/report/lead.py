@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fallline.report.kinds import figure_kinds, specs
-from fallline.report.opening import Opening, chosen_rows
+from fallline.report.opening import Opening
 from fallline.report.results import Results
 from fallline.stats import configurations, curve_column, label
 from fallline.store import Run
@@ -23,10 +23,11 @@ def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
 
 
 def of_the_page(run: Run) -> dict[str, Figure]:
-    """The figures that open the run's report, by name; none where it has no results."""
+    """Every figure of the run's page by name, those that open it first; none where it has no results."""
     if run.trials.is_empty():
         return {}
-    return leading(Opening.of(Results.of(run)), specs(run))
+    named = specs(run)
+    return leading(Opening.of(Results.of(run)), named) | named
 
 
 def _sensitivity(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
@@ -47,7 +48,7 @@ def _curves(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
     if not compared.tune and own:
         return own
     trials = configurations(opening.results.run)
-    names = pl.concat([chosen_rows(arm)["trial"] for group in compared.groups for arm in group.arms])
+    names = pl.concat([arm.chosen_rows["trial"] for group in compared.groups for arm in group.arms])
     best = trials.filter(pl.col("trial").is_in(names.implode()))["configuration"].unique().sort()
     if best.len() == trials["configuration"].n_unique() and own:
         return own

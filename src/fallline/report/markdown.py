@@ -1,10 +1,11 @@
-"""The report as Markdown: the answer, its table, claims, caveats, and links to the figures."""
+"""The report as Markdown: the answer, its table, claims, caveats, and the figures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from fallline.report.figure_files import COMMAND
 from fallline.report.kinds import Drawn
 from fallline.report.opening import Opening
 from fallline.report.written import Written
@@ -14,9 +15,10 @@ _BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
 """What at the start of a line begins a list, a rule or a heading."""
 
 
-def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], rest: Sequence[Drawn], html: str) -> str:
-    """report.md, beside the page ``html``. Every text of the study and its data is escaped and stands as it was
-    written."""
+def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], rest: Sequence[Drawn], html: str,
+         at_hand: Collection[str] = ()) -> str:
+    """report.md, beside the page ``html``, with the pictures that are ``at_hand``. Every text of the study and its data
+    is escaped and stands as it was written."""
     study = opening.results.run.study
     first, others = tables[0], tables[1:]
     claims = [table for table in others if table.name == "claims"]
@@ -27,16 +29,16 @@ def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], res
         *(escaped(text) for text in [*opening.sure, *(opening.answers if opening.plain else []), *opening.beside]),
         grid(first),
         escaped(" ".join(filter(None, [opening.caption, first.note]))),
-        *_figures(lead, "##"),
+        *_figures(lead, "##", at_hand),
         *(text for table in claims for text in _section(table)),
         "## Caveats" if opening.caveats else "",
         "\n".join(f"- {escaped(text)}" for text in opening.caveats),
         *(text for table in others if table not in claims for text in _section(table)),
         "## More figures" if rest else "",
-        *_figures(rest, "###"),
+        *_figures(rest, "###", at_hand),
         "## Files",
-        f"The page is {escaped(html)}. `tables/` has every table as CSV, those above as LaTeX too; `figures/` has "
-        "every figure as SVG, PDF and PNG.",
+        f"The page is {escaped(html)}. `tables/` has every table as CSV, those above as LaTeX too. `{COMMAND}` draws "
+        "every figure as SVG, PDF and PNG into `figures/`; this file, written anew, then shows them.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -45,11 +47,11 @@ def _section(table: Written) -> list[str]:
     return [f"## {escaped(table.heading)}", escaped(" ".join(filter(None, [table.caption, table.note]))), grid(table)]
 
 
-def _figures(pictures: Sequence[Drawn], level: str) -> list[str]:
+def _figures(pictures: Sequence[Drawn], level: str, at_hand: Collection[str]) -> list[str]:
     found = []
     for picture in pictures:
-        found += [f"{level} {escaped(picture.title)}", f"![{escaped(picture.title)}](figures/{picture.name}.svg)",
-                  escaped(picture.caption)]
+        drawn = f"![{escaped(picture.title)}](figures/{picture.name}.svg)" if picture.name in at_hand else ""
+        found += [f"{level} {escaped(picture.title)}", drawn, escaped(picture.caption)]
     return found
 
 

@@ -20,8 +20,8 @@ from fallline.report.results import Column, Results, columns, constants
 from fallline.report.scaling.result import Scaled
 from fallline.stats import label
 from fallline.stats.arms import Arm, size
-from fallline.stats.columns import finished, metric_columns
-from fallline.stats.compare import lost, one_choice
+from fallline.stats.columns import FINISHED, metric_columns
+from fallline.stats.compare import lost
 from fallline.stats.evidence import Region, weigh
 from fallline.stats.pairwise import Pair
 from fallline.stats.question import compared_by
@@ -125,7 +125,7 @@ class Opening:
         tested = any(value is not None for value in p.values)
         return [*found[:figure + 1], verdict, gap, *[p] * tested, *found[figure + 1:], *_tested(self.comparison)]
 
-    @property
+    @cached_property
     def reserves(self) -> list[str]:
         """Why no winner is named, for what stands without the plain words; each reason once."""
         if self.comparison is None:
@@ -139,7 +139,7 @@ class Opening:
         """The rows to open with where there is no comparison: each optimizer at its best, or every configuration."""
         return self.results.best if self.results.by_optimizer else self.results.ranked
 
-    @property
+    @cached_property
     def caption(self) -> str:
         """What is ranked by what, over how many seeds."""
         metric, seeds = self.results.metric, self.results.seeds
@@ -154,7 +154,7 @@ class Opening:
         said = f"Each {what} at its best setting by {metric.label}{within} ({better}). {spread}."
         return f"{said} {_split(self.comparison)}".rstrip()
 
-    @property
+    @cached_property
     def otherwise(self) -> str:
         """Why a table of configurations has other means than the opening's; empty where it has none."""
         if self.comparison is None or not _split(self.comparison):
@@ -178,7 +178,7 @@ def _split(comparison: Comparison | None) -> str:
         return ""
     compared = comparison.compared
     split = [words.recipe(arm.settings, compared.by) for group in compared.groups for arm in group.arms
-             if compared.tune and not one_choice(arm)]
+             if compared.tune and not arm.one_choice]
     if not split:
         return ""
     return (f"Not all seeds choose the same setting for {words.listed(split, 5)}: shown is the one that all together "
@@ -247,8 +247,8 @@ def _tested(comparison: Comparison) -> list[Column]:
 
 def _read(arm: Arm, column: str) -> np.ndarray:
     """The values of the chosen setting, by seed; none where one of its trials diverged."""
-    own = chosen_rows(arm)
-    if not own.select(finished().all()).item():
+    own = arm.chosen_rows
+    if not set(own["status"]) <= set(FINISHED):
         return np.empty(0)
     return own.sort("seed")[column].drop_nulls().to_numpy()
 
@@ -260,11 +260,3 @@ def _spread(values: np.ndarray, exact: bool) -> str:
     if found.low is None or found.high is None or found.method != "t":
         return words.number(found.estimate)
     return plus_minus(found.estimate, (found.high - found.low) / 2)
-
-
-def chosen_rows(arm: Arm) -> pl.DataFrame:
-    """The trials of the setting that is best by all seeds."""
-    own = arm.rows
-    for name, value in arm.chosen.items():
-        own = own.filter(pl.col(name).eq_missing(value))
-    return own

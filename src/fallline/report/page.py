@@ -11,7 +11,8 @@ from fallline.report.claims import parts_frame
 from fallline.report.claims import section as claims_section
 from fallline.report.comparison import pair_columns
 from fallline.report.document import document
-from fallline.report.export import write_figure, write_table
+from fallline.report.export import write_table
+from fallline.report.figure_files import COMMAND, at_hand
 from fallline.report.html import Markup, details, join, tag, with_command
 from fallline.report.kinds import Drawn, drawn, specs
 from fallline.report.lead import leading
@@ -29,7 +30,7 @@ from fallline.stats import label, reported
 from fallline.stats.claims import Verdict, claims
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
-from fallline.store.files import write_text
+from fallline.store.files import write_derived
 from fallline.study import dump_study
 
 BARE = ("results", "pictures")
@@ -41,10 +42,10 @@ LARGE = 2
 def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
 
-    Beside the page: the same as Markdown (``report.md``); ``figures/NAME.svg``, ``.pdf`` and ``.png`` (light theme,
-    the last twice the size); ``tables/NAME.csv`` with the arms and pairs of the comparison, the ranked configurations,
-    the best of each optimizer, the comparisons of the claims, the reported figures, the times and the data of every
-    figure; ``tables/NAME.tex`` with the tables that a paper may want.
+    Beside the page: the same as Markdown (``report.md``); ``tables/NAME.csv`` with arms and pairs of the comparison,
+    the ranked configurations, the best of each optimizer, the comparisons of the claims, the reported figures, the
+    times and the data of every figure; ``tables/NAME.tex`` with the tables that a paper may want. The page draws its
+    figures itself; ``figure_files.write_figures`` makes files of them.
     The run folder notes that ``who`` read the test split for what was chosen. Raises StoreError where the run holds no
     finished trial or the folder cannot be written.
     """
@@ -58,15 +59,15 @@ def write_report(run: Run, path: str | Path | None = None, who: str = "python") 
             write_table(page.parent / "tables" / f"{name}.csv", frame)
     for picture in (*lead, *rest):
         write_table(page.parent / "tables" / f"figure-{picture.name}.csv", picture.frame)
-        write_figure(page.parent / "figures", picture)
     texts = written(opening, verdicts, beside)
     for table in texts:
-        write_text(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
-    write_text(page.with_name(f"{page.stem}.md"), markdown.page(opening, texts, lead, rest, page.name))
+        write_derived(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
+    write_derived(page.with_name(f"{page.stem}.md"), markdown.page(opening, texts, lead, rest, page.name,
+                                                                      at_hand(run, page.parent / "figures")))
     scaled = scaling.pictures(opening.scaled) if opening.scaled else []
     if opening.scaled:
         scaling.write_beside(opening.scaled, scaled, page.parent)
-    write_text(page, _page(opening, lead, rest, beside, verdicts, scaled))
+    write_derived(page, _page(opening, lead, rest, beside, verdicts, scaled))
     return page
 
 
@@ -110,7 +111,7 @@ def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, v
         ("study", "The study", _study(results)),
         ("read", "How to read this", _reading(results)),
     ]
-    about = f"fallline report of {study.name}. Figures and tables lie beside this page as SVG, PNG and CSV."
+    about = f"fallline report of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
     return document(study.name, study.title or study.name, study.question, sections, about, bare=BARE)
 
 
@@ -204,6 +205,8 @@ def _reading(results: Results) -> Markup:
                 "In the figures: point at a line for its values, click a name in a legend to single it out, drag to "
                 "move, hold Shift and turn the wheel to zoom, double-click to go back. "
                 "A click on a table's heading sorts it.",
+                f"SVG and PNG above a figure save it as drawn here, in light colours; for PDF, or all at once, type: "
+                f"{COMMAND}",
             )
         ),
         cls="read",

@@ -1,4 +1,4 @@
-"""A figure on the page: its words, its files, and the data from which a browser draws it."""
+"""A figure on the page: its words, its data, and what the browser that draws it makes files of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from fallline.report.html import Markup, join, script_json, tag
 from fallline.report.kinds import Drawn
-from fallline.report.kinds.draw import plain
 from fallline.report.style import night
 from fallline.report.tables import frame_table
 
@@ -18,25 +17,18 @@ def figures(pictures: Iterable[Drawn]) -> Markup:
 
 
 def _figure(picture: Drawn) -> Markup:
-    chart = {key: value for key, value in plain(picture.chart).items() if key not in ("config", "datasets", "$schema")}
-    stored = plain(picture.chart).get("datasets", {})
+    whole = picture.specification
+    chart = {key: value for key, value in whole.items() if key not in ("config", "datasets", "$schema")}
+    stored = whole.get("datasets", {})
     held = {
         "chart": chart,
         "rows": {name: packed(rows) for name, rows in stored.items()},
         "night": night(str(chart)),
         "renderer": "canvas" if stored else "svg",
     }
-    files = join(
-        [
-            join(" ", tag("a", kind, href=where))
-            for kind, where in (
-                ("SVG", f"figures/{picture.name}.svg"),
-                ("PDF", f"figures/{picture.name}.pdf"),
-                ("PNG", f"figures/{picture.name}.png"),
-                ("CSV", f"tables/figure-{picture.name}.csv"),
-            )
-        ]
-    )
+    files = join([join(" ", tag("button", kind, type="button", data_kind=kind.lower(), data_name=picture.name))
+                  for kind in ("SVG", "PNG")],
+                 " ", tag("a", "CSV", href=f"tables/figure-{picture.name}.csv"))
     return tag(
         "figure",
         tag("h3", picture.title),

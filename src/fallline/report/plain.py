@@ -9,7 +9,7 @@ from fallline.report.commands import again, at_rates, to_finish, wider
 from fallline.report.comparison_words import arm_name
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
-from fallline.stats.compare import Compared, Group, lost, standing
+from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.pairwise import Pair
 from fallline.stats.search import Border
 from fallline.stats.summary import FEW_SEEDS
@@ -70,7 +70,7 @@ def _rates(compared: Compared) -> str:
         tried = {rate for arm in every for rate in arm.rows[RATE].drop_nulls().unique()}
         return f"To name one, {at_rates(compared.run, tried)}"
     best = every[0]
-    if standing(best).estimate == 0 and not compared.up:
+    if best.standing.estimate == 0 and not compared.up:
         return ""  # nothing is lower
     chosen, values = best.chosen.get(RATE), ()
     if RATE in best.rows.columns:

@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import polars as pl
 
 from fallline.errors import StudyError
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.export import SCALE, without_pointer
 from fallline.report.html import Markup, tag
@@ -19,7 +19,7 @@ from fallline.report.style import WIDTH, Look, theme, variables
 from fallline.report.tables import frame_table
 from fallline.stats import direction, label
 from fallline.stats.profiles import SHARE, WIDEST, Key, Problem, Profiles
-from fallline.store.files import write_atomically, write_text
+from fallline.store.files import write_derived
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -161,29 +161,27 @@ def chart(found: Profiles) -> Any:
     lines = alt.Chart(common.held(curves)).mark_line(interpolate="step-after", strokeWidth=2, clip=False)
     picture = lines.encode(x=x, y=y, tooltip=["color:N", "ratio:Q", "share:Q"],
                            **common.colors(curves, column, look, alt.Legend(orient="right")))
-    picture = picture.properties(width=WIDTH - 220, height=320)
-    picture["config"] = theme()
-    return picture
+    return picture.properties(width=WIDTH - 220, height=320, config=theme())
 
 
 def svg(found: Profiles) -> str:
     """The picture as SVG text."""
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(without_pointer(common.plain(chart(found))))
+    return vl_convert.vegalite_to_svg(without_pointer(chart(found).to_dict()))
 
 
 def write(found: Profiles, path: str | Path) -> Path:
     """Write the profiles as a page (.html) or their picture alone (.svg, .png); StudyError for another ending."""
-    import vl_convert
-
     path = Path(path)
     if path.suffix == ".html":
-        write_text(path, _page(found))
+        write_derived(path, _page(found))
     elif path.suffix == ".svg":
-        write_text(path, svg(found))
+        write_derived(path, svg(found))
     elif path.suffix == ".png":
-        write_atomically(path, lambda file: file.write(vl_convert.svg_to_png(svg(found), scale=SCALE)))
+        import vl_convert
+
+        write_derived(path, vl_convert.svg_to_png(svg(found), scale=SCALE))
     else:
         raise StudyError(f"a profile is written as one of {', '.join(SUFFIXES)}, got {path.name!r}")
     return path

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from fallline.report import words
-from fallline.stats.arms import Arm
 from fallline.stats.compare import Compared, Group
 
 RATE = "learning_rate"
@@ -20,7 +17,7 @@ def reserve(compared: Compared, group: Group) -> str:
     where nothing has one, or where every arm had a choice of several."""
     if RATE in compared.by:
         return ""
-    tried = [(arm, _rates(arm)) for arm in group.arms]
+    tried = [(arm, arm.learning_rates) for arm in group.arms]
     one = [(arm, rates[0]) for arm, rates in tried if len(rates) == 1]
     if not one:
         return ""
@@ -37,7 +34,3 @@ def reserve_of(rates: pl.Series) -> str:
     if len(values) != 1:
         return ""
     return f"no winner is named, as the learning rate was {words.setting(values[0])} for all and tuned for none"
-
-
-def _rates(arm: Arm) -> Sequence[float]:
-    return arm.rows[RATE].drop_nulls().unique().to_list() if RATE in arm.rows.columns else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 FONT = 'Inter, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
@@ -126,10 +127,16 @@ def _ramp(t: float) -> str:
 
 def night(colors: str) -> dict[str, str]:
     """Which light colours that occur in a figure's text become which dark ones."""
+    return {light: dark for light, dark in _twins().items() if light in colors}
+
+
+@cache
+def _twins() -> dict[str, str]:
+    """The dark twin of every light colour."""
     pairs = {mark.light: mark.dark for mark in PALETTE} | {light: dark for light, dark in INK.values()}
     for n in range(2, 33):
         pairs |= {mark.light: mark.dark for mark in (_on_ramp(place / (n - 1)) for place in range(n))}
-    return {light: dark for light, dark in pairs.items() if light in colors}
+    return pairs
 
 
 def theme(dark: bool = False) -> dict[str, Any]:

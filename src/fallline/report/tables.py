@@ -71,7 +71,7 @@ def plain_table(found: Sequence[Column], shown: int = 20) -> Markup:
     """Columns as they are, the first rows open; long names run over several lines."""
     count = len(found[0].texts) if found else 0
     kinds = ["n" if part.numeric else "wrap" if max(map(len, part.texts), default=0) > LONG else None for part in found]
-    body = [tag("tr", [tag("td", part.texts[number], cls=kind, data_v=part.values[number])
+    body = [tag("tr", [tag("td", part.texts[number], cls=kind, data_v=sorting(part, number))
                        for part, kind in zip(found, kinds, strict=True)],
                 cls="rest" if number >= shown else None) for number in range(count)]
     return table([head(part) for part in found], body,
@@ -108,7 +108,15 @@ def cell(part: Column, number: int, look: Look) -> Markup:
     soft = part.texts[number] == words.MISSING or part.heading in ("#", "sd", "n", "at step")
     wrapped = part.heading == JOINED
     kind = " ".join(word for word, on in (("n", part.numeric), ("soft", soft), ("wrap", wrapped)) if on)
-    return tag("td", text, cls=kind or None, data_v=None if value is None else value)
+    return tag("td", text, cls=kind or None, data_v=sorting(part, number))
+
+
+def sorting(part: Column, number: int) -> Any:
+    """What a row of the column is sorted by, where its text does not say it: a number to nine digits."""
+    value = part.values[number]
+    if isinstance(value, float):
+        value = f"{value:.9g}"
+    return None if value is None or str(value) == part.texts[number] else value
 
 
 def swatch(look: Look, optimizer: str) -> Markup:

@@ -21,20 +21,52 @@
     });
   }
 
+  // What vegaEmbed draws of a figure's data, in the light or the dark theme.
+  function chartOf(held, night) {
+    let text = JSON.stringify(held.chart);
+    if (night) for (const [light, other] of Object.entries(held.night)) text = text.replaceAll(`"${light}"`, `"${other}"`);
+    const chart = JSON.parse(text);
+    for (const [key, packed] of Object.entries(held.rows)) (chart.datasets ??= {})[key] = rows(packed);
+    return chart;
+  }
+
+  const embed = (element, chart, night, renderer) => vegaEmbed(element, chart, {
+    actions: false, mode: "vega-lite", config: night ? themes.dark : themes.light, renderer,
+    tooltip: { disableDefaultStyle: true },
+  });
+
   async function draw(script) {
     const target = script.previousElementSibling;
     const held = JSON.parse(script.textContent);
-    let text = JSON.stringify(held.chart);
-    if (dark()) for (const [light, night] of Object.entries(held.night)) text = text.replaceAll(`"${light}"`, `"${night}"`);
-    const chart = JSON.parse(text);
-    for (const [key, packed] of Object.entries(held.rows)) (chart.datasets ??= {})[key] = rows(packed);
-    const { view } = await vegaEmbed(target.firstElementChild, chart, {
-      actions: false, mode: "vega-lite", config: dark() ? themes.dark : themes.light, renderer: held.renderer,
-      tooltip: { disableDefaultStyle: true },
-    });
+    const { view } = await embed(target.firstElementChild, chartOf(held, dark()), dark(), held.renderer);
     slide(target, view);
     target.dataset.drawn = "yes";
   }
+
+  // Without zoom and without the points that only show under the pointer: a file has none.
+  function still(part) {
+    if (Array.isArray(part)) part.forEach(still);
+    else if (part && typeof part === "object") {
+      if (part.layer) part.layer = part.layer.filter((layer) => layer.encoding?.opacity?.condition?.param !== "hover");
+      if (part.params) part.params = part.params.filter((param) => param.name !== "hover" && param.name !== "zoom");
+      for (const [key, inner] of Object.entries(part)) if (key !== "datasets" && key !== "values") still(inner);
+    }
+    return part;
+  }
+
+  // A figure as a file, in the light theme; a PNG of twice the size.
+  async function save(button) {
+    const held = JSON.parse(button.closest("figure").querySelector("script.chart").textContent);
+    const { kind, name } = button.dataset;
+    const { view, finalize } = await embed(document.createElement("div"), still(chartOf(held, false)), false, "svg");
+    const link = document.createElement("a");
+    link.download = `${name}.${kind}`;
+    link.href = kind === "svg"
+      ? URL.createObjectURL(new Blob([await view.toSVG()], { type: "image/svg+xml" })) : await view.toImageURL("png", 2);
+    link.click();
+    finalize();
+  }
+  for (const button of document.querySelectorAll(".files button")) button.addEventListener("click", () => save(button));
 
   // A figure's slider: beside it the step it stands for, and a button that moves it from end to end in six seconds.
   function slide(target, view) {
@@ -65,15 +97,38 @@
     rest();
   }
 
+  // Vega, which the page holds compressed; a script of its own once it is unpacked.
+  async function unpack() {
+    const packed = Uint8Array.from(atob(document.getElementById("vega").textContent), (sign) => sign.charCodeAt(0));
+    const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(plain).text();
+    document.head.append(script);
+  }
+  const unpacked = unpack();
+
+  // What is on the screen first, then the rest from top to bottom, so that a reader waits for one figure at most and
+  // printing finds all of them; the browser can paint and scroll between two. A newer call ends an older one.
+  let turn = 0;
   async function drawAll() {
+    const own = ++turn;
     name();
-    for (const script of document.querySelectorAll("script.chart")) {
+    const waiting = new Set(document.querySelectorAll("script.chart"));
+    const onScreen = ({ previousElementSibling: { parentElement } }) => {
+      const { top, bottom } = parentElement.getBoundingClientRect();
+      return bottom > 0 && top < innerHeight;
+    };
+    while (waiting.size && own === turn) {
+      const script = [...waiting].find(onScreen) ?? [...waiting][0];
+      waiting.delete(script);
       try {
+        await unpacked;
         await draw(script);
       } catch (failure) {
         console.error(failure);
         script.previousElementSibling.firstElementChild.textContent = "This figure could not be drawn: " + failure.message;
       }
+      await new Promise((resume) => { setTimeout(resume); });
     }
   }
 
@@ -102,7 +157,10 @@
       const heads = head.parentElement.cells;
       for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const value = (row) => row.cells[place].dataset.v ?? "";
+      const value = ({ cells }) => {
+        const { dataset, textContent } = cells[place];
+        return dataset.v ?? (textContent === "–" ? "" : textContent);
+      };
       const rank = (a, b) => {
         const [x, y] = [value(a), value(b)];
         if (x === "" || y === "") return (x === "") - (y === "");

@@ -15,7 +15,7 @@ from fallline.report.export import SCALE, write_table
 from fallline.report.html import Markup, tag
 from fallline.report.style import WIDTH, theme, variables
 from fallline.report.tables import frame_table
-from fallline.store.files import write_atomically, write_text
+from fallline.store.files import write_derived
 
 SUFFIXES = (".html", ".svg", ".png", ".csv")
 ENOUGH = 0.9
@@ -93,11 +93,11 @@ def write(frame: pl.DataFrame, task: str, path: str | Path) -> Path:
         return path
     svg = vl_convert.vegalite_to_svg(chart(frame).to_dict())
     if path.suffix == ".svg":
-        write_text(path, svg)
+        write_derived(path, svg)
     elif path.suffix == ".png":
-        write_atomically(path, lambda file: file.write(vl_convert.svg_to_png(svg, scale=SCALE)))
+        write_derived(path, vl_convert.svg_to_png(svg, scale=SCALE))
     else:
-        write_text(path, _page(frame, task, svg))
+        write_derived(path, _page(frame, task, svg))
     return path
 
 

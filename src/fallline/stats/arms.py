@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from fallline.stats.columns import OFF, finished
-from fallline.stats.evidence import Sample
+from fallline.stats.distributions import t_quantile
+from fallline.stats.evidence import Evidence, Region, Sample, weigh
 from fallline.stats.metric import direction
 from fallline.stats.where import where
 from fallline.store import Run
@@ -22,6 +22,8 @@ from fallline.study import Claim
 
 NULL_IS_A_CHOICE = (*OFF, "batch_size", "subset")
 """In these columns a null is a setting (off, all examples); in others the part takes no such number."""
+
+RATE = "learning_rate"
 
 RULED_OUT = 0.05
 """A setting could still be an arm's best unless it is worse than the chosen one at this level. It hardly adds to the
@@ -51,7 +53,7 @@ class Arm:
         """The value of each seed; where numbers are tuned, of those that are best by half of the other seeds."""
         seeds, options, values, choices = self._table
         whole = len(options) == 1 or len(seeds) == 1 or self.exact
-        read = values[:, _best(choices)] if whole else crossed(values, choices)
+        read = values[:, self._best] if whole else crossed(values, choices)
         return {seed: float(value) for seed, value in zip(seeds, read, strict=True) if not math.isnan(value)}
 
     @cached_property
@@ -63,11 +65,36 @@ class Arm:
         return [{seed: float(value) for seed, value in zip(seeds, values[:, place], strict=True)
                  if not math.isnan(value)} for place in could_be_best(choices)]
 
-    @property
+    @cached_property
     def chosen(self) -> Settings:
         """The tuned numbers that are best by all seeds."""
-        _, options, _, choices = self._table
-        return options[_best(choices)] if self.tune else {}
+        return self._table[1][self._best] if self.tune else {}
+
+    @cached_property
+    def chosen_rows(self) -> pl.DataFrame:
+        """The trials with these numbers."""
+        return self.rows.filter(pl.lit(True), *(pl.col(name).eq_missing(value) for name, value in self.chosen.items()))
+
+    @cached_property
+    def one_choice(self) -> bool:
+        """Whether every seed is read at the numbers that all seeds together choose."""
+        return self.sample == dict(self.chosen_rows.select("seed", "value").iter_rows())
+
+    @cached_property
+    def standing(self) -> Evidence:
+        """The arm's own figure: its mean with an interval by Student's t, or the median where trials diverged."""
+        values = np.array([self.sample[seed] for seed in sorted(self.sample)])
+        return weigh(values, Region(low=0.0), self.exact, size(values))
+
+    @property
+    def tried(self) -> int:
+        """How many settings of the tuned numbers there are."""
+        return len(self._table[1])
+
+    @cached_property
+    def learning_rates(self) -> list[float]:
+        """The different learning rates of its trials; none where they have no such number."""
+        return self.rows[RATE].drop_nulls().unique().to_list() if RATE in self.rows.columns else []
 
     @cached_property
     def exact(self) -> bool:
@@ -79,12 +106,23 @@ class Arm:
         if len(names) < len(_EXACT) or self.rows["min_train_loss"].null_count():
             return False
         by = [name for name in self.tune if name in self.rows.columns]
-        groups = self.rows.partition_by(by) if by else [self.rows]
-        return all(group.select(names).n_unique() == 1 < group["seed"].n_unique() for group in groups)
+        seeds: dict[tuple[Any, ...], set[int]] = {}
+        first: dict[tuple[Any, ...], list[str]] = {}
+        for row in self.rows.select("seed", *by, *names).iter_rows():
+            setting, records = row[1:len(by) + 1], [str(record) for record in row[len(by) + 1:]]  # NaN is like NaN
+            seeds.setdefault(setting, set()).add(row[0])
+            if first.setdefault(setting, records) != records:
+                return False
+        return all(len(own) > 1 for own in seeds.values())
 
     @property
     def diverged(self) -> int:
         return int(self.rows["diverged"].sum())
+
+    @cached_property
+    def _best(self) -> int:
+        """The place of the option that is best by all seeds."""
+        return _best(self._table[3])
 
     @cached_property
     def _table(self) -> tuple[list[int], list[Settings], np.ndarray, np.ndarray]:
@@ -142,7 +180,7 @@ def _beaten(worse_by: np.ndarray, level: float) -> bool:
     if len(known) < 2 or np.isinf(worse_by).any():
         return False
     error = float(known.std(ddof=1)) / math.sqrt(len(known))
-    return float(known.mean()) > error * float(stats.t.isf(level, len(known) - 1))
+    return float(known.mean()) > error * -t_quantile(level, len(known) - 1)
 
 
 def _best(choices: np.ndarray) -> int:

@@ -18,6 +18,7 @@ from fallline.stats.forecast import seeds_to_settle
 from fallline.stats.looking import Reading, reading
 from fallline.stats.made import Budget, budgets
 from fallline.stats.metric import is_loss, kind_column, primary
+from fallline.stats.once import once
 from fallline.stats.pairwise import holm
 from fallline.stats.summary import FEW_SEEDS
 from fallline.stats.where import where
@@ -80,6 +81,7 @@ class Verdict:
         return part.evidence.p_for if part.evidence.leans_for else part.p_holm
 
 
+@once
 def claims(run: Run) -> list[Verdict]:
     """A verdict a claim of the study, in their order.
 

@@ -7,6 +7,7 @@ import re
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.stats.once import once
 from fallline.store import Run
 
 POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
@@ -54,7 +55,8 @@ def trials_of(run: Run) -> pl.DataFrame:
 
 def number_columns(trials: pl.DataFrame) -> list[str]:
     """The numbers of the parts of a recipe, the learning rate first; lists of numbers, kept as text, are left out."""
-    return [name for name in _own_columns(trials) if trials.schema[name].is_numeric()]
+    schema = trials.schema
+    return [name for name in _own_columns(trials) if schema[name].is_numeric()]
 
 
 def _own_columns(trials: pl.DataFrame) -> list[str]:
@@ -96,6 +98,7 @@ def _is_result(name: str) -> bool:
     return name not in _RECORD and _RESULT.fullmatch(name) is not None
 
 
+@once
 def configurations(run: Run) -> pl.DataFrame:
     """The trials with a column ``configuration``: trials that differ in the seed alone share its number."""
     trials = trials_of(run)
@@ -104,6 +107,7 @@ def configurations(run: Run) -> pl.DataFrame:
     return trials.join(known, on=keys, nulls_equal=True, how="left", maintain_order="left")
 
 
+@once
 def varying(run: Run) -> list[str]:
     """The recipe columns a reader must see to tell configurations apart.
 

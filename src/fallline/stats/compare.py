@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 
 from fallline.errors import StudyError, UnknownName
-from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, difference, size, valued
+from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, difference, valued
 from fallline.stats.arms import upwards as upwards_of
 from fallline.stats.columns import RECIPE, finished, loss_numbers, metric_columns, recipe_columns, varying
-from fallline.stats.evidence import LEVEL, Evidence, Region, weigh
+from fallline.stats.evidence import LEVEL
 from fallline.stats.looking import reading
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
+from fallline.stats.once import once
 from fallline.stats.over_folds import Folds, OverFolds
 from fallline.stats.pairwise import Pair, all_pairs
 from fallline.stats.ranks import Ranks, ranks
@@ -90,6 +91,13 @@ class Compared:
         return [list(itertools.islice(found, len(group.places))) for group in self.groups]
 
     @cached_property
+    def chosen(self) -> list[tuple[Settings, dict[str, Any]]]:
+        """For each arm with results its settings and a trial of the configuration that is best by all seeds."""
+        every = [arm for group in self.groups for arm in group.arms]
+        return [(arm.settings, row) for arm in every
+                for row in arm.chosen_rows.filter(finished()).head(1).iter_rows(named=True)]
+
+    @cached_property
     def same_examples(self) -> list[list[Mcnemar | None]]:
         """For each pair McNemar's test on the examples of the metric's split, where predictions were kept."""
         every = [arm for group in self.groups for arm in group.arms]
@@ -122,9 +130,17 @@ def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None
     column = _metric_column(run, trials, metric or chosen_by.column)
     _check_columns(run, trials, varies, columns)
     tuned = _tuned(run, trials, varies, columns, column, chosen_by, tune)
+    return _compared(run, columns, column, tuned, kept or {})
+
+
+@once
+def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str, ...], kept: Settings) -> Compared:
+    """``compared`` by what its arguments mean: asked in several ways, it is computed once."""
+    read, varies, chosen_by = reading(run), varying(run), primary(run)
+    trials = read.trials
     held = _held(trials, varies, columns, tuned, column, chosen_by)
     null = Claim(text="all arms are equal", metric=column, equal={})
-    rows = valued(run, where(trials, kept or {}), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
+    rows = valued(run, where(trials, kept), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
     up, note = upwards_of(null, column), noted_claims(run.layout, run.study)
     fixed = note is not None and not note.chance
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
@@ -139,23 +155,9 @@ def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None
     return Compared(run, columns, column, up, chosen_by, tuned, held, found, alone, without, read.level)
 
 
-def standing(arm: Arm) -> Evidence:
-    """The arm's own figure: its mean with an interval by Student's t, or the median where trials diverged."""
-    values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
-    return weigh(values, Region(low=0.0), arm.exact, size(values))
-
-
 def lost(arm: Arm) -> int:
     """At how many seeds the arm's chosen trial diverged, or missed the target."""
     return sum(math.isinf(value) for value in arm.sample.values())
-
-
-def one_choice(arm: Arm) -> bool:
-    """Whether every seed is read at the numbers that all seeds together choose."""
-    own = arm.rows
-    for name, value in arm.chosen.items():
-        own = own.filter(pl.col(name).eq_missing(value))
-    return arm.sample == dict(zip(own["seed"], own["value"], strict=True))
 
 
 def _groups(found: Sequence[Arm], held: Sequence[str], up: bool) -> list[Group]:
@@ -168,7 +170,7 @@ def _groups(found: Sequence[Arm], held: Sequence[str], up: bool) -> list[Group]:
 
 
 def _order(arm: Arm, up: bool) -> tuple[float, float, str]:
-    centre = standing(arm).estimate
+    centre = arm.standing.estimate
     worst = -math.inf if up else math.inf
     centre = worst if math.isnan(centre) else centre
     return lost(arm) / len(arm.sample), -centre if up else centre, repr(arm.settings)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fallline.stats.arms import Arm
-from fallline.stats.compare import Compared, Group, lost, one_choice, standing
+from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.pairwise import Pair
 from fallline.stats.same_examples import Mcnemar
 
@@ -69,11 +68,11 @@ def _of_recipe(compared: Compared, names: Any) -> dict[str, Any]:
 
 
 def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
-    arm, own = group.arms[place], standing(group.arms[place])
+    arm, own = group.arms[place], group.arms[place].standing
     gone, values = lost(arm), np.array(list(arm.sample.values()))
     chosen = {name: arm.chosen.get(name) for name in compared.tune}
     row = arm.settings | chosen | {"place": place + 1, "metric": compared.metric, "n": own.n, "method": own.method,
-                                   "low": own.low, "high": own.high, "lost": gone, "one_choice": one_choice(arm)}
+                                   "low": own.low, "high": own.high, "lost": gone, "one_choice": arm.one_choice}
     if gone:
         row |= {"median": own.estimate}
     else:
@@ -82,17 +81,11 @@ def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
     if ranks is not None:
         row |= {"mean_rank": float(ranks.mean[place]), "rank_n": ranks.n}
         row |= {} if ranks.low is None else {"rank_low": float(ranks.low[place]), "rank_high": float(ranks.high[place])}
-    return row | {"tried": tried(arm), "trials": arm.rows.height, "diverged": arm.diverged}
+    return row | {"tried": arm.tried, "trials": arm.rows.height, "diverged": arm.diverged}
 
 
 def _sd(values: np.ndarray, method: str) -> float | None:
     return None if method in ("one seed", "values") else float(values.std(ddof=1))
-
-
-def tried(arm: Arm) -> int:
-    """How many settings of the tuned numbers the arm was tried with."""
-    names = [name for name in arm.tune if name in arm.rows.columns]
-    return arm.rows.select(names).n_unique() if names else 1
 
 
 def _pair_row(compared: Compared, group: Group, place: tuple[int, int], pair: Pair, same: Mcnemar | None

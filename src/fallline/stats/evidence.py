@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+
+from fallline.stats.distributions import even_binomial_from, even_binomial_quantile, t_above, t_quantile
 
 LEVEL = 0.05
 """Of both sides together: an interval of 95 %."""
@@ -159,19 +160,19 @@ def weigh(sample: np.ndarray, region: Region, exact: bool = False, scale: float 
 def _by_t(sample: np.ndarray, region: Region, level: float) -> Evidence:
     n, mean, sd = len(sample), float(sample.mean()), float(sample.std(ddof=1))
     error = sd / math.sqrt(n)
-    half = error * float(stats.t.ppf(1 - level / 2, n - 1))
+    half = error * t_quantile(1 - level / 2, n - 1)
     sizes = tuple((mean - region.low if end == region.low else region.high - mean) / sd for end in _ends(region))
-    inside = [float(stats.t.sf(size * math.sqrt(n), n - 1)) for size in sizes]
+    inside = [t_above(size * math.sqrt(n), n - 1) for size in sizes]
     return Evidence(mean, mean - half, mean + half, *_levels(inside, [1 - p for p in inside]), n, "t", sizes)
 
 
 def _by_sign(sample: np.ndarray, region: Region, level: float) -> Evidence:
     n = len(sample)
     counts = [int((region.above(sample) if end == region.low else region.below(sample)).sum()) for end in _ends(region)]
-    inside, outside = ([float(stats.binom.sf(count - 1, n, 0.5)) for count in side]
+    inside, outside = ([even_binomial_from(count, n) for count in side]
                        for side in (counts, [n - count for count in counts]))
     ordered = np.sort(sample)
-    k = int(stats.binom.ppf(level / 2, n, 0.5))  # the largest k with P(X < k) <= level / 2
+    k = even_binomial_quantile(level / 2, n)  # the largest k with P(X < k) <= level / 2
     low, high = (float(ordered[k - 1]), float(ordered[n - k])) if k else (None, None)
     middle = {float(ordered[(n - 1) // 2]), float(ordered[n // 2])}
     estimate = math.nan if middle == {-math.inf, math.inf} else sum(middle) / len(middle)

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
 
+from fallline.stats.distributions import (
+    binomial_at_most,
+    even_binomial_quantile,
+    noncentral_t_below,
+    normal_below,
+    t_quantile,
+)
 from fallline.stats.evidence import LEVEL, Evidence
 
 POWER = 0.8
@@ -42,13 +48,13 @@ def failing(n: int, method: str, sizes: Sequence[float], level: float = LEVEL) -
     if not sizes:
         return 0.0
     if method == "sign":
-        return float(stats.binom.cdf(stats.binom.isf(level / 2, n, 0.5), n, np.asarray(sizes)).sum())
-    critical = float(stats.t.ppf(1 - level / 2, n - 1))
+        return float(binomial_at_most(even_binomial_quantile(1 - level / 2, n), n, np.asarray(sizes)).sum())
+    critical = t_quantile(1 - level / 2, n - 1)
     centre = np.asarray(sizes, float) * n**0.5
-    chances = stats.norm.cdf(critical - centre)
+    chances = normal_below(critical - centre)
     if n <= NORMAL_FROM:
         near = centre < critical + 12  # further off the chance is nil, and the noncentral t not to be computed
-        chances = np.where(near, stats.nct.cdf(critical, n - 1, np.where(near, centre, 0.0)), 0.0)
+        chances = np.where(near, noncentral_t_below(critical, n - 1, np.where(near, centre, 0.0)), 0.0)
     return float(chances.sum())
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.stats.columns import metric_columns, trials_of
+from fallline.stats.once import once
 from fallline.store import Run
 
 STAND_INS = ("validation_accuracy", "validation_loss", "final_train_loss")
@@ -80,6 +81,7 @@ def comparable(trials: pl.DataFrame, metric: str) -> bool:
     return not is_loss(metric) or len(loss_kinds(trials)) < 2
 
 
+@once
 def primary(run: Run) -> Metric:
     """The metric that ranks: the study's own, or what was recorded in its place, with a note that says so.
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from fallline.stats.arms import Arm
+from fallline.stats.distributions import t_above
 from fallline.stats.same_examples import split_of
 from fallline.stats.where import where
 from fallline.store import Run
@@ -35,7 +35,7 @@ def corrected_p(differences: np.ndarray, share: float) -> float | None:
     if not sd:
         return None
     t = float(differences.mean()) / (math.sqrt(1 / count + share) * sd)
-    return float(2 * stats.t.sf(abs(t), count - 1))
+    return 2 * t_above(abs(t), count - 1)
 
 
 class Folds:

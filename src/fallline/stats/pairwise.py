@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
+from fallline.stats.distributions import average_ranks, sign_flip_p, signed_rank_p
 from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, Sample, judge
 from fallline.stats.forecast import MOST_SEEDS, POWER, failing
 
@@ -103,13 +103,8 @@ def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
 
     None with one seed or where a trial diverged. Samples of the same length share their flips: it is many times faster.
     """
-    return _by_length(samples, [bool(np.isfinite(sample).all()) for sample in samples], _flipped)
-
-
-def _flipped(stacked: np.ndarray) -> np.ndarray:
-    return stats.permutation_test((stacked,), lambda x, axis: x.mean(axis), permutation_type="samples", axis=-1,
-                                  vectorized=True, batch=512, n_resamples=RESAMPLES,
-                                  rng=np.random.default_rng(0)).pvalue
+    return _by_length(samples, [bool(np.isfinite(sample).all()) for sample in samples],
+                      lambda stacked: sign_flip_p(stacked, RESAMPLES))
 
 
 def least_permutation_p(n: int) -> float:
@@ -125,7 +120,7 @@ def wilcoxon_p(samples: Sequence[np.ndarray]) -> list[float | None]:
     """
     signed = [_signed_ranks(sample) for sample in samples]
     plain = [bool(ranks.all()) and len(set(np.abs(ranks))) == len(ranks) for ranks in signed]
-    by_table = _by_length(samples, plain, lambda stacked: stats.wilcoxon(stacked, axis=-1).pvalue)
+    by_table = _by_length(signed, plain, signed_rank_p)
     by_flips = permutation_p([ranks[:0] if simple else ranks for ranks, simple in zip(signed, plain, strict=True)])
     return [one if simple else other for one, other, simple in zip(by_table, by_flips, plain, strict=True)]
 
@@ -147,7 +142,7 @@ def _by_length(samples: Sequence[np.ndarray], wanted: Sequence[bool],
 def _signed_ranks(sample: np.ndarray) -> np.ndarray:
     """The rank of each size among those that are not 0, with the sign of the difference; 0 stays."""
     ranks, some = np.zeros(len(sample)), sample != 0
-    ranks[some] = np.sign(sample[some]) * stats.rankdata(np.abs(sample[some]))
+    ranks[some] = np.sign(sample[some]) * average_ranks(np.abs(sample[some]))
     return ranks
 
 

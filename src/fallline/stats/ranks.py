@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import stats
 
+from fallline.stats.distributions import average_ranks, normal_below, t_quantile
 from fallline.stats.evidence import LEVEL
 
 DRAWS = 10_000
@@ -38,18 +39,23 @@ def ranks(values: np.ndarray, up: bool) -> Ranks | None:
     n = whole.shape[1]
     if n == 0:
         return None
-    each = stats.rankdata(-whole if up else whole, axis=0)
+    each = np.apply_along_axis(average_ranks, 0, -whole if up else whole)
     mean = each.mean(axis=1)
     if n == 1:
         return Ranks(each, mean, None, None)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    low, high = np.quantile(each @ drawn.T / n, expanded_percentiles(n), axis=1)
+    low, high = np.quantile(each @ _drawn(n).T / n, expanded_percentiles(n), axis=1)
     return Ranks(each, mean, low, high)
+
+
+@lru_cache(maxsize=8)
+def _drawn(n: int) -> np.ndarray:
+    """How often each of ``n`` seeds is drawn [draws, n]; always the same."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
 
 
 def expanded_percentiles(n: int) -> tuple[float, float]:
     """The percentiles of a bootstrap mean that make a 95 % interval with ``n`` values."""
-    tail = float(stats.norm.cdf((n / (n - 1)) ** 0.5 * stats.t.ppf(LEVEL / 2, n - 1)))
+    tail = float(normal_below((n / (n - 1)) ** 0.5 * t_quantile(LEVEL / 2, n - 1)))
     return tail, 1 - tail
 
 

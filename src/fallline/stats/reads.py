@@ -10,7 +10,7 @@ import polars as pl
 
 from fallline.errors import FalllineError
 from fallline.stats.best_of import best_of
-from fallline.stats.columns import finished, metric_columns, recipe_columns, trials_of, varying
+from fallline.stats.columns import metric_columns, recipe_columns, trials_of, varying
 from fallline.stats.compare import Compared, compared
 from fallline.stats.metric import primary
 from fallline.stats.question import compared_by
@@ -29,12 +29,7 @@ def has_test(run: Run) -> bool:
 
 def chosen_for(found: Compared) -> Reading:
     """What a comparison reads: of each arm the configuration that is best by all seeds, where it has test values."""
-    rows = []
-    for group in found.groups:
-        for arm in group.arms:
-            own = arm.rows.filter(pl.lit(True), *(pl.col(name).eq_missing(value) for name, value in arm.chosen.items()))
-            rows += [(arm.settings, row) for row in own.filter(finished()).head(1).iter_rows(named=True)]
-    return Reading(CHOSEN, found.chosen_by.column, _picks(found.run, rows))
+    return Reading(CHOSEN, found.chosen_by.column, _picks(found.run, found.chosen))
 
 
 def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> Reading:

@@ -9,6 +9,7 @@ import polars as pl
 from fallline.stats.alone import alone
 from fallline.stats.columns import configurations, finished, metric_columns, number_columns, trials_of
 from fallline.stats.metric import comparable, direction
+from fallline.stats.once import once
 from fallline.stats.summary import interval_factor, summary
 from fallline.stats.where import where
 from fallline.store import Run
@@ -33,6 +34,7 @@ SCHEMA = {
 }
 
 
+@once
 def reported(run: Run) -> pl.DataFrame:
     """One row a reported figure of the study.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from fallline.stats.arms import Arm
+from fallline.stats.distributions import binomial_at_most
 from fallline.stats.where import where
 from fallline.store import Run
 
@@ -34,7 +34,7 @@ class Mcnemar:
 def mcnemar(first: np.ndarray, second: np.ndarray) -> Mcnemar:
     """The test for ``first`` and ``second`` [seeds, examples], whether each example was right."""
     only_first, only_second = (first & ~second).sum(1), (second & ~first).sum(1)
-    each = np.minimum(1.0, 2 * stats.binom.cdf(np.minimum(only_first, only_second), only_first + only_second, 0.5))
+    each = np.minimum(1.0, 2 * binomial_at_most(np.minimum(only_first, only_second), only_first + only_second, 0.5))
     p = float(each[0]) if len(each) == 1 else min(1.0, 2 * float(np.median(each)))
     return Mcnemar(float(only_first.mean()), float(only_second.mean()), p, *first.shape)
 
@@ -58,7 +58,7 @@ class Examples:
         chosen = {id(arm): where(arm.rows, arm.chosen).select("trial", "seed", "task", "data") for arm in arms}
         names = pl.concat([rows["trial"] for rows in chosen.values()])
         given = run.predictions.filter(pl.col("split") == split, pl.col("trial").is_in(names.implode())).collect()
-        taken = {trial: np.asarray(row) for trial, row in given.select("trial", "predicted").iter_rows()}
+        taken = {trial: row.to_numpy() for trial, row in zip(given["trial"], given["predicted"], strict=True)}
         known = {(task, data): np.asarray(labels) for task, data, labels in
                  run.answers.filter(pl.col("split") == split).select("task", "data", "labels").iter_rows()}
         for arm in arms:

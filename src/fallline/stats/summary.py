@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import polars as pl
-from scipy import stats
 
 from fallline.stats.columns import configurations, finished, metric_columns, recipe_columns
+from fallline.stats.distributions import t_quantile
 from fallline.stats.metric import Metric, primary
+from fallline.stats.once import once
 from fallline.store import Run
 
 CONFIDENCE = 0.95
@@ -14,6 +15,7 @@ FEW_SEEDS = 5
 """With fewer seeds an interval says little; curves then show the least and the greatest."""
 
 
+@once
 def summary(run: Run) -> pl.DataFrame:
     """One row a configuration, best first.
 
@@ -46,7 +48,7 @@ def summary(run: Run) -> pl.DataFrame:
 
 def interval_factor(n: int | None, confidence: float = CONFIDENCE) -> float | None:
     """Half the interval in units of sd: t / sqrt(n); None where n < 2 leaves no spread to judge by."""
-    return None if n is None or n < 2 else float(stats.t.ppf(0.5 + confidence / 2, n - 1) / n**0.5)
+    return None if n is None or n < 2 else t_quantile(0.5 + confidence / 2, n - 1) / n**0.5
 
 
 def _moments(name: str) -> list[pl.Expr]:

@@ -28,16 +28,17 @@ TRIES = 3
 """How often a file is begun whose unfinished form another process swept away."""
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], lasting: bool = True) -> None:
     """Let ``write`` fill a file beside ``path``, then rename it into place.
 
-    The file is on disk before its name is: a run killed at any moment leaves the old file or the new one.
+    A run killed at any moment leaves the old file or the new one. ``lasting``: so does a power cut, for the file is on
+    disk before its name is; what can be made again goes without, for that takes most of the time of a small file.
     """
     try:
         for again in reversed(range(TRIES)):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                return _write_aside(path, write)
+                return _write_aside(path, write, lasting)
             except FileNotFoundError:
                 if not again:
                     raise
@@ -45,13 +46,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise StoreError(cannot_write(path, failure)) from failure
 
 
-def _write_aside(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def _write_aside(path: Path, write: Callable[[BinaryIO], object], lasting: bool) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:
@@ -84,6 +86,13 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 def write_text(path: Path, text: str) -> None:
     """``text`` as UTF-8, atomically."""
     write_bytes(path, text.encode())
+
+
+def write_derived(path: Path, content: str | bytes) -> None:
+    """Text or bytes that can be made again from the records, such as a report: atomically, without waiting for the
+    disk."""
+    content = content.encode() if isinstance(content, str) else content
+    write_atomically(path, lambda file: file.write(content), lasting=False)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
-from altair.utils.schemapi import debug_mode
 
 from fallline.errors import UnknownName
 from fallline.registry import parts
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import Look, theme
+from fallline.report.vega import Chart, altair_chart, finished
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -41,8 +42,13 @@ class Drawn:
     title: str
     caption: str
     frame: pl.DataFrame
-    chart: Any
+    chart: Chart
     table: pl.DataFrame | None
+
+    @cached_property
+    def specification(self) -> dict[str, Any]:
+        """The chart as Vega-Lite."""
+        return self.chart.to_dict()
 
 
 def figure_kinds() -> dict[str, FigureKind]:
@@ -79,9 +85,10 @@ def drawn(run: Run, spec: Figure, name: str = "") -> Drawn:
     spec = kind.settle(run, spec)
     frame = kind.data(run, spec)
     look = Look.of(run.trials["optimizer"].unique(maintain_order=True).to_list())
-    with debug_mode(False):  # altair would check every row against its schema, a second a figure
-        chart = kind.draw(frame, spec, look)
-        chart["config"] = theme()
+    chart = kind.draw(frame, spec, look)
+    if not isinstance(chart, Chart):  # one of altair's
+        chart = finished(chart.to_dict(validate=False))
+    chart = chart.properties(config=theme())
     title = spec.title or kind.title
     return Drawn(
         name or spec.kind,
@@ -100,7 +107,7 @@ def figure(run: Run, which: str | Figure) -> Any:
     >>> fallline.report.figure(run, "sensitivity")                                          # doctest: +SKIP
     """
     if isinstance(which, Figure):
-        return drawn(run, settled_scale(which)).chart
+        return altair_chart(drawn(run, settled_scale(which)).specification)
     known = specs(run)
     if which not in known and which not in figure_kinds():
         from fallline.report.lead import of_the_page
@@ -108,9 +115,9 @@ def figure(run: Run, which: str | Figure) -> Any:
         known |= of_the_page(run)
     if which not in known and which not in figure_kinds():
         raise UnknownName("figure", which, {*known, *figure_kinds()}, f"study {run.study.name}")
-    return drawn(run, known.get(which, Figure(kind=which))).chart
+    return altair_chart(drawn(run, known.get(which, Figure(kind=which))).specification)
 
 
 def figures(run: Run) -> dict[str, Any]:
     """Every figure of the run's report by name, as altair charts."""
-    return {name: drawn(run, spec, name).chart for name, spec in specs(run).items()}
+    return {name: altair_chart(drawn(run, spec, name).specification) for name, spec in specs(run).items()}

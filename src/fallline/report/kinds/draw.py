@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import polars as pl
 
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.style import Look
 
@@ -72,19 +72,7 @@ ROWS = alt.NamedData("rows")
 
 def with_rows(chart: Any, frame: pl.DataFrame) -> Any:
     """A chart drawn from ``ROWS``, with those rows: many, so they stand once, apart from the drawing."""
-    chart = chart.copy(deep=False)
-    chart["datasets"] = {"rows": rows(frame)}
-    return chart
-
-
-def plain(chart: Any) -> dict[str, Any]:
-    """The chart as a Vega-Lite specification."""
-    apart = chart["datasets"]
-    if apart is alt.Undefined:
-        return chart.to_dict(validate=False)
-    bare = chart.copy(deep=False)
-    bare["datasets"] = alt.Undefined
-    return bare.to_dict(validate=False) | {"datasets": apart}
+    return chart.properties(datasets={"rows": rows(frame)})
 
 
 def domain(frame: pl.DataFrame, log: bool) -> tuple[float, float] | None:

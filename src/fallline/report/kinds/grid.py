@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import polars as pl
 
 from fallline.errors import UnknownName
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.cells import own_colours, panels, side_by_side

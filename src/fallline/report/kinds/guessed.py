@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 
 from fallline.forecast.guess import memory_guess, time_guess
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.kind import FigureKind

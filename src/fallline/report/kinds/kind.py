@@ -18,9 +18,9 @@ class FigureKind:
     """A kind of figure.
 
     ``settle(run, spec)`` fills in what the study left open (metric, colour, panels) and may set the title; ``data(run,
-    spec)`` gives the frame that is drawn and written as CSV, ``draw(frame, spec, look)`` the altair chart,
-    ``caption(run, frame, spec)`` what a reader must know of it; ``fits(run)`` says whether a study that names no
-    figures gets it; ``table(frame)`` gives what stands under it in figures, if anything.
+    spec)`` gives the frame that is drawn and written as CSV, ``draw(frame, spec, look)`` the chart, one of
+    ``report.vega`` or of altair, ``caption(run, frame, spec)`` what a reader must know of it; ``fits(run)`` says
+    whether a study that names no figures gets it; ``table(frame)`` gives what stands under it in figures, if anything.
     """
 
     name: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import altair as alt
 import polars as pl
 
 from fallline.networks import labels as said_on
@@ -13,6 +12,7 @@ from fallline.networks import learnt, parse
 from fallline.networks.drawing import picture
 from fallline.networks.marks import Colors
 from fallline.networks.network import Network
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen
@@ -97,7 +97,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         return common.empty("No network was kept that this figure could show.")
     pictures = []
     for (name,), rows in frame.group_by("network", maintain_order=True):
-        chart = picture(_network(rows), _values(rows), INKS)
+        chart = alt.finished(picture(_network(rows), _values(rows), INKS).to_dict(validate=False))
         pictures.append(chart.properties(title=name) if frame["network"].n_unique() > 1 else chart)
     if len(pictures) == 1:
         return pictures[0]

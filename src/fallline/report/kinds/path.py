@@ -13,13 +13,14 @@ from fallline.report import words
 from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.contours import ellipse, heights, level_lines, lowest_point
 from fallline.report.kinds.kind import FigureKind
-from fallline.report.kinds.landscape import NotKnown, landscape, task_of
+from fallline.report.kinds.landscape import NotKnown, landscape
 from fallline.report.kinds.path_picture import column, draw, last_step
 from fallline.report.kinds.thin import thinned
 from fallline.report.style import PALETTE
 from fallline.stats import summary
 from fallline.store import Run
 from fallline.study import Figure
+from fallline.tasks.line import LINE
 
 BEST_LINES, POINTS, MOST_POINTS = 8, 4000, 240
 GRID = 60
@@ -117,8 +118,8 @@ def _contours(run: Run, trials: pl.DataFrame, paths: pl.DataFrame, names: list[s
     """The frames of contours, lowest points, corners and notes."""
     shown = paths.filter("inside")
     name = trials["task"][0]
-    if name == "line" and names == ["W", "b"]:
-        split = task_of(run, name).data("sample", None).train  # type: ignore[union-attr]
+    if name == LINE.name and name not in run.study.networks and names == ["W", "b"]:
+        split = LINE.data("sample", None).train  # this task alone: all of them together bring JAX
         start = float(paths.filter(pl.col("step") == 0)["value"].max() or 10.0)
         rings = ellipses(np.asarray(split.inputs, float), np.asarray(split.targets, float), start)
         corners = _corners(shown, rings.filter(pl.col("what") == "lowest"), 0.12)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 
 from fallline.errors import StudyError
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.comparison_words import arm_name
 from fallline.report.kinds import draw as common
@@ -47,20 +47,21 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         found = compared(run, spec.color, spec.metric, kept=spec.where)
     except StudyError:
         return pl.DataFrame(schema=SCHEMA)
-    rows = [row for place in range(len(found.groups)) for row in _group_rows(found, place)]
+    names = [words.recipe(arm.settings, found.by) for arm in _by_settings(found)]
+    colors, pairs = {name: place for place, name in enumerate(names)}, sum(map(len, found.pairs))
+    rows = [row for place in range(len(found.groups)) for row in _group_rows(found, place, colors, pairs)]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _group_rows(found: Compared, panel: int) -> list[dict[str, Any]]:
+def _group_rows(found: Compared, panel: int, colors: dict[str, int], pairs: int) -> list[dict[str, Any]]:
     group = found.groups[panel]
     ranks = group.ranks
     if ranks is None:
         return []
     order = sorted(range(len(group.arms)), key=lambda place: (ranks.mean[place], place))
     names = [arm_name(found, group.arms[place]) for place in order]
-    colors = {words.recipe(arm.settings, found.by): place for place, arm in enumerate(_by_settings(found))}
     shared = {"panel": words.recipe(group.within, group.within) if len(found.groups) > 1 else "", "panel_place": panel,
-              "pairs": sum(len(pairs) for pairs in found.pairs)}
+              "pairs": pairs}
     rows = [{"what": "arm", **shared, "arm": name, "place": row, "mean_rank": float(ranks.mean[place]), "n": ranks.n,
              "low": None if ranks.low is None else float(ranks.low[place]),
              "high": None if ranks.high is None else float(ranks.high[place]),
@@ -79,7 +80,7 @@ def _group_rows(found: Compared, panel: int) -> list[dict[str, Any]]:
 
 def _by_settings(found: Compared) -> list[Any]:
     """One arm of each value of what is compared, from small to large."""
-    every = {words.recipe(arm.settings, found.by): arm for group in found.groups for arm in group.arms}
+    every = {tuple(arm.settings[name] for name in found.by): arm for group in found.groups for arm in group.arms}
     return sorted(every.values(), key=lambda arm: [(value is not None, isinstance(value, str), value or 0)
                                                    for value in (arm.settings[name] for name in found.by)])
 

@@ -83,8 +83,12 @@ def _curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None
     rows = run.curves_of(trials.select("trial"))
     rows = rows.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
     rows = rows.filter(pl.col("step") <= steps) if steps else rows
-    parts = rows.collect().sort("trial", "step").partition_by("trial", as_dict=True)
-    return {trial: (part["step"].to_numpy(), part["value"].to_numpy()) for (trial,), part in parts.items()}
+    points = rows.collect().sort("trial", "step")
+    counts = points.group_by("trial", maintain_order=True).len()
+    step, value = points["step"].to_numpy(), points["value"].to_numpy()
+    ends = np.cumsum(counts["len"].to_numpy())
+    own = [slice(end - count, end) for end, count in zip(ends.tolist(), counts["len"], strict=True)]
+    return {trial: (step[part], value[part]) for trial, part in zip(counts["trial"], own, strict=True)}
 
 
 def _of_one(configuration: int, curves: list, window: int, most: int, diverged: bool) -> pl.DataFrame:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import polars as pl
 
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
@@ -123,7 +123,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     return alt.vconcat(picture, strip, spacing=34)
 
 
-def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any, faded: Any) -> alt.LayerChart:
+def _picture(frame: pl.DataFrame, spec: Figure, look: Look, x: alt.X, pick: Any, faded: Any) -> alt.Chart:
     values, log = _shown(frame, spec)
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import altair as alt
 import polars as pl
 
 from fallline.errors import StudyError
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, places

@@ -9,7 +9,8 @@ import polars as pl
 
 from fallline.report import words
 from fallline.report.document import document
-from fallline.report.export import write_figure, write_table
+from fallline.report.export import write_table
+from fallline.report.figure_files import COMMAND
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.pictures import figures
 from fallline.report.scaling.claims import claims_table
@@ -24,7 +25,7 @@ from fallline.report.scaling.tables import (
     reported_table,
 )
 from fallline.report.tables import frame_table
-from fallline.store.files import write_text
+from fallline.store.files import write_derived
 from fallline.study import dump_study
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ READING = (
 
 
 def write_page(scaled: Scaled, path: Path | None = None) -> Path:
-    """Write the page, figures and tables beside it; the path of the page."""
+    """Write the page, tables beside it; the path of the page."""
     page = path if path is not None else scaled.files.report / "scaling.html"
     drawn = pictures(scaled)
     write_beside(scaled, drawn, page.parent)
     study = scaled.study
     title = f"What more devices buy: {study.title or study.name}"
-    about = f"fallline scale of {study.name}. Figures and tables lie beside this page as SVG, PDF, PNG and CSV."
+    about = f"fallline scale of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
     sections = [
         ("answer", "Answer", answer(scaled)),
         ("figures", "Pictures", figures(drawn)),
@@ -62,13 +63,13 @@ def write_page(scaled: Scaled, path: Path | None = None) -> Path:
         ("study", "The study", details("The study as it was measured (TOML)", tag("pre", dump_study(study)))),
         ("read", "How to read this", reading()),
     ]
-    write_text(page, document(study.name, title, "Should I use more devices for this, and for what?", sections, about,
-                              bare=("answer", "figures")))
+    question = "Should I use more devices for this, and for what?"
+    write_derived(page, document(study.name, title, question, sections, about, bare=("answer", "figures")))
     return page
 
 
 def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
-    """Figures and tables as files."""
+    """Tables, and the data of the figures, as CSV."""
     for name, frame in (("scaling-points", scaled.points), ("scaling-axes", scaled.axes),
                         ("scaling-parts", scaled.parts), ("scaling-epochs", scaled.epochs),
                         ("scaling-budgets", scaled.budgets), ("scaling-forecast", scaled.forecast),
@@ -77,7 +78,6 @@ def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
             write_table(folder / "tables" / f"{name}.csv", frame)
     for picture in drawn:
         write_table(folder / "tables" / f"figure-{picture.name}.csv", picture.frame)
-        write_figure(folder / "figures", picture)
 
 
 def answer(scaled: Scaled) -> Markup:

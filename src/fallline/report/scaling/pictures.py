@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import polars as pl
-from altair.utils.schemapi import debug_mode
 
+from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import Drawn
 from fallline.report.kinds import draw as common
@@ -25,11 +25,8 @@ MOST_PANELS = 4
 def pictures(scaled: Scaled) -> list[Drawn]:
     """All that have something to show."""
     makers = (_speed_up, _where, _epochs, _law)
-    with debug_mode(False):
-        found = [drawn for make in makers if (drawn := make(scaled)) is not None]
-    for drawn in found:
-        drawn.chart["config"] = theme()
-    return found
+    found = [drawn for make in makers if (drawn := make(scaled)) is not None]
+    return [replace(drawn, chart=drawn.chart.properties(config=theme())) for drawn in found]
 
 
 def _speed_up(scaled: Scaled) -> Drawn | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,10 +103,17 @@ class Scaled:
         return sentences(self)
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the page, its figures and tables; the page's path, by default report/scaling.html in the folder."""
+        """Write the page and its tables; the page's path, by default report/scaling.html in the folder."""
         from fallline.report.scaling.page import write_page
 
         return write_page(self, None if path is None else Path(path))
+
+    def figures(self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"),
+                folder: str | Path | None = None) -> list[Path]:
+        """Write the figures of the page, or those ``names``, as files, by default to report/figures in the folder."""
+        from fallline.report.figure_files import write_scaling_figures
+
+        return write_scaling_figures(self, names, formats, None if folder is None else Path(folder))
 
     def __str__(self) -> str:
         from fallline.report.as_text import as_text

@@ -1,0 +1,20 @@
+"""``fallline figures``: the figures of a run or of a scale measurement as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+
+def write_figures(folder: Path, names: list[str], formats: str, out: Path | None) -> None:
+    """Draw them and print their paths."""
+    from fallline.api import open_run
+    from fallline.cli.comparing import names as parted
+    from fallline.report.scaling.result import Scaled
+    from fallline.store.scale import ScaleFolder
+
+    found = Scaled.open(folder) if ScaleFolder(folder).exists else open_run(folder, "fallline figures")
+    with Console(stderr=True).status("drawing"):
+        written = found.figures(*names, formats=parted(formats), folder=out)
+    print("\n".join(map(str, written)))
