@@ -82,14 +82,16 @@ def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _move(cohort: Cohort, make: Any, numbers: Numbers, factor: Array | None, goes_on: Array, gradient: Any,
           variables: Any, lane: Lanes) -> tuple[Any, Any, Any, Any]:
-    """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters)."""
-    rule, weights = dict(numbers.rule), lane.weights
-    if factor is not None:
+    """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters), and so does
+    one at a rate of 0, whatever its rule makes of that."""
+    rule, weights, moves = dict(numbers.rule), lane.weights, goes_on
+    if factor is not None and "learning_rate" in rule:
         rule["learning_rate"] = rule["learning_rate"] * factor
+        moves &= rule["learning_rate"] != 0  # also where a rule keeps its last step and would take it again
     gradient = regularisation.on_gradient(numbers.regularisation, weights, gradient)
     change, state = make(**rule).update(gradient, lane.rule, weights)
     change = regularisation.on_change(numbers.regularisation, rule.get("learning_rate", 1.0), weights, change)
-    change = jax.tree.map(lambda leaf: jnp.where(goes_on, leaf, 0), change)
+    change = jax.tree.map(lambda leaf: jnp.where(moves, leaf, -0.0), change)  # -0.0 + -0.0 keeps its sign, 0.0 does not
     moved = optax.apply_updates(weights, change)
     average = None if lane.average is None else regularisation.average(numbers.regularisation, lane.average, moved)
     kept = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), variables, lane.model)

@@ -11,6 +11,7 @@ from fallline.contracts import Model, Optimizer, Split, Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.optimizers import optimizers
 from fallline.study import Study, Trial
 from fallline.study.choosing import REASON, on_test
 from fallline.study.said import shown, told
@@ -259,6 +260,30 @@ def _check_rule(rule: Optimizer, weights: Any) -> None:
     before, after, moved = _try(fails, jax.eval_shape, one_step, numbers, weights)
     if _shapes(before) != _shapes(after) or _shapes(moved) != _shapes(weights):
         raise ModelError(f"{what} must keep the shapes and types of weights and state from step to step")
+
+
+def check_follows(rule: Optimizer, weights: Any, schedule: str) -> None:
+    """StudyError where no step of the rule hangs on its learning_rate, so that a schedule would change nothing."""
+    if optimizers().get(rule.name) is rule:
+        return  # what is built in is tested
+    jax = prepare_jax()
+    numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in rule.numbers}
+    rate = numbers.pop("learning_rate")
+    state = jax.eval_shape(lambda rate, numbers, weights: rule.make(learning_rate=rate, **numbers).init(weights),
+                           rate, numbers, weights)
+
+    def change(rate: Any, numbers: Any, state: Any, weights: Any) -> Any:
+        return rule.make(learning_rate=rate, **numbers).update(weights, state, weights)[0]
+
+    traced = jax.make_jaxpr(change)(rate, numbers, state, weights).jaxpr
+    reached = {traced.invars[0]}
+    for step in traced.eqns:
+        if any(var in reached for var in step.invars if not hasattr(var, "val")):  # a literal has a value, and no hash
+            reached |= set(step.outvars)
+    if not any(var in reached for var in traced.outvars if not hasattr(var, "val")):
+        raise StudyError(f"optimizer {rule.name} takes its learning_rate when it begins and no step of it hangs on the "
+                         f"rate, so it cannot follow {schedule}; write schedule = \"constant\" without warm-up and "
+                         f"workers for {rule.name}, or multiply its steps by learning_rate in update()")
 
 
 def _shapes(tree: Any) -> Any:

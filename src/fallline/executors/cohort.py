@@ -63,6 +63,7 @@ class ReadyCohort:
         self.classes = arrays.classes(planned.task)
         self.cohort = self._cohort(metrics or {})
         arrays.check(planned.task, self.cohort)
+        Rates.check(planned)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
         self.program = self._program(layout or self._layout(measures))
