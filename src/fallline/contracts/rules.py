@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from fallline.contracts.arrays import in_float32
 from fallline.contracts.numbers import Number, check_numbers, positive
+from fallline.errors import StudyError
+
+GOALS = ("min", "max")
+
+TAKES = ("outputs", "values", "logits", "probabilities")
+GIVES = ("logits", "probabilities", "values")
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,11 @@ class Loss:
     ``outputs`` [batch, ...] come from the model, ``targets`` [batch] or [batch, ...] from the data. The value of a
     batch is the mean over its examples, or their sum where ``reduce`` is "sum". A loss of a ``whole`` batch has no
     value per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts`` [batch]
-    is 1 for the examples that count and 0 for those that fill the batch up. One that ``takes`` "probabilities" gets the
-    softmax of a model's logits.
+    is 1 for the examples that count and 0 for those that fill the batch up.
+
+    It ``takes`` "logits", "probabilities" (of a model's logits it gets the softmax, of one alone the sigmoid), "values"
+    on the scale of the targets, or "outputs", whatever the model gives. Of a ``shares`` loss each target lies in
+    [0, 1].
     """
 
     name: str
@@ -84,6 +94,7 @@ class Loss:
     reduce: str = "mean"
     takes: str = "outputs"
     whole: bool = False
+    shares: bool = False
     title: str = ""
     equation: str = ""
     source: str = ""
@@ -91,8 +102,8 @@ class Loss:
     def __call__(self, outputs: Any, targets: Any, counts: Any = None, **numbers: Any) -> Any:
         """The scalar value of a batch, of the examples that count."""
         if self.whole:
-            return self.function(outputs, targets, counts, **numbers)
-        values = self.function(outputs, targets, **numbers)
+            return in_float32(self.function(outputs, targets, counts, **numbers))
+        values = in_float32(self.function(outputs, targets, **numbers))
         if counts is not None:
             import jax.numpy as jnp
 
@@ -105,9 +116,39 @@ class Loss:
 class Metric:
     """``function(outputs, targets)`` gives one value per example, shape [batch]; its mean is reported.
 
-    A metric of which less is better has a name that ends in "error" or "loss"; of all others more is better.
+    ``goal`` says whether less ("min") or more ("max") is better. A name that is known for it needs none, as
+    ``accuracy``, ``auc``, ``rmse`` and whatever ends in ``loss`` or ``error``; no other runs without it.
+    One that ``cuts`` also takes ``cut``: the output above which an example is a yes, which hangs on what the model
+    gives, and is put in for it.
+
+    >>> margin = Metric("margin", lambda outputs, targets: outputs.max(-1) - outputs.mean(-1), goal="max")
     """
 
     name: str
-    function: Callable[[Any, Any], Any]
+    function: Callable[..., Any]
     title: str = ""
+    goal: str = ""
+    cuts: bool = False
+
+    def __post_init__(self) -> None:
+        if self.goal not in ("", *GOALS):
+            raise StudyError(f"metric {self.name}: goal must be \"min\" (less is better) or \"max\", got {self.goal!r}")
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        """The values of a batch, [batch], at the function's own cut where it cuts."""
+        return self.function(outputs, targets)
+
+    def at(self, cut: float) -> Callable[[Any, Any], Any]:
+        """The function of outputs and targets alone; equal metrics at equal cuts give equal ones."""
+        return MetricAt(self.function, cut) if self.cuts else self.function
+
+
+@dataclass(frozen=True)
+class MetricAt:
+    """A metric's function with its cut put in."""
+
+    function: Callable[..., Any]
+    cut: float
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        return self.function(outputs, targets, cut=self.cut)

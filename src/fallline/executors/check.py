@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from os.path import commonprefix
 from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Model, Optimizer, Split, Splits, Task
+from fallline.contracts import Loss, Model, Optimizer, Split, Splits, Task, in_float32, is_narrow, single
+from fallline.contracts.rules import GIVES, TAKES
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.losses import losses
+from fallline.metrics import find_metric
+from fallline.metrics.cuts import is_plus_minus, is_yes_or_no
 from fallline.optimizers import optimizers
 from fallline.study import Study, Trial
 from fallline.study.choosing import REASON, on_test
@@ -75,6 +81,12 @@ def splits_of(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in named.items() if split is not None or name == "train"}
 
 
+def narrow_types(task: str, model: Model) -> tuple[str, ...]:
+    """The type of each array of weights, where one is narrower than float32; else nothing."""
+    types = tuple(str(leaf.dtype) for leaf in prepare_jax().tree.leaves(weight_shapes(task, model)))
+    return types if any(map(is_narrow, types)) else ()
+
+
 def columns_of(task: Task, more: Iterable[str] = ()) -> tuple[set[str], set[str]]:
     """The columns of the curves and of the trials that a task may record, as far as they are results."""
     names = ["loss", *task.metrics, *more]
@@ -130,13 +142,18 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
     """Let the model meet a batch, and each update rule the weights, as shapes alone."""
     jax = prepare_jax()
     inputs, targets = (jax.ShapeDtypeStruct((2, *array.shape[1:]), array.dtype) for array in splits.train)
+    from fallline.losses.linking import as_taken
+
+    _check_fit(task, cohort.loss)
     weights = weight_shapes(task.name, task.model)
     batch = f"on a batch of inputs {inputs.shape} ({inputs.dtype}) and targets {targets.shape} ({targets.dtype})"
     fails = f"task {task.name}: {{}} fails {batch}".format
     prepared = inputs if task.prepare is None else _try(fails("prepare"), jax.eval_shape, task.prepare, inputs)
-    outputs = _check_model(task, cohort, weights, prepared, fails(f"model {task.model.name}"))
+    own = _check_model(task, cohort, weights, prepared, fails(f"model {task.model.name}"))
+    outputs = jax.eval_shape(in_float32, own)  # as losses and metrics see them
+    taken = jax.eval_shape(lambda outputs: as_taken(cohort.loss.takes, cohort.gives, outputs), outputs)
     scalar, counts = jax.ShapeDtypeStruct((), np.float32), jax.ShapeDtypeStruct((2,), np.float32)
-    _check_loss(task, cohort, outputs, targets, fails(f"loss {cohort.loss.name}"),
+    _check_loss(task, cohort, taken, targets, fails(f"loss {cohort.loss.name}"),
                 {number.name: scalar for number in cohort.loss.numbers}, counts)
     for name, metric in cohort.metrics:
         value = _try(fails(f"metric {name}"), jax.eval_shape, metric, outputs, targets)
@@ -145,9 +162,24 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
                              f"examples; it gave {_shape(value)} from outputs {outputs.shape} and targets "
                              f"{targets.shape}")
     _check_names(task, [name for name, _ in cohort.metrics], _watched(task, weights))
-    _check_labels(task, outputs, splits)
+    _check_labels(task, cohort, outputs, splits)
     for segment in cohort.segments:
-        _check_rule(segment.optimizer, weights)
+        _check_rule(segment.optimizer, jax.eval_shape(lambda tree: jax.tree.map(in_float32, tree), weights))
+
+
+def _check_fit(task: Task, loss: Loss) -> None:
+    """ModelError where the loss takes something else than the model gives: it would be a softmax of a softmax."""
+    if task.gives not in GIVES:
+        raise ModelError(f"task {task.name}: gives must be one of {', '.join(GIVES)}, got {shown(task.gives)}")
+    if loss.takes not in TAKES:
+        raise ModelError(f"task {task.name}: loss {loss.name} takes one of {', '.join(TAKES)}, got {shown(loss.takes)}")
+    if task.gives == "logits" or loss.takes in ("outputs", "values", task.gives):
+        return
+    fitting = [other.name for other in losses().values() if other.takes == task.gives]
+    fitting.sort(key=lambda name: -len(commonprefix([name, loss.name])))
+    raise ModelError(f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
+                     f"{task.gives}; let it give logits, without a softmax or sigmoid at its end, and leave gives out, "
+                     f"or take a loss of {task.gives}: {', '.join(fitting)}")
 
 
 def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: str) -> Any:
@@ -181,11 +213,17 @@ def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: s
         raise ModelError(f"task {task.name}: loss {loss.name} must give float values, it gave {value.dtype}")
 
 
-def classes_of(task: Task, splits: Splits) -> int | None:
-    """How many classes the model tells apart where the targets are labels; None where they are not."""
+def classes_of(task: Task, splits: Splits, loss: Loss) -> int | None:
+    """How many classes the model tells apart where the targets are labels; None where they are not.
+
+    One output an example tells two apart, where its targets are yes and no and its loss or its metrics ask for that.
+    """
     jax, model = prepare_jax(), task.model
     targets = splits.train.targets
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+    labels = targets.ndim == 1 and targets.dtype.kind in "iu"
+    answers = single(targets) and is_yes_or_no(targets) and (
+        loss.takes in ("logits", "probabilities") or "accuracy" in task.metrics)
+    if not labels and not answers:
         return None
     inputs = jax.ShapeDtypeStruct((2, *splits.train.inputs.shape[1:]), splits.train.inputs.dtype)
 
@@ -200,7 +238,9 @@ def classes_of(task: Task, splits: Splits) -> int | None:
         shape = jax.eval_shape(outputs, inputs).shape
     except Exception:  # what is wrong is told by check_task
         return None
-    return shape[1] if len(shape) == 2 and 1 < shape[1] < 2**16 else None
+    if math.prod(shape[1:]) == 1:
+        return 2 if answers else None
+    return shape[1] if labels and len(shape) == 2 and shape[1] < 2**16 else None
 
 
 def _watched(task: Task, weights: Any) -> list[str]:
@@ -224,9 +264,11 @@ def _check_names(task: Task, metrics: list[str], watched: list[str]) -> None:
                              f"letters, digits and _, used once, and none of {', '.join(sorted(TAKEN))}")
 
 
-def _check_labels(task: Task, outputs: Any, splits: Splits) -> None:
+def _check_labels(task: Task, cohort: Cohort, outputs: Any, splits: Splits) -> None:
     """Integer labels of a classifier must name one of its outputs, and its outputs be as many as the classes."""
-    if len(outputs.shape) != 2:
+    for name, split in splits_of(splits).items():
+        _check_targets(task, cohort, outputs, name, split.targets)
+    if len(outputs.shape) != 2 or single(outputs):
         return
     classes = outputs.shape[1]
     if task.classes and len(task.classes) != classes:
@@ -240,6 +282,28 @@ def _check_labels(task: Task, outputs: Any, splits: Splits) -> None:
             label, example = int(split.targets[wrong[0]]), int(wrong[0])
             raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in "
                              f"0 ... {classes - 1}: the model has {classes} outputs")
+
+
+def _check_targets(task: Task, cohort: Cohort, outputs: Any, name: str, targets: np.ndarray) -> None:
+    """Targets are what the loss and the accuracies take them for."""
+    rows = targets.shape == (len(targets), *outputs.shape[1:]) or (single(targets) and single(outputs))
+    if cohort.loss.shares and rows and targets.size and not 0 <= targets.min() <= targets.max() <= 1:
+        hint = "write (y + 1) / 2 for y" if is_plus_minus(targets) else "scale them"
+        raise ModelError(f"task {task.name}: loss {cohort.loss.name} takes targets from 0 to 1, and those of {name} "
+                         f"reach from {targets.min():g} to {targets.max():g}; {hint}, or take squared_error")
+    choice = find_metric("accuracy").function
+    counts_choices = any(getattr(metric, "function", None) is choice for _, metric in cohort.metrics)
+    if counts_choices and single(outputs) and not is_yes_or_no(targets):
+        raise ModelError(f"task {task.name}: accuracy of one output an example needs targets 0 and 1 or -1 and 1, and "
+                         f"those of {name} reach from {targets.min():g} to {targets.max():g}; for numbers take "
+                         "mean_absolute_error")
+    if counts_choices and rows and not single(outputs) and not _one_a_row(targets):
+        raise ModelError(f"task {task.name}: accuracy counts one class an example, and rows of {name} targets do not "
+                         "sum to 1; for several answers an example take binary_accuracy")
+
+
+def _one_a_row(targets: np.ndarray) -> bool:
+    return bool((np.abs(targets.reshape(len(targets), -1).sum(1, dtype=np.float64) - 1) < 1e-3).all())
 
 
 def _check_rule(rule: Optimizer, weights: Any) -> None:

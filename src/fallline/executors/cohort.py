@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
@@ -13,6 +13,7 @@ import numpy as np
 
 from fallline import regularisation
 from fallline.batching import BatchStream, widths
+from fallline.contracts import Metric
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax, products
 from fallline.engine.lanes import Cohort, Numbers, Segment
@@ -23,9 +24,12 @@ from fallline.engine.side_by_side import run_side_by_side
 from fallline.engine.training import Work, chunks, stretch, train
 from fallline.errors import StudyError
 from fallline.executors.arrays import Arrays
+from fallline.executors.check import narrow_types
 from fallline.executors.lanes import looped, weights_of
 from fallline.executors.programs import Programs
 from fallline.executors.steering import Rates, Stops
+from fallline.metrics import metric_of
+from fallline.metrics.cuts import cut_of
 from fallline.plan import MOST_POINTS, PlannedCohort, PlannedSegment
 
 OPERATIONS_A_WEIGHT = 6
@@ -43,7 +47,7 @@ class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
-                 metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
+                 metrics: Mapping[str, Metric] | None = None, layout: Layout | None = None,
                  mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True):
         """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it."""
         self.planned, self.arrays = planned, arrays
@@ -60,7 +64,7 @@ class ReadyCohort:
         self.widths, self.masked = self._widths(counts)
         self.examples_seen = sum(size * steps for size, steps in counts.items())
         self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
-        self.classes = arrays.classes(planned.task)
+        self.classes = arrays.classes(planned.task, planned.recipe.loss)
         self.cohort = self._cohort(metrics or {})
         arrays.check(planned.task, self.cohort)
         Rates.check(planned)
@@ -234,15 +238,19 @@ class ReadyCohort:
 
         return Numbers(column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers))
 
-    def _cohort(self, metrics: Mapping[str, Callable[..., Any]]) -> Cohort:
+    def _cohort(self, metrics: Mapping[str, Metric]) -> Cohort:
         """What shapes the program."""
         planned, task = self.planned, self.planned.task
         recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
         segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
-        return Cohort(task.model, planned.recipe.loss, tuple((dict(task.metrics) | dict(metrics)).items()),
-                      task.prepare, segments, task.gives, any(Rates.needed(recipe) for recipe in recipes), self.masked,
+        loss, every = planned.recipe.loss, dict(task.metrics) | dict(metrics)
+        cut = cut_of(task.gives, loss.takes, self.arrays.splits.train.targets)
+        bound = tuple((name, metric_of(name, metric).at(cut)) for name, metric in every.items())
+        return Cohort(task.model, loss, bound, task.prepare, segments, task.gives,
+                      any(Rates.needed(recipe) for recipe in recipes), self.masked,
                       regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
-                      frozenset(self.regularisers), planned.recipe.precision)
+                      frozenset(self.regularisers), planned.recipe.precision, cut,
+                      narrow_types(task.name, task.model))
 
     def _layout(self, measures: bool) -> Layout:
         """Guessed, or measured where the run is long enough to repay it."""

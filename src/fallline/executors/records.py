@@ -12,6 +12,7 @@ from polars.io.plugins import register_io_source
 from fallline.engine.training import Records
 from fallline.executors.cohort import ReadyCohort
 from fallline.metrics import higher_is_better
+from fallline.metrics.cuts import labels_of
 from fallline.metrics.per_class import Macro, macros
 from fallline.study import Recipe, Target, Trial
 from fallline.study.columns import recipe_columns
@@ -113,7 +114,7 @@ def _class_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
     assert ready.classes is not None or not records.predicted
     found: dict[str, list[Any]] = {}
     for split, predicted in records.predicted.items():
-        labels = getattr(ready.arrays.splits, split).targets
+        labels = labels_of(getattr(ready.arrays.splits, split).targets)
         means = macros(labels, predicted.reshape(-1, predicted.shape[-1]), ready.classes)
         found |= {f"{split}_macro_{name}": _listed(values, records.diverged_at.ravel() < 0)
                   for name, values in zip(Macro._fields, means.T, strict=True)}

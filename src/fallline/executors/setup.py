@@ -31,7 +31,7 @@ class Setup:
         self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
         self.study, self.folder, self.mesh, self.elsewhere = study, folder, mesh, elsewhere
         self.trials = study.trials() if trials is None else trials
-        self.metrics = {metric.name: metric.function for metric in _metrics(study)}
+        self.metrics = {metric.name: metric for metric in _metrics(study)}
         self.say: Callable[[str], None] = lambda phase: None
         self._programs = Programs()
         self._arrays: dict[tuple[str, Cut | None], Arrays] = {}

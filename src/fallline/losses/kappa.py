@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from fallline.contracts import Loss
 from fallline.errors import ModelError
-from fallline.losses.classes import rows
+from fallline.losses.classes import matched
 
 EPSILON = 1e-6
 
@@ -21,10 +21,10 @@ def _weighted_kappa(probabilities, labels, counts=None, *, name, power):
     Where both sums are 0 (one class alone, surely right) the ratio is 0, as in TensorFlow Addons.
     ModelError for other shapes and for a single class.
     """
-    y = rows(name, probabilities, labels, "probabilities")
-    p, examples = probabilities, probabilities.shape[0]
+    p, y = matched(name, probabilities, labels, "probabilities")
+    examples = p.shape[0]
     if p.shape[1] < 2:
-        raise ModelError(f"{name} needs at least two classes, got probabilities {p.shape}")
+        raise ModelError(f"{name} needs at least two classes, got probabilities {probabilities.shape}")
     if counts is not None:
         y, p = (jnp.where(counts[:, None] > 0, array, 0) for array in (y, p))
         examples = counts.sum().astype(p.dtype)
