@@ -20,7 +20,10 @@ def net(dtype, watch=None):
     def init(key):
         return {"w": (0.3 * jax.random.normal(key, (5, 3))).astype(dtype), "b": jnp.zeros(3, dtype)}
 
-    return fallline.model(init, lambda weights, x: x.astype(dtype) @ weights["w"] + weights["b"], name="net", watch=watch)
+    def apply(weights, x):
+        return x.astype(dtype) @ weights["w"] + weights["b"]
+
+    return fallline.model(init, apply, name="net", watch=watch)
 
 
 def run(tmp_path, model, loss="softmax_cross_entropy", metrics=("accuracy",), **base):

@@ -106,11 +106,11 @@ def test_a_linear_fit_of_zeros_and_ones_without_an_accuracy_keeps_no_predictions
     (np.where(YES, 1, -1), "sigmoid_cross_entropy", {}, r"targets from 0 to 1, and those of train reach from -1 to 1; "
                                                         r"write \(y \+ 1\) / 2 for y, or take squared_error"),
     (INPUTS * 7, "weighted_cross_entropy", {}, "targets from 0 to 1"),
-    (TARGETS["int"], "softmax_cross_entropy", {}, "one output an example, .* for a single yes or no write sigmoid_cross"),
+    (TARGETS["int"], "softmax_cross_entropy", {}, "one output an example, .* for a single yes or no write sigmoid"),
     (INPUTS, "squared_error", {}, "accuracy of one output an example needs targets 0 and 1 or -1 and 1"),
     (TARGETS["int"], "sigmoid_cross_entropy", {"gives": "probabilities"},
-     "takes logits, and model net gives probabilities; let it give logits, .* take a loss of probabilities: sigmoid_focal"),
-    (TARGETS["int"], "sigmoid_focal_of_probabilities", {"gives": "values"}, "takes probabilities, and model net gives val"),
+     "takes logits, and model net gives probabilities; let it give logits, .* a loss of probabilities: sigmoid_focal"),
+    (TARGETS["int"], "sigmoid_focal_of_probabilities", {"gives": "values"}, "takes probabilities, and model net gives"),
 ])
 def test_what_does_not_fit_a_single_output_is_refused_with_what_does(tmp_path, targets, loss, more, said):
     with pytest.raises(ModelError, match=said):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from os.path import commonprefix
 from typing import Any
 
 import numpy as np
@@ -176,7 +175,7 @@ def _check_fit(task: Task, loss: Loss) -> None:
     if task.gives == "logits" or loss.takes in ("outputs", "values", task.gives):
         return
     fitting = [other.name for other in losses().values() if other.takes == task.gives]
-    fitting.sort(key=lambda name: -len(commonprefix([name, loss.name])))
+    fitting.sort(key=lambda name: name.split("_")[0] != loss.name.split("_")[0])  # of the same sort first
     raise ModelError(f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
                      f"{task.gives}; let it give logits, without a softmax or sigmoid at its end, and leave gives out, "
                      f"or take a loss of {task.gives}: {', '.join(fitting)}")

@@ -48,9 +48,11 @@ class ReadyCohort:
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
                  metrics: Mapping[str, Metric] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True):
-        """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it."""
-        self.planned, self.arrays = planned, arrays
+                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, measures: bool = True,
+                 goals: Mapping[str, str] | None = None):
+        """Without a ``layout`` it is chosen, and measured where that pays and ``measures`` allows it. ``goals`` say of
+        metrics by name whether less or more is better."""
+        self.planned, self.arrays, self.goals = planned, arrays, dict(goals or {})
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now

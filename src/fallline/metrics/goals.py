@@ -8,12 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-MORE = frozenset(
-    ["accuracy", "acc", "auc", "auroc", "auprc", "average_precision", "f1", "f1_score", "fbeta", "precision", "recall", "sensitivity", "specificity", "true_positive_rate", "true_negative_rate", "tpr", "tnr", "hit_rate", "r2", "r2_score", "r_squared", "explained_variance", "correlation", "pearson", "spearman", "mcc", "matthews", "kappa", "cohen_kappa", "iou", "jaccard", "dice", "map", "ndcg", "mrr", "bleu", "rouge", "psnr", "ssim", "log_likelihood", "likelihood", "reward", "similarity"])
+MORE = frozenset((
+    "accuracy", "acc", "auc", "auroc", "auprc", "average_precision", "f1", "f1_score", "fbeta", "precision",
+    "recall", "sensitivity", "specificity", "true_positive_rate", "true_negative_rate", "tpr", "tnr", "hit_rate",
+    "r2", "r2_score", "r_squared", "explained_variance", "correlation", "pearson", "spearman", "mcc", "matthews",
+    "kappa", "cohen_kappa", "iou", "jaccard", "dice", "map", "ndcg", "mrr", "bleu", "rouge", "psnr", "ssim",
+    "log_likelihood", "likelihood", "reward", "similarity",
+))
 """More is better."""
 
-LESS = frozenset(
-    ["rmse", "mse", "mae", "mape", "smape", "mdape", "mase", "rmsle", "msle", "nll", "neg_log_likelihood", "negative_log_likelihood", "cross_entropy", "bce", "perplexity", "ppl", "brier", "brier_score", "ece", "mce", "error_rate", "misclassification_rate", "misclassification", "mistakes", "deviance", "hinge", "wer", "cer", "fid", "kl", "kl_divergence", "divergence", "regret", "distance", "residual", "bits_per_byte", "bits_per_dim", "bpc", "false_positive_rate", "false_negative_rate", "fpr", "fnr", "eer", "absolute_deviation"])
+LESS = frozenset((
+    "rmse", "mse", "mae", "mape", "smape", "mdape", "mase", "rmsle", "msle", "nll", "neg_log_likelihood",
+    "negative_log_likelihood", "cross_entropy", "bce", "perplexity", "ppl", "brier", "brier_score", "ece", "mce",
+    "error_rate", "misclassification_rate", "misclassification", "mistakes", "deviance", "hinge", "wer", "cer",
+    "fid", "kl", "kl_divergence", "divergence", "regret", "distance", "residual", "bits_per_byte", "bits_per_dim",
+    "bpc", "false_positive_rate", "false_negative_rate", "fpr", "fnr", "eer", "absolute_deviation",
+))
 """Less is better; so it is of every name that ends in "loss" or "error"."""
 
 _TURNED = ("neg_", "negative_", "minus_", "one_minus_", "inverse_", "inv_")

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.metrics import goal_of
 from fallline.stats.arms import Arm, Settings, arms, difference, itself, pairs, upwards, valued
 from fallline.stats.columns import varying
 from fallline.stats.evidence import LEVEL, Evidence, Region, judge
 from fallline.stats.forecast import seeds_to_settle
 from fallline.stats.looking import Reading, reading
 from fallline.stats.made import Budget, budgets
-from fallline.stats.metric import is_loss, kind_column, primary
+from fallline.stats.metric import direction, is_loss, kind_column, primary
 from fallline.stats.pairwise import holm
 from fallline.stats.summary import FEW_SEEDS
 from fallline.stats.where import where
@@ -146,12 +147,14 @@ def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Cl
     column, note = _column(run, trials, claim)
     if note:
         return Verdict(claim, column, UNTESTED, note=note)
-    chooses = primary(run)
-    rows = valued(run, where(trials, claim.where), claim, column, chooses.column, chooses.up)
-    found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column)
+    chooses, aimed = primary(run), claim
+    if claim.direction is None and goal_of(column, run.study.goals) != goal_of(column):
+        aimed = claim.model_copy(update={"direction": direction(column, run.study.goals)})
+    rows = valued(run, where(trials, claim.where), aimed, column, chooses.column, chooses.up)
+    found, note = _parts(aimed, rows, [name for name in identity if name not in claim.tune], fixed, column)
     if not found:
         return Verdict(claim, column, UNTESTED, note=note)
-    region = region_of(claim, upwards(claim, column))
+    region = region_of(aimed, upwards(aimed, column))
     parts = [Part(*what, judge(sample, region, level)) for *what, sample in found]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
     needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
