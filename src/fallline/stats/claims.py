@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fallline.metrics import goal_of
 from fallline.stats.arms import Arm, Settings, arms, difference, itself, pairs, upwards, valued
 from fallline.stats.columns import varying
 from fallline.stats.evidence import LEVEL, Evidence, Region, judge
 from fallline.stats.forecast import seeds_to_settle
 from fallline.stats.looking import Reading, reading
 from fallline.stats.made import Budget, budgets
-from fallline.stats.metric import direction, is_loss, kind_column, primary
+from fallline.stats.metric import is_loss, kind_column, primary
 from fallline.stats.pairwise import holm
 from fallline.stats.summary import FEW_SEEDS
 from fallline.stats.where import where
@@ -147,14 +146,12 @@ def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Cl
     column, note = _column(run, trials, claim)
     if note:
         return Verdict(claim, column, UNTESTED, note=note)
-    chooses, aimed = primary(run), claim
-    if claim.direction is None and goal_of(column, run.study.goals) != goal_of(column):
-        aimed = claim.model_copy(update={"direction": direction(column, run.study.goals)})
-    rows = valued(run, where(trials, claim.where), aimed, column, chooses.column, chooses.up)
-    found, note = _parts(aimed, rows, [name for name in identity if name not in claim.tune], fixed, column)
+    chooses, up = primary(run), upwards(claim, column, run.study.goals)
+    rows = valued(run, where(trials, claim.where), claim, column, chooses.column, chooses.up)
+    found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column, up)
     if not found:
         return Verdict(claim, column, UNTESTED, note=note)
-    region = region_of(aimed, upwards(aimed, column))
+    region = region_of(claim, up)
     parts = [Part(*what, judge(sample, region, level)) for *what, sample in found]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
     needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
@@ -180,7 +177,8 @@ def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
     return claim.metric or column, f"this run does not record {claim.metric or run.study.metric}"
 
 
-def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str) -> tuple[list[Any], str]:
+def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str, up: bool
+           ) -> tuple[list[Any], str]:
     """What is compared: the fields of a Part, then its sample."""
     rows = rows.drop_nulls("value")
     if rows.is_empty():
@@ -191,7 +189,7 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
         if not side:
             return [], f"no trial of this run has {_said(table)}"
     if claim.arm is not None:
-        return _alone(sides[0], upwards(claim, column)), ""
+        return _alone(sides[0], up), ""
     named = {name for table in tables for name in table}
     if claim.worse == "others":
         own = {tuple(arm.settings.items()) for arm in sides[0]}
@@ -215,7 +213,7 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
     found = [(a, b) for a, b in found if a.diverged < a.rows.height or b.diverged < b.rows.height]
     if not found:
         return [], "every trial of both arms diverged"
-    compared = [_compared(a, b, held, upwards(claim, column)) for a, b in found]
+    compared = [_compared(a, b, held, up) for a, b in found]
     compared = [one for one in compared if len(one[5].values)]
     return compared, "" if compared else "the arms have no seed in common"
 
