@@ -160,21 +160,24 @@ def test_what_is_no_class_is_refused(labels, predicted, told):
 # Which way is better.
 
 
-@pytest.mark.parametrize("name", ["accuracy", "validation_accuracy", "AUC", "macro_f1", "test_macro_f1", "top_5_accuracy",
-                                  "precision", "balanced_accuracy", "r2", "best_validation_recall", "psnr", "hit_rate"])
+@pytest.mark.parametrize("name", [
+    "accuracy", "validation_accuracy", "AUC", "macro_f1", "test_macro_f1", "top_5_accuracy", "precision",
+    "balanced_accuracy", "r2", "best_validation_recall", "psnr", "hit_rate"])
 def test_more_is_better_of_what_is_known_for_it(name):
     assert goal_of(name) == "max" and higher_is_better(name)
 
 
-@pytest.mark.parametrize("name", ["rmse", "val_rmse", "RMSE", "mae", "mape", "nll", "perplexity", "brier", "brier_score",
-                                  "ece", "error_rate", "false_positive_rate", "train_loss", "logloss", "myerror", "mse",
-                                  "final_train_loss", "validation_loss_at_20", "word_error_rate", "test_cross_entropy"])
+@pytest.mark.parametrize("name", [
+    "rmse", "val_rmse", "RMSE", "mae", "mape", "nll", "perplexity", "brier", "brier_score", "ece", "error_rate",
+    "false_positive_rate", "train_loss", "logloss", "myerror", "mse", "final_train_loss", "validation_loss_at_20",
+    "word_error_rate", "test_cross_entropy"])
 def test_less_is_better_of_what_is_known_for_it(name):
     assert goal_of(name) == "min" and not higher_is_better(name)
 
 
-@pytest.mark.parametrize("name", ["margin", "gap", "win_rate", "neg_mse", "negative_rmse", "one_minus_accuracy", "score",
-                                  "inaccuracy", "validation_gap", "rate", ""])
+@pytest.mark.parametrize("name", [
+    "margin", "gap", "win_rate", "neg_mse", "negative_rmse", "one_minus_accuracy", "score", "inaccuracy",
+    "validation_gap", "rate", ""])
 def test_of_any_other_name_nothing_is_guessed(name):
     assert goal_of(name) is None
 
@@ -229,8 +232,8 @@ def test_a_metric_of_which_less_is_better_ranks_so_and_the_run_folder_knows_it(t
 
 
 def test_a_metric_of_ones_own_in_a_task_says_its_goal_too(tmp_path):
-    for place, given in enumerate(([Metric("gap", gap, goal="min")], {"gap": Metric("gap", gap, goal="min")})):
-        run = measured(tmp_path / str(place), of_task=given, metric="validation_gap")
+    for place, written in enumerate(([Metric("gap", gap, goal="min")], {"gap": Metric("gap", gap, goal="min")})):
+        run = measured(tmp_path / str(place), of_task=written, metric="validation_gap")
         assert not primary(run.records).up and run.records.study.goals == {"gap": "min"}
 
 
@@ -239,12 +242,13 @@ def test_a_goal_may_stand_in_the_study(tmp_path):
     assert not primary(run.records).up
 
 
-@pytest.mark.parametrize("given", [{"metrics": [Metric("gap", gap)]}, {"of_task": {"gap": gap}}])
-def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_path, given):
-    metrics = given.pop("metrics", [])
+@pytest.mark.parametrize("written", [{"metrics": [Metric("gap", gap)]}, {"of_task": {"gap": gap}}])
+def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_path, written):
+    written = dict(written)
+    metrics = written.pop("metrics", [])
     with pytest.raises(StudyError, match=r"whether less or more of metric gap of task slope is better .* write "
                                          r"fallline\.Metric\('gap', function, goal=\"min\"\).*\[goals\] gap = \"min\""):
-        measured(tmp_path, *metrics, **given)
+        measured(tmp_path, *metrics, **written)
     assert not (tmp_path / "run").exists()
 
 

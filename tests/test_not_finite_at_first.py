@@ -32,7 +32,7 @@ def test_data_out_of_scale_is_told_as_that(tmp_path):
     page = said(run)
     assert "its loss was not finite before the first update" in page and "look at the scale of the data" in page
     assert "smaller learning rates" not in page and "grew without end" not in page
-    with pytest.raises(StudyError, match="was not finite before the first update.*look at the scale of the data"):
+    with pytest.raises(StudyError, match=r"was not finite before the first update.*look at the scale of the data"):
         run.compare("learning_rate")
 
 

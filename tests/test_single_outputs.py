@@ -10,6 +10,7 @@ import pytest
 import fallline
 from fallline import Study
 from fallline.errors import ModelError
+from fallline.executors.ends import ends_in
 from fallline.metrics.accuracy import accuracy, predicted
 
 N = 60
@@ -139,3 +140,28 @@ def test_nan_is_never_right_and_the_cut_itself_is_a_no():
     outputs = jnp.array([[jnp.nan], [0.0], [1e-30]])
     np.testing.assert_array_equal(accuracy(outputs, jnp.array([0, 0, 1])), [0, 1, 1])
     np.testing.assert_array_equal(predicted(outputs), [0, 0, 1])
+
+
+@pytest.mark.parametrize("gives, end", [(jax.nn.sigmoid, "sigmoid"),
+                                        (lambda x: jax.nn.softmax(jnp.tile(x, 3)), "softmax")])
+@pytest.mark.parametrize("loss", ["sigmoid_cross_entropy", "sigmoid_focal_of_probabilities"])
+def test_a_model_that_ends_in_probabilities_and_does_not_say_so_is_refused(tmp_path, gives, end, loss):
+    rows = TARGETS["float"] if end == "sigmoid" else np.tile(TARGETS["column"], 3)
+    with pytest.raises(ModelError, match=rf"ends in a {end}, and .*; take the {end} out, or say that it gives prob"):
+        trained(tmp_path, net(True, 1.0, gives), rows, loss, ["binary_accuracy"])
+
+
+def test_layers_of_frameworks_that_end_in_probabilities_are_seen():
+    for last, end in ((jax.nn.softmax, "softmax"), (jax.nn.sigmoid, "sigmoid"), (jax.nn.log_softmax, ""),
+                      (jnp.tanh, ""), (lambda x: x / 2, ""), (lambda x: jnp.exp(x) / 2 + 1, "")):
+        layer = eqx.nn.Sequential([eqx.nn.Linear(2, 3, key=jax.random.key(0)), eqx.nn.Lambda(last)])
+        traced = jax.make_jaxpr(jax.jit(lambda x, layer=layer: jax.vmap(layer)(x)))(jnp.ones((5, 2)))
+        assert ends_in(traced.jaxpr) == end
+
+
+def test_probabilities_of_an_own_loss_are_not_cut_as_logits(tmp_path):
+    own = fallline.Loss("own", lambda p, y: (p[:, 0] - y) ** 2)
+    with pytest.raises(ModelError, match="ends in a sigmoid, and logits are expected of it"):
+        trained(tmp_path, net(True, 3.0, jax.nn.sigmoid), TARGETS["float"], own)
+    row = trained(tmp_path, net(True, 3.0, jax.nn.sigmoid), TARGETS["float"], own, gives="probabilities")
+    assert row["validation_accuracy"] == row["validation_binary_accuracy"] == 1

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from fallline.contracts import Loss, Model, Optimizer, Split, Splits, Task, in_float32, is_narrow, single
-from fallline.contracts.rules import GIVES, TAKES
+from fallline.contracts.rules import GIVES, TAKES, MetricAt
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.executors.ends import ends_in
 from fallline.losses import losses
 from fallline.metrics import find_metric
 from fallline.metrics.cuts import is_plus_minus, is_yes_or_no
@@ -187,13 +188,26 @@ def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: s
     state = state_shapes(task.name, model)
     numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in model.numbers}
     for key in (jax.eval_shape(jax.random.key, 0), None):
-        outputs, after = _try(fails, jax.eval_shape, model.run, weights, state, inputs, key, numbers)
+        run = jax.make_jaxpr(model.run, return_shape=True)
+        traced, (outputs, after) = _try(fails, run, weights, state, inputs, key, numbers)
         if not hasattr(outputs, "shape"):
             raise ModelError(f"task {task.name}: model {model.name} must give one array, got {shown(outputs)}")
         if _shapes(after) != _shapes(state):
             raise ModelError(f"task {task.name}: model {model.name} must keep the shapes and types of its state from "
                              "pass to pass")
+    _check_end(task, cohort, ends_in(traced.jaxpr), outputs)
     return outputs
+
+
+def _check_end(task: Task, cohort: Cohort, end: str, outputs: Any) -> None:
+    """ModelError where a model that ends in a softmax or sigmoid would be taken for one that gives logits."""
+    if not end or task.gives != "logits":
+        return
+    cuts = any(isinstance(metric, MetricAt) and single(outputs) for _, metric in cohort.metrics)
+    if cohort.loss.takes in ("logits", "probabilities") or (cohort.loss.takes == "outputs" and cuts):
+        what = f"loss {cohort.loss.name} takes logits" if cohort.loss.takes == "logits" else "logits are expected of it"
+        raise ModelError(f"task {task.name}: model {task.model.name} ends in a {end}, and {what}; take the {end} out, "
+                         "or say that it gives probabilities, gives = \"probabilities\", with a loss of these")
 
 
 def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: str, numbers: dict[str, Any],
