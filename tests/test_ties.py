@@ -164,5 +164,5 @@ def test_a_kept_key_is_refused_where_the_model_is_read():
         def __call__(self, x):
             return self.layer(x) + jax.random.normal(self.key, (1,))
 
-    with pytest.raises(ModelError, match="keeps a random key, .*; give __call__ an argument key"):
+    with pytest.raises(ModelError, match=r"keeps a random key, .*; give __call__ an argument key"):
         fallline.model(Kept)
