@@ -144,7 +144,7 @@ def own_task(model="width(2)", train="GOOD", loss="'softmax_cross_entropy'", mor
     ("OTHER = fallline.task('o', model=width(2), train=GOOD, loss='squared_error')",
      "own.py must hold a fallline.Task named TASK, found nothing (own, task); it holds OTHER"),
     ("TASK = width(2)", "found one of type Model"),
-    (own_task(model="width(1)"), "train label 1 of example 1 must lie in 0 ... 0: the model has 1 outputs"),
+    (own_task(model="width(1)"), "softmax_cross_entropy needs two classes or more, got one output an example"),
     (own_task(model="width(2, inputs=3)"), "model linear fails on a batch of inputs (2, 2) (float32)"),
     (own_task(model="fallline.model(lambda key: {}, lambda w, x: x)"), "has no weights; init(key) must give"),
     (own_task(model="fallline.model(lambda key: jnp.zeros(3, int), lambda w, x: x)"), "is an array of int32"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 import re
 from fractions import Fraction
 
@@ -496,6 +497,22 @@ def test_the_calculator_agrees_with_the_stream(epochs, examples, size, workers, 
     assert told.examples_seen == sum(size * count for size, count in own.size_counts(told.steps).items())
     assert epochs_of(told.steps + 1, examples, size, workers, last).epochs == pytest.approx(
         float(own.position(told.steps + 1)), rel=1e-12)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 2_000), st.integers(1, 400), st.integers(1, 40), st.sampled_from(["dropped", "kept"]))
+def test_parts_of_epochs_are_the_same_steps_in_the_calculator_and_in_a_run(hundredths, examples, size, last):
+    epochs, size = hundredths / 100, min(size, examples)
+    exact = Fraction(hundredths, 100) * (examples // size if last == "dropped" else -(-examples // size))
+    expected = max(1, math.floor(exact + Fraction(1, 2)))
+    assert steps_of(epochs, examples, size, last=last).steps == expected
+    assert BatchStream(BatchPolicy(size, last=last), examples, 0).steps_in(epochs) == expected
+    changing = BatchStream(BatchPolicy(f"{size} + 0*epoch", last=last), examples, 0)
+    assert changing.steps_in(epochs) == expected
+
+
+def test_4_1_epochs_of_15_batches_are_62_steps_in_the_calculator_and_in_a_run():
+    assert steps_of(4.1, 150, 10).steps == BatchStream(BatchPolicy(10), 150, 0).steps_in(4.1) == 62  # 61.5 exactly
 
 
 @pytest.mark.parametrize("asked, said", [

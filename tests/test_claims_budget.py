@@ -86,8 +86,8 @@ def told(study: Study, folder: Path) -> list[str]:
 def test_claims_made_about_a_larger_budget_say_so(tmp_path):
     study = load_study("convnet/losses").preset("claims").with_({"seeds": 2})
     assert told(study, tmp_path / "losses") == [
-        "The 3 claims were made about 5,500 steps on 55,000 training images; this run judges them by 100 steps on "
-        "55,000 training images."]
+        "The 3 claims were made about 5,500 steps on 55,000 training examples; this run judges them by 100 steps on "
+        "55,000 training examples."]
 
 
 SUBSETS = Study(
@@ -102,15 +102,15 @@ SUBSETS = Study(
 def test_each_claim_is_told_the_budget_of_its_own_arms(tmp_path):
     fewer = SUBSETS.with_({"axes": {"subset": [500, 1000]}})
     assert told(fewer, tmp_path / "fewer") == [
-        "Claims 2 and 3 were made about 20 to 80 steps on 500 to 2,000 training images in 3 configurations; this run "
-        "judges them by 20 to 40 steps on 500 to 1,000 training images in 2 configurations."]
+        "Claims 2 and 3 were made about 20 to 80 steps on 500 to 2,000 training examples in 3 configurations; this run "
+        "judges them by 20 to 40 steps on 500 to 1,000 training examples in 2 configurations."]
 
 
 def test_budgets_of_several_claims_are_told_together(tmp_path):
     fewer = SUBSETS.with_({"base": {"epochs": 1}, "axes": {"subset": [500, 1000]}})
     assert told(fewer, tmp_path / "fewer") == [
-        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training images; this run judges them by 10 to 20 "
-        "steps on 500 to 1,000 training images, some of them in fewer configurations."]
+        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training examples; this run judges them by 10 to "
+        "20 steps on 500 to 1,000 training examples, some of them in fewer configurations."]
 
 
 def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
@@ -121,11 +121,11 @@ def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
 def test_settings_count_as_a_preset_does_and_other_data_is_named(tmp_path):
     sample = SUBSETS.with_({"data": "sample"}).with_({"base": {"steps": 10}})
     assert told(sample, tmp_path / "sample") == [
-        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training images of the full data; this run judges "
-        "them by 10 steps on 500 to 2,000 training images of the sample."]
+        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training examples of the full data; this run "
+        "judges them by 10 steps on 500 to 2,000 training examples of the sample."]
     row = overview(fallline.open_run(tmp_path / "sample").records)["budget"].to_list()
-    assert row[0] == ("made about 20 to 40 steps on 500 to 1,000 training images of the full data; judged by 10 steps "
-                      "on 500 to 1,000 training images of the sample")
+    assert row[0] == ("made about 20 to 40 steps on 500 to 1,000 training examples of the full data; judged by 10 "
+                      "steps on 500 to 1,000 training examples of the sample")
 
 
 def test_new_claims_are_made_about_the_study_as_it_stands(tmp_path):

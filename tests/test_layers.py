@@ -8,7 +8,7 @@ from pathlib import Path
 import fallline
 
 HOME = Path(fallline.__file__).parent
-LAYERS = [{"contracts", "errors", "later", "registry"},
+LAYERS = [{"contracts", "errors", "later", "norms", "registry"},
           {"optimizers", "schedules", "losses", "metrics", "batching", "models", "datasets", "regularisation",
            "stopping", "networks"}, {"tasks"},
           {"engine"}, {"forecast", "scaling"}, {"study", "studies"}, {"plan"}, {"store"}, {"executors"}, {"stats"},

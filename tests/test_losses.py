@@ -241,7 +241,7 @@ def test_a_label_that_names_no_class_gives_nan_and_no_plausible_number(part):
 @every_loss
 def test_a_loss_says_what_it_is_and_is_found_by_name(part):
     assert part.title and part.equation and part.source
-    assert part.reduce in ("mean", "sum") and part.takes in ("outputs", "probabilities")
+    assert part.reduce in ("mean", "sum") and part.takes in ("values", "logits", "probabilities")
     assert find_loss(part.name) is part
 
 

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallline.errors import ModelError, UnknownName
-from fallline.metrics import find_metric, higher_is_better, metrics
+import fallline
+from fallline import Metric, Study
+from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.metrics import find_metric, goal_of, higher_is_better, metrics
 from fallline.metrics.per_class import confusion, macro, per_class
+from fallline.stats import primary, summary
+from fallline.study import builtin_studies, load_study
 
 METRICS = metrics()
 TOPS = {2: METRICS["top_2_accuracy"], 3: METRICS["top_3_accuracy"], 5: METRICS["top_5_accuracy"]}
@@ -151,3 +155,104 @@ def test_labels_of_a_confusion_matrix_may_be_one_hot_rows_and_bytes():
 def test_what_is_no_class_is_refused(labels, predicted, told):
     with pytest.raises(ModelError, match=told):
         confusion(labels, predicted, 3)
+
+
+# Which way is better.
+
+
+@pytest.mark.parametrize("name", [
+    "accuracy", "validation_accuracy", "AUC", "macro_f1", "test_macro_f1", "top_5_accuracy", "precision",
+    "balanced_accuracy", "r2", "best_validation_recall", "psnr", "hit_rate"])
+def test_more_is_better_of_what_is_known_for_it(name):
+    assert goal_of(name) == "max" and higher_is_better(name)
+
+
+@pytest.mark.parametrize("name", [
+    "rmse", "val_rmse", "RMSE", "mae", "mape", "nll", "perplexity", "brier", "brier_score", "ece", "error_rate",
+    "false_positive_rate", "train_loss", "logloss", "myerror", "mse", "final_train_loss", "validation_loss_at_20",
+    "word_error_rate", "test_cross_entropy"])
+def test_less_is_better_of_what_is_known_for_it(name):
+    assert goal_of(name) == "min" and not higher_is_better(name)
+
+
+@pytest.mark.parametrize("name", [
+    "margin", "gap", "win_rate", "neg_mse", "negative_rmse", "one_minus_accuracy", "score", "inaccuracy",
+    "validation_gap", "rate", ""])
+def test_of_any_other_name_nothing_is_guessed(name):
+    assert goal_of(name) is None
+
+
+def test_what_is_declared_goes_before_the_name():
+    assert goal_of("validation_gap", {"gap": "min"}) == "min" and goal_of("best_test_gap", {"gap": "max"}) == "max"
+    assert goal_of("accuracy", {"accuracy": "min"}) == "min"
+
+
+def test_every_built_in_metric_and_every_built_in_study_says_which_way_is_better():
+    assert all(metric.goal == goal_of(name) for name, metric in METRICS.items())
+    for name in builtin_studies():
+        study = load_study(name)
+        columns = [study.metric, *([study.target.metric] if study.target else [])]
+        assert all(goal_of(column) for column in columns), name
+
+
+def test_a_goal_is_min_or_max():
+    with pytest.raises(StudyError, match=r'goal must be "min" \(less is better\) or "max", got \'less\''):
+        Metric("gap", lambda outputs, targets: outputs, goal="less")
+
+
+INPUTS = np.linspace(-1, 1, 40, dtype=np.float32)[:, None]
+
+
+def gap(outputs, targets):
+    return abs(outputs[:, 0] - targets)
+
+
+def measured(tmp_path, *metrics, **more):
+    model = fallline.model(lambda key: {"w": jnp.float32(0)}, lambda w, x: w["w"] * x, name="slope")
+    data = (INPUTS, 2 * INPUTS[:, 0])
+    task = fallline.task("slope", model=model, train=data, validation=data, loss="squared_error",
+                         metrics=more.pop("of_task", ()))
+    study = Study(**{"name": "s", "task": task, "metrics": list(metrics), "seeds": 2, "evaluate_every": 10,
+                     "base": {"optimizer": "gradient_descent", "steps": 30},
+                     "axes": {"learning_rate": [0.001, 0.1]}} | more)
+    return fallline.run(study, out=tmp_path / "run")
+
+
+def test_a_metric_of_which_less_is_better_ranks_so_and_the_run_folder_knows_it(tmp_path):
+    measured(tmp_path, Metric("gap", gap, goal="min"), metric="validation_gap",
+             target={"metric": "validation_gap", "value": 0.5})
+    records = fallline.open_run(tmp_path / "run").records
+    assert records.study.goals == {"gap": "min"} and not primary(records).up
+    ranked = summary(records)
+    assert ranked["learning_rate"].to_list() == [0.1, 0.001] and ranked["rank"].to_list() == [1, 2]
+    trials = records.trials
+    assert trials["best_validation_gap"].to_list() == trials["validation_gap"].to_list()  # falling to the end
+    steps = trials.sort("learning_rate")["steps_to_target"].to_list()
+    assert steps[:2] == [None, None] and 0 < steps[2] == steps[3]
+
+
+def test_a_metric_of_ones_own_in_a_task_says_its_goal_too(tmp_path):
+    for place, written in enumerate(([Metric("gap", gap, goal="min")], {"gap": Metric("gap", gap, goal="min")})):
+        run = measured(tmp_path / str(place), of_task=written, metric="validation_gap")
+        assert not primary(run.records).up and run.records.study.goals == {"gap": "min"}
+
+
+def test_a_goal_may_stand_in_the_study(tmp_path):
+    run = measured(tmp_path, of_task={"gap": gap}, metric="validation_gap", goals={"gap": "min"})
+    assert not primary(run.records).up
+
+
+@pytest.mark.parametrize("written", [{"metrics": [Metric("gap", gap)]}, {"of_task": {"gap": gap}}])
+def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_path, written):
+    written = dict(written)
+    metrics = written.pop("metrics", [])
+    with pytest.raises(StudyError, match=r"whether less or more of metric gap of task slope is better .* write "
+                                         r"fallline\.Metric\('gap', function, goal=\"min\"\).*\[goals\] gap = \"min\""):
+        measured(tmp_path, *metrics, **written)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_metric_without_a_name_is_refused_with_what_to_write():
+    with pytest.raises(ModelError, match=r'has no name; write metrics=\{"NAME": function\}, or fallline\.Metric'):
+        fallline.task("t", model=fallline.model(lambda key: {}, lambda w, x: x), train=(INPUTS, INPUTS), metrics=[gap],
+                      loss="squared_error")

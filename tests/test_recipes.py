@@ -264,7 +264,7 @@ def test_a_metric_of_ones_own_is_one_function(tmp_path):
         right = jnp.take_along_axis(outputs, targets[:, None], 1)[:, 0]
         return right - outputs.mean(1)
 
-    result = run(tmp_path, metrics=["top_2_accuracy", fallline.Metric("margin", margin)])
+    result = run(tmp_path, metrics=["top_2_accuracy", fallline.Metric("margin", margin, goal="max")])
     row = result.trials.row(0, named=True)
     assert row["test_top_2_accuracy"] >= row["test_accuracy"] and np.isfinite(row["validation_margin"])
 

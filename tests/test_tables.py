@@ -123,7 +123,7 @@ GOOD = "".join(f"{i},{i},{i % 2}\n" for i in range(30))
     ("a,b,y\n1,2,0\n1,2,0,4\n", "line 3: 4 cells, the header names 3"),
     ("a,c,y\n" + GOOD, "no column named 'b'; there are: a, c, y"),
     ("a,bb,y\n" + GOOD, "no column named 'b'; did you mean bb"),
-    ("a;b;y\n" + GOOD.replace(",", ";"), "no column named 'y'; there are: a;b;y (cells are read as separated by ',')"),
+    ("a;b;y\n" + GOOD.replace(",", ";"), "line 1 names one column, 'a;b;y', with ';' in it, so that is most likely"),
     ("a,b,b,y\n" + "1,2,3,0\n" * 9, "has 2 columns named b; rename all but one"),
     ("1,2,0\n" + GOOD, "no header: line 1 holds numbers only"),
     ("\na,b,y\n" + GOOD, "no header: line 1 is empty"),

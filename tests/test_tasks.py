@@ -120,7 +120,8 @@ def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     (dict(model=model(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)), "fails on a batch of inputs"),
     (dict(model=model(lambda key: {}, lambda w, x: x)), "has no weights"),
     (dict(train=(GOOD[0], np.array([0, 1, 2, 0]))), "train label 2 of example 2 must lie in 0 ... 1"),
-    (dict(metrics={"mean": lambda outputs, targets: outputs.mean()}), "metric mean must give one value per example"),
+    (dict(metrics={"mean_error": lambda outputs, targets: outputs.mean()}),
+     "metric mean_error must give one value per example"),
     (dict(loss=fallline.Loss("whole", lambda o, t: o.sum())), "loss whole must give one value per example"),
 ])
 def test_what_is_wrong_with_a_model_is_said_before_anything_is_trained(tmp_path, changes, part):

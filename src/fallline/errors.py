@@ -17,7 +17,34 @@ FalllineWarning   something that a person should hear of, and that stops nothing
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+CALLED_HERE = {
+    "sgd": ("gradient_descent",), "gd": ("gradient_descent",), "vanilla_sgd": ("gradient_descent",),
+    "sgd_momentum": ("momentum",), "sgdm": ("momentum",), "heavy_ball": ("momentum",), "nag": ("nesterov",),
+    "sgd_nesterov": ("nesterov",), "rms_prop": ("rmsprop",), "adam_w": ("adamw",), "ada_grad": ("adagrad",),
+    "ada_delta": ("adadelta",), "signsgd": ("sign_sgd",), "sgd+": ("sgd_plus",),
+    "mse": ("mean_squared_error", "squared_error"), "mse_loss": ("squared_error",), "mseloss": ("squared_error",),
+    "l2_loss": ("squared_error",), "mae": ("mean_absolute_error",), "acc": ("accuracy",),
+    "bce": ("sigmoid_cross_entropy",), "binary_cross_entropy": ("sigmoid_cross_entropy",),
+    "binary_crossentropy": ("sigmoid_cross_entropy",), "bce_with_logits": ("sigmoid_cross_entropy",),
+    "bcewithlogitsloss": ("sigmoid_cross_entropy",), "bceloss": ("sigmoid_cross_entropy",),
+    "ce": ("softmax_cross_entropy",), "cross_entropy": ("softmax_cross_entropy",),
+    "crossentropyloss": ("softmax_cross_entropy",), "categorical_crossentropy": ("softmax_cross_entropy",),
+    "sparse_categorical_crossentropy": ("sparse_softmax_cross_entropy",), "nll": ("softmax_cross_entropy",),
+    "smooth_l1": ("huber",), "focal": ("sigmoid_focal",), "focal_loss": ("sigmoid_focal",),
+    "lr": ("learning_rate",), "eta": ("learning_rate",), "rate": ("learning_rate",), "step_size": ("learning_rate",),
+    "wd": ("weight_decay",), "decay": ("decay", "weight_decay"), "l2": ("l2", "l2_penalty"), "l1": ("l1", "l1_penalty"),
+    "b1": ("beta1",), "b2": ("beta2",), "beta_1": ("beta1",), "beta_2": ("beta2",), "eps": ("epsilon",),
+    "mu": ("momentum",), "bs": ("batch_size",), "batch": ("batch_size",), "batchsize": ("batch_size",),
+    "warmup": ("warmup_steps", "warmup_epochs"), "grad_clip": ("clip_norm",), "clip": ("clip_norm",),
+    "max_grad_norm": ("clip_norm",), "dropout": ("dropout_rate",), "ema": ("ema_decay",), "epoch": ("epochs",),
+    "step": ("step", "steps"), "seed": ("seed", "seeds"), "cosine_decay": ("cosine",), "step_decay": ("piecewise",),
+    "exp": ("exponential",), "none": ("constant",), "plateau": ("reduce_on_plateau",),
+}
+"""What other libraries and papers call things, and what they are called here. They are answered and not taken as they
+are: a mean over outputs is not a sum, and a loss of logits not one of probabilities.
+"""
 
 
 class FalllineError(Exception):
@@ -44,13 +71,20 @@ class UnknownName(StudyError):
 
     def __init__(self, kind: str, name: object, known: Iterable[str], where: str = ""):
         self.kind, self.name, self.known = kind, str(name), sorted(known)
-        near = difflib.get_close_matches(self.name, self.known, n=3, cutoff=0.5)
+        near = _meant(self.name, self.known)
         if near:
             remedy = "did you mean " + " or ".join(near) + "?"
         else:
             remedy = "there are: " + ", ".join(self.known)
         place = f" ({where})" if where else ""
         super().__init__(f"no {kind} is named {self.name!r}{place}; {remedy}")
+
+
+def _meant(name: str, known: Sequence[str]) -> list[str]:
+    """What was most likely meant: what it is called here, else names written alike, the likeliest first."""
+    here = [ours for ours in CALLED_HERE.get(name.strip().casefold().replace("-", "_").replace(" ", "_"), ())
+            if ours in known]
+    return here or difflib.get_close_matches(name, known, n=3, cutoff=0.5)
 
 
 class DataError(FalllineError):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fallline.contracts import Number, nonnegative, positive
+from fallline.norms import norm_in_parts
 
 L1 = nonnegative("l1_penalty", 0.0, "adds l1 sum |x| to the objective")
 L2 = nonnegative("l2_penalty", 0.0, "adds l2/2 sum x^2 to the objective, so l2 x to the gradient")
@@ -46,9 +47,9 @@ def on_gradient(numbers: Mapping[str, Any], weights: Any, gradient: Any) -> Any:
     if L2.name in numbers:
         gradient = jax.tree.map(lambda g, x: g + numbers[L2.name] * x, gradient, weights)
     if CLIP.name in numbers:
-        norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
-        scale = jnp.where(norm > numbers[CLIP.name], numbers[CLIP.name] / norm, 1.0)
-        gradient = jax.tree.map(lambda g: g * scale, gradient)
+        scale, rest = norm_in_parts(gradient)
+        longer, factor = scale * rest > numbers[CLIP.name], numbers[CLIP.name] / rest
+        gradient = jax.tree.map(lambda g: jnp.where(longer, g / scale * factor, g), gradient)
     return gradient
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fallline.batching.rounding import as_written, whole_steps
 from fallline.contracts import positive
 from fallline.errors import NumberError, StudyError, UnknownName
 
@@ -37,8 +38,8 @@ def steps_of(epochs: float, examples: int, batch_size: int, workers: int = 1, la
     checked = _EPOCHS.check(epochs)
     assert isinstance(checked, float)
     an_epoch = _steps_an_epoch(examples, batch_size, workers, last)
-    exact = Fraction(str(checked)) * an_epoch
-    steps = max(1, math.floor(exact + Fraction(1, 2)))
+    exact = as_written(checked) * an_epoch
+    steps = whole_steps(exact)
     rounded = "" if exact == steps else f" ({_plain(exact)} before rounding)"
     sentence = (f"{_count(checked, 'epoch')} of {_count(examples, 'example')} {_batches(batch_size, workers, last)} "
                 f"{_are(checked)} {_count(steps, 'step')}{rounded}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -59,7 +60,7 @@ class SameEpochs:
         """Epochs taken before each step, float64."""
         return np.asarray(steps, np.float64) / self.one.steps
 
-    def steps_in(self, epochs: float) -> float:
+    def steps_in(self, epochs: Fraction) -> Fraction:
         """Steps that make so many epochs, not rounded."""
         return epochs * self.one.steps
 
@@ -103,10 +104,12 @@ class ChangingEpochs:
         bounds = self._until(steps=math.ceil(steps.max(initial=0)))[1]
         return np.interp(steps, bounds, np.arange(len(bounds)))
 
-    def steps_in(self, epochs: float) -> float:
-        """Steps that make so many epochs, not rounded."""
-        bounds = self._until(epochs=math.ceil(epochs))[1]
-        return float(np.interp(epochs, np.arange(len(bounds)), bounds))
+    def steps_in(self, epochs: Fraction) -> Fraction:
+        """Steps that make so many epochs, not rounded; a part of an epoch has that part of its steps."""
+        whole = math.floor(epochs)
+        cuts, bounds = self._until(epochs=math.ceil(epochs))
+        part = (epochs - whole) * cuts[whole].steps if epochs > whole else 0
+        return Fraction(int(bounds[whole])) + part
 
     def sizes(self, start: int, stop: int) -> np.ndarray:
         """Examples in each batch, int32 [stop - start]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from fallline.batching.draws import Draw, Labels, walk
 from fallline.batching.epochs import ChangingEpochs, Cut, SameEpochs, epochs_for
 from fallline.batching.policy import BatchPolicy
+from fallline.batching.rounding import as_written, whole_steps
 from fallline.contracts import Clock
 from fallline.errors import StudyError
 
@@ -57,7 +57,7 @@ class BatchStream:
 
     def steps_in(self, epochs: float) -> int:
         """The steps that make ``epochs`` epochs, rounded to the nearest number >= 1 where they are not whole."""
-        return max(1, math.floor(self._epochs.steps_in(epochs) + 0.5))
+        return whole_steps(self._epochs.steps_in(as_written(epochs)))
 
     def sizes(self, start: int, stop: int) -> np.ndarray:
         """Examples in the batches of steps ``start`` ... ``stop - 1``: int32 [stop - start]."""

@@ -17,7 +17,10 @@ def parts_table(kind: str | None) -> None:
     """The parts of one kind, or of all kinds."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
-        raise UnknownName("kind of part", kind, kinds)
+        several = {f"{kind}s", f"{kind}es"} & set(kinds)  # "optimizer", "loss"
+        if not several:
+            raise UnknownName("kind of part", kind, kinds)
+        kind = several.pop()
     console = Console()
     for name in [kind] if kind else kinds:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")

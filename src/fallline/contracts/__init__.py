@@ -4,6 +4,7 @@ Each is a frozen value. A new optimizer (loss, schedule, dataset, task ...) is o
 package; the package finds it by itself and the shared contract tests run over it.
 """
 
+from fallline.contracts.arrays import in_float32, is_narrow, single
 from fallline.contracts.data import Dataset, Split, Splits, Task
 from fallline.contracts.model import Model
 from fallline.contracts.numbers import (
@@ -17,4 +18,4 @@ from fallline.contracts.numbers import (
 from fallline.contracts.rules import Clock, Loss, Metric, Optimizer, Schedule
 
 __all__ = ["Clock", "Dataset", "Loss", "Metric", "Model", "Number", "Optimizer", "Schedule", "Split", "Splits", "Task",
-           "check_numbers", "flag", "fraction", "nonnegative", "positive"]
+           "check_numbers", "flag", "fraction", "in_float32", "is_narrow", "nonnegative", "positive", "single"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fallline.contracts.model import Model
-from fallline.contracts.rules import Loss
+from fallline.contracts.rules import Loss, Metric
 
 
 class Split(NamedTuple):
@@ -50,9 +50,12 @@ class Task:
     """A model on a dataset with its metrics.
 
     ``data(size, folder)`` gives the Splits; ``prepare(inputs)`` turns stored inputs into what the model takes (it runs
-    inside the program, so images stay bytes in memory); ``metrics`` map a name to ``f(outputs, targets) -> [batch]``.
+    inside the program, so images stay bytes in memory); ``metrics`` map a name to ``f(outputs, targets) -> [batch]`` or
+    to a ``Metric``, which also says whether less of it is better.
     ``examples`` says how many examples to train on each size has; budgets in epochs need it before the data is read.
-    ``gives`` is "logits" (or any outputs), or "probabilities" where the model ends in a softmax of its own.
+    ``gives`` is "logits", "probabilities" where the model ends in a softmax or sigmoid of its own, or "values" on the
+    scale of the targets. It decides which losses fit, and above which output an example is a yes: 0 for logits, half
+    way between the two targets for the others.
     ``classes`` name the labels, for tables and pictures.
     """
 
@@ -61,7 +64,7 @@ class Task:
     data: Callable[[str, Path | None], Splits]
     loss: str | Loss
     title: str = ""
-    metrics: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] = field(default_factory=dict)
     prepare: Callable[[Any], Any] | None = None
     fingerprint: str | None = None  # of the arrays, where the data is the user's own
     examples: Mapping[str, int] = field(default_factory=dict)

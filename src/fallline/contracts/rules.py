@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from fallline.contracts.arrays import in_float32
 from fallline.contracts.numbers import Number, check_numbers, positive
+from fallline.errors import StudyError
+
+GOALS = ("min", "max")
+
+TAKES = ("outputs", "values", "logits", "probabilities")
+GIVES = ("logits", "probabilities", "values")
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,11 @@ class Loss:
     value per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts`` [batch]
     is 1 for the examples that count and 0 for those that fill the batch up. Over a split that is evaluated in batches
     it is the value of the whole split: from ``sums(outputs, targets, counts, **numbers)``, a tree of arrays that add up
-    over batches, ``of_sums(sums, **numbers)`` gives it. A loss without them takes a split in one batch. One that
-    ``takes`` "probabilities" gets the softmax of a model's logits.
+    over batches, ``of_sums(sums, **numbers)`` gives it. A loss without them takes a split in one batch.
+
+    It ``takes`` "logits", "probabilities" (of a model's logits it gets the softmax, of one alone the sigmoid), "values"
+    on the scale of the targets, or "outputs", whatever the model gives. Of a ``shares`` loss each target lies in
+    [0, 1].
     """
 
     name: str
@@ -88,6 +98,7 @@ class Loss:
     whole: bool = False
     sums: Callable[..., Any] | None = None
     of_sums: Callable[..., Any] | None = None
+    shares: bool = False
     title: str = ""
     equation: str = ""
     source: str = ""
@@ -95,8 +106,8 @@ class Loss:
     def __call__(self, outputs: Any, targets: Any, counts: Any = None, **numbers: Any) -> Any:
         """The scalar value of a batch, of the examples that count."""
         if self.whole:
-            return self.function(outputs, targets, counts, **numbers)
-        values = self.function(outputs, targets, **numbers)
+            return in_float32(self.function(outputs, targets, counts, **numbers))
+        values = in_float32(self.function(outputs, targets, **numbers))
         if counts is not None:
             import jax.numpy as jnp
 
@@ -109,9 +120,39 @@ class Loss:
 class Metric:
     """``function(outputs, targets)`` gives one value per example, shape [batch]; its mean is reported.
 
-    A metric of which less is better has a name that ends in "error" or "loss"; of all others more is better.
+    ``goal`` says whether less ("min") or more ("max") is better. A name that is known for it needs none, as
+    ``accuracy``, ``auc``, ``rmse`` and whatever ends in ``loss`` or ``error``; no other runs without it.
+    One that ``cuts`` also takes ``cut``: the output above which an example is a yes, which hangs on what the model
+    gives, and is put in for it.
+
+    >>> margin = Metric("margin", lambda outputs, targets: outputs.max(-1) - outputs.mean(-1), goal="max")
     """
 
     name: str
-    function: Callable[[Any, Any], Any]
+    function: Callable[..., Any]
     title: str = ""
+    goal: str = ""
+    cuts: bool = False
+
+    def __post_init__(self) -> None:
+        if self.goal not in ("", *GOALS):
+            raise StudyError(f"metric {self.name}: goal must be \"min\" (less is better) or \"max\", got {self.goal!r}")
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        """The values of a batch, [batch], at the function's own cut where it cuts."""
+        return self.function(outputs, targets)
+
+    def at(self, cut: float) -> Callable[[Any, Any], Any]:
+        """The function of outputs and targets alone; equal metrics at equal cuts give equal ones."""
+        return MetricAt(self.function, cut) if self.cuts else self.function
+
+
+@dataclass(frozen=True)
+class MetricAt:
+    """A metric's function with its cut put in."""
+
+    function: Callable[..., Any]
+    cut: float
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        return self.function(outputs, targets, cut=self.cut)

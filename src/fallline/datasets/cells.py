@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 MAX_BYTES, MAX_ROWS = 200_000_000, 10_000_000
+SEPARATORS = ";\t|,"
+"""What separates the cells of a table that is not written with commas, the likeliest first."""
+
 MAX_HEADER, MAX_COLUMNS = 1_000_000, 10_000
 SHOWN = 40
 """Characters of a cell that an error shows."""
@@ -139,6 +142,10 @@ def _header(path: Path, data: bytes, separator: str) -> tuple[str, ...]:
     if all(_is_number(name) for name in names if name):
         raise DataError(f"{path} has no header: line 1 holds numbers only, {', '.join(names[:4])[:SHOWN]}; "
                         "put a line with the names of the columns before it")
+    if len(names) == 1 and (other := next((one for one in SEPARATORS if one != separator and one in names[0]), None)):
+        raise DataError(f"{path}: line 1 names one column, {names[0][:SHOWN]!r}, with {other!r} in it, so that is most "
+                        f"likely what separates the cells: write separator = {other!r} where the table is read, or "
+                        f"save it with {separator!r}")
     if len(names) > MAX_COLUMNS:
         raise DataError(f"{path} has {len(names):,} columns; a table has at most {MAX_COLUMNS:,}")
     return names

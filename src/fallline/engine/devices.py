@@ -57,9 +57,25 @@ def elsewhere() -> Elsewhere | None:
     return _planned_for.get()
 
 
-@cache
+HELD = {"jax_enable_x64": False, "jax_numpy_dtype_promotion": "standard", "jax_default_prng_impl": "threefry2x32",
+        "jax_threefry_partitionable": True, "jax_random_seed_offset": 0}
+"""What JAX is held to, whatever its environment variables say: weights and draws are made by these, and no trial's name
+tells of another value. The values are those that JAX has where nothing is said.
+"""
+
+
 def prepare_jax() -> Any:
-    """The jax module, its persistent compilation cache on; called once before anything is compiled.
+    """The jax module, its persistent compilation cache on and ``HELD`` in force: to be asked for before each use."""
+    jax = _prepared()
+    for option, value in HELD.items():  # again and again: a file of the user's may have changed one since
+        if getattr(jax.config, option, value) != value:
+            jax.config.update(option, value)
+    return jax
+
+
+@cache
+def _prepared() -> Any:
+    """What is done once, before anything is compiled.
 
     An XLA that does not know the option for small loops ignores it; XLA_FLAGS of the user's own that set extra
     options are left alone.

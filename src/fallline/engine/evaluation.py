@@ -55,12 +55,14 @@ class Evaluated(NamedTuple):
     gives: str
     classifies: bool
     precision: str
+    cut: float
+    weight_types: tuple[str, ...]
 
     @classmethod
     def of(cls, cohort: Cohort) -> Evaluated:
         return cls(cohort.model, cohort.loss, cohort.metrics, cohort.prepare,
                    tuple(segment.lanes for segment in cohort.segments), cohort.gives, cohort.classifies,
-                   cohort.precision)
+                   cohort.precision, cohort.cut, cohort.weight_types)
 
     @property
     def words(self) -> str:

@@ -34,8 +34,9 @@ class Cohort(NamedTuple):
 
     ``gives`` is what the model's outputs are. ``scheduled``: rates come with a factor for each step. ``masked``:
     batches are filled up to the width of the program. ``averaged``: averages of the weights are kept, and evaluated.
-    ``classifies``: evaluation says which class each example was given. ``regularisers`` are those that some lane uses.
-    ``precision``: how products are computed.
+    ``classifies``: evaluation says which class each example was given, of one output a yes above the ``cut``.
+    ``regularisers`` are those that some lane uses. ``precision``: how products are computed. ``weight_types``: of each
+    array of weights the type that the model computes with, where one is narrower than float32; else empty.
     """
 
     model: Model
@@ -50,6 +51,8 @@ class Cohort(NamedTuple):
     classifies: bool = False
     regularisers: frozenset[str] = frozenset()
     precision: str = "float32"
+    cut: float = 0.0
+    weight_types: tuple[str, ...] = ()
 
     @property
     def lanes(self) -> int:

@@ -11,14 +11,20 @@ import optax
 from jaxtyping import Array
 
 from fallline import regularisation
+from fallline.contracts import in_float32
 from fallline.engine.lanes import ALIVE, Batch, Cohort, Lanes, Numbers, State
+from fallline.losses.linking import as_taken
+from fallline.metrics.accuracy import predicted
 
 Record = dict[str, Array]
 
 
 def start(cohort: Cohort, numbers: tuple[Numbers, ...], weights: Any, variables: Any) -> State:
-    """The state of one seed before its first step: every lane begins with the weights and variables of that seed."""
-    segments = []
+    """The state of one seed before its first step: every lane begins with the weights and variables of that seed.
+
+    Weights of a narrower type are kept in float32: an update of bfloat16 is lost where it is less than 1/256 of them.
+    """
+    segments, weights = [], jax.tree.map(in_float32, weights)
     for segment, own in zip(cohort.segments, numbers, strict=True):
         lanes = _repeat(weights, segment.lanes)
         rule = jax.vmap(lambda n, w, s=segment: s.optimizer.make(**n).init(w))(own.rule, lanes)
@@ -58,15 +64,17 @@ def measure(cohort: Cohort, loss: dict[str, Array], model: dict[str, Array], wei
     up over batches, or where it names nothing of the kind its value. Of a classification ``predicted`` [batch] is the
     class each example was given.
     """
-    outputs, _ = cohort.model.run(weights, state, inputs, None, model)
-    linked = _linked(cohort, outputs)
+    outputs, _ = cohort.model.run(_as_begun(cohort, weights), state, inputs, None, model)
+    outputs = in_float32(outputs)
+    linked = as_taken(cohort.loss.takes, cohort.gives, outputs)
     if cohort.loss.whole:
-        value = (cohort.loss.sums or cohort.loss.function)(linked, targets, counts, **loss)
+        value = jax.tree.map(in_float32, (cohort.loss.sums or cohort.loss.function)(linked, targets, counts, **loss))
     else:
-        value = jnp.where(counts > 0, cohort.loss.function(linked, targets, **loss), 0).sum()
-    seen = {name: jnp.where(counts > 0, metric(outputs, targets), 0).sum() for name, metric in cohort.metrics}
+        value = jnp.where(counts > 0, in_float32(cohort.loss.function(linked, targets, **loss)), 0).sum()
+    seen = {name: jnp.where(counts > 0, in_float32(metric(outputs, targets)), 0).sum()
+            for name, metric in cohort.metrics}
     if cohort.classifies:
-        seen["predicted"] = outputs.argmax(-1).astype(jnp.uint16)
+        seen["predicted"] = predicted(outputs, cohort.cut).astype(jnp.uint16)
     return {"loss": value, **seen}
 
 
@@ -83,14 +91,16 @@ def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _move(cohort: Cohort, make: Any, numbers: Numbers, factor: Array | None, goes_on: Array, gradient: Any,
           variables: Any, lane: Lanes) -> tuple[Any, Any, Any, Any]:
-    """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters)."""
-    rule, weights = dict(numbers.rule), lane.weights
-    if factor is not None:
+    """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters), and so does
+    one at a rate of 0, whatever its rule makes of that."""
+    rule, weights, moves = dict(numbers.rule), lane.weights, goes_on
+    if factor is not None and "learning_rate" in rule:
         rule["learning_rate"] = rule["learning_rate"] * factor
+        moves &= rule["learning_rate"] != 0  # also where a rule keeps its last step and would take it again
     gradient = regularisation.on_gradient(numbers.regularisation, weights, gradient)
     change, state = make(**rule).update(gradient, lane.rule, weights)
     change = regularisation.on_change(numbers.regularisation, rule.get("learning_rate", 1.0), weights, change)
-    change = jax.tree.map(lambda leaf: jnp.where(goes_on, leaf, 0), change)
+    change = jax.tree.map(lambda leaf: jnp.where(moves, leaf, -0.0), change)  # -0.0 + -0.0 keeps its sign, 0.0 does not
     moved = optax.apply_updates(weights, change)
     average = None if lane.average is None else regularisation.average(numbers.regularisation, lane.average, moved)
     kept = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), variables, lane.model)
@@ -101,9 +111,12 @@ def _gradient_of_lanes(cohort: Cohort, numbers: Numbers, lanes: Lanes, batch: Ba
     """Gradient, variables and record of every lane, all on the same batch and with the same noise."""
 
     def objective(weights: Any, variables: Any, loss: Any, model: Any) -> tuple[Array, tuple[Any, Record]]:
+        weights = _as_begun(cohort, weights)
         outputs, variables = cohort.model.run(weights, variables, batch.inputs, batch.key, model)
-        value = cohort.loss(_linked(cohort, outputs), batch.targets, batch.counts, **loss)
+        outputs = in_float32(outputs)
+        value = cohort.loss(as_taken(cohort.loss.takes, cohort.gives, outputs), batch.targets, batch.counts, **loss)
         watched = {} if cohort.model.watch is None else dict(cohort.model.watch(weights))
+        watched = {name: in_float32(value) for name, value in watched.items()}
         seen = {name: _mean(metric(outputs, batch.targets), batch.counts) for name, metric in cohort.metrics}
         return value, (variables, {"loss": value, **seen, **watched})
 
@@ -112,14 +125,16 @@ def _gradient_of_lanes(cohort: Cohort, numbers: Numbers, lanes: Lanes, batch: Ba
     return gradient, variables, record
 
 
-def _linked(cohort: Cohort, outputs: Array) -> Array:
-    """The outputs as the loss takes them: probabilities are the softmax of logits."""
-    if cohort.loss.takes == "probabilities" and cohort.gives == "logits":
-        return jax.nn.softmax(outputs)
-    return outputs
+def _as_begun(cohort: Cohort, weights: Any) -> Any:
+    """The weights in the types that the model began with: they are kept and updated in float32."""
+    if not cohort.weight_types:
+        return weights
+    leaves, tree = jax.tree.flatten(weights)
+    return jax.tree.unflatten(tree, [leaf.astype(own) for leaf, own in zip(leaves, cohort.weight_types, strict=True)])
 
 
 def _mean(values: Array, counts: Array | None) -> Array:
+    values = in_float32(values)
     return values.mean() if counts is None else jnp.where(counts > 0, values, 0).sum() / counts.sum()
 
 

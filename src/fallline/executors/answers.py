@@ -11,6 +11,7 @@ import polars as pl
 from fallline.contracts import Splits
 from fallline.executors.check import classes_of, splits_of
 from fallline.executors.setup import Setup
+from fallline.metrics.cuts import labels_of
 from fallline.store.files import read_parquet
 from fallline.store.layout import answers_name
 from fallline.store.run import ANSWERS, MISTAKES
@@ -23,12 +24,13 @@ WORST = 48
 
 def write_answers(setup: Setup, writer: RunWriter, trials: Iterable[Trial]) -> None:
     """The labels that the predictions of these trials are held against, once a task and cut of its data."""
+    trials = list(trials)
     for (task, data), trial in _of_each_data(trials).items():
         splits = setup.load(trial.task, trial.cut).splits
-        if classes_of(trial.task, splits) is None:
+        if _classes(trials, trial, splits) is None:
             continue
         names = list(trial.task.classes)
-        rows = [{"task": task, "data": data, "split": name, "labels": split.targets.astype(np.uint16),
+        rows = [{"task": task, "data": data, "split": name, "labels": labels_of(split.targets).astype(np.uint16),
                  "classes": names} for name, split in _held(splits).items()]
         if rows:
             writer.write_answers(answers_name(task, data), pl.DataFrame(rows, schema=ANSWERS))
@@ -50,7 +52,7 @@ def write_mistakes(setup: Setup, writer: RunWriter) -> None:
     frames = []
     for (task, data), trial in _of_each_data(setup.trials).items():
         splits = setup.load(trial.task, trial.cut).splits
-        classes = classes_of(trial.task, splits)
+        classes = _classes(setup.trials, trial, splits)
         if classes is None:
             continue
         held_out = _held(splits)
@@ -76,6 +78,12 @@ def _of_each_data(trials: Iterable[Trial]) -> dict[tuple[str, str], Trial]:
     return {(trial.task.name, trial.data_as_cut): trial for trial in trials}
 
 
+def _classes(trials: Iterable[Trial], like: Trial, splits: Splits) -> int | None:
+    """How many classes the task of ``like`` tells apart under any of the losses it is trained with."""
+    losses = {trial.recipe.loss.name: trial.recipe.loss for trial in trials if trial.task.name == like.task.name}
+    return next((found for loss in losses.values() if (found := classes_of(like.task, splits, loss))), None)
+
+
 def _counted(predicted: pl.Series, examples: int, classes: int) -> np.ndarray:
     """How often each example was given each class [examples, classes]; ``predicted`` is a list a trial."""
     given = predicted.explode().to_numpy().reshape(-1, examples).astype(np.int64)
@@ -85,7 +93,7 @@ def _counted(predicted: pl.Series, examples: int, classes: int) -> np.ndarray:
 
 def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> pl.DataFrame:
     """The rows of one split; ``counts`` [examples, classes] is how often an example was given each class."""
-    labels = held.targets.astype(np.int64)
+    labels = labels_of(held.targets).astype(np.int64)
     trials = int(counts.sum(1).max(initial=0))
     right = counts[np.arange(len(labels)), labels]
     wrong = counts.sum(1) - right

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Split, Splits, Task
+from fallline.contracts import Loss, Split, Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.evaluation import EVALUATION_BATCH, HeldOut, hold_out
 from fallline.engine.lanes import Cohort, Data
@@ -26,7 +26,7 @@ class Arrays:
         self.splits, self.source = _in_place(splits), source
         self._train: dict[Row, Data] = {}
         self._held: dict[tuple[Row, int | None], dict[str, HeldOut]] = {}
-        self._classes: dict[str, int | None] = {}
+        self._classes: dict[tuple[str, str], int | None] = {}
         self._met: set[tuple[str, Cohort]] = set()
         self._lock = Lock()
 
@@ -42,11 +42,12 @@ class Arrays:
                 self._held[row, most] = hold_out(held, row, most)
             return self._train[row], self._held[row, most]
 
-    def classes(self, task: Task) -> int | None:
+    def classes(self, task: Task, loss: Loss) -> int | None:
         """How many classes the task's model tells apart here; None where it is no classification."""
-        if task.name not in self._classes:
-            self._classes[task.name] = classes_of(task, self.splits)
-        return self._classes[task.name]
+        key = (task.name, loss.name)
+        if key not in self._classes:
+            self._classes[key] = classes_of(task, self.splits, loss)
+        return self._classes[key]
 
     def check(self, task: Task, cohort: Cohort) -> None:
         """Let the cohort's parts meet the examples, as ``check_task`` does, once for all cohorts that are alike."""

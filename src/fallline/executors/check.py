@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Model, Optimizer, Split, Splits, Task
+from fallline.contracts import Loss, Model, Optimizer, Split, Splits, Task, in_float32, is_narrow, single
+from fallline.contracts.rules import GIVES, TAKES, MetricAt
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.executors.ends import ends_in
+from fallline.losses import losses
+from fallline.metrics import find_metric
+from fallline.metrics.cuts import is_plus_minus, is_yes_or_no
+from fallline.optimizers import optimizers
 from fallline.study import Study, Trial
 from fallline.study.choosing import REASON, on_test
 from fallline.study.said import shown, told
@@ -74,6 +81,12 @@ def splits_of(splits: Splits) -> dict[str, Split]:
     return {name: split for name, split in named.items() if split is not None or name == "train"}
 
 
+def narrow_types(task: str, model: Model) -> tuple[str, ...]:
+    """The type of each array of weights, where one is narrower than float32; else nothing."""
+    types = tuple(str(leaf.dtype) for leaf in prepare_jax().tree.leaves(weight_shapes(task, model)))
+    return types if any(map(is_narrow, types)) else ()
+
+
 def columns_of(task: Task, more: Iterable[str] = ()) -> tuple[set[str], set[str]]:
     """The columns of the curves and of the trials that a task may record, as far as they are results."""
     names = ["loss", *task.metrics, *more]
@@ -129,13 +142,18 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
     """Let the model meet a batch, and each update rule the weights, as shapes alone."""
     jax = prepare_jax()
     inputs, targets = (jax.ShapeDtypeStruct((2, *array.shape[1:]), array.dtype) for array in splits.train)
+    from fallline.losses.linking import as_taken
+
+    _check_fit(task, cohort.loss)
     weights = weight_shapes(task.name, task.model)
     batch = f"on a batch of inputs {inputs.shape} ({inputs.dtype}) and targets {targets.shape} ({targets.dtype})"
     fails = f"task {task.name}: {{}} fails {batch}".format
     prepared = inputs if task.prepare is None else _try(fails("prepare"), jax.eval_shape, task.prepare, inputs)
-    outputs = _check_model(task, cohort, weights, prepared, fails(f"model {task.model.name}"))
+    own = _check_model(task, cohort, weights, prepared, fails(f"model {task.model.name}"))
+    outputs = jax.eval_shape(in_float32, own)  # as losses and metrics see them
+    taken = jax.eval_shape(lambda outputs: as_taken(cohort.loss.takes, cohort.gives, outputs), outputs)
     scalar, counts = jax.ShapeDtypeStruct((), np.float32), jax.ShapeDtypeStruct((2,), np.float32)
-    _check_loss(task, cohort, outputs, targets, fails(f"loss {cohort.loss.name}"),
+    _check_loss(task, cohort, taken, targets, fails(f"loss {cohort.loss.name}"),
                 {number.name: scalar for number in cohort.loss.numbers}, counts)
     for name, metric in cohort.metrics:
         value = _try(fails(f"metric {name}"), jax.eval_shape, metric, outputs, targets)
@@ -144,9 +162,24 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
                              f"examples; it gave {_shape(value)} from outputs {outputs.shape} and targets "
                              f"{targets.shape}")
     _check_names(task, [name for name, _ in cohort.metrics], _watched(task, weights))
-    _check_labels(task, outputs, splits)
+    _check_labels(task, cohort, outputs, splits)
     for segment in cohort.segments:
-        _check_rule(segment.optimizer, weights)
+        _check_rule(segment.optimizer, jax.eval_shape(lambda tree: jax.tree.map(in_float32, tree), weights))
+
+
+def _check_fit(task: Task, loss: Loss) -> None:
+    """ModelError where the loss takes something else than the model gives: it would be a softmax of a softmax."""
+    if task.gives not in GIVES:
+        raise ModelError(f"task {task.name}: gives must be one of {', '.join(GIVES)}, got {shown(task.gives)}")
+    if loss.takes not in TAKES:
+        raise ModelError(f"task {task.name}: loss {loss.name} takes one of {', '.join(TAKES)}, got {shown(loss.takes)}")
+    if task.gives == "logits" or loss.takes in ("outputs", "values", task.gives):
+        return
+    fitting = [other.name for other in losses().values() if other.takes == task.gives]
+    fitting.sort(key=lambda name: name.split("_")[0] != loss.name.split("_")[0])  # of the same sort first
+    raise ModelError(f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
+                     f"{task.gives}; let it give logits, without a softmax or sigmoid at its end, and leave gives out, "
+                     f"or take a loss of {task.gives}: {', '.join(fitting)}")
 
 
 def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: str) -> Any:
@@ -155,13 +188,26 @@ def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: s
     state = state_shapes(task.name, model)
     numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in model.numbers}
     for key in (jax.eval_shape(jax.random.key, 0), None):
-        outputs, after = _try(fails, jax.eval_shape, model.run, weights, state, inputs, key, numbers)
+        run = jax.make_jaxpr(model.run, return_shape=True)
+        traced, (outputs, after) = _try(fails, run, weights, state, inputs, key, numbers)
         if not hasattr(outputs, "shape"):
             raise ModelError(f"task {task.name}: model {model.name} must give one array, got {shown(outputs)}")
         if _shapes(after) != _shapes(state):
             raise ModelError(f"task {task.name}: model {model.name} must keep the shapes and types of its state from "
                              "pass to pass")
+    _check_end(task, cohort, ends_in(traced.jaxpr), outputs)
     return outputs
+
+
+def _check_end(task: Task, cohort: Cohort, end: str, outputs: Any) -> None:
+    """ModelError where a model that ends in a softmax or sigmoid would be taken for one that gives logits."""
+    if not end or task.gives != "logits":
+        return
+    cuts = any(isinstance(metric, MetricAt) and single(outputs) for _, metric in cohort.metrics)
+    if cohort.loss.takes in ("logits", "probabilities") or (cohort.loss.takes == "outputs" and cuts):
+        what = f"loss {cohort.loss.name} takes logits" if cohort.loss.takes == "logits" else "logits are expected of it"
+        raise ModelError(f"task {task.name}: model {task.model.name} ends in a {end}, and {what}; take the {end} out, "
+                         "or say that it gives probabilities, gives = \"probabilities\", with a loss of these")
 
 
 def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: str, numbers: dict[str, Any],
@@ -180,11 +226,17 @@ def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: s
         raise ModelError(f"task {task.name}: loss {loss.name} must give float values, it gave {value.dtype}")
 
 
-def classes_of(task: Task, splits: Splits) -> int | None:
-    """How many classes the model tells apart where the targets are labels; None where they are not."""
+def classes_of(task: Task, splits: Splits, loss: Loss) -> int | None:
+    """How many classes the model tells apart where the targets are labels; None where they are not.
+
+    One output an example tells two apart, where its targets are yes and no and its loss or its metrics ask for that.
+    """
     jax, model = prepare_jax(), task.model
     targets = splits.train.targets
-    if targets.ndim != 1 or targets.dtype.kind not in "iu":
+    labels = targets.ndim == 1 and targets.dtype.kind in "iu"
+    answers = single(targets) and is_yes_or_no(targets) and (
+        loss.takes in ("logits", "probabilities") or "accuracy" in task.metrics)
+    if not labels and not answers:
         return None
     inputs = jax.ShapeDtypeStruct((2, *splits.train.inputs.shape[1:]), splits.train.inputs.dtype)
 
@@ -199,7 +251,9 @@ def classes_of(task: Task, splits: Splits) -> int | None:
         shape = jax.eval_shape(outputs, inputs).shape
     except Exception:  # what is wrong is told by check_task
         return None
-    return shape[1] if len(shape) == 2 and 1 < shape[1] < 2**16 else None
+    if math.prod(shape[1:]) == 1:
+        return 2 if answers else None
+    return shape[1] if labels and len(shape) == 2 and shape[1] < 2**16 else None
 
 
 def _watched(task: Task, weights: Any) -> list[str]:
@@ -223,9 +277,11 @@ def _check_names(task: Task, metrics: list[str], watched: list[str]) -> None:
                              f"letters, digits and _, used once, and none of {', '.join(sorted(TAKEN))}")
 
 
-def _check_labels(task: Task, outputs: Any, splits: Splits) -> None:
+def _check_labels(task: Task, cohort: Cohort, outputs: Any, splits: Splits) -> None:
     """Integer labels of a classifier must name one of its outputs, and its outputs be as many as the classes."""
-    if len(outputs.shape) != 2:
+    for name, split in splits_of(splits).items():
+        _check_targets(task, cohort, outputs, name, split.targets)
+    if len(outputs.shape) != 2 or single(outputs):
         return
     classes = outputs.shape[1]
     if task.classes and len(task.classes) != classes:
@@ -239,6 +295,28 @@ def _check_labels(task: Task, outputs: Any, splits: Splits) -> None:
             label, example = int(split.targets[wrong[0]]), int(wrong[0])
             raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in "
                              f"0 ... {classes - 1}: the model has {classes} outputs")
+
+
+def _check_targets(task: Task, cohort: Cohort, outputs: Any, name: str, targets: np.ndarray) -> None:
+    """Targets are what the loss and the accuracies take them for."""
+    rows = targets.shape == (len(targets), *outputs.shape[1:]) or (single(targets) and single(outputs))
+    if cohort.loss.shares and rows and targets.size and not 0 <= targets.min() <= targets.max() <= 1:
+        hint = "write (y + 1) / 2 for y" if is_plus_minus(targets) else "scale them"
+        raise ModelError(f"task {task.name}: loss {cohort.loss.name} takes targets from 0 to 1, and those of {name} "
+                         f"reach from {targets.min():g} to {targets.max():g}; {hint}, or take squared_error")
+    choice = find_metric("accuracy").function
+    counts_choices = any(getattr(metric, "function", None) is choice for _, metric in cohort.metrics)
+    if counts_choices and single(outputs) and not is_yes_or_no(targets):
+        raise ModelError(f"task {task.name}: accuracy of one output an example needs targets 0 and 1 or -1 and 1, and "
+                         f"those of {name} reach from {targets.min():g} to {targets.max():g}; for numbers take "
+                         "mean_absolute_error")
+    if counts_choices and rows and not single(outputs) and not _one_a_row(targets):
+        raise ModelError(f"task {task.name}: accuracy counts one class an example, and rows of {name} targets do not "
+                         "sum to 1; for several answers an example take binary_accuracy")
+
+
+def _one_a_row(targets: np.ndarray) -> bool:
+    return bool((np.abs(targets.reshape(len(targets), -1).sum(1, dtype=np.float64) - 1) < 1e-3).all())
 
 
 def _check_rule(rule: Optimizer, weights: Any) -> None:
@@ -259,6 +337,30 @@ def _check_rule(rule: Optimizer, weights: Any) -> None:
     before, after, moved = _try(fails, jax.eval_shape, one_step, numbers, weights)
     if _shapes(before) != _shapes(after) or _shapes(moved) != _shapes(weights):
         raise ModelError(f"{what} must keep the shapes and types of weights and state from step to step")
+
+
+def check_follows(rule: Optimizer, weights: Any, schedule: str) -> None:
+    """StudyError where no step of the rule hangs on its learning_rate, so that a schedule would change nothing."""
+    if optimizers().get(rule.name) is rule:
+        return  # what is built in is tested
+    jax = prepare_jax()
+    numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in rule.numbers}
+    rate = numbers.pop("learning_rate")
+    state = jax.eval_shape(lambda rate, numbers, weights: rule.make(learning_rate=rate, **numbers).init(weights),
+                           rate, numbers, weights)
+
+    def change(rate: Any, numbers: Any, state: Any, weights: Any) -> Any:
+        return rule.make(learning_rate=rate, **numbers).update(weights, state, weights)[0]
+
+    traced = jax.make_jaxpr(change)(rate, numbers, state, weights).jaxpr
+    reached = {traced.invars[0]}
+    for step in traced.eqns:
+        if any(var in reached for var in step.invars if not hasattr(var, "val")):  # a literal has a value, and no hash
+            reached |= set(step.outvars)
+    if not any(var in reached for var in traced.outvars if not hasattr(var, "val")):
+        raise StudyError(f"optimizer {rule.name} takes its learning_rate when it begins and no step of it hangs on the "
+                         f"rate, so it cannot follow {schedule}; write schedule = \"constant\" without warm-up and "
+                         f"workers for {rule.name}, or multiply its steps by learning_rate in update()")
 
 
 def _shapes(tree: Any) -> Any:

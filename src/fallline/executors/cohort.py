@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -12,6 +12,7 @@ import numpy as np
 
 from fallline import regularisation
 from fallline.batching import BatchStream, widths
+from fallline.contracts import Metric
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax, products
 from fallline.engine.evaluation import EVALUATION_BATCH, UNLOOPED_BATCH, HeldOut
@@ -22,9 +23,12 @@ from fallline.engine.program import Layout, Program
 from fallline.engine.training import Work, stretch
 from fallline.errors import StudyError
 from fallline.executors.arrays import Arrays
+from fallline.executors.check import narrow_types
 from fallline.executors.lanes import looped, weights_of
 from fallline.executors.programs import Programs, built_in
 from fallline.executors.steering import Rates, Stops
+from fallline.metrics import metric_of
+from fallline.metrics.cuts import cut_of
 from fallline.plan import MOST_POINTS, PlannedCohort, PlannedSegment
 
 OPERATIONS_A_WEIGHT = 6
@@ -42,10 +46,12 @@ class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
     def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
-                 metrics: Mapping[str, Callable[..., Any]] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False):
-        """Without a ``layout`` it is the one that suits the cohort here."""
-        self.planned, self.arrays = planned, arrays
+                 metrics: Mapping[str, Metric] | None = None, layout: Layout | None = None,
+                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, goals: Mapping[str, str] | None = None):
+        """Without a ``layout`` it is the one that suits the cohort here. ``goals`` say of metrics by name whether less
+        or more is better.
+        """
+        self.planned, self.arrays, self.goals = planned, arrays, dict(goals or {})
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now
@@ -59,9 +65,10 @@ class ReadyCohort:
         self.widths, self.masked = self._widths(counts)
         self.examples_seen = sum(size * steps for size, steps in counts.items())
         self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
-        self.classes = arrays.classes(planned.task)
+        self.classes = arrays.classes(planned.task, planned.recipe.loss)
         self.cohort = self._cohort(metrics or {})
         arrays.check(planned.task, self.cohort)
+        Rates.check(planned)
         self.stops = Stops.of(planned, self.watched)
         self.programs = programs
         self.program = self._program(layout or self._layout())
@@ -245,15 +252,19 @@ class ReadyCohort:
 
         return Numbers(column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers))
 
-    def _cohort(self, metrics: Mapping[str, Callable[..., Any]]) -> Cohort:
+    def _cohort(self, metrics: Mapping[str, Metric]) -> Cohort:
         """What shapes the program."""
         planned, task = self.planned, self.planned.task
         recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
         segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
-        return Cohort(task.model, planned.recipe.loss, tuple((dict(task.metrics) | dict(metrics)).items()),
-                      task.prepare, segments, task.gives, any(Rates.needed(recipe) for recipe in recipes), self.masked,
+        loss, every = planned.recipe.loss, dict(task.metrics) | dict(metrics)
+        cut = cut_of(task.gives, loss.takes, self.arrays.splits.train.targets)
+        bound = tuple((name, metric_of(name, metric).at(cut)) for name, metric in every.items())
+        return Cohort(task.model, loss, bound, task.prepare, segments, task.gives,
+                      any(Rates.needed(recipe) for recipe in recipes), self.masked,
                       regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
-                      frozenset(self.regularisers), planned.recipe.precision)
+                      frozenset(self.regularisers), planned.recipe.precision, cut,
+                      narrow_types(task.name, task.model))
 
     def _layout(self) -> Layout:
         planned, seeds = self.planned, len(self.planned.seeds)

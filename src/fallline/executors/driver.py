@@ -67,7 +67,7 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
                          f"--devices data={ask.processes}, for example")
     setup = Setup(study, folder, mesh=ask.mesh, elsewhere=True)
     setup.check()
-    with RunWriter.open(paths, study, resume or not _begun(paths)) as writer:
+    with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer:
         known = writer.known_trials()
         setup.say = Count(setup.trials, known, study.metric, listen or (lambda progress: None)).say
         with planning_for(executor.place(options)):

@@ -31,7 +31,7 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
     if processes.number() > 0:
         return _follow(setup, Layout(out))
     check_nothing_out(Layout(out))
-    with RunWriter.open(Layout(out), study, resume) as writer:
+    with RunWriter.open(Layout(out), setup.study, resume) as writer:
         known = writer.known_trials()
         count = Count(setup.trials, known, study.metric, listen or (lambda progress: None))
         setup.say = count.say

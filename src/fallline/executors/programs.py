@@ -11,6 +11,7 @@ from fallline.engine.mesh import ALONE, Row
 from fallline.engine.program import Layout, Program
 from fallline.errors import FalllineError
 from fallline.losses import find_loss
+from fallline.metrics import metric_of
 from fallline.optimizers import find_optimizer
 from fallline.tasks import find_task
 
@@ -44,7 +45,8 @@ def built_in(task: Task, cohort: Cohort) -> str | None:
     try:
         ours = (find_task(task.name) is task and find_loss(cohort.loss.name) is cohort.loss
                 and all(find_optimizer(own.optimizer.name) is own.optimizer for own in cohort.segments)
-                and all(task.metrics.get(name) is metric for name, metric in cohort.metrics))
+                and all(name in task.metrics and metric == metric_of(name, task.metrics[name]).at(cohort.cut)
+                        for name, metric in cohort.metrics))
     except FalllineError:
         return None
     return task.name if ours else None

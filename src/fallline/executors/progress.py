@@ -87,7 +87,7 @@ class Count:
         values = records.held_out.get(self.metric)
         if not values or not np.isfinite(values[-1]).any():
             return
-        up, last = higher_is_better(self.metric), values[-1]
+        up, last = higher_is_better(self.metric, ready.goals), values[-1]
         place = int((np.nanargmax if up else np.nanargmin)(last))
         value = float(last.ravel()[place])
         if self.best is None or (value > self.best if up else value < self.best):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from polars.io.plugins import register_io_source
 from fallline.engine.training import Records
 from fallline.executors.cohort import ReadyCohort
 from fallline.metrics import higher_is_better
+from fallline.metrics.cuts import labels_of
 from fallline.metrics.per_class import Macro, macros
 from fallline.study import Recipe, Target, Trial
 from fallline.study.columns import recipe_columns
@@ -73,8 +74,8 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
     """
     planned = ready.planned
     results = _ending(records) | {"parameters": [ready.weights] * records.diverged_at.size}
-    results |= _train_values(ready, records) | _held_values(records) | _class_values(ready, records)
-    results["steps_to_target"] = _steps_to_target(target, records)
+    results |= _train_values(ready, records) | _held_values(records, ready.goals) | _class_values(ready, records)
+    results["steps_to_target"] = _steps_to_target(target, records, ready.goals)
     recipes = [_recipe_columns(ready, recipe, shown) for segment in planned.segments for recipe in segment.recipes]
     rows = []
     for place, trial in enumerate(planned.of_seeds(seeds)):
@@ -113,7 +114,7 @@ def _class_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
     assert ready.classes is not None or not records.predicted
     found: dict[str, list[Any]] = {}
     for split, predicted in records.predicted.items():
-        labels = getattr(ready.arrays.splits, split).targets
+        labels = labels_of(getattr(ready.arrays.splits, split).targets)
         means = macros(labels, predicted.reshape(-1, predicted.shape[-1]), ready.classes)
         found |= {f"{split}_macro_{name}": _listed(values, records.diverged_at.ravel() < 0)
                   for name, values in zip(Macro._fields, means.T, strict=True)}
@@ -164,11 +165,11 @@ def _train_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
     return found
 
 
-def _held_values(records: Records) -> dict[str, list[Any]]:
+def _held_values(records: Records, goals: Mapping[str, str]) -> dict[str, list[Any]]:
     """The values on held-out splits after the last step, and the best of those seen on the way."""
     found: dict[str, list[Any]] = {name: _numbers(values) for name, values in records.final.items()}
     for name, values in records.held_out.items():
-        best = _best(values[0], records.evaluated, up=higher_is_better(name))
+        best = _best(values[0], records.evaluated, up=higher_is_better(name, goals))
         found[f"best_{name}"], found[f"best_{name}_step"] = best
     return found
 
@@ -182,7 +183,7 @@ def _best(seen: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list
     return _listed(values, known), _listed(np.asarray(steps)[place], known)
 
 
-def _steps_to_target(target: Target | None, records: Records) -> list[Any]:
+def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str, str]) -> list[Any]:
     """The first recorded step at which the target was reached; None where it was missed."""
     nowhere: list[Any] = [None] * records.diverged_at.size
     if target is None:
@@ -192,7 +193,7 @@ def _steps_to_target(target: Target | None, records: Records) -> list[Any]:
     values = source.get(metric if split == "train" else target.metric)
     if values is None:
         return nowhere
-    reached = values[0] >= target.value if higher_is_better(metric) else values[0] <= target.value
+    reached = values[0] >= target.value if higher_is_better(metric, goals) else values[0] <= target.value
     return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
 
 

@@ -14,7 +14,7 @@ def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
     """Keep the state and all records so far."""
     import jax
 
-    leaves = [np.asarray(leaf) for leaf in jax.device_get(jax.tree.leaves(state))]
+    leaves = [_plain(np.asarray(leaf)) for leaf in jax.device_get(jax.tree.leaves(state))]
     series = {f"curves:{name}": np.concatenate(chunks) for name, chunks in records.curves.items()}
     series["tail:loss"] = records.tail
     series |= {f"held_out:{name}": np.stack(values) for name, values in records.held_out.items()}
@@ -33,6 +33,7 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
     leaves, series, notes = saved
     shapes = jax.eval_shape(program.start_state, work.weights, work.variables, work.numbers)
     wanted, tree = jax.tree.flatten(shapes)
+    leaves = [_as_wanted(leaf, own.dtype) for leaf, own in zip(leaves, wanted, strict=False)] + leaves[len(wanted):]
     if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:
         raise Unusable("is of another program")
     records = Records(steps=notes["steps"], evaluated=notes["evaluated"], seconds=notes["seconds"],
@@ -46,6 +47,16 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
         else:
             records.held_out[metric] = list(values)
     return program.row.put(jax.tree.unflatten(tree, leaves)), records
+
+
+def _plain(leaf: np.ndarray) -> np.ndarray:
+    """The array, one of a type that numpy's files do not know (bfloat16) as its bits."""
+    return leaf.view(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf
+
+
+def _as_wanted(leaf: np.ndarray, wanted: np.dtype) -> np.ndarray:
+    """The reverse of ``_plain``."""
+    return leaf.view(wanted) if wanted.kind == "V" and leaf.dtype == f"u{wanted.itemsize}" else leaf
 
 
 def keep(checkpoints: Checkpoints, state: State, records: Records) -> None:

@@ -12,6 +12,7 @@ from fallline.executors.arrays import Arrays, load_arrays
 from fallline.executors.check import check_choice, check_metrics
 from fallline.executors.claims import check_claims
 from fallline.executors.cohort import ReadyCohort
+from fallline.executors.goals import check_goals, with_goals
 from fallline.executors.lanes import lanes_of
 from fallline.executors.programs import Programs
 from fallline.forecast.memory import held_bytes
@@ -29,9 +30,10 @@ class Setup:
     def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None, mesh: Mesh | None = None,
                  elsewhere: bool = False):
         self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
-        self.study, self.folder, self.mesh, self.elsewhere = study, folder, mesh, elsewhere
+        self.folder, self.mesh, self.elsewhere = folder, mesh, elsewhere
         self.trials = study.trials() if trials is None else trials
-        self.metrics = {metric.name: metric.function for metric in _metrics(study)}
+        self.metrics = {metric.name: metric for metric in _metrics(study)}
+        self.study = with_goals(study, self.metrics.values(), self.tasks)
         self.say: Callable[[str], None] = lambda phase: None
         self._programs = Programs()
         self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
@@ -43,6 +45,7 @@ class Setup:
             self.mesh.rows()
         for task in self.tasks:
             check_metrics(self.study, task, self.metrics)
+            check_goals(self.study, task, self.metrics)
         check_claims(self.study, self.trials, self.metrics)
 
     @property
@@ -54,7 +57,7 @@ class Setup:
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
         return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE,
-                           self.elsewhere)
+                           self.elsewhere, self.study.goals)
 
     def share(self, other: Setup) -> None:
         """Take over the examples that another setup of the same data has read."""

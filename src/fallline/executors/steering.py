@@ -12,8 +12,9 @@ import numpy as np
 from fallline import stopping
 from fallline.batching import BatchStream
 from fallline.errors import StudyError
+from fallline.executors.check import check_follows, weight_shapes
 from fallline.plan import PlannedCohort
-from fallline.schedules.scaling import RATE_NUMBERS, factors
+from fallline.schedules.scaling import RATE_NUMBERS, changes_rate, factors
 from fallline.study import Recipe
 
 OFF = {number.name: number.default for number in RATE_NUMBERS}
@@ -31,6 +32,17 @@ class Rates:
         """Whether the rate of a recipe ever differs from its learning rate."""
         numbers = dict(recipe.numbers.schedule)
         return recipe.schedule.name != "constant" or any(numbers[name] != off for name, off in OFF.items())
+
+    @staticmethod
+    def check(planned: PlannedCohort) -> None:
+        """StudyError where an optimizer cannot follow the schedule of one of its recipes."""
+        for segment in planned.segments:
+            moved = next((recipe for recipe in segment.recipes
+                          if changes_rate(recipe.schedule, dict(recipe.numbers.schedule))), None)
+            if moved is not None:
+                name = moved.schedule.name
+                what = f"schedule {name}" if name != "constant" else "a warm-up or workers"
+                check_follows(segment.optimizer, weight_shapes(planned.task.name, planned.task.model), what)
 
     def __call__(self, start: int, stop: int, looks: list[np.ndarray]) -> np.ndarray:
         clock = self.streams[0].clock(start, stop, self.steps)  # sizes of batches do not hang on the seed

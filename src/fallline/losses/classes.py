@@ -5,31 +5,44 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from fallline.contracts import single
 from fallline.errors import ModelError
 
 
-def rows(loss, outputs, labels, takes="logits"):
-    """Labels as one row an example, [batch, classes] in the outputs' type: one-hot of whole numbers, else as they are.
+def matched(loss, outputs, labels, takes="logits"):
+    """Outputs and labels as one row an example, both [batch, classes], the labels in the outputs' type.
 
-    A whole number that names no class gives a row of nan, never a plausible value.
+    Whole numbers [batch] are made one-hot; one that names no class gives a row of nan, never a plausible value. Of one
+    output an example, [batch] or [batch, 1], the label is the answer itself, 0 or 1 of whatever type, [batch] or
+    [batch, 1].
     """
+    if single(outputs) and single(labels) and labels.shape[0] == outputs.shape[0]:
+        return outputs.reshape(-1, 1), labels.reshape(-1, 1).astype(outputs.dtype)
     if not are_whole(loss, outputs, labels, takes):
-        return labels.astype(outputs.dtype)
+        return outputs, labels.astype(outputs.dtype)
     found = indices(labels, outputs.shape[1])
     row = jax.nn.one_hot(found, outputs.shape[1], dtype=outputs.dtype)
-    return jnp.where((found < outputs.shape[1])[:, None], row, jnp.nan)
+    return outputs, jnp.where((found < outputs.shape[1])[:, None], row, jnp.nan)
 
 
 def are_whole(loss, outputs, labels, takes="logits"):
     """Whether labels are whole numbers [batch] rather than weights [batch, classes]; ModelError for other shapes."""
+    whole = jnp.issubdtype(labels.dtype, jnp.integer) or labels.dtype == bool
     if outputs.ndim == 2 and labels.shape == outputs.shape:
         return False
-    if outputs.ndim == 2 and labels.shape == outputs.shape[:1] and jnp.issubdtype(labels.dtype, jnp.integer):
+    if outputs.ndim == 2 and labels.shape == outputs.shape[:1] and whole:
         return True
     raise ModelError(
         f"{loss} needs {takes} [batch, classes] with labels [batch] of whole numbers or [batch, classes], "
         f"got {takes} {outputs.shape} and labels {labels.shape} of {labels.dtype}"
     )
+
+
+def need_classes(loss, outputs):
+    """ModelError where there is one output an example: its softmax is 1 whatever it is."""
+    if single(outputs):
+        raise ModelError(f"{loss} needs two classes or more, got one output an example, {outputs.shape}, whose softmax "
+                         "is always 1; for a single yes or no write sigmoid_cross_entropy")
 
 
 def indices(labels, classes):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from fallline.contracts import Loss, fraction
 from fallline.errors import ModelError
-from fallline.losses.classes import are_whole, indices
+from fallline.losses.classes import are_whole, indices, need_classes
 
 
 def _softmax_cross_entropy(logits, labels, label_smoothing=0.0):
@@ -16,6 +16,7 @@ def _softmax_cross_entropy(logits, labels, label_smoothing=0.0):
     ``logits`` z [batch, classes]; ``labels`` y [batch, classes] (one-hot, or any weight a class), or whole numbers
     [batch] from 0 to classes - 1, where another one gives nan; s is ``label_smoothing``. ModelError for other shapes.
     """
+    need_classes("softmax_cross_entropy", logits)
     if are_whole("softmax_cross_entropy", logits, labels):
         return _of_whole_numbers(logits, labels, label_smoothing)
     z, log_sum = _shifted(logits)
@@ -25,6 +26,7 @@ def _softmax_cross_entropy(logits, labels, label_smoothing=0.0):
 
 def _sparse_softmax_cross_entropy(logits, labels):
     """``log(sum_k exp(z_k)) - z_y`` of each example, [batch]: logits z [batch, classes], whole labels y [batch]."""
+    need_classes("sparse_softmax_cross_entropy", logits)
     if not are_whole("sparse_softmax_cross_entropy", logits, labels):
         raise ModelError(
             f"sparse_softmax_cross_entropy needs logits [batch, classes] with labels [batch] of whole numbers, got "
@@ -51,6 +53,7 @@ SOFTMAX_CROSS_ENTROPY = Loss(
     name="softmax_cross_entropy",
     function=_softmax_cross_entropy,
     numbers=(fraction("label_smoothing", 0.0, "the share of a label spread evenly over all classes"),),
+    takes="logits",
     title="softmax cross entropy",
     equation="mean over examples of -sum_k y'_k log softmax(z)_k, y' = (1 - s) y + s / K",
     source="Bridle, 1990; label smoothing: Szegedy et al., 2016; TensorFlow 1 form",
@@ -59,6 +62,7 @@ SOFTMAX_CROSS_ENTROPY = Loss(
 SPARSE_SOFTMAX_CROSS_ENTROPY = Loss(
     name="sparse_softmax_cross_entropy",
     function=_sparse_softmax_cross_entropy,
+    takes="logits",
     title="softmax cross entropy, integer labels",
     equation="mean over examples of log(sum_k exp(z_k)) - z_y",
     source="Bridle, 1990; TensorFlow 1 form",

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fallline.contracts import Loss, Number, nonnegative
-from fallline.losses.classes import rows
+from fallline.losses.classes import matched
 from fallline.losses.sigmoid import two_sided
 
 CLIP = 1e-7  # Keras's
@@ -24,7 +24,7 @@ def _sigmoid_focal(logits, labels, alpha=0.25, gamma=2.0):
     ``p_t = y p + (1 - y) (1 - p)``, ``alpha_t = y alpha + (1 - y) (1 - alpha)``, CE is the sigmoid cross entropy of an
     entry. ModelError for other shapes.
     """
-    y = rows("sigmoid_focal", logits, labels)
+    logits, y = matched("sigmoid_focal", logits, labels)
     error = y * jax.nn.sigmoid(-logits) + (1 - y) * jax.nn.sigmoid(logits)
     return _summed(y, error, two_sided(logits, y), alpha, gamma)
 
@@ -32,9 +32,11 @@ def _sigmoid_focal(logits, labels, alpha=0.25, gamma=2.0):
 def _sigmoid_focal_of_probabilities(probabilities, labels, alpha=0.25, gamma=2.0):
     """As ``sigmoid_focal``, of p [batch, classes] given as probabilities, which are held in [1e-7, 1 - 1e-7].
 
-    Keras holds them in the logs alone. Beyond these ends the gradient is 0: what is surely wrong is not mended.
+    Keras holds them in the logs alone. TensorFlow Addons adds Keras' epsilon in the logs too, log(p + 1e-7): that is
+    log 2 at p = 1e-7, less than 1e-3 from p = 1e-4 on. Beyond these ends the gradient is 0: what is surely wrong is not
+    mended.
     """
-    y = rows("sigmoid_focal_of_probabilities", probabilities, labels, "probabilities")
+    probabilities, y = matched("sigmoid_focal_of_probabilities", probabilities, labels, "probabilities")
     yes = jnp.clip(probabilities, CLIP, 1 - CLIP)
     no = jnp.clip(1 - probabilities, CLIP, 1 - CLIP)  # 1 - yes would round 1e-7 to 1.2e-7 in float32
     entropies = -(y * jnp.log(yes) + (1 - y) * jnp.log(no))
@@ -52,6 +54,8 @@ SIGMOID_FOCAL = Loss(
     name="sigmoid_focal",
     function=_sigmoid_focal,
     numbers=NUMBERS,
+    takes="logits",
+    shares=True,
     title="sigmoid focal loss",
     equation="mean over examples of sum_k alpha_t (1 - p_t)^gamma CE(z_k, y_k), p = sigmoid(z)",
     source="Lin et al., 2017, equation 5; TensorFlow Addons form",
@@ -62,7 +66,8 @@ SIGMOID_FOCAL_OF_PROBABILITIES = Loss(
     function=_sigmoid_focal_of_probabilities,
     numbers=NUMBERS,
     takes="probabilities",
+    shares=True,
     title="sigmoid focal loss of probabilities",
     equation="mean over examples of -sum_k alpha_t (1 - p_t)^gamma (y_k log(p_k) + (1 - y_k) log(1 - p_k))",
-    source="Lin et al., 2017, equation 5; TensorFlow Addons form",
+    source="Lin et al., 2017, equation 5; TensorFlow Addons form without its epsilon in the logs",
 )

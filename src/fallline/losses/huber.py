@@ -21,6 +21,7 @@ def _huber(outputs, targets, delta=1.0):
 HUBER = Loss(
     name="huber",
     function=_huber,
+    takes="values",
     numbers=(positive("delta", 1.0, "the error at which the square ends"),),
     title="Huber loss",
     equation="mean over examples of sum_k min(|e_k|, d) (|e_k| - min(|e_k|, d) / 2), e = o - y, d = delta",

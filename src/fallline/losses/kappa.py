@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from fallline.contracts import Loss
 from fallline.errors import ModelError
-from fallline.losses.classes import rows
+from fallline.losses.classes import matched
 
 EPSILON = 1e-6
 
@@ -35,10 +35,9 @@ class KappaSums(NamedTuple):
 
 
 def _sums(probabilities, labels, counts=None, *, name, power):
-    y = rows(name, probabilities, labels, "probabilities")
-    p = probabilities
+    p, y = matched(name, probabilities, labels, "probabilities")
     if p.shape[1] < 2:
-        raise ModelError(f"{name} needs at least two classes, got probabilities {p.shape}")
+        raise ModelError(f"{name} needs at least two classes, got probabilities {probabilities.shape}")
     examples = jnp.full((), p.shape[0], p.dtype)
     if counts is not None:
         y, p = (jnp.where(counts[:, None] > 0, array, 0) for array in (y, p))

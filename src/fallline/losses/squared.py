@@ -32,6 +32,7 @@ def _core(array):
 SQUARED_ERROR = Loss(
     name="squared_error",
     function=_squared_error,
+    takes="values",
     title="squared error",
     equation="mean over examples of sum_k (o_k - y_k)^2",
     source="Legendre, 1805; Gauss, 1809",
@@ -40,6 +41,7 @@ SQUARED_ERROR = Loss(
 SUM_OF_SQUARES = Loss(
     name="sum_of_squares",
     function=_squared_error,
+    takes="values",
     reduce="sum",
     title="sum of squares",
     equation="sum over examples of sum_k (o_k - y_k)^2",

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 from fallline.contracts import Metric
+from fallline.metrics.goals import goal_of, higher_is_better
 from fallline.registry import find, parts
+
+__all__ = ["find_metric", "goal_of", "higher_is_better", "metric_of", "metrics"]
 
 
 def metrics() -> dict[str, Metric]:
@@ -16,6 +23,9 @@ def find_metric(name: str, where: str = "") -> Metric:
     return find(__name__, Metric, name, where)
 
 
-def higher_is_better(name: str) -> bool:
-    """Whether more of a metric is better, by its name alone: less of what ends in "error" or "loss" is."""
-    return not name.endswith(("error", "loss"))
+def metric_of(name: str, written: Metric | Callable[[Any, Any], Any]) -> Metric:
+    """The metric that a task keeps under ``name``: one of a goal, one that is built in, or a function alone."""
+    if isinstance(written, Metric):
+        return written
+    built_in = next((metric for metric in metrics().values() if metric.function is written), None)
+    return Metric(name, written) if built_in is None else replace(built_in, name=name)

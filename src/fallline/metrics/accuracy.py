@@ -1,4 +1,4 @@
-"""Accuracy: whether the label is the model's first choice, among its first few, or on the output's side of 0.5."""
+"""Accuracy: whether the label is the model's first choice, among its first few, or on the output's side of a cut."""
 
 from __future__ import annotations
 
@@ -8,24 +8,40 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from fallline.contracts import Metric
+from fallline.contracts import Metric, single
 from fallline.errors import ModelError
 
+HALF = 0.5
+"""Above it a target is a yes, of 0 and 1 as of -1 and 1."""
 
-def accuracy(outputs: Any, targets: Any) -> Any:
+
+def accuracy(outputs: Any, targets: Any, cut: float = 0.0) -> Any:
     """1 where the largest output is the labelled class, else 0; shape [batch]. Of equal outputs the first class wins.
 
-    ``outputs`` [batch, classes], ``targets`` labels [batch] or one-hot rows [batch, classes]; else ModelError.
+    ``outputs`` [batch, classes], ``targets`` labels [batch] or one-hot rows [batch, classes]. Of one output an example,
+    [batch] or [batch, 1], the answer is yes above the ``cut``, 0 of logits and 0.5 of probabilities; the targets, of
+    either shape, are 0 and 1, or -1 and 1. An output of nan is never right. ModelError for other shapes.
     """
-    return (outputs.argmax(-1) == _labels("accuracy", outputs, targets)).astype(outputs.dtype)
+    if single(outputs):
+        if not single(targets) or targets.shape[0] != outputs.shape[0]:
+            raise ModelError(f"accuracy of one output an example needs one target each, got outputs {outputs.shape} "
+                             f"and targets {targets.shape}")
+        right = (_yes(outputs, cut) == _yes(targets, HALF)) & ~jnp.isnan(outputs.reshape(-1))
+        return right.astype(jnp.float32)
+    return (outputs.argmax(-1) == _labels("accuracy", outputs, targets)).astype(jnp.float32)
 
 
-def binary_accuracy(outputs: Any, targets: Any) -> Any:
-    """1 where the output is on the same side of 0.5 as the target, else 0; shape [batch]. 0.5 itself is the side of 0.
+def predicted(outputs: Any, cut: float = 0.0) -> Any:
+    """The class each example is given, int32 [batch]: the largest output, or 1 where the only one is above the cut."""
+    return _yes(outputs, cut).astype(jnp.int32) if single(outputs) else outputs.argmax(-1)
 
-    ``outputs`` [batch] or [batch, 1] on the scale of the ``targets`` 0 and 1, no logits; of several outputs the mean
-    over an example's, as in Keras. An output of nan is never right. ModelError where there is not one target for each
-    output.
+
+def binary_accuracy(outputs: Any, targets: Any, cut: float = 0.5) -> Any:
+    """1 where the output is above the ``cut`` and the target a yes, or neither, else 0; shape [batch].
+
+    ``outputs`` [batch] or [batch, 1], and ``targets`` 0 and 1, or -1 and 1; of several outputs the mean over an
+    example's, as in Keras. An output of nan is never right. The cut is 0.5 of probabilities and 0 of logits, and itself
+    a no. ModelError where there is not one target for each output.
     """
     shapes = [tuple(size for place, size in enumerate(array.shape) if place == 0 or size != 1)
               for array in (outputs, targets)]
@@ -34,8 +50,12 @@ def binary_accuracy(outputs: Any, targets: Any) -> Any:
                          f"{targets.shape}")
     rows = (outputs.shape[0], math.prod(outputs.shape[1:]))
     o, y = outputs.reshape(rows), targets.reshape(rows)
-    right = ((o > 0.5) == (y > 0.5)) & ~jnp.isnan(o)
-    return jnp.mean(right.astype(outputs.dtype), axis=-1)
+    right = ((o > cut) == (y > HALF)) & ~jnp.isnan(o)
+    return jnp.mean(right.astype(jnp.float32), axis=-1)
+
+
+def _yes(array: Any, cut: float) -> Any:
+    return array.reshape(-1) > cut
 
 
 def _among_first(outputs: Any, targets: Any, *, name: str, k: int) -> Any:
@@ -53,13 +73,13 @@ def _among_first(outputs: Any, targets: Any, *, name: str, k: int) -> Any:
     own = jnp.sum(jnp.where(is_own, outputs, 0), axis=-1, keepdims=True)
     tied_later = (outputs == own) & (places >= labels[:, None])
     before = jnp.sum(~(outputs < own) & ~tied_later, axis=-1)  # not "greater": a comparison with nan is false
-    return ((before < k) & is_own.any(-1)).astype(outputs.dtype)
+    return ((before < k) & is_own.any(-1)).astype(jnp.float32)
 
 
 def _labels(name: str, outputs: Any, targets: Any) -> Any:
     """Labels [batch] of whole numbers or of one-hot rows; a number that names no class is never the model's choice."""
     if outputs.ndim == 2 and targets.shape == outputs.shape[:1]:
-        return targets.astype(jnp.int32) if targets.dtype.kind == "u" else targets
+        return targets.astype(jnp.int32) if targets.dtype.kind in "ub" else targets
     if outputs.ndim == 2 and targets.shape == outputs.shape:
         return targets.argmax(-1)
     raise ModelError(
@@ -70,11 +90,12 @@ def _labels(name: str, outputs: Any, targets: Any) -> Any:
 
 def _top(k: int) -> Metric:
     name = f"top_{k}_accuracy"
-    return Metric(name, partial(_among_first, name=name, k=k), f"the label is among the first {k}")
+    return Metric(name, partial(_among_first, name=name, k=k), f"the label is among the first {k}", goal="max")
 
 
-ACCURACY = Metric("accuracy", accuracy, "the label is the first choice")
+ACCURACY = Metric("accuracy", accuracy, "the label is the first choice", goal="max", cuts=True)
 
-BINARY_ACCURACY = Metric("binary_accuracy", binary_accuracy, "the output is on the target's side of 0.5")
+BINARY_ACCURACY = Metric("binary_accuracy", binary_accuracy, "the output is on the target's side of the cut",
+                         goal="max", cuts=True)
 
 TOP_2_ACCURACY, TOP_3_ACCURACY, TOP_5_ACCURACY = _top(2), _top(3), _top(5)

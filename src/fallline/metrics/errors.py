@@ -36,6 +36,6 @@ def _wide(array: Any) -> tuple[int, ...]:
     return tuple(size for size in array.shape[1:] if size != 1)
 
 
-MEAN_SQUARED_ERROR = Metric("mean_squared_error", mean_squared_error, "mean squared error")
+MEAN_SQUARED_ERROR = Metric("mean_squared_error", mean_squared_error, "mean squared error", goal="min")
 
-MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", mean_absolute_error, "mean absolute error")
+MEAN_ABSOLUTE_ERROR = Metric("mean_absolute_error", mean_absolute_error, "mean absolute error", goal="min")

@@ -11,6 +11,10 @@ from fallline.contracts import Model
 from fallline.errors import ModelError
 from fallline.models.probe import shapes_of
 from fallline.models.rates import numbers_of
+from fallline.models.ties import Ties, drawn_places
+
+DRAWN = "drawn "
+"""Begins the names, in a model's state, of arrays that are drawn from the key and are no weights."""
 
 
 def from_equinox(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float | None = None,
@@ -22,13 +26,17 @@ def from_equinox(make: Callable[[Any], Any], *, name: str = "", dropout_rate: fl
     an example in training; evaluated, it is in ``inference_mode`` and gets None (a fixed key where it must have one).
 
     If it holds ``eqx.nn.Dropout`` layers of one rate, or a ``dropout_rate`` is given, the recipe has the number
-    ``dropout_rate``: the rate of all of them. The weights are all its floating arrays. ``watch(module)`` names scalars
-    to record at every step.
+    ``dropout_rate``: the rate of all of them. ``watch(module)`` names scalars to record at every step.
+
+    The weights are all its floating arrays. One that stands in two places, as those of a layer used twice do, is one
+    weight; for two that begin alike, make two arrays. What else is drawn from the key (an order of the inputs, a mask)
+    is drawn for each seed anew and stays as it is.
     """
     import equinox as eqx
 
     name = name or "module"
-    module, begin = _probe(make, name)
+    module, begin, ties = _probe(make, name)
+    drawn = drawn_places(lambda key: _fixed(_parted(make(key))[0]), name)
     numbers = numbers_of([layer.p for layer in _layers(module, eqx.nn.Dropout)], dropout_rate, name)
     call = _Call(module, begin is not None, name)
 
@@ -41,24 +49,32 @@ def from_equinox(make: Callable[[Any], Any], *, name: str = "", dropout_rate: fl
             return eqx.filter(_parted(make(jax.random.key(0)))[0], eqx.is_inexact_array, inverse=True)
 
     def init(key: Any) -> Any:
-        return eqx.filter(_parted(make(key))[0], eqx.is_inexact_array)
+        return ties.cut(eqx.filter(_parted(make(key))[0], eqx.is_inexact_array))
 
     def state(key: Any) -> Any:
-        return _arrays(_parted(make(key))[1])
+        module, begun = _parted(make(key))
+        return _drawn(module, drawn) | ({} if begun is None else _arrays(begun))
+
+    def whole(weights: Any, state: Mapping[str, Any] | None = None) -> Any:
+        return eqx.combine(ties.joined(weights), _with_drawn(rest(), drawn, state or {}))
 
     def apply(weights: Any, inputs: Any) -> Any:
-        return call(eqx.combine(weights, rest()), {}, inputs, None)[0]
+        return call(whole(weights), {}, inputs, None)[0]
 
     def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
-        module = _with_rate(eqx.combine(weights, rest()), numbers)
+        module = _with_rate(whole(weights, state), numbers)
+        stays = {name: value for name, value in state.items() if str(name).startswith(DRAWN)}
+        moves = {name: value for name, value in state.items() if name not in stays}
         if key is None:
-            return call(eqx.nn.inference_mode(module), state, inputs, None)[0], state
-        return call(module, state, inputs, key)
+            return call(eqx.nn.inference_mode(module), moves, inputs, None)[0], state
+        outputs, after = call(module, moves, inputs, key)
+        return outputs, stays | after
 
-    seen = None if watch is None else lambda weights: watch(eqx.combine(weights, rest()))
-    if begin is None and not call.noisy:
+    seen = None if watch is None else lambda weights: watch(whole(weights))
+    if begin is None and not call.noisy and not drawn:
         return Model(name, init, apply, seen)
-    return Model(name, init, watch=seen, forward=forward, state=None if begin is None else state, numbers=numbers)
+    stateful = begin is not None or drawn
+    return Model(name, init, watch=seen, forward=forward, state=state if stateful else None, numbers=numbers)
 
 
 class _Call:
@@ -95,17 +111,52 @@ class _Call:
         return jax.vmap(one, in_axes=(0, None, 0), out_axes=(0, None), axis_name=self.axis)(inputs, state, keys)
 
 
-def _probe(make: Any, name: str) -> tuple[Any, Any]:
-    """Module and state, as shapes; ModelError where the module is nothing that can be called on an example."""
+def _probe(make: Any, name: str) -> tuple[Any, Any, Ties]:
+    """Module and state, as shapes, and which of its weights are one; ModelError where the module is nothing that can be
+    called on an example."""
     import equinox as eqx
 
-    module, state = shapes_of(eqx.filter_eval_shape, lambda key: _parted(make(key)),
+    found: list[Ties] = []
+
+    def parted(key: Any) -> tuple[Any, Any]:
+        module, state = _parted(make(key))
+        found.append(Ties.of(eqx.filter(module, eqx.is_inexact_array)))
+        return module, state
+
+    module, state = shapes_of(eqx.filter_eval_shape, parted,
                               f"init(key) of model {name}, which should give an equinox module,")
     if not isinstance(module, eqx.Module) or not callable(module):
         raise ModelError(f"init(key) of model {name} must give an equinox module that can be called, got "
                          f"{type(module).__name__}; for weights of another kind write fallline.model(init, apply), for "
                          "Flax fallline.from_flax, for Keras fallline.from_keras")
-    return module, state
+    return module, state, found[-1]
+
+
+def _fixed(module: Any) -> Any:
+    """Its arrays that are no weights."""
+    import equinox as eqx
+
+    return eqx.filter(module, lambda leaf: eqx.is_array(leaf) and not eqx.is_inexact_array(leaf))
+
+
+def _drawn(module: Any, places: tuple[int, ...]) -> dict[str, Any]:
+    """Those of them that hang on the key, by their place."""
+    import jax
+
+    leaves = jax.tree.leaves(_fixed(module)) if places else []
+    return {f"{DRAWN}{place}": leaves[place] for place in places}
+
+
+def _with_drawn(module: Any, places: tuple[int, ...], state: Mapping[str, Any]) -> Any:
+    """The module with those of a seed in place of its own."""
+    import equinox as eqx
+    import jax
+
+    if not places or not state:
+        return module
+    leaves, tree = jax.tree.flatten(_fixed(module))
+    own = [state.get(f"{DRAWN}{place}", leaf) for place, leaf in enumerate(leaves)]
+    return eqx.combine(jax.tree.unflatten(tree, own), module)
 
 
 def _parted(made: Any) -> tuple[Any, Any]:

@@ -1,5 +1,10 @@
 """FTRL-Proximal: follow the regularised leader, with L1, L2 and shrinkage.
 
+The weights are made anew from z at every step, so z holds what the rate of every step so far has weighed. Where the
+rate changes on the way, by a schedule, TensorFlow's z keeps the weight of the old rate, and half the rate halves every
+weight. Ours takes the difference n'^-p / lr' - n^-p / lr of the two rates, as McMahan et al. (2013, section 3.1) have
+it, which is TensorFlow's where the rate stays. At a rate of 0, nothing moves and nothing is counted.
+
 The power n^-p stands in the state: it is needed again at the next step and costs more than reading it back. It is
 taken as ``sqrt(n) exp(-(p + 1/2) log n)``: four times quicker than a power, and exactly sqrt(n) at the usual p = -1/2.
 """
@@ -10,45 +15,54 @@ from typing import Any, NamedTuple
 
 from fallline.contracts import Number, Optimizer, nonnegative
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import initial_accumulator, l1, l2, learning_rate
+from fallline.optimizers._numbers import l1, l2, learning_rate
 
 
 class FtrlState(NamedTuple):
-    """n (the sum of g^2), n^-p and z, each shaped as the weights."""
+    """n (the sum of g^2), n^-p and z, each shaped as the weights; 1 / lr of the last step, 0 before the first."""
 
     accumulators: Any
     powers: Any
     linears: Any
+    per_rate: Any
 
 
 def _ftrl(learning_rate, learning_rate_power, initial_accumulator, l1, l2, l2_shrinkage):
     lr, p = learning_rate, learning_rate_power
-    per_rate, twice_l2, twice_shrink = 1 / lr, 2 * lr * l2, 2 * l2_shrinkage
+    resting = lr == 0
+    per_rate, twice_l2, twice_shrink = 1 / jnp.where(resting, 1, lr), 2 * lr * l2, 2 * l2_shrinkage
 
     def init(weights):
         n = jax.tree.map(lambda x: jnp.full_like(x, initial_accumulator), weights)
         r = jax.tree.map(lambda n: negative_power(n, p), n)
-        return FtrlState(n, r, jax.tree.map(jnp.zeros_like, weights))
+        return FtrlState(n, r, jax.tree.map(jnp.zeros_like, weights), jnp.zeros_like(per_rate))
 
     def update(gradients, state, weights):
         n = jax.tree.map(lambda n, g: n + g * g, state.accumulators, gradients)
         r = jax.tree.map(lambda n: negative_power(n, p), n)
+        changed = jnp.where(state.per_rate > 0, per_rate - state.per_rate, 0)
         z = jax.tree.map(
-            lambda z, g, x, r, r0: z + g + (twice_shrink - (r - r0) * per_rate) * x,
+            lambda z, g, x, r, r0: z + g + (twice_shrink - (r - r0) * per_rate - r0 * changed) * x,
             state.linears, gradients, weights, r, state.powers,
         )
         # clip(z) - z is exactly 0 within l1 and sign(z) l1 - z beyond it
-        steps = jax.tree.map(
-            lambda x, z, r: lr * (jnp.clip(z, -l1, l1) - z) / (r + twice_l2) - x, weights, z, r
-        )
-        return steps, FtrlState(n, r, z)
+        leaders = jax.tree.map(lambda z, r: over(lr * (jnp.clip(z, -l1, l1) - z), r + twice_l2), z, r)
+        steps = jax.tree.map(lambda x, leader: jnp.where(resting, 0, leader - x), weights, leaders)
+        after = FtrlState(n, r, z, per_rate)
+        return steps, jax.tree.map(lambda new, old: jnp.where(resting, old, new), after, state)
 
     return optax.GradientTransformation(init, update)
 
 
 def negative_power(n, p):
-    """``n^-p`` for n > 0 and a traced p, relative error below 2e-7 where n lies in [0.1, 100]."""
-    return jnp.sqrt(n) * jnp.exp(-(p + 0.5) * jnp.log(n))
+    """``n^-p`` for n >= 0 and a traced p <= 0, relative error below 2e-7 where n lies in [0.1, 100]."""
+    of_nothing = jnp.where(p == 0, 1.0, 0.0)
+    return jnp.where(n == 0, of_nothing, jnp.sqrt(n) * jnp.exp(-(p + 0.5) * jnp.log(jnp.where(n == 0, 1, n))))
+
+
+def over(above, below):
+    """``above / below``, 0 where ``below`` is 0: a weight that has seen no gradient, and that nothing holds."""
+    return jnp.where(below == 0, 0, above / jnp.where(below == 0, 1, below))
 
 
 FTRL = Optimizer(
@@ -57,14 +71,14 @@ FTRL = Optimizer(
     numbers=(
         learning_rate(),
         Number("learning_rate_power", -0.5, high=0.0, meaning="how the rate falls: 0 not at all, -0.5 as Adagrad"),
-        initial_accumulator(),
+        nonnegative("initial_accumulator", 0.1, "what the sum of squared gradients starts from"),
         l1(),
         l2(),
         nonnegative("l2_shrinkage", 0.0, "weight of an L2 term added to the gradient, not to the accumulator"),
     ),
     title="FTRL-Proximal",
     equation=(
-        "n' = n + g^2;  z += g + 2 shrink x - (n'^-p - n^-p) / lr x;  "
+        "n' = n + g^2;  z += g + 2 shrink x - (n'^-p / lr - n^-p / lr_(t-1)) x;  "
         "x = (sign(z) l1 - z) / (n'^-p / lr + 2 l2) where |z| > l1, else 0;  "
         "n0 = initial_accumulator, z0 = 0, p = learning_rate_power"
     ),

@@ -1,26 +1,71 @@
-"""Rules that scale a whole layer by its norm: LAMB, LARS and NovoGrad, all optax's own.
+"""Rules that scale a whole layer by its norm: LAMB, LARS and NovoGrad, optax's but for how a norm is taken.
 
 A layer is one array of the weights' tree. These are the only rules here in which a weight's step hangs on its
 neighbours: weights laid end to end in one array are one layer to them.
+
+optax squares a layer's entries as they are, so beyond 1.8e19 a norm is infinite and below 1e-23 it is 0: a layer whose
+gradients are that large stays where it is. Ours are ``norm_of``'s, and NovoGrad keeps the root of its v for the same
+reason. Where optax's norms hold, LAMB and LARS are optax's bit for bit, NovoGrad up to rounding.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from fallline.contracts import Optimizer, fraction, positive
-from fallline.later import optax
+from fallline.later import jax, jnp, optax
+from fallline.norms import norm_in_parts, norm_of
 from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate, momentum, weight_decay
 
 
+class NovogradState(NamedTuple):
+    """Steps taken (int32 scalar), the running means m shaped as the weights, and the root of v, a scalar a layer."""
+
+    count: Any
+    means: Any
+    roots: Any
+
+
 def _lamb(learning_rate, beta1, beta2, epsilon, weight_decay):
-    return optax.lamb(learning_rate, beta1, beta2, epsilon, weight_decay=weight_decay)
+    return optax.chain(optax.scale_by_adam(beta1, beta2, epsilon), optax.add_decayed_weights(weight_decay),
+                       _scale_by_trust(1.0), optax.scale_by_learning_rate(learning_rate))
 
 
 def _lars(learning_rate, momentum, weight_decay, trust_coefficient):
-    return optax.lars(learning_rate, weight_decay, trust_coefficient=trust_coefficient, momentum=momentum)
+    return optax.chain(optax.add_decayed_weights(weight_decay), _scale_by_trust(trust_coefficient),
+                       optax.scale_by_learning_rate(learning_rate), optax.trace(momentum))
 
 
 def _novograd(learning_rate, beta1, beta2, epsilon, weight_decay):
-    return optax.novograd(learning_rate, beta1, beta2, epsilon, weight_decay=weight_decay)
+    def init(weights):
+        roots = jax.tree.map(lambda x: jnp.zeros((), x.dtype), weights)
+        return NovogradState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, weights), roots)
+
+    def update(gradients, state, weights):
+        def root(g, old):
+            new = norm_of(g)
+            both = jnp.stack([jnp.sqrt(beta2) * old, jnp.sqrt(1 - beta2) * new])
+            return jnp.where(state.count == 0, new, norm_of(both))
+
+        roots = jax.tree.map(root, gradients, state.roots)
+        m = jax.tree.map(lambda m, g, x, s: beta1 * m + (g / (s + epsilon) + weight_decay * x),
+                         state.means, gradients, weights, roots)
+        return jax.tree.map(lambda m: -learning_rate * m, m), NovogradState(state.count + 1, m, roots)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _scale_by_trust(coefficient):
+    """``u`` times ``coefficient norm(x) / norm(u)`` of each layer; as it is where one of the norms is 0."""
+    def scale(u, x):
+        of_weights, (size, rest) = norm_of(x), norm_in_parts(u)
+        nothing = (of_weights == 0) | (rest == 0)
+        return jnp.where(nothing, u, u / size * (coefficient * of_weights / jnp.where(nothing, 1.0, rest)))
+
+    def update(gradients, state, weights):
+        return jax.tree.map(scale, gradients, weights), state
+
+    return optax.GradientTransformation(lambda weights: optax.EmptyState(), update)
 
 
 LAMB = Optimizer(

@@ -1,6 +1,8 @@
 """Rprop: each weight's step grows while its gradient keeps its sign and shrinks where the sign turns.
 
-Ours, since optax 0.2.8 hands out the step of one update earlier: nothing at the first, then the old sign.
+Ours, since optax 0.2.8 hands out the step of one update earlier: nothing at the first, then the old sign. The rate is
+the first step alone; of a rate that changes, by a schedule, each step is multiplied by how far it has, so that every
+weight follows it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from fallline.later import jax, jnp, optax
 
 
 class RpropState(NamedTuple):
-    """The last gradient's sign (0 where it had turned) and the step's length, each shaped as the weights."""
+    """The last gradient's sign (0 where it had turned) and the step's length, each shaped as the weights; the rate that
+    the lengths began with."""
 
     signs: Any
     lengths: Any
+    first_rate: Any
 
 
 def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
@@ -25,7 +29,8 @@ def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
 
     def init(weights):
         return RpropState(
-            jax.tree.map(jnp.zeros_like, weights), jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights)
+            jax.tree.map(jnp.zeros_like, weights), jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights),
+            jnp.asarray(learning_rate),
         )
 
     def update(gradients, state, weights=None):
@@ -33,7 +38,9 @@ def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
         turns = jax.tree.map(lambda old, g: old * jnp.sign(g), state.signs, gradients)
         lengths = jax.tree.map(length, state.lengths, turns)
         signs = jax.tree.map(lambda g, turn: jnp.where(turn < 0, 0, jnp.sign(g)), gradients, turns)
-        return jax.tree.map(lambda s, l: -s * l, signs, lengths), RpropState(signs, lengths)
+        factor = learning_rate / state.first_rate
+        steps = jax.tree.map(lambda s, l: -s * (l * factor), signs, lengths)
+        return steps, RpropState(signs, lengths, state.first_rate)
 
     return optax.GradientTransformation(init, update)
 
@@ -52,7 +59,7 @@ RPROP = Optimizer(
     title="Rprop",
     equation=(
         "step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];  "
-        "g = 0 where it turned;  x -= step sign(g)"
+        "g = 0 where it turned;  x -= lr / lr_0 step sign(g);  step_0 = lr_0"
     ),
     source="Riedmiller and Braun, 1993; Igel and Hüsken, 2000 (iRprop-: no step back)",
 )

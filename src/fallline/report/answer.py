@@ -11,6 +11,7 @@ from fallline.report.commands import smaller_rates
 from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
+from fallline.stats.columns import how_diverged
 
 
 def answer(results: Results) -> tuple[str, str, str]:
@@ -24,7 +25,7 @@ def answer(results: Results) -> tuple[str, str, str]:
         return "Kinds of loss are ranked apart", "", _best_of_each(results)
     mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
     if mean is None:
-        return ("Nothing here can be used: every trial diverged, its loss grew without end", "",
+        return (f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}", "",
                 f"To go on, {smaller_rates(results.run)}")
     name = words.recipe(first, results.varying) or "the one configuration of this study"
     value = f"{results.metric.label} {words.number(mean)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fallline.report import words
+from fallline.stats.columns import from_the_start
 from fallline.stats.search import RATE, Border
 from fallline.store import Run
 
@@ -62,9 +63,18 @@ def at_rates(run: Run, tried: Iterable[float]) -> str:
     return f"train each at several learning rates: {again(run, {f'axes.{RATE}': _list(values)})}"
 
 
+SCALE = ("look at the scale of the data and of the initial weights: a first loss is not finite where inputs or targets "
+         "are beyond 1e19 or so, or where a logarithm or a root is taken of what is not positive. Standardise them "
+         "(prepare of the task, or scale of a table).")
+"""What to do where the loss was not finite before the first update."""
+
+
 def smaller_rates(run: Run) -> str:
-    """What to do where every trial diverged: "try smaller learning rates", with the command where they are an axis."""
+    """What to do where every trial diverged: "try smaller learning rates", with the command where they are an axis.
+    Where no loss was finite before the first update, the data is to be looked at: no rate had been used."""
     trials = run.trials
+    if from_the_start(trials):
+        return SCALE
     tried = trials[RATE].drop_nulls() if RATE in trials.columns else []
     if not len(tried) or not min(tried) > 0:
         return "try smaller learning rates."

@@ -21,7 +21,7 @@ from fallline.report.plain import sure, use
 from fallline.report.results import Column, legend
 from fallline.report.tables import head, table
 from fallline.stats import label
-from fallline.stats.columns import finished
+from fallline.stats.columns import finished, how_diverged
 from fallline.stats.compare import Compared, compared
 from fallline.stats.compare_frames import arms_frame, pairs_frame
 from fallline.stats.question import by_default
@@ -59,7 +59,7 @@ class Comparison:
         """As ``stats.compare.compared``, which says what the arguments mean and what is raised; ``by`` is by default
         what the study varies (``stats.question.by_default``)."""
         if run.trials.filter(finished()).is_empty() and run.trials.height:
-            raise StudyError(f"{run.folder} has nothing to compare: every trial diverged, its loss grew without end. "
+            raise StudyError(f"{run.folder} has nothing to compare: every trial diverged, {how_diverged(run.trials)}. "
                              f"To go on, {smaller_rates(run)}")
         return cls(compared(run, by or by_default(run), metric, tune))
 

@@ -60,7 +60,7 @@ def _said(budget: Budget, other: Budget) -> str:
     """A budget in words; what it shares with the other is said where it would be missed."""
     said = _span(budget.steps, "step")
     if budget.images is not None:
-        said += f" on {_span(budget.images, 'training image')}"
+        said += f" on {_span(budget.images, 'training example')}"
     if budget.data != other.data:
         said += f" of {words.listed([DATA.get(name, name) for name in budget.data])}"
     if budget.configurations != other.configurations:

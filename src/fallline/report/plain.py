@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.commands import again, at_rates, to_finish, wider
+from fallline.report.commands import SCALE, again, at_rates, to_finish, wider
 from fallline.report.comparison_words import arm_name
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
+from fallline.stats.columns import from_the_start, how_diverged
 from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.pairwise import Pair
 from fallline.stats.search import Border
@@ -117,7 +118,9 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
     if lost(best) == len(best.sample):
         if compared.metric == "steps_to_target":
             return "Nothing here reached the target: train for more steps, or name an easier one."
-        return "Nothing here can be used: every trial diverged, its loss grew without end. Try smaller learning rates."
+        gone = compared.run.trials
+        remedy = SCALE if from_the_start(gone) else "try smaller learning rates."
+        return f"Nothing here can be used: every trial diverged, {how_diverged(gone)}. {words.capital(remedy)}"
     if any(pair.evidence.method == "one seed" for _, pair in others):
         return f"{words.capital(name)} is ahead, but one seed cannot tell skill from luck."
     level = [arm for arm, pair in others if pair.evidence.method == "values" and not pair.told_apart]

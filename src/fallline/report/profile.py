@@ -17,7 +17,7 @@ from fallline.report.html import Markup, tag
 from fallline.report.kinds import draw as common
 from fallline.report.style import WIDTH, Look, theme, variables
 from fallline.report.tables import frame_table
-from fallline.stats import direction, label
+from fallline.stats import label
 from fallline.stats.profiles import SHARE, WIDEST, Key, Problem, Profiles
 from fallline.store.files import write_derived
 
@@ -139,7 +139,7 @@ def problem_table(found: Profiles) -> pl.DataFrame:
 
 
 def _goal(problem: Problem) -> str:
-    sign = "≥" if direction(problem.goal.metric) == "up" else "≤"
+    sign = "≥" if problem.goal.up else "≤"
     return f"{label(problem.goal.metric)} {sign} {words.number(problem.goal.value)}"
 
 

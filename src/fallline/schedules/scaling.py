@@ -40,6 +40,12 @@ def check_rate(numbers: Mapping[str, Any], where: str) -> None:
     check_whole(numbers, ("workers",), where)
 
 
+def changes_rate(schedule: Schedule, numbers: Mapping[str, Any]) -> bool:
+    """Whether any step is taken at another rate than the learning rate."""
+    warms_up = numbers["warmup_steps"] is not None or numbers["warmup_epochs"] is not None
+    return schedule.name != "constant" or warms_up or numbers["workers"] ** numbers["rate_power"] != 1
+
+
 def _climb(numbers: Mapping[str, Any], clock: Clock) -> np.ndarray:
     """The part of warm-up and workers, float64 [n]."""
     start, height = numbers["warmup_from"], numbers["workers"] ** numbers["rate_power"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -237,9 +237,9 @@ def size(values: np.ndarray) -> float:
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
-def upwards(claim: Claim, column: str) -> bool:
-    """Whether larger values of the claim's metric are better."""
-    usual = "down" if column == "steps_to_target" or column.endswith("_step") else direction(column)
+def upwards(claim: Claim, column: str, goals: Mapping[str, str] | None = None) -> bool:
+    """Whether larger values of the claim's metric are better; ``goals`` are those of the study."""
+    usual = "down" if column == "steps_to_target" or column.endswith("_step") else direction(column, goals)
     return (claim.direction or usual) == "up"
 
 
@@ -250,7 +250,7 @@ def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: st
     target that was missed. Where the claim names a step, the value is that of the curves there.
     """
     gone = pl.col("status") == "diverged"
-    worst = -math.inf if upwards(claim, column) else math.inf
+    worst = -math.inf if upwards(claim, column, run.study.goals) else math.inf
     if claim.step is not None:
         at = run.curves.filter(pl.col("step") == claim.step).select("trial", value=pl.col(column)).collect()
         trials = trials.join(at, on="trial", how="left", maintain_order="left")

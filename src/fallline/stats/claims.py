@@ -148,12 +148,12 @@ def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Cl
     column, note = _column(run, trials, claim)
     if note:
         return Verdict(claim, column, UNTESTED, note=note)
-    chooses = primary(run)
+    chooses, up = primary(run), upwards(claim, column, run.study.goals)
     rows = valued(run, where(trials, claim.where), claim, column, chooses.column, chooses.up)
-    found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column)
+    found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column, up)
     if not found:
         return Verdict(claim, column, UNTESTED, note=note)
-    region = region_of(claim, upwards(claim, column))
+    region = region_of(claim, up)
     parts = [Part(*what, judge(sample, region, level)) for *what, sample in found]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
     needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
@@ -179,7 +179,8 @@ def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
     return claim.metric or column, f"this run does not record {claim.metric or run.study.metric}"
 
 
-def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str) -> tuple[list[Any], str]:
+def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str, up: bool
+           ) -> tuple[list[Any], str]:
     """What is compared: the fields of a Part, then its sample."""
     rows = rows.drop_nulls("value")
     if rows.is_empty():
@@ -190,7 +191,7 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
         if not side:
             return [], f"no trial of this run has {_said(table)}"
     if claim.arm is not None:
-        return _alone(sides[0], upwards(claim, column)), ""
+        return _alone(sides[0], up), ""
     named = {name for table in tables for name in table}
     if claim.worse == "others":
         own = {tuple(arm.settings.items()) for arm in sides[0]}
@@ -214,7 +215,7 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
     found = [(a, b) for a, b in found if a.diverged < a.rows.height or b.diverged < b.rows.height]
     if not found:
         return [], "every trial of both arms diverged"
-    compared = [_compared(a, b, held, upwards(claim, column)) for a, b in found]
+    compared = [_compared(a, b, held, up) for a, b in found]
     compared = [one for one in compared if len(one[5].values)]
     return compared, "" if compared else "the arms have no seed in common"
 

@@ -46,6 +46,17 @@ def finished() -> pl.Expr:
     return pl.col("status").is_in(FINISHED)
 
 
+def how_diverged(trials: pl.DataFrame) -> str:
+    """What became of the loss of trials that diverged, in words: "its loss grew without end"."""
+    return "its loss was not finite before the first update" if from_the_start(trials) else "its loss grew without end"
+
+
+def from_the_start(trials: pl.DataFrame) -> bool:
+    """Whether no trial that diverged had a finite loss before its first update: then no rate is at fault."""
+    last = trials.filter(pl.col("status") == "diverged")["diverged_at"].max()
+    return last == 0
+
+
 def trials_of(run: Run) -> pl.DataFrame:
     """The finished trials, or StoreError where there is none yet."""
     if run.trials.is_empty():

@@ -15,7 +15,15 @@ import polars as pl
 from fallline.errors import StudyError, UnknownName
 from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, difference, valued
 from fallline.stats.arms import upwards as upwards_of
-from fallline.stats.columns import RECIPE, finished, loss_numbers, metric_columns, recipe_columns, varying
+from fallline.stats.columns import (
+    RECIPE,
+    finished,
+    how_diverged,
+    loss_numbers,
+    metric_columns,
+    recipe_columns,
+    varying,
+)
 from fallline.stats.evidence import LEVEL
 from fallline.stats.looking import reading
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
@@ -141,7 +149,7 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     held = _held(trials, varies, columns, tuned, column, chosen_by)
     null = Claim(text="all arms are equal", metric=column, equal={})
     rows = valued(run, where(trials, kept), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
-    up, note = upwards_of(null, column), noted_claims(run.layout, run.study)
+    up, note = upwards_of(null, column, run.study.goals), noted_claims(run.layout, run.study)
     fixed = note is not None and not note.chance
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
     whole = [arm for arm in every if all(arm.settings[name] is not None or name in NULL_IS_A_CHOICE
@@ -184,7 +192,7 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
         if name in known:
             return name
     if trials.filter(finished()).is_empty():
-        raise StudyError("every trial diverged, its loss grew without end: there is nothing to compare")
+        raise StudyError(f"every trial diverged, {how_diverged(trials)}: there is nothing to compare")
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.metrics import higher_is_better
 from fallline.stats.columns import metric_columns, trials_of
 from fallline.stats.once import once
 from fallline.store import Run
@@ -20,17 +22,18 @@ class Metric:
     """The metric that ranks a run: its column in the trials, its direction, and a note where it is a stand-in.
 
     ``within`` names a column where only trials with the same value of it can be compared: the kind of loss, where no
-    other metric was recorded. Else it is empty.
+    other metric was recorded. Else it is empty. ``goals`` are those of the study: pairs of a metric and its goal.
     """
 
     column: str
     note: str = ""
     within: str = ""
+    goals: tuple[tuple[str, str], ...] = ()
 
     @property
     def up(self) -> bool:
         """Whether larger is better."""
-        return direction(self.column) == "up"
+        return direction(self.column, dict(self.goals)) == "up"
 
     @property
     def label(self) -> str:
@@ -43,9 +46,9 @@ class Metric:
         return {"train": f"min_{curve}", "validation": f"best_{curve}"}.get(curve.partition("_")[0], "")
 
 
-def direction(metric: str) -> str:
-    """ "down" for losses and errors, "up" for accuracies and all else."""
-    return "down" if metric.endswith(("loss", "error")) else "up"
+def direction(metric: str, goals: Mapping[str, str] | None = None) -> str:
+    """ "up" where more of a recorded metric is better, else "down"; ``goals`` are those of the study it is of."""
+    return "up" if higher_is_better(metric, goals) else "down"
 
 
 def curve_column(metric: str) -> str:
@@ -89,7 +92,7 @@ def primary(run: Run) -> Metric:
     a loss never ranks across kinds: an accuracy takes its place, or where there is none, each kind is ranked alone.
     """
     trials = trials_of(run)
-    metric = _asked(run, trials)
+    metric = replace(_asked(run, trials), goals=tuple(run.study.goals.items()))
     if comparable(trials, metric.column):
         return metric
     told = f"The values of {len(loss_kinds(trials))} kinds of loss cannot be compared"
@@ -98,7 +101,7 @@ def primary(run: Run) -> Metric:
         note = f"{told}, and nothing else was recorded: each kind is ranked by itself, and none is best of all."
         return replace(metric, note=note, within=kind_column(trials))
     note = f"{told}, so {label(other)} ranks in place of {metric.label}."
-    return Metric(other, note + (f" {_on_test()}" if other.startswith("test_") else ""))
+    return replace(metric, column=other, note=note + (f" {_on_test()}" if other.startswith("test_") else ""))
 
 
 def _asked(run: Run, trials: pl.DataFrame) -> Metric:

@@ -29,11 +29,12 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Goal:
-    """What had to be reached: a value of ``metric`` (as in the curves); ``set_after`` the run, from its results, or
-    before."""
+    """What had to be reached: a value of ``metric`` (as in the curves), from below where ``up``; ``set_after`` the run,
+    from its results, or before."""
 
     metric: str
     value: float
+    up: bool = False
     set_after: bool = False
 
 
@@ -206,8 +207,10 @@ def _chosen(arm: Arm) -> pl.DataFrame:
 
 def _goal(run: Run, chosen: list[pl.DataFrame], ranks: str) -> Goal:
     if run.study.target is not None:
-        return Goal(run.study.target.metric, run.study.target.value)
+        target = run.study.target
+        return Goal(target.metric, target.value, direction(target.metric, run.study.goals) == "up")
     metric = curve_column(ranks)
+    up = direction(metric, run.study.goals) == "up"
     if metric not in run.curves.collect_schema().names():
         raise StudyError(f"{run.folder}: the study names no target, and {metric} was not recorded on the way, so none "
                          "can be set; write [target] with metric and value into the study")
@@ -219,8 +222,8 @@ def _goal(run: Run, chosen: list[pl.DataFrame], ranks: str) -> Goal:
     if first is None or not known:
         raise StudyError(f"{run.folder}: the study names no target, and no trial finished from whose {metric} one "
                          "could be set")
-    best = max(known) if direction(metric) == "up" else min(known)
-    return Goal(metric, float(first + SHARE * (best - first)), set_after=True)
+    best = max(known) if up else min(known)
+    return Goal(metric, float(first + SHARE * (best - first)), up, set_after=True)
 
 
 def _reach(run: Run, rows: pl.DataFrame, goal: Goal, seconds: pl.DataFrame, settings: Settings) -> Reach:
@@ -244,7 +247,7 @@ def _median(values: pl.Series) -> float:
 def _steps(run: Run, rows: pl.DataFrame, goal: Goal) -> pl.DataFrame:
     """The first recorded step at which each trial was at the goal."""
     value = pl.col(goal.metric)
-    there = value >= goal.value if direction(goal.metric) == "up" else value <= goal.value
+    there = value >= goal.value if goal.up else value <= goal.value
     seen = run.curves.join(rows.lazy().select("trial"), on="trial", how="semi").filter(there & value.is_finite())
     return seen.group_by("trial").agg(taken=pl.col("step").min()).collect()
 

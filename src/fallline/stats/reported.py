@@ -105,7 +105,8 @@ def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict
     groups = values.group_by("configuration", maintain_order=True).agg(
         mean=pl.col("value").mean(), sd=pl.col("value").std(ddof=1), n=pl.len()
     )
-    best = groups.sort("mean", descending=direction(metric) == "up", maintain_order=True).row(0, named=True)
+    up = direction(metric, run.study.goals) == "up"
+    best = groups.sort("mean", descending=up, maintain_order=True).row(0, named=True)
     factor = interval_factor(best["n"])
     if factor is not None:
         best |= {"low": best["mean"] - factor * best["sd"], "high": best["mean"] + factor * best["sd"]}

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from fallline import regularisation, stopping
 from fallline.contracts import Loss, Number, Optimizer, Schedule, Task, check_numbers
+from fallline.errors import StudyError
 from fallline.schedules import check_schedule
-from fallline.schedules.scaling import RATE_NUMBERS
+from fallline.schedules.scaling import RATE_NUMBERS, changes_rate
 from fallline.study.trial import RecipeNumbers
 
 CHOICES = ("task", "optimizer", "loss", "schedule")
@@ -53,7 +54,18 @@ class Parts(NamedTuple):
             full.append(tuple(check_numbers(kind, owner, declared, own, where).items()))
         numbers = RecipeNumbers(*full)
         check_schedule(self.schedule, dict(numbers.schedule), where)
+        self._check_rate(numbers, where)
         return numbers
+
+    def _check_rate(self, numbers: RecipeNumbers, where: str) -> None:
+        """StudyError where a schedule, a warm-up or workers change a rate that the optimizer does not take."""
+        rule, rates = self.optimizer, dict(numbers.schedule)
+        if "learning_rate" in dict(numbers.rule) or not changes_rate(self.schedule, rates):
+            return
+        what = f"schedule {self.schedule.name}" if self.schedule.name != "constant" else "a warm-up or workers"
+        raise StudyError(f"{what} would change the learning_rate of optimizer {rule.name}, which takes none; declare "
+                         f"it, fallline.Optimizer.plug({rule.name!r}, make, learning_rate=0.1), or write schedule = "
+                         f"\"constant\" without warm-up and workers for {rule.name} ({where})")
 
 
 def numbers_of(part: Task | Optimizer | Loss | Schedule) -> tuple[Number, ...]:

@@ -47,6 +47,7 @@ class Study(Part):
     folds: int | None = Field(default=None, ge=2, le=100)
     metric: str = "validation_loss"
     metrics: list[Any] = Field(default_factory=list)
+    goals: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
     seeds: int | list[int] = 1
     design: Literal["cross", "one_at_a_time"] = "cross"
     base: dict[str, Any] = Field(default_factory=dict)

@@ -35,7 +35,7 @@ def grey_images(images: Any) -> Any:
 def _task(name: str, dataset: str, model: Model, title: str, prepare: Any) -> Task:
     known = find_dataset(dataset)
     return Task(name, model, known.load, "softmax_cross_entropy", title=f"{title} on {TITLES[dataset]}",
-                metrics={"accuracy": find_metric("accuracy").function}, prepare=prepare, examples=known.examples,
+                metrics={"accuracy": find_metric("accuracy")}, prepare=prepare, examples=known.examples,
                 classes=known.classes)
 
 

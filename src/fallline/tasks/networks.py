@@ -76,7 +76,8 @@ def gaussian_task(name: str, model: NeuronModel, title: str = "", loss: str | Lo
         return two_gaussians(len(network.inputs), EXAMPLES, SEED)
 
     return Task(name, model, data, loss, title or f"{_said(network)} on two Gaussian classes",
-                metrics=_metrics(network, np.array([0.0, 1.0])), examples=dict.fromkeys(("sample", "full"), EXAMPLES))
+                metrics=_metrics(network, np.array([0.0, 1.0])), gives=_gives(network),
+                examples=dict.fromkeys(("sample", "full"), EXAMPLES))
 
 
 def _own_task(name: str, model: NeuronModel, data: Any, target: str, folder: Path | str | None,
@@ -101,7 +102,7 @@ def _own_task(name: str, model: NeuronModel, data: Any, target: str, folder: Pat
                          f"[n, {len(network.inputs)}], a column for each of {_listed(network.inputs)}")
     if train.targets.ndim == 1:
         _one_output(name, network, "the data")
-    return replace(made, metrics=_metrics(network, train.targets))
+    return replace(made, metrics=_metrics(network, train.targets), gives=_gives(network))
 
 
 def _table(name: str, network: Network, path: Path, target: str) -> Table:
@@ -122,7 +123,13 @@ def _metrics(network: Network, targets: np.ndarray) -> dict[str, Any]:
     outputs = [neuron for neuron in network.neurons if neuron.name in network.outputs]
     if any(neuron.activation == "identity" for neuron in outputs) or not np.isin(targets, (0, 1)).all():
         return {}
-    return {METRIC: find_metric(METRIC).function}
+    return {METRIC: find_metric(METRIC)}
+
+
+def _gives(network: Network) -> str:
+    """What its outputs are: of sigmoids probabilities, of neurons without an activation logits, else values."""
+    kinds = {neuron.activation for neuron in network.neurons if neuron.name in network.outputs}
+    return "logits" if "identity" in kinds else "probabilities" if kinds == {"sigmoid"} else "values"
 
 
 def _network(model: NeuronModel) -> Network:

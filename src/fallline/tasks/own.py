@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Loss, Model, Split, Splits, Task
+from fallline.contracts import Loss, Metric, Model, Split, Splits, Task
+from fallline.contracts.rules import GIVES
 from fallline.errors import ModelError
 from fallline.metrics import find_metric
 
@@ -17,32 +18,47 @@ Arrays = tuple[Any, Any]
 
 
 def task(name: str, *, model: Model, train: Arrays, validation: Arrays | None = None, test: Arrays | None = None,
-         loss: str | Loss, metrics: Sequence[str] | Mapping[str, Callable[[Any, Any], Any]] = (),
+         loss: str | Loss,
+         metrics: Sequence[str | Metric] | Mapping[str, Metric | Callable[[Any, Any], Any]] = (),
          prepare: Callable[[Any], Any] | None = None, title: str = "", gives: str = "logits",
          classes: Sequence[str] = ()) -> Task:
     """A Task on your own arrays: each split is (inputs [n, ...], targets [n, ...]).
 
-    ``metrics`` are names ("accuracy") or functions ``f(outputs, targets) -> [batch]``. Trials are named by the task's
-    name and its arrays; a changed model wants another name. ``gives`` is "probabilities" where the model ends in a
-    softmax of its own. ``classes`` name the labels 0, 1, ... for tables and pictures.
+    ``metrics`` are names ("accuracy") and Metrics of your own, or functions ``f(outputs, targets) -> [batch]`` by name.
+    Trials are named by the task's name and its arrays; a changed model wants another name. ``gives`` is "probabilities"
+    where the model ends in a softmax or sigmoid of its own, "values" where its outputs are on the scale of the targets.
+    ``classes`` name the labels 0, 1, ... for tables and pictures.
     """
     if not isinstance(model, Model):
         raise ModelError(f"model must be a fallline.Model, got {type(model).__name__}; "
                          "make one: fallline.model(init, apply) or fallline.model(lambda key: Module(key=key))")
     splits = Splits(*(None if arrays is None else _split(name, which, arrays)
                       for which, arrays in (("train", train), ("validation", validation), ("test", test))))
-    if not isinstance(metrics, Mapping):
-        where = f"task {name}; your own: metrics={{name: function}}"
-        metrics = {metric: find_metric(metric, where).function for metric in metrics}
+    metrics = _metrics(name, metrics)
 
     def data(size: str, folder: Path | None) -> Splits:
         return splits
 
-    if gives not in ("logits", "probabilities"):
-        raise ModelError(f"task {name}: gives must be \"logits\" or \"probabilities\", got {gives!r}")
+    if gives not in GIVES:
+        raise ModelError(f"task {name}: gives must be \"logits\", \"probabilities\" or \"values\", got {gives!r}")
     examples = dict.fromkeys(("sample", "full"), len(splits.train.inputs))
     return Task(name, model, data, loss, title, dict(metrics), prepare, _fingerprint(splits), examples, gives,
                 tuple(classes))
+
+
+def _metrics(task: str, written: Any) -> dict[str, Any]:
+    """By name; ModelError or UnknownName for what is no metric."""
+    if isinstance(written, Mapping):
+        return dict(written)
+    if isinstance(written, (str, Metric)):
+        written = [written]
+    where = f"task {task}; your own: metrics={{name: function}}"
+    found = [find_metric(one, where) if isinstance(one, str) else one for one in written]
+    for one in found:
+        if not isinstance(one, Metric):
+            raise ModelError(f"task {task}: metrics holds {one!r:.60}, which has no name; write metrics={{\"NAME\": "
+                             "function}, or fallline.Metric(\"NAME\", function, goal=\"min\")")
+    return {metric.name: metric for metric in found}
 
 
 def _split(task: str, which: str, arrays: Arrays) -> Split:

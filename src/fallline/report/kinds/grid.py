@@ -117,7 +117,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         }
         for row in table.iter_rows(named=True)
     ]
-    return _marked(run, _best_of_each(pl.DataFrame(rows, infer_schema_length=None), spec.metric or ""))
+    up = direction(spec.metric or "", run.study.goals) == "up"
+    return _marked(run, _best_of_each(pl.DataFrame(rows, infer_schema_length=None), up))
 
 
 def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
@@ -137,11 +138,11 @@ def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
     }
 
 
-def _best_of_each(rows: pl.DataFrame, metric: str) -> pl.DataFrame:
+def _best_of_each(rows: pl.DataFrame, more_is_better: bool) -> pl.DataFrame:
     """A row a cell: of several configurations the best, one that never diverged before others."""
     floats = ["value", "sd", "seconds_alone", *(f"{name}_{part}" for name in RESULTS for part in ("mean", "sd"))]
     rows = rows.with_columns(pl.col(floats).cast(pl.Float64), share=pl.col("lost") / pl.col("trials"))
-    rows = rows.sort("share", "value", descending=[False, direction(metric) == "up"], nulls_last=True)
+    rows = rows.sort("share", "value", descending=[False, more_is_better], nulls_last=True)
     cell = ["panel", "up", "right"]
     rows = rows.with_columns(of=pl.len().over(cell)).unique(cell, keep="first", maintain_order=True)
     first = pl.int_range(pl.len()).over("panel") == 0

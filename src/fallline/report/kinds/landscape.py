@@ -40,6 +40,8 @@ def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.n
     import jax
     import jax.numpy as jnp
 
+    from fallline.losses.linking import as_taken
+
     task = task_of(run, trial["task"])
     if task is None:
         raise NotKnown(f"the task {trial['task']} cannot be found from here")
@@ -60,9 +62,7 @@ def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.n
     def at(x: Any, y: Any) -> Any:
         moved = jax.tree.map(lambda w, a, b: jnp.where(a, x, jnp.where(b, y, w)), weights, x_place, y_place)
         outputs, _ = model.run(moved, {}, inputs, None, model_numbers)
-        if loss.takes == "probabilities" and task.gives == "logits":
-            outputs = jax.nn.softmax(outputs)
-        return loss(outputs, targets, jnp.ones(len(rows)), **loss_numbers)
+        return loss(as_taken(loss.takes, task.gives, outputs), targets, jnp.ones(len(rows)), **loss_numbers)
 
     across = jax.vmap(at, in_axes=(0, None))
     over = jax.jit(lambda xs, ys: jax.lax.map(lambda y: across(xs, y), ys))

@@ -38,13 +38,15 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     trials = chosen(run, spec)
     table = summary(run).filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
     numbers, found = number_columns(trials), []
+    up = direction(spec.metric, run.study.goals) == "up"
     for optimizer in table["optimizer"].unique(maintain_order=True):
         own = table.filter(pl.col("optimizer") == optimizer)
-        found += [_rows(own, optimizer, name, numbers, spec.metric) for name in varied(own, numbers)]
+        found += [_rows(own, optimizer, name, numbers, spec.metric, up) for name in varied(own, numbers)]
     return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema={"value": pl.Float64})
 
 
-def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metric: str) -> pl.DataFrame:
+def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metric: str,
+          up: bool) -> pl.DataFrame:
     """The configurations that differ from the base in ``name`` alone."""
     rows = alone(own, name, numbers)
     parts = {
@@ -62,7 +64,7 @@ def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metr
         **parts,
         diverged=pl.col("diverged") == pl.col("trials"),
     )
-    best = rows["value"].max() if direction(metric) == "up" else rows["value"].min()
+    best = rows["value"].max() if up else rows["value"].min()
     reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
     best = best if fair else None
     return rows.sort("tried").with_columns(

@@ -63,7 +63,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     )
     rows = rows.filter(pl.col("learning_rate").is_not_null())
     keys = ["panel", "color", "learning_rate"]
-    up = direction(spec.metric) == "up"
+    up = direction(spec.metric, run.study.goals) == "up"
     rows = rows.with_columns(of=pl.len().over(keys), all_lost=pl.col("lost") == pl.col("trials"))
     rows = rows.sort("all_lost", "value", "rank", descending=[False, up, False], nulls_last=True)
     rows = _thinned(rows.unique(keys, keep="first", maintain_order=True), keys[:2])

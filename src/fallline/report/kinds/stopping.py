@@ -60,7 +60,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     read = _read(run, spec.metric)
     if trials.is_empty() or spec.metric not in run.curves.collect_schema().names():
         return pl.DataFrame(schema={"what": pl.String, "early": pl.Int64})
-    up = direction(spec.metric) == "up"
+    up = direction(spec.metric, run.study.goals) == "up"
     found = pl.concat(stops(_looks(run, own, spec.metric, read), up=up) for own in at_a_time(run, trials))
     rows = found.rename({"trial": "name"}).join(trials.select("configuration", "seed", name="trial"), on="name")
     names = ("stop_step", "kept_step", "kept_value", "last_value", "difference", "steps_saved", "last_step")
