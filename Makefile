@@ -19,6 +19,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check src tests scripts benchmarks
 
 bench: $(VENV)/.ready .venv-peers/.ready
+	$(BIN)/python benchmarks/whole.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/dense.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/convolutions.py --peers .venv-peers/bin/python
