@@ -1,7 +1,8 @@
-# Everything runs in .venv, which the first command makes.
+# Everything runs in .venv, which the first command makes: the demo with the package alone, the others add their tools.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA ?= $(wildcard ../shared/data)
 export FALLLINE_DATA ?= $(if $(DATA),$(abspath $(DATA)))
 
@@ -11,14 +12,15 @@ demo: $(VENV)/.ready
 	rm -rf runs/demo
 	$(BIN)/fallline run softmax/optimizers --preset quick --out runs/demo
 
-test: $(VENV)/.ready
+test: $(VENV)/.dev-ready
 	$(BIN)/ruff check src tests scripts benchmarks
 	$(BIN)/pytest -n 2 --dist loadfile
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check src tests scripts benchmarks
 
-bench: $(VENV)/.ready .venv-peers/.ready
+bench: $(VENV)/.dev-ready .venv-peers/.ready
+	$(BIN)/python benchmarks/whole.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/dense.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/convolutions.py --peers .venv-peers/bin/python
@@ -27,7 +29,11 @@ bench: $(VENV)/.ready .venv-peers/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.ready
+	$(PIP) -c constraints.txt -e '.[dev]'
 	touch $@
 
 .venv-peers/.ready: benchmarks/peers.txt

@@ -53,13 +53,20 @@ def serve() -> None:
         print(json.dumps(stretch(steps[form, batch], seconds)), flush=True)
 
 
+def torch_net() -> Any:
+    """The convnet as PyTorch's modules, channels first."""
+    from torch import nn
+
+    return nn.Sequential(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                         nn.Linear(3136, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 10))
+
+
 def torch_step(channels_last: bool, adam: str, batch: int) -> Call:
     import torch
     from torch import nn
 
-    net = nn.Sequential(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-                        nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                        nn.Linear(3136, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 10))
+    net = torch_net()
     x, y = torch.rand(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
     if channels_last:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)

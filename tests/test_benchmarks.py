@@ -11,6 +11,10 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import bench  # noqa: E402
 import fallline_side  # noqa: E402
+import whole  # noqa: E402
+import whole_loops  # noqa: E402
+import whole_sides  # noqa: E402
+import whole_works  # noqa: E402
 import works  # noqa: E402
 from table import table  # noqa: E402
 
@@ -101,3 +105,101 @@ def test_the_peers_get_fallline_s_own_batches(_own_cache, tmp_path):
 def test_the_file_of_results_names_the_kind_of_machine_and_not_the_machine():
     machine = {"processor": "Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", "cores": 2, "started": "2026-01-02T03:04:05Z"}
     assert bench.default_out(machine).name == "2026-01-02-intel-xeon-e5-2686-v4-2-cores.json"
+
+
+@pytest.mark.parametrize("study", whole_works.STUDIES, ids=lambda study: study.key)
+def test_a_whole_command_trains_the_trials_that_its_floor_and_its_peers_are_charged_for(study):
+    from fallline import load_study
+
+    made = load_study(study.name).preset(study.preset).trials()
+    assert len({trial.name for trial in made}) == study.work.trials
+    assert {trial.task.name for trial in made} == {study.work.task}
+    assert {trial.recipe.steps for trial in made} == {study.work.steps}
+    assert {trial.recipe.batches.size for trial in made} == {study.work.batch_size}
+    assert {trial.evaluate_every for trial in made} == {study.evaluate_every}
+    rules = [trial.recipe.optimizer.name for trial in made if trial.seed == made[0].seed]
+    assert {rule: rules.count(rule) for rule in rules} == {
+        rule: study.work.optimizers.count(rule) * len(study.work.rates) for rule in study.work.optimizers}
+
+
+@pytest.mark.parametrize("study", [whole_works.SOFTMAX_QUICK, whole_works.CONVNET_QUICK], ids=lambda study: study.key)
+def test_a_whole_command_evaluates_on_the_examples_that_its_floor_counts(study):
+    from fallline import load_study
+    from fallline.executors.arrays import load_arrays
+
+    first = load_study(study.name).preset(study.preset).trials()[0]
+    splits = load_arrays(first.task, first.data, None).splits
+    assert (len(splits.validation.inputs), len(splits.test.inputs)) == (study.validation, study.test)
+
+
+def test_the_floor_counts_the_matmuls_of_training_and_of_every_evaluation():
+    softmax = whole_works.SOFTMAX_FULL
+    training, forward = 405 * 500 * 100 * 4 * 784 * 10, 2 * 784 * 10
+    assert softmax.evaluations == 21
+    assert softmax.flops == training + 405 * forward * (21 * 5000 + 10_000)
+    assert whole_works.LINE_FULL.flops == 0
+
+
+def test_the_studies_of_300_arms_and_of_20000_configurations_have_as_many(tmp_path):
+    from fallline import load_study
+
+    counts = {}
+    for name, text in whole_works.STUDY_FILES.items():
+        (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+        study = load_study(tmp_path / "study.toml")
+        counts[name] = len(study.trials()), study.seeds
+    assert counts == {"300 arms": (900, 3), "20,000 configurations": (20_000, 1)}
+
+
+def test_a_peer_is_charged_a_trial_as_often_as_its_rule_occurs_and_its_start_once():
+    study = whole_works.CONVNET_QUICK
+    seconds = {"momentum": 1.0, "adam": 2.0, "rmsprop": 4.0, "adagrad": 8.0}
+    assert whole_loops.charged(study, 18.0, seconds) == pytest.approx(3 + 2 * 15)
+    assert whole_loops.mean_step(study, seconds) == pytest.approx(15 / 4)
+
+
+def test_whole_commands_of_two_sides_have_a_cache_and_a_run_folder_each(tmp_path):
+    sides = [whole_sides.Side(name, whole_sides.ROOT / "src", tmp_path / name) for name in ("one", "other")]
+    commands = [command for command in whole_works.SMOKE if not command.name.endswith("warm")]
+    results = whole.bench(commands, sides, [], 1, (64,), tmp_path)
+    results = json.loads(json.dumps(results, allow_nan=False))
+    assert list(results["commands"]) == ["run line quick, cold", "show of line quick"]
+    for found in results["commands"].values():
+        assert found["ratio"]["median"] == pytest.approx(
+            found["other_seconds"]["median"] / found["seconds"]["median"])
+    cold = results["commands"]["run line quick, cold"]
+    assert cold["floor_seconds"] == results["floor"]["start_seconds"]["median"], "a line has no matmuls"
+    assert results["peers"] == [] and results["steps_alone"] is None
+    for side in sides:
+        assert (side.folder / "line quick" / "cache" / "compiled").is_dir()
+        assert list((side.folder / "line quick" / "run" / "trials").iterdir())
+    text = whole.table({**results, "quick": True, "machine": _machine()})
+    assert "run line quick, cold" in text and "A: one, B: other" in text
+
+
+def test_a_command_that_fails_ends_the_benchmark_with_what_it_wrote(tmp_path):
+    side = whole_sides.Side("one", whole_sides.ROOT / "src", tmp_path)
+    with pytest.raises(SystemExit, match=r"(?s)no study, one ended with 2:.*no/study"):
+        side.seconds(whole_works.Command("no study", "nothing", ("plan", "no/study"), cold=True))
+
+
+@pytest.mark.skipif(not (whole_sides.ROOT / ".git").exists(), reason="not a checkout")
+def test_the_other_side_is_the_source_of_that_commit(tmp_path):
+    commit, source = whole_sides.checked_out("HEAD", tmp_path / "other")
+    assert whole_sides.git("rev-parse", "HEAD").startswith(commit)
+    assert (source / "fallline" / "__main__.py").is_file()
+    with pytest.raises(SystemExit, match="git rev-parse"):
+        whole_sides.checked_out("no-such-commit", tmp_path / "none")
+
+
+def test_an_unknown_name_of_a_command_lists_those_there_are():
+    assert {command.key for command in whole.chosen(["softmax"], whole_works.COMMANDS)} == {
+        "softmax quick", "softmax full"}
+    with pytest.raises(SystemExit, match="there are run line quick, cold"):
+        whole.chosen(["none"], whole_works.COMMANDS)
+
+
+def _machine():
+    from fallline.executors.environment import describe
+
+    return describe("tests")

@@ -135,15 +135,18 @@ def cache_folder() -> Path:
 def products(precision: str) -> AbstractContextManager[None]:
     """Within, float32 products that are traced are computed so: "float32", "tf32" or "bfloat16".
 
-    StudyError where the device has no such products: a CPU has float32 alone.
+    StudyError on a CPU, also on one with AMX: XLA asks it only for matmuls that need no side turned, which leaves out
+    those of a dense layer and every gradient of weights. With all operands rounded and float32 sums, steps took 0.88 of
+    their float32 time in a grid of 784-10 layers, 0.97 to 1.01 in the convnet and 1.12 to 1.23 in dense nets (two
+    cores, jax 0.10.2).
     """
     import jax
 
     place = elsewhere()
     if (jax.default_backend() if place is None else place.kind) == "cpu":
         if precision != "float32":
-            raise StudyError(f"precision {precision} needs an accelerator that has it, and this is a CPU; "
-                             "use precision = \"float32\"")
+            raise StudyError(f"precision {precision} needs an accelerator that has it, and this is a CPU, where few "
+                             "studies would train faster so; use precision = \"float32\"")
         return nullcontext()
     if place is not None:
         return nullcontext()  # nothing is traced for good
