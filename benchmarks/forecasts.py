@@ -1,6 +1,6 @@
 """Forecasts against what happened: every cohort of the quick studies in a fresh process, memory and time.
 
-    python benchmarks/forecasts.py [STUDY ...] [--preset quick] [--steps N] [--out FILE.json]
+    python benchmarks/forecasts.py [STUDY ...] [--preset quick] [--steps N] [--learn] [--out FILE.json]
 
 Studies whose data is not here are left out. Each cohort's process first plans it, then trains it whole (or ``--steps``
 of it, for full presets) and notes what the allocator counted. A study's time is the sum over its cohorts.
@@ -25,11 +25,12 @@ def main() -> None:
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--most", type=int, default=None, help="cohorts of a study at most")
+    parser.add_argument("--learn", action="store_true", help="let the calibration learn from each, as runs do")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--one", type=int, default=None, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one is not None:
-        print(json.dumps(one(asked.studies[0], asked.preset, asked.steps, asked.one)))
+        print(json.dumps(one(asked.studies[0], asked.preset, asked.steps, asked.one, asked.learn)))
         return
     from fallline.study import builtin_studies
 
@@ -47,6 +48,7 @@ def of_study(name: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
     while cohort < count:
         command = [sys.executable, __file__, name, "--preset", asked.preset, "--one", str(cohort)]
         command += [] if asked.steps is None else ["--steps", str(asked.steps)]
+        command += ["--learn"] if asked.learn else []
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
             print(f"{name}: left out, {ended.stderr.strip().splitlines()[-1][:150]}")
@@ -61,8 +63,9 @@ def of_study(name: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def one(name: str, preset: str, steps: int | None, number: int) -> dict[str, Any]:
+def one(name: str, preset: str, steps: int | None, number: int, learns: bool = False) -> dict[str, Any]:
     """Plan and train one cohort here; what was predicted and what happened."""
+    from fallline.executors.forecasting import learn_from
     from fallline.executors.planning import plan_run
     from fallline.executors.progress import Count
     from fallline.executors.session import Session
@@ -88,6 +91,8 @@ def one(name: str, preset: str, steps: int | None, number: int) -> dict[str, Any
         count = Count(setup.trials, set(), study.metric, lambda progress: None)
         Session(setup, writer, count).train(work, lambda *_: [])
         wall = time.perf_counter() - begun
+        if learns:
+            learn_from(writer, work)
         planned, = writer.planned_cohorts()
         timings = [json.loads(path.read_text()) for path in (Path(folder) / "run" / "timings").glob("*.json")]
     predicted = planned["predicted"]

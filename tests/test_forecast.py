@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -21,11 +20,9 @@ from fallline.forecast import Rates, calibrate
 from fallline.forecast.calibration import recall
 from fallline.forecast.guess import time_guess
 from fallline.forecast.hlo import costs
-from fallline.forecast.host import Host, fit_host
 from fallline.forecast.laws import NAMES, bound, features, step_seconds
 from fallline.forecast.memory import Watch, held_bytes
 from fallline.forecast.sheets import SHEETS
-from fallline.forecast.tiny import Seconds, Tiny
 from fallline.report.kinds.guessed import GUESS, OURS
 
 jax = prepare_jax()
@@ -165,22 +162,29 @@ def test_the_predicted_memory_of_a_fresh_process_is_within_a_tenth(tmp_path):
     assert row["predicted_memory"] == pytest.approx(row["memory"], rel=0.1)
 
 
-def test_the_host_figures_are_those_that_made_the_times():
-    """Least squares finds what a law of calls, arrays and fetches was made of, and what a look costs beside."""
-    true = Host(2e-4, 3e-6, 4e-5, 1e-4, 1e-3, 2e-5)
-    tiny = [SimpleNamespace(arrays=arrays, fetched=fetched, look_arrays=arrays + 3, look_fetched=2)
-            for arrays, fetched in ((29, 2), (34, 7), (169, 2), (174, 7))]
-    times = [Seconds(true.seconds(one.arrays, one.fetched) + true.first_seconds(one.arrays),
-                     true.seconds(one.arrays, one.fetched), true.seconds(one.look_arrays, 2) + true.look)
-             for one in tiny]
-    assert dataclasses.astuple(fit_host(tiny, times)) == pytest.approx(dataclasses.astuple(true), rel=1e-6)
+def test_rates_are_those_that_made_the_times_and_the_usual_ones_where_nothing_was_timed():
+    from fallline.forecast.costs import Costs, Product, Work
+    from fallline.forecast.measuring import fitted, usual_rates
+
+    usual = usual_rates(1e11, 2e10, 3e-5)
+    true = dict.fromkeys(NAMES, 0.0) | {"cached_byte": 3 * usual.cached_byte,
+                                        "transcendental": usual.transcendental / 4}
+    counted = [Costs(Work(bytes=1e6)), Costs(Work(bytes=1e6, transcendentals=1e5)), Costs(Work(transcendentals=1e4))]
+    seconds = np.array([features(one, 1e9) @ [true[name] for name in NAMES] for one in counted])
+    rates, errors = fitted(counted, seconds, 1e9, usual)
+    assert rates.cached_byte == pytest.approx(true["cached_byte"], rel=0.05)
+    assert rates.transcendental == pytest.approx(true["transcendental"], rel=0.15) and max(errors) < 0.15
+    product = Costs(Work(products=[(1.0, Product(1, 100, 10, 784))]))
+    by_hand = product.threaded.product_operations / 1e11 + product.threaded.products[0][1].bytes * rates.cached_byte
+    assert step_seconds(product, dataclasses.replace(calibrate("t4"), alone=rates)) == pytest.approx(by_hand, rel=1e-3)
+    assert rates.host == usual.host and rates.native_element == pytest.approx(usual.native_element)
 
 
-def test_a_tiny_training_counts_the_arrays_of_its_calls():
-    one, two = Tiny(1, 3, 1, 4, 2), Tiny(2, 3, 2, 4, 2)
-    assert (one.fetched, two.fetched) == (2, 3), "the loss, and a metric or two"
-    assert two.arrays > one.arrays and two.costs.floating_operations > one.costs.floating_operations > 0
-    assert all(value > 0 for value in one.seconds(2, 3))
+def test_no_rate_is_below_zero_whatever_was_timed():
+    from fallline.forecast.measuring import _none_below_zero
+
+    found = _none_below_zero(np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.1]]), np.array([1.0, 2.0, 0.1]))
+    assert found[1] == 0 and found[0] == pytest.approx(1.5)
 
 
 def test_tasks_on_the_same_data_share_its_arrays_and_a_cpu_has_them_once():
@@ -209,12 +213,9 @@ def test_flops_of_a_softmax_layer_are_those_counted_by_hand():
     assert cohort.predicted.flops == pytest.approx(7 * cohort.predicted.flops_a_step)
 
 
-def test_by_law_and_compiled_agree_on_products(monkeypatch):
-    from fallline.executors import study_forecast
-
+def test_by_law_and_compiled_agree_on_products():
     study = fallline.Study(name="law", task="fashion-mnist-mlp-256", data="sample", metric="validation_loss",
                            base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 24, "steps": 50})
-    monkeypatch.setattr(study_forecast, "PLANNING_SECONDS", -1e6)
     by_law, = study.plan().cohorts
     compiled, = fallline.plan_study(study, compile_all=True).cohorts
     assert (by_law.predicted.how, compiled.predicted.how) == ("by law", "compiled")
@@ -238,7 +239,7 @@ def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(mo
     monkeypatch.setattr(fallline, "__version__", "0.0.0")  # nothing of this version was counted before
     traced, written = [], Compiled.written
     monkeypatch.setattr(Compiled, "written", lambda self, *seen: traced.append(self) or written(self, *seen))
-    monkeypatch.setattr(study_forecast, "PLANNING_SECONDS", -1e6)
+    monkeypatch.setattr(study_forecast, "TRACING_SECONDS", -1e6)
     plan = three_widths.plan()
     assert len(traced) == 2, "one step and one evaluation, of three cohorts"
     assert [cohort.predicted.how for cohort in plan.cohorts] == ["by law"] * 3
@@ -250,7 +251,7 @@ def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(mo
 
 
 def test_between_two_widths_work_lies_on_a_line(three_widths):
-    from fallline.executors.counting import _scaled
+    from fallline.executors.counting import Kin, _scaled
     from fallline.executors.setup import Setup
     from fallline.forecast.counted import Counted
     from fallline.forecast.hlo import costs
@@ -263,7 +264,7 @@ def test_between_two_widths_work_lies_on_a_line(three_widths):
         width = max(ready.widths)
         own = costs(ready.program.advance(width).written(*ready.step_shapes), False, True)
         found[width] = Counted(own, None, 0, 0, 0)
-    between = _scaled([(4, found[4]), (64, found[64])], 16).costs.threaded
+    between = _scaled([Kin(4, 0, found[4]), Kin(64, 0, found[64])], 16, 0).costs.threaded
     true = found[16].costs.threaded
     for name in ("operations", "elements", "bytes", "product_operations"):
         assert getattr(between, name) == pytest.approx(getattr(true, name), rel=0.02), name

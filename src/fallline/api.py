@@ -409,7 +409,8 @@ def plan_study(study: Study | str | Path, *, preset: str | None = None, data: st
                calibrate_again: bool = False, tell: Callable[[str], None] | None = None) -> Forecast:
     """What ``study`` would take, before it trains: cohorts, FLOPs, memory, time, disk, each as a range.
 
-    It takes some seconds: programs that there is no time to compile are counted by law, ``compile_all`` compiles them.
+    Programs that no run compiled before are counted by law, ``compile_all`` compiles them; the first time the device is
+    calibrated, which takes a second or two.
     ``device`` names one that is not here ("h100"): its figures are those of its data sheet. ``measure`` tries every
     cohort for a moment, each in a process of its own; ``calibrate_again`` measures this device anew. ``tell`` hears of
     what takes time. StudyError, DataError and ModelError say what is wrong.

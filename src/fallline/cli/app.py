@@ -294,7 +294,7 @@ def plan(study: Annotated[str, typer.Argument(help="A built-in study (fallline l
          as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
     """Tell what a study would take before it trains: cohorts and why they split, FLOPs, memory, time, disk.
 
-    Takes some seconds and trains nothing; the first time a device is measured for ten seconds more.
+    Trains, compiles and reads nothing; the first time this device is calibrated, which takes a second or two.
 
     Example: fallline plan softmax/optimizers --preset quick
 

@@ -32,7 +32,8 @@ class Dataset:
     """``load(size, folder)`` gives the Splits: size "sample" (ships in the package) or "full".
 
     ``folder`` is where the full files lie, or None to look in the usual places. ``files`` are what a full copy holds.
-    ``examples`` says how many examples to train on each size has.
+    ``examples`` says how many examples to train on each size has, ``shapes(size)`` gives the Splits with zeros that
+    take no memory in place of the examples.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Dataset:
     files: tuple[Any, ...] = ()
     has_sample: bool = True
     examples: Mapping[str, int] = field(default_factory=dict)
+    shapes: Callable[[str], Splits] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Task:
     ``gives`` is "logits", "probabilities" where the model ends in a softmax or sigmoid of its own, or "values" on the
     scale of the targets. It decides which losses fit, and above which output an example is a yes: 0 for logits, half
     way between the two targets for the others.
-    ``classes`` name the labels, for tables and pictures.
+    ``classes`` name the labels, for tables and pictures. ``shapes`` is that of a Dataset, so that a plan need not read
+    the examples.
     """
 
     name: str
@@ -70,3 +73,4 @@ class Task:
     examples: Mapping[str, int] = field(default_factory=dict)
     gives: str = "logits"
     classes: tuple[str, ...] = ()
+    shapes: Callable[[str], Splits] | None = None

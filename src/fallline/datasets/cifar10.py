@@ -10,6 +10,7 @@ from fallline.contracts import Dataset, Split, Splits
 from fallline.datasets.archive import read_known_archive
 from fallline.datasets.cifar import RECORD_BYTES, decode, read_batch
 from fallline.datasets.files import DataFile, check_size, find_copy, missing_files, need_copy
+from fallline.datasets.shapes import labelled_images
 
 INNER = "cifar-10-batches-bin"
 BATCH = 10_000
@@ -83,4 +84,5 @@ CIFAR_10 = Dataset(
     licence="Alex Krizhevsky (2009); no licence is stated, so nothing of it ships in the package",
     files=(_ARCHIVE, *_SAMPLE),
     has_sample=False,
-    examples=TRAIN)
+    examples=TRAIN,
+    shapes=labelled_images({"full": (45_000, 5_000, 10_000), "sample": (4_000, 1_000, 1_000)}, (32, 32, 3)))

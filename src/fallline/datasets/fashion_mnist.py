@@ -1,7 +1,7 @@
 """Fashion-MNIST: articles of clothing, 28 x 28, in the form of MNIST."""
 
 from fallline.contracts import Dataset
-from fallline.datasets.idx_set import idx_files, loader
+from fallline.datasets.idx_set import IMAGES, idx_files, loader
 
 _FILES = idx_files(
     "fashion-mnist",
@@ -24,4 +24,5 @@ FASHION_MNIST = Dataset(
     classes=("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
     licence="Zalando SE (2017), MIT",
     files=_FILES,
-    examples={"sample": 4_000, "full": 55_000})
+    examples={"sample": 4_000, "full": 55_000},
+    shapes=IMAGES)

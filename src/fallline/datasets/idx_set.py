@@ -11,6 +11,7 @@ from fallline.contracts import Split, Splits
 from fallline.datasets.files import DataFile, check_size, need_copy
 from fallline.datasets.idx import read_known
 from fallline.datasets.sample import load_sample
+from fallline.datasets.shapes import labelled_images
 
 CLASSES = 10
 TRAIN = 55_000  # of 60,000; the last 5,000 are for validation
@@ -20,6 +21,7 @@ SHAPES = {
     "t10k-images-idx3-ubyte": (10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (10_000,),
 }
+IMAGES = labelled_images({"full": (TRAIN, 60_000 - TRAIN, 10_000), "sample": (4_000, 1_000, 1_000)}, (28, 28))
 
 
 def idx_files(dataset: str, mirrors: tuple[str, ...], bytes_published: tuple[int, ...], published: tuple[str, ...],

@@ -1,7 +1,7 @@
 """MNIST: handwritten digits, 28 x 28."""
 
 from fallline.contracts import Dataset
-from fallline.datasets.idx_set import idx_files, loader
+from fallline.datasets.idx_set import IMAGES, idx_files, loader
 
 _FILES = idx_files(
     "mnist",
@@ -23,4 +23,5 @@ MNIST = Dataset(
     classes=tuple("0123456789"),
     licence="Yann LeCun and Corinna Cortes; treated as CC BY-SA 3.0, with attribution",
     files=_FILES,
-    examples={"sample": 4_000, "full": 55_000})
+    examples={"sample": 4_000, "full": 55_000},
+    shapes=IMAGES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any, NamedTuple
@@ -163,14 +163,18 @@ def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: Row = ALO
     """Splits (inputs [n, ...], targets [n, ...]) on the devices of a row, ready to be evaluated; all in batches of the
     same size, at most so many examples, or with None each split in one.
     """
-    longest = max((len(inputs) for inputs, _ in splits.values()), default=1)
-    size = row.even(longest if most is None else min(most, longest))
-    held = {}
+    size, held = batch_size([len(inputs) for inputs, _ in splits.values()], row, most), {}
     for name, (inputs, targets) in splits.items():
         batches = [_padded(inputs[first:first + size], targets[first:first + size], size)
                    for first in range(0, len(inputs), size)]
         held[name] = HeldOut(len(inputs), tuple(row.put(batch) for batch in batches))
     return held
+
+
+def batch_size(lengths: Sequence[int], row: Row, most: int | None) -> int:
+    """Examples a batch for splits of so many: at most ``most``, or as many as the longest has."""
+    longest = max(lengths, default=1)
+    return row.even(longest if most is None else min(most, longest))
 
 
 def _padded(inputs: np.ndarray, targets: np.ndarray, size: int) -> tuple[Data, np.ndarray]:

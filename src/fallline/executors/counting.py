@@ -1,44 +1,53 @@
-"""What the programs of cohorts come to: counted from XLA's text where there is time to compile them, else by law."""
+"""What the programs of cohorts come to: remembered, counted from XLA's text of them, by their kin, or by law."""
 
 from __future__ import annotations
 
 import math
 import time
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 import fallline
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import SMALL_LOOP_BYTES, device_name
 from fallline.executors.cohort import ReadyCohort
 from fallline.forecast.costs import Costs
-from fallline.forecast.counted import Counted, recall_counted, remember_counted
+from fallline.forecast.counted import Counted, program_name, recall_counted, remember_counted
 from fallline.forecast.hlo import costs
 from fallline.forecast.prediction import Held
 
 COMPILING_SECONDS_A_LINE = 2e-3
-"""What compiling takes, by the lines of the program as XLA is given it: enough to say whether there is time for it."""
-
-TRACING_SECONDS = 1.5
-"""What is left of the time when no more programs are traced, if there are others like them."""
+"""What compiling takes, by the lines of the program as XLA is given it, where it was not seen yet."""
 
 LETTERS_A_LINE = 180
 """Of a program as XLA made it, by the lines it is given."""
 
 
+class Kin(NamedTuple):
+    """A program that was counted: the width of its batches, the bytes its lanes carry from step to step."""
+
+    width: int
+    state_bytes: int
+    counted: Counted
+
+
 class Counting:
     """Counts each program once, however many cohorts share it.
 
-    Until the clock (``time.perf_counter``) reaches ``until`` programs are compiled; those that there is no time for are
-    counted as XLA is given them, and shortly before it is over by their next of kin: cohorts that differ in update
-    rules, losses, batches and examples alone. Without ``until`` all are compiled. By law a program holds nothing that
-    is known.
+    With ``compiles`` what is not remembered is compiled and counted from XLA's text. Without, nothing is compiled for
+    it: a program that is compiled already is counted from its text, any other as XLA is given it (by law: its products
+    are exact, what it holds is not known), and of those that differ from a counted one in update rules, losses and
+    examples alone only the first is traced. Those of other batches are traced as well until the clock
+    (``time.perf_counter``) reaches ``until``; after it they lie on a line with their kin.
     """
 
-    def __init__(self, until: float | None = None):
-        self.until = until
+    def __init__(self, compiles: bool = True, until: float = 0.0):
+        self.compiles, self.until = compiles, until
         self._known: dict[int, Counted] = {}
-        self._kin: dict[str, list[tuple[int, Counted]]] = {}
+        self._compiling: dict[int, float] = {}
+        self._kin: dict[str, list[Kin]] = {}
 
     def step(self, ready: ReadyCohort) -> Counted:
         """The largest step of a cohort."""
@@ -48,55 +57,94 @@ class Counting:
         """A batch of its evaluation; None where nothing is held out."""
         return None if ready.evaluation_shapes is None else self._counted(ready, "evaluate", ready.program.evaluate)
 
+    @property
+    def compile_seconds(self) -> float:
+        """About what compiling takes of the programs that were counted by law, or compiled just now."""
+        return sum(self._compiling.values())
+
     def _counted(self, ready: ReadyCohort, part: str, program: Compiled) -> Counted:
         if id(program) not in self._known:
             family = self._kin.setdefault(repr(_key(ready, part, kin=True)), [])
             found = self._known[id(program)] = self._count(ready, part, program, family)
-            if found.held is None:
-                program.lines = round(found.letters / LETTERS_A_LINE)
-            family.append((max(ready.widths), found))
+            law = COMPILING_SECONDS_A_LINE * found.letters / LETTERS_A_LINE
+            self._compiling[id(program)] = program.compile_seconds or (0.0 if found.held else
+                                                                       found.compile_seconds or law)
+            family.append(Kin(_width(ready, part), _state_bytes(ready), found))
         return self._known[id(program)]
 
-    def _count(self, ready: ReadyCohort, part: str, program: Compiled, family: list[tuple[int, Counted]]) -> Counted:
+    def _count(self, ready: ReadyCohort, part: str, program: Compiled, family: list[Kin]) -> Counted:
         key = _key(ready, part)
-        shapes: Any = ready.step_shapes if part == "step" else ready.evaluation_shapes
-        if program.text is None and self.until is not None:
-            known = recall_counted(key)
-            if known is not None and (known.held is not None or not self._time_for(known.letters / LETTERS_A_LINE)):
-                return known
-            if family and time.perf_counter() > self.until - TRACING_SECONDS:
-                return _scaled(family, max(ready.widths) if part == "step" else 0)
-            written = program.written(*shapes)
-            if not self._time_for(program.lines):
-                small = ready.layout.loop and ready.weights * ready.planned.lanes * 16 < SMALL_LOOP_BYTES
-                own = costs(written, small and part == "step", ready.layout.loop and part == "step")
-                by_law = Counted(own, None, LETTERS_A_LINE * program.lines, *program.leaves)
-                remember_counted(key, by_law)
-                return by_law
-        compiled = program.prepare(*shapes)
-        text = program.text or ""
-        found = Counted(costs(text), _held(compiled), len(text), *program.leaves)
+        known = recall_counted(key)
+        there = self.compiles or program.compile_seconds > 0  # its text would be written to be asked for
+        if known is not None and (known.held is not None or not there):
+            return known
+        compiled = program.prepare(*_shapes(ready, part)) if there else None
+        alike = [kin for kin in family if kin.width == _width(ready, part)]
+        if not self.compiles and (alike or (family and time.perf_counter() > self.until)):
+            found = _scaled(family, _width(ready, part), _state_bytes(ready))
+            if compiled is None:
+                return found
+            found = replace(found, held=_held(compiled), compile_seconds=program.compile_seconds)
+        elif compiled is not None:
+            text = program.text or ""
+            found = Counted(costs(text), _held(compiled), len(text), *program.leaves, program.compile_seconds)
+        else:
+            written = program.written(*_shapes(ready, part))
+            looped = ready.layout.loop and part == "step"
+            small = looped and ready.weights * ready.planned.lanes * 16 < SMALL_LOOP_BYTES
+            found = Counted(costs(written, small, looped), None, LETTERS_A_LINE * program.lines, *program.leaves)
         remember_counted(key, found)
         return found
 
-    def _time_for(self, lines: float) -> bool:
-        """Whether a program of so many lines can still be compiled."""
-        return time.perf_counter() + COMPILING_SECONDS_A_LINE * lines <= self.until
+
+def names_of(ready: ReadyCohort) -> tuple[str, str]:
+    """The names of a cohort's step and of its evaluation, the same in every process."""
+    return program_name(_key(ready, "step")), program_name(_key(ready, "evaluate"))
 
 
-def _scaled(family: list[tuple[int, Counted]], width: int) -> Counted:
+def note_compiling(ready: ReadyCohort) -> None:
+    """Remember what compiling the programs of a cohort took, where that is more than was seen before: one that lay in
+    the compilation cache took next to nothing."""
+    for part, program in (("step", ready.program.advance(max(ready.widths))), ("evaluate", ready.program.evaluate)):
+        known = recall_counted(_key(ready, part)) if program.compile_seconds else None
+        if known is not None and program.compile_seconds > known.compile_seconds:
+            remember_counted(_key(ready, part), replace(known, compile_seconds=program.compile_seconds))
+
+
+def _shapes(ready: ReadyCohort, part: str) -> Any:
+    return ready.step_shapes if part == "step" else ready.evaluation_shapes
+
+
+def _width(ready: ReadyCohort, part: str) -> int:
+    """Of a step's batches; evaluation does not know them."""
+    return max(ready.widths) if part == "step" else 0
+
+
+def _state_bytes(ready: ReadyCohort) -> int:
+    import jax
+
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(ready.step_shapes[0]))
+
+
+def _scaled(family: list[Kin], width: int, state_bytes: int) -> Counted:
     """As the kin whose batches are nearest to that width, its work on the line through it and the farthest (through
-    nothing at no width, where it is alone); of evaluation (0) as any of them.
+    nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the kin's is read
+    and written once a step.
     """
-    def far(one: tuple[int, Counted]) -> float:
-        return abs(math.log(one[0] / width)) if width else 0.0
+    def far(one: Kin) -> float:
+        return abs(math.log(one.width / width)) if width else 0.0
 
     ordered = sorted(family, key=far)
-    (near, found), (far_off, beyond) = ordered[0], ordered[-1]
-    if not width or near == width:
-        return replace(found, held=None)
-    other, work = (0, Costs()) if far_off == near else (far_off, beyond.costs)
-    return replace(found, held=None, costs=found.costs.on_the_line(work, (width - near) / (other - near)))
+    near, beyond = ordered[0], ordered[-1]
+    if not width:
+        return replace(near.counted, held=None)
+    other, work = (0, Costs()) if beyond.width == near.width else (beyond.width, beyond.counted.costs)
+    found = near.counted.costs
+    found = found if near.width == width else found.on_the_line(work, (width - near.width) / (other - near.width))
+    carried = max(-found.threaded.bytes, 2.0 * (state_bytes - near.state_bytes))
+    threaded = found.threaded if found.native.operations else replace(found.threaded,
+                                                                       bytes=found.threaded.bytes + carried)
+    return replace(near.counted, held=None, costs=replace(found, threaded=threaded))
 
 
 def _key(ready: ReadyCohort, part: str, kin: bool = False) -> list[Any]:

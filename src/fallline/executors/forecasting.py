@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import math
+import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fallline.engine.devices import elsewhere
+from fallline.engine.devices import elsewhere, prepare_jax
 from fallline.engine.program import Layout
 from fallline.executors.check import splits_of
 from fallline.executors.cohort import KEPT_WEIGHTS, ReadyCohort
-from fallline.executors.counting import COMPILING_SECONDS_A_LINE, Counting
-from fallline.forecast.calibration import Calibration, calibrate, recall
+from fallline.executors.counting import Counting, names_of, note_compiling
+from fallline.executors.declared import DeclaredArrays
+from fallline.forecast.calibration import Calibration, recall, refine
 from fallline.forecast.counted import Counted
+from fallline.forecast.experience import Seen
 from fallline.forecast.memory import machinery_bytes
-from fallline.forecast.prediction import Held, Prediction, Shape, predict
+from fallline.forecast.prediction import Held, How, Outline, Prediction, Shape, predict
 
-WORTH_CALIBRATING = 1e12
-"""Operations of a run, a minute or so, from which a device that was never calibrated is calibrated first."""
+if TYPE_CHECKING:
+    from fallline.store.writing import RunWriter
+
+LEAST_SECONDS = 2e-3
+"""What a block must have measured for its times to tell more than the clock's own jitter."""
 
 FOLDER_BYTES, BLOCK_BYTES = 30_000, 12_000
 """Disk of a run folder without records, and of a block's files without rows."""
 
 
-def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None, until: float | None = None,
-                time_alone: bool = False) -> list[Prediction]:
-    """The predictions of cohorts before they train, all in one process; those with as many workers share the cores.
-    With ``time_alone`` a trial of each is timed by itself first.
+def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None) -> list[Prediction]:
+    """The predictions of cohorts before they train, all in one process, from their programs, which are compiled."""
+    return [predict(outline, calibration) for outline in outlines(cohorts, Counting())]
 
-    Programs are compiled where they must be; with ``until`` only while the clock (``time.perf_counter``) has not
-    reached it, and else counted by law.
+
+def outlines(cohorts: Sequence[ReadyCohort], counting: Counting, time_alone: bool = False) -> list[Outline]:
+    """What is to be known of cohorts that train in one process; those with as many workers share the cores. With
+    ``time_alone`` a trial of each is timed by itself first. A cohort may come several times: it stands for others that
+    are alike.
     """
-    counting = Counting(until)
     steps = [counting.step(ready) for ready in cohorts]
     looks = [counting.look(ready) for ready in cohorts]
     letters = {}  # of the programs of each cohort, once where cohorts share them: a step's are a program a width
@@ -46,34 +54,60 @@ def predict_all(cohorts: Sequence[ReadyCohort], calibration: Calibration | None,
     jobs: dict[int, int] = {}
     for ready in cohorts:
         jobs[ready.layout.workers] = jobs.get(ready.layout.workers, 0) + len(ready.blocks())
-    found = []
+    found: dict[int, Outline] = {}
     for ready, step, look in zip(cohorts, steps, looks, strict=True):
-        beside = ready.layout.workers > 1 and jobs[ready.layout.workers] > 1
-        how = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
-        found.append(predict(_shape(ready, examples, jobs[ready.layout.workers], step, look), step.costs,
-                             step.held or _step_by_law(ready, step), None if look is None else look.costs,
-                             None if look is None else look.held or _look_by_law(look), how, calibration, machinery,
-                             beside))
-    return found
+        if id(ready) in found:
+            continue  # one that stands for several
+        together = jobs[ready.layout.workers]
+        beside = ready.layout.workers > 1 and together > 1
+        how: How = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
+        found[id(ready)] = Outline(_shape(ready, examples, together, step, look), step.costs,
+                                   step.held or _step_by_law(ready, step), None if look is None else look.costs,
+                                   None if look is None else look.held or _look_by_law(look), how, machinery, beside,
+                                   names_of(ready))
+    return [found[id(ready)] for ready in cohorts]
 
 
 def before_training(cohorts: Sequence[ReadyCohort], time_alone: bool = False) -> list[Prediction | None]:
-    """The predictions of a run. Times where the device was calibrated before; it is now where the run is long enough
-    that the seconds it takes do not count. None of cohorts that train elsewhere or on several devices.
+    """The predictions of a run: nothing is compiled for them, nothing is traced that training does not use, and nothing
+    is measured, so there are times only where the device was calibrated before. None of cohorts that train elsewhere
+    or on several devices.
     """
-    if elsewhere() is not None or any(ready.mesh.devices > 1 for ready in cohorts):
+    if not _predictable(cohorts):
         return [None] * len(cohorts)
     known = recall()
-    if known is None and sum(ready.operations for ready in cohorts) > WORTH_CALIBRATING:
-        known = calibrate()
-    return predict_all(cohorts, known, time_alone=time_alone)
+    return [predict(outline, known) for outline in outlines(cohorts, Counting(compiles=False), time_alone)]
 
 
-def compile_seconds(cohorts: Sequence[ReadyCohort]) -> float:
-    """About what compiling takes of the programs of these cohorts that were counted by law or compiled just now."""
-    parts = {id(part): part for ready in cohorts for part in ready.program.parts}
-    return sum(part.compile_seconds or (COMPILING_SECONDS_A_LINE * part.lines if part.lines else 0.0)
-               for part in parts.values())
+def learn_from(writer: RunWriter, work: Sequence[tuple[ReadyCohort, Sequence[tuple[str, Any]]]]) -> None:
+    """Let later forecasts learn from cohorts that trained here, each with its blocks' names: what their programs come
+    to, now that all are compiled, what compiling them took, and the seconds of their steps and evaluations as the
+    timings have them. Nothing where the device was never calibrated, or nothing was predicted.
+    """
+    known, cohorts = recall(), [ready for ready, _ in work]
+    if known is None or not _predictable(cohorts):
+        return
+    seen: list[Seen] = []
+    for (ready, blocks), outline in zip(work, outlines(cohorts, Counting(compiles=False)), strict=True):
+        note_compiling(ready)
+        paths = [path for name, _ in blocks if (path := writer.paths.timing(name)).is_file()]
+        timings = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        seen += _seen(predict(outline, known).law, timings)
+    refine(seen)
+
+
+def _predictable(cohorts: Sequence[ReadyCohort]) -> bool:
+    """Not where cohorts train elsewhere or on several devices."""
+    return elsewhere() is None and all(ready.mesh.devices == 1 for ready in cohorts)
+
+
+def _seen(law: dict[str, dict[str, Any]], timings: Sequence[dict[str, Any]]) -> list[Seen]:
+    """The step and the evaluation of a cohort by the law and as its blocks measured them, the medians."""
+    steps = [own["steady_seconds"] / own["steady_steps"] for own in timings
+             if own["steady_steps"] and own["steady_seconds"] > LEAST_SECONDS]
+    looks = [own["evaluate_seconds"] for own in timings if own["evaluate_seconds"] > LEAST_SECONDS]
+    return [Seen(law[part]["kind"], law[part]["program"], law[part]["seconds"], statistics.median(measured))
+            for part, measured in (("step", steps), ("evaluation", looks)) if part in law and measured]
 
 
 def _step_by_law(ready: ReadyCohort, step: Counted) -> Held:
@@ -94,9 +128,13 @@ def _look_by_law(look: Counted) -> Held:
 def _example_bytes(ready: ReadyCohort) -> int:
     """The examples of a cohort's task, on the host and on the device; once where a CPU's programs take the host's."""
     host = [array for split in splits_of(ready.arrays.splits).values() for array in split]
-    places = {array.ctypes.data for array in host if isinstance(array, np.ndarray)}
     train, held = ready.examples
-    device = [leaf for leaf in _leaves((train, [one.batches for one in held.values()])) if _place(leaf) not in places]
+    batches = [one.batches for one in held.values()]
+    if isinstance(ready.arrays, DeclaredArrays):  # what is not there has no address
+        device = _leaves((batches,) if prepare_jax().default_backend() == "cpu" else (train, batches))
+    else:
+        places = {array.ctypes.data for array in host if isinstance(array, np.ndarray)}
+        device = [leaf for leaf in _leaves((train, batches)) if _place(leaf) not in places]
     return sum(array.nbytes for array in host) + sum(map(_bytes, device))
 
 

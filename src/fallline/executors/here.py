@@ -8,6 +8,7 @@ from pathlib import Path
 from fallline.engine import processes
 from fallline.engine.mesh import Mesh
 from fallline.executors.answers import lack_answers, write_answers, write_mistakes
+from fallline.executors.forecasting import learn_from
 from fallline.executors.planning import plan_run, plan_smaller, unfinished
 from fallline.executors.progress import Count, Listener
 from fallline.executors.session import Session
@@ -39,6 +40,7 @@ def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None 
         processes.meet("planned")  # where nothing is left to train, too: the others wait to hear it
         if work:
             Session(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
+            learn_from(writer, work)
         processes.meet("trained")
         if work or lack_answers(writer):
             count.say("looking at mistakes")

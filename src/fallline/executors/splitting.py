@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +12,16 @@ from fallline.plan import PlannedCohort
 def reasons(cohorts: Sequence[PlannedCohort]) -> list[str]:
     """Of each cohort what sets it apart from those that would else share its program; empty where there is one."""
     facts = [_facts(cohort) for cohort in cohorts]
-    differing = [name for name in facts[0] if len({own[name] for own in facts}) > 1] if facts else []
+    names = dict.fromkeys(name for own in facts for name in own)
+    differing = [name for name in names if len({own.get(name) for own in facts}) > 1]
+    alike = [tuple(own.items()) for own in facts]
+    twins, met = Counter(alike), Counter[Any]()
     found = []
-    for place, own in enumerate(facts):
-        said = [f"{name} {own[name]}" for name in differing]
-        twins = [k for k, other in enumerate(facts) if other == own]
-        if len(twins) > 1:
-            said.append(f"part {twins.index(place) + 1} of {len(twins)}: {_limit(cohorts[place])}")
+    for cohort, own, key in zip(cohorts, facts, alike, strict=True):
+        said = [f"{name} {own[name]}" for name in differing if name in own]
+        met[key] += 1
+        if twins[key] > 1:
+            said.append(f"part {met[key]} of {twins[key]}: {_limit(cohort)}")
         found.append(", ".join(said))
     return found
 
@@ -34,5 +38,5 @@ def _facts(cohort: PlannedCohort) -> dict[str, Any]:
 
 def _limit(cohort: PlannedCohort) -> str:
     if cohort.lanes == 1:
-        return "a trial by itself, its weights fill a core's cache or its products need every core"
+        return "a trial by itself, its weights fill a core's cache or its matmuls need every core"
     return f"{cohort.lanes} lanes a seed, more would leave the cache or the memory of a program"

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fallline.engine.devices import prepare_jax
-from fallline.executors.cohort import ReadyCohort
-from fallline.executors.forecasting import compile_seconds, layout_in_words, predict_all
-from fallline.executors.setup import Setup
+from fallline.executors.plan_memory import KnownPlan, place_of_plan, recall_plan, remember_plan
 from fallline.executors.splitting import reasons
-from fallline.executors.trying import TRIED_SECONDS, Tried, try_cohort
 from fallline.forecast import Calibration, calibrate
+from fallline.forecast.calibration import recall
 from fallline.forecast.memory import resident_bytes
-from fallline.forecast.prediction import Prediction
-from fallline.plan import plan
+from fallline.forecast.prediction import Prediction, predict
 from fallline.study import Study
 
 if TYPE_CHECKING:
     import polars as pl
 
-PLANNING_SECONDS = 4.5
-"""Of planning, by when programs have to be compiled: what there is no time for is counted by law."""
+    from fallline.executors.cohort import ReadyCohort
+    from fallline.executors.trying import Tried
+    from fallline.plan import PlannedCohort
+
+TRACING_SECONDS = 0.5
+"""Of counting, after which programs that differ from one that was traced in their batches are counted by it."""
 
 
 @dataclass(frozen=True)
@@ -136,33 +136,73 @@ def forecast_study(study: Study, folder: Path | None = None, device: str | None 
                    tell: Callable[[str], None] | None = None) -> Forecast:
     """Forecast ``study``; nothing trains. ``folder`` holds full data sets, ``device`` names one that is not here.
 
-    Programs are compiled while there is time, some seconds, and counted by law after; ``compile_all`` compiles all. A
-    device that was never calibrated is measured first, once, which takes some ten seconds; so it is with
-    ``calibrate_again``. With ``measure`` every cohort is tried for a moment, each in a process of its own. ``tell``
-    hears of what takes time. StudyError, DataError and ModelError say what is wrong, UnknownName that there is no data
-    sheet of ``device``.
+    Nothing is compiled but with ``compile_all``: programs are as they were counted before, in a plan or a run, else by
+    law. A study that was planned here before is not even traced. A device that was never calibrated is measured first,
+    once, which takes a second or two; so it is with ``calibrate_again``. With ``measure`` every cohort is tried for a
+    moment, each in a process of its own. ``tell`` hears of what takes time. StudyError, DataError and ModelError say
+    what is wrong, UnknownName that there is no data sheet of ``device``.
     """
-    prepare_jax()
-    before = resident_bytes()
     begun = time.perf_counter()
-    setup = Setup(study, folder)
-    setup.check()
-    planned = plan(setup.trials, setup.most_lanes)
-    ready = [setup.make(cohort) for cohort in planned]
-    ready_at = time.perf_counter()
-    calibration = calibrate(device, calibrate_again, tell)  # now that what is wrong with the study was told
-    begun += time.perf_counter() - ready_at
-    until = None if compile_all else begun + PLANNING_SECONDS
-    predicted = predict_all(ready, calibration, until, study.time_alone)
-    cohorts = tuple(_told(*each) for each in zip(ready, reasons(planned), predicted, strict=True))
-    compiling, took = compile_seconds(ready), time.perf_counter() - begun
+    place = place_of_plan(study, folder)
+    known = None if compile_all else recall_plan(place)
+    if known is None:
+        known = _plan_anew(study, folder, compile_all, calibrates=calibrate_again or device is None)
+        remember_plan(place, known)
+    planned_at = time.perf_counter()
+    calibration = _calibration(known, device, calibrate_again, tell)  # now that what is wrong with the study was told
+    begun += time.perf_counter() - planned_at
+    predicted = {}
+    for _, outline in known.cohorts:
+        if id(outline) not in predicted:
+            predicted[id(outline)] = predict(outline, calibration)
+    cohorts = tuple(CohortForecast(**facts, predicted=predicted[id(outline)]) for facts, outline in known.cohorts)
+    took = time.perf_counter() - begun
     if measure:
         cohorts = tuple(_with_trial(study, folder, number, cohort, tell) for number, cohort in enumerate(cohorts))
-    return Forecast(study.name, calibration, cohorts, before, compiling, took)
+    return Forecast(study.name, calibration, cohorts, known.process_bytes, known.compile_seconds, took)
+
+
+def _calibration(known: KnownPlan, device: str | None, again: bool, tell: Callable[[str], None] | None) -> Calibration:
+    """Of this machine's device, from disk without asking JAX where it is known, or of the one that is named."""
+    found = None if again or device is not None else recall(known.device)
+    return found or calibrate(device, again, tell)
+
+
+def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates: bool) -> KnownPlan:
+    """Every cohort made ready as shapes, its programs counted; meanwhile XLA compiles what a calibration times, where
+    there is none.
+    """
+    from fallline.engine.devices import device_name, prepare_jax
+    from fallline.executors.counting import Counting
+    from fallline.executors.declared import PlanningSetup
+    from fallline.executors.forecasting import outlines
+    from fallline.plan import plan
+
+    prepare_jax()
+    before = resident_bytes()
+    setup = PlanningSetup(study, folder)
+    setup.check()
+    if calibrates and recall() is None:
+        from fallline.forecast.measuring import compiled
+
+        compiled()
+    planned = plan(setup.trials, setup.most_lanes)
+    alike: dict[tuple[Any, ...], ReadyCohort] = {}
+    for cohort in planned:
+        key = _alike(cohort)
+        if key not in alike:
+            alike[key] = setup.make(cohort)
+    ready = [alike[_alike(cohort)] for cohort in planned]
+    counting = Counting(compile_all, time.perf_counter() + TRACING_SECONDS)
+    found = outlines(ready, counting, study.time_alone)
+    facts = (_facts(*each) for each in zip(planned, ready, reasons(planned), strict=True))
+    return KnownPlan(device_name(), tuple(zip(facts, found, strict=True)), before, counting.compile_seconds)
 
 
 def _with_trial(study: Study, folder: Path | None, number: int, cohort: CohortForecast,
                 tell: Callable[[str], None] | None) -> CohortForecast:
+    from fallline.executors.trying import TRIED_SECONDS, try_cohort
+
     if tell is not None:
         tell(f"measuring cohort {cohort.name}")
     each = cohort.predicted.step_seconds
@@ -170,9 +210,25 @@ def _with_trial(study: Study, folder: Path | None, number: int, cohort: CohortFo
     return replace(cohort, tried=try_cohort(study, folder, number, steps))
 
 
-def _told(ready: ReadyCohort, why: str, predicted: Prediction) -> CohortForecast:
-    planned, budget = ready.planned, ready.budget
-    return CohortForecast(planned.name, planned.task.name, why, planned.lanes * len(planned.seeds), planned.lanes,
-                          len(planned.seeds), len(ready.blocks()), planned.recipe.steps, budget["batch_size"],
-                          budget["epochs"], ready.weights, ready.layout.workers, layout_in_words(ready.layout),
-                          predicted)
+def _alike(planned: PlannedCohort) -> tuple[Any, ...]:
+    """What cohorts have in common that take as long as each other: all but the values of hyperparameters and seeds."""
+    from fallline.executors.steering import Rates
+
+    recipe, first = planned.recipe, planned.trials[0][0]
+    recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
+    return (planned.task.name, first.cut, planned.data, recipe.loss.name, recipe.batches, recipe.steps,
+            recipe.precision, planned.evaluate_every, planned.record_every, len(planned.seeds),
+            tuple((segment.optimizer.name, len(segment.recipes)) for segment in planned.segments),
+            frozenset[str]().union(*(recipe.in_use for recipe in recipes)), any(map(Rates.needed, recipes)))
+
+
+def _facts(planned: PlannedCohort, ready: ReadyCohort, why: str) -> dict[str, Any]:
+    """The fields of a ``CohortForecast`` but what is predicted."""
+    from fallline.executors.forecasting import layout_in_words
+
+    budget, layout = ready.budget, ready.layout
+    size = budget["batch_size"]
+    return {"name": planned.name, "task": planned.task.name, "why": why, "trials": planned.lanes * len(planned.seeds),
+            "lanes": planned.lanes, "seeds": len(planned.seeds), "blocks": len(ready.blocks()),
+            "steps": planned.recipe.steps, "batch_size": size, "epochs": budget["epochs"], "weights": ready.weights,
+            "workers": layout.workers, "layout": layout_in_words(layout)}

@@ -1,19 +1,21 @@
-"""What this device can do, measured once for some seconds and kept on disk: rates, overheads, a law of a step."""
+"""What this device can do, measured once for a second or two and kept on disk, with what runs took since."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fallline.engine.devices import cache_folder, device_name, prepare_jax
+from fallline.engine.devices import cache_folder, device_name
+from fallline.forecast.experience import Observed, Seen, learn
 from fallline.forecast.host import Host
 
-FORMAT = 4
+FORMAT = 5
 """Of the file; what another version wrote is measured anew."""
 
 
@@ -48,7 +50,8 @@ class Calibration:
     ``product_flops`` is the rate of a large float32 product, ``memory_bytes_per_second`` of a pass over an array larger
     than any cache, ``dispatch_seconds`` a call that computes next to nothing, ``page_byte`` the seconds of a byte of
     new memory, which the system clears when it is first written to (0 on an accelerator). ``spread`` is the typical
-    error of the law on the programs it was fitted to, relative. ``source`` says where the figures are from.
+    error of the law on the programs it was fitted to, relative. ``source`` says where the figures are from,
+    ``observed`` what runs took against what the law said of them.
     """
 
     device: str
@@ -64,14 +67,20 @@ class Calibration:
     when: str = ""
     jax: str = ""
     page_byte: float = 0.0
+    observed: Observed = field(default_factory=dict)
 
     @property
     def measured(self) -> bool:
         return self.source == "measured here"
 
+    @property
+    def runs(self) -> int:
+        """How many times the programs of a cohort were seen to run."""
+        return sum(len(ratios) for kind, ratios in self.observed.items() if kind.startswith("step"))
+
 
 def calibrate(device: str | None = None, again: bool = False, tell: Callable[[str], None] | None = None) -> Calibration:
-    """The calibration of the device programs run on, from disk, or measured now, which takes some ten seconds.
+    """The calibration of the device programs run on, from disk, or measured now, which takes a second or two.
 
     ``device`` names one that is not here: its figures are those of its data sheet (UnknownName where there is none).
     ``again`` measures though there is a calibration; ``tell`` hears what is being done.
@@ -92,31 +101,46 @@ def calibrate(device: str | None = None, again: bool = False, tell: Callable[[st
     return found
 
 
-def recall() -> Calibration | None:
-    """The calibration of this device on disk; None where there is none that can be used."""
+def refine(seen: Iterable[Seen]) -> None:
+    """Let this device's calibration learn from programs that ran; without a calibration there is nothing to correct.
+
+    A run calls it when it is over. It costs a small file.
+    """
+    known = recall()
+    if known is not None:
+        _remember(replace(known, observed=learn(known.observed, seen)))
+
+
+def recall(device: str | None = None) -> Calibration | None:
+    """The calibration of this device, or of the ``device`` that is known to be this one, on disk; None where there is
+    none that can be used.
+    """
     try:
-        written: dict[str, Any] = json.loads(_place().read_text(encoding="utf-8"))
-        if written.pop("format") != FORMAT or written["jax"] != prepare_jax().__version__:
+        written: dict[str, Any] = json.loads(_place(device or device_name()).read_text(encoding="utf-8"))
+        if written.pop("format") != FORMAT or written["jax"] != version("jax"):
             return None
         rates = {name: _rates(**written.pop(name)) for name in ("alone", "beside")}
-        names = {field.name for field in fields(Calibration)}
-        return Calibration(**rates, **{name: value for name, value in written.items() if name in names})
+        observed = {str(kind): [(str(program), float(ratio)) for program, ratio in ratios]
+                    for kind, ratios in written.pop("observed").items()}
+        names = {own.name for own in fields(Calibration)}
+        return Calibration(**rates, observed=observed,
+                           **{name: value for name, value in written.items() if name in names})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _rates(host: dict[str, float], **own: float) -> Rates:
-    return Rates(**own, host=Host(**host))
+def _rates(host: list[float], **own: float) -> Rates:
+    return Rates(**own, host=Host(*host))
 
 
-def _place() -> Path:
-    """The file of this device, beside what was measured of layouts."""
-    name = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
+def _place(device: str) -> Path:
+    """The file of a device, beside what was measured of layouts."""
+    name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     return cache_folder() / "calibrations" / f"{name}.json"
 
 
 def _remember(found: Calibration) -> None:
-    place = _place()
+    place = _place(found.device)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_suffix(f".{time.monotonic_ns()}")

@@ -7,85 +7,78 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Exercise(NamedTuple):
-    """``step`` of a state, run ``steps`` times a call; with ``loop`` they are a loop inside the program."""
+    """``step`` of a state, run ``steps`` times a call in a loop inside the program. ``state`` makes numpy arrays, which
+    need no program of their own.
+    """
 
     name: str
     state: Callable[[], Any]
     step: Callable[[Any], Any]
     steps: int
-    loop: bool = True
     thin: bool = False
 
     def call(self, state: Any, steps: Any) -> Any:
-        """``steps`` steps on; without a loop it is one."""
-        return jax.lax.fori_loop(0, steps, lambda _, now: self.step(now), state) if self.loop else self.step(state)
+        """``steps`` steps on."""
+        return jax.lax.fori_loop(0, steps, lambda _, now: self.step(now), state)
 
 
 def exercises() -> list[Exercise]:
-    """Those of arrays that are worth the threads; loops of a few numbers are timed as tiny trainings."""
-    return [_dense("dense-64", (784, 64, 10), 8), _dense("dense-256", (784, 256, 10), 32, adaptive=True),
-            _dense("dense-512", (1024, 512, 10), 128), _dense("dense-1024", (2048, 1024, 10), 32, adaptive=True),
-            _lanes("lanes-16", 16), _images("images-16", 16), _images("images-64", 64), _passes("passes"),
-            _passes("exponentials", exponentials=True)]
+    """One for each rate that is fitted, or two: matmuls in training steps, passes, small loops."""
+    return [_dense(), _lanes(16), _passes("passes"), _passes("exponentials", exponentials=True),
+            _small("loop"), _small("curved loop", curved=True)]
 
 
 def product(size: int) -> Exercise:
-    """One square float32 product a step."""
-    scale = 1.0 / size
+    """One square float32 matmul a step."""
+    scale = np.float32(1 / size)
 
     def step(state: Any) -> Any:
         left, right = state
         return left, (left @ right) * scale
 
-    return Exercise(f"product-{size}", lambda: (jnp.ones((size, size)), jnp.ones((size, size))), step, 4)
+    return Exercise(f"product-{size}", lambda: (_ones(size, size), _ones(size, size)), step, 1)
 
 
 def stream(size: int) -> Exercise:
     """One pass a step over ``size`` numbers: each is read and written."""
-    return Exercise(f"stream-{size}", lambda: jnp.ones(size), lambda x: x * 1.0001 + 1.0, 4)
+    return Exercise(f"stream-{size}", lambda: _ones(size), lambda x: x * 1.0001 + 1.0, 2)
 
 
-def _adaptive(weights: Any, gradient: Any, state: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
-    """Adam's step without its corrections: two averages, a root, a division."""
-    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state[0], gradient)
-    second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, state[1], gradient)
-    moved = jax.tree.map(lambda w, m, v: w - 1e-4 * m / (jnp.sqrt(v) + 1e-8), weights, first, second)
-    return moved, (first, second)
+def arrays(count: int) -> Exercise:
+    """A step that does next to nothing to so many arrays: what it takes is calling it."""
+    return Exercise(f"arrays-{count}", lambda: [_ones(4) for _ in range(count)], lambda xs: [x + 1.0 for x in xs], 1)
 
 
-def _dense(name: str, sizes: tuple[int, int, int], batch: int, adaptive: bool = False) -> Exercise:
-    """A net with one hidden layer, batches gathered from bytes as the engine does."""
-    inputs, hidden, classes = sizes
+def _ones(*shape: int) -> np.ndarray:
+    return np.ones(shape, np.float32)
 
-    def loss(weights: Any, x: Any, labels: Any) -> Any:
-        logits = jax.nn.relu(x @ weights["in"].T + weights["bias"]) @ weights["out"].T
-        return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1).mean()
+
+def _dense() -> Exercise:
+    """A net 784-256-10 under momentum on batches of 32: matmuls of a few rows, and passes over weights."""
+    inputs, hidden, classes, batch = 784, 256, 10, 32
+
+    def loss(weights: Any, x: Any) -> Any:
+        return jax.nn.logsumexp(jnp.maximum(x @ weights[0].T, 0) @ weights[1].T, axis=1).mean()
 
     def step(state: Any) -> Any:
-        weights, moments, data, at = state
-        chosen = (at + jnp.arange(batch)) % len(data)
-        x = data[chosen].astype(jnp.float32) / 255
-        gradient = jax.grad(loss)(weights, x, chosen % classes)
-        if adaptive:
-            weights, moments = _adaptive(weights, gradient, moments)
-        else:
-            weights = jax.tree.map(lambda w, g: w - 1e-4 * g, weights, gradient)
-        return weights, moments, data, at + 1
+        weights, trace, x = state
+        gradient = jax.grad(loss)(weights, x)
+        trace = [0.9 * m + g for m, g in zip(trace, gradient, strict=True)]
+        return [w - 1e-4 * m for w, m in zip(weights, trace, strict=True)], trace, x
 
     def start() -> Any:
-        weights = {"in": jnp.full((hidden, inputs), 0.01), "bias": jnp.zeros(hidden),
-                   "out": jnp.full((classes, hidden), 0.01)}
-        zeros = jax.tree.map(jnp.zeros_like, weights)
-        return weights, (zeros, zeros) if adaptive else (), jnp.ones((500, inputs), jnp.uint8), jnp.int32(0)
+        weights = [0.01 * _ones(hidden, inputs), 0.01 * _ones(classes, hidden)]
+        return weights, [0 * part for part in weights], _ones(batch, inputs)
 
-    return Exercise(name, start, step, 20 if hidden < 500 else 2)
+    return Exercise("dense-256", start, step, 4)
 
 
-def _lanes(name: str, lanes: int) -> Exercise:
-    """Lanes of a 784-10 softmax layer on one batch of a hundred: thin products side by side."""
+def _lanes(lanes: int) -> Exercise:
+    """Lanes of a 784-10 softmax layer on one batch of a hundred: thin matmuls side by side."""
     def loss(weights: Any, x: Any) -> Any:
         return jax.nn.logsumexp(x @ weights.T, axis=1).mean()
 
@@ -94,8 +87,10 @@ def _lanes(name: str, lanes: int) -> Exercise:
         trace = 0.9 * trace + jax.vmap(jax.grad(loss), (0, None))(weights, x)
         return weights - 1e-4 * trace, trace, x
 
-    return Exercise(name, lambda: (jnp.full((lanes, 10, 784), 0.01), jnp.zeros((lanes, 10, 784)), jnp.ones((100, 784))),
-                    step, 10, thin=True)
+    def start() -> Any:
+        return 0.01 * _ones(lanes, 10, 784), 0 * _ones(lanes, 10, 784), _ones(100, 784)
+
+    return Exercise(f"lanes-{lanes}", start, step, 5, thin=True)
 
 
 def _passes(name: str, exponentials: bool = False) -> Exercise:
@@ -104,25 +99,20 @@ def _passes(name: str, exponentials: bool = False) -> Exercise:
         moved = [jnp.exp(-x) if exponentials else 0.5 * x + 1.0 for x in xs]
         return [*moved[1:], moved[0]]
 
-    return Exercise(name, lambda: [jnp.full(2**18, 0.1 * place) for place in range(4)], step, 20)
+    return Exercise(name, lambda: [0.1 * place * _ones(2**18) for place in range(4)], step, 4)
 
 
-def _images(name: str, batch: int) -> Exercise:
-    """A convolution of 16 channels, relu and pooling, with their gradients, as the models of images have them."""
-    from fallline.models.convolution import convolve_relu_pool
-
+def _small(name: str, curved: bool = False) -> Exercise:
+    """A layer 4-3 of nine lanes under momentum, with sigmoids where it is ``curved``: XLA makes one native function of
+    the loop on a CPU.
+    """
     def loss(weights: Any, x: Any) -> Any:
-        x = convolve_relu_pool(x, weights["first"], weights["bias"])
-        return convolve_relu_pool(x, weights["second"], weights["bias"]).mean()
+        sums = (x[None, :, None, :] * weights[:, None]).sum(-1)
+        return (((jax.nn.sigmoid(sums) if curved else sums) - 0.2) ** 2).sum()
 
     def step(state: Any) -> Any:
-        weights, x = state
-        gradient = jax.grad(loss)(weights, x)
-        return jax.tree.map(lambda w, g: w - 1e-4 * g, weights, gradient), x
+        weights, trace, x = state
+        trace = 0.9 * trace + jax.grad(loss)(weights, x)
+        return weights - 1e-4 * trace, trace, x
 
-    def start() -> Any:
-        weights = {"first": jnp.full((5, 5, 1, 32), 0.1), "second": jnp.full((5, 5, 32, 32), 0.01),
-                   "bias": jnp.zeros(32)}
-        return weights, jnp.ones((batch, 28, 28, 1))
-
-    return Exercise(name, start, step, 1, loop=False)
+    return Exercise(name, lambda: (0.1 * _ones(9, 3, 4), 0 * _ones(9, 3, 4), _ones(8, 4)), step, 300, thin=True)

@@ -7,9 +7,9 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,136 +17,130 @@ from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
 from fallline.forecast.calibration import Calibration, Rates
 from fallline.forecast.costs import Costs
-from fallline.forecast.exercises import Exercise, exercises, product, stream
+from fallline.forecast.exercises import Exercise, arrays, exercises, product, stream
 from fallline.forecast.hlo import costs
-from fallline.forecast.host import DISPATCHES, SIZES, Host, fit_host
+from fallline.forecast.host import Host
 from fallline.forecast.laws import NAMES, features
-from fallline.forecast.tiny import Seconds, Tiny
 
-ROUNDS, TIMED_SECONDS = 3, 0.05
-"""Everything is timed in rounds of so many seconds each, at least three calls, so that what else the machine does for a
-moment does not count: the medians do."""
+ROUNDS, TIMED_SECONDS, FEWEST_CALLS = 3, 0.004, 2
+"""Everything is timed in rounds of so many seconds or calls each, so that what else the machine does for a moment does
+not count: the medians do."""
 
-LOOPS = ((1, 4, 1, 4, 500), (1, 9, 1, 8, 500), (1, 9, 1, 32, 500), (1, 60, 1, 4, 500, False), (10, 5, 1, 4, 500, False))
-LOOP_DISPATCHES = 10
-"""Tiny trainings that are small loops: as those of ``SIZES``, of long dispatches, and how many of these are timed."""
-
-PRODUCT_SIZE, STREAM_NUMBERS = 1024, 2**24
-NEW_BYTES = 2**26
+PRODUCT_SIZE, STREAM_NUMBERS, ARRAYS = 768, 2**23, 16
+NEW_BYTES = 2**24
 """Of memory that is written to for the first time: some milliseconds."""
 
 CACHE_BYTES = 16e6
 """Of the last cache, where the system does not tell."""
 
+USUAL_WEIGHT = 0.1
+"""How much the usual rates count beside a measured one, where both speak of the same."""
+
+SWEEPS = 300
+"""Of a fit of nine rates, each drawn to its usual value: far more than it takes."""
+
+USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, look=1.5, first=5.0, first_array=0.14)
+"""What the engine's calls cost the host, in units of a bare call of ``ARRAYS`` arrays, 60 us: fitted to tiny trainings
+by the engine on two cores of an Intel Xeon, jax 0.10.2. A run refines what follows from it."""
+
 
 def measure() -> Calibration:
-    """The calibration of this device, measured now."""
+    """The calibration of this device, measured now: a second or two."""
     jax = prepare_jax()
     cpu = jax.default_backend() == "cpu"
-    bench, cache, many = _Bench(cpu), _cache_bytes(), cores() if cpu else 1
-    rounds: dict[int, list[_Round]] = {at_once: [] for at_once in (1, many)}
-    for _ in range(ROUNDS):
-        for at_once, own in rounds.items():
-            own.append(bench.round(at_once))
-    laws = [bench.law(_Round.median(own), cache) for own in rounds.values()]
-    (alone, errors), (beside, _), first = laws[0], laws[-1], _Round.median(rounds[1])
-    whole, streamed = first.peaks.tolist()
-    dispatch = Seconds(*first.calls[0]).chunk
-    return Calibration(device_name(), 2 * PRODUCT_SIZE**3 / whole, 8 * STREAM_NUMBERS / streamed, dispatch,
+    whole, passes, call, *steps = compiled().result()
+    at_once = dict.fromkeys((1, cores() if cpu else 1))
+    timed = _rounds([whole, passes, call, *steps], list(at_once))
+    cache, laws = _cache_bytes(), []
+    for seconds in timed.values():
+        product_flops = whole.costs.threaded.product_operations / seconds[0]
+        usual = usual_rates(product_flops, 8 * STREAM_NUMBERS / seconds[1], seconds[2])
+        counted = [one.costs for one in (whole, passes, *steps)]
+        laws.append(fitted(counted, np.array([*seconds[:2], *seconds[3:]]), cache, usual))
+    (alone, errors), (beside, _), first = laws[0], laws[-1], timed[1]
+    return Calibration(device_name(), 2 * PRODUCT_SIZE**3 / first[0], 8 * STREAM_NUMBERS / first[1], first[2],
                        cache, _memory_bytes(), alone, beside, float(np.median(errors)),
                        when=time.strftime("%Y-%m-%d"), jax=jax.__version__, page_byte=_page_byte() if cpu else 0.0)
 
 
-class _Round(NamedTuple):
-    """Seconds: ``calls`` [tiny training, its ``Seconds``], a step of each of ``steps`` and of ``peaks``, a dispatch of
-    each of ``loops``.
+def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> Rates:
+    """What programs usually reach, by a device's rate of large matmuls, of passes and of bare calls: seconds of each.
+
+    Fitted to training steps on two cores of an Intel Xeon: small matmuls near the rate of large ones, passes over what
+    is in the cache half as long again as fast, one exponential as long as forty operations of a matmul.
     """
-
-    calls: np.ndarray
-    steps: np.ndarray
-    loops: np.ndarray
-    peaks: np.ndarray
-
-    @classmethod
-    def median(cls, rounds: Sequence[_Round]) -> _Round:
-        return cls(*(np.median(np.stack(part), axis=0) for part in zip(*rounds, strict=True)))
-
-
-class _Bench:
-    """All that is timed, compiled; the small loops are native functions on a CPU alone."""
-
-    def __init__(self, cpu: bool):
-        self.steps = [_Ready(exercise) for exercise in exercises()]
-        self.calls, self.loops = [Tiny(*size) for size in SIZES], [Tiny(*size) for size in LOOPS if cpu]
-        self.peaks = [_Ready(product(PRODUCT_SIZE)), _Ready(stream(STREAM_NUMBERS))]
-
-    def round(self, at_once: int) -> _Round:
-        """Everything once, so many programs at a time."""
-        return _Round(np.array([one.seconds(at_once, DISPATCHES) for one in self.calls]),
-                      np.array([one.seconds(at_once) for one in self.steps]),
-                      np.array([one.seconds(at_once, LOOP_DISPATCHES).chunk for one in self.loops]),
-                      np.array([one.seconds(at_once) for one in self.peaks]))
-
-    def law(self, timed: _Round, cache: float) -> tuple[Rates, np.ndarray]:
-        """The rates that explain what was timed, and the relative errors of the steps."""
-        host = fit_host(self.calls, [Seconds(*row) for row in timed.calls.tolist()])
-        calls = np.array([host.seconds(one.arrays, one.fetched) for one in self.loops])
-        lengths = np.array([one.chunk for one in self.loops])
-        loops = np.maximum(0.1 * timed.loops, timed.loops - calls) / lengths
-        counted = [one.costs for one in (*self.steps, *self.loops)]
-        return _fitted(counted, np.concatenate([timed.steps, loops]), cache, host)
+    operation = 1 / product_flops
+    return Rates(call / 120, 0.7 / bytes_per_second, 1 / bytes_per_second, operation, operation, 40 * operation,
+                 call / 5000, 12 * operation, 50 * operation,
+                 Host(*(call * share for share in USUAL_HOST)))
 
 
 class _Ready:
     """An exercise, compiled and run once."""
 
     def __init__(self, exercise: Exercise):
-        self.exercise = exercise
+        self.exercise, self._state = exercise, exercise.state()
         self.program = Compiled(exercise.call, donate=(0,), thin=exercise.thin)
-        self.costs: Costs = costs(self.program.prepare(exercise.state(), np.int32(1)).as_text())
-        self._timed(0.0)
+        self.costs: Costs = costs(self.program.prepare(self._state, np.int32(1)).as_text())
 
-    def seconds(self, at_once: int) -> float:
-        """Seconds a step of one program, so many of them running; of a loop without its call, which no step has."""
-        whole = self._together(at_once, TIMED_SECONDS, self.exercise.steps)
-        if not self.exercise.loop:
-            return whole
-        return max(0.1 * whole, whole - self._together(at_once, TIMED_SECONDS / 10, 0)) / self.exercise.steps
-
-    def _together(self, at_once: int, seconds: float, steps: int) -> float:
-        with ThreadPoolExecutor(at_once) as pool:
-            return statistics.mean(pool.map(self._timed, [seconds] * at_once, [steps] * at_once))
-
-    def _timed(self, seconds: float, turns: int = 1) -> float:
-        """The median of calls of so many steps."""
+    def seconds(self) -> float:
+        """The median of the seconds a step; one call's share of a step is in it, as steps are many."""
         jax = prepare_jax()
-        state = jax.tree.map(jax.numpy.copy, self.exercise.state())  # given over: no array may be in it twice
-        steps, times = np.int32(turns), []
+        state, steps, times = jax.device_put(self._state), np.int32(self.exercise.steps), []
+        state = jax.block_until_ready(self.program(state, steps))
         begun = time.perf_counter()
-        while len(times) < 3 or time.perf_counter() - begun < seconds:
+        while len(times) < FEWEST_CALLS or time.perf_counter() - begun < TIMED_SECONDS:
             called = time.perf_counter()
-            state = _wait(self.program(state, steps))
+            state = jax.block_until_ready(self.program(state, steps))
             times.append(time.perf_counter() - called)
-            if seconds == 0.0:
-                break
-        return statistics.median(times)
+        return statistics.median(times) / self.exercise.steps
 
 
-def _wait(state: Any) -> Any:
-    return prepare_jax().block_until_ready(state)
+@cache
+def compiled() -> Future[list[_Ready]]:
+    """All exercises being compiled in a thread, once a process: XLA works while Python plans."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="calibrating")
+    wanted = [product(PRODUCT_SIZE), stream(STREAM_NUMBERS), arrays(ARRAYS), *exercises()]
+    future = pool.submit(lambda: [_Ready(exercise) for exercise in wanted])
+    pool.shutdown(wait=False)
+    return future
 
 
-def _fitted(counted: Sequence[Costs], measured: np.ndarray, cache: float, host: Host) -> tuple[Rates, np.ndarray]:
-    """The rates under which the law is nearest to ``measured``, by least squares of relative errors; those errors."""
-    from scipy.optimize import nnls
+def _rounds(programs: Sequence[_Ready], at_once: Sequence[int]) -> dict[int, list[float]]:
+    """Seconds a step of each program, by how many of it run at the same time: the medians over rounds."""
+    times: dict[int, list[list[float]]] = {count: [] for count in at_once}
+    with ThreadPoolExecutor(max(at_once)) as pool:
+        for _ in range(ROUNDS):
+            for count in at_once:
+                times[count].append([statistics.mean(pool.map(lambda one: one.seconds(), [one] * count))
+                                     for one in programs])
+    return {count: np.median(np.array(rounds), axis=0).tolist() for count, rounds in times.items()}
 
-    rows = np.array([features(one, cache) for one in counted])
-    scale = rows.max(axis=0)
-    used = scale > 0
-    found = np.zeros(len(scale))
-    found[used] = nnls(rows[:, used] / scale[used] / measured[:, None], np.ones(len(measured)))[0] / scale[used]
-    errors = np.abs(rows @ found / measured - 1)
-    return Rates(**dict(zip(NAMES, found.tolist(), strict=True)), host=host), errors
+
+def fitted(counted: Sequence[Costs], measured: np.ndarray, cache: float, usual: Rates) -> tuple[Rates, np.ndarray]:
+    """The rates under which the law is nearest to ``measured``, by least squares of relative errors; those errors.
+
+    Each rate is drawn a little towards the ``usual`` one, so that one of which little was measured is that.
+    """
+    expected = np.array([getattr(usual, name) for name in NAMES])
+    rows = np.array([features(one, cache) for one in counted]) * expected / measured[:, None]
+    drawn = USUAL_WEIGHT * np.eye(len(NAMES))
+    shares = _none_below_zero(np.vstack([rows, drawn]), np.concatenate([np.ones(len(rows)), drawn.sum(axis=1)]))
+    rates = dict(zip(NAMES, (shares * expected).tolist(), strict=True))
+    return Rates(**rates, host=usual.host), np.abs(rows @ shares - 1)
+
+
+def _none_below_zero(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The x >= 0 with the least sum of squares of ``rows @ x - wanted``: one coordinate after the other, again and
+    again (scipy's nnls, without the seconds that importing it takes)."""
+    x = np.ones(rows.shape[1])
+    squares, left = (rows**2).sum(axis=0), wanted - rows @ x
+    for _ in range(SWEEPS):
+        for place, square in enumerate(squares):
+            moved = max(0.0, x[place] + rows[:, place] @ left / square)
+            left -= (moved - x[place]) * rows[:, place]
+            x[place] = moved
+    return x
 
 
 def _page_byte() -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fallline.forecast.calibration import Calibration
 from fallline.forecast.costs import Costs
+from fallline.forecast.experience import Correction, correction, kind
 from fallline.forecast.laws import bound, step_seconds
 
 How = Literal["compiled", "by law"]
@@ -79,13 +80,34 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """All that a cohort's prediction follows from but the device: what its run consists of, what the largest ``step``
+    and a batch of evaluation (``look``, None where nothing is held out) do and hold. ``machinery`` is what tracing and
+    compiling leave behind, ``beside`` says that other programs run on the other cores; ``programs`` name the two
+    programs, where they are known by name.
+    """
+
+    shape: Shape
+    step: Costs
+    step_held: Held
+    look: Costs | None
+    look_held: Held | None
+    how: How
+    machinery: float
+    beside: bool
+    programs: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Of one cohort. ``flops_a_step`` are multiplications and additions of one program's step, ``flops`` of the whole
     cohort; ``memory_bytes`` what it adds to a process that has its packages loaded, with its parts; ``seconds`` of
     training and evaluation, the sum over blocks of what each takes, None without a calibration. ``low`` and ``high``
     bound what is likely. ``bound`` names what takes most of a step, ``bound_share`` how much. ``how``: from the
     compiled program, or by law from what it was made of. ``at_once`` blocks share the device, whose rate of products is
-    ``product_flops``, and ``rates`` says where that is from.
+    ``product_flops``, and ``rates`` says where that is from. ``law`` holds, for the step and the evaluation, what a
+    run's own times are held against: the kind of program, its name, and its seconds by the law alone, of one step with
+    its share of a dispatch and of all evaluation of a block; ``observed`` is how many runs have corrected it.
     """
 
     how: How
@@ -107,6 +129,8 @@ class Prediction:
     at_once: int
     product_flops: float | None
     rates: str | None
+    law: dict[str, dict[str, Any]]
+    observed: int
 
     @property
     def told(self) -> dict[str, Any]:
@@ -114,40 +138,66 @@ class Prediction:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def predict(shape: Shape, step: Costs, step_held: Held, look: Costs | None, look_held: Held | None, how: How,
-            calibration: Calibration | None, machinery: float, beside: bool) -> Prediction:
-    """The prediction of a cohort whose largest step costs ``step`` and a batch of evaluation ``look``; ``machinery`` is
-    what tracing and compiling leave behind, ``beside`` says that other programs run on the other cores.
-    """
+def predict(outline: Outline, calibration: Calibration | None) -> Prediction:
+    """The prediction of a cohort on a device; without a calibration of one no time."""
+    shape, step = outline.shape, outline.step
     flops = step.floating_operations * shape.steps * shape.share * shape.jobs
-    memory, parts = _memory(shape, step_held, look_held, machinery)
-    off = UNSURE_MEMORY[how]
+    memory, parts = _memory(shape, outline.step_held, outline.look_held, outline.machinery)
+    off = UNSURE_MEMORY[outline.how]
     disk = shape.rows * shape.columns * CELL_BYTES + shape.disk_bytes
-    seconds = each = evaluating = own = None
-    low = high = None
-    what, share = None, None
-    if calibration is not None:
-        host, first = (calibration.beside if beside else calibration.alone).host, calibration.alone.host
-        each = step_seconds(step, calibration, beside) * shape.share
-        calls = math.ceil(shape.steps / shape.dispatch)
-        calling = calls * (host.seconds(*shape.call) + _paging(step_held, calibration))
-        once, evaluating = first.first_seconds(shape.call[0]), 0.0
-        once += calibration.page_byte * (parts["programs"] + parts["states"])
-        if look is not None:
-            batches = shape.looks * shape.batches + shape.last_batches
-            each_batch = step_seconds(look, calibration, beside) + host.seconds(*shape.look)
-            each_batch += 0.0 if look_held is None else _paging(look_held, calibration)
-            evaluating = batches * each_batch + host.look * (shape.looks + shape.last_looks)
-            once += first.first_seconds(shape.look[0])
-        own = each * shape.steps + calling + evaluating
-        seconds = own * shape.jobs + once
-        unsure = UNSURE[how] if calibration.measured else 1 + calibration.spread
-        low, high = seconds / unsure, seconds * unsure
-        what, share = bound(step, calibration, host.seconds(*shape.call) / shape.dispatch)
-    return Prediction(how, step.floating_operations, flops, each, seconds, low, high, evaluating, own, memory,
-                      memory * (1 - off), memory * (1 + off), parts, disk, what, share, shape.at_once,
+    time = _Seconds() if calibration is None else _time(outline, calibration, parts["programs"] + parts["states"])
+    return Prediction(outline.how, step.floating_operations, flops, time.step, time.whole, time.low, time.high,
+                      time.evaluating, time.block, memory, memory * (1 - off), memory * (1 + off), parts, disk,
+                      time.bound, time.bound_share, shape.at_once,
                       None if calibration is None else calibration.product_flops,
-                      None if calibration is None else calibration.source)
+                      None if calibration is None else calibration.source, time.law, time.observed)
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    """Seconds of one step by itself, of a block's evaluation, of a block, of all blocks with what happens once."""
+
+    step: float | None = None
+    evaluating: float | None = None
+    block: float | None = None
+    whole: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: str | None = None
+    bound_share: float | None = None
+    law: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: int = 0
+
+
+def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seconds:
+    """What the law says, corrected by what runs of such programs took before."""
+    shape, step, look, beside = outline.shape, outline.step, outline.look, outline.beside
+    host, first = (calibration.beside if beside else calibration.alone).host, calibration.alone.host
+    unsure = UNSURE[outline.how] if calibration.measured else 1 + calibration.spread
+    each = step_seconds(step, calibration, beside) * shape.share
+    calls = math.ceil(shape.steps / shape.dispatch)
+    calling = calls * (host.seconds(*shape.call) + _paging(outline.step_held, calibration))
+    training = each * shape.steps + calling
+    law = {"step": {"kind": kind("step", step, beside), "program": outline.programs[0],
+                    "seconds": training / shape.steps}}
+    seen = correction(calibration.observed, law["step"]["kind"], outline.programs[0], unsure)
+    evaluated, evaluating = Correction(unsure=unsure), 0.0
+    once = first.first_seconds(shape.call[0]) + calibration.page_byte * new_bytes
+    if look is not None:
+        batch = step_seconds(look, calibration, beside) + host.seconds(*shape.look)
+        batch += 0.0 if outline.look_held is None else _paging(outline.look_held, calibration)
+        evaluating = (shape.looks * shape.batches + shape.last_batches) * batch
+        evaluating += host.look * (shape.looks + shape.last_looks)
+        once += first.first_seconds(shape.look[0])
+        law["evaluation"] = {"kind": kind("evaluation", look, beside), "program": outline.programs[1],
+                             "seconds": evaluating}
+        evaluated = correction(calibration.observed, law["evaluation"]["kind"], outline.programs[1], unsure)
+    training, evaluating = seen.factor * training, evaluated.factor * evaluating
+    spans = ((training * shape.jobs, seen.unsure), (evaluating * shape.jobs, evaluated.unsure), (once, unsure))
+    what, share = bound(step, calibration, host.seconds(*shape.call) / shape.dispatch)
+    return _Seconds(seen.factor * each, evaluating, training + evaluating, sum(seconds for seconds, _ in spans),
+                    sum(seconds / off for seconds, off in spans), sum(seconds * off for seconds, off in spans), what,
+                    share, law, seen.runs)
 
 
 def _paging(held: Held, calibration: Calibration) -> float:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fallline.batching import BatchPolicy
 from fallline.contracts import Loss, Number, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName
 from fallline.losses import losses
@@ -14,14 +15,14 @@ from fallline.optimizers import optimizers
 from fallline.schedules import schedules
 from fallline.study.budget import batches_of, steps_of
 from fallline.study.choosing import asked_in_training
-from fallline.study.parts import CHOICES, COMMON, Parts, numbers_of
+from fallline.study.parts import CHOICES, COMMON, CheckedNumbers, Parts, numbers_of
 from fallline.study.resolve import resolve, resolve_task
 from fallline.study.said import shown
 from fallline.study.spec import Study
 from fallline.study.trial import Recipe, Trial
 from fallline.study.values import BUDGETS, FIELDS, check_field, check_number
 from fallline.tasks import tasks
-from fallline.tasks.folds import cuts
+from fallline.tasks.folds import Cut, cuts
 
 KINDS = {"task": Task, "optimizer": Optimizer, "loss": Loss, "schedule": Schedule}
 MAX_TRIALS = 200_000
@@ -56,6 +57,7 @@ class Expansion:
         self.varied = [("axes", self.axes), *((f"zip {n + 1}", group) for n, group in enumerate(study.zip))]
         self.points = [(f"points, {n + 1} of {len(study.points)}", point) for n, point in enumerate(study.points)]
         self.cut = cuts(study.holdout, study.folds)[0]
+        self._recipes: dict[tuple[Any, ...], _Recipes] = {}
         self.named = {choice: self._named(choice) for choice in CHOICES}
         self._check()
 
@@ -71,7 +73,7 @@ class Expansion:
                         outer |= row
                     yield from self._inner(outer)
         for place, point in self.points:
-            yield self._recipe(point, self._place(place))
+            yield self._of(self._parts(point), self._place(place)).recipe(point)
 
     def _inner(self, outer: Settings) -> Iterator[tuple[Task, Recipe]]:
         """All recipes with the same parts and one row of each zip group."""
@@ -88,21 +90,17 @@ class Expansion:
             rows: Any = [{}, *({key: value} for key, values in axes.items() for value in values)]
         else:
             rows = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+        recipes = self._of(parts, self._place("base"))
         for row in rows:
-            yield self._recipe(outer | row, self._place("base"))
+            yield recipes.recipe(outer | row)
 
-    def _recipe(self, settings: Settings, where: str) -> tuple[Task, Recipe]:
-        parts = self._parts(settings)
-        taken = {*FIELDS, *parts.taken}
-        full: Settings = {}
-        for table in [self.base, *(self.own_base.get(name, {}) for name in parts.names), settings]:
-            if any(budget in table for budget in BUDGETS):  # a budget in epochs replaces one in steps, and the reverse
-                full = {key: value for key, value in full.items() if key not in BUDGETS}
-            full |= {key: value for key, value in table.items() if key in taken}
-        batches = batches_of(full, where)
-        steps = steps_of(full, batches, parts.task, self.study.data, where, self.cut)
-        return parts.task, Recipe(parts.optimizer, parts.loss, parts.schedule, batches, steps,
-                                  parts.numbers(full, where), full.get("precision", "float32"))
+    def _of(self, parts: Parts, where: str) -> _Recipes:
+        """All recipes of these parts that are written in one place."""
+        key = (where, *map(id, parts))
+        if key not in self._recipes:
+            tables = [self.base, *(self.own_base.get(name, {}) for name in parts.names)]
+            self._recipes[key] = _Recipes(self.study, CheckedNumbers(parts, where), tables, self.cut)
+        return self._recipes[key]
 
     def _parts(self, settings: Settings) -> Parts:
         """The parts that settings name, or the base, or the study and its task."""
@@ -227,6 +225,39 @@ class Expansion:
 
     def _place(self, inside: str) -> str:
         return f"{self.study.name}, {inside}"
+
+
+class _Recipes:
+    """Recipes of the same parts, on top of the same ``tables`` of a study: what many of them share is made once."""
+
+    def __init__(self, study: Study, numbers: CheckedNumbers, tables: Sequence[Settings], cut: Cut | None):
+        self.study, self.numbers, self.cut = study, numbers, cut
+        self.common: Settings = {}
+        for table in tables:
+            self.common = self._over(self.common, table)
+        self._budgets: dict[tuple[int, ...], tuple[BatchPolicy, int]] = {}
+
+    def recipe(self, settings: Settings) -> tuple[Task, Recipe]:
+        """The recipe that ``settings``, values of the study, make of what is common."""
+        full, parts = self._over(self.common, settings), self.numbers.parts
+        batches, steps = self._budget(full)
+        return parts.task, Recipe(parts.optimizer, parts.loss, parts.schedule, batches, steps, self.numbers.of(full),
+                                  full.get("precision", "float32"))
+
+    def _over(self, below: Settings, table: Settings) -> Settings:
+        """A table laid over another, of what these parts take."""
+        if any(budget in table for budget in BUDGETS):  # a budget in epochs replaces one in steps, and the reverse
+            below = {key: value for key, value in below.items() if key not in BUDGETS}
+        return below | {key: value for key, value in table.items() if key in self.numbers.taken}
+
+    def _budget(self, full: Settings) -> tuple[BatchPolicy, int]:
+        """Batches and steps, worked out once for all recipes with the same fields."""
+        key = tuple([id(full.get(name)) for name in (*FIELDS, "workers")])
+        if key not in self._budgets:
+            where, task = self.numbers.where, self.numbers.parts.task
+            batches = batches_of(full, where)
+            self._budgets[key] = batches, steps_of(full, batches, task, self.study.data, where, self.cut)
+        return self._budgets[key]
 
 
 def _known_parts() -> dict[str, Mapping[str, Any]]:

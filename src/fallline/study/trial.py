@@ -54,6 +54,14 @@ class Recipe:
     numbers: RecipeNumbers
     precision: str = "float32"
 
+    def __hash__(self) -> int:
+        """Of names and values alone: parts declare all their numbers, which thousands of recipes would hash again."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.optimizer.name, self.loss.name, self.schedule.name, self.steps, self.numbers))
+
     @property
     def loss_kind(self) -> str:
         """The loss with its numbers that are not the default: values of different kinds cannot be compared."""
@@ -136,7 +144,9 @@ def numbers_in_use(trials: Iterable[Trial]) -> frozenset[str]:
     return frozenset(found)
 
 
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)  # made once: studies have thousands
+
+
 def digest(plain: object) -> str:
     """16 hexadecimal digits that name a plain value: key order does not matter, numbers by their exact value."""
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAIN.encode(plain).encode()).hexdigest()[:16]

@@ -36,7 +36,7 @@ def _task(name: str, dataset: str, model: Model, title: str, prepare: Any) -> Ta
     known = find_dataset(dataset)
     return Task(name, model, known.load, "softmax_cross_entropy", title=f"{title} on {TITLES[dataset]}",
                 metrics={"accuracy": find_metric("accuracy")}, prepare=prepare, examples=known.examples,
-                classes=known.classes)
+                classes=known.classes, shapes=known.shapes)
 
 
 def _softmax_task(dataset: str) -> Task:
