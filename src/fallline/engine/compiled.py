@@ -41,6 +41,7 @@ class Compiled:
         self.leaves = (0, 0)  # arrays that it is given and gives, once traced
         self._lock = threading.Lock()
         self._lowered: Any = None
+        self._known: kept.Traced | None = None
         self._program: Any = None
 
         def counted(*arguments: Any) -> Any:
@@ -70,12 +71,12 @@ class Compiled:
         self.compile_seconds = time.perf_counter() - begun
         self.leaves = len(jax.tree.leaves(arguments)), program.out_tree.num_leaves
         self.memory_bytes = _peak_bytes(program)
-        self._lowered = None
+        self._lowered = self._known = None
 
     def _kept(self, arguments: tuple[Any, ...]) -> kept.Traced | None:
         """The program in the form in which it is kept, traced now if it was not; None where it is not to be kept."""
-        if self.name is None or self._lowered is not None:
-            return None
+        if self.name is None or self._known is not None:
+            return self._known
         begun, key = time.perf_counter(), kept.key_of(self.name, arguments)
         found = kept.recall(key)
         if found is None:
@@ -87,12 +88,19 @@ class Compiled:
                 return None
             kept.keep(key, found)
         self.trace_seconds = time.perf_counter() - begun
+        self._known = found
         return found
 
     def written(self, *arguments: Any) -> str:
         """The program as XLA is given it, HLO in words; traced now if it was not, and not compiled."""
         with self._lock:
-            text = self._trace(*arguments).as_text(dialect="hlo")
+            known = self._kept(arguments)
+            if known is None or known.source is None:
+                lowered = self._trace(*arguments)
+            else:
+                lowered = known.source.lower(*jax.tree.leaves(arguments))
+                self.leaves = lowered.in_tree.num_leaves, lowered.out_tree.num_leaves
+            text = lowered.as_text(dialect="hlo")
             self.lines = text.count("\n")
             return text
 

@@ -44,7 +44,7 @@ _planned_for: ContextVar[Elsewhere | None] = ContextVar("planned_for", default=N
 
 @contextmanager
 def planning_for(place: Elsewhere | None) -> Iterator[None]:
-    """Within, layouts are chosen for devices that are not here, so nothing of theirs is tried or measured."""
+    """Within, layouts are chosen for devices that are not here."""
     before = _planned_for.set(place)
     try:
         yield
@@ -123,7 +123,7 @@ def _keep_freed_memory() -> None:
 
 
 def compilation_cache() -> Path:
-    """The folder of compiled programs; FALLLINE_CACHE moves it together with what was measured of layouts."""
+    """The folder of compiled programs; FALLLINE_CACHE moves it together with all else that is kept."""
     return cache_folder() / "compiled"
 
 

@@ -30,11 +30,13 @@ class Traced(NamedTuple):
     """A function as it was traced for the shapes of one call, with its arguments and results as lists of arrays.
 
     It gives a record: arrays by ``names``. With ``carries`` it gives a state before, of its first argument's structure.
+    ``source`` is the function itself where it was traced here, and not read from disk.
     """
 
     function: export.Exported
     names: tuple[str, ...]
     carries: bool
+    source: Any = None
 
     def gives(self, arguments: tuple[Any, ...]) -> Any:
         """The structure of its results, for those arguments."""
@@ -64,9 +66,10 @@ def trace(function: Callable[..., Any], arguments: tuple[Any, ...], carries: boo
         given.append(function(*jax.tree.unflatten(tree, leaves)))
         return jax.tree.leaves(given[-1])
 
-    exported = export.export(jax.jit(flat))(*leaves)
+    source = jax.jit(flat)
+    exported = export.export(source)(*leaves)
     record = given[0][1] if carries else given[0]
-    found = Traced(exported, tuple(record), carries)
+    found = Traced(exported, tuple(record), carries, source)
     return found if found.gives(arguments) == jax.tree.structure(given[0]) else None
 
 

@@ -103,9 +103,9 @@ def _named_alone(value: Any) -> bool:
 
 
 def _rests_on(outlines: Iterable[Outline]) -> set[Path]:
-    """What a later run writes that makes a better plan: the measured layouts, the counts of programs compiled since."""
+    """What a later run writes that makes a better plan: the counts of programs compiled since."""
     by_law = {name for outline in outlines if outline.how == "by law" for name in outline.programs if name}
-    return {cache_folder() / "layouts", *map(place_of, by_law)}
+    return set(map(place_of, by_law))
 
 
 def _changed(path: Path, since: int) -> bool:

@@ -49,9 +49,9 @@ class Session:
 
     def _compile(self, work: list[Part]) -> None:
         """Every program before the first step. The compiler may hold more than training does, and is not training."""
-        self.count.say("compiling")
-        for ready, _ in work:
+        for place, (ready, _) in enumerate(work):
             if ready.mesh.devices == 1 and not self.stopping:
+                self.count.say(f"compiling {place + 1} of {len(work)}")
                 ready.compile()
 
     def _until_done(self, work: list[Part], smaller: Smaller) -> None:

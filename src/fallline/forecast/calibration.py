@@ -134,7 +134,7 @@ def _rates(host: list[float], **own: float) -> Rates:
 
 
 def _place(device: str) -> Path:
-    """The file of a device, beside what was measured of layouts."""
+    """The file of a device."""
     name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     return cache_folder() / "calibrations" / f"{name}.json"
 
