@@ -89,7 +89,7 @@ def test_a_state_in_bfloat16_goes_to_a_checkpoint_and_back():
     np.testing.assert_array_equal(resting._as_wanted(kept, leaf.dtype), leaf)
 
 
-def test_an_equinox_net_with_a_bfloat16_state_trains_and_resumes(tmp_path, monkeypatch):
+def test_an_equinox_net_with_a_bfloat16_state_trains_with_checkpoints(tmp_path, monkeypatch):
     class Net(eqx.Module):
         layer: eqx.nn.Linear
         norm: eqx.nn.BatchNorm
