@@ -16,7 +16,8 @@ class Study:
     """A built-in study in one of its presets: what ``work`` trains, and the examples that it is evaluated on.
 
     ``work.measured_trials`` whole trials of each rule are what a peer is timed for. Validation comes before the first
-    step and every ``evaluate_every`` steps, the held-out test set once a trial.
+    step and every ``evaluate_every`` steps, the held-out test set once a trial. ``settings`` say what is trained where
+    the preset itself may be another on the other side.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Study:
     validation: int = 0
     test: int = 0
     forward_flops: int = 0
+    settings: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -33,7 +35,8 @@ class Study:
 
     @property
     def run(self) -> tuple[str, ...]:
-        return "run", self.name, "--preset", self.preset, "--out", "{folder}"
+        chosen = [word for setting in self.settings for word in ("--set", setting)]
+        return "run", self.name, "--preset", self.preset, *chosen, "--out", "{folder}"
 
     @property
     def evaluations(self) -> int:
@@ -71,15 +74,19 @@ LINE_QUICK = Study("line/optimizers", "quick", replace(_LINE, steps=1000))
 LINE_FULL = Study("line/optimizers", "full", replace(_LINE, steps=2500))
 
 _SOFTMAX = replace(SOFTMAX, rates=(1.0, *SOFTMAX.rates), measured_trials=1, rounds=1)
-SOFTMAX_QUICK = Study("softmax/optimizers", "quick", replace(_SOFTMAX, seeds=2), 25, 1000, 1000, 2 * 784 * 10)
+SOFTMAX_QUICK = Study("softmax/optimizers", "quick", replace(_SOFTMAX, seeds=2), 25, 1000, 1000, 2 * 784 * 10,
+                      ("seeds=2", f"axes.learning_rate={list(_SOFTMAX.rates)}"))
 SOFTMAX_FULL = Study("softmax/optimizers", "full", _SOFTMAX, 25, 5000, 10_000, 2 * 784 * 10)
 
 _CONVNET = Work("convnet", "mnist-convnet", ("momentum", "adam", "rmsprop", "adagrad"), (0.01, 0.001), seeds=1,
                 steps=40, batch_size=50, flops_an_example=CONVNET_TRAINING, measured_steps=40, measured_trials=1,
                 rounds=1)
-CONVNET_QUICK = Study("convnet/optimizers", "quick", _CONVNET, 20, 1000, 1000, CONVNET_FORWARD)
+CONVNET_QUICK = Study("convnet/optimizers", "quick", _CONVNET, 20, 1000, 1000, CONVNET_FORWARD,
+                      ("seeds=1", "steps=40", "evaluate_every=20",
+                       'axes={optimizer=["momentum","adam","rmsprop","adagrad"],learning_rate=[0.01,0.001]}'))
 
-LONGER = replace(CONVNET_QUICK, work=replace(_CONVNET, name="convnet longer", steps=120), evaluate_every=60)
+LONGER = replace(CONVNET_QUICK, work=replace(_CONVNET, name="convnet longer", steps=120), evaluate_every=60,
+                 settings=("seeds=1", "steps=120", "evaluate_every=60", CONVNET_QUICK.settings[-1]))
 """Three times the steps of CONVNET_QUICK and as many evaluations: what the steps alone take is the difference."""
 CONVNET_FULL_STEPS = 9 * 7 * 3 * 1100
 """Trial-steps of convnet/optimizers, full."""
@@ -136,7 +143,7 @@ COMMANDS = (
 )
 
 LONGER_COMMAND = Command("run convnet longer, warm", "convnet longer",
-                         (*LONGER.run, "--set", "steps=120", "--set", "evaluate_every=60"), study=LONGER)
+                         LONGER.run, study=LONGER)
 """Timed where there are peers, for the seconds of a step."""
 
 PEER_GOALS = {"run line quick, warm": 3.0, "run line full, warm": 7.0, "run softmax full, cold": 6.0,

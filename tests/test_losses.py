@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from fallline.errors import ModelError, NumberError, UnknownName
 from fallline.losses import find_loss, loss, losses
+from fallline.losses.classes import own
 from oracles_losses import VALUES, softmax
 
 LOSSES = losses()
@@ -294,3 +296,17 @@ def test_a_loss_of_a_whole_split_is_that_of_the_split_however_it_is_cut_into_bat
             assert value(part, most)[0, lane] == pytest.approx(expected, rel=1e-5, abs=1e-6)
         whole = Loss("mine", part.function, takes="probabilities", whole=True)  # one that names no sums
         assert value(whole, None)[0, lane] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_the_value_at_a_label_and_its_derivatives_are_those_of_a_gather():
+    rows, change = (np.random.default_rng(seed).normal(size=(6, 4)).astype(np.float32) for seed in (0, 1))
+    rows[1, 2], rows[2, 1] = np.inf, -np.inf  # where a label points elsewhere they take no part
+    places = jnp.array([0, 3, 2, 1, 4, 2])
+    found = own(jnp.asarray(rows), places)
+    expected = rows[np.arange(6), np.minimum(places, 3)]
+    np.testing.assert_array_equal(found, np.where(places < 4, expected, np.nan))
+    finite = jnp.asarray(np.nan_to_num(rows, posinf=1, neginf=-1))
+    gradient = jax.grad(lambda z: own(z, places)[:4].sum())(finite)
+    np.testing.assert_array_equal(gradient, np.eye(5, dtype=np.float32)[places][:, :4] * (np.arange(6) < 4)[:, None])
+    _, tangent = jax.jvp(lambda z: own(z, places), (finite,), (jnp.asarray(change),))
+    np.testing.assert_array_equal(tangent[:4], change[np.arange(4), places[:4]])

@@ -41,6 +41,15 @@ def test_a_command_that_reads_imports_nothing_that_trains_or_makes_pictures(run,
     assert told.returncode == 0 and told.stderr.strip() == "[]", told.stderr
 
 
+def test_a_run_of_built_in_nets_imports_no_package_of_nets(tmp_path):
+    code = ("import sys, fallline; study = fallline.load_study('softmax/optimizers').preset('quick')\n"
+            "fallline.run(study.with_({'base': {'steps': 2}, 'seeds': 1}), sys.argv[1])\n"
+            "print([name for name in ('equinox', 'flax', 'keras', 'torch', 'altair', 'scipy.stats') "
+            "if name in sys.modules])")
+    told = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True)
+    assert told.stdout.strip() == "[]", told.stderr
+
+
 def test_the_report_of_a_line_fit_needs_no_jax_for_its_contours(tmp_path):
     """Its loss is a quadratic of two weights: ellipses that are known."""
     folder = line_run(tmp_path / "line", steps=20).folder

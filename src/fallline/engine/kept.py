@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,12 +115,8 @@ def _forget_oldest(folder: Path) -> None:
 @cache
 def _made_by() -> str:
     """The package's source, the libraries that trace, and the device."""
-    import equinox
-    import optax
-
     home = Path(fallline.__file__).parent
     source = [f"{file.relative_to(home)} {(found := file.stat()).st_size} {found.st_mtime_ns}"
               for file in sorted(home.rglob("*.py"))]
-    settings = [os.environ.get(name, "") for name in ("JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION")]
-    return "\n".join([*source, fallline.__version__, jax.__version__, optax.__version__, equinox.__version__, *settings,
-                      device_name()])
+    precision = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "")
+    return "\n".join([*source, fallline.__version__, jax.__version__, version("optax"), precision, device_name()])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from jaxtyping import Array, Float, Int, PyTree
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts import Loss, Model, Optimizer
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Int, PyTree
 
 ALIVE = -1
 """The ``ended_at`` of a lane that has not ended."""

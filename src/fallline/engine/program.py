@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jax import Array
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import products

@@ -7,8 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array
+from jax import Array
 
 from fallline import regularisation
 from fallline.contracts import in_float32
@@ -101,7 +100,7 @@ def _move(cohort: Cohort, make: Any, numbers: Numbers, factor: Array | None, goe
     change, state = make(**rule).update(gradient, lane.rule, weights)
     change = regularisation.on_change(numbers.regularisation, rule.get("learning_rate", 1.0), weights, change)
     change = jax.tree.map(lambda leaf: jnp.where(moves, leaf, -0.0), change)  # -0.0 + -0.0 keeps its sign, 0.0 does not
-    moved = optax.apply_updates(weights, change)
+    moved = jax.tree.map(lambda weight, step: (weight + step).astype(weight.dtype), weights, change)
     average = None if lane.average is None else regularisation.average(numbers.regularisation, lane.average, moved)
     kept = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), variables, lane.model)
     return moved, state, average, kept

@@ -321,6 +321,8 @@ def _one_a_row(targets: np.ndarray) -> bool:
 
 def _check_rule(rule: Optimizer, weights: Any) -> None:
     """The rule makes a transformation that keeps the shapes of weights and state."""
+    if optimizers().get(rule.name) is rule:
+        return  # what is built in is tested
     import optax
 
     jax = prepare_jax()

@@ -49,3 +49,25 @@ def indices(labels, classes):
     """Labels as int32, those below 0 moved beyond the last class, where an index finds nothing."""
     labels = labels.astype(jnp.int32)  # a byte could not be compared with more than 255 classes
     return jnp.where(labels < 0, classes, labels)
+
+
+@jax.custom_jvp
+def own(rows, places):
+    """Of each row [batch, classes] the value at its place [batch], int32; nan where that is beyond the last.
+
+    Without a derivative it is a sum over the row, which a CPU computes along the batch: evaluating a 784-10 layer takes
+    7/8 of the time. Inside a gradient the same makes XLA compile for minutes (jax 0.10.2), so there it is a gather.
+    """
+    classes = rows.shape[-1]
+    found = jnp.where(jnp.arange(classes) == places[:, None], rows, 0).sum(-1)
+    return jnp.where(places < classes, found, jnp.nan)
+
+
+@own.defjvp
+def _own_and_change(values, changes):
+    rows, places = values
+    return _gathered(rows, places), _gathered(changes[0], places)
+
+
+def _gathered(rows, places):
+    return jnp.take_along_axis(rows, places[:, None], axis=-1)[:, 0]

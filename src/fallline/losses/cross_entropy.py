@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from fallline.contracts import Loss, fraction
 from fallline.errors import ModelError
-from fallline.losses.classes import are_whole, indices, need_classes
+from fallline.losses.classes import are_whole, indices, need_classes, own
 
 
 def _softmax_cross_entropy(logits, labels, label_smoothing=0.0):
@@ -37,10 +37,10 @@ def _sparse_softmax_cross_entropy(logits, labels):
 
 def _of_whole_numbers(logits, labels, label_smoothing=0.0):
     z, log_sum = _shifted(logits)
-    own = jnp.take_along_axis(z, indices(labels, z.shape[-1])[:, None], axis=-1)[:, 0]
+    of_label = own(z, indices(labels, z.shape[-1]))
     # without smoothing a class whose logit is -inf takes no part, and 0 * -inf would make it nan
     others = jnp.where(label_smoothing > 0, label_smoothing * jnp.mean(z, axis=-1), 0)
-    return log_sum - (1 - label_smoothing) * own - others
+    return log_sum - (1 - label_smoothing) * of_label - others
 
 
 def _shifted(logits):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 
 from fallline.contracts import Model
@@ -14,16 +13,16 @@ from fallline.models.dropout import dropout_rate as rate_number
 from fallline.models.layers import Dense
 
 
-class DenseNet(eqx.Module):
+class DenseNet(NamedTuple):
     """``inputs`` - ``hidden`` relu - ``classes`` logits, begun as PyTorch's ``nn.Linear`` begins."""
 
     hidden: Dense
     output: Dense
 
-    def __init__(self, inputs: int, hidden: int, classes: int, key: Any):
+    @classmethod
+    def make(cls, inputs: int, hidden: int, classes: int, key: Any) -> DenseNet:
         first, second = jax.random.split(key)
-        self.hidden = _linear(first, inputs, hidden)
-        self.output = _linear(second, hidden, classes)
+        return cls(_linear(first, inputs, hidden), _linear(second, hidden, classes))
 
     def __call__(self, inputs: Any, dropout_rate: Any = 0.0, key: Any = None) -> Any:
         """Logits [batch, classes] of ``inputs`` [batch, ...], flattened; no hidden value is dropped without a key."""
@@ -35,7 +34,7 @@ def dense_net(inputs: int, hidden: int, classes: int, dropout_rate: float | None
     """The model of a ``DenseNet``; with a ``dropout_rate``, the rate is a number of the recipe with that default."""
 
     def init(key: Any) -> DenseNet:
-        return DenseNet(inputs, hidden, classes, key)
+        return DenseNet.make(inputs, hidden, classes, key)
 
     def apply(net: DenseNet, inputs: Any) -> Any:
         return net(inputs)

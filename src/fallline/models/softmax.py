@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from fallline.contracts import Model
 from fallline.models.layers import Dense
 
 
-class SoftmaxLayer(eqx.Module):
+class SoftmaxLayer(NamedTuple):
     """One dense layer [classes, inputs] whose outputs are logits; weights and biases start at zero."""
 
     output: Dense
 
-    def __init__(self, inputs: int, classes: int):
-        self.output = Dense(jnp.zeros((classes, inputs)), jnp.zeros(classes))
+    @classmethod
+    def make(cls, inputs: int, classes: int) -> SoftmaxLayer:
+        return cls(Dense(jnp.zeros((classes, inputs)), jnp.zeros(classes)))
 
     def __call__(self, inputs: Any) -> Any:
         """Logits [batch, classes] of ``inputs`` [batch, inputs]."""
@@ -28,7 +28,7 @@ def softmax_layer(inputs: int, classes: int) -> Model:
     """The model of a ``SoftmaxLayer``, the same for every seed."""
 
     def init(key: Any) -> SoftmaxLayer:
-        return SoftmaxLayer(inputs, classes)
+        return SoftmaxLayer.make(inputs, classes)
 
     def apply(layer: SoftmaxLayer, inputs: Any) -> Any:
         return layer(inputs)

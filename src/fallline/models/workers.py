@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -15,7 +14,7 @@ from fallline.models.dropout import dropout_rate as rate_number
 from fallline.models.layers import Convolution, Dense, as_images
 
 
-class WorkersNet(eqx.Module):
+class WorkersNet(NamedTuple):
     """3x3x32 relu, 3x3x64 relu, pool, dropout, dense 128 relu, dropout, dense 10: 1,199,882 weights.
 
     The convolutions fill nothing up (28 - 26 - 24). Weights begin as Glorot's uniform, biases at zero.
@@ -26,12 +25,11 @@ class WorkersNet(eqx.Module):
     hidden: Dense
     output: Dense
 
-    def __init__(self, key: Any):
+    @classmethod
+    def make(cls, key: Any) -> WorkersNet:
         first, second, hidden, output = jax.random.split(key, 4)
-        self.first = _convolution(first, 1, 32)
-        self.second = _convolution(second, 32, 64)
-        self.hidden = _linear(hidden, 12 * 12 * 64, 128)
-        self.output = _linear(output, 128, 10)
+        return cls(_convolution(first, 1, 32), _convolution(second, 32, 64), _linear(hidden, 12 * 12 * 64, 128),
+                   _linear(output, 128, 10))
 
     def __call__(self, images: Any, conv_dropout_rate: Any = 0.25, dropout_rate: Any = 0.5, key: Any = None) -> Any:
         """Logits [batch, 10] of ``images`` [batch, 28, 28, 1] or [batch, 784]; nothing is dropped without a key."""
@@ -46,7 +44,7 @@ def workers_convnet() -> Model:
     """The model of a ``WorkersNet``. Its numbers are the ``conv_dropout_rate`` of the pooled images, 0.25 as published,
     and the ``dropout_rate`` of the last hidden layer, 0.5.
     """
-    return Model("workers-convnet", WorkersNet, forward=_forward,
+    return Model("workers-convnet", WorkersNet.make, forward=_forward,
                  numbers=(rate_number(0.25, "conv_dropout_rate"), rate_number(0.5)), looped=False)
 
 
