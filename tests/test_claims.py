@@ -411,7 +411,8 @@ def test_page_terminal_and_frames_say_the_same(tmp_path):
         "learning rate 0.01", "learning rate 0.001", SUPPORTED)
     tally, line = lines(result.records)
     assert tally == "What the study claims: 1 supported."
-    assert line.startswith("✓ supported: 0.01 is <best> (final training loss difference −")
+    assert line.startswith("✓ supported: 0.01 is <best> (learning rate 0.01 minus learning rate 0.001: final training "
+                           "loss difference −")
     page = section(result.records, claims(result.records))
     assert "✓ supported" in page and "0.01 is &lt;best&gt;" in page and "learning rate 0.01 minus" in page
 

@@ -61,7 +61,8 @@ class Claim(Part):
 
     ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
     ``below`` a value, or ``near`` it within ``margin``; arms that are ``equal`` within ``margin``. Arms are tables as
-    in ``Reported.where``.
+    in ``Reported.where``. With ``step`` the value is that of the curves there. A claim with ``min_steps`` is about runs
+    of so many steps or more: shorter ones do not test it.
     """
 
     text: str
@@ -79,6 +80,7 @@ class Claim(Part):
     for_each: list[str] | None = None
     tune: list[str] = Field(default_factory=list)
     step: int | None = Field(default=None, ge=0)
+    min_steps: int | None = Field(default=None, ge=1)
 
     @field_validator("better", "worse", "arm", "equal", "where", mode="before")
     @classmethod
