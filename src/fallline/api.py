@@ -442,14 +442,20 @@ def default_folder(study: Study, preset: str | None = None) -> Path:
 
 
 def _check_figures(study: Study) -> None:
-    """A figure that there is not is an error before the training, not after it."""
-    if study.figures:
+    """A figure that there is not is an error before the training, not after it; one of a preset as well."""
+    wanted = [(f"{study.name}, figures, {number} of {len(study.figures)}", figure.kind)
+              for number, figure in enumerate(study.figures, start=1)]
+    for name, changes in study.presets.items():
+        own = changes.get("figures")
+        wanted += [(f"{study.name}, presets.{name}, figures, {number} of {len(own)}", figure["kind"])
+                   for number, figure in enumerate(own if isinstance(own, list) else [], start=1)
+                   if isinstance(figure, dict) and "kind" in figure]
+    if wanted:
         from fallline.report.kinds import figure_kinds
 
-        for number, figure in enumerate(study.figures):
-            if figure.kind not in figure_kinds():
-                raise UnknownName("figure", figure.kind, figure_kinds(), f"{study.name}, figures, "
-                                  f"{number + 1} of {len(study.figures)}")
+        for where, kind in wanted:
+            if kind not in figure_kinds():
+                raise UnknownName("figure", kind, figure_kinds(), where)
 
 
 def open_run(folder: str | Path, reader: str = "python") -> Result:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from fallline.errors import ModelError, UnknownName
 from fallline.study.choosing import EPOCH, best_on_test, on_test, refusal
 from fallline.study.native import native
 from fallline.study.part import Part
@@ -54,6 +56,28 @@ class NetworkTable(Part):
     loss: str = "squared_error"
     watch: list[str] = Field(default_factory=list)
     begin: tuple[float, float] = (0.0, 1.0)
+
+
+def check_network(name: str, table: NetworkTable) -> None:
+    """NetworkError, ModelError or UnknownName with the network's ``name`` where its text cannot be read, or names a
+    learnable or a loss that there is not."""
+    _read_network(name, table.text, table.activation, tuple(table.watch), table.begin, table.loss)
+
+
+@cache
+def _read_network(name: str, text: str, activation: str, watch: tuple[str, ...], begin: tuple[float, float],
+                  loss: str) -> None:
+    # Kept, since a study is made anew for every change that is laid over it.
+    from fallline.losses import find_loss
+    from fallline.networks import neurons
+
+    try:
+        neurons(text, activation=activation, name=name, watch=watch, begin=begin)
+    except UnknownName as failure:
+        raise UnknownName(failure.kind, failure.name, failure.known, f"network {name}, {failure.where}") from None
+    except ModelError as failure:
+        raise type(failure)(f"network {name}: {failure}") from None
+    find_loss(loss, f"network {name}, loss")
 
 
 class Claim(Part):
