@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.errors import StoreError, UnknownName
+from fallline.errors import FalllineError, StoreError, UnknownName
 from fallline.store import Run
 from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
@@ -239,16 +240,35 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
                 launched.cancel()
             raise
 
-    if scaling and executor is None and study.scale is not None:
-        from fallline.executors.scaling.run import measure_for_run
-
-        measure_for_run(study, out, folder, tell, command)
     reader = " ".join(command.split()[:2]) or "python"
-    if not until_decided:
-        return Result(Run(train(study)), reader)
-    from fallline.deciding import train_until_decided
+    with _measured(study, out, folder, tell, command, wanted=scaling and executor is None):
+        if not until_decided:
+            return Result(Run(train(study)), reader)
+        from fallline.deciding import train_until_decided
 
-    return Result(Run(train_until_decided(study, out, train, max_seeds, folder, tell)), reader)
+        return Result(Run(train_until_decided(study, out, train, max_seeds, folder, tell)), reader)
+
+
+@contextmanager
+def _measured(study: Study, out: Path, folder: Path | None, tell: Callable[[str], None] | None, command: str,
+              wanted: bool) -> Iterator[None]:
+    """Measure what more devices buy before the run that this guards, where the study asks and it is ``wanted``; of a
+    run that is refused nothing is left."""
+    if study.scale is None or not wanted:
+        yield
+        return
+    from fallline.executors.scaling.run import measure_for_run
+    from fallline.executors.setup import Setup
+    from fallline.store.undo import forget_measured, not_there
+
+    Setup(study, folder).check()  # the names, before minutes of measuring
+    made = not_there(out)
+    try:
+        measure_for_run(study, out, folder, tell, command)
+        yield
+    except FalllineError:
+        forget_measured(out, made)
+        raise
 
 
 def _mesh(devices: str | None) -> Mesh | None:

@@ -21,6 +21,7 @@ from fallline.executors.status import CohortState, check_nothing_out, last_launc
 from fallline.store.launches import Launch, new_launch, notes
 from fallline.store.layout import Layout
 from fallline.store.resolved import read_study
+from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.study.spec import MAX_LINES
@@ -53,7 +54,8 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
                listen: Listener | None = None, command: str = "", dry: bool = False) -> Launch | None:
     """Plan what ``study`` has no records of and launch a job a cohort; None where nothing is left to train.
 
-    ``dry``: everything but the launch itself. StoreError where jobs of an earlier launch are still out.
+    ``dry``: everything but the launch itself. StoreError where jobs of an earlier launch are still out. Where it is
+    refused, the folder is as it was before.
     """
     executor = find_executor(ask.executor)
     options = check_options(executor, ask.options)
@@ -67,7 +69,9 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
                          f"--devices data={ask.processes}, for example")
     setup = Setup(study, folder, mesh=ask.mesh, elsewhere=True)
     setup.check()
-    with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer:
+    if not dry:
+        executor.ready(options)
+    with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer, Undo(paths):
         known = writer.known_trials()
         setup.say = Count(setup.trials, known, study.metric, listen or (lambda progress: None)).say
         with planning_for(executor.place(options)):
