@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fallline.cli.training import Display, print_outcome
+from fallline.cli.ending import say
+from fallline.cli.training import Display, print_outcome, say_stopped
 from fallline.errors import StudyError
 
 if TYPE_CHECKING:
@@ -131,12 +132,11 @@ def _collect(jobs: Jobs, name: str, report: bool, wait: bool = True, stays: bool
             result = jobs.collect(wait, listen=display.hear, tell=display.tell)
     except KeyboardInterrupt:
         if stays:
-            print(f"fallline: the jobs go on without this command. fallline collect {jobs.folder} waits for them, "
-                  f"fallline cancel {jobs.folder} ends them.", file=sys.stderr)
+            say(f"the jobs go on without this command. fallline collect {jobs.folder} waits for them, fallline cancel "
+                f"{jobs.folder} ends them.")
         else:
             jobs.cancel()
-            print(f"fallline: stopped; what was done is kept in {jobs.folder}. Go on with the same command and "
-                  "--resume.", file=sys.stderr)
+            say_stopped(jobs.folder)
         raise
     except JobsError as failure:
         failed = failure

@@ -20,6 +20,7 @@ from fallline.executors.setup import Setup
 from fallline.executors.status import CohortState, check_nothing_out, last_launch, run_states, states
 from fallline.store.launches import Launch, new_launch, notes
 from fallline.store.layout import Layout
+from fallline.store.place import Place, held
 from fallline.store.resolved import read_study
 from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
@@ -89,16 +90,22 @@ def collect_run(out: Path, wait: bool = True, listen: Listener | None = None,
     """
     paths = Layout(out)
     tell = tell or (lambda line: None)
+    with held(out) as place:
+        return _collected(paths, wait, listen, tell, place)
+
+
+def _collected(paths: Layout, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
+               ) -> list[CohortState]:
     for _ in range(MOST_LAUNCHES):
         launched = last_launch(paths)
-        ended = _wait(launched, wait, listen)
+        ended = _wait(launched, wait, listen, place)
         again, why = _in_smaller_parts(launched), "the memory ran out, so it is planned in smaller parts"
         if again is None:
             again, why = _once_more(launched, ended), "it ended without a word of its worker"
         if again is None:
             break
         tell(f"launched anew what was left of {len(again.cohorts)} jobs: {why}")
-    found = run_states(out)
+    found = run_states(paths.root)
     if any(state.done_blocks for state in found):
         _finish(paths)
     _check_all_done(paths, found)
@@ -149,12 +156,14 @@ def _launch(paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping
     return launched if dry else launched.with_ids(executor.launch(launched))
 
 
-def _wait(launched: Launch, wait: bool, listen: Listener | None) -> list[CohortState]:
+def _wait(launched: Launch, wait: bool, listen: Listener | None, place: Place | None) -> list[CohortState]:
     """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
     planned = RunWriter(Layout(launched.root)).planned_cohorts()
     begun, asked, seen = time.monotonic(), float("-inf"), None
     lost_since: float | None = None
     while True:
+        if place is not None:
+            place.check()
         now = time.monotonic()
         if now - asked >= (LOST_SECONDS if lost_since else min(ASK_SECONDS, (now - begun) / 5)):
             seen, asked = find_executor(launched.executor).status(launched) if launched.ids else {}, now
