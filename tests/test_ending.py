@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -396,3 +397,25 @@ def test_a_report_does_not_make_a_folder_that_was_renamed(tmp_path, whole):
     with pytest.raises(StoreError):
         result.report()
     assert not whole[0].exists()
+
+
+def test_jobs_of_a_folder_that_was_renamed_end_and_do_not_make_it_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("FALLLINE_CHECKPOINT_SECONDS", "0")
+    run = tmp_path / "run"
+    long = fallline.Study(name="long", task="line", metric="final_train_loss",
+                          base={"optimizer": "gradient_descent", "learning_rate": 0.001, "batch_size": "all",
+                                "steps": 5_000_000}, record_every=100)
+    jobs = fallline.launch(long, run, executor="local")
+    supervisor = json.loads((run / "launches/001/launch.json").read_text())["ids"]["pid"]
+    until = time.monotonic() + 120
+    while not list(run.glob("checkpoints/*.npz")):
+        assert time.monotonic() < until, (run / "launches/001/logs/0.log").read_text()
+        time.sleep(0.01)
+    run.rename(tmp_path / "moved")
+    with pytest.raises(StoreError):
+        jobs.collect()
+    while Path(f"/proc/{supervisor}").exists() and "Z" not in Path(f"/proc/{supervisor}/stat").read_text().split():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert not run.exists()
+    assert "was moved, renamed or removed" in (tmp_path / "moved/launches/001/logs/0.log").read_text()

@@ -59,7 +59,7 @@ class Ending:
         text = f"fallline: {self.second}\n" if self.second else ""
         cursor = CURSOR if text and sys.stderr is not None and sys.stderr.isatty() else ""
         try:
-            os.write(2, (cursor + text).encode("ascii", "replace"))
+            os.write(2, (cursor + text).encode("utf-8", "replace"))
         finally:
             os._exit(128 + self.heard[0])
 

@@ -45,11 +45,15 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
     from fallline.api import launch
 
     screen = Console(stderr=True)
-    with Display(screen, study.name) as display:
-        jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
-                      processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
-                      command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
-                      devices=elsewhere["devices"])
+    try:
+        with Display(screen, study.name) as display:
+            jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
+                          processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
+                          command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
+                          devices=elsewhere["devices"])
+    except KeyboardInterrupt:
+        say_stopped(folder)
+        raise
     if not jobs.launched:
         print(f"{study.name}: every trial was already there, nothing was launched", file=sys.stderr)
     elif elsewhere["dry"]:
