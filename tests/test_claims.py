@@ -17,7 +17,8 @@ from scipy import stats
 import fallline
 from fake_run import tiny
 from fallline.errors import StudyError, UnknownName
-from fallline.executors.claims import check_claims, has_chance
+from fallline.executors.claims import has_chance
+from fallline.executors.names import check_names
 from fallline.report.claims import lines, section
 from fallline.stats.arms import crossed
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Verdict, claims, decide
@@ -349,12 +350,12 @@ def test_claims_survive_being_written_down():
 def test_a_misspelt_name_is_an_error_before_the_training(claim, message):
     study = _line(**claim)
     with pytest.raises(UnknownName, match=message):
-        check_claims(study, study.trials(), [])
+        check_names(study, study.trials(), [])
 
 
 def test_an_arm_of_another_preset_is_no_error():
     study = _line(better={"optimizer": "adam", "beta1": 0.9}, worse={"learning_rate": 5.0})
-    check_claims(study, study.trials(), [])
+    check_names(study, study.trials(), [])
 
 
 def _line(**claim: Any) -> Study:
@@ -411,7 +412,8 @@ def test_page_terminal_and_frames_say_the_same(tmp_path):
         "learning rate 0.01", "learning rate 0.001", SUPPORTED)
     tally, line = lines(result.records)
     assert tally == "What the study claims: 1 supported."
-    assert line.startswith("✓ supported: 0.01 is <best> (final training loss difference −")
+    assert line.startswith("✓ supported: 0.01 is <best> (learning rate 0.01 minus learning rate 0.001: final training "
+                           "loss difference −")
     page = section(result.records, claims(result.records))
     assert "✓ supported" in page and "0.01 is &lt;best&gt;" in page and "learning rate 0.01 minus" in page
 

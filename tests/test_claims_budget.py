@@ -33,7 +33,7 @@ def made_up(study: Study, folder: Path) -> Run:
         budget = {"steps": trial.recipe.steps, "epochs": float(stream.position([trial.recipe.steps])[0]),
                   "examples_seen": 1,
                   "train_examples": examples or 1, "parameters": 1}
-        value = 0.5 + 0.001 * (place * 37 % 101)
+        value = 0.993 + 0.00001 * (place * 37 % 101)  # as good as any claim asks: worse ones may test nothing
         rows.append({"trial": trial.name, "task": trial.task.name, "data": trial.data, "seed": trial.seed,
                      **recipe_columns(trial.recipe, shown), **budget, "status": "done", "diverged_at": None,
                      "steps_to_target": 1 + place, **dict.fromkeys(RESULTS, value),
@@ -47,7 +47,7 @@ def made_up(study: Study, folder: Path) -> Run:
 
 
 def untested(study: Study, folder: Path) -> set[int]:
-    """The claims, counted from 1, with an arm that no trial of the study belongs to."""
+    """The claims, counted from 1, that no trial of the study can test, however good its results are."""
     verdicts = claims(made_up(study, folder))
     assert len(verdicts) == len(study.claims)
     return {place for place, verdict in enumerate(verdicts, start=1) if verdict.verdict == UNTESTED}

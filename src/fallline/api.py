@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.errors import StoreError, UnknownName
+from fallline.errors import FalllineError, StoreError, UnknownName
 from fallline.store import Run
 from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
@@ -239,16 +240,35 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
                 launched.cancel()
             raise
 
-    if scaling and executor is None and study.scale is not None:
-        from fallline.executors.scaling.run import measure_for_run
-
-        measure_for_run(study, out, folder, tell, command)
     reader = " ".join(command.split()[:2]) or "python"
-    if not until_decided:
-        return Result(Run(train(study)), reader)
-    from fallline.deciding import train_until_decided
+    with _measured(study, out, folder, tell, command, wanted=scaling and executor is None):
+        if not until_decided:
+            return Result(Run(train(study)), reader)
+        from fallline.deciding import train_until_decided
 
-    return Result(Run(train_until_decided(study, out, train, max_seeds, folder, tell)), reader)
+        return Result(Run(train_until_decided(study, out, train, max_seeds, folder, tell)), reader)
+
+
+@contextmanager
+def _measured(study: Study, out: Path, folder: Path | None, tell: Callable[[str], None] | None, command: str,
+              wanted: bool) -> Iterator[None]:
+    """Measure what more devices buy before the run that this guards, where the study asks and it is ``wanted``; of a
+    run that is refused nothing is left."""
+    if study.scale is None or not wanted:
+        yield
+        return
+    from fallline.executors.scaling.run import measure_for_run
+    from fallline.executors.setup import Setup
+    from fallline.store.undo import forget_measured, not_there
+
+    Setup(study, folder).check()  # the names, before minutes of measuring
+    made = not_there(out)
+    try:
+        measure_for_run(study, out, folder, tell, command)
+        yield
+    except FalllineError:
+        forget_measured(out, made)
+        raise
 
 
 def _mesh(devices: str | None) -> Mesh | None:
@@ -442,14 +462,20 @@ def default_folder(study: Study, preset: str | None = None) -> Path:
 
 
 def _check_figures(study: Study) -> None:
-    """A figure that there is not is an error before the training, not after it."""
-    if study.figures:
+    """A figure that there is not is an error before the training, not after it; one of a preset as well."""
+    wanted = [(f"{study.name}, figures, {number} of {len(study.figures)}", figure.kind)
+              for number, figure in enumerate(study.figures, start=1)]
+    for name, changes in study.presets.items():
+        own = changes.get("figures")
+        wanted += [(f"{study.name}, presets.{name}, figures, {number} of {len(own)}", figure["kind"])
+                   for number, figure in enumerate(own if isinstance(own, list) else [], start=1)
+                   if isinstance(figure, dict) and "kind" in figure]
+    if wanted:
         from fallline.report.kinds import figure_kinds
 
-        for number, figure in enumerate(study.figures):
-            if figure.kind not in figure_kinds():
-                raise UnknownName("figure", figure.kind, figure_kinds(), f"{study.name}, figures, "
-                                  f"{number + 1} of {len(study.figures)}")
+        for where, kind in wanted:
+            if kind not in figure_kinds():
+                raise UnknownName("figure", kind, figure_kinds(), where)
 
 
 def open_run(folder: str | Path, reader: str = "python") -> Result:

@@ -66,11 +66,12 @@ class NumberError(StudyError):
 class UnknownName(StudyError):
     """A name that nothing answers to.
 
-    ``kind`` is the word for what was looked for ("optimizer"), ``name`` what came, ``known`` what there is.
+    ``kind`` is the word for what was looked for ("optimizer"), ``name`` what came, ``known`` what there is, ``where``
+    the place in the study.
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str], where: str = ""):
-        self.kind, self.name, self.known = kind, str(name), sorted(known)
+        self.kind, self.name, self.known, self.where = kind, str(name), sorted(known), where
         near = _meant(self.name, self.known)
         if near:
             remedy = "did you mean " + " or ".join(near) + "?"

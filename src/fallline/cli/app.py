@@ -43,6 +43,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sign that an old terminal has not must not end a run
+    from fallline.cli.ending import ENDING
+
+    with ENDING:
+        _run()
+
+
+def _run() -> None:
     try:
         with _told_warnings():
             app()

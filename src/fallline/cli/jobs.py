@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fallline.cli.training import Display, print_outcome
+from fallline.cli.ending import say
+from fallline.cli.training import Display, print_outcome, say_stopped
 from fallline.errors import StudyError
 
 if TYPE_CHECKING:
@@ -44,11 +45,15 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
     from fallline.api import launch
 
     screen = Console(stderr=True)
-    with Display(screen, study.name) as display:
-        jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
-                      processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
-                      command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
-                      devices=elsewhere["devices"])
+    try:
+        with Display(screen, study.name) as display:
+            jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
+                          processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
+                          command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
+                          devices=elsewhere["devices"])
+    except KeyboardInterrupt:
+        say_stopped(folder)
+        raise
     if not jobs.launched:
         print(f"{study.name}: every trial was already there, nothing was launched", file=sys.stderr)
     elif elsewhere["dry"]:
@@ -131,12 +136,11 @@ def _collect(jobs: Jobs, name: str, report: bool, wait: bool = True, stays: bool
             result = jobs.collect(wait, listen=display.hear, tell=display.tell)
     except KeyboardInterrupt:
         if stays:
-            print(f"fallline: the jobs go on without this command. fallline collect {jobs.folder} waits for them, "
-                  f"fallline cancel {jobs.folder} ends them.", file=sys.stderr)
+            say(f"the jobs go on without this command. fallline collect {jobs.folder} waits for them, fallline cancel "
+                f"{jobs.folder} ends them.")
         else:
             jobs.cancel()
-            print(f"fallline: stopped; what was done is kept in {jobs.folder}. Go on with the same command and "
-                  "--resume.", file=sys.stderr)
+            say_stopped(jobs.folder)
         raise
     except JobsError as failure:
         failed = failure

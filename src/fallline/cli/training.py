@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from fallline.cli.ending import ENDING, say
 from fallline.errors import StudyError
 
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
                          "out --no-wait and --dry-run")
     screen = Console(stderr=True)
     begun = time.perf_counter()
+    ENDING.second = (f"ended at once; what was done up to the last checkpoint is kept in {folder}. Go on with the same "
+                     "command and --resume.")
     try:
         with Display(screen, study.name) as display:
             result = run(study, folder, resume=resume, data=data, listen=display.hear, tell=display.tell, **rounds,
                          devices=elsewhere["devices"], executor=executor, options=elsewhere["options"],
                          processes=elsewhere["processes"], command=shlex.join(["fallline", *sys.argv[1:]]))
     except KeyboardInterrupt:
-        print(f"fallline: stopped; what was done is kept in {folder}. Go on with the same command and --resume.",
-              file=sys.stderr)
+        say_stopped(folder)
         raise
+    ENDING.second = ""
     screen.print(display.closing(time.perf_counter() - begun), highlight=False)
     if number() > 0:
         return  # the first of the processes tells what came out
@@ -73,18 +76,31 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
 
     left = None
     try:
-        _print_answer(result)
-    except OSError as failure:
-        left = failure
-    if report:
-        with screen.status("writing the report"):
-            page = result.report()
-    else:
-        read_chosen(result.records, result.reader, claims(result.records))
+        try:
+            _print_answer(result)
+        except OSError as failure:
+            left = failure
+        if report:
+            with screen.status("writing the report"):
+                page = result.report()
+        else:
+            read_chosen(result.records, result.reader, claims(result.records))
+    except KeyboardInterrupt:
+        say(f"stopped; all is trained and kept in {result.folder}. fallline report {result.folder} writes its page.")
+        raise
     if left is not None:
         raise left
     if report:
         print(f"report: {page}")
+
+
+def say_stopped(folder: Path) -> None:
+    """The last that is said of a run that was interrupted: what is kept of it, and how to go on."""
+    ENDING.second = ""
+    if (folder / "plan.json").exists():
+        say(f"stopped; what was done is kept in {folder}. Go on with the same command and --resume.")
+    else:
+        say("stopped before anything was trained; nothing is left of it.")
 
 
 def _print_answer(result: Result) -> None:
@@ -134,7 +150,11 @@ class Display:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self.progress.stop()
+        try:
+            self.progress.stop()
+        except OSError:  # the terminal hung up
+            if error is None:
+                raise
 
     def hear(self, news: News) -> None:
         """Show what the executor tells."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
 from threading import Event, Lock
 from typing import Any
@@ -27,7 +28,7 @@ def run_side_by_side(jobs: Sequence[Callable[[], Job]], workers: int, on_failure
     """
     waiting = iter(jobs)
     size = workers + len(jobs) % workers
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool, _told(on_failure):
         while group := [make() for make in islice(waiting, size)]:
             queue = deque(group)
             _finish([pool.submit(_take_turns, queue) for _ in range(workers)], on_failure)
@@ -58,8 +59,19 @@ def run_in_rows(jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int
         over.set()
         on_failure()
 
-    with ThreadPoolExecutor(len(rows)) as pool:
+    with ThreadPoolExecutor(len(rows)) as pool, _told(stop):
         _finish([pool.submit(work_off, row) for row in rows], stop)
+
+
+@contextmanager
+def _told(on_failure: Callable[[], None]) -> Iterator[None]:
+    """Tell of a failure or an interrupt wherever it comes: the pool waits for its jobs, which must know that they are
+    to end."""
+    try:
+        yield
+    except BaseException:
+        on_failure()
+        raise
 
 
 def _take_turns(queue: deque[Job]) -> None:

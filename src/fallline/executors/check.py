@@ -50,8 +50,8 @@ def state_shapes(task: str, model: Model) -> Any:
 def _shapes_of(fails: str, model: Model, function: Any) -> Any:
     """The shapes of what a function of a key gives; one that cannot be traced is called."""
     jax = prepare_jax()
-    if model.traceable:
-        return _try(fails, jax.eval_shape, function, jax.random.key(0))
+    if model.traceable:  # the key is made while it is traced, so that no device is asked for
+        return _try(fails, jax.eval_shape, lambda: function(jax.random.key(0)))
     made = _try(fails, function, jax.random.key(0))
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), made)
 

@@ -20,7 +20,9 @@ from fallline.executors.setup import Setup
 from fallline.executors.status import CohortState, check_nothing_out, last_launch, run_states, states
 from fallline.store.launches import Launch, new_launch, notes
 from fallline.store.layout import Layout
+from fallline.store.place import Place, held
 from fallline.store.resolved import read_study
+from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.study.spec import MAX_LINES
@@ -53,7 +55,8 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
                listen: Listener | None = None, command: str = "", dry: bool = False) -> Launch | None:
     """Plan what ``study`` has no records of and launch a job a cohort; None where nothing is left to train.
 
-    ``dry``: everything but the launch itself. StoreError where jobs of an earlier launch are still out.
+    ``dry``: everything but the launch itself. StoreError where jobs of an earlier launch are still out. Where it is
+    refused, the folder is as it was before.
     """
     executor = find_executor(ask.executor)
     options = check_options(executor, ask.options)
@@ -67,7 +70,9 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
                          f"--devices data={ask.processes}, for example")
     setup = Setup(study, folder, mesh=ask.mesh, elsewhere=True)
     setup.check()
-    with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer:
+    if not dry:
+        executor.ready(options)
+    with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer, Undo(paths):
         known = writer.known_trials()
         setup.say = Count(setup.trials, known, study.metric, listen or (lambda progress: None)).say
         with planning_for(executor.place(options)):
@@ -85,16 +90,22 @@ def collect_run(out: Path, wait: bool = True, listen: Listener | None = None,
     """
     paths = Layout(out)
     tell = tell or (lambda line: None)
+    with held(out) as place:
+        return _collected(paths, wait, listen, tell, place)
+
+
+def _collected(paths: Layout, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
+               ) -> list[CohortState]:
     for _ in range(MOST_LAUNCHES):
         launched = last_launch(paths)
-        ended = _wait(launched, wait, listen)
+        ended = _wait(launched, wait, listen, place)
         again, why = _in_smaller_parts(launched), "the memory ran out, so it is planned in smaller parts"
         if again is None:
             again, why = _once_more(launched, ended), "it ended without a word of its worker"
         if again is None:
             break
         tell(f"launched anew what was left of {len(again.cohorts)} jobs: {why}")
-    found = run_states(out)
+    found = run_states(paths.root)
     if any(state.done_blocks for state in found):
         _finish(paths)
     _check_all_done(paths, found)
@@ -145,12 +156,14 @@ def _launch(paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping
     return launched if dry else launched.with_ids(executor.launch(launched))
 
 
-def _wait(launched: Launch, wait: bool, listen: Listener | None) -> list[CohortState]:
+def _wait(launched: Launch, wait: bool, listen: Listener | None, place: Place | None) -> list[CohortState]:
     """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
     planned = RunWriter(Layout(launched.root)).planned_cohorts()
     begun, asked, seen = time.monotonic(), float("-inf"), None
     lost_since: float | None = None
     while True:
+        if place is not None:
+            place.check()
         now = time.monotonic()
         if now - asked >= (LOST_SECONDS if lost_since else min(ASK_SECONDS, (now - begun) / 5)):
             seen, asked = find_executor(launched.executor).status(launched) if launched.ids else {}, now

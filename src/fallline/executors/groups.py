@@ -16,6 +16,7 @@ from pathlib import Path
 from fallline.executors.protocol import AGAIN, CONTINUE
 from fallline.executors.supervisor import Ended
 from fallline.store.launches import Launch
+from fallline.store.place import make_folder
 
 CARRIED = ("FALLLINE_CPU_DEVICES", "FALLLINE_DATA", "FALLLINE_CACHE",
            "FALLLINE_CHECKPOINT_SECONDS", "FALLLINE_MEMORY_GB", "PYTHONPATH")
@@ -60,7 +61,7 @@ class Group:
             shared |= {"FALLLINE_COORDINATOR": f"127.0.0.1:{_free_port()}", "FALLLINE_PROCESSES": str(count)}
         for process in range(count):
             own = shared | ({"FALLLINE_PROCESS": str(process)} if count > 1 else {})
-            launched.log(cohort).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(launched.log(cohort).parent)
             with launched.log(cohort, process).open("ab") as log:
                 processes.append(subprocess.Popen(worker_command(launched, cohort), env=own, stdin=subprocess.DEVNULL,
                                                   stdout=log, stderr=subprocess.STDOUT))

@@ -17,6 +17,7 @@ from fallline.executors.forecasting import before_training
 from fallline.executors.setup import Setup
 from fallline.plan import PlannedCohort, plan, rebuild, spread
 from fallline.store.resolved import PLAN_REMEDY
+from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
 from fallline.study import Trial
 
@@ -33,21 +34,30 @@ def plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str = ""
     Cohorts are cut until there are as many as ``jobs`` that are to run at once.
 
     The run folder then holds all that whoever trains needs: study, plan, labels, models, and the claims as they stood.
+    Nothing is written before data, models, devices and memory were found to do; where writing itself fails, the folder
+    is as it was before.
     """
-    note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
+    with Undo(writer.paths):
+        return _plan_run(setup, writer, known, command, jobs)
+
+
+def _plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str, jobs: int) -> list[Part]:
     left = unfinished(setup, writer)
     promised = {trial.name for planned, _, _ in left for row in planned.trials for trial in row}
     new = [trial for trial in setup.trials if trial.name not in known and trial.name not in promised]
     texts = {task.name: task.model.text for task in setup.tasks if task.model.text}
     if not left and not new:
+        note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
         writer.start(setup.study, None)
         writer.write_models(texts)
         return []
     setup.say("reading the data")
     planned = spread(plan(new, setup.most_lanes, setup.mesh.trial if setup.mesh else 1), jobs - len(left))
-    fresh = plan_round(setup, writer, [ready for cohort in planned for ready in fitting(cohort, setup.make)])
+    made = [ready for cohort in planned for ready in fitting(cohort, setup.make)]
+    again = [(setup.make(planned, layout), blocks) for planned, layout, blocks in left]
+    note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
+    work = [*again, *plan_round(setup, writer, made)]
     writer.start(setup.study, describe(command))
-    work = [*((setup.make(planned, layout), blocks) for planned, layout, blocks in left), *fresh]
     writer.forget_mistakes()
     write_answers(setup, writer, [trial for ready, _ in work for trial in ready.planned.trials[0]])
     writer.write_models(texts)

@@ -48,7 +48,8 @@ class Executor:
     ``launch`` starts the jobs and gives what the executor calls them, plain values for JSON. ``status`` says how each
     cohort's job stands, ``cancel`` asks all to end. ``show`` gives what would be run, for people. ``stays``: whether
     the jobs are meant to outlive the command that launched them. ``runner`` is for those that have no scheduler of
-    their own: what runs a job for ``fallline.executors.supervisor``.
+    their own: what runs a job for ``fallline.executors.supervisor``. ``ready`` raises where nothing can be launched
+    from here with these options: a command or a package is missing, or GPUs.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Executor:
     stays: bool = True
     runner: Callable[[Launch], Any] | None = None
     place: Callable[[Mapping[str, Any]], Elsewhere | None] = lambda options: None
+    ready: Callable[[Mapping[str, Any]], None] = lambda options: None
 
 
 def executors() -> dict[str, Executor]:

@@ -10,10 +10,10 @@ from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
 from fallline.executors.arrays import Arrays, load_arrays
 from fallline.executors.check import check_choice, check_metrics
-from fallline.executors.claims import check_claims
 from fallline.executors.cohort import ReadyCohort
 from fallline.executors.goals import check_goals, with_goals
 from fallline.executors.lanes import lanes_of
+from fallline.executors.names import check_names
 from fallline.executors.programs import Programs
 from fallline.forecast.memory import held_bytes
 from fallline.plan import PlannedCohort
@@ -46,7 +46,7 @@ class Setup:
         for task in self.tasks:
             check_metrics(self.study, task, self.metrics)
             check_goals(self.study, task, self.metrics)
-        check_claims(self.study, self.trials, self.metrics)
+        check_names(self.study, self.trials, self.metrics)
 
     @property
     def tasks(self) -> list[Task]:

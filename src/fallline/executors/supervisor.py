@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from fallline.errors import StoreError
 from fallline.executors.protocol import (
     CANCELLED,
     DONE,
@@ -29,6 +30,7 @@ from fallline.executors.protocol import (
 from fallline.store.files import write_json
 from fallline.store.launches import Launch, notes, read_launch
 from fallline.store.lock import read_owner, this_process
+from fallline.store.place import held
 
 LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
@@ -96,10 +98,13 @@ def main(path: Path) -> None:
     launched = read_launch(path)
     signal.signal(signal.SIGTERM, lambda *_: launched.cancelled.touch())
     runner = find_executor(launched.executor).runner(launched)
-    try:
-        _Supervisor(launched, runner).run()
-    finally:
-        runner.close()
+    with held(launched.root):
+        try:
+            _Supervisor(launched, runner).run()
+        except StoreError as failure:  # its folder is gone; jobs end with whoever started them
+            print(f"fallline: {failure}", flush=True)
+        finally:
+            runner.close()
 
 
 class _Supervisor:

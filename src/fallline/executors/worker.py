@@ -25,6 +25,7 @@ from fallline.store.launches import (
 )
 from fallline.store.layout import Layout
 from fallline.store.leases import Leases
+from fallline.store.place import held
 from fallline.store.resolved import read_study
 from fallline.store.writing import RunWriter
 from fallline.study.said import told
@@ -70,7 +71,8 @@ def work(plan: Path, cohort: int, stop: Stop | None = None) -> int:
     if attempt.is_over:
         print(f"fallline: cohort {cohort} is done already")
         return 0
-    return attempt.run()
+    with held(paths.root):
+        return attempt.run()
 
 
 class _Attempt:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.bounds import beside, bound_in_words
 from fallline.report.comparison_words import p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence
@@ -79,8 +80,8 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
 
 
 def lines(run: Run) -> list[str]:
-    """The claims for a terminal: how many hold, a line each, then the budget that they were made about where it is not
-    that of the run."""
+    """The claims for a terminal: how many hold, a line each with the figures of the pair that decides, then the budget
+    that they were made about where it is not that of the run."""
     verdicts = claims(run)
     found = [f"What the study claims: {_tally(verdicts)}"] if verdicts else []
     for verdict in verdicts:
@@ -108,7 +109,7 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
 def columns(verdicts: Sequence[Verdict]) -> list[Column]:
     """The table of claims as texts: the verdict, the sentence, what was compared, the figures that decide."""
     pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
-    figures = [[words.MISSING] * 4 if part is None else _texts(part, verdict.p) for verdict, part in pairs]
+    figures = [[words.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs]
     notes = [f"{words.capital(verdict.note)}." if verdict.note else "" for verdict in verdicts]
     compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
     found = [("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
@@ -128,7 +129,7 @@ def _row(verdict: Verdict) -> Markup:
     deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
     note = f"{words.capital(verdict.note)}." if verdict.note else ""
     said = " ".join(filter(None, [_compared(verdict, deciding), note]))
-    figures = [words.MISSING] * 4 if deciding is None else _texts(deciding, verdict.p)
+    figures = [words.MISSING] * 4 if deciding is None else _texts(verdict, deciding, verdict.p)
     return tag("tr", tag("td", word(verdict.verdict)), tag("td", verdict.claim.text, tag("small", said), cls="wrap",
                                                            style="min-width:300px;max-width:420px"),
                [tag("td", text, cls="n") for text in figures], tag("td", _settles(verdict), cls="wrap soft"))
@@ -148,11 +149,14 @@ def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
     head = [tag("th", name, cls="n" if name in right else None) for name in heads]
     body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", words.recipe(part.within, part.within)),
                 tag("td", _arm(verdict, part, 0)), tag("td", _arm(verdict, part, 1)), tag("td", word(part.verdict)),
-                [tag("td", text, cls="n") for text in (*_texts(part, _own_p(part)), p_text(None if _own_p(part) is None
-                                                                                      else part.p_holm))],
-                tag("td", part.evidence.method))
+                [tag("td", text, cls="n") for text in _all_texts(verdict, part)], tag("td", part.evidence.method))
             for place, verdict in enumerate(verdicts) for part in verdict.parts]
     return table(head, body)
+
+
+def _all_texts(verdict: Verdict, part: Part) -> list[str]:
+    p = _own_p(part)
+    return [*_texts(verdict, part, p), p_text(None if p is None else part.p_holm)]
 
 
 def _tally(verdicts: Sequence[Verdict]) -> str:
@@ -176,12 +180,7 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
     if part is None:
         return ""
     step = "" if verdict.claim.step is None else f" at step {words.count(verdict.claim.step)}"
-    said = f"{label(verdict.column)}{step}: {_arm(verdict, part, 0)}"
-    if part.second is not None:
-        said += f" minus {_arm(verdict, part, 1)}"
-    if part.within:
-        said += f", within {words.recipe(part.within, part.within)}"
-    said += _bound(verdict)
+    said = f"{label(verdict.column)}{step}: {_pair(verdict, part)}{bound_in_words(verdict.claim)}"
     if len(verdict.parts) > 1:
         lost = sum(one.verdict == REFUTED for one in verdict.parts)
         won = sum(one.verdict == SUPPORTED for one in verdict.parts)
@@ -197,16 +196,10 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
     return said + "."
 
 
-def _bound(verdict: Verdict) -> str:
-    claim = verdict.claim
-    for name in ("above", "below"):
-        if (value := getattr(claim, name)) is not None:
-            return f", to be {name} {words.number(value)}"
-    if claim.near is not None:
-        return f", to be {words.number(claim.near)} ±{words.number(claim.margin, 2)}"
-    if claim.equal is not None:
-        return f", to be within ±{words.number(claim.margin, 2)}"
-    return f", to be beyond {words.number(claim.margin, 2)}" if claim.margin else ""
+def _pair(verdict: Verdict, part: Part) -> str:
+    """The two sides of a comparison, or the one arm of a value, and the settings that both share."""
+    said = _arm(verdict, part, 0) + ("" if part.second is None else f" minus {_arm(verdict, part, 1)}")
+    return said + (f", within {words.recipe(part.within, part.within)}" if part.within else "")
 
 
 def _arm(verdict: Verdict, part: Part, side: int) -> str:
@@ -229,13 +222,14 @@ def _figures(part: Part) -> dict[str, Any]:
     return {"estimate": found.estimate, "low": found.low, "high": found.high, "n": found.n}
 
 
-def _texts(part: Part, p: float | None) -> list[str]:
-    """Estimate, interval, p and n as the page writes them; differences have a sign."""
+def _texts(verdict: Verdict, part: Part, p: float | None) -> list[str]:
+    """Estimate, interval, p and n as the page writes them; differences have a sign. None of them is rounded to a bound
+    that it does not lie at."""
     found = part.evidence
 
     def told(value: float | None) -> str:
         sign = "" if part.second is None or not value or math.isnan(value) else "+" if value > 0 else "−"
-        return sign + words.number(abs(value) if sign else value, 3)
+        return sign + beside(abs(value) if sign else value, verdict.claim)
 
     one = found.low is None or found.low == found.high
     return [told(found.estimate), words.MISSING if one else f"{told(found.low)} to {told(found.high)}", p_text(p),
@@ -248,11 +242,17 @@ def _own_p(part: Part) -> float | None:
 
 
 def _in_short(verdict: Verdict, part: Part) -> str:
-    estimate, interval, p, n = _texts(part, verdict.p)
+    estimate, interval, p, n = _texts(verdict, part, verdict.p)
     said = [estimate if interval == words.MISSING else f"{estimate}, {confidence(verdict.level)} {interval}"]
     said += [f"p {p if p.startswith('<') else '= ' + p}"] if verdict.p is not None else []
+    count = len(verdict.parts)
+    which = {SUPPORTED: f"the closest of {words.count(count)} comparisons",
+             REFUTED: f"the worst of {words.count(count)} comparisons"}.get(
+                 verdict.verdict, f"the weakest of {words.count(count)} comparisons")
     what = "" if part.second is None else " difference"
-    return f"{label(verdict.column)}{what} {', '.join([*said, f'n = {n}'])}"
+    at = "" if verdict.claim.step is None else f" at step {words.count(verdict.claim.step)}:"
+    return (f"{_pair(verdict, part)}: {label(verdict.column)}{what}{at} {', '.join([*said, f'n = {n}'])}"
+            + (f"; {which}" if count > 1 else ""))
 
 
 def _settles(verdict: Verdict) -> str:

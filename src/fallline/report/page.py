@@ -31,6 +31,7 @@ from fallline.stats.claims import Verdict, claims
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.store.files import write_derived
+from fallline.store.place import held
 from fallline.study import dump_study
 
 BARE = ("results", "pictures")
@@ -49,7 +50,11 @@ def write_report(run: Run, path: str | Path | None = None, who: str = "python") 
     The run folder notes that ``who`` read the test split for what was chosen. Raises StoreError where the run holds no
     finished trial or the folder cannot be written.
     """
-    page = Path(path) if path is not None else run.layout.report / "report.html"
+    with held(run.folder):
+        return _write_report(run, Path(path) if path is not None else run.layout.report / "report.html", who)
+
+
+def _write_report(run: Run, page: Path, who: str) -> Path:
     results = Results.of(run)
     beside, verdicts = reported(run), claims(run)
     opening = replace(Opening.of(results), read=tuple(read_chosen(run, who, verdicts, reported=True)))

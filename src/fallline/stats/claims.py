@@ -20,6 +20,7 @@ from fallline.stats.made import Budget, budgets
 from fallline.stats.metric import is_loss, kind_column, primary
 from fallline.stats.once import once
 from fallline.stats.pairwise import holm
+from fallline.stats.reach import falls_short, out_of_reach
 from fallline.stats.summary import FEW_SEEDS
 from fallline.stats.where import where
 from fallline.store import Run
@@ -95,7 +96,7 @@ def claims(run: Run) -> list[Verdict]:
     read, identity = reading(run), varying(run)
     noted = noted_claims(run.layout, run.study)
     fixed = noted is not None and not noted.chance
-    return [replace(_judged(run, read, identity, fixed, claim), level=read.level, budgets=made)
+    return [replace(_judged(run, read, identity, fixed, claim, made), level=read.level, budgets=made)
             for claim, made in zip(run.study.claims, budgets(run, run.study.claims), strict=True)]
 
 
@@ -143,19 +144,24 @@ def _inside(part: Evidence, region: Region) -> float:
     return -math.inf if math.isnan(room) else room
 
 
-def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Claim) -> Verdict:
+def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Claim,
+            budget: tuple[Budget, Budget] | None) -> Verdict:
     trials, level = read.trials, read.level
     column, note = _column(run, trials, claim)
     if note:
         return Verdict(claim, column, UNTESTED, note=note)
     chooses, up = primary(run), upwards(claim, column, run.study.goals)
-    rows = valued(run, where(trials, claim.where), claim, column, chooses.column, chooses.up)
+    kept, region = where(trials, claim.where), region_of(claim, up)
+    if note := out_of_reach(claim, column, region, kept):
+        return Verdict(claim, column, UNTESTED, note=note)
+    rows = valued(run, kept, claim, column, chooses.column, chooses.up)
     found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column, up)
     if not found:
         return Verdict(claim, column, UNTESTED, note=note)
-    region = region_of(claim, up)
     parts = [Part(*what, judge(sample, region, level)) for *what, sample in found]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
+    if note := falls_short(claim, column, region, up, parts[deciding].evidence, budget, run.study.goals):
+        return Verdict(claim, column, UNTESTED, note=note)
     needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
     parts = [replace(part, verdict=own, p_holm=p,
                      seeds_needed=settle([part.evidence], level) if own == UNDECIDED else None)

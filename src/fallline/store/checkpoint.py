@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ import fallline
 from fallline.errors import StoreError
 from fallline.store.files import write_atomically
 from fallline.store.layout import Layout
+from fallline.study.said import told
 from fallline.study.trial import digest
 
 FORMAT = 2
@@ -24,6 +27,17 @@ FORMAT = 2
 
 class Unusable(Exception):
     """A checkpoint that is there and cannot be gone on from; the text says why."""
+
+
+class Damaged(Unusable):
+    """A checkpoint whose content is not what was written."""
+
+    def __init__(self, failure: BaseException):
+        super().__init__(f"is damaged ({told(failure)[:100]})")
+
+
+class Unreadable(Unusable):
+    """A checkpoint that may be whole and could not be read just now: for want of memory, or by the system."""
 
 
 class Saved(NamedTuple):
@@ -69,9 +83,23 @@ class Checkpoints:
         self.last = time.monotonic()
 
     def load(self) -> Saved | None:
-        """What was saved; None where nothing was. Unusable where it cannot be gone on from: the block starts anew."""
+        """What was saved; None where nothing was. Unusable where it cannot be gone on from: the block starts anew.
+
+        StoreError where it may be whole and cannot be read here and now; it is kept. A file is taken for damaged only
+        where it is so when it is read again.
+        """
         if not self.path.exists():
             return None
+        try:
+            try:
+                return self._load()
+            except Damaged:
+                return self._load()
+        except Unreadable as why:
+            raise StoreError(f"the checkpoint {self.path} {why}; it is kept. Go on with the same command and --resume "
+                             "when that is mended") from None
+
+    def _load(self) -> Saved:
         with opened(self.path) as (header, file):
             if header.get("trials") != self.trials:
                 raise Unusable("is of other trials")
@@ -86,7 +114,7 @@ class Checkpoints:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     """A checkpoint's header and its arrays by name, while it is open; Unusable where it is damaged or another
-    version's."""
+    version's, Unreadable where neither is known."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
@@ -96,5 +124,22 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
             yield header, file
     except Unusable:
         raise
-    except Exception:  # a damaged archive makes numpy and zipfile raise a dozen kinds
-        raise Unusable("is damaged") from None
+    except OSError as failure:
+        if failure.errno == errno.EINVAL:  # so a torn archive is sought in before its start
+            raise Damaged(failure) from None
+        raise Unreadable(f"cannot be read ({failure.strerror or failure})") from None
+    except MemoryError as failure:  # a torn header may ask for any size
+        if _is_whole(path):
+            raise Unreadable("needs more memory than there is") from None
+        raise Damaged(failure) from None
+    except Exception as failure:  # a damaged archive makes numpy and zipfile raise a dozen kinds
+        raise Damaged(failure) from None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether all of the archive has its checksums, without holding it in memory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:
+        return False

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.store.place import make_folder
 from fallline.study.said import shown
 
 PARQUET_FAILURES = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -36,8 +37,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], lasting: b
     """
     try:
         for again in reversed(range(TRIES)):
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                make_folder(path.parent)
                 return _write_aside(path, write, lasting)
             except FileNotFoundError:
                 if not again:

@@ -14,11 +14,15 @@ from pathlib import Path
 
 from fallline.errors import StoreError
 from fallline.store.files import cannot_write
+from fallline.store.place import Place, hold, let_go
 
 TORN_SECONDS = 0.5
 """A lock that says nothing is looked at again after this: where files cannot be linked it may be half written."""
 
 MAX_BYTES = 10_000
+
+_HELD: list[Lock] = []
+"""The locks that this process has, to be given back where it ends at once."""
 
 
 @dataclass(frozen=True)
@@ -64,27 +68,43 @@ class Lock:
     def __init__(self, path: Path):
         self.path = path
         self.content = b""
+        self.place: Place | None = None
 
     def take(self) -> None:
         """Take it; StoreError with what to do where another process holds it, or where it cannot be written."""
         owner = asdict(this_process()) | {"token": secrets.token_hex(8)}
         self.content = json.dumps(owner, indent=1).encode() + b"\n"
+        _HELD.append(self)
         try:
             self._take(self.path)
+            self.place = hold(self.path.parent)
         except OSError as failure:
+            self.release()
             raise StoreError(cannot_write(self.path, failure)) from failure
+        except BaseException:
+            self.release()
+            raise
 
     def check(self) -> None:
-        """StoreError where it was taken and is no longer ours: somebody removed it."""
+        """StoreError where it was taken and is no longer ours: somebody removed it, or moved the folder."""
+        if self.place is not None:
+            self.place.check()
         if self.content and _content(self.path) != self.content:
             raise StoreError(f"{self.path} was removed or replaced while this run was writing, so another may write "
                              "there too; this one ends. When no other runs: the same command and --resume")
 
     def release(self) -> None:
-        """Give it back; one that is no longer ours is left alone."""
-        if self.content and _content(self.path) == self.content:
+        """Give it back, wherever its folder is now; one that is no longer ours is left alone."""
+        if self.place is not None:
+            if self.content and self.place.read(self.path.name, MAX_BYTES) == self.content:
+                self.place.remove(self.path.name)
+            let_go(self.place)
+            self.place = None
+        elif self.content and _content(self.path) == self.content:
             self.path.unlink(missing_ok=True)
         self.content = b""
+        if self in _HELD:
+            _HELD.remove(self)
 
     def _take(self, path: Path) -> None:
         while not self._created(path):
@@ -151,6 +171,12 @@ class Lock:
             os.unlink(name)
             raise
         return Path(name)
+
+
+def release_held() -> None:
+    """Give back every lock of this process, which ends now."""
+    for lock in list(_HELD):
+        lock.release()
 
 
 def owner_of(path: Path) -> Owner | None:

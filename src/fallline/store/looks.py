@@ -10,6 +10,7 @@ from typing import Any
 from fallline.errors import StoreError
 from fallline.store.files import read_json, write_json
 from fallline.store.layout import Layout
+from fallline.store.place import check_there
 
 REMEDY = "start anew in another folder: without it nobody knows how often this run was looked at"
 
@@ -101,5 +102,6 @@ def _read(look: dict[str, Any]) -> Look:
 def _written(layout: Layout, looks: Looks) -> Looks:
     value: dict[str, Any] = asdict(looks)
     value["planned"] = [{"seeds": look.seeds, "level": look.level} for look in looks.planned]
+    check_there(layout.root)
     write_json(layout.looks, value)
     return looks

@@ -12,6 +12,7 @@ from typing import Any
 from fallline.errors import StoreError
 from fallline.store.files import read_json, write_json
 from fallline.store.layout import Layout
+from fallline.store.place import check_there
 from fallline.study.trial import digest
 
 REMEDY = "remove it; nobody can tell then how often the test split of this run was read"
@@ -98,6 +99,7 @@ def note_test_read(layout: Layout, reading: Reading, who: str) -> Reading:
     Nothing that was noted is taken back. What was read before by the same choice is counted there: the same
     configurations, or some of them. StoreError where the folder cannot be written.
     """
+    check_there(layout.root)
     noted = list(readings(layout))
     place = _same(noted, reading)
     if place is None:

@@ -29,6 +29,7 @@ from fallline.store.layout import OWN_NAMES, Layout
 from fallline.store.leases import live
 from fallline.store.lock import Lock
 from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
+from fallline.store.undo import not_there, remove_made
 from fallline.study import Study, dump_study
 
 
@@ -38,13 +39,19 @@ class RunWriter:
     def __init__(self, paths: Layout):
         self.paths = paths
         self.lock = Lock(paths.lock)
+        self.made: list[Path] = []
 
     @classmethod
     def open(cls, paths: Layout, study: Study, resume: bool) -> RunWriter:
         """A writer for ``study`` in that folder, new or with records of the same study; StoreError where neither."""
         writer = cls(paths)
         checkpoint_seconds()  # a wrong setting is an error now, not in the middle of the run
-        writer._lock()
+        as_text(study)
+        try:
+            writer._lock()
+        except BaseException:
+            remove_made(writer.made)
+            raise
         try:
             writer._sweep()
             if paths.plan.exists() or paths.study.exists():
@@ -70,10 +77,7 @@ class RunWriter:
         """Note the study as resolved and, where something is to run, what this start runs on."""
         if not self.paths.plan.exists():
             write_json(self.paths.plan, self._plan())
-        text = dump_study(study)
-        if len(text) > MAX_TEXT_BYTES:
-            raise StoreError(f"study {study.name} as TOML has {len(text):,} signs, more than {MAX_TEXT_BYTES:,}; give "
-                             "axes instead of single points")
+        text = as_text(study)
         if not self.paths.study.exists() or read_text(self.paths.study) != text:
             write_text(self.paths.study, text)
         if environment is not None:
@@ -187,6 +191,7 @@ class RunWriter:
         """Take the lock, in a folder that is made now where there is none."""
         root = self.paths.root
         try:
+            self.made = not_there(root)
             root.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise StoreError(f"{root} is a file, not a folder; choose another with --out") from None
@@ -211,6 +216,16 @@ class RunWriter:
 
     def _unlock(self) -> None:
         self.lock.release()
-        for folder in (self.paths.checkpoints, self.paths.lease("").parent, self.paths.root):
+        for folder in (self.paths.checkpoints, self.paths.lease("").parent):
             if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()  # nothing is at rest; nothing was run: leave no trace
+                folder.rmdir()  # nothing is at rest
+        remove_made(self.made)  # nothing was run: leave no trace
+
+
+def as_text(study: Study) -> str:
+    """The study as the folder keeps it, or StoreError where it is too long."""
+    text = dump_study(study)
+    if len(text) > MAX_TEXT_BYTES:
+        raise StoreError(f"study {study.name} as TOML has {len(text):,} signs, more than {MAX_TEXT_BYTES:,}; give "
+                         "axes instead of single points")
+    return text

@@ -15,7 +15,7 @@ from fallline.study.native import native
 from fallline.study.part import Part
 from fallline.study.said import shown
 from fallline.study.scale import Scale
-from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, read_at_the_end
+from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, check_network, read_at_the_end
 
 if TYPE_CHECKING:
     from fallline.api import Forecast, Result
@@ -117,6 +117,13 @@ class Study(Part):
             chooses = (one.kind in FOLLOWING and on_test(one.metric)) or best_on_test(one.metric)
             read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
         return figures
+
+    @field_validator("networks")
+    @classmethod
+    def _networks(cls, networks: dict[str, NetworkTable]) -> dict[str, NetworkTable]:
+        for name, table in networks.items():  # those that no task names as well: a claim or a preset may
+            check_network(name, table)
+        return networks
 
     @field_validator("presets")
     @classmethod

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from fallline.errors import ModelError, UnknownName
 from fallline.study.choosing import EPOCH, best_on_test, on_test, refusal
 from fallline.study.native import native
 from fallline.study.part import Part
@@ -56,12 +58,35 @@ class NetworkTable(Part):
     begin: tuple[float, float] = (0.0, 1.0)
 
 
+def check_network(name: str, table: NetworkTable) -> None:
+    """NetworkError, ModelError or UnknownName with the network's ``name`` where its text cannot be read, or names a
+    learnable or a loss that there is not."""
+    _read_network(name, table.text, table.activation, tuple(table.watch), table.begin, table.loss)
+
+
+@cache
+def _read_network(name: str, text: str, activation: str, watch: tuple[str, ...], begin: tuple[float, float],
+                  loss: str) -> None:
+    # Kept, since a study is made anew for every change that is laid over it.
+    from fallline.losses import find_loss
+    from fallline.networks import neurons
+
+    try:
+        neurons(text, activation=activation, name=name, watch=watch, begin=begin)
+    except UnknownName as failure:
+        raise UnknownName(failure.kind, failure.name, failure.known, f"network {name}, {failure.where}") from None
+    except ModelError as failure:
+        raise type(failure)(f"network {name}: {failure}") from None
+    find_loss(loss, f"network {name}, loss")
+
+
 class Claim(Part):
     """A sentence and the comparison that judges it, in one of three forms.
 
     ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
     ``below`` a value, or ``near`` it within ``margin``; arms that are ``equal`` within ``margin``. Arms are tables as
-    in ``Reported.where``.
+    in ``Reported.where``. With ``step`` the value is that of the curves there. A claim with ``min_steps`` is about runs
+    of so many steps or more: shorter ones do not test it.
     """
 
     text: str
@@ -79,6 +104,7 @@ class Claim(Part):
     for_each: list[str] | None = None
     tune: list[str] = Field(default_factory=list)
     step: int | None = Field(default=None, ge=0)
+    min_steps: int | None = Field(default=None, ge=1)
 
     @field_validator("better", "worse", "arm", "equal", "where", mode="before")
     @classmethod

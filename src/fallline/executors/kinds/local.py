@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fallline.errors import StudyError
 from fallline.executors import supervisor
@@ -66,10 +68,15 @@ class Processes:
         pass
 
 
+def _ready(options: Mapping[str, Any]) -> None:
+    """StudyError where a job asks for more GPUs than there are."""
+    Gpus(int(options["gpus"]), options["jobs"])
+
+
 def _show(launched: Launch) -> str:
     lines = [shlex.join(worker_command(launched, cohort)) for cohort in launched.cohorts]
     return "\n".join([f"# {len(lines)} jobs, {launched.options['jobs']} at once; each may be run by hand", *lines])
 
 
 LOCAL = Executor("local", "worker processes on this machine", Options, supervisor.launch, supervisor.status,
-                 supervisor.cancel, _show, stays=False, runner=Processes)
+                 supervisor.cancel, _show, stays=False, runner=Processes, ready=_ready)

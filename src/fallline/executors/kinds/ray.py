@@ -115,12 +115,12 @@ def _ray() -> Any:
     return ray
 
 
-def _launch(launched: Launch) -> dict[str, Any]:
+def _ready(options: Mapping[str, Any]) -> None:
+    """FalllineError where Ray is not installed."""
     import importlib.util
 
     if importlib.util.find_spec("ray") is None:
         _ray()
-    return supervisor.launch(launched)
 
 
 def _place(options: Mapping[str, Any]) -> Elsewhere | None:
@@ -134,5 +134,5 @@ def _show(launched: Launch) -> str:
     return "\n".join([f"# {len(lines)} tasks on {where}; each may be run by hand", *lines, ""])
 
 
-RAY = Executor("ray", "a task a cohort on a Ray cluster", Options, _launch, supervisor.status, supervisor.cancel,
-               _show, runner=Tasks, place=_place)
+RAY = Executor("ray", "a task a cohort on a Ray cluster", Options, supervisor.launch, supervisor.status,
+               supervisor.cancel, _show, runner=Tasks, place=_place, ready=_ready)

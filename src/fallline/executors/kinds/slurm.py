@@ -88,10 +88,20 @@ def launch(launched: Launch) -> dict[str, Any]:
     submitted = []
     for first in range(0, len(launched.cohorts), TASKS):
         count = min(TASKS, len(launched.cohorts) - first)
-        told = _ask(["sbatch", "--parsable", f"--array=0-{count - 1}{_at_once(launched)}",
-                     f"--export=ALL,FALLLINE_FIRST={first}", str(launched.script)])
+        try:
+            told = _ask(["sbatch", "--parsable", f"--array=0-{count - 1}{_at_once(launched)}",
+                         f"--export=ALL,FALLLINE_FIRST={first}", str(launched.script)])
+        except FalllineError:
+            for array, _, _ in submitted:  # all are launched, or none
+                _look(["scancel", array])
+            raise
         submitted.append([told.strip().split(";")[0], first, count])
     return {"arrays": submitted}
+
+
+def ready(options: Mapping[str, Any]) -> None:
+    """FalllineError where there is no Slurm on this machine."""
+    _find("sbatch")
 
 
 def status(launched: Launch) -> dict[int, Seen]:
@@ -188,9 +198,7 @@ def _seen(array: str, place: str, state: str, reason: str, node: str, code: str)
 
 def _ask(command: list[str]) -> str:
     """What a command of Slurm prints; FalllineError in its own words where it fails."""
-    if shutil.which(command[0]) is None:
-        raise FalllineError(f"there is no {command[0]} on this machine; executor slurm is for the login node of a "
-                            "cluster with Slurm. --executor local trains here, --dry-run prints the script")
+    _find(command[0])
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
@@ -198,6 +206,12 @@ def _ask(command: list[str]) -> str:
     if told.returncode:
         raise FalllineError(f"{command[0]} failed: {told.stderr.strip()[:500] or told.returncode}")
     return told.stdout
+
+
+def _find(command: str) -> None:
+    if shutil.which(command) is None:
+        raise FalllineError(f"there is no {command} on this machine; executor slurm is for the login node of a "
+                            "cluster with Slurm. --executor local trains here, --dry-run prints the script")
 
 
 def _look(command: list[str]) -> str | None:
@@ -209,4 +223,4 @@ def _look(command: list[str]) -> str | None:
 
 
 SLURM = Executor("slurm", "an array of batch jobs on a cluster with Slurm", Options, launch, status, cancel,
-                 batch_script, place=place)
+                 batch_script, place=place, ready=ready)
