@@ -80,7 +80,7 @@ def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
         margin = by_verdict[AS_GOOD][0][2].margin
         names = words.listed([f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})"
                               for arm, _, standing in by_verdict[AS_GOOD]], 3)
-        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within ±{words.number(margin, 2)}")
+        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within ±{words.margin(margin)}")
     if by_verdict[OPEN]:
         names = _with_p(compared, by_verdict[OPEN])
         said.append(f"{words.listed(names, 3)} {_are(names)} not significantly worse")

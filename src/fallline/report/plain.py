@@ -152,7 +152,7 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
                                   (AS_TUNED, *2 * ("did worse, but at another setting may be as good",))):
         own = [(arm, standing) for arm, _, standing in others if standing.verdict == verdict]
         if own:
-            within = f" (within {words.number(own[0][1].margin, 2)})" if verdict == AS_GOOD else ""
+            within = f" (within {words.margin(own[0][1].margin)})" if verdict == AS_GOOD else ""
             who = words.capital(_named(compared, [arm for arm, _ in own]))
             said += f" {who} {one if len(own) == 1 else several}{within}."
     return said

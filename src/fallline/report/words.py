@@ -174,6 +174,11 @@ def plural(n: int, word: str) -> str:
     return f"{count(n)} {word}{'' if n == 1 else 's'}"
 
 
+def margin(value: float | None) -> str:
+    """How far two results may be apart and be as good: two digits, 0.005, 0.013, 120."""
+    return setting(None if value is None else float(f"{value:.2g}"))
+
+
 def seeds_range(least: int, most: int | None) -> str:
     """How many seeds: "19 to 43 seeds", "34 seeds", "60 seeds or more".
 
