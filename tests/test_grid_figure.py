@@ -222,7 +222,7 @@ def test_the_caption_says_how_many_cells_the_seeds_do_not_tell_from_the_best(tmp
     found = drawn(tiny(tmp_path / "run", rows, metric="train_loss", seeds=3), GRID)
     # against the best 1.01 * (1.1, 1.0, 0.9) - (0.9, 1.1, 1.0) has mean 0.01; 4 and 9 times the same noise lie far off
     assert found.frame["tied"].to_list() == [None, True, False, False]
-    assert "1 of 3 other cells cannot be told from the best" in found.caption
+    assert "1 of 3 other cells is not significantly worse than the best" in found.caption
 
 
 def test_it_stands_in_a_report_where_two_numbers_are_crossed_in_full_and_nowhere_else(run, tmp_path):

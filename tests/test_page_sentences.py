@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import fallline
+from fallline.report import words
 
 NUMBER = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
 
@@ -74,17 +75,19 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
     sentences = re.split(r"(?<=[a-z\d])\. (?=[A-Z])", said(text, "first")[0].rstrip("."))
     arms, best = beside(tables), tables["arms"].row(0, named=True)
     assert sentences.pop(0) == f"Use {named(best)}"
-    worse = {named(arm) for arm in arms if arm["pair"]["told_apart"]}
-    open_ = [named(arm) for arm in arms if not arm["pair"]["apart_as_tuned"]]
-    doubtful = [named(arm) for arm in arms if arm["pair"]["apart_as_tuned"] and not arm["pair"]["told_apart"]]
-    for expected, ending in ((open_, " may be as good"),
+    worse, good, open_, doubtful = ([named(arm) for arm in arms if arm["verdict"] == verdict] for verdict in (
+        "worse", "as good", "may be best", "worse as tuned"))
+    assert all(arm["verdict"] == "worse" for arm in arms if arm["pair"]["told_apart"])
+    within = f" (within {words.margin(arms[0]['margin'])})"
+    for expected, ending in ((good, f" {'is' if len(good) == 1 else 'are'} as good{within}"),
+                             (open_, " may be as good"),
                              (doubtful, " did worse, but at another setting may be as good")):
         if expected:
             sentence = sentences.pop(0)
             names, more = listed(sentence.removesuffix(ending))
             assert sentence.endswith(ending) and [one.lower() for one in names] == expected[:len(names)]
             assert len(names) + more == len(expected)
-    assert not sentences and len(worse) + len(open_) + len(doubtful) == len(arms) == 4
+    assert not sentences and len(worse) + len(good) + len(open_) + len(doubtful) == len(arms) == 4
 
 
 def test_how_sure_it_is_counts_what_the_tables_hold(page):
@@ -93,7 +96,8 @@ def test_how_sure_it_is_counts_what_the_tables_hold(page):
     trained = re.match(r"Each was trained (\d+) times, from (\d+) random beginnings \(seeds\)\.", sure[0])
     times, beginnings = trained.groups()
     assert int(times) == int(beginnings) == tables["arms"]["n"].unique().item() == result.trials["seed"].n_unique()
-    worse = sum(arm["pair"]["told_apart"] for arm in arms)
+    worse = sum(arm["verdict"] == "worse" for arm in arms)
+    assert worse == sum(arm["p_best"] <= 0.05 for arm in arms)
     who = re.search(r"\. (.*?) worse by more than luck explains: .* fewer than 1 of (\d+) studies", sure[0])
     expected = {4: "All 4 others do", 0: None, 1: "1 of the 4 others does"}.get(worse, f"{worse} of the 4 others do")
     assert who[1] == expected and int(who[2]) == 20
@@ -103,14 +107,16 @@ def test_how_sure_it_is_counts_what_the_tables_hold(page):
 
 def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_adds_them(page):
     text, tables, _ = page
-    open_ = [arm["pair"] for arm in beside(tables) if not arm["pair"]["told_apart"]]
-    soon = sorted(pair["seeds_needed"] for pair in open_ if (pair["seeds_needed"] or 1000) <= 100)
+    open_ = [arm for arm in beside(tables) if arm["verdict"] in ("may be best", "worse as tuned")]
+    soon = sorted((arm["seeds_needed"], arm["seeds_most"]) for arm in open_ if (arm["seeds_needed"] or 1000) <= 100)
     lines = [one for one in said(text, "sure") if "seeds would" in one and not one.startswith("Each was trained")]
     assert len(lines) == bool(open_)
     if soon:
-        found = re.match(r"About (\d+) seeds would settle (.*?): ", lines[0])
-        assert int(found[1]) == soon[-1] > tables["arms"]["n"][0] and f"seeds = {soon[-1]}" in lines[0]
-        count = re.match(r"(\d+) of the (\d+) that are open", found[2])
+        found = re.match(r"About (\d+)(?: to (\d+))? seeds would settle (.*?): ", lines[0])
+        least, most = soon[-1]
+        assert int(found[1]) == least > tables["arms"]["n"][0] and int(found[2] or found[1]) == most
+        assert f"seeds = {most if most <= 100 else least}" in lines[0]
+        count = re.match(r"(\d+) of the (\d+) that are open", found[3])
         assert (tuple(map(int, count.groups())) if count else (len(open_), len(open_))) == (len(soon), len(open_))
     elif open_:
         assert lines[0].startswith("More than 100 seeds would be needed")
@@ -128,18 +134,22 @@ def test_a_best_rate_at_the_end_of_those_tried_is_told_and_no_other(page):
 def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     text, tables, _ = page
     sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
-    head = re.match(rf"(.*?) is best: validation \w+ ({NUMBER}) ± ({NUMBER}) \(95 % interval, n = (\d+)\); ", sentence)
+    head = re.match(rf"(.*?) is (?:best|ahead \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
+                    rf"\(95 % interval, n = (\d+)\); ", sentence)
     assert head[1].lower() == named(best) and same(head[2], best["mean"])
+    share = re.search(r"best in (over )?(\d+) % of", sentence)
+    assert (share is None) == (best["verdict"] == "best")
+    assert share is None or (best["best_share"] > 0.99 if share[1] else same(share[2], 100 * best["best_share"]))
     assert same(head[3], (best["high"] - best["low"]) / 2) and int(head[4]) == best["n"]
     rest = sentence[head.end():]
-    for found in re.finditer(rf"([a-z ]+ at learning rate {NUMBER}) \(p = ({NUMBER}) after Holm, (.*?)\)", rest):
+    for found in re.finditer(rf"([a-z ]+ at learning rate {NUMBER}) \(p = ({NUMBER}), (.*?)\)", rest):
         arm = max((arm for arm in arms if found[1].endswith(named(arm))), key=lambda arm: len(named(arm)))
-        assert same(found[2], arm["pair"]["p_holm"]) and not arm["pair"]["told_apart"]
-        needed = arm["pair"]["seeds_needed"]
-        assert found[3] == ("no feasible number of seeds would settle it" if needed is None
-                            else f"about {needed:,} seeds would settle it")
-    apart = [arm["pair"]["p_holm"] for arm in arms if arm["pair"]["told_apart"]]
-    last = re.search(rf"(?:the other|all) (\d+)(?: others)? are worse \(p (?:≤ ({NUMBER})|< 0\.0001) after Holm", rest)
+        assert same(found[2], arm["p_best"]) and arm["verdict"] in ("may be best", "worse as tuned")
+        needed, most = arm["seeds_needed"], arm["seeds_most"]
+        assert found[3] == ("no feasible number of seeds would settle it" if needed is None else
+                            f"about {words.seeds_range(needed, most)} would settle it")
+    apart = [arm["p_best"] for arm in arms if arm["verdict"] == "worse"]
+    last = re.search(rf"(?:the other|all) (\d+)(?: others)? are worse \(p (?:≤ ({NUMBER})|< 0\.0001)", rest)
     if len(apart) > 1:
         assert int(last[1]) == len(apart)
         assert same(last[2], max(apart)) if last[2] else max(apart) < 1e-4

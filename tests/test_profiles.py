@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from fake_run import numbers_of, tiny
 from fallline.errors import StudyError, UnknownName
-from fallline.report.profile import answer, arm_table, notes, problem_table, write
+from fallline.report.profile import answer, arm_table, chart, notes, problem_table, write
+from fallline.stats.profile_bands import resampled_costs, score_band
 from fallline.stats.profiles import WIDEST, geometric_mean, profile, profiles, ratios, score
 from fallline.store import Run
 
@@ -204,6 +205,73 @@ def test_what_cannot_be_profiled_is_refused_in_words(tmp_path):
     rows = [row | {"steps_to_target": None} for name in ("adam", "momentum") for row in reached(name, [None])]
     with pytest.raises(StudyError, match="names no target, and validation_accuracy was not recorded"):
         profiles([tiny(tmp_path / "none", rows)])
+
+
+# bands
+
+
+def with_luck(folder: Path, random: np.random.Generator, means: list[dict[str, float]], seeds: int = 8) -> list[Run]:
+    """A run a problem; steps to the target scatter by a quarter over seeds."""
+    return [run_of(folder / f"p{place}", {name: [max(1, round(mean * random.lognormal(0, 0.25))) for _ in range(seeds)]
+                                          for name, mean in own.items()}) for place, own in enumerate(means)]
+
+
+MEANS = [{"adam": 20, "momentum": 30}, {"adam": 40, "momentum": 38}, {"adam": 25, "momentum": 60}]
+
+
+def test_bands_are_a_bootstrap_over_seeds_that_are_drawn_alike_for_all_arms(tmp_path):
+    found = profiles(with_luck(tmp_path, np.random.default_rng(0), MEANS))
+    costs = np.array([[[problem.arms[key].steps_by_seed[seed] for seed in range(8)] for key in found.arms]
+                      for problem in found.problems])
+    assert np.median(costs, -1) == pytest.approx(found.steps)
+    random, scores = np.random.default_rng(5), []
+    for _ in range(4000):
+        medians = np.stack([np.median(own[:, random.integers(0, 8, 8)], -1) for own in costs])
+        scores.append([score(own) for own in ratios(medians).T])
+    by_hand = np.quantile(scores, (0.025, 0.975), axis=0)
+    table = {row["optimizer"]: row for row in found.table().iter_rows(named=True)}
+    for place, (name,) in enumerate(found.arms):
+        assert (table[name]["score_low"], table[name]["score_high"]) == pytest.approx(by_hand[:, place], abs=0.02)
+        assert table[name]["score_low"] <= table[name]["score"] <= table[name]["score_high"]
+    curves = found.curves()
+    assert (curves["low"] <= curves["share"]).all() and (curves["share"] <= curves["high"]).all()
+    assert (curves["high"] - curves["low"]).max() > 0.3 and curves.equals(profiles(
+        [Run(tmp_path / f"p{place}") for place in range(3)]).curves()), "always the same draws"
+    for _, own in curves.group_by("optimizer"):
+        assert all(own.sort("ratio")[name].is_sorted() for name in ("share", "low", "high"))
+
+
+def test_bands_cover_the_score_of_many_seeds():
+    """The truth is the score at the medians of the law; a band of 10 seeds holds it in about 95 % of draws."""
+    random, means = np.random.default_rng(1), np.array([[20, 30], [40, 38], [25, 60], [10, 12]])
+    truth = [score(own) for own in ratios(means.astype(float)).T]
+    covered = []
+    for _ in range(150):
+        costs = means[..., None] * random.lognormal(0, 0.25, (4, 2, 10))
+        drawn = ratios(resampled_costs([[dict(enumerate(arm)) for arm in problem] for problem in costs]))
+        covered += [low <= value <= high for value, (low, high) in
+                    zip(truth, (score_band(drawn[..., place], WIDEST) for place in range(2)), strict=True)]
+    assert np.mean(covered) > 0.9
+
+
+def test_a_miss_stays_in_the_resamples_and_one_seed_has_no_band(tmp_path):
+    some = profiles([run_of(tmp_path / "a", {"adam": [10, 12, None], "momentum": [20, None, None]})])
+    table = {row["optimizer"]: row for row in some.table().iter_rows(named=True)}
+    assert table["momentum"]["score_low"] == 0 < table["momentum"]["score_high"]
+    one = profiles([run_of(tmp_path / "b", {"adam": [10], "momentum": [20]})])
+    assert one.table()["score_low"].null_count() == 2 and one.curves()["low"].null_count() == one.curves().height
+    assert any("no bands" in text for text in notes(one)) and not any("no bands" in text for text in notes(some))
+    assert arm_table(one)["score"].to_list() == ["1.00", "0.67"]
+
+
+def test_the_table_the_page_and_the_picture_have_the_bands(tmp_path):
+    found = profiles(with_luck(tmp_path, np.random.default_rng(2), MEANS))
+    row = found.table().row(0, named=True)
+    text = f"{row['score']:.2f} ({row['score_low']:.2f} to {row['score_high']:.2f})"
+    assert arm_table(found)["score"][0] == text and text in answer(found)[1]
+    page = write(found, tmp_path / "profile.html").read_text()
+    assert text in page and "bootstrap over the seeds" in page
+    assert '"area"' in json.dumps(chart(found).to_dict())
 
 
 # words and pages

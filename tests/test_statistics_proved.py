@@ -16,9 +16,10 @@ import pytest
 from scipy import stats
 
 from fake_run import tiny
-from fallline.stats.arms import Arm, crossed, difference, judges
+from fallline.stats.arms import Arm, crossed, judges
 from fallline.stats.compare import compared
 from fallline.stats.compare_frames import pairs_frame
+from fallline.stats.differences import difference
 from fallline.stats.evidence import Evidence, Region, Sample, weigh
 from fallline.stats.over_folds import corrected_p
 from fallline.stats.pairwise import all_pairs, holm, permutation_p, seeds_to_tell, wilcoxon_p

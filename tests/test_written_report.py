@@ -26,8 +26,8 @@ from fallline.store import open_run
 EVIL = r"""100 % of a_b & c#1 {x} $y$ ~z ^w \input{/etc/passwd} <b>q</b> | [l](u) `c` *e* "s" 'r' -- −0.5 ± 2 ≤ ∞ é"""
 CLAIM = {"better": {"optimizer": "gradient_descent"}, "worse": {"optimizer": "adam"}, "tune": ["learning_rate"],
          "metric": "validation_accuracy"}
-ANSWER = re.compile(r"^(?P<arm>.*?) is (?P<verb>best|ahead): validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) "
-                    r"\(95 % interval, n = (?P<n>\d+)\)")
+ANSWER = re.compile(r"^(?P<arm>.*?) is (?P<verb>best|ahead)(?: \(best in .*? of resamples\))?: "
+                    r"validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) \(95 % interval, n = (?P<n>\d+)\)")
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,22 @@ def test_the_answer_is_the_table_in_a_sentence(reports):
     beside = {row["second_optimizer"].replace("_", " "): row for row in pairs.iter_rows(named=True)
               if row["first_optimizer"] == "gradient_descent"}
     assert len(beside) == 8
-    named = re.findall(r"(?:; |, | and )([a-z ]+?) at learning rate [\d.]+ \(p = ([\d.]+) after Holm", text)
-    for name, p in named:
-        assert not beside[name]["told_apart"] and float(p) == pytest.approx(beside[name]["p_holm"], rel=0.1)
-    more = int(re.search(r"and (\d+) more are not distinguishable", text)[1])
+    others = {row["optimizer"].replace("_", " "): row for row in arms.iter_rows(named=True)}
+    parts = {verdict: [row for row in others.values() if row["verdict"] == verdict]
+             for verdict in ("worse", "as good", "may be best", "worse as tuned")}
+    assert all(row["told_apart"] <= (others[name]["verdict"] == "worse") for name, row in beside.items())
+    endings = {"as good": ("p_as_good", r"(is|are) as good, within"), "may be best": (
+        "p_best", r"\) (is|are) not significantly worse"), "worse as tuned": ("p_best", "(is|are) worse as tuned")}
+    for verdict, (figure, ending) in endings.items():
+        part = next((one for one in text.split("; ") if re.search(ending, one)), "")
+        named = re.findall(r"(?:^|, | and )([a-z ]+?) at learning rate [\d.]+ \(p = ([\d.]+)", part)
+        for name, p in named:
+            assert others[name]["verdict"] == verdict and float(p) == pytest.approx(others[name][figure], rel=0.1)
+        more = re.search(r"and (\d+) more are ", part)
+        assert len(named) + (int(more[1]) if more else 0) == len(parts[verdict])
     count, most = re.search(r"the other (\d+) are worse \(p ≤ ([\d.]+)", text).groups()
-    apart = [row for row in beside.values() if row["told_apart"]]
-    assert len(named) + more == 8 - len(apart) and int(count) == len(apart)
-    assert float(most) == pytest.approx(max(row["p_holm"] for row in apart), rel=0.1)
+    assert int(count) == len(parts["worse"]) and sum(map(len, parts.values())) == 8 and parts["may be best"]
+    assert float(most) == pytest.approx(max(row["p_best"] for row in parts["worse"]), rel=0.1)
 
 
 def test_the_tables_mean_is_that_of_the_trials(reports):
@@ -95,12 +103,16 @@ def test_the_tables_columns_to_the_best_are_those_of_the_pairs(reports):
     columns = {column.heading: column for column in Opening.of(Results.of(run)).columns}
     pairs = pl.read_csv(folder / "tables" / "pairs.csv").filter(pl.col("first_optimizer") == "gradient_descent")
     by_name = dict(zip(columns["optimizer"].values, range(9), strict=True))
-    assert columns["verdict"].texts[0] == "best" and columns["to the best"].values[0] is None
+    arms = {row["optimizer"]: row for row in pl.read_csv(folder / "tables" / "arms.csv").iter_rows(named=True)}
+    assert columns["verdict"].texts[0] == "ahead" and columns["to the best"].values[0] is None
     for row in pairs.iter_rows(named=True):
         place = by_name[row["second_optimizer"]]
         assert columns["to the best"].values[place] == pytest.approx(-row["difference"])
-        assert columns["p (Holm)"].values[place] == pytest.approx(row["p_holm"])
-        assert columns["verdict"].texts[place] == ("worse" if row["told_apart"] else "not told apart")
+        own = arms[row["second_optimizer"]]
+        assert columns["p"].values[place] == pytest.approx(own["p_best"])
+        assert own["p_best"] <= min(1.0, 8 * row["p"] / 2) * 1.0001 and own["p_best"] <= row["p_holm"] * 1.0001
+        assert columns["verdict"].texts[place] == own["verdict"]
+        assert (own["verdict"] == "worse") == (own["p_best"] <= 0.05)
 
 
 def test_test_metrics_of_the_table_are_of_the_setting_chosen_on_validation(reports):
@@ -138,7 +150,7 @@ def test_no_winner_is_named_where_a_learning_rate_was_not_tuned(rates, told, tmp
     held = told.startswith("No winner")
     assert opening.plain[0].startswith(told) and (" is ahead." in opening.plain[0]) == held
     assert verdicts[0] == ("ahead" if held else "best")
-    assert opening.answers[0].split(":")[0].endswith(" is ahead" if held else " is best")
+    assert re.match(r".* is ahead(?: \(best in [^:]*)?:" if held else ".* is best:", opening.answers[0])
     assert "o winner" not in opening.answers[0], "the reason is said once"
 
 

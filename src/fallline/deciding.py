@@ -12,12 +12,13 @@ from fallline.executors.arrays import load_arrays
 from fallline.executors.claims import has_chance
 from fallline.report import words
 from fallline.report.looks import percent
+from fallline.stats.best import AS_GOOD, WORSE
 from fallline.stats.claims import UNTESTED, claims
 from fallline.stats.columns import finished
-from fallline.stats.compare import Compared, Group, compared
+from fallline.stats.compare import Compared, compared
+from fallline.stats.differences import trained_alike
 from fallline.stats.forecast import MOST_SEEDS
 from fallline.stats.looking import USUAL_MOST, first_look, plan_looks
-from fallline.stats.pairwise import Pair
 from fallline.stats.question import compared_by
 from fallline.store import Run
 from fallline.store.layout import Layout
@@ -33,11 +34,13 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class Question:
-    """A claim, or a pair of arms, and what the last look said of it; ``seeds_needed`` None: no feasible number."""
+    """A claim, or a pair of arms, and what the last look said of it; ``seeds_needed`` (to ``seeds_most``) None: no
+    feasible number."""
 
     text: str
     verdict: str
     seeds_needed: int | None = None
+    seeds_most: int | None = None
 
 
 def train_until_decided(study: Study, out: Path, train: Callable[[Study], object], most: int | None = None,
@@ -71,23 +74,30 @@ def train_until_decided(study: Study, out: Path, train: Callable[[Study], object
 def questions(run: Run) -> list[Question]:
     """What a study asks, judged at the level of the last look: its claims, or else the pairs of the best arm."""
     if run.study.claims:
-        return [Question(verdict.claim.text, verdict.verdict, verdict.seeds_needed) for verdict in claims(run)]
+        return [Question(verdict.claim.text, verdict.verdict, verdict.seeds_needed, verdict.seeds_most)
+                for verdict in claims(run)]
     if run.trials.filter(finished()).is_empty():
         return []
     found = compared(run, compared_by(run))
-    return [question for group, pairs in zip(found.groups, found.pairs, strict=True)
-            for question in _of_best(found, group, pairs)]
+    return [question for place in range(len(found.groups)) for question in _of_best(found, place)]
 
 
-def _of_best(found: Compared, group: Group, pairs: Sequence[Pair]) -> list[Question]:
-    """The best arm of a group against each other one; Holm has counted all pairs, since any of them could be best."""
-    questions = []
-    for (first, second), pair in zip(group.places, pairs, strict=True):
+def _of_best(found: Compared, place: int) -> list[Question]:
+    """The best arm of a group against each other one: whether it is ruled out as the best, which counts all arms that
+    may turn out first, or as good within a margin that the study names. Rules that are one but for rounding, in
+    training too, are waited for no longer."""
+    group, questions = found.groups[place], []
+    for (first, second), pair in zip(group.places, found.pairs[place], strict=True):
         if first == 0:
-            names = [words.recipe(group.arms[place].settings, found.by) for place in (first, second)]
+            standing, arms = found.standings[place][second], (group.arms[first], group.arms[second])
+            names = [words.recipe(arm.settings, found.by) for arm in arms]
             within = f" ({words.recipe(group.within, list(group.within))})" if group.within else ""
-            verdict = TOLD_APART if pair.told_apart else SAME if pair.evidence.method == "values" else UNDECIDED
-            questions.append(Question(f"{names[0]} against {names[1]}{within}", verdict, pair.seeds_needed))
+            same = pair.same and (pair.evidence.method == "values" or trained_alike(*arms))
+            ruled_out = standing.verdict == WORSE or (standing.p_best is not None and standing.p_best <= found.level)
+            as_good = standing.verdict == AS_GOOD and bool(found.run.study.margins)
+            verdict = SAME if same else TOLD_APART if ruled_out else AS_GOOD if as_good else UNDECIDED
+            questions.append(Question(f"{names[0]} against {names[1]}{within}", verdict, standing.seeds_needed,
+                                      standing.seeds_most))
     return questions
 
 
@@ -181,13 +191,13 @@ def _outcome(looks: Looks, look: Look, asked: Sequence[Question]) -> str:
 
 
 def _needed(left: Sequence[Question]) -> str:
-    needed = [math.inf if question.seeds_needed is None else question.seeds_needed for question in left]
+    needed = [(question.seeds_needed, question.seeds_most) for question in left if question.seeds_needed is not None]
     them = "it" if len(left) == 1 else "them"
-    if max(needed) < math.inf:
-        return f"By what was seen, about {words.count(int(max(needed)))} seeds would settle {them}"
-    if min(needed) == math.inf:
+    if not needed:
         return (f"By what was seen, no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle "
                 f"{them}")
-    hopeless = sum(one == math.inf for one in needed)
-    return (f"By what was seen, about {words.count(int(max(one for one in needed if one < math.inf)))} seeds would "
-            f"settle all but {words.count(hopeless)}, for which no number is feasible")
+    least, most = max(needed, key=lambda ends: (ends[0], math.inf if ends[1] is None else ends[1]))
+    told = f"By what was seen, about {words.seeds_range(least, most)} would settle"
+    hopeless = len(left) - len(needed)
+    return f"{told} {them}" if not hopeless else (
+        f"{told} all but {words.count(hopeless)}, for which no number is feasible")

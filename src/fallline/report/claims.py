@@ -18,7 +18,7 @@ from fallline.report.results import Column
 from fallline.report.tables import table
 from fallline.stats import label
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Part, Verdict, claims
-from fallline.stats.forecast import MOST_SEEDS
+from fallline.stats.forecast import MOST_SEEDS, NO_FORECAST
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 
@@ -27,7 +27,7 @@ COLORS = {SUPPORTED: "--m9", REFUTED: "--alarm", UNDECIDED: "--ink", UNTESTED: "
 
 FIGURES = {
     "estimate": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "n": pl.Int64,
-    "seeds_needed": pl.Int64,
+    "seeds_needed": pl.Int64, "seeds_most": pl.Int64,
 }
 OVERVIEW = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "compared": pl.String,
             **FIGURES, "comparisons": pl.Int64, "note": pl.String, "budget": pl.String}
@@ -39,8 +39,8 @@ READING = (
     "A claim holds where each of its comparisons does: the {} interval lies on the claimed side. It is refuted where "
     "one lies on the other side (p after Holm's correction over the comparisons), else undecided. Differences are "
     "paired over seeds: Student's t, or the sign test about the median where trials diverged, which count as worse "
-    "than any that finished. The seeds that would settle a claim are those for a power of 80 % at the effect and the "
-    "spread seen here."
+    "than any that finished. The seeds that would settle a claim are those for a power of 80 %, from the effect seen "
+    "here to one that is half a standard error smaller."
 )
 
 
@@ -49,7 +49,8 @@ def overview(run: Run) -> pl.DataFrame:
 
     estimate is the first arm minus the second (or the mean itself), low and high its interval (95 %, or that of
     the last look); p is null where
-    nothing was left to chance; seeds_needed is null where the claim is decided or no feasible number would do; budget
+    nothing was left to chance; seeds_needed and seeds_most (from, to) are null where the claim is decided or no
+    feasible number would do; budget
     says what the claim was made about and judged by, where these differ.
     """
     rows = []
@@ -58,8 +59,8 @@ def overview(run: Run) -> pl.DataFrame:
         figures = dict.fromkeys(FIGURES) if deciding is None else _figures(deciding)
         rows.append({"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict,
                      "metric": verdict.column, "compared": _compared(verdict, deciding), **figures, "p": verdict.p,
-                     "seeds_needed": verdict.seeds_needed, "comparisons": len(verdict.parts), "note": verdict.note,
-                     "budget": own_budget(verdict)})
+                     "seeds_needed": verdict.seeds_needed, "seeds_most": verdict.seeds_most,
+                     "comparisons": len(verdict.parts), "note": verdict.note, "budget": own_budget(verdict)})
     return pl.DataFrame(rows, schema=OVERVIEW)
 
 
@@ -71,7 +72,8 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
         rows += [said | {"within": words.recipe(part.within, part.within), "first": _arm(verdict, part, 0),
                          "second": _arm(verdict, part, 1), "comparison": part.verdict, **_figures(part),
                          "p": _own_p(part), "p_holm": None if _own_p(part) is None else part.p_holm,
-                         "seeds_needed": part.seeds_needed, "method": part.evidence.method,
+                         "seeds_needed": part.seeds_needed, "seeds_most": part.seeds_most,
+                         "method": part.evidence.method,
                          "first_diverged": part.diverged[0], "second_diverged": part.diverged[1]}
                  for part in verdict.parts]
         if not verdict.parts:
@@ -262,7 +264,11 @@ def _settles(verdict: Verdict) -> str:
     n = max(part.evidence.n for part in verdict.parts)
     if any(part.evidence.method == "one seed" for part in verdict.parts):
         return f"one seed says nothing: run {words.count(verdict.seeds_needed)} to see a spread"
+    if n <= NO_FORECAST:
+        return f"two seeds cannot tell how many would settle it: run {words.count(verdict.seeds_needed)} first"
     if verdict.seeds_needed is None:
         return f"no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle it"
-    needed = verdict.seeds_needed
-    return f"about {words.count(needed)} seeds would settle it, {words.count(needed - n)} more"
+    least, most = verdict.seeds_needed, verdict.seeds_most
+    more = words.count(least - n) + ("" if least == most else " or more" if most is None else
+                                     f" to {words.count(most - n)}") + ("" if most is None else " more")
+    return f"about {words.seeds_range(least, most)} would settle it, {more}"

@@ -14,7 +14,8 @@ from fallline.errors import StudyError
 from fallline.report import words
 from fallline.report.as_text import as_text
 from fallline.report.commands import smaller_rates
-from fallline.report.comparison_words import answer, notes, p_text
+from fallline.report.comparison_answer import answer
+from fallline.report.comparison_words import notes, p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence, percent
 from fallline.report.plain import sure, use
@@ -161,17 +162,20 @@ def pair_columns(comparison: Comparison) -> list[Column]:
                  "tuned, for every setting that could be best"),
         _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
         Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False,
-               help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"),
+               help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"
+                    + "; the same = no difference but rounding" * any(row["same"] for row in rows)),
         _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
         _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "signed ranks"),
         _figures("effect", rows, "effect_size", lambda x: words.number(x, 2), "Cohen's d: mean over sd of differences"),
-        _figures("P(better)", rows, "better", lambda x: words.number(x, 2),
-                 "share of seeds at which the first is better, ties count half"),
+        Column("P(better)", [_share_better(row) for row in rows], [row["better"] for row in rows],
+               help="share of seeds at which the first is better, ties count half, with its 95 % interval"),
         _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
         _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: other examples"),
-        Column("to settle it", ["" if row["seeds_needed"] is None else f"{words.count(row['seeds_needed'])} seeds"
-                                for row in rows], [row["seeds_needed"] for row in rows],
-               help="seeds that would tell the pair apart in 8 of 10 studies, if the effect is as seen here"),
+        Column("to settle it", ["" if row["seeds_needed"] is None else
+                                words.seeds_range(row["seeds_needed"], row["seeds_most"]) for row in rows],
+               [row["seeds_needed"] for row in rows],
+               help="seeds that would tell the pair apart in 8 of 10 studies, if the effect is as seen here, to where "
+                    "it is a little smaller"),
     ]
     return _kept(found)
 
@@ -262,7 +266,16 @@ def _rank(row: dict[str, Any]) -> str:
     return f"{row['mean_rank']:.1f}{spread}"
 
 
+def _share_better(row: dict[str, Any]) -> str:
+    if row["better"] is None:
+        return words.MISSING
+    spread = "" if row["better_low"] is None else f" ({row['better_low']:.2f} to {row['better_high']:.2f})"
+    return f"{words.number(row['better'], 2)}{spread}"
+
+
 def _verdict(row: dict[str, Any]) -> str:
+    if row["same"]:
+        return "the same"
     if row["method"] == "one seed":
         return words.MISSING
     return "yes" if row["told_apart"] else "as tuned" if row["apart_as_tuned"] else "no"

@@ -1,16 +1,15 @@
-"""A comparison in words: which arm is best and how sure that is, and what to hold against it."""
+"""A comparison in words: its arms and figures, and what to hold against them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from fallline.report import words
 from fallline.report.looks import looks_in_words, percent
-from fallline.report.reserve import reserve
 from fallline.stats import label
 from fallline.stats.arms import Arm
-from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.compare import Compared, lost
 from fallline.stats.pairwise import Pair, least_permutation_p
 from fallline.stats.summary import FEW_SEEDS
 
@@ -19,31 +18,6 @@ def arm_name(compared: Compared, arm: Arm) -> str:
     """What is compared and what was chosen: "adam at learning rate 0.005"."""
     own, chosen = words.recipe(arm.settings, compared.by), words.recipe(arm.chosen, compared.tune)
     return f"{own} at {chosen}" if own and chosen else own or chosen
-
-
-def answer(compared: Compared, place: int) -> str:
-    """The answer for one group in a sentence, with the group's settings before it where there are several."""
-    group, pairs = compared.groups[place], compared.pairs[place]
-    within = words.recipe(group.within, group.within)
-    head = f"{within}: " if within and len(compared.groups) > 1 else ""
-    said = f"{head}{_answer(compared, group, pairs)}."
-    return words.capital(said)
-
-
-def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
-    best = group.arms[0]
-    if lost(best) == len(best.sample):
-        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
-        return f"every chosen trial of every arm {what}: there is nothing to compare"
-    beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
-              if first == 0]
-    ties = [arm for arm, pair in beside if pair.evidence.method == "values" and not pair.told_apart]
-    if ties:
-        names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
-        return f"{names} are exactly level: {value(compared, best)}, and nothing is left to chance"
-    alone = any(pair.evidence.method == "one seed" for _, pair in beside)
-    stands = "ahead" if alone or reserve(compared, group) else "best"
-    return f"{arm_name(compared, best)} is {stands}: {value(compared, best)}; {_beside(compared, beside)}"
 
 
 def value(compared: Compared, arm: Arm) -> str:
@@ -82,58 +56,6 @@ def p_text(p: float | None) -> str:
 def p_words(p: float) -> str:
     """ "p = 0.4", "p < 0.0001"."""
     return f"p {p_text(p)}" if p < 1e-4 else f"p = {p_text(p)}"
-
-
-def settles(pair: Pair) -> str:
-    """What would settle a pair that is not told apart."""
-    if pair.seeds_needed is not None:
-        return f"about {words.count(pair.seeds_needed)} seeds would settle it"
-    return "no feasible number of seeds would settle it" if pair.p is not None else ""
-
-
-def _beside(compared: Compared, beside: list[tuple[Arm, Pair]]) -> str:
-    """How the other arms stand to the best."""
-    if any(pair.evidence.method == "one seed" for _, pair in beside):
-        return "with one seed nothing tells whether the others are worse: run 5 seeds or more, 10 for a claim"
-    if not beside:
-        return "no other arm has a seed in common with it"
-    after = " after Holm" if sum(len(pairs) for pairs in compared.pairs) > 1 else ""
-    gone = [(arm, pair) for arm, pair in beside if not pair.told_apart and lost(arm) == len(arm.sample)]
-    open_ = [one for one in beside if not one[1].as_tuned and one not in gone]
-    doubtful = [one for one in beside if one[1].as_tuned and not one[1].told_apart and one not in gone]
-    said = []
-    if open_:
-        names = _with_p(compared, open_, after)
-        said.append(f"{words.listed(names, 3)} {'is' if len(names) == 1 else 'are'} not distinguishable from it")
-    if doubtful:
-        names = _with_p(compared, doubtful, after)
-        said.append(f"{words.listed(names, 3)} {'is' if len(names) == 1 else 'are'} worse as tuned here, but at "
-                    "another setting not distinguishable from it")
-    apart = [(arm, pair) for arm, pair in beside if pair.told_apart]
-    if apart:
-        said.append(_told_apart(compared, apart, bool(open_ or doubtful or gone), after))
-    if gone:
-        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
-        said.append(f"{words.listed([arm_name(compared, arm) for arm, _ in gone], 3)} {what} at every seed")
-    return "; ".join(said)
-
-
-def _with_p(compared: Compared, beside: Sequence[tuple[Arm, Pair]], after: str) -> list[str]:
-    """Names with their p and what would settle it."""
-    return [f"{arm_name(compared, arm)} ({', '.join(filter(None, [p_words(pair.p_holm) + after, settles(pair)]))})"
-            for arm, pair in beside if pair.p_holm is not None]
-
-
-def _told_apart(compared: Compared, apart: list[tuple[Arm, Pair]], some: bool, after: str) -> str:
-    p_values = [pair.p_holm for _, pair in apart if pair.p_holm is not None]
-    why = "nothing is left to chance" if not p_values else p_words(max(p_values)) + after
-    if len(apart) == 1:
-        arm, pair = apart[0]
-        gap = f"{words.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""
-        return f"{arm_name(compared, arm)} is worse ({gap}{why})"
-    count = words.count(len(apart))
-    who = f"the other {count}" if some else "both others" if len(apart) == 2 else f"all {count} others"
-    return f"{who} are worse ({why.replace('=', '≤')})"
 
 
 def notes(compared: Compared) -> list[str]:
@@ -223,6 +145,12 @@ def _tests(compared: Compared) -> list[str]:
     said = [f"Two arms are told apart at the {percent(compared.level)} level by {test} over common seeds{over}."]
     if count > 1:
         said[0] += " The intervals are those of one pair by itself."
+    if max(len(group.arms) for group in compared.groups) > 2:
+        said.append(f"Which arms can be the best is asked of each beside the first, at {percent(compared.level)} for "
+                    f"all{' of a group' * (len(compared.groups) > 1)} together (multiple comparison with the best, "
+                    f"Hsu 1984): in {percent(1 - compared.level)} of studies the truly best arm is among those that "
+                    "are not called worse.")
+    said += _logs(compared)
     n = max(pair.evidence.n for pair in pairs)
     least = least_permutation_p(n)
     if least * count > compared.level:
@@ -237,6 +165,16 @@ def _tests(compared: Compared) -> list[str]:
         said.append(f"In {words.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
                     f"over {words.number(compared.level, 2)}: more seeds would settle the doubt.")
     return said
+
+
+def _logs(compared: Compared) -> list[str]:
+    """Where the p-value is that of the logarithms."""
+    found = [pair for pair in _every_pair(compared) if pair.evidence.logs and pair.told_apart]
+    if not found:
+        return []
+    return [f"In {words.plural(len(found), 'pair')} told apart one arm is worse and scatters more, and p is that of "
+            "the logarithms of the values, where a single large value hides nothing; the interval is of the plain "
+            "difference and may hold 0."]
 
 
 def _rounds(compared: Compared) -> list[str]:

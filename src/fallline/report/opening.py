@@ -19,16 +19,14 @@ from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.report.scaling.result import Scaled
 from fallline.stats import label
-from fallline.stats.arms import Arm, size
+from fallline.stats.arms import Arm
+from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, OPEN, SAME, WORSE
 from fallline.stats.columns import FINISHED, metric_columns
-from fallline.stats.compare import lost
+from fallline.stats.compare import MOST_PAIRS
+from fallline.stats.differences import size
 from fallline.stats.evidence import Region, weigh
-from fallline.stats.pairwise import Pair
 from fallline.stats.question import compared_by
 from fallline.store.scale import ScaleFolder
-
-MOST_PAIRS = 500
-"""Pairs of arms that are tested for a page; of more the best configuration and the next are compared."""
 
 MOST_SENTENCES = 4
 """Groups whose answers open the page; the table has all."""
@@ -36,10 +34,9 @@ MOST_SENTENCES = 4
 LEFT_OUT = ("mean rank", "tried", "diverged")
 """Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
 
-BEST, AHEAD, APART, OPEN, LEVEL, GONE = "best", "ahead", "worse", "not told apart", "level", "diverged"
-AS_TUNED = "worse as tuned"
-VERDICTS = {APART: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
-            OPEN: "it may be as good"}
+VERDICTS = {WORSE: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
+            OPEN: "not significantly worse than the first", AS_GOOD: "within the margin of the first",
+            SAME: "as the first, but for rounding"}
 """What a verdict means where its own words do not say it."""
 
 
@@ -186,45 +183,34 @@ def _split(comparison: Comparison | None) -> str:
 
 
 def _against_best(comparison: Comparison) -> list[Column]:
-    """The difference of each arm from the best of its group, its p after Holm, and what follows."""
+    """The difference of each arm from the best of its group, the p-value against its being the best, and what follows.
+
+    The first is best only where nothing speaks against naming a winner.
+    """
     compared = comparison.compared
     gaps, ps, verdicts = [], [], []
-    for group, pairs in zip(compared.groups, compared.pairs, strict=True):
+    for group, pairs, found in zip(compared.groups, compared.pairs, compared.standings, strict=True):
         beside = {second: pair for (first, second), pair in zip(group.places, pairs, strict=True) if first == 0}
-        held = bool(reserve(compared, group)) or any(pair.evidence.method == "one seed" for pair in beside.values())
-        for place in range(len(group.arms)):
+        held = bool(reserve(compared, group))
+        for place, standing in enumerate(found):
             pair = beside.get(place)
             gaps.append(None if pair is None else _finite(-pair.evidence.estimate))
-            ps.append(None if pair is None else pair.p_holm)
-            verdicts.append(_verdict(pair, group.arms[place], place == 0, held))
-    several = sum(map(len, compared.pairs)) > 1
+            ps.append(standing.p_best)
+            verdicts.append(AHEAD if held and standing.verdict == BEST else standing.verdict or words.MISSING)
     return [
         Column("to the best", [words.signed(gap) for gap in gaps], gaps,
                help="mean difference to the first row, seed by seed" if len(compared.groups) == 1 else
                "mean difference to the best beside it, seed by seed"),
-        Column("p (Holm)" if several else "p", [p_text(p) for p in ps], ps,
-               help=CHANCE + ", after Holm's correction for looking at so many pairs" * several),
+        Column("p", [p_text(p) for p in ps], ps,
+               help=CHANCE + ", if the arm were the best; for all arms together"),
         Column("verdict", verdicts, verdicts, numeric=False,
-               help="; ".join(f"{name} = {said}" for name, said in VERDICTS.items() if name in verdicts and any(
-                   p is not None for p in ps))),
+               help="; ".join(f"{name} = {said}" for name, said in VERDICTS.items() if name in verdicts and (
+                   name == SAME or any(p is not None for p in ps)))),
     ]
 
 
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _verdict(pair: Pair | None, arm: Arm, first: bool, held: bool) -> str:
-    """In a word how an arm stands; the first is best only where nothing speaks against naming a winner."""
-    if lost(arm) == len(arm.sample):
-        return GONE
-    if first:
-        return AHEAD if held else BEST
-    if pair is None or pair.evidence.method == "one seed":
-        return words.MISSING
-    if pair.evidence.method == "values" and not pair.told_apart:
-        return LEVEL
-    return APART if pair.told_apart else AS_TUNED if pair.as_tuned else OPEN
 
 
 def _tested(comparison: Comparison) -> list[Column]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fallline.report import words
@@ -9,8 +10,10 @@ from fallline.report.commands import SCALE, again, at_rates, to_finish, wider
 from fallline.report.comparison_words import arm_name
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
+from fallline.stats.best import AS_GOOD, AS_TUNED, LOST, OPEN, WORSE, Standing
 from fallline.stats.columns import from_the_start, how_diverged
 from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.forecast import NO_FORECAST
 from fallline.stats.pairwise import Pair
 from fallline.stats.search import Border
 from fallline.stats.summary import FEW_SEEDS
@@ -20,7 +23,7 @@ MOST_NAMED = 3
 WORTH_WAITING = 100
 """More seeds than these would only settle a difference that hardly matters."""
 
-Beside = Sequence[tuple[Arm, Pair]]
+Beside = Sequence[tuple[Arm, Pair, Standing]]
 
 
 def use(compared: Compared) -> list[str]:
@@ -31,9 +34,9 @@ def use(compared: Compared) -> list[str]:
     why = [reserve(compared, group) for group in compared.groups]
     shared = why[0] if len(why) > 1 and len(set(why)) == 1 else ""
     said = [f"{words.capital(shared)}."] if shared else []
-    for group, pairs, held in zip(compared.groups, compared.pairs, why, strict=True):
+    for group, others, held in zip(compared.groups, _every_beside(compared), why, strict=True):
         within = words.recipe(group.within, group.within) if len(why) > 1 else ""
-        text = _use(compared, group, beside(group, pairs), held, "" if shared else held)
+        text = _use(compared, group, others, held, "" if shared else held)
         said.append(f"{words.capital(within)}: {text[0].lower()}{text[1:]}" if within else text)
     return said
 
@@ -45,22 +48,22 @@ def sure(compared: Compared) -> list[str]:
 
 def _how_sure(compared: Compared) -> str:
     """Empty where the answer itself says it."""
-    others = [one for group, pairs in zip(compared.groups, compared.pairs, strict=True) for one in beside(group, pairs)]
-    pairs = [pair for _, pair in others if pair.p is not None]
+    others = [one for own in _every_beside(compared) for one in own]
+    pairs = [pair for _, pair, _ in others if pair.p is not None]
     if not pairs:
-        exact = others and all(pair.evidence.method == "values" for _, pair in others)
+        exact = others and all(pair.evidence.method == "values" for _, pair, _ in others)
         return "Nothing here is left to chance: trained again, each would give the same." if exact else ""
-    n, worse = max(pair.evidence.n for pair in pairs), sum(pair.told_apart for _, pair in others)
+    n, worse = max(pair.evidence.n for pair in pairs), sum(_worse(compared, standing) for *_, standing in others)
     trained = f"Each was trained {words.count(n)} times, from {words.count(n)} random beginnings (seeds)."
     few = f" So few show only large differences: {FEW_SEEDS} seeds or more say more." if n < FEW_SEEDS else ""
     if not worse:
-        return f"{trained} No difference to the best is larger than luck could make it.{few}"
+        return f"{trained} No other does worse by more than luck could make it.{few}"
     who = ("The other one does" if len(others) == 1 else f"All {words.count(len(others))} others do"
            if worse == len(others) else f"{words.count(worse)} of the {words.count(len(others))} others "
            f"{'does' if worse == 1 else 'do'}")
     than = " than the first beside them" if len(compared.groups) > 1 else ""
-    return (f"{trained} {who} worse{than} by more than luck explains: luck alone would say such a thing in fewer than "
-            f"1 of {words.count(1 / compared.level)} studies.{few}")
+    return (f"{trained} {who} worse{than} by more than luck explains: luck alone would say so of the truly best in "
+            f"fewer than 1 of {words.count(1 / compared.level)} studies.{few}")
 
 
 def _rates(compared: Compared) -> str:
@@ -91,24 +94,35 @@ def _seeds(compared: Compared) -> str:
         return (f"{FEW_SEEDS} seeds show what is luck, 10 make a claim: "
                 f"{again(compared.run, {'seeds': FEW_SEEDS})}")
     looks = noted_looks(compared.run.layout)
-    open_ = [(arm, pair) for group, pairs in zip(compared.groups, compared.pairs, strict=True)
-             for arm, pair in beside(group, pairs) if pair.p is not None and not pair.told_apart]
+    others = [one for own in _every_beside(compared) for one in own]
+    open_ = [(pair, standing) for _, pair, standing in others if standing.open]
     if not open_ or (looks is not None and looks.last is not None):
         return ""
-    needed = [(pair.seeds_needed, arm) for arm, pair in open_ if pair.seeds_needed is not None]
-    soon = sorted((seeds for seeds, _ in needed if seeds <= WORTH_WAITING))
-    if not soon:
+    if any(pair.evidence.n <= NO_FORECAST for pair, _ in open_):
+        return (f"Two seeds cannot tell how many would settle it; {FEW_SEEDS} show what is luck, 10 make a claim: "
+                f"{again(compared.run, {'seeds': FEW_SEEDS})}")
+    needed = [(standing.seeds_needed, standing.seeds_most) for _, standing in open_
+              if standing.seeds_needed is not None and standing.seeds_needed <= WORTH_WAITING]
+    if not needed:
         return (f"More than {WORTH_WAITING} seeds would be needed to tell the best from what may be as good: take "
                 "whichever suits you.")
-    what = "it" if len(open_) == 1 else "all that is open" if len(soon) == len(open_) else (
-        f"{words.count(len(soon))} of the {words.count(len(open_))} that are open")
-    return f"About {words.count(soon[-1])} seeds would settle {what}: {again(compared.run, {'seeds': soon[-1]})}"
+    least, most = max(needed, key=lambda ends: (ends[0], math.inf if ends[1] is None else ends[1]))
+    what = "it" if len(open_) == 1 else "all that is open" if len(needed) == len(open_) else (
+        f"{words.count(len(needed))} of the {words.count(len(open_))} that are open")
+    seeds = most if most is not None and most <= WORTH_WAITING else least
+    return f"About {words.seeds_range(least, most)} would settle {what}: {again(compared.run, {'seeds': seeds})}"
 
 
-def beside(group: Group, pairs: Sequence[Pair]) -> list[tuple[Arm, Pair]]:
-    """The other arms of a group, each with what the seeds say of the best and it."""
-    return [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
-            if first == 0]
+def _worse(compared: Compared, standing: Standing) -> bool:
+    """Whether the arm is ruled out as the best."""
+    return standing.verdict == WORSE or (standing.verdict == LOST and (standing.p_best or 0.0) <= compared.level)
+
+
+def _every_beside(compared: Compared) -> list[Beside]:
+    """For each group the other arms, each with what the seeds say of the best and it, and how it stands."""
+    return [[(group.arms[second], pair, found[second]) for (first, second), pair
+             in zip(group.places, pairs, strict=True) if first == 0]
+            for group, pairs, found in zip(compared.groups, compared.pairs, compared.standings, strict=True)]
 
 
 def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) -> str:
@@ -121,20 +135,26 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
         gone = compared.run.trials
         remedy = SCALE if from_the_start(gone) else "try smaller learning rates."
         return f"Nothing here can be used: every trial diverged, {how_diverged(gone)}. {words.capital(remedy)}"
-    if any(pair.evidence.method == "one seed" for _, pair in others):
+    same = [arm for arm, pair, _ in others if pair.same]
+    if any(pair.evidence.method == "one seed" for _, pair, _ in others):
+        if same:
+            return f"{words.capital(_named(compared, [best, *same]))} are level, with one seed."
         return f"{words.capital(name)} is ahead, but one seed cannot tell skill from luck."
-    level = [arm for arm, pair in others if pair.evidence.method == "values" and not pair.told_apart]
-    if level and not held:
-        return f"Use {_either(compared, [best, *level])}: they are exactly level."
-    ahead = f"{words.capital(name)} is ahead." if held else f"Use {name}."
+    if same and best.exact and not held:
+        return f"Use {_either(compared, [best, *same])}: they are exactly level."
+    found = _either(compared, [best, *same])
+    ahead = f"{words.capital(name)} is ahead." if held else f"Use {found}."
     said = f"{words.capital(why)}; {name} is ahead." if why else ahead
-    open_ = [arm for arm, pair in others if not pair.as_tuned and pair.p_holm is not None
-             and lost(arm) < len(arm.sample)]
-    as_tuned = [arm for arm, pair in others if pair.as_tuned and not pair.told_apart]
-    if open_:
-        said += f" {words.capital(_named(compared, open_))} may be as good."
-    if as_tuned:
-        said += f" {words.capital(_named(compared, as_tuned))} did worse, but at another setting may be as good."
+    if same:
+        said += (f" {words.capital(_named(compared, [best, *same]))} give the same results." if held or why else
+                 " They give the same results.")
+    for verdict, one, several in ((AS_GOOD, "is as good", "are as good"), (OPEN, "may be as good", "may be as good"),
+                                  (AS_TUNED, *2 * ("did worse, but at another setting may be as good",))):
+        own = [(arm, standing) for arm, _, standing in others if standing.verdict == verdict]
+        if own:
+            within = f" (within {words.margin(own[0][1].margin)})" if verdict == AS_GOOD else ""
+            who = words.capital(_named(compared, [arm for arm, _ in own]))
+            said += f" {who} {one if len(own) == 1 else several}{within}."
     return said
 
 

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".html", ".svg", ".png")
 MOST_NAMED = 6
+BAND, FEW_ARMS = 0.16, 4
+"""How dark a band is, and of how many arms; of more they lie over one another and are fainter."""
 
 READING = (
     "A problem is one task of one run. Each arm stands at the numbers that are best on validation, and its cost is the "
     "median over seeds of the steps to the target; a miss is infinite and stays in. The ratio is the cost over the "
     "least cost of that problem. The profile at r is the share of problems solved within r times the least cost "
-    "(Dolan and Moré, 2002); the score is its mean height between 1 and 4 (Dahl et al., 2023)."
+    "(Dolan and Moré, 2002); the score is its mean height between 1 and 4 (Dahl et al., 2023). Bands and intervals are "
+    "95 %, by bootstrap over the seeds of each problem: they say what other seeds would give on these problems, not "
+    "what other problems would."
 )
 
 
@@ -54,7 +58,7 @@ def answer(found: Profiles) -> list[str]:
         took = (f"on average (geometric) {words.number(mean, 3)} times the least steps" if math.isfinite(mean) else
                 f"{row['problems'] - row['reached']} of {row['problems']} problems missed")
         said.append(f"{head}: {name_of(found, key)}, first in {row['first']} of "
-                    f"{words.plural(row['problems'], 'problem')}, {took} (score {row['score']:.2f}).")
+                    f"{words.plural(row['problems'], 'problem')}, {took} (score {_score(row)}).")
     return said
 
 
@@ -94,6 +98,8 @@ def notes(found: Profiles) -> list[str]:
         told.append(f"Steps are known as finely as the metric was looked at: {words.listed(looks, MOST_NAMED)}.")
     if any(reach.n == 1 for problem in found.problems for reach in problem.arms.values()):
         told.append("Some arms have one seed: their steps are a single draw.")
+    if found.step_draws is None:
+        told.append("With one seed a problem there are no bands: nothing says how sure the profiles are.")
     if found.seconds is None:
         told.append("Times are not ranked: trials that share a program have no time of their own.")
     return told
@@ -109,7 +115,7 @@ def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
     table = found.table(found.seconds if seconds else None)
     rows = []
     for row in table.iter_rows(named=True):
-        line = {"arm": name_of(found, tuple(row[name] for name in found.by)), "score": f"{row['score']:.2f}",
+        line = {"arm": name_of(found, tuple(row[name] for name in found.by)), "score": _score(row),
                 "first in": f"{row['first']} of {row['problems']}",
                 "within twice the least": f"{100 * row['within_2']:.0f} %",
                 "within 4 times": f"{100 * row['within_4']:.0f} %",
@@ -119,6 +125,13 @@ def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
             line[f"where all solved it ({row['common']})"] = words.number(row["common_geometric_mean"], 3)
         rows.append(line)
     return pl.DataFrame(rows)
+
+
+def _score(row: dict[str, Any]) -> str:
+    """The score with its interval: "0.83 (0.61 to 0.97)"."""
+    if row["score_low"] is None:
+        return f"{row['score']:.2f}"
+    return f"{row['score']:.2f} ({row['score_low']:.2f} to {row['score_high']:.2f})"
 
 
 def problem_table(found: Profiles) -> pl.DataFrame:
@@ -149,7 +162,7 @@ def chart(found: Profiles) -> Any:
     order = [name_of(found, tuple(row[name] for name in found.by)) for row in table.iter_rows(named=True)]
     curves = found.curves()
     names = [name_of(found, key) for key in curves.select(found.by).iter_rows()]
-    curves = curves.select("ratio", "share").with_columns(color=pl.Series(names, dtype=pl.String))
+    curves = curves.select("ratio", "share", "low", "high").with_columns(color=pl.Series(names, dtype=pl.String))
     curves = curves.with_columns(color_place=pl.col("color").replace_strict({name: n for n, name in enumerate(order)},
                                                                             return_dtype=pl.Int64))
     column = found.by[0] if len(found.by) == 1 else "arm"
@@ -159,8 +172,13 @@ def chart(found: Profiles) -> Any:
     y = alt.Y("share:Q", title="share of problems solved", scale=alt.Scale(domain=[0, 1], nice=False),
               axis=alt.Axis(format=".0%", tickCount=5))
     lines = alt.Chart(common.held(curves)).mark_line(interpolate="step-after", strokeWidth=2, clip=False)
-    picture = lines.encode(x=x, y=y, tooltip=["color:N", "ratio:Q", "share:Q"],
-                           **common.colors(curves, column, look, alt.Legend(orient="right")))
+    colors = common.colors(curves, column, look, alt.Legend(orient="right"))
+    picture = lines.encode(x=x, y=y, tooltip=["color:N", "ratio:Q", "share:Q"], **colors)
+    if curves["low"].null_count() < curves.height:
+        area = alt.Chart(common.held(curves)).mark_area(interpolate="step-after", strokeWidth=0, line=False,
+                                                        opacity=BAND if len(order) <= FEW_ARMS else BAND / 2)
+        picture = alt.layer(area.encode(x=x, y=alt.Y("low:Q", title=y["title"], scale=y["scale"]), y2="high:Q",
+                                        color=colors["color"]), picture)
     return picture.properties(width=WIDTH - 220, height=320, config=theme())
 
 

@@ -174,5 +174,21 @@ def plural(n: int, word: str) -> str:
     return f"{count(n)} {word}{'' if n == 1 else 's'}"
 
 
+def margin(value: float | None) -> str:
+    """How far two results may be apart and be as good: two digits, 0.005, 0.013, 120."""
+    return setting(None if value is None else float(f"{value:.2g}"))
+
+
+def seeds_range(least: int, most: int | None) -> str:
+    """How many seeds: "19 to 43 seeds", "34 seeds", "60 seeds or more".
+
+    >>> seeds_range(19, 43), seeds_range(60, None)
+    ('19 to 43 seeds', '60 seeds or more')
+    """
+    if most is None:
+        return f"{plural(least, 'seed')} or more"
+    return plural(least, "seed") if least == most else f"{count(least)} to {plural(most, 'seed')}"
+
+
 def _minus(text: str) -> str:
     return "−" + text[1:] if text.startswith("-") else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from fallline.stats.columns import OFF, finished
-from fallline.stats.distributions import t_quantile
-from fallline.stats.evidence import Evidence, Region, Sample, weigh
+from fallline.stats.differences import paired_sample, size
+from fallline.stats.evidence import Evidence, Region, weigh, weighed
 from fallline.stats.metric import direction
 from fallline.stats.where import where
 from fallline.store import Run
@@ -167,20 +167,24 @@ def judges(seed: int, count: int) -> list[int]:
 def could_be_best(choices: np.ndarray) -> list[int]:
     """The options that the one with the best mean does not beat for sure; choices [seeds, options], two seeds or more.
 
-    Paired t tests, one-sided, all of them together at the level ``RULED_OUT``. An option that diverged at more seeds
-    than others is none.
+    Paired t tests, one-sided, all of them together at the level ``RULED_OUT``; of losses the logarithms are asked too
+    (``evidence.weighed``), so that no option is kept for being noisy. An option that diverged at more seeds than others
+    is none.
     """
     lost, best, count = _lost(choices), _best(choices), choices.shape[1]
     return [place for place in np.flatnonzero(lost == lost.min()).tolist()
-            if place == best or not _beaten(choices[:, place] - choices[:, best], RULED_OUT / (count - 1))]
+            if place == best or not _beaten(choices[:, place], choices[:, best], RULED_OUT / (count - 1))]
 
 
-def _beaten(worse_by: np.ndarray, level: float) -> bool:
-    known = worse_by[np.isfinite(worse_by)]
-    if len(known) < 2 or np.isinf(worse_by).any():
+def _beaten(option: np.ndarray, best: np.ndarray, level: float) -> bool:
+    """Whether the choices of the option are larger, by a test of one side; never where just one of them diverged."""
+    seen = ~(np.isnan(option) | np.isnan(best) | (np.isinf(option) & np.isinf(best)))
+    option, best = option[seen], best[seen]
+    if len(option) < 2 or np.isinf(option).any() or np.isinf(best).any():
         return False
-    error = float(known.std(ddof=1)) / math.sqrt(len(known))
-    return float(known.mean()) > error * -t_quantile(level, len(known) - 1)
+    if np.ptp(option - best) == 0:
+        return float(option[0]) > float(best[0])
+    return weighed(paired_sample(option, best), Region(low=0.0)).p_for < 2 * level
 
 
 def _best(choices: np.ndarray) -> int:
@@ -194,47 +198,6 @@ def _lost(choices: np.ndarray) -> np.ndarray:
     """The share of its seeds at which each option diverged, infinite where it has none; choices [seeds, options]."""
     seen = (~np.isnan(choices)).sum(0)
     return np.where(seen > 0, np.isposinf(choices).sum(0) / np.maximum(seen, 1), math.inf)
-
-
-def difference(first: Arm, second: Arm, up: bool) -> Sample:
-    """First minus second at each seed that both have, in the order of seeds; ``up`` where larger values are better.
-
-    A diverged trial is worse than any finished one: the difference is infinite. Two diverged trials are equal. An arm
-    at what its seeds chose is no better than at its truly best setting, and that is one of its contenders: so the first
-    minus each contender of the second bounds what the first has ahead, and likewise the other way round.
-    """
-    exact = first.exact and second.exact
-    ahead = () if exact else tuple(minus(first.sample, one) for one in second.contenders)
-    behind = () if exact else tuple(minus(one, second.sample) for one in first.contenders)
-    floors, ceilings = (ahead, behind) if up else (behind, ahead)
-    values = [arm.sample[seed] for arm in (first, second) for seed in first.sample.keys() & second.sample.keys()]
-    return Sample(minus(first.sample, second.sample), exact, size(np.array(values)), _testable(floors),
-                  _testable(ceilings))
-
-
-def itself(arm: Arm, up: bool) -> Sample:
-    """The arm's own values; its truly best setting may be better than what its seeds chose."""
-    values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
-    every = () if arm.exact else _testable([np.array(list(one.values())) for one in arm.contenders])
-    floors, ceilings = ((), every) if up else (every, ())
-    return Sample(values, arm.exact, size(values), floors, ceilings)
-
-
-def minus(first: dict[int, float], second: dict[int, float]) -> np.ndarray:
-    """The differences at the seeds in common, in their order; of two infinite values none."""
-    seeds = sorted(first.keys() & second.keys())
-    a, b = (np.array([one[seed] for seed in seeds]) for one in (first, second))
-    with np.errstate(invalid="ignore"):
-        return np.where(a == b, 0.0, a - b)
-
-
-def _testable(samples: Iterable[np.ndarray]) -> tuple[np.ndarray, ...]:
-    return tuple(sample for sample in samples if len(sample) > 1)
-
-
-def size(values: np.ndarray) -> float:
-    """The greatest finite magnitude."""
-    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def upwards(claim: Claim, column: str, goals: Mapping[str, str] | None = None) -> bool:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fallline.stats.arms import Arm, Settings, arms, difference, itself, pairs, upwards, valued
+from fallline.stats.arms import Arm, Settings, arms, pairs, upwards, valued
 from fallline.stats.columns import varying
+from fallline.stats.differences import difference, itself, negligible
 from fallline.stats.evidence import LEVEL, Evidence, Region, judge
-from fallline.stats.forecast import seeds_to_settle
+from fallline.stats.forecast import NO_FORECAST, seeds_range
 from fallline.stats.looking import Reading, reading
 from fallline.stats.made import Budget, budgets
 from fallline.stats.metric import is_loss, kind_column, primary
@@ -49,16 +50,17 @@ class Part:
     verdict: str = UNDECIDED
     p_holm: float = 1.0
     seeds_needed: int | None = None
+    seeds_most: int | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what the run says of it.
 
-    ``deciding`` is the place of the part that decides or holds the verdict up; ``seeds_needed`` how many seeds would
-    settle what is undecided, None where that is more than is feasible or where nothing needs them. ``note`` is a reason
-    in words where there is one to give. ``level`` is that of the tests and of the intervals. ``budgets`` are the one
-    that the claim was made about and the one that it is judged by, where they differ.
+    ``deciding`` is the place of the part that decides or holds the verdict up; ``seeds_needed`` to ``seeds_most`` how
+    many seeds would settle what is undecided, None where that is more than is feasible or where nothing needs them.
+    ``note`` is a reason in words where there is one to give. ``level`` is that of the tests and of the intervals.
+    ``budgets`` are the one that the claim was made about and the one that it is judged by, where they differ.
     """
 
     claim: Claim
@@ -70,6 +72,7 @@ class Verdict:
     note: str = ""
     level: float = LEVEL
     budgets: tuple[Budget, Budget] | None = None
+    seeds_most: int | None = None
 
     @property
     def p(self) -> float | None:
@@ -128,14 +131,15 @@ def decide(evidence: Sequence[Evidence], region: Region, level: float = LEVEL) -
     return UNDECIDED if UNDECIDED in verdicts else SUPPORTED, verdicts, adjusted, weakest
 
 
-def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> int | None:
-    """The seeds that would settle what is undecided: a pilot where a part has one seed, else by its effect and
-    spread."""
-    if any(part.method == "one seed" for part in evidence):
-        return FEW_SEEDS
-    seen = max(part.n for part in evidence if part.method != "values")
-    needed = seeds_to_settle(evidence, level)
-    return None if needed is None else max(needed, seen + 1)
+def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> tuple[int | None, int | None]:
+    """From how many seeds to how many would settle what is undecided: a pilot where a part has one seed or two, else by
+    its effect and spread (``forecast.pilots``)."""
+    tested = [part for part in evidence if part.method != "values"]
+    if any(part.n <= NO_FORECAST for part in tested):
+        return FEW_SEEDS, FEW_SEEDS
+    seen = max(part.n for part in tested)
+    least, most = (None if needed is None else max(needed, seen + 1) for needed in seeds_range(evidence, level))
+    return least, most
 
 
 def _inside(part: Evidence, region: Region) -> float:
@@ -162,13 +166,18 @@ def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Cl
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
     if note := falls_short(claim, column, region, up, parts[deciding].evidence, budget, run.study.goals):
         return Verdict(claim, column, UNTESTED, note=note)
-    needed = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else None
-    parts = [replace(part, verdict=own, p_holm=p,
-                     seeds_needed=settle([part.evidence], level) if own == UNDECIDED else None)
+    least, most = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else (None, None)
+    parts = [_settled(replace(part, verdict=own, p_holm=p), level)
              for part, own, p in zip(parts, verdicts, adjusted, strict=True)]
     if not read.there and verdict == SUPPORTED:
         verdict, note = UNDECIDED, "the run is not complete"
-    return Verdict(claim, column, verdict, tuple(parts), deciding, needed, note)
+    return Verdict(claim, column, verdict, tuple(parts), deciding, least, note, seeds_most=most)
+
+
+def _settled(part: Part, level: float) -> Part:
+    """The comparison with the seeds that would settle it, where it is undecided."""
+    least, most = settle([part.evidence], level) if part.verdict == UNDECIDED else (None, None)
+    return replace(part, seeds_needed=least, seeds_most=most)
 
 
 def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
@@ -221,7 +230,8 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
     found = [(a, b) for a, b in found if a.diverged < a.rows.height or b.diverged < b.rows.height]
     if not found:
         return [], "every trial of both arms diverged"
-    compared = [_compared(a, b, held, up) for a, b in found]
+    nothing = negligible(rows["value"].to_numpy())
+    compared = [_compared(a, b, held, up, nothing) for a, b in found]
     compared = [one for one in compared if len(one[5].values)]
     return compared, "" if compared else "the arms have no seed in common"
 
@@ -233,10 +243,10 @@ def _tables(claim: Claim) -> list[Settings]:
     return [table for table in (claim.arm, claim.better, claim.worse) if isinstance(table, dict)]
 
 
-def _compared(a: Arm, b: Arm, held: list[str], up: bool) -> tuple[Any, ...]:
+def _compared(a: Arm, b: Arm, held: list[str], up: bool, nothing: float) -> tuple[Any, ...]:
     within = {name: a.settings[name] for name in held if a.settings[name] == b.settings[name]}
     first, second = ({name: value for name, value in arm.settings.items() if name not in within} for arm in (a, b))
-    return within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), difference(a, b, up)
+    return within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), difference(a, b, up, nothing)
 
 
 def _alone(side: list[Arm], up: bool) -> list[Any]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from fallline.errors import StudyError, UnknownName
-from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, difference, valued
+from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, valued
 from fallline.stats.arms import upwards as upwards_of
+from fallline.stats.best import Standing, standings
 from fallline.stats.columns import (
     RECIPE,
     finished,
@@ -24,13 +24,15 @@ from fallline.stats.columns import (
     recipe_columns,
     varying,
 )
-from fallline.stats.evidence import LEVEL
+from fallline.stats.differences import negligible
+from fallline.stats.evidence import LEVEL, Sample
+from fallline.stats.groups import Group, lost
 from fallline.stats.looking import reading
+from fallline.stats.margins import margin
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
 from fallline.stats.once import once
 from fallline.stats.over_folds import Folds, OverFolds
 from fallline.stats.pairwise import Pair, all_pairs
-from fallline.stats.ranks import Ranks, ranks
 from fallline.stats.same_examples import Examples, Mcnemar, split_of
 from fallline.stats.where import where
 from fallline.store import Run
@@ -38,36 +40,8 @@ from fallline.store.claims import noted_claims
 from fallline.study import Claim
 from fallline.study.choosing import REASON, on_test
 
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Arms that share the settings ``within``, best first: fewest diverged seeds, then the best mean."""
-
-    within: Settings
-    arms: tuple[Arm, ...]
-    up: bool
-
-    @cached_property
-    def seeds(self) -> list[int]:
-        """Every seed that some arm has."""
-        return sorted({seed for arm in self.arms for seed in arm.sample})
-
-    @cached_property
-    def values(self) -> np.ndarray:
-        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial diverged."""
-        return np.array([[arm.sample.get(seed, math.nan) for seed in self.seeds] for arm in self.arms])
-
-    @cached_property
-    def ranks(self) -> Ranks | None:
-        """The ranks of the arms at each seed that all of them have."""
-        return ranks(self.values, self.up)
-
-    @cached_property
-    def places(self) -> list[tuple[int, int]]:
-        """Which two arms have something to compare: a seed in common, and not both of them diverged everywhere."""
-        alive = [any(math.isfinite(value) for value in arm.sample.values()) for arm in self.arms]
-        return [(a, b) for a, b in itertools.combinations(range(len(self.arms)), 2)
-                if self.arms[a].sample.keys() & self.arms[b].sample.keys() and (alive[a] or alive[b])]
+MOST_PAIRS = 500
+"""Pairs that are all tested for the question which arms can be best."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +67,48 @@ class Compared:
 
     @cached_property
     def pairs(self) -> list[list[Pair]]:
-        """For each group the pairs at its ``places``; Holm counts the pairs of all groups as one family."""
-        samples = [difference(group.arms[a], group.arms[b], self.up) for group in self.groups for a, b in group.places]
-        found = iter(all_pairs(samples, self.up, self.level))
+        """For each group the pairs at its ``places``; Holm counts the pairs of all groups as one family, those of arms
+        that are one rule but for rounding once."""
+        samples = [sample for samples in self._samples for sample in samples]
+        found = iter(all_pairs(samples, self.up, self.level, self._tested))
         return [list(itertools.islice(found, len(group.places))) for group in self.groups]
+
+    @cached_property
+    def _samples(self) -> list[list[Sample]]:
+        """The differences at the ``places`` of each group."""
+        return [[group.sample(*place) for place in group.places] for group in self.groups]
+
+    @property
+    def _tested(self) -> list[int]:
+        """For each pair, over all groups, the place of the pair that is tested for it."""
+        found: list[int] = []
+        for group in self.groups:
+            start, at = len(found), {pair: place for place, pair in enumerate(group.places)}
+            for place, pair in enumerate(group.places):
+                first = tuple(sorted(group.stands_for[arm] for arm in pair))
+                found.append(start + at.get(first, place))
+        return found
+
+    @cached_property
+    def standings(self) -> list[list[Standing]]:
+        """For each group how its arms stand to the best, each group by itself.
+
+        Of more than ``MOST_PAIRS`` pairs those with the first arm alone are tested, and Holm's test over all is left
+        out: the time of this grows with the number of arms, not with its square.
+        """
+        found = []
+        whole = sum(len(group.places) for group in self.groups) <= MOST_PAIRS
+        for at, group in enumerate(self.groups):
+            places = [place for place, (first, _) in enumerate(group.places) if first == 0]
+            seconds = [group.places[place][1] for place in places]
+            samples = [self._samples[at][place] if whole else group.sample(0, second)
+                       for place, second in zip(places, seconds, strict=True)]
+            pairs = [self.pairs[at][place] for place in places] if whole else [
+                replace(pair, p_holm=1.0, p_as_tuned_holm=1.0) for pair in all_pairs(samples, self.up, self.level)]
+            most = margin(self.metric, group.arms[0].standing.estimate, self.run.study.margins)
+            found.append(standings(group, dict(zip(seconds, zip(pairs, samples, strict=True), strict=True)), most,
+                                   self.level))
+        return found
 
     @cached_property
     def chosen(self) -> list[tuple[Settings, dict[str, Any]]]:
@@ -154,7 +166,7 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
     whole = [arm for arm in every if all(arm.settings[name] is not None or name in NULL_IS_A_CHOICE
                                          for name in columns)]
-    groups = _groups(whole, held, up)
+    groups = _groups(whole, held, up, negligible(rows["value"].to_numpy()))
     found = tuple(group for group in groups if len(group.arms) > 1)
     if not found:
         raise StudyError(_nothing(whole, columns, held))
@@ -163,17 +175,12 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     return Compared(run, columns, column, up, chosen_by, tuned, held, found, alone, without, read.level)
 
 
-def lost(arm: Arm) -> int:
-    """At how many seeds the arm's chosen trial diverged, or missed the target."""
-    return sum(math.isinf(value) for value in arm.sample.values())
-
-
-def _groups(found: Sequence[Arm], held: Sequence[str], up: bool) -> list[Group]:
+def _groups(found: Sequence[Arm], held: Sequence[str], up: bool, nothing: float) -> list[Group]:
     """The arms by what they share, in the order of ``arms``."""
     shared: dict[tuple[Any, ...], list[Arm]] = {}
     for arm in found:
         shared.setdefault(tuple(arm.settings[name] for name in held), []).append(arm)
-    return [Group(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up)
+    return [Group(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up, nothing)
             for key, own in shared.items()]
 
 

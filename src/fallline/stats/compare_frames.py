@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.stats.best import Standing
 from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.pairwise import Pair
 from fallline.stats.same_examples import Mcnemar
@@ -16,15 +17,16 @@ ARM_FIGURES = {
     "place": pl.Int64, "metric": pl.String, "mean": pl.Float64, "sd": pl.Float64, "median": pl.Float64, "n": pl.Int64,
     "low": pl.Float64, "high": pl.Float64, "method": pl.String, "mean_rank": pl.Float64, "rank_low": pl.Float64,
     "rank_high": pl.Float64, "rank_n": pl.Int64, "tried": pl.Int64, "trials": pl.Int64, "diverged": pl.Int64,
-    "lost": pl.Int64, "one_choice": pl.Boolean,
+    "lost": pl.Int64, "one_choice": pl.Boolean, "verdict": pl.String, "p_best": pl.Float64, "best_share": pl.Float64,
+    "p_as_good": pl.Float64, "margin": pl.Float64, "seeds_needed": pl.Int64, "seeds_most": pl.Int64,
 }
 PAIR_FIGURES = {
     "metric": pl.String, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
     "method": pl.String, "p": pl.Float64, "p_permutation": pl.Float64, "p_wilcoxon": pl.Float64, "p_holm": pl.Float64,
     "told_apart": pl.Boolean, "p_as_tuned": pl.Float64, "p_as_tuned_holm": pl.Float64, "apart_as_tuned": pl.Boolean,
-    "effect_size": pl.Float64, "better": pl.Float64, "p_mcnemar": pl.Float64,
-    "only_first": pl.Float64, "only_second": pl.Float64, "p_folds": pl.Float64,
-    "seeds_needed": pl.Int64,
+    "effect_size": pl.Float64, "better": pl.Float64, "better_low": pl.Float64, "better_high": pl.Float64,
+    "same": pl.Boolean, "logs": pl.Boolean, "p_mcnemar": pl.Float64, "only_first": pl.Float64,
+    "only_second": pl.Float64, "p_folds": pl.Float64, "seeds_needed": pl.Int64, "seeds_most": pl.Int64,
 }
 
 
@@ -36,9 +38,12 @@ def arms_frame(compared: Compared) -> pl.DataFrame:
     the target there is no mean: median and interval are those of all n seeds, a lost one being the worst there is;
     ``method`` says "t", "sign", "values" (no chance) or "one seed". mean_rank, rank_low, rank_high over rank_n seeds;
     tried (settings), trials and diverged (of all settings tried); one_choice: whether every seed is read at the
-    settings named, which are those that all seeds choose.
+    settings named, which are those that all seeds choose; verdict, p_best, best_share, p_as_good, margin, seeds_needed
+    and seeds_most as in ``stats.best.Standing``.
     """
-    rows = [_arm_row(compared, group, place) for group in compared.groups for place in range(len(group.arms))]
+    rows = [_arm_row(compared, group, place) | _standing(standing)
+            for group, own in zip(compared.groups, compared.standings, strict=True)
+            for place, standing in enumerate(own)]
     names = [*compared.held, *compared.by, *compared.tune]
     return pl.DataFrame(rows, schema=_of_recipe(compared, names) | ARM_FIGURES)
 
@@ -48,7 +53,8 @@ def pairs_frame(compared: Compared) -> pl.DataFrame:
 
     Columns: what is held, first_X and second_X for each column X compared; difference (first minus second) and its
     95 % interval low to high over n common seeds; method; p, p_permutation, p_wilcoxon, p_holm, told_apart,
-    p_as_tuned, p_as_tuned_holm, apart_as_tuned, effect_size, better and seeds_needed as in ``Pair``; p_mcnemar with
+    p_as_tuned, p_as_tuned_holm, apart_as_tuned, effect_size, better, better_low, better_high, same, seeds_needed and
+    seeds_most as in ``Pair``; logs: whether p is that of the logarithms (``evidence.weighed``); p_mcnemar with
     only_first and only_second, examples a seed that just one of the two got right; p_folds of ``over_folds``, where the
     data was cut into folds.
     """
@@ -84,6 +90,11 @@ def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
     return row | {"tried": arm.tried, "trials": arm.rows.height, "diverged": arm.diverged}
 
 
+def _standing(own: Standing) -> dict[str, Any]:
+    return {name: getattr(own, name) for name in ("p_best", "best_share", "p_as_good", "margin", "seeds_needed",
+                                                  "seeds_most")} | {"verdict": own.verdict or None}
+
+
 def _sd(values: np.ndarray, method: str) -> float | None:
     return None if method in ("one seed", "values") else float(values.std(ddof=1))
 
@@ -100,7 +111,8 @@ def _pair_row(compared: Compared, group: Group, place: tuple[int, int], pair: Pa
             "p_permutation": pair.p_permutation, "p_wilcoxon": pair.p_wilcoxon, "p_holm": pair.p_holm,
             "told_apart": pair.told_apart, "p_as_tuned": pair.p_as_tuned, "p_as_tuned_holm": pair.p_as_tuned_holm,
             "apart_as_tuned": pair.as_tuned, "effect_size": pair.effect_size, "better": pair.better,
-            "seeds_needed": pair.seeds_needed}
+            "better_low": pair.better_low, "better_high": pair.better_high, "same": pair.same,
+            "logs": evidence.logs, "seeds_needed": pair.seeds_needed, "seeds_most": pair.seeds_most}
     if same is not None:
         row |= {"p_mcnemar": same.p, "only_first": same.only_first, "only_second": same.only_second}
     return row

@@ -66,6 +66,11 @@ def even_binomial_quantile(share: float, of: int) -> int:
     return next(heads for heads in range(near, of + 1) if binomial_at_most(heads, of, 0.5) >= share)
 
 
+def beta_quantile(share: float, a: float, b: float) -> float:
+    """The value that a beta distribution stays under with probability ``share``."""
+    return float(_special().betaincinv(a, b, share))
+
+
 def average_ranks(values: np.ndarray) -> np.ndarray:
     """The rank of each value, 1 for the least; equal ones share the mean of their ranks."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,12 +21,55 @@ POWER = 0.8
 MOST_SEEDS = 10_000
 """Beyond this no number of seeds is called feasible."""
 
+NO_FORECAST = 2
+"""Up to so many seeds nothing is forecast: two differences have a spread that is any number."""
+
 NORMAL_FROM = 1000
 """Degrees of freedom from which Student's t is taken as normal."""
 
 
+def hedges(freedom: int) -> float:
+    """What makes an effect size, mean over sd, true on average: with few seeds it comes out too large (Hedges 1981,
+    Journal of Educational Statistics 6, 107, equation 6e): J = gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))."""
+    if freedom < 2:
+        return 0.0
+    return math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
+
+
+def pilots(seen: Evidence) -> tuple[Evidence, Evidence]:
+    """What was seen with the sizes that a forecast rests on: the likely ones, and smaller ones.
+
+    A small pilot often shows a larger effect than there is, so that the seeds it asks for have too little power: 54 to
+    77 % on average over pilots of 3 to 6 seeds and effects of 0.4 to 1.5 sd, where 80 % are wanted. With Hedges'
+    correction they have 70 to 87 %, and with the effect half a standard error smaller 84 to 92 % (simulated): the first
+    is the lower end of a range of seeds, the second its upper end. Shares of seeds (sign test) are right on average as
+    they are; the smaller ones are half a standard error nearer to a half, as if one seed more had been a tie.
+    """
+    if seen.method == "sign":
+        near, middle = list(seen.sizes), 0.5
+        held = [(size * seen.n + 0.5) / (seen.n + 1) for size in near]
+        errors = [2 * abs(size - share) + math.sqrt(share * (1 - share) / (seen.n + 2))
+                  for size, share in zip(near, held, strict=True)]
+    else:
+        near = [size * hedges(seen.n - 1) for size in seen.sizes]
+        errors, middle = [math.sqrt(1 / seen.n + size**2 / (2 * seen.n)) for size in near], 0.0
+    less = [middle + math.copysign(max(abs(size - middle) - error / 2, 0.0), size - middle)
+            for size, error in zip(near, errors, strict=True)]
+    return replace(seen, sizes=tuple(near)), replace(seen, sizes=tuple(less))
+
+
+def seeds_range(parts: Sequence[Evidence], level: float = LEVEL) -> tuple[int | None, int | None]:
+    """From how many seeds to how many an undecided claim with these parts is settled with a power of 80 %, by
+    ``pilots``; None is more than 10,000, and both are None where some part has two seeds."""
+    if any(part.n <= NO_FORECAST for part in parts if part.sizes):
+        return None, None
+    near, less = zip(*(pilots(part) for part in parts), strict=True)
+    return seeds_to_settle(near, level), seeds_to_settle(less, level)
+
+
 def seeds_to_settle(parts: Sequence[Evidence], level: float = LEVEL) -> int | None:
-    """The least number of seeds that settles an undecided claim with a power of at least 80 %; None beyond 10,000.
+    """The least number of seeds that settles an undecided claim with a power of at least 80 % if effects and spreads
+    are truly those seen; None beyond 10,000.
 
     Where all parts lean towards the claim, all must come out: the chances of failing, added up, stay under 20 %. Where
     some lean against it, one of them that comes out at its share of the level refutes it.

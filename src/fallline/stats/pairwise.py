@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fallline.stats.distributions import average_ranks, sign_flip_p, signed_rank_p
+from fallline.stats.distributions import average_ranks, beta_quantile, sign_flip_p, signed_rank_p
 from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, Sample, judge
-from fallline.stats.forecast import MOST_SEEDS, POWER, failing
+from fallline.stats.forecast import MOST_SEEDS, NO_FORECAST, POWER, failing, pilots
 
 RESAMPLES = 2**14
 """Signs are flipped in every way up to 14 seeds, beyond that in 16,384 random ways (always the same ones)."""
@@ -27,8 +27,10 @@ class Pair:
     truly best; all else is of the arms as tuned: the difference and its interval, ``p_as_tuned`` and
     ``p_as_tuned_holm``, ``p_permutation`` (signs of the differences flipped, their mean) and ``p_wilcoxon`` (signed
     ranks), which assume less, ``effect_size``, Cohen's d of the differences, mean over sd, and ``better``, the share of
-    seeds at which the first arm is better, ties counting half. None is what the seeds do not
-    tell: with one seed there is no p. ``level`` is that of the test and of the interval.
+    seeds at which the first arm is better, ties counting half, with its 95 % interval ``better_low`` to
+    ``better_high`` (Clopper and Pearson 1934). None is what the seeds do not tell: with one seed there is no p.
+    ``same``: the arms have the same values at every seed but for rounding, and are not tested. ``seeds_needed`` to
+    ``seeds_most``: how many seeds would tell them apart. ``level`` is that of the test and of the interval.
     """
 
     evidence: Evidence
@@ -42,6 +44,10 @@ class Pair:
     p_as_tuned_holm: float | None = None
     seeds_needed: int | None = None
     level: float = LEVEL
+    better_low: float | None = None
+    better_high: float | None = None
+    same: bool = False
+    seeds_most: int | None = None
 
     @property
     def told_apart(self) -> bool:
@@ -56,22 +62,39 @@ class Pair:
         return self.told_apart or (self.p_as_tuned_holm is not None and self.p_as_tuned_holm <= self.level)
 
 
-def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL) -> list[Pair]:
+def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL, tested: Sequence[int] | None = None
+              ) -> list[Pair]:
     """Every pair of a comparison judged, in the order given; ``up`` where larger values are better.
 
     Holm over the p-values of all of them keeps the chance of one false difference under ``level`` whatever is true.
-    ``seeds_needed``, for the pairs not told apart, gives a power of 80 % at the effect and the spread seen here and at
-    the level that Holm leaves while as many pairs are undecided; None where more than 10,000 would be needed.
+    ``tested`` has for each pair the place of the one that is tested for it, where arms are one rule but for rounding:
+    a test that is made once counts once. ``seeds_needed`` and ``seeds_most``, for the pairs not told apart, are those
+    of ``seeds_to_tell`` by ``forecast.pilots``, at the level that Holm leaves while as many pairs are undecided.
     """
     every = [sample.values for sample in samples]
     found = [_pair(*one, up, level) for one in zip(samples, permutation_p(every), wilcoxon_p(every), strict=True)]
-    adjusted, as_tuned = (holm(np.array([math.nan if p is None else p for p in ps]))
-                          for ps in ([pair.p for pair in found], [pair.p_as_tuned for pair in found]))
-    found = [replace(pair, p_holm=_known(p), p_as_tuned_holm=_known(own))
+    tested = range(len(found)) if tested is None else tested
+    adjusted, as_tuned = (_shared([getattr(pair, name) for pair in found], tested) for name in ("p", "p_as_tuned"))
+    found = [replace(pair, p_holm=p, p_as_tuned_holm=own)
              for pair, p, own in zip(found, adjusted, as_tuned, strict=True)]
-    undecided = sum(pair.p_holm is not None and not pair.told_apart for pair in found)
-    return [pair if pair.told_apart else replace(pair, seeds_needed=seeds_to_tell(pair.evidence, undecided, level))
-            for pair in found]
+    undecided = sum(pair.p_holm is not None and not pair.told_apart and tested[place] == place
+                    for place, pair in enumerate(found))
+    return [_with_seeds(pair, undecided) for pair in found]
+
+
+def _shared(p_values: Sequence[float | None], tested: Sequence[int]) -> list[float | None]:
+    """Holm over the pairs that are tested; the others have the p-value of the pair tested for them."""
+    family = [math.nan if p is None or tested[place] != place else p for place, p in enumerate(p_values)]
+    adjusted = holm(np.array(family))
+    return [None if p is None else _known(adjusted[place]) for p, place in zip(p_values, tested, strict=True)]
+
+
+def _with_seeds(pair: Pair, undecided: int) -> Pair:
+    """The pair with the seeds that would tell it apart, where it is not."""
+    if pair.told_apart or pair.p is None:
+        return pair
+    least, most = range_to_tell(pair.evidence, undecided, pair.level)
+    return replace(pair, seeds_needed=least, seeds_most=most)
 
 
 def _known(p: float) -> float | None:
@@ -93,9 +116,14 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 def two_sided(sample: Sample, level: float = LEVEL) -> Evidence:
     """The evidence for a difference towards the side to which the sample leans; its ``p_for`` is of both sides."""
-    plain = replace(sample, floors=(), ceilings=())
-    side = min((Region(low=0.0), Region(high=0.0)), key=lambda region: judge(plain, region, level).p_for)
-    return judge(sample, side, level)
+    return _two_sided(sample, level)[0]
+
+
+def _two_sided(sample: Sample, level: float) -> tuple[Evidence, Evidence]:
+    """``two_sided`` of the sample, and of the arms as tuned."""
+    sides = [(judge(sample.plain, region, level), region) for region in (Region(low=0.0), Region(high=0.0))]
+    own, side = min(sides, key=lambda one: one[0].p_for)
+    return (judge(sample, side, level) if sample.floors or sample.ceilings else own), own
 
 
 def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
@@ -160,28 +188,51 @@ def share_better(differences: np.ndarray, up: bool) -> float:
     return float(((gains > 0) + 0.5 * (gains == 0)).mean())
 
 
-def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) -> int | None:
-    """The seeds that tell two arms apart with a power of 80 % if effect and spread are as seen here.
+def share_interval(share: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a share that was seen among ``n`` (Clopper and Pearson 1934); ties count half, so that the count
+    need not be whole."""
+    count = share * n
+    low = beta_quantile(level / 2, count, n - count + 1) if count > 0 else 0.0
+    return low, beta_quantile(1 - level / 2, count + 1, n - count) if count < n else 1.0
+
+
+def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL, least: int = 2) -> int | None:
+    """The seeds that tell two arms apart with a power of 80 % if effect and spread are truly those seen.
 
     The level is that of Holm's test while ``undecided`` pairs are left. None where one seed tells no spread, where
-    nothing needs seeds, and where more than 10,000 would be needed.
+    nothing needs seeds, and where more than 10,000 would be needed. Fewer than ``least`` are not looked at.
     """
     if not evidence.sizes:
         return None
     level /= max(undecided, 1)
-    counts = range(2, MOST_SEEDS + 1)
+    counts = range(least, MOST_SEEDS + 1)
     place = bisect_left(counts, True, key=lambda n: failing(n, evidence.method, evidence.inside_at(n), level)
                         <= 1 - POWER)
     return None if place == len(counts) else max(counts[place], evidence.n + 1)
 
 
+def range_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) -> tuple[int | None, int | None]:
+    """From how many seeds to how many tell two arms apart, by ``forecast.pilots``; both None where two seeds or fewer
+    tell no spread."""
+    if evidence.n <= NO_FORECAST:
+        return None, None
+    near, less = pilots(evidence)
+    least = seeds_to_tell(near, undecided, level)
+    return least, None if least is None else seeds_to_tell(less, undecided, level, least)
+
+
 def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool,
           level: float) -> Pair:
-    differences, evidence = sample.values, two_sided(sample, level)
-    own = two_sided(replace(sample, floors=(), ceilings=()), level)
+    differences, (evidence, own) = sample.values, _two_sided(sample, level)
     evidence = replace(evidence, low=own.low, high=own.high)
-    better = share_better(differences, up)
-    if evidence.method in ("values", "one seed"):
-        return Pair(evidence, None, None, None, None, better if evidence.method == "values" else None, level=level)
+    better, n = share_better(differences, up), len(differences)
+    same = not (differences[:1] if sample.exact else differences).any()
+    if evidence.method == "values":
+        return Pair(evidence, None, None, None, None, better, level=level, same=same)
+    if evidence.method == "one seed" or same:
+        low, high = (None, None) if n == 1 else share_interval(better, n)
+        return Pair(evidence, None, None, None, None, None if n == 1 else better, level=level, better_low=low,
+                    better_high=high, same=same)
+    low, high = share_interval(better, n)
     return Pair(evidence, evidence.p_for, flipped, by_rank, effect_size(differences, sample.scale), better, own.p_for,
-                level=level)
+                level=level, better_low=low, better_high=high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from fallline.errors import StudyError, UnknownName
 from fallline.stats.arms import Arm, Settings
 from fallline.stats.compare import compared
 from fallline.stats.metric import curve_column, direction
+from fallline.stats.profile_bands import median, profile_band, resampled_costs, score_band
 from fallline.stats.question import by_default
 from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
@@ -23,6 +25,9 @@ WIDEST = 4.0
 
 SHARE = 0.9
 """Where a study names no target: this much of the way from the first value to the best one that any arm ended with."""
+
+BETWEEN = tuple(np.geomspace(1.0, WIDEST, 25))
+"""Ratios at which a band is known, beside the corners of the profiles."""
 
 Key = tuple[Any, ...]
 
@@ -43,7 +48,7 @@ class Reach:
     """How an arm at its chosen ``settings`` got to the goal: medians over ``n`` seeds, misses infinite.
 
     ``reached`` counts the seeds that did; ``seconds`` (without compiling and evaluating) is None where no trial's own
-    time is known.
+    time is known. ``steps_by_seed`` and ``seconds_by_seed`` are what the medians are of.
     """
 
     steps: float
@@ -51,6 +56,8 @@ class Reach:
     n: int
     reached: int
     settings: Settings
+    steps_by_seed: dict[int, float]
+    seconds_by_seed: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -81,43 +88,72 @@ class Profiles:
     def ratios(self) -> np.ndarray:
         return ratios(self.steps)
 
+    @cached_property
+    def step_draws(self) -> np.ndarray | None:
+        """Ratios [draws, problems, arms] of resampled seeds by steps; None where every problem has one seed."""
+        return self._draws("steps_by_seed")
+
+    @cached_property
+    def second_draws(self) -> np.ndarray | None:
+        """The same by seconds."""
+        return None if self.seconds is None else self._draws("seconds_by_seed")
+
+    def _draws(self, name: str) -> np.ndarray | None:
+        costs = resampled_costs([[getattr(problem.arms[key], name) for key in self.arms] for problem in self.problems])
+        return None if costs is None else ratios(costs)
+
+    def _drawn(self, costs: np.ndarray | None) -> np.ndarray | None:
+        return self.step_draws if costs is None or costs is self.steps else (
+            self.second_draws if costs is self.seconds else None)
+
     def table(self, costs: np.ndarray | None = None) -> pl.DataFrame:
         """One row an arm, the best score first: the columns ``by``; problems, reached, first (counts of problems);
-        within_2 and within_4 (shares of problems solved in so many times the least cost); score (see ``score``);
+        within_2 and within_4 (shares of problems solved in so many times the least cost); score (see ``score``) with
+        its 95 % interval score_low to score_high by bootstrap over seeds (null where every problem has one seed);
         geometric_mean of the ratios, infinite where a problem was missed; and common_geometric_mean over the
         ``common`` problems that every arm solved (null where there is none). ``costs`` are the steps by default."""
-        costs = self.steps if costs is None else costs
-        found = ratios(costs)
+        drawn = self._drawn(costs)
+        found = ratios(self.steps if costs is None else costs)
         solved = np.isfinite(found).all(1)
         rows = []
         for place, key in enumerate(self.arms):
             own = found[:, place]
+            low, high = (None, None) if drawn is None else score_band(drawn[..., place], WIDEST)
             rows.append(dict(zip(self.by, key, strict=True)) | {
                 "problems": len(own), "reached": int(np.isfinite(own).sum()), "first": int((own == 1).sum()),
                 "within_2": float((own <= 2).mean()), "within_4": float((own <= WIDEST).mean()),
-                "score": score(own), "geometric_mean": geometric_mean(own), "common": int(solved.sum()),
+                "score": score(own), "score_low": low, "score_high": high,
+                "geometric_mean": geometric_mean(own), "common": int(solved.sum()),
                 "common_geometric_mean": geometric_mean(own[solved]) if solved.any() else None})
-        table = pl.DataFrame(rows, schema_overrides={"common_geometric_mean": pl.Float64}, infer_schema_length=None)
+        floats = dict.fromkeys(("common_geometric_mean", "score_low", "score_high"), pl.Float64)
+        table = pl.DataFrame(rows, schema_overrides=floats, infer_schema_length=None)
         return table.sort("score", "geometric_mean", *self.by, descending=[True, False, *(False for _ in self.by)])
 
     def curves(self, costs: np.ndarray | None = None) -> pl.DataFrame:
         """One row an arm and corner of its profile: the columns ``by``, ratio (from 1 to 4), share of problems solved
-        within that ratio of the least cost."""
-        found = ratios(self.steps if costs is None else costs)
-        corners = np.unique([1.0, WIDEST, *found[found <= WIDEST]])
-        rows = [dict(zip(self.by, key, strict=True)) | {"ratio": float(corner), "share": float(share)}
-                for place, key in enumerate(self.arms)
-                for corner, share in zip(corners, profile(found[:, place], corners), strict=True)]
-        return pl.DataFrame(rows, infer_schema_length=None)
+        within that ratio of the least cost, and low and high, the 95 % band by bootstrap over seeds (null where every
+        problem has one seed)."""
+        found, drawn = ratios(self.steps if costs is None else costs), self._drawn(costs)
+        between = [] if drawn is None else BETWEEN
+        corners = np.unique([1.0, WIDEST, *found[found <= WIDEST], *between])
+        rows = []
+        for place, key in enumerate(self.arms):
+            shares, nothing = profile(found[:, place], corners), [None] * len(corners)
+            band = (nothing, nothing) if drawn is None else profile_band(drawn[..., place], corners)
+            rows += [dict(zip(self.by, key, strict=True)) | {"ratio": float(corner), "share": float(share), "low": low,
+                                                             "high": high}
+                     for corner, share, low, high in zip(corners, shares, *band, strict=True)]
+        return pl.DataFrame(rows, schema_overrides={"low": pl.Float64, "high": pl.Float64}, infer_schema_length=None)
 
 
 def ratios(costs: np.ndarray) -> np.ndarray:
-    """Each cost over the least of its problem, [problems, arms]; infinite where an arm missed, so also where all did.
+    """Each cost over the least of its problem, [..., problems, arms]; infinite where an arm missed, so also where all
+    did.
 
     Where the least is 0 (the goal held from the start) arms that also took none have ratio 1 and others an infinite
     one. Source: Dolan and Moré, Benchmarking optimization software with performance profiles, 2002, section 2.
     """
-    least = costs.min(axis=1, keepdims=True)
+    least = costs.min(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.where(costs == least, 1.0, costs / least)
     return np.where(np.isinf(costs), math.inf, found)
@@ -234,14 +270,9 @@ def _reach(run: Run, rows: pl.DataFrame, goal: Goal, seconds: pl.DataFrame, sett
     steps = rows.select(pl.when(missed).then(math.inf).otherwise(pl.col("taken").cast(pl.Float64))).to_series()
     own = rows.select(pl.when(missed).then(math.inf).otherwise(
         pl.col("seconds_alone") * pl.col("taken") / pl.col("steps"))).to_series()
-    time = None if own.null_count() else _median(own)
-    return Reach(_median(steps), time, rows.height, int(steps.is_finite().sum()), settings)
-
-
-def _median(values: pl.Series) -> float:
-    """Of an even count the mean of the two in the middle, infinite where one of them is."""
-    ordered, n = sorted(values), len(values)
-    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+    time = None if own.null_count() else float(median(own.to_numpy()))
+    by_seed = [dict(zip(rows["seed"], values, strict=True)) for values in (steps, own)]
+    return Reach(float(median(steps.to_numpy())), time, rows.height, int(steps.is_finite().sum()), settings, *by_seed)
 
 
 def _steps(run: Run, rows: pl.DataFrame, goal: Goal) -> pl.DataFrame:

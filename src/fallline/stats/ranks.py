@@ -43,8 +43,14 @@ def ranks(values: np.ndarray, up: bool) -> Ranks | None:
     mean = each.mean(axis=1)
     if n == 1:
         return Ranks(each, mean, None, None)
-    low, high = np.quantile(each @ _drawn(n).T / n, expanded_percentiles(n), axis=1)
+    low, high = np.quantile(resampled(each), expanded_percentiles(n), axis=1)
     return Ranks(each, mean, low, high)
+
+
+def resampled(values: np.ndarray) -> np.ndarray:
+    """The means of ``values`` [arms, seeds] over resamples of the seeds [arms, draws]; always the same draws."""
+    n = values.shape[1]
+    return values @ _drawn(n).T / n
 
 
 @lru_cache(maxsize=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
@@ -48,6 +48,7 @@ class Study(Part):
     metric: str = "validation_loss"
     metrics: list[Any] = Field(default_factory=list)
     goals: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
+    margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     seeds: int | list[int] = 1
     design: Literal["cross", "one_at_a_time"] = "cross"
     base: dict[str, Any] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fallline.errors import UnknownName
+from fallline.errors import StudyError, UnknownName
 from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.kinds import draw as common
@@ -14,8 +14,11 @@ from fallline.report.kinds.cells import own_colours, panels, side_by_side
 from fallline.report.kinds.choose import chosen, heading, places
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.style import Look
-from fallline.stats import comparable, direction, label, paired, primary, summary, varying
+from fallline.stats import comparable, direction, label, primary, summary, varying
+from fallline.stats.best import LOST, UNKNOWN, WORSE
 from fallline.stats.columns import OFF, finished, metric_columns, number_columns
+from fallline.stats.compare import compared
+from fallline.stats.question import compared_by
 from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
 from fallline.study import Figure
@@ -84,8 +87,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 
     Columns: panel, its place and its value; side and along (names), up and right (their values as texts) with their
     places; metric, value (mean over seeds that finished), sd, n, trials, lost (of them diverged), of (configurations to
-    choose from), state ("value", "diverged", "no value"), best (of its panel), tied (the 95 % interval of the paired
-    difference to the best holds 0; null where that was not asked), trial (in words); seconds_alone; and mean and sd of
+    choose from), state ("value", "diverged", "no value"), best (of its panel), tied (it can be the best of its panel;
+    null where that was not asked), trial (in words); seconds_alone; and mean and sd of
     the training loss of the last batch, of the last steps, and of its minimum.
     """
     trials = chosen(run, spec)
@@ -118,7 +121,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         for row in table.iter_rows(named=True)
     ]
     up = direction(spec.metric or "", run.study.goals) == "up"
-    return _marked(run, _best_of_each(pl.DataFrame(rows, infer_schema_length=None), up))
+    return _marked(run, _best_of_each(pl.DataFrame(rows, infer_schema_length=None), up), spec)
 
 
 def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
@@ -150,22 +153,35 @@ def _best_of_each(rows: pl.DataFrame, more_is_better: bool) -> pl.DataFrame:
     return rows.drop("share").sort("panel_place", "up_place", "right_place")
 
 
-def _marked(run: Run, cells: pl.DataFrame) -> pl.DataFrame:
-    """The cells with ``tied``: whether the seeds leave open that a cell is as good as the best of its panel; none is
-    best where losses cannot be compared."""
-    metric, found = cells["metric"][0], []
+def _marked(run: Run, cells: pl.DataFrame, spec: Figure) -> pl.DataFrame:
+    """The cells with ``tied``: whether the seeds leave open that a cell is the best of its panel, by the test that
+    opens the page (``stats.best``); none is best where losses cannot be compared."""
+    metric = cells["metric"][0]
     fair = comparable(run.trials, metric)
     cells = cells.with_columns(pl.col("best") & fair)
-    fair = fair and cells.height <= MOST_PAIRED
-    best = dict(cells.filter("best").select("panel", "configuration").iter_rows())
-    for row in cells.select("panel", "configuration", "value", "best").iter_rows(named=True):
-        if not fair or row["best"] or row["value"] is None:
-            found.append(None)
-            continue
-        difference = paired(run, row["configuration"], best[row["panel"]], metric)
-        judged = difference is not None and difference.low is not None
-        found.append(not difference.decided if judged else None)
-    return cells.with_columns(pl.Series("tied", found, pl.Boolean))
+    open_ = _verdicts(run, cells, spec) if fair and cells.height <= MOST_PAIRED else {}
+    cell = ("panel_value", "up", "right")
+    tied = [None if row["best"] or row["value"] is None else open_.get(tuple(row[name] for name in cell))
+            for row in cells.iter_rows(named=True)]
+    return cells.with_columns(pl.Series("tied", tied, pl.Boolean))
+
+
+def _verdicts(run: Run, cells: pl.DataFrame, spec: Figure) -> dict[tuple[str, str, str], bool | None]:
+    """For each cell, by its panel and its values in words, whether it can be the best of its panel."""
+    row = cells.row(0, named=True)
+    sides = (row["side"], row["along"])
+    usual = compared_by(run)
+    try:
+        found = compared(run, usual if set(usual) == set(sides) else sides, spec.metric, kept=spec.where)
+    except StudyError:  # one cell, or no two that share all else
+        return {}
+    told = {}
+    for group, own in zip(found.groups, found.standings, strict=True):
+        for arm, standing in zip(group.arms, own, strict=True):
+            panel = "" if spec.panel is None else words.value_of(spec.panel, group.within.get(spec.panel))
+            key = (panel, *(words.value_of(side, arm.settings[side]) for side in sides))
+            told[key] = {WORSE: False, LOST: None, UNKNOWN: None}.get(standing.verdict, True)
+    return told
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
@@ -248,8 +264,9 @@ def _sure(frame: pl.DataFrame) -> list[str]:
         return []
     whose = "the best of their panel" if frame["panel"].n_unique() > 1 else "the best"
     tied, of = int(judged["tied"].sum()), words.plural(judged.height, "other cell")
-    told = f"{words.count(tied)} of {of} cannot be told from {whose}" if tied else f"All {of} are worse than {whose}"
-    return [f"{told}, paired over seeds (95 %, each difference by itself)."]
+    told = (f"{words.count(tied)} of {of} {'is' if tied == 1 else 'are'} not significantly worse than {whose}" if tied
+            else f"All {of} are worse than {whose}")
+    return [f"{told} (paired over seeds; multiple comparison with the best)."]
 
 
 def _of_losses(run: Run, frame: pl.DataFrame) -> list[str]:

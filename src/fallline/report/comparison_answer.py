@@ -1,0 +1,119 @@
+"""The answer of a comparison in a sentence: which arm is best or ahead, and how every other stands to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fallline.report import words
+from fallline.report.comparison_words import arm_name, p_words, value
+from fallline.report.reserve import reserve
+from fallline.stats.arms import Arm
+from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
+from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.forecast import NO_FORECAST
+from fallline.stats.pairwise import Pair
+
+Beside = tuple[Arm, Pair, Standing]
+"""An arm, what the seeds say of the first and it, and how it stands."""
+
+
+def answer(compared: Compared, place: int) -> str:
+    """The answer for one group in a sentence, with the group's settings before it where there are several."""
+    group, pairs = compared.groups[place], compared.pairs[place]
+    within = words.recipe(group.within, group.within)
+    head = f"{within}: " if within and len(compared.groups) > 1 else ""
+    said = f"{head}{_answer(compared, group, pairs, compared.standings[place])}."
+    return words.capital(said)
+
+
+def _answer(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
+    best = group.arms[0]
+    if lost(best) == len(best.sample):
+        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
+        return f"every chosen trial of every arm {what}: there is nothing to compare"
+    beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
+              if first == 0]
+    standing = found[0]
+    ties = [arm for arm, pair in beside if pair.same]
+    if ties and best.exact:
+        names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
+        return f"{names} are exactly level: {value(compared, best)}, and nothing is left to chance"
+    stands = BEST if standing.verdict == BEST and not reserve(compared, group) else ahead(standing)
+    return f"{arm_name(compared, best)} is {stands}: {value(compared, best)}; {_beside(compared, group, pairs, found)}"
+
+
+def ahead(standing: Standing) -> str:
+    """ "ahead (best in 54 % of resamples)"; without the share where there is none, or where it is all."""
+    share = standing.best_share
+    if share is None or standing.verdict == BEST:
+        return AHEAD
+    return f"{AHEAD} (best in {f'{100 * share:.0f}' if share < 0.995 else 'over 99'} % of resamples)"
+
+
+def settles(pair: Pair, standing: Standing) -> str:
+    """How many seeds would tell an arm that may be best from the first."""
+    if standing.seeds_needed is not None:
+        return f"about {words.seeds_range(standing.seeds_needed, standing.seeds_most)} would settle it"
+    if pair.p is None or pair.evidence.n <= NO_FORECAST:
+        return ""
+    return "no feasible number of seeds would settle it"
+
+
+def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
+    """How the other arms stand to the best."""
+    beside = [(group.arms[second], pair, found[second]) for (first, second), pair
+              in zip(group.places, pairs, strict=True) if first == 0]
+    if any(pair.evidence.method == "one seed" for _, pair, _ in beside):
+        return "with one seed nothing tells whether the others are worse: run 5 seeds or more, 10 for a claim"
+    if not beside:
+        return "no other arm has a seed in common with it"
+    by_verdict = {verdict: [one for one in beside if one[2].verdict == verdict]
+                  for verdict in (SAME, AS_GOOD, OPEN, AS_TUNED, WORSE, LOST)}
+    gone = [one for one in by_verdict[LOST] if (one[2].p_best or 0.0) > compared.level]
+    apart = by_verdict[WORSE] + [one for one in by_verdict[LOST] if one not in gone]
+    said = []
+    if by_verdict[SAME]:
+        names = words.listed([arm_name(compared, arm) for arm, *_ in by_verdict[SAME]], 3)
+        said.append(f"{names} {_are(by_verdict[SAME])} the same but for rounding")
+    if by_verdict[AS_GOOD]:
+        margin = by_verdict[AS_GOOD][0][2].margin
+        names = words.listed([f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})"
+                              for arm, _, standing in by_verdict[AS_GOOD]], 3)
+        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within ±{words.margin(margin)}")
+    if by_verdict[OPEN]:
+        names = _with_p(compared, by_verdict[OPEN])
+        said.append(f"{words.listed(names, 3)} {_are(names)} not significantly worse")
+    if by_verdict[AS_TUNED]:
+        names = _with_p(compared, by_verdict[AS_TUNED])
+        said.append(f"{words.listed(names, 3)} {_are(names)} worse as tuned here, but at another setting not "
+                    "significantly worse")
+    if apart:
+        said.append(_told_apart(compared, apart, bool(said or gone)))
+    if gone:
+        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
+        said.append(f"{words.listed([arm_name(compared, arm) for arm, *_ in gone], 3)} {what} at every seed")
+    return "; ".join(said)
+
+
+def _are(some: Sequence[object]) -> str:
+    return "is" if len(some) == 1 else "are"
+
+
+def _with_p(compared: Compared, beside: Sequence[Beside]) -> list[str]:
+    """Names with their p and what would settle it."""
+    said = [(arm, p_words(standing.p_best), settles(pair, standing)) for arm, pair, standing in beside
+            if standing.p_best is not None]
+    return [f"{arm_name(compared, arm)} ({', '.join(filter(None, texts))})" for arm, *texts in said]
+
+
+def _told_apart(compared: Compared, apart: Sequence[Beside], some: bool) -> str:
+    p_values = [standing.p_best for *_, standing in apart if standing.p_best is not None]
+    why = "nothing is left to chance" if not p_values else p_words(max(p_values))
+    if len(apart) == 1:
+        arm, pair, _ = apart[0]
+        gap = f"{words.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""
+        return f"{arm_name(compared, arm)} is worse ({gap}{why})"
+    count = words.count(len(apart))
+    who = f"the other {count}" if some else "both others" if len(apart) == 2 else f"all {count} others"
+    return f"{who} are worse ({why.replace('=', '≤')})"
