@@ -130,13 +130,14 @@ class Result:
         return parts_frame(verdicts) if comparisons else overview(self.records)
 
     def __str__(self) -> str:
-        """What ``fallline show`` prints: what to use and how sure that is, the table, the figures."""
+        """What ``fallline show`` prints: the answer, its table, and what to type next."""
         from fallline.report.reads import read_chosen
         from fallline.report.terminal import shown
 
         if self.records.trials.is_empty():
             return f"the run in {self.folder} has no finished trial yet"
-        return "\n".join([str(shown(self.records)), *read_chosen(self.records, self.reader)])
+        read_chosen(self.records, self.reader)
+        return str(shown(self.records))
 
     def compare(self, by: str | Sequence[str] | None = None, metric: str | None = None,
                 tune: str | Sequence[str] | None = None) -> Comparison:

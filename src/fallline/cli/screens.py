@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fallline.report.terminal import Shown
     from fallline.store import Run
 
 
@@ -29,24 +32,34 @@ def studies_table() -> None:
 
 
 def show_run(folder: Path, rows: int, every: bool) -> None:
-    """What to use, how sure that is, and the table of a run; with ``every`` that of all configurations."""
+    """The answer of a run, its table, its page and what to type next; with ``every`` all that is known of it."""
     from fallline.api import open_run
     from fallline.report.reads import read_chosen
+    from fallline.stats.claims import claims
 
     records = open_run(folder).records
-    print_shown(records, rows, every)
-    for line in read_chosen(records, "fallline show"):
-        print(line)
+    found = print_shown(records, rows, every)
+    read = read_chosen(records, "fallline show", claims(records) if every else ())
+    page = records.layout.report / "report.html"
+    print_after(found, page if page.exists() else None, read if every else ())
 
 
-def print_shown(run: Run, rows: int = 20, every: bool = False) -> None:
-    """The opening of a run's page."""
+def print_shown(run: Run, rows: int = 20, every: bool = False) -> Shown:
+    """The answer of a run and its tables; what follows them is in what is returned."""
     from fallline.report.terminal import shown
 
     found = shown(run, rows, every, room())
-    print("\n".join(found.before), end="\n\n")
-    print_whole(found.table)
-    print("\n".join(found.below))
+    print("\n".join(found.before))
+    for table, under in found.tables:
+        print()
+        print_whole(table)
+        print("\n".join(under))
+    return found
+
+
+def print_after(found: Shown, page: Path | None, more: Iterable[str] = ()) -> None:
+    """Where the page is, and what to type next."""
+    print("\n".join(["", *([f"Page: {page}"] if page else []), *found.after, *more]))
 
 
 def room() -> int | None:

@@ -66,32 +66,34 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
 
 
 def print_outcome(result: Result, report: bool, screen: Console) -> None:
-    """The opening of a run's page and its claims, as soon as they are known; then the page, where one is wanted.
+    """The answer of a run and its table, as soon as they are known; then its page, where one is wanted, and what to
+    type next.
 
     Whoever reads the output may have left (``fallline run ... | head``): the page is written all the same, before the
     OSError goes on.
     """
+    from fallline.cli.screens import print_after, print_shown
     from fallline.report.reads import read_chosen
-    from fallline.stats.claims import claims
 
-    left = None
+    left = found = page = None
     try:
         try:
-            _print_answer(result)
+            found = print_shown(result.records)
+            sys.stdout.flush()
         except OSError as failure:
             left = failure
         if report:
-            with screen.status("writing the report"):
+            with screen.status("writing the page"):
                 page = result.report()
         else:
-            read_chosen(result.records, result.reader, claims(result.records))
+            read_chosen(result.records, result.reader)
     except KeyboardInterrupt:
         say(f"stopped; all is trained and kept in {result.folder}. fallline report {result.folder} writes its page.")
         raise
     if left is not None:
         raise left
-    if report:
-        print(f"report: {page}")
+    assert found is not None
+    print_after(found, page)
 
 
 def say_stopped(folder: Path) -> None:
@@ -101,17 +103,6 @@ def say_stopped(folder: Path) -> None:
         say(f"stopped; what was done is kept in {folder}. Go on with the same command and --resume.")
     else:
         say("stopped before anything was trained; nothing is left of it.")
-
-
-def _print_answer(result: Result) -> None:
-    from fallline.cli.screens import print_shown
-    from fallline.report.claims import lines
-    from fallline.report.looks import looks_in_words
-
-    print_shown(result.records)
-    for line in filter(None, [*lines(result.records), looks_in_words(result.records)]):
-        print(line)
-    sys.stdout.flush()
 
 
 def chosen_study(name: str, preset: str | None, settings: list[str]) -> Study:

@@ -46,6 +46,15 @@ def sure(compared: Compared) -> list[str]:
     return list(filter(None, [to_finish(compared.run), _rates(compared), _how_sure(compared), _seeds(compared)]))
 
 
+def next_command(compared: Compared) -> str:
+    """What to type to be surer, the first thing of several; empty where nothing would help."""
+    return next(filter(None, (part(compared) for part in (_to_finish, _rates, _seeds))), "")
+
+
+def _to_finish(compared: Compared) -> str:
+    return to_finish(compared.run)
+
+
 def _how_sure(compared: Compared) -> str:
     """Empty where the answer itself says it."""
     others = [one for own in _every_beside(compared) for one in own]

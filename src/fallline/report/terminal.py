@@ -1,14 +1,18 @@
-"""What a terminal shows of a run: the answer in plain words, the table it rests on, the answer with its figures.
+"""What a terminal shows of a run: the answer in two lines, its table and what to type next, or all of it.
 
 The words, rows and numbers are those of the page.
 """
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fallline.report.as_text import as_text
+from fallline.report.brief import brief, next_step
+from fallline.report.claims import lines
+from fallline.report.looks import looks_in_words
 from fallline.report.opening import Opening
 from fallline.report.results import Column, Results, columns, legend
 from fallline.store import Run
@@ -21,44 +25,74 @@ GAP = 2
 """Characters between two columns."""
 
 
+BRIEF_LEAVES_OUT = ("sd", "n", "test loss")
+"""Columns that only the page and the whole output have."""
+
+
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What a terminal shows: lines, a table, what stands ``under`` it, lines. As text it is all of it."""
+    """What a terminal shows: lines, tables with the lines under each, lines. As text it is all of it."""
 
     before: list[str]
-    table: Table
-    under: list[str]
+    tables: list[tuple[Table, list[str]]]
     after: list[str]
 
     def __str__(self) -> str:
-        return "\n".join([*self.before, "", *as_text(self.table), *self.below])
-
-    @property
-    def below(self) -> list[str]:
-        """All that follows the table."""
-        return [*self.under, "", *self.after] if self.after else self.under
+        tables = [line for table, under in self.tables for line in ("", *as_text(table), *under)]
+        return "\n".join([*self.before, *tables, *[""] * bool(self.after), *self.after])
 
 
 def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None) -> Shown:
-    """The opening of the run's page, and the best ``top`` rows of its table, or with ``every`` of all configurations.
+    """The answer in two lines, the best ``top`` rows of its table, and what to type next; with ``every`` all that the
+    opening of the page says, the table of all configurations, and the claims.
 
     Columns that do not fit into ``width`` characters are left to the page, the last first. Raises StoreError where no
     trial is finished.
     """
     opening = Opening.of(Results.of(run))
-    found = columns(opening.results, opening.results.ranked) if every else opening.columns
-    caption = f"Every configuration by {opening.results.metric.label}. {opening.otherwise}" if every else (
-        opening.caption)
+    return _whole(opening, top, width) if every else _brief(opening, top, width)
+
+
+def _brief(opening: Opening, top: int, width: int | None) -> Shown:
+    found = [column for column in opening.columns if column.heading not in BRIEF_LEAVES_OUT]
+    table = _fitted(found, top, width)
+    after = [f"Next: {step}"] if (step := next_step(opening)) else []
+    after.append(f"All of it: fallline show {shlex.quote(str(opening.results.run.folder))} --all")
+    return Shown([_title(opening), "", *brief(opening)], [(table, [opening.caption, *_first_rows(found, top)])], after)
+
+
+def _whole(opening: Opening, top: int, width: int | None) -> Shown:
+    run, tables = opening.results.run, []
     lead, figures = (opening.plain, [*opening.answers, *opening.beside]) if opening.plain else (
         [*opening.answers, *opening.beside], [])
-    held, height = found[:_fitting(found, width)], len(found[0].texts)
-    under = [caption.rstrip()]
-    if height > top:
-        under.append(f"The first {top} of {height:,} rows.")
-    if len(held) < len(found):
-        under.append(f"On the page also: {', '.join(column.heading for column in found[len(held):])}.")
-    return Shown([run.study.title or run.study.name, "", *lead, *opening.sure], _table(held, min(top, height)),
-                 [*under, *legend(held)], figures)
+    if opening.comparison is not None:
+        tables.append(_explained(opening.columns, opening.caption, top, width))
+    every = f"Every configuration by {opening.results.metric.label}. {opening.otherwise}".rstrip()
+    tables.append(_explained(columns(opening.results, opening.results.ranked), every, top, width))
+    after = [*figures, *filter(None, [*lines(run), looks_in_words(run)])]
+    return Shown([_title(opening), "", *lead, *opening.sure], tables, after)
+
+
+def _title(opening: Opening) -> str:
+    return opening.results.run.study.title or opening.results.run.study.name
+
+
+def _explained(found: list[Column], caption: str, top: int, width: int | None) -> tuple[Table, list[str]]:
+    """A table, and under it what was left out and what its columns mean."""
+    count = _fitting(found, width)
+    under = [caption, *_first_rows(found, top)]
+    if count < len(found):
+        under.append(f"On the page also: {', '.join(column.heading for column in found[count:])}.")
+    return _fitted(found, top, width), [*under, *legend(found[:count])]
+
+
+def _fitted(found: list[Column], top: int, width: int | None) -> Table:
+    return _table(found[:_fitting(found, width)], min(top, len(found[0].texts)))
+
+
+def _first_rows(found: list[Column], top: int) -> list[str]:
+    height = len(found[0].texts)
+    return [f"The first {top} of {height:,} rows."] if height > top else []
 
 
 def _table(columns: list[Column], count: int) -> Table:
