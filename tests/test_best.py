@@ -29,6 +29,8 @@ from fallline.stats.forecast import hedges, pilots, seeds_range
 from fallline.stats.groups import Group
 from fallline.stats.margins import margin
 from fallline.stats.pairwise import all_pairs, holm, range_to_tell, seeds_to_tell, share_interval, two_sided
+from fallline.stats.search import searches
+from fallline.stats.tuning import defeats
 from fallline.study import Figure, Study
 
 DRAWS = 4000
@@ -204,7 +206,7 @@ def told_apart(random: np.random.Generator, draws: int, first: float, second: fl
 def test_a_noisy_setting_rescues_no_worse_arm(monkeypatch):
     assert told_apart(np.random.default_rng(5), 100, 0.29, 0.605) > 0.85
     monkeypatch.setattr("fallline.stats.arms.paired_sample", lambda a, b: paired_sample(a, b, losses=False))
-    assert told_apart(np.random.default_rng(5), 100, 0.29, 0.605, logs=False) < 0.3
+    assert told_apart(np.random.default_rng(5), 100, 0.29, 0.605, logs=False) < 0.55
 
 
 def test_equal_arms_with_noisy_settings_are_told_apart_in_under_five_percent():
@@ -448,6 +450,15 @@ def test_what_differs_by_rounding_is_a_tie_without_chance_and_with_one_seed(tmp_
     assert level.height == 1 and not level["told_apart"][0] and level["better"][0] in (0.5, None)
     assert "are exactly level" in found.answer[0] or "the same" in found.answer[0] or "level" in found.use[0]
     assert "Adam is ahead" not in found.use[0] and found.arms["mean_rank"].to_list()[:2] == [1.5, 1.5]
+
+
+@pytest.mark.parametrize(("general", "blamed"), [(1.4e-14, False), (1e-3, True)])
+def test_no_rule_is_blamed_for_losing_to_its_special_case_by_rounding(tmp_path, general, blamed):
+    rows = [{"optimizer": name, "seed": 0, "learning_rate": rate, "final_train_loss": value}
+            for name, value in {"nesterov": general, "gradient_descent": 0.0, "adam": 1.5}.items()
+            for rate in (0.1, 0.01)]
+    run = tiny(tmp_path / "run", rows, metric="train_loss")
+    assert bool(defeats(run, searches(run))) == blamed
 
 
 def test_rounding_is_a_share_of_each_value_and_not_of_the_largest():

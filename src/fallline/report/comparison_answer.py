@@ -36,11 +36,18 @@ def _answer(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
               if first == 0]
     standing = found[0]
     ties = [arm for arm, pair in beside if pair.same]
+    names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
     if ties and best.exact:
-        names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
-        return f"{names} are exactly level: {value(compared, best)}, and nothing is left to chance"
+        return f"{names} are {level(best, ties)}: {value(compared, best)}, and nothing is left to chance"
+    if ties and best.standing.method == "one seed":
+        return f"{names} are {level(best, ties)}: {value(compared, best)}; {_beside(compared, group, pairs, found)}"
     stands = BEST if standing.verdict == BEST and not reserve(compared, group) else ahead(standing)
     return f"{arm_name(compared, best)} is {stands}: {value(compared, best)}; {_beside(compared, group, pairs, found)}"
+
+
+def level(best: Arm, ties: Sequence[Arm]) -> str:
+    """ "exactly level" or "level but for rounding"."""
+    return "exactly level" if all(arm.sample == best.sample for arm in ties) else "level but for rounding"
 
 
 def ahead(standing: Standing) -> str:

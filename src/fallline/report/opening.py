@@ -36,7 +36,7 @@ LEFT_OUT = ("mean rank", "tried", "diverged")
 
 VERDICTS = {WORSE: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
             OPEN: "not significantly worse than the first", AS_GOOD: "within the margin of the first",
-            SAME: "as the first, but for rounding"}
+            SAME: "the same but for rounding"}
 """What a verdict means where its own words do not say it."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fallline.report import words
 from fallline.report.commands import SCALE, again, at_rates, to_finish, wider
+from fallline.report.comparison_answer import level
 from fallline.report.comparison_words import arm_name
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
@@ -147,10 +148,10 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
     same = [arm for arm, pair, _ in others if pair.same]
     if any(pair.evidence.method == "one seed" for _, pair, _ in others):
         if same:
-            return f"{words.capital(_named(compared, [best, *same]))} are level, with one seed."
+            return f"{words.capital(_named(compared, [best, *same]))} are {level(best, same)}, with one seed."
         return f"{words.capital(name)} is ahead, but one seed cannot tell skill from luck."
     if same and best.exact and not held:
-        return f"Use {_either(compared, [best, *same])}: they are exactly level."
+        return f"Use {_either(compared, [best, *same])}: they are {level(best, same)}."
     found = _either(compared, [best, *same])
     ahead = f"{words.capital(name)} is ahead." if held else f"Use {found}."
     said = f"{words.capital(why)}; {name} is ahead." if why else ahead

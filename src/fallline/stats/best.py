@@ -15,7 +15,7 @@ from fallline.stats.ranks import resampled
 if TYPE_CHECKING:
     from fallline.stats.groups import Group
 
-BEST, AHEAD, SAME, AS_GOOD, OPEN = "best", "ahead", "the same", "as good", "may be best"
+BEST, AHEAD, SAME, AS_GOOD, OPEN = "best", "ahead", "level", "as good", "may be best"
 WORSE, AS_TUNED, LOST, UNKNOWN = "worse", "worse as tuned", "diverged", ""
 
 
@@ -25,7 +25,8 @@ class Standing:
 
     ``verdict``: "best" (the first, all others being worse), "ahead" (the first, where others can be best), "worse"
     (ruled out as the best), "worse as tuned" (ruled out at what its seeds chose, not at every setting that could be its
-    best), "as good" (within the margin), "the same" (as the first, but for rounding), "may be best", "diverged", or
+    best), "as good" (within the margin), "level" (the same as
+    the first but for rounding, and the first where all are), "may be best", "diverged", or
     nothing where no seeds tell. ``p_best`` is the p-value against "this arm is the best", for all arms of the group
     together, ``p_as_good`` that against "it differs from the first by the margin or more"; None for the first.
     ``best_share`` is the share of resamples of the seeds in which the arm has the best mean. ``seeds_needed`` to
@@ -82,7 +83,8 @@ def standings(group: Group, others: Mapping[int, tuple[Pair, Sample]], margin: f
     if not group.lost(0):
         alone = settled and all(verdict in (WORSE, SAME) for verdict in settled) and not all(
             pair.evidence.method == "one seed" for pair, _ in others.values())
-        found[0] = replace(found[0], verdict=BEST if alone else AHEAD)
+        level_ = bool(settled) and all(verdict == SAME for verdict in settled)
+        found[0] = replace(found[0], verdict=SAME if level_ else BEST if alone else AHEAD)
     return found
 
 

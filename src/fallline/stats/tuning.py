@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fallline.stats.evidence import SAME
+from fallline.stats.differences import alike, negligible
 from fallline.stats.expected_best import band, expected_best, points
 from fallline.stats.paired import Difference, paired
 from fallline.stats.search import RATE, Search, groups, searches
@@ -98,7 +98,10 @@ def _defeat(run: Run, general: Search, special: Search, case: SpecialCase) -> De
     if shares[0] != shares[1] or general.value is None:
         return Defeat(general, special, case, None) if shares[0] > shares[1] else None
     gap = paired(run, general.best["configuration"], special.best["configuration"], general.metric.column)
-    if gap is None or not (gap.decided or gap.n == 1) or abs(gap.mean) <= SAME * abs(special.value or 0.0):
+    if gap is None or not (gap.decided or gap.n == 1):
+        return None
+    own, other = np.array([special.value + gap.mean]), np.array([special.value])
+    if alike(own, other, negligible(run.trials[general.metric.column].drop_nulls().to_numpy()))[0]:
         return None
     return Defeat(general, special, case, gap) if (gap.mean < 0) == general.metric.up else None
 
