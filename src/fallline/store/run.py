@@ -17,6 +17,7 @@ from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parq
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
+from fallline.store.sums import OWN_SUM
 from fallline.study import Study
 from fallline.study.said import shown
 
@@ -146,7 +147,7 @@ class Run:
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
         rows = [read_table(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
-        told = [{key: value for key, value in row.items() if key != "sha256"} for row in rows]
+        told = [{key: value for key, value in row.items() if key not in ("sha256", OWN_SUM)} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
     @cached_property
