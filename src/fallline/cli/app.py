@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fallline.errors import FalllineError, FalllineWarning, ProcessError
+from fallline.cli.terminal import shown_streams
+from fallline.errors import FalllineError, FalllineWarning, ProcessError, printable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,25 +40,23 @@ NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a lin
 
 def main() -> None:
     """Run the command line; an error of ours is one screen of text on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a sign that an old terminal has not must not end a run
-    try:
-        with _told_warnings():
-            app()
-    except ProcessError as failure:
-        from fallline.engine.processes import leave
+    with shown_streams():
+        try:
+            with _told_warnings():
+                app()
+        except ProcessError as failure:
+            from fallline.engine.processes import leave
 
-        print(f"fallline: {failure}", file=sys.stderr)
-        leave(2)
-    except FalllineError as failure:
-        print(f"fallline: {failure}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as failure:  # the output cannot be written; what concerns a run's files comes as StoreError
-        print(f"fallline: {failure}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+            print(f"fallline: {failure}", file=sys.stderr)
+            leave(2)
+        except FalllineError as failure:
+            print(f"fallline: {failure}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except OSError as failure:  # the output cannot be written; what concerns a run's files comes as StoreError
+            print(f"fallline: {failure}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
 
 
 @contextmanager
@@ -70,7 +68,7 @@ def _told_warnings() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
             if issubclass(category, FalllineWarning):
-                print(f"fallline: {message}", file=sys.stderr)
+                print(printable(f"fallline: {message}"), file=sys.stderr)  # a bar of rich's may stand in between
             else:
                 usual(message, category, *rest)
 

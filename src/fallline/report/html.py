@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import json
-from html import escape
+import re
 from typing import Any
+
+from fallline.errors import HIDDEN, printable
+
+_HELD = re.compile(rf"(\\\\)|\\u00([01][0-9a-f])|({HIDDEN.pattern})")
+"""In JSON: a backslash, which is two there, a control character as it is written there, or one that is not."""
 
 
 class Markup(str):
     """Text that is HTML already."""
 
     __slots__ = ()
+
+
+def escape(value: Any) -> str:
+    """``value`` as text of a page; what a browser would obey or leave out is shown as Python writes it."""
+    return html.escape(printable(str(value)))
 
 
 VOID = {"meta", "input", "br"}
@@ -25,7 +36,7 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
         if value is None or value is False:
             continue
         key = {"cls": "class", "for_": "for"}.get(key, key).replace("_", "-")
-        said += f" {key}" if value is True else f' {key}="{escape(str(value))}"'
+        said += f" {key}" if value is True else f' {key}="{escape(value)}"'
     if name in SHAPES:
         return Markup(f"<{name}{said}/>")
     return Markup(f"<{name}{said}>" + ("" if name in VOID else f"{join(*children)}</{name}>"))
@@ -40,7 +51,7 @@ def join(*children: Any) -> Markup:
         if isinstance(child, (list, tuple)):
             pieces.append(join(*child))
         else:
-            pieces.append(child if isinstance(child, Markup) else escape(str(child)))
+            pieces.append(child if isinstance(child, Markup) else escape(child))
     return Markup("".join(pieces))
 
 
@@ -55,9 +66,15 @@ def with_command(text: str) -> Markup:
     return join(before, [piece for pieces in whole for piece in pieces][:-1], end, after)
 
 
+def printable_json(value: Any) -> str:
+    """``value`` as JSON whose texts are ``printable``."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _HELD.sub(lambda found: found[1] or (f"\\\\x{found[2]}" if found[2] else f"\\{printable(found[3])}"), text)
+
+
 def script_json(value: Any, **attributes: Any) -> Markup:
     """Data for a script; no text in it can end the element it stands in."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = printable_json(value)
     for sign, code in (
         ("<", "\\u003c"),
         (">", "\\u003e"),

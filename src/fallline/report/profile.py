@@ -12,6 +12,7 @@ import polars as pl
 from fallline.errors import StudyError
 from fallline.report import vega as alt
 from fallline.report import words
+from fallline.report.as_text import cell
 from fallline.report.export import SCALE, without_pointer
 from fallline.report.html import Markup, tag
 from fallline.report.kinds import draw as common
@@ -209,13 +210,12 @@ def _page(found: Profiles) -> str:
 
 def rich_table(frame: pl.DataFrame, title: str) -> Table:
     """A frame of words for a terminal."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
+    table = Table(title=cell(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
     left = ("arm", "problem", "target", "at")
     for name in frame.columns:
-        table.add_column(escape(name), justify="left" if name in left else "right", no_wrap=True)
+        table.add_column(cell(name), justify="left" if name in left else "right", no_wrap=True)
     for row in frame.iter_rows():
-        table.add_row(*(escape(str(value)) for value in row))
+        table.add_row(*(cell(value) for value in row))
     return table

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fallline.report.as_text import as_text
+from fallline.errors import printable
+from fallline.report.as_text import as_text, cell
 from fallline.report.opening import Opening
 from fallline.report.results import Column, Results, columns, legend
 from fallline.store import Run
@@ -63,15 +64,14 @@ def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None
 
 def _table(columns: list[Column], count: int) -> Table:
     """The first rows."""
-    from rich.markup import escape
     from rich.table import Table
 
     found = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        found.add_column(escape(_heading(column)), justify="right" if column.numeric else "left", no_wrap=True,
+        found.add_column(cell(_heading(column)), justify="right" if column.numeric else "left", no_wrap=True,
                          min_width=_width(column))
     for place in range(count):
-        found.add_row(*(escape(column.texts[place]) for column in columns))
+        found.add_row(*(cell(column.texts[place]) for column in columns))
     return found
 
 
@@ -93,4 +93,4 @@ def _heading(column: Column) -> str:
 
 
 def _width(column: Column) -> int:
-    return max(len(text) for text in [*_heading(column).split("\n"), *column.texts])
+    return max(len(printable(text)) for text in [*_heading(column).split("\n"), *column.texts])

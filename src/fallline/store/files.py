@@ -167,7 +167,7 @@ def parquet_bytes(frame: pl.DataFrame | pl.LazyFrame) -> memoryview:
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The frame in ``path``, or StoreError that names the file."""
     try:
-        return pl.read_parquet(path, columns=columns)
+        return pl.read_parquet(path, columns=columns, glob=False)
     except PARQUET_FAILURES as failure:
         raise StoreError(damaged(path, failure)) from None
 

@@ -177,7 +177,7 @@ def _scanned(files: list[Path]) -> pl.LazyFrame:
 def _columns(file: Path) -> list[tuple[str, pl.DataType]]:
     """What a file has, in order."""
     try:
-        return list(pl.read_parquet_schema(file).items())
+        return list(pl.scan_parquet(file, glob=False).collect_schema().items())
     except PARQUET_FAILURES as failure:
         raise StoreError(damaged(file, failure)) from None
 
@@ -185,7 +185,7 @@ def _columns(file: Path) -> list[tuple[str, pl.DataType]]:
 def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:
     """A file that a report can do without; StoreError where it is damaged."""
     try:
-        return pl.read_parquet(file).select(pl.col(name).cast(kind) for name, kind in schema.items())
+        return pl.read_parquet(file, glob=False).select(pl.col(name).cast(kind) for name, kind in schema.items())
     except PARQUET_FAILURES as failure:
         reason = shown(" ".join(str(failure).split()), 100)
         raise StoreError(f"{file} cannot be read ({reason}); it was damaged after it was written. Remove it: the "

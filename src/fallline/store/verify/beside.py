@@ -64,7 +64,7 @@ def _table(path: Path, schema: dict[str, Any]) -> str | None:
     if path.stat().st_size == 0:
         return "it is empty"
     try:
-        pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in schema.items())
+        pl.read_parquet(path, glob=False).select(pl.col(name).cast(kind) for name, kind in schema.items())
     except PARQUET_FAILURES as failure:
         return f"it cannot be read ({' '.join(str(failure).split())[:80]})"
     return None
@@ -79,10 +79,11 @@ def _other_examples(paths: Layout, answers: Path, block: str) -> str | None:
 
 
 def _lengths(paths: Layout, answers: Path, block: str) -> str | None:
-    labels = pl.read_parquet(answers).select("task", "data", "split", pl.col("labels").list.len().alias("labels"))
-    trials = pl.read_parquet(paths.trials(block), columns=["trial", "task", "data"])
+    labels = pl.read_parquet(answers, glob=False)
+    labels = labels.select("task", "data", "split", pl.col("labels").list.len().alias("labels"))
+    trials = pl.read_parquet(paths.trials(block), columns=["trial", "task", "data"], glob=False)
     lengths = pl.col("predicted").cast(pl.List(pl.UInt16)).list.len()
-    predicted = pl.read_parquet(paths.predictions(block)).select("trial", "split", lengths)
+    predicted = pl.read_parquet(paths.predictions(block), glob=False).select("trial", "split", lengths)
     both = predicted.join(trials, on="trial").join(labels, on=["task", "data", "split"], how="left")
     if labels.is_empty():
         return "it has no labels"

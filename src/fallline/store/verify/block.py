@@ -114,7 +114,7 @@ def _frame(block: Block, paths: Layout, kind: str, sums: dict[str, str]) -> pl.D
                                       "--repair moves it aside", goes=True))
         return None
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except PARQUET_FAILURES as failure:
         block.wrong(kind, f"it cannot be read ({' '.join(str(failure).split())[:80]})")
         return None

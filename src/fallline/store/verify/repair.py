@@ -101,7 +101,7 @@ def _expect_no_more(paths: Layout, blocks: set[str]) -> None:
 
 def _write_timing(paths: Layout, block: str) -> None:
     """What can be told of a block's cost from its records, and the checksums of its files."""
-    trials = pl.read_parquet(paths.trials(block), columns=["cohort", "seed", "steps", "parameters"])
+    trials = pl.read_parquet(paths.trials(block), columns=["cohort", "seed", "steps", "parameters"], glob=False)
     files = {kind: getattr(paths, kind)(block) for kind in KINDS}
     known = {"lanes": trials.height, "seeds": trials["seed"].n_unique(), "steps": trials["steps"].max(),
              "parameters": trials["parameters"].max()}
