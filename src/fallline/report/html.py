@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
+from html import escape
 from typing import Any
 
 from fallline.errors import HIDDEN, printable
@@ -19,11 +19,6 @@ class Markup(str):
     __slots__ = ()
 
 
-def escape(value: Any) -> str:
-    """``value`` as text of a page; what a browser would obey or leave out is shown as Python writes it."""
-    return html.escape(printable(str(value)))
-
-
 VOID = {"meta", "input", "br"}
 SHAPES = {"line", "circle"}
 """Elements of a drawing, which have nothing inside."""
@@ -36,7 +31,7 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
         if value is None or value is False:
             continue
         key = {"cls": "class", "for_": "for"}.get(key, key).replace("_", "-")
-        said += f" {key}" if value is True else f' {key}="{escape(value)}"'
+        said += f" {key}" if value is True else f' {key}="{escape(str(value))}"'
     if name in SHAPES:
         return Markup(f"<{name}{said}/>")
     return Markup(f"<{name}{said}>" + ("" if name in VOID else f"{join(*children)}</{name}>"))
@@ -51,7 +46,7 @@ def join(*children: Any) -> Markup:
         if isinstance(child, (list, tuple)):
             pieces.append(join(*child))
         else:
-            pieces.append(child if isinstance(child, Markup) else escape(child))
+            pieces.append(child if isinstance(child, Markup) else escape(str(child)))
     return Markup("".join(pieces))
 
 
@@ -74,7 +69,8 @@ def printable_json(value: Any) -> str:
 
 def script_json(value: Any, **attributes: Any) -> Markup:
     """Data for a script; no text in it can end the element it stands in."""
-    text = printable_json(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     for sign, code in (
         ("<", "\\u003c"),
         (">", "\\u003e"),
@@ -84,6 +80,11 @@ def script_json(value: Any, **attributes: Any) -> Markup:
     ):
         text = text.replace(sign, code)
     return tag("script", Markup(text), type="application/json", **attributes)
+
+
+def page_of(head: Markup, body: Markup) -> str:
+    """The file of a page. In the names of files, data and classes nothing is left that a browser would obey."""
+    return f"<!doctype html>\n{printable(tag('html', head, body, lang='en'))}\n"
 
 
 def details(summary: Any, *children: Any, **attributes: Any) -> Markup:

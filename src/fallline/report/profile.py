@@ -14,7 +14,7 @@ from fallline.report import vega as alt
 from fallline.report import words
 from fallline.report.as_text import cell
 from fallline.report.export import SCALE, without_pointer
-from fallline.report.html import Markup, tag
+from fallline.report.html import Markup, page_of, tag
 from fallline.report.kinds import draw as common
 from fallline.report.style import WIDTH, Look, theme, variables
 from fallline.report.tables import frame_table
@@ -205,7 +205,7 @@ def _page(found: Profiles) -> str:
         tag("section", tag("h2", "The same by seconds"), frame_table(times)) if times is not None else None,
         tag("section", tag("h2", "Problems"), frame_table(problem_table(found))),
     )
-    return "<!doctype html>\n" + tag("html", head, tag("body", main), lang="en") + "\n"
+    return page_of(head, tag("body", main))
 
 
 def rich_table(frame: pl.DataFrame, title: str) -> Table:
