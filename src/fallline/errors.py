@@ -79,6 +79,13 @@ def a_screen_of(text: str) -> str:
     return text
 
 
+def but_an_interrupt(failure: BaseException) -> None:
+    """Raise ``failure`` where it is Ctrl-C. All else that a user's function raises, an exit or the end of a generator
+    too, is a failure of that function."""
+    if isinstance(failure, KeyboardInterrupt):
+        raise failure
+
+
 class FalllineError(Exception):
     """The root. The command line prints its text alone and exits with 2. No text is longer than a screen."""
 

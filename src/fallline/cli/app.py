@@ -57,6 +57,13 @@ def main() -> None:
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             raise SystemExit(130) from None
+        except BaseException as failure:  # a user's function may end the process as well
+            from fallline.cli.border import error_of
+
+            if (error := error_of(failure, sys.argv[1:])) is None:
+                raise
+            print(f"fallline: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
 
 
 @contextmanager

@@ -172,7 +172,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise StoreError(damaged(path, failure)) from None
 
 
-def damaged(path: Path, failure: BaseException) -> str:
+def damaged(path: Path, failure: BaseException | str) -> str:
     """What is wrong with a block's file, and that the block can be trained again."""
     reason = shown(" ".join(str(failure).split()), 100)
     root = path.parent.parent
