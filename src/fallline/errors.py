@@ -17,6 +17,7 @@ FalllineWarning   something that a person should hear of, and that stops nothing
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 CALLED_HERE = {
@@ -47,8 +48,49 @@ are: a mean over outputs is not a sum, and a loss of logits not one of probabili
 """
 
 
+MOST_LINES, MOST_SIGNS, LONGEST_WORD = 24, 1600, 400
+"""A screen: what a message may have. A path is a word too."""
+
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+                     "\ufff9-\ufffb\ud800-\udfff]")
+"""What a terminal obeys instead of showing it, what turns the direction of text, and halves of signs."""
+
+
+def printable(text: str) -> str:
+    """``text`` with each sign that a terminal or a page would obey, and not show, as Python writes it.
+
+    >>> print(printable("\x1b[31mred"))
+    \x1b[31mred
+    """
+    return HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def a_screen_of(text: str) -> str:
+    """``text`` where it fits on a screen; else its beginning and its end, where the remedy stands."""
+    text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda found: f"{found[0][:100]}...{found[0][-20:]}", text)
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        left_out = len(lines) - MOST_LINES + 1
+        lines[MOST_LINES - 8:-7] = [f"... ({left_out:,} lines are left out)"]
+        text = "\n".join(lines)
+    if len(text) > MOST_SIGNS:
+        half = MOST_SIGNS // 2 - 50
+        text = f"{text[:half]} ... ({len(text) - 2 * half:,} signs are left out) ... {text[-half:]}"
+    return text
+
+
+def but_an_interrupt(failure: BaseException) -> None:
+    """Raise ``failure`` where it is Ctrl-C. All else that a user's function raises, an exit or the end of a generator
+    too, is a failure of that function."""
+    if isinstance(failure, KeyboardInterrupt):
+        raise failure
+
+
 class FalllineError(Exception):
-    """The root. The command line prints its text alone and exits with 2."""
+    """The root. The command line prints its text alone and exits with 2. No text is longer than a screen."""
+
+    def __str__(self) -> str:
+        return a_screen_of(super().__str__())
 
 
 class FalllineWarning(UserWarning):
@@ -61,6 +103,10 @@ class StudyError(FalllineError):
 
 class NumberError(StudyError):
     """A number breaks its law."""
+
+
+LONGEST_NAME = 100
+"""Of an unknown name; more of it says no more."""
 
 
 class UnknownName(StudyError):
@@ -78,14 +124,15 @@ class UnknownName(StudyError):
         else:
             remedy = "there are: " + ", ".join(self.known)
         place = f" ({where})" if where else ""
-        super().__init__(f"no {kind} is named {self.name!r}{place}; {remedy}")
+        named = self.name if len(self.name) <= LONGEST_NAME else f"{self.name[:LONGEST_NAME]}..."
+        super().__init__(f"no {kind} is named {named!r}{place}; {remedy}")
 
 
 def _meant(name: str, known: Sequence[str]) -> list[str]:
     """What was most likely meant: what it is called here, else names written alike, the likeliest first."""
     here = [ours for ours in CALLED_HERE.get(name.strip().casefold().replace("-", "_").replace(" ", "_"), ())
             if ours in known]
-    return here or difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return here or difflib.get_close_matches(name[:LONGEST_NAME], known, n=3, cutoff=0.5)
 
 
 class DataError(FalllineError):

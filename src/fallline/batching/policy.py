@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fallline.batching.formula import Formula, parse
 from fallline.batching.orders import ORDERS
 from fallline.contracts import fraction
-from fallline.errors import NumberError, StudyError, UnknownName
+from fallline.errors import NumberError, StudyError, UnknownName, but_an_interrupt
 
 LAST = ("dropped", "kept")
 SUBSETS = ("random", "first")
@@ -131,7 +131,8 @@ def _choice(kind: str, value: object, known: Iterable[str], where: str) -> str:
 def _shown(value: object, most: int = 60) -> str:
     try:
         text = repr(value)
-    except Exception:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+    except BaseException as failure:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+        but_an_interrupt(failure)
         return f"a value of type {type(value).__name__}"
     return text if len(text) < most else text[:most - 3] + "..."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fallline.errors import FalllineError, FalllineWarning, ProcessError
+from fallline.cli.terminal import shown_streams
+from fallline.errors import FalllineError, FalllineWarning, ProcessError, printable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,12 +40,9 @@ NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a lin
 
 def main() -> None:
     """Run the command line; an error of ours is one screen of text on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a sign that an old terminal has not must not end a run
     from fallline.cli.ending import ENDING
 
-    with ENDING:
+    with shown_streams(), ENDING:
         _run()
 
 
@@ -66,6 +63,13 @@ def _run() -> None:
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except BaseException as failure:  # a user's function may end the process as well
+        from fallline.cli.border import error_of
+
+        if (error := error_of(failure, sys.argv[1:])) is None:
+            raise
+        print(f"fallline: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 @contextmanager
@@ -77,7 +81,7 @@ def _told_warnings() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
             if issubclass(category, FalllineWarning):
-                print(f"fallline: {message}", file=sys.stderr)
+                print(printable(f"fallline: {message}"), file=sys.stderr)  # a bar of rich's may stand in between
             else:
                 usual(message, category, *rest)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
+from fallline.cli.terminal import new_screen
 
 
 def write_figures(folder: Path, names: list[str], formats: str, out: Path | None) -> None:
@@ -15,6 +15,6 @@ def write_figures(folder: Path, names: list[str], formats: str, out: Path | None
     from fallline.store.scale import ScaleFolder
 
     found = Scaled.open(folder) if ScaleFolder(folder).exists else open_run(folder, "fallline figures")
-    with Console(stderr=True).status("drawing"):
+    with new_screen(stderr=True).status("drawing"):
         written = found.figures(*names, formats=parted(formats), folder=out)
     print("\n".join(map(str, written)))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from fallline.cli.terminal import new_screen
 
 
 def export_run(folder: Path, to: str, out: Path | None, points: int) -> None:
     """Write it, print where it is and what to do with it."""
     from fallline.api import open_run
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     result = open_run(folder)
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=new_screen(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{to}: trials", total=None)
         path = result.export(to, out, points=points,
                              progress=lambda done, of: bar.update(task, completed=done, total=of))

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fallline.cli.ending import say
+from fallline.cli.terminal import new_screen
 from fallline.cli.training import Display, print_outcome, say_stopped
 from fallline.errors import StudyError
 
@@ -44,7 +44,7 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
     """Launch the jobs of a study; wait for them and print what came out, unless told otherwise."""
     from fallline.api import launch
 
-    screen = Console(stderr=True)
+    screen = new_screen(stderr=True)
     try:
         with Display(screen, study.name) as display:
             jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
@@ -99,8 +99,8 @@ def print_status(folder: Path) -> None:
         table.add_column(heading)
     for row in frame.iter_rows(named=True):
         share = 100 * row["reached"] / row["steps"] if row["steps"] else 0
-        table.add_row(str(row["number"]), row["name"], row["state"], f"{row['done_trials']} of {row['trials']}",
-                      f"{share:.0f} %", row["where"], str(row["attempts"]), Text(row["reason"]))
+        table.add_row(str(row["number"]), Text(row["name"]), row["state"], f"{row['done_trials']} of {row['trials']}",
+                      f"{share:.0f} %", Text(row["where"]), str(row["attempts"]), Text(row["reason"]))
     print_whole(table)
     print(launched.described)
     words = dict(frame["state"].value_counts().iter_rows())
@@ -129,7 +129,7 @@ def _collect(jobs: Jobs, name: str, report: bool, wait: bool = True, stays: bool
     from fallline.api import open_run
     from fallline.errors import JobsError
 
-    screen = Console(stderr=True)
+    screen = new_screen(stderr=True)
     begun, failed = time.perf_counter(), None
     try:
         with Display(screen, name) as display:
@@ -147,7 +147,7 @@ def _collect(jobs: Jobs, name: str, report: bool, wait: bool = True, stays: bool
         if not any((jobs.folder / "trials").glob("*.parquet")):
             raise
         result = open_run(jobs.folder, jobs.reader)
-    screen.print(display.closing(time.perf_counter() - begun), highlight=False)
+    screen.print(display.closing(time.perf_counter() - begun), highlight=False, markup=False)
     print_outcome(result, report, screen)
     if failed is not None:
         raise failed

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fallline.cli.terminal import new_screen
 from fallline.contracts import Number
 from fallline.errors import UnknownName
 
@@ -21,7 +21,7 @@ def parts_table(kind: str | None) -> None:
         if not several:
             raise UnknownName("kind of part", kind, kinds)
         kind = several.pop()
-    console = Console()
+    console = new_screen()
     for name in [kind] if kind else kinds:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column(name, no_wrap=True)

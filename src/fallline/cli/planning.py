@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
+
+from fallline.cli.terminal import new_screen
 
 if TYPE_CHECKING:
     from fallline.executors.study_forecast import CohortForecast, Forecast
@@ -28,12 +29,12 @@ def plan_study(name: str, preset: str | None, settings: list[str], data: Path | 
     from fallline.api import plan_study as forecast
     from fallline.cli.training import chosen_study
 
-    screen = Console(stderr=True)
+    screen = new_screen(stderr=True)
     study = chosen_study(name, preset, settings)
     with screen.status("planning"):
         found = forecast(study, data=data, device=device, compile_all=compile_all, measure=measure,
                          calibrate_again=calibrate,
-                         tell=lambda line: screen.print(f"{study.name}: {line}", highlight=False))
+                         tell=lambda line: screen.print(f"{study.name}: {line}", highlight=False, markup=False))
     if as_json:
         print(json.dumps(found.told, indent=1))
         return
@@ -42,7 +43,7 @@ def plan_study(name: str, preset: str | None, settings: list[str], data: Path | 
     for line in total(found):
         print(line)
     print()
-    print_whole(cohort_table(found, Console().width))
+    print_whole(cohort_table(found, new_screen().width))
     print()
     for line in notes(found):
         print(line)
@@ -90,6 +91,7 @@ def rows(found: Forecast) -> list[Row]:
 
 def cohort_table(found: Forecast, width: int) -> Table:
     """A row for cohorts that are alike; models' weights and the share of the limit where the terminal has room."""
+    from fallline.report.as_text import cell
     from fallline.report.words import count, seconds, size
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -113,7 +115,7 @@ def cohort_table(found: Forecast, width: int) -> Table:
             tried = [cohort.tried for cohort in row.cohorts if cohort.tried is not None]
             cells += [_greatest([one.memory_bytes for one in tried], size),
                       _greatest([one.seconds for one in tried], seconds)]
-        table.add_row(*cells)
+        table.add_row(*map(cell, cells))
     return table
 
 

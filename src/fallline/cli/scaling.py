@@ -6,8 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from fallline.cli.terminal import new_screen
 from fallline.errors import NumberError
 
 
@@ -22,7 +21,7 @@ def scale_study(name: str, devices: str | None, preset: str | None, settings: li
 
     study = chosen_study(name, preset, settings)
     folder = out or Path(f"{default_folder(study, preset)}-scale")
-    screen = Console(stderr=True)
+    screen = new_screen(stderr=True)
     with screen.status("measuring") as status:
         def tell(line: str) -> None:
             screen.print(f"{study.name}: {line}", highlight=False, markup=False, soft_wrap=True)

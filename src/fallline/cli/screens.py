@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from fallline.cli.terminal import new_screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ def studies_table() -> None:
     for name in builtin_studies():
         study = load_study(name)
         table.add_row(name, ", ".join({"full": None, **dict.fromkeys(study.presets)}), Text(study.question))
-    Console().print(table)
+    new_screen().print(table)
 
 
 def show_run(folder: Path, rows: int, every: bool) -> None:
@@ -64,13 +65,13 @@ def print_after(found: Shown, page: Path | None, more: Iterable[str] = ()) -> No
 
 def room() -> int | None:
     """How wide a table may be: as the terminal is; a file or a pipe takes any width."""
-    console = Console()
+    console = new_screen()
     return console.width if console.is_terminal else None
 
 
 def print_whole(table: Table) -> None:
     """Print a table with all its columns: where the terminal is narrower, lines run on rather than lose some."""
-    console = Console()
+    console = new_screen()
     wide = console.measure(table, options=console.options.update(max_width=1000)).maximum
     console.width = max(console.width, wide)
     console.print(table, soft_wrap=console.width == wide)
@@ -103,15 +104,15 @@ def data_table(folder: Path | None) -> None:
             where = str(Path(next(iter(row.found))).parent)
         table.add_row(row.name, "in the package" if row.sample_shipped else "-", Text(where, overflow="fold"),
                       Text(row.licence))
-    Console().print(table)
+    new_screen().print(table)
 
 
 def fetch(name: str, folder: Path | None) -> None:
     """Fetch one data set with a progress bar."""
     from fallline.datasets import get_data
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=new_screen(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(name, total=None)
         path = get_data(name, folder, progress=lambda done, total: bar.update(task, completed=done, total=total))
     print(path)
@@ -128,5 +129,5 @@ def verify(name: str | None, folder: Path | None) -> int:
     for row in rows:
         table.add_row(row.dataset, row.file, row.state, Text(str(row.detail or "")),
                       style={"wrong": "red", "missing": "dim"}.get(row.state))
-    Console().print(table)
+    new_screen().print(table)
     return 2 if any(row.state == "wrong" for row in rows) else 0

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from fallline.cli.ending import ENDING, say
+from fallline.cli.terminal import new_screen
 from fallline.errors import StudyError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     if rounds["until_decided"] and (elsewhere["dry"] or not elsewhere["wait"]):
         raise StudyError("--until-decided looks at the run after each round, so it waits for the jobs of each; leave "
                          "out --no-wait and --dry-run")
-    screen = Console(stderr=True)
+    screen = new_screen(stderr=True)
     begun = time.perf_counter()
     ENDING.second = (f"ended at once; what was done up to the last checkpoint is kept in {folder}. Go on with the same "
                      "command and --resume.")
@@ -59,7 +60,7 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
         say_stopped(folder)
         raise
     ENDING.second = ""
-    screen.print(display.closing(time.perf_counter() - begun), highlight=False)
+    screen.print(display.closing(time.perf_counter() - begun), highlight=False, markup=False)
     if number() > 0:
         return  # the first of the processes tells what came out
     print_outcome(result, report, screen)
@@ -126,8 +127,8 @@ class Display:
 
     def __init__(self, console: Console, name: str):
         self.live = console.is_terminal
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
-                   TextColumn("{task.fields[facts]}"))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), TaskProgressColumn(),
+                   TextColumn("{task.fields[facts]}", markup=False))
         self.progress = Progress(*columns, console=console, disable=not self.live)
         self.task = self.progress.add_task(name, total=None, facts="")
         self.name, self.last = name, time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
+from fallline.cli.terminal import new_screen
 
 
 def use_device(task: str, batches: str | None, optimizer: str, full: bool, data: Path | None, out: Path | None) -> None:
@@ -18,7 +18,7 @@ def use_device(task: str, batches: str | None, optimizer: str, full: bool, data:
 
     if out is not None and out.suffix not in SUFFIXES:
         raise StudyError(f"--out takes a file that ends in one of {', '.join(SUFFIXES)}, got {out.name!r}")
-    screen = Console(stderr=True)
+    screen = new_screen(stderr=True)
     with screen.status("timing") as status:
         frame = utilisation(task, sizes(batches) if batches else BATCHES, optimizer=optimizer,
                             data="full" if full else "sample", folder=data, tell=status.update)

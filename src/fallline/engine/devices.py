@@ -58,9 +58,12 @@ def elsewhere() -> Elsewhere | None:
 
 
 HELD = {"jax_enable_x64": False, "jax_numpy_dtype_promotion": "standard", "jax_default_prng_impl": "threefry2x32",
-        "jax_threefry_partitionable": True, "jax_random_seed_offset": 0}
-"""What JAX is held to, whatever its environment variables say: weights and draws are made by these, and no trial's name
-tells of another value. The values are those that JAX has where nothing is said.
+        "jax_threefry_partitionable": True, "jax_random_seed_offset": 0,
+        "jax_default_matmul_precision": None, "jax_numpy_rank_promotion": "allow", "jax_disable_jit": False,
+        "jax_no_tracing": False, "jax_debug_nans": False, "jax_debug_infs": False, "jax_transfer_guard": None}
+"""What JAX is held to, whatever its environment variables say: weights, draws and products are made by these, and no
+trial's name tells of another value; programs are compiled, and what diverges ends as diverged. The values are those
+that JAX has where nothing is said.
 """
 
 

@@ -12,7 +12,7 @@ from fallline.contracts import Loss, Model, Optimizer, Split, Splits, Task, in_f
 from fallline.contracts.rules import GIVES, TAKES, MetricAt
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
-from fallline.errors import ModelError, StudyError, UnknownName
+from fallline.errors import ModelError, StudyError, UnknownName, but_an_interrupt
 from fallline.executors.ends import ends_in
 from fallline.losses import losses
 from fallline.metrics import find_metric
@@ -249,7 +249,8 @@ def classes_of(task: Task, splits: Splits, loss: Loss) -> int | None:
 
     try:
         shape = jax.eval_shape(outputs, inputs).shape
-    except Exception:  # what is wrong is told by check_task
+    except BaseException as failure:  # what is wrong is told by check_task
+        but_an_interrupt(failure)
         return None
     if math.prod(shape[1:]) == 1:
         return 2 if answers else None
@@ -382,5 +383,6 @@ def _try(fails: str, *call: Any) -> Any:
         return function(*arguments)
     except ModelError as failure:
         raise ModelError(f"{fails}: {failure}") from failure
-    except Exception as failure:
+    except BaseException as failure:
+        but_an_interrupt(failure)
         raise ModelError(f"{fails}: {told(failure)}") from failure

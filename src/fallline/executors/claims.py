@@ -7,6 +7,7 @@ from typing import Any
 
 from fallline.contracts import Task
 from fallline.engine.devices import prepare_jax
+from fallline.errors import but_an_interrupt
 from fallline.executors.arrays import Arrays
 from fallline.store import claims as store
 from fallline.store.layout import Layout
@@ -50,6 +51,7 @@ def _uses_key(task: Task, load: Callable[[Task], Arrays]) -> bool:
 
     try:
         program = jax.make_jaxpr(whole)(jax.random.key(0)).jaxpr
-    except Exception:  # what is wrong with the model is told where it is tried
+    except BaseException as failure:  # what is wrong with the model is told where it is tried
+        but_an_interrupt(failure)
         return True
     return any(value is program.invars[0] for equation in program.eqns for value in equation.invars)

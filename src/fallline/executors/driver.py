@@ -18,6 +18,7 @@ from fallline.executors.progress import Count, Listener, Progress
 from fallline.executors.protocol import DONE, LOST, OVER, check_options, find_executor
 from fallline.executors.setup import Setup
 from fallline.executors.status import CohortState, check_nothing_out, last_launch, run_states, states
+from fallline.store.files import write_text
 from fallline.store.launches import Launch, new_launch, notes
 from fallline.store.layout import Layout
 from fallline.store.place import Place, held
@@ -152,7 +153,7 @@ def _launch(paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping
             dry: bool = False) -> Launch:
     executor = find_executor(name)
     launched = new_launch(paths, name, cohorts, processes, options)
-    launched.script.write_text(executor.show(launched), encoding="utf-8")
+    write_text(launched.script, executor.show(launched))
     return launched if dry else launched.with_ids(executor.launch(launched))
 
 

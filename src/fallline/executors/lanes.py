@@ -11,6 +11,7 @@ import numpy as np
 from fallline.contracts import Model, Splits, Task
 from fallline.engine.devices import prepare_jax
 from fallline.engine.layouts import keeps_threads, most_lanes
+from fallline.errors import but_an_interrupt
 from fallline.executors.check import state_shapes, weight_shapes
 
 
@@ -44,5 +45,6 @@ def _keeps_threads(model: Model, prepare: Callable[[Any], Any] | None, shape: tu
     try:
         weights, state = weight_shapes("", model), state_shapes("", model)
         return keeps_threads(outputs, weights, state, jax.ShapeDtypeStruct((2, *shape), dtype))
-    except Exception:  # what is wrong with a model is told by check_task
+    except BaseException as failure:  # what is wrong with a model is told by check_task
+        but_an_interrupt(failure)
         return True

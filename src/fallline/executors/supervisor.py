@@ -31,6 +31,7 @@ from fallline.store.files import write_json
 from fallline.store.launches import Launch, notes, read_launch
 from fallline.store.lock import read_owner, this_process
 from fallline.store.place import held
+from fallline.store.sums import OWN_SUM, with_own_sum
 
 LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
@@ -177,7 +178,8 @@ class _Supervisor:
         self._tell()
 
     def _tell(self) -> None:
-        write_json(_file(self.launched), {str(cohort): list(seen[:3]) for cohort, seen in self.seen.items()})
+        write_json(_file(self.launched), with_own_sum(
+            {str(cohort): list(seen[:3]) for cohort, seen in self.seen.items()}))
 
 
 def _forget_ended() -> None:
@@ -191,7 +193,7 @@ def _file(launched: Launch) -> Path:
 def _read(launched: Launch) -> dict[int, Seen]:
     try:
         known = json.loads(_file(launched).read_text(encoding="utf-8"))
-        return {int(cohort): Seen(*map(str, seen)) for cohort, seen in known.items()}
+        return {int(cohort): Seen(*map(str, seen)) for cohort, seen in known.items() if cohort != OWN_SUM}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

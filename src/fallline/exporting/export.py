@@ -13,6 +13,7 @@ from fallline.exporting import frames, mlflow, tensorboard
 from fallline.exporting.points import POINTS
 from fallline.store import Run
 from fallline.store.files import cannot_write
+from fallline.store.sums import note_folder
 
 EXPORTS = {"tensorboard": tensorboard.write, "mlflow": mlflow.write, "parquet": frames.write_parquets,
            "csv": frames.write_csvs}
@@ -52,5 +53,6 @@ def _fill(run: Run, to: str, out: Path, points: int, progress: Callable[[int, in
         if out.exists():
             out.rmdir()
         os.replace(aside, out)
+        note_folder(run.folder, out, known_too=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -10,7 +10,7 @@ import polars as pl
 
 from fallline.errors import StoreError, UnknownName
 from fallline.exporting.needed import need
-from fallline.report.export import write_table
+from fallline.report.export import without_formulas, write_table
 from fallline.stats import summary
 from fallline.store import Run
 from fallline.store.files import PARQUET_FAILURES, write_parquet
@@ -43,7 +43,7 @@ def write_csvs(run: Run, folder: Path, home: Path, points: int, progress: Callab
     """trials.csv, curves.csv, summary.csv: whole, whatever ``points`` is; what is missing is empty."""
     for name in ("trials", "summary"):
         write_table(folder / f"{name}.csv", FRAMES[name](run))
-    _sink(run, folder / "curves.csv", pl.LazyFrame.sink_csv)
+    _sink(run, folder / "curves.csv", lambda curves, path: without_formulas(curves).sink_csv(path))
 
 
 def _sink(run: Run, path: Path, write: Callable[..., object]) -> None:

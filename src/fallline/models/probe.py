@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fallline.errors import ModelError
+from fallline.errors import ModelError, but_an_interrupt
 
 
 def shapes_of(evaluate: Callable[..., Any], make: Callable[[Any], Any], what: str) -> Any:
@@ -17,6 +17,7 @@ def shapes_of(evaluate: Callable[..., Any], make: Callable[[Any], Any], what: st
 
     try:
         return evaluate(make, jax.eval_shape(lambda: jax.random.key(0)))
-    except Exception as failure:
+    except BaseException as failure:
+        but_an_interrupt(failure)
         told = (str(failure).strip().splitlines() or [""])[0]
         raise ModelError(f"{what} fails: {type(failure).__name__}: {told}") from failure

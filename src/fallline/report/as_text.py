@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fallline.errors import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
 WIDE = 1000
 """Characters: no table is cut."""
+
+
+def cell(text: object) -> str:
+    """A text as it may stand in a table of rich's: nothing in it is read as a style, and nothing as a control."""
+    from rich.markup import escape
+
+    return escape(printable(str(text)))
 
 
 def as_text(table: Table) -> list[str]:

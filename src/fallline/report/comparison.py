@@ -12,7 +12,7 @@ import polars as pl
 
 from fallline.errors import StudyError
 from fallline.report import words
-from fallline.report.as_text import as_text
+from fallline.report.as_text import as_text, cell
 from fallline.report.commands import smaller_rates
 from fallline.report.comparison_answer import answer
 from fallline.report.comparison_words import notes, p_text
@@ -182,7 +182,6 @@ def pair_columns(comparison: Comparison) -> list[Column]:
 
 def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
     """The two tables for a terminal, each with the lines that stand under it: what is left out, what columns mean."""
-    from rich.markup import escape
     from rich.table import Table
 
     found, explained = [], set()
@@ -194,9 +193,9 @@ def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
         explained |= {column.heading for column in columns}
         one = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
-            one.add_column(escape(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
+            one.add_column(cell(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
         for place in range(count):
-            one.add_row(*(escape(column.texts[place]) for column in columns))
+            one.add_row(*(cell(column.texts[place]) for column in columns))
         found.append((one, under))
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from fallline.report.html import Markup, script_json, tag
+from fallline.report.html import Markup, page_of, script_json, tag
 from fallline.report.style import theme, variables
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -56,7 +56,7 @@ def document(name: str, title: str, question: str, sections: Sequence[Section], 
         tag("script", _bundle(), type="text/plain", id="vega"),
         tag("script", Markup(_template("template.js"))),
     ]
-    return "<!doctype html>\n" + tag("html", head, tag("body", bar, main, scripts), lang="en") + "\n"
+    return page_of(head, tag("body", bar, main, scripts))
 
 
 @cache

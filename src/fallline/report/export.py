@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from fallline.errors import printable
+from fallline.report.html import printable_json
 from fallline.report.kinds import Drawn
 from fallline.store.files import write_derived
 
@@ -21,12 +24,18 @@ FORMATS = ("svg", "pdf", "png")
 """How a figure can be written."""
 
 
+FORMULA = r"^\s*[=+\-@\t\r]"
+"""How a text begins that a spreadsheet takes for a formula."""
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
 def write_figure(folder: Path, drawn: Drawn, formats: Sequence[str] = FORMATS) -> list[Path]:
     """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only a pointer can show; the
     paths of those that are among the ``formats``."""
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(without_pointer(drawn.specification))
+    svg = vl_convert.vegalite_to_svg(printable_json(without_pointer(drawn.specification)))
     makers = {"svg": lambda: svg, "pdf": lambda: vl_convert.svg_to_pdf(svg),
               "png": lambda: vl_convert.svg_to_png(svg, scale=SCALE)}
     paths = {kind: folder / f"{drawn.name}.{kind}" for kind in formats}
@@ -62,12 +71,30 @@ def _is_hover(layer: dict[str, Any]) -> bool:
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:
-    """``frame`` as CSV; columns that hold tables or pictures are left out, nulls are empty."""
+    """``frame`` as CSV; columns that hold tables or pictures are left out, nulls are empty, no cell is a formula."""
     flat = frame.select(
         name
         for name, kind in frame.schema.items()
         if not kind.is_nested() and not kind.is_object() and kind not in (pl.Null, pl.Binary)
     )
+    flat = flat.with_columns(_printable(column) for column in flat.iter_columns() if column.dtype == pl.String)
     buffer = io.BytesIO()
-    flat.write_csv(buffer)
+    without_formulas(flat.lazy()).collect().write_csv(buffer)
     write_derived(path, buffer.getvalue())
+
+
+def _printable(column: pl.Series) -> pl.Series:
+    """A column of text without signs that a terminal would obey."""
+    held = {text: printable(text) for text in column.unique() if text is not None and printable(text) != text}
+    return column.replace(held) if held else column
+
+
+def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """``frame`` with an apostrophe before each text that a spreadsheet would work out: names, and what columns of text
+    hold. Texts of plain numbers stay as they are."""
+    schema = frame.collect_schema()
+    text = [name for name, kind in schema.items() if isinstance(kind, (pl.String, pl.Categorical, pl.Enum))]
+    frame = frame.with_columns(pl.col(text).cast(pl.String)) if text else frame
+    made = [pl.when(pl.col(name).str.contains(FORMULA) & ~pl.col(name).str.contains(NUMBER)).then("'" + pl.col(name))
+            .otherwise(pl.col(name)).alias(name) for name in text]
+    return frame.with_columns(made).rename({name: f"'{name}" for name in schema if re.match(FORMULA, name)})

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import Any
+
+from fallline.errors import HIDDEN, printable
+
+_HELD = re.compile(rf"(\\\\)|\\u00([01][0-9a-f])|({HIDDEN.pattern})")
+"""In JSON: a backslash, which is two there, a control character as it is written there, or one that is not."""
 
 
 class Markup(str):
@@ -55,9 +61,16 @@ def with_command(text: str) -> Markup:
     return join(before, [piece for pieces in whole for piece in pieces][:-1], end, after)
 
 
+def printable_json(value: Any) -> str:
+    """``value`` as JSON whose texts are ``printable``."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _HELD.sub(lambda found: found[1] or (f"\\\\x{found[2]}" if found[2] else f"\\{printable(found[3])}"), text)
+
+
 def script_json(value: Any, **attributes: Any) -> Markup:
     """Data for a script; no text in it can end the element it stands in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     for sign, code in (
         ("<", "\\u003c"),
         (">", "\\u003e"),
@@ -67,6 +80,11 @@ def script_json(value: Any, **attributes: Any) -> Markup:
     ):
         text = text.replace(sign, code)
     return tag("script", Markup(text), type="application/json", **attributes)
+
+
+def page_of(head: Markup, body: Markup) -> str:
+    """The file of a page. In the names of files, data and classes nothing is left that a browser would obey."""
+    return f"<!doctype html>\n{printable(tag('html', head, body, lang='en'))}\n"
 
 
 def details(summary: Any, *children: Any, **attributes: Any) -> Markup:

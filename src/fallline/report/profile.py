@@ -12,8 +12,9 @@ import polars as pl
 from fallline.errors import StudyError
 from fallline.report import vega as alt
 from fallline.report import words
+from fallline.report.as_text import cell
 from fallline.report.export import SCALE, without_pointer
-from fallline.report.html import Markup, tag
+from fallline.report.html import Markup, page_of, tag
 from fallline.report.kinds import draw as common
 from fallline.report.style import WIDTH, Look, theme, variables
 from fallline.report.tables import frame_table
@@ -222,18 +223,17 @@ def _page(found: Profiles) -> str:
         tag("section", tag("h2", "The same by seconds"), frame_table(times)) if times is not None else None,
         tag("section", tag("h2", "Problems"), frame_table(problem_table(found))),
     )
-    return "<!doctype html>\n" + tag("html", head, tag("body", main), lang="en") + "\n"
+    return page_of(head, tag("body", main))
 
 
 def rich_table(frame: pl.DataFrame, title: str) -> Table:
     """A frame of words for a terminal."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
+    table = Table(title=cell(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
     left = ("arm", "problem", "target", "at")
     for name in frame.columns:
-        table.add_column(escape(name), justify="left" if name in left else "right", no_wrap=True)
+        table.add_column(cell(name), justify="left" if name in left else "right", no_wrap=True)
     for row in frame.iter_rows():
-        table.add_row(*(escape(str(value)) for value in row))
+        table.add_row(*(cell(value) for value in row))
     return table

@@ -9,7 +9,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fallline.report.as_text import as_text
+from fallline.errors import printable
+from fallline.report.as_text import as_text, cell
 from fallline.report.brief import brief, next_step
 from fallline.report.claims import lines
 from fallline.report.looks import looks_in_words
@@ -97,15 +98,14 @@ def _first_rows(found: list[Column], top: int) -> list[str]:
 
 def _table(columns: list[Column], count: int) -> Table:
     """The first rows."""
-    from rich.markup import escape
     from rich.table import Table
 
     found = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        found.add_column(escape(_heading(column)), justify="right" if column.numeric else "left", no_wrap=True,
+        found.add_column(cell(_heading(column)), justify="right" if column.numeric else "left", no_wrap=True,
                          min_width=_width(column))
     for place in range(count):
-        found.add_row(*(escape(column.texts[place]) for column in columns))
+        found.add_row(*(cell(column.texts[place]) for column in columns))
     return found
 
 
@@ -127,4 +127,4 @@ def _heading(column: Column) -> str:
 
 
 def _width(column: Column) -> int:
-    return max(len(text) for text in [*_heading(column).split("\n"), *column.texts])
+    return max(len(printable(text)) for text in [*_heading(column).split("\n"), *column.texts])

@@ -12,7 +12,7 @@ import polars as pl
 from fallline.errors import StudyError
 from fallline.report import words
 from fallline.report.export import SCALE, write_table
-from fallline.report.html import Markup, tag
+from fallline.report.html import Markup, page_of, tag
 from fallline.report.style import WIDTH, theme, variables
 from fallline.report.tables import frame_table
 from fallline.store.files import write_derived
@@ -109,4 +109,4 @@ def _page(frame: pl.DataFrame, task: str, svg: str) -> str:
     main = tag("main", tag("h1", f"How well {task} uses {device}"),
                tag("div", tag("p", answer(frame, task), cls="first"), tag("p", reported()), cls="answer"),
                tag("section", tag("figure", Markup(svg))), tag("section", frame_table(shown(frame))))
-    return "<!doctype html>\n" + tag("html", head, tag("body", main), lang="en") + "\n"
+    return page_of(head, tag("body", main))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +16,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.place import make_folder
+from fallline.store.sums import noted
 from fallline.study.said import shown
 
 PARQUET_FAILURES = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -62,6 +63,14 @@ def _write_aside(path: Path, write: Callable[[BinaryIO], object], lasting: bool)
             os.unlink(temporary)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where it is gone already."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def bring_names_to_disk(folder: Path) -> None:
     """Bring the names of the files of ``folder`` to the disk; a power cut then leaves none of them out.
 
@@ -79,9 +88,13 @@ def bring_names_to_disk(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """``content``, atomically."""
-    write_atomically(path, lambda file: file.write(content))
+def write_bytes(path: Path, content: bytes | memoryview, lasting: bool = True) -> None:
+    """``content``, atomically, and noted among the checksums of its run folder."""
+    try:
+        with noted(path, content, lasting):
+            write_atomically(path, lambda file: file.write(content), lasting)
+    except OSError as failure:
+        raise StoreError(cannot_write(path, failure)) from failure
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,13 +105,21 @@ def write_text(path: Path, text: str) -> None:
 def write_derived(path: Path, content: str | bytes) -> None:
     """Text or bytes that can be made again from the records, such as a report: atomically, without waiting for the
     disk."""
-    content = content.encode() if isinstance(content, str) else content
-    write_atomically(path, lambda file: file.write(content), lasting=False)
+    write_bytes(path, content.encode() if isinstance(content, str) else content, lasting=False)
 
 
 def write_json(path: Path, value: Any) -> None:
     """``value`` as indented JSON, atomically; NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_text(path, _json(value))
+
+
+def is_as_written(path: Path, value: Any) -> bool:
+    """Whether ``path``, in which ``value`` was read, is as ``write_json`` writes it, to the last byte."""
+    return path.read_bytes() == _json(value).encode()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def read_json(path: Path, remedy: str = "remove it") -> Any:
@@ -144,26 +165,15 @@ def parquet_bytes(frame: pl.DataFrame | pl.LazyFrame) -> memoryview:
     return content.getbuffer()
 
 
-def sha256(content: bytes | memoryview) -> str:
-    """The checksum of a file's content, as ``sha256sum`` writes it."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """The same of the file ``path``; OSError where it cannot be read."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The frame in ``path``, or StoreError that names the file."""
     try:
-        return pl.read_parquet(path, columns=columns)
+        return pl.read_parquet(path, columns=columns, glob=False)
     except PARQUET_FAILURES as failure:
         raise StoreError(damaged(path, failure)) from None
 
 
-def damaged(path: Path, failure: BaseException) -> str:
+def damaged(path: Path, failure: BaseException | str) -> str:
     """What is wrong with a block's file, and that the block can be trained again."""
     reason = shown(" ".join(str(failure).split()), 100)
     root = path.parent.parent

@@ -14,6 +14,7 @@ from typing import Any
 from fallline.errors import StoreError
 from fallline.store.files import cannot_write, read_json, write_json
 from fallline.store.layout import Layout
+from fallline.store.sums import OWN_SUM, with_own_sum
 
 REMEDY = "remove its folder; what its jobs trained is kept"
 STARTING, TRAINING, CONTINUED, FAILED, DONE = "starting", "training", "to be continued", "failed", "done"
@@ -129,7 +130,13 @@ def note_path(folder: Path, note: Note) -> Path:
 
 
 def write_note(folder: Path, note: Note) -> None:
-    write_json(note_path(folder, note), asdict(note))
+    write_json(note_path(folder, note), with_own_sum(asdict(note)))
+
+
+def with_own_sums(paths: Layout) -> list[Path]:
+    """What the jobs of launches write of themselves: each file has its own checksum."""
+    found = [*paths.launches.glob("*/workers/*"), *paths.launches.glob("*/jobs.json")]
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def notes(folder: Path, cohort: int | None = None) -> list[Note]:
@@ -138,8 +145,9 @@ def notes(folder: Path, cohort: int | None = None) -> list[Note]:
     for path in folder.glob(f"workers/{'*' if cohort is None else cohort}-*.json"):
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
+            plain.pop(OWN_SUM, None)
             found.append(Note(**plain))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             continue
     return sorted(found, key=lambda note: note.begun)
 

@@ -102,7 +102,7 @@ class Layout:
 
     @property
     def sums(self) -> Path:
-        """The checksums of labels and mistakes by their paths; those of a block stand in its timing."""
+        """The checksums of what is beside the blocks (``store.sums``); those of a block stand in its timing."""
         return self.root / "sums.json"
 
     def timing(self, block: str) -> Path:
@@ -138,10 +138,9 @@ class Layout:
         return self.root / "leases" / f"{block}.json"
 
     def leftovers(self) -> list[Path]:
-        """Files that were being written when a run was killed."""
-        names = [".plan.json", ".study.toml", ".lock.json", ".mistakes.parquet", ".models.json", ".claims.json",
-                 ".looks.json", ".test_reads.json", ".sums.json", *(f"{folder}/.*" for folder in FOLDERS)]
-        return [path for name in names for path in self.root.glob(f"{name}.????????")]
+        """Files, and folders of exports, that were being written when a run or a command that reads it was killed."""
+        found = [path for path in self.root.rglob(".*.????????") if self.damaged not in path.parents]
+        return [path for path in found if not any(folder in path.parents for folder in found)]
 
     def done_blocks(self) -> list[str]:
         """The blocks whose records are complete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -17,6 +17,7 @@ from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parq
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.layout import Layout
 from fallline.store.resolved import planned_blocks, read_plan, read_study
+from fallline.store.sums import OWN_SUM, sha256_of
 from fallline.study import Study
 from fallline.study.said import shown
 
@@ -57,7 +58,7 @@ class Run:
     @cached_property
     def fold_trials(self) -> pl.DataFrame:
         """The same with a row a fold, where the data was cut into folds; they have the column ``fold``, 1, 2, ..."""
-        frames = [read_parquet(self.layout.trials(block)) for block in self.layout.done_blocks()]
+        frames = [read_parquet(self._checked("trials", block)) for block in self.layout.done_blocks()]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     @cached_property
@@ -95,12 +96,28 @@ class Run:
     @cached_property
     def _curve_files(self) -> dict[str, Path]:
         """The file with the curves of each block."""
-        files = {block: self.layout.curves(block) for block in self.layout.done_blocks()}
-        for block, file in files.items():
+        files = {}
+        for block in self.layout.done_blocks():
+            file = self.layout.curves(block)
             if not file.exists():
                 raise StoreError(f"{file} is gone though its trials are recorded; remove {self.layout.trials(block)} "
                                  "and run again with --resume")
+            files[block] = self._checked("curves", block)
         return files
+
+    def _checked(self, kind: str, block: str) -> Path:
+        """The file of that kind of a block; StoreError where it is not what was written. Parquet has no checksums: most
+        damage inside a file is read as other values."""
+        path, told = getattr(self.layout, kind)(block), None
+        with suppress(StoreError, AttributeError):  # a timing is not needed to read what it is about
+            told = read_table(self.layout.timing(block)).get("sha256", {}).get(kind)
+        try:
+            other = told is not None and sha256_of(path) != told
+        except OSError as failure:
+            raise StoreError(damaged(path, failure)) from None
+        if other:
+            raise StoreError(damaged(path, "its SHA-256 is another than when it was written"))
+        return path
 
     @cached_property
     def predictions(self) -> pl.LazyFrame:
@@ -108,12 +125,12 @@ class Run:
 
         Those of folds are left out, here and in ``mistakes``: each fold has examples of its own.
         """
-        return without_folds(self.fold_trials, self._where_kept(self.layout.predictions, PREDICTIONS))
+        return without_folds(self.fold_trials, self._where_kept("predictions", PREDICTIONS))
 
     @cached_property
     def weights(self) -> pl.LazyFrame:
         """One row a (trial, array): the weights of small models after the last step; read when collected."""
-        return self._where_kept(self.layout.weights, WEIGHTS)
+        return self._where_kept("weights", WEIGHTS)
 
     @cached_property
     def model_texts(self) -> dict[str, str]:
@@ -124,9 +141,10 @@ class Run:
                              "remove it, the report then goes without what it shows")
         return texts
 
-    def _where_kept(self, of_block: Callable[[str], Path], schema: dict[str, Any]) -> pl.LazyFrame:
-        """The files of all blocks that have one."""
-        files = [file for block in self.layout.done_blocks() if (file := of_block(block)).exists()]
+    def _where_kept(self, kind: str, schema: dict[str, Any]) -> pl.LazyFrame:
+        """The files of that kind of all blocks that have one."""
+        of_block = getattr(self.layout, kind)
+        files = [self._checked(kind, block) for block in self.layout.done_blocks() if of_block(block).exists()]
         return _scanned(files) if files else pl.LazyFrame(schema=schema)
 
     @cached_property
@@ -146,7 +164,7 @@ class Run:
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
         rows = [read_table(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
-        told = [{key: value for key, value in row.items() if key != "sha256"} for row in rows]
+        told = [{key: value for key, value in row.items() if key not in ("sha256", OWN_SUM)} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
     @cached_property
@@ -176,7 +194,7 @@ def _scanned(files: list[Path]) -> pl.LazyFrame:
 def _columns(file: Path) -> list[tuple[str, pl.DataType]]:
     """What a file has, in order."""
     try:
-        return list(pl.read_parquet_schema(file).items())
+        return list(pl.scan_parquet(file, glob=False).collect_schema().items())
     except PARQUET_FAILURES as failure:
         raise StoreError(damaged(file, failure)) from None
 
@@ -184,7 +202,7 @@ def _columns(file: Path) -> list[tuple[str, pl.DataType]]:
 def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:
     """A file that a report can do without; StoreError where it is damaged."""
     try:
-        return pl.read_parquet(file).select(pl.col(name).cast(kind) for name, kind in schema.items())
+        return pl.read_parquet(file, glob=False).select(pl.col(name).cast(kind) for name, kind in schema.items())
     except PARQUET_FAILURES as failure:
         reason = shown(" ".join(str(failure).split()), 100)
         raise StoreError(f"{file} cannot be read ({reason}); it was damaged after it was written. Remove it: the "

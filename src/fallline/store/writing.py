@@ -20,15 +20,30 @@ from fallline.store.files import (
     read_parquet,
     read_table,
     read_text,
-    sha256,
+    remove,
+    write_atomically,
     write_bytes,
     write_json,
+    write_parquet,
     write_text,
 )
+from fallline.store.launches import with_own_sums
 from fallline.store.layout import OWN_NAMES, Layout
 from fallline.store.leases import live
 from fallline.store.lock import Lock
 from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
+from fallline.store.sums import (
+    begin,
+    is_kept,
+    note_blocks,
+    note_folder,
+    note_there,
+    noted,
+    settle,
+    sha256,
+    sums_in_timing,
+    with_own_sum,
+)
 from fallline.store.undo import not_there, remove_made
 from fallline.study import Study, dump_study
 
@@ -71,10 +86,20 @@ class RunWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self._unlock()
+        try:
+            if error is None:
+                self.note_ended()
+        except OSError as failure:
+            raise StoreError(cannot_write(self.paths.root, failure)) from failure
+        finally:
+            self._unlock()
 
     def start(self, study: Study, environment: dict[str, Any] | None) -> None:
-        """Note the study as resolved and, where something is to run, what this start runs on."""
+        """Note the study as resolved and, where something is to run, what this start runs on.
+
+        From then on the folder keeps the checksums of its files.
+        """
+        self._keep_sums()
         if not self.paths.plan.exists():
             write_json(self.paths.plan, self._plan())
         text = as_text(study)
@@ -138,7 +163,7 @@ class RunWriter:
         for kind, content in kept.items():
             write_bytes(getattr(self.paths, kind)(block), content)
         sums = {kind: sha256(content) for kind, content in {**kept, "trials": last}.items()}
-        write_json(self.paths.timing(block), timing | {"sha256": sums})
+        write_json(self.paths.timing(block), with_own_sum(timing | {"sha256": sums}))
         for folder in (*(getattr(self.paths, kind)(block).parent for kind in kept), self.paths.timing(block).parent):
             bring_names_to_disk(folder)
         write_bytes(self.paths.trials(block), last)
@@ -147,7 +172,7 @@ class RunWriter:
         """The labels that predictions of a task are held against, where they are not there yet."""
         path = self.paths.answers / f"{name}.parquet"
         if not path.exists():
-            self._write_noted(path, answers)
+            write_parquet(path, answers)
 
     def write_models(self, texts: Mapping[str, str]) -> None:
         """The models of tasks as texts, those of earlier starts kept."""
@@ -157,19 +182,30 @@ class RunWriter:
 
     def forget_mistakes(self) -> None:
         """Remove them while blocks are trained: where they are, they are of all blocks."""
-        self.paths.mistakes.unlink(missing_ok=True)
+        if self.paths.mistakes.exists():
+            with noted(self.paths.mistakes, None):
+                self.paths.mistakes.unlink()
 
     def write_mistakes(self, mistakes: pl.DataFrame) -> None:
         """The examples got wrong most often, over all blocks so far."""
-        self.forget_mistakes()
-        self._write_noted(self.paths.mistakes, mistakes)
+        write_parquet(self.paths.mistakes, mistakes)
 
-    def _write_noted(self, path: Path, frame: pl.DataFrame) -> None:
-        """A file that is not there yet, its checksum first: a run killed between the two leaves no file to doubt."""
-        content = parquet_bytes(frame)
-        known = read_table(self.paths.sums) if self.paths.sums.exists() else {}
-        write_json(self.paths.sums, known | {path.relative_to(self.paths.root).as_posix(): sha256(content)})
-        write_bytes(path, content)
+    def note_ended(self) -> None:
+        """Note what was finished: blocks, which are missed from then on, and what the jobs of the run left."""
+        note_blocks(self.paths.root, self.paths.done_blocks())
+        note_folder(self.paths.root, self.paths.launches)
+        note_there(self.paths.root, with_own_sums(self.paths))
+
+    def _keep_sums(self) -> None:
+        """Begin to keep checksums; where they are kept, those of files that a killed run was writing are set right."""
+        if is_kept(self.paths.root):
+            settle(self.paths.root)
+        elif not self.paths.sums.exists():
+            for path in map(self.paths.timing, self.paths.done_blocks()):  # of a version that kept none
+                sums, whole = sums_in_timing(timing := read_table(path)) if path.exists() else ({}, True)
+                if sums and whole is None:
+                    write_json(path, with_own_sum(timing))
+            begin(self.paths.root, lambda path, content: write_atomically(path, lambda file: file.write(content)))
 
     def _plan(self) -> dict[str, Any]:
         if not self.paths.plan.exists():
@@ -212,7 +248,7 @@ class RunWriter:
         left = [path for path in self.paths.leftovers() if not path.name.startswith(busy)]
         done = self.paths.done_blocks()
         for path in [*left, *map(self.paths.checkpoint, done), *map(self.paths.lease, done)]:
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def _unlock(self) -> None:
         self.lock.release()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
-from fallline.errors import StudyError, UnknownName
+from fallline.errors import StudyError, UnknownName, but_an_interrupt
 from fallline.losses import find_loss, losses
 from fallline.metrics import find_metric, metrics
 from fallline.optimizers import find_optimizer, optimizers
@@ -111,7 +111,8 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
     sys.path.insert(0, str(path.parent))  # it may import what lies beside it
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as failure:
+    except BaseException as failure:
+        but_an_interrupt(failure)
         del sys.modules[name]
         place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
         raise StudyError(f"{place}, fails when it is loaded: {told(failure)} ({where})") from failure
@@ -123,7 +124,8 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
 def _load_module(name: str, where: str) -> Any:
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as failure:
+    except BaseException as failure:
+        but_an_interrupt(failure)
         raise StudyError(f"cannot import {name!r}: {told(failure)} ({where}); "
                          "a file is written file.py:name") from failure
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fallline.errors import but_an_interrupt
+
 
 def shown(value: object, most: int = 60) -> str:
     """``value`` as Python writes it, cut where it is long."""
     try:
         text = repr(value)
-    except Exception:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+    except BaseException as failure:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+        but_an_interrupt(failure)
         return f"a value of type {type(value).__name__}"
     return text if len(text) < most else text[:most - 3] + "..."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.choosing import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
+from fallline.study.holdable import unholdable
 from fallline.study.native import native
 from fallline.study.part import Part
 from fallline.study.said import shown
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
 MAX_LINES = 8
 """Findings shown at once: a screen, not a scroll."""
 
+MAX_NAME = 100
+
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
+
+
+RECIPE = ("base", "axes", "zip", "points")
+"""Fields whose values are checked by the law of the number that they are for, where trials are made."""
 
 
 class Study(Part):
@@ -36,7 +44,7 @@ class Study(Part):
     10
     """
 
-    name: str = Field(max_length=100)
+    name: str = Field(max_length=MAX_NAME)
     task: Any
     title: str = ""
     question: str = ""
@@ -70,10 +78,14 @@ class Study(Part):
     _written: Study | None = PrivateAttr(default=None)
 
     def __init__(self, /, **values: Any):
+        name = str(values.get("name", "study"))
         try:
             super().__init__(**values)
         except ValidationError as failure:
-            raise StudyError(_in_words(failure, str(values.get("name", "study")))) from None
+            raise StudyError(_in_words(failure, name)) from None
+        held = {key: value for key, value in values.items() if key not in ("folder", *RECIPE)}
+        if found := list(islice(unholdable(held), MAX_LINES)):
+            raise StudyError(_listed(name, [f"  {place}: {law} (got {shown(value)})" for place, law, value in found]))
 
     @field_validator("base", "axes", "zip", "points", mode="before")
     @classmethod
@@ -204,7 +216,7 @@ _PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported
 
 def _in_words(failure: ValidationError, name: str) -> str:
     """pydantic's findings, a line each: where, what is wrong, what came."""
-    lines = [f"study {name} cannot be used:"]
+    study, lines = name, []
     for error in failure.errors():
         place = ".".join(str(step) for step in error["loc"]) or "study"
         if error["type"] == "extra_forbidden":
@@ -218,6 +230,11 @@ def _in_words(failure: ValidationError, name: str) -> str:
         else:
             message = error["msg"].removeprefix("Value error, ")
             lines.append(f"  {place}: {message} (got {shown(error.get('input'))})")
+    return _listed(study, lines)
+
+
+def _listed(name: str, lines: list[str]) -> str:
+    lines = [f"study {name[:MAX_NAME]} cannot be used:", *lines]
     if len(lines) > MAX_LINES:
         lines[MAX_LINES:] = [f"  and {len(lines) - MAX_LINES} more"]
     return "\n".join(lines)

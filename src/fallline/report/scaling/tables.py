@@ -8,6 +8,7 @@ import polars as pl
 
 from fallline.batching import steps_of
 from fallline.report import words
+from fallline.report.as_text import cell
 from fallline.report.scaling.said import percent
 
 if TYPE_CHECKING:
@@ -141,7 +142,6 @@ def calculated(scaled: Scaled) -> list[str]:
 
 def terminal(scaled: Scaled) -> list[Table]:
     """The tables of a terminal."""
-    from rich.markup import escape
     from rich.table import Table
 
     found = []
@@ -150,11 +150,11 @@ def terminal(scaled: Scaled) -> list[Table]:
     for title, frame in tables:
         if frame.is_empty():
             continue
-        one = Table(title=escape(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
+        one = Table(title=cell(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
         for name in frame.columns:
-            one.add_column(escape(name), justify="left" if name in ("devices do", "from") else "right", no_wrap=True)
+            one.add_column(cell(name), justify="left" if name in ("devices do", "from") else "right", no_wrap=True)
         for row in frame.iter_rows():
-            one.add_row(*(escape(str(value)) for value in row))
+            one.add_row(*(cell(value) for value in row))
         found.append(one)
     return found
 

@@ -10,13 +10,13 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.claims import noted_claims, read_claims
-from fallline.store.files import PARQUET_FAILURES, read_table, sha256_of
+from fallline.store.files import PARQUET_FAILURES, read_table
 from fallline.store.launches import read_launch
 from fallline.store.layout import Layout, answers_name
 from fallline.store.looks import noted_looks
 from fallline.store.reads import readings
 from fallline.store.run import ANSWERS, MISTAKES, Run
-from fallline.store.verify.block import OTHER_SUM, Block
+from fallline.store.verify.block import Block
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 from fallline.study import Study
 
@@ -38,10 +38,6 @@ def _environments(paths: Layout) -> list[Finding]:
 def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Finding]:
     """The labels of every task with predictions, as many as there are predictions; and the mistakes."""
     found = []
-    sums, damaged = _sums(paths)
-    if damaged:
-        found.append(Finding(paths.sums.name, "it is damaged", f"{ASIDE}; whether labels and mistakes are what was "
-                             "written is then not known", goes=True))
     predicts = {pair: block.name for block in blocks for pair in block.predicts}
     known = {f"{answers_name(*pair)}.parquet": pair for pair in predicts}
     files = {path.name: path for path in paths.answers.glob("*.parquet")}
@@ -50,12 +46,12 @@ def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Fin
             found.append(Finding(f"answers/{name}", f"the labels of task {known[name][0]} are gone",
                                  f"{AGAIN} writes them anew"))
         else:
-            wrong = _table(files[name], ANSWERS, sums.get(f"answers/{name}"))
+            wrong = _table(files[name], ANSWERS)
             if wrong is None and name in known:
                 wrong = _other_examples(paths, files[name], predicts[known[name]])
             found += [] if wrong is None else [Finding(f"answers/{name}", wrong, MADE_AGAIN, goes=True)]
     if paths.mistakes.exists():
-        if (wrong := _table(paths.mistakes, MISTAKES, sums.get(paths.mistakes.name))) is not None:
+        if (wrong := _table(paths.mistakes, MISTAKES)) is not None:
             found.append(Finding(paths.mistakes.name, wrong, MADE_AGAIN, goes=True))
     elif predicts and finished:
         found.append(Finding(paths.mistakes.name, "it is gone, or the run was killed at its very end",
@@ -63,25 +59,12 @@ def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Fin
     return found
 
 
-def _sums(paths: Layout) -> tuple[dict[str, str], bool]:
-    """The checksums of files beside the blocks, by path; and whether they are damaged."""
-    if not paths.sums.exists():
-        return {}, False
-    try:
-        return {path: str(told) for path, told in read_table(paths.sums).items()}, False
-    except StoreError:
-        return {}, True
-
-
-def _table(path: Path, schema: dict[str, Any], told: str | None) -> str | None:
-    """What is wrong with a table that must have these columns and, where it is ``told``, this checksum; None where
-    nothing is."""
+def _table(path: Path, schema: dict[str, Any]) -> str | None:
+    """What is wrong with a table that must have these columns; None where nothing is."""
     if path.stat().st_size == 0:
         return "it is empty"
-    if told is not None and sha256_of(path) != told:
-        return OTHER_SUM
     try:
-        pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in schema.items())
+        pl.read_parquet(path, glob=False).select(pl.col(name).cast(kind) for name, kind in schema.items())
     except PARQUET_FAILURES as failure:
         return f"it cannot be read ({' '.join(str(failure).split())[:80]})"
     return None
@@ -96,10 +79,11 @@ def _other_examples(paths: Layout, answers: Path, block: str) -> str | None:
 
 
 def _lengths(paths: Layout, answers: Path, block: str) -> str | None:
-    labels = pl.read_parquet(answers).select("task", "data", "split", pl.col("labels").list.len().alias("labels"))
-    trials = pl.read_parquet(paths.trials(block), columns=["trial", "task", "data"])
+    labels = pl.read_parquet(answers, glob=False)
+    labels = labels.select("task", "data", "split", pl.col("labels").list.len().alias("labels"))
+    trials = pl.read_parquet(paths.trials(block), columns=["trial", "task", "data"], glob=False)
     lengths = pl.col("predicted").cast(pl.List(pl.UInt16)).list.len()
-    predicted = pl.read_parquet(paths.predictions(block)).select("trial", "split", lengths)
+    predicted = pl.read_parquet(paths.predictions(block), glob=False).select("trial", "split", lengths)
     both = predicted.join(trials, on="trial").join(labels, on=["task", "data", "split"], how="left")
     if labels.is_empty():
         return "it has no labels"

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import PARQUET_FAILURES, read_table, sha256_of
+from fallline.store.files import PARQUET_FAILURES, is_as_written, read_table
 from fallline.store.layout import Layout
+from fallline.store.sums import sha256_of, sums_in_timing
 from fallline.store.verify.finding import AGAIN, Finding
 
 KINDS = ("trials", "curves", "predictions", "weights")
@@ -32,13 +33,14 @@ class Block:
         self.findings.append(Finding(f"{kind}/{self.name}.parquet", what, REMEDY, block=self.name))
 
 
-def check_block(paths: Layout, name: str, planned: dict[str, Any] | None) -> Block:
-    """Look at the files of the block. Checksums come first: a file that is not what was written is not read.
+def check_block(paths: Layout, name: str, planned: dict[str, Any] | None, kept: bool = False) -> Block:
+    """Look at the files of the block. Checksums come first: a file that is not what was written is not read. In a
+    folder where checksums are ``kept`` the timing must have its own.
 
     Parquet has none of its own here: of 300 single flipped bits in a curves file polars saw 33.
     """
     block = Block(name)
-    sums = _timing(block, paths)
+    sums = _timing(block, paths, kept)
     frames = {kind: _frame(block, paths, kind, sums) for kind in KINDS}
     trials = frames["trials"]
     if trials is None:
@@ -71,19 +73,24 @@ def _compare(block: Block, frames: dict[str, pl.DataFrame | None], planned: dict
         block.wrong("predictions", "it is gone")
 
 
-def _timing(block: Block, paths: Layout) -> dict[str, str]:
+def _timing(block: Block, paths: Layout, kept: bool) -> dict[str, str]:
     """The checksums of the block's files by kind, from its timing; none where it is of an older version, or lost."""
     path = paths.timing(block.name)
     remedy = "--repair writes one that has the checksums of the files as they are, and no times"
     try:
         timing = read_table(path)
-        sums = timing.get("sha256", {})
-        if timing.get("block", block.name) == block.name and set(sums) <= set(KINDS):
+        sums, whole = sums_in_timing(timing)
+        if timing.get("block", block.name) != block.name or not set(sums) <= set(KINDS):
+            wrong = "it is of another block"
+        elif whole is False or (whole and not is_as_written(path, timing)):
+            wrong = "it is not what was written: its checksum is another"
+        elif (kept and whole is None) or ("sha256" in timing and not sums):
+            wrong = "it has no checksums"
+        else:
             return {str(kind): str(told) for kind, told in sums.items()}
-        wrong = "it is of another block"
     except StoreError:
         wrong = "it is damaged" if path.exists() else "it is gone"
-    except (AttributeError, TypeError):
+    except (AttributeError, TypeError, ValueError):
         wrong = "it is no timing"
     block.findings.append(Finding(f"timings/{block.name}.json", wrong, remedy, anew=True))
     return {}
@@ -107,7 +114,7 @@ def _frame(block: Block, paths: Layout, kind: str, sums: dict[str, str]) -> pl.D
                                       "--repair moves it aside", goes=True))
         return None
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except PARQUET_FAILURES as failure:
         block.wrong(kind, f"it cannot be read ({' '.join(str(failure).split())[:80]})")
         return None

@@ -9,9 +9,11 @@ from typing import Any
 from fallline.errors import FalllineError, StoreError
 from fallline.store.layout import Layout
 from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
+from fallline.store.sums import is_kept
 from fallline.store.verify.beside import check_beside
 from fallline.store.verify.block import Block, check_block
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding, Verification
+from fallline.store.verify.kept import check_kept
 from fallline.store.verify.strays import check_strays
 from fallline.study import Study, plain
 
@@ -37,13 +39,15 @@ def _verified(paths: Layout) -> Verification:
     study, plan, findings = _what_it_is(paths)
     planned = {block["name"]: block for round_ in (plan or {"rounds": []})["rounds"] for cohort in round_["cohorts"]
                for block in cohort["blocks"]}
-    blocks = [check_block(paths, name, planned.get(name)) for name in paths.done_blocks() if _named(name)]
+    kept = is_kept(paths.root)
+    blocks = [check_block(paths, name, planned.get(name), kept) for name in paths.done_blocks() if _named(name)]
     findings += [finding for block in blocks for finding in block.findings]
     findings += _twice(blocks)
     if plan is not None:
         findings += _against_study(study, planned, blocks)
     findings += check_beside(paths, study, blocks, finished=all(paths.trials(name).exists() for name in planned))
     findings += check_strays(paths, set(planned))
+    findings += check_kept(paths, {finding.path for finding in findings if not finding.noted})
     trials = {name for block in blocks for name in block.trials}
     done = sum(not block.findings for block in blocks)
     return Verification(paths.root, tuple(findings), done, len({*planned, *(block.name for block in blocks)}),

@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import cannot_write, sha256_of, write_json
+from fallline.store.files import cannot_write, remove, write_atomically, write_json
 from fallline.store.layout import Layout
 from fallline.store.lock import Lock
 from fallline.store.resolved import read_plan
+from fallline.store.sums import begin, note_blocks_gone, note_gone, sha256_of, with_own_sum
 from fallline.store.verify.block import KINDS
 from fallline.store.verify.finding import Finding
 from fallline.store.verify.folder import verify
@@ -38,22 +39,34 @@ def _repaired(paths: Layout, findings: list[Finding]) -> tuple[str, ...]:
     aside = _Aside(paths)
     said = [f"removed {len(halves)} half-written files"] if halves else []
     for half in halves:
-        half.unlink(missing_ok=True)
+        remove(half)
+    if sums_anew := any(finding.anew and finding.path == paths.sums.name for finding in findings):
+        aside.move([paths.sums])  # first, so that nothing is added to it
     twice = {finding.block for finding in findings if finding.twice}
     if twice:
         _expect_no_more(paths, twice)
-    for block in dict.fromkeys(finding.block for finding in findings if finding.block):
+    blocks = list(dict.fromkeys(finding.block for finding in findings if finding.block))
+    note_blocks_gone(paths.root, blocks)
+    for block in blocks:
         files = [paths.trials(block), paths.curves(block), paths.predictions(block), paths.weights(block),
                  paths.timing(block)]  # without its trials it counts no longer, whatever comes between
         said.append(f"block {block} is in {aside.move(files)}")
     for finding in findings:
         path = paths.root / finding.path
         if finding.goes and path.exists():
+            files = [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
+            note_gone(paths.root, files)
             said.append(f"{finding.path} is in {aside.move([path])}")
+        elif finding.goes:
+            note_gone(paths.root, [path])
+            said.append(f"{finding.path} is gone, and not expected any more")
         elif finding.anew and paths.trials(path.stem).exists():
             aside.move([path])
             _write_timing(paths, path.stem)
             said.append(f"{finding.path} was written anew, without times")
+    if sums_anew:
+        begin(paths.root, lambda path, content: write_atomically(path, lambda file: file.write(content)))
+        said.append(f"{paths.sums.name} was written anew, with the checksums of the files as they are")
     return tuple(said)
 
 
@@ -88,9 +101,9 @@ def _expect_no_more(paths: Layout, blocks: set[str]) -> None:
 
 def _write_timing(paths: Layout, block: str) -> None:
     """What can be told of a block's cost from its records, and the checksums of its files."""
-    trials = pl.read_parquet(paths.trials(block), columns=["cohort", "seed", "steps", "parameters"])
+    trials = pl.read_parquet(paths.trials(block), columns=["cohort", "seed", "steps", "parameters"], glob=False)
     files = {kind: getattr(paths, kind)(block) for kind in KINDS}
     known = {"lanes": trials.height, "seeds": trials["seed"].n_unique(), "steps": trials["steps"].max(),
              "parameters": trials["parameters"].max()}
-    write_json(paths.timing(block), {"block": block, "cohort": trials["cohort"][0], **known, "sha256": {
-        kind: sha256_of(path) for kind, path in files.items() if path.exists()}})
+    write_json(paths.timing(block), with_own_sum({"block": block, "cohort": trials["cohort"][0], **known, "sha256": {
+        kind: sha256_of(path) for kind, path in files.items() if path.exists()}}))
