@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import polars as pl
 
 from fallline.report import words
@@ -12,6 +13,7 @@ from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
 from fallline.stats.columns import how_diverged
+from fallline.stats.differences import alike
 
 
 def answer(results: Results) -> tuple[str, str, str]:
@@ -56,7 +58,8 @@ def runner_up(results: Results) -> str:
     first, second = table.row(0, named=True), table.row(1, named=True)
     if second[f"{column}_mean"] is None:
         return "All others diverged."
-    tied = second[f"{column}_mean"] == first[f"{column}_mean"]
+    means = [np.array([row[f"{column}_mean"]]) for row in (first, second)]
+    tied = bool(alike(*means)[0])
     value = words.number(second[f"{column}_mean"])
     said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
     gap = paired(results.run, first["configuration"], second["configuration"], column)
@@ -66,7 +69,7 @@ def runner_up(results: Results) -> str:
     return (
         f"{said} Difference {words.signed(gap.mean)}, "
         f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "
-        f"over {words.plural(gap.n, 'paired seed')}: {verdict}."
+        f"over {words.plural(gap.n, 'paired seed')}: {verdict} (these two by themselves, not corrected for others)."
     )
 
 
