@@ -28,12 +28,12 @@ def studies_table() -> None:
     Console().print(table)
 
 
-def show_run(folder: Path, rows: int, every: bool) -> None:
+def show_run(folder: Path, rows: int, every: bool, all_rounds: bool = False) -> None:
     """What to use, how sure that is, and the table of a run; with ``every`` that of all configurations."""
     from fallline.api import open_run
     from fallline.report.reads import read_chosen
 
-    records = open_run(folder).records
+    records = open_run(folder, all_rounds=all_rounds).records
     print_shown(records, rows, every)
     for line in read_chosen(records, "fallline show"):
         print(line)

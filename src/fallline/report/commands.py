@@ -95,7 +95,8 @@ def _typed(name: str, value: Any) -> str:
 
 
 def _without(command: str, names: set[str]) -> str:
-    """The command without what sets these names: ``--set NAME=...``, ``--NAME ...`` and ``--NAME=...``."""
+    """The command without what sets these names, ``--set NAME=...``, ``--NAME ...`` and ``--NAME=...``, and without
+    ``--fresh``."""
     written, kept, place = shlex.split(command), [], 0
     while place < len(written):
         word, value = written[place], written[place + 1] if place + 1 < len(written) else ""
@@ -104,6 +105,6 @@ def _without(command: str, names: set[str]) -> str:
         elif word.startswith("--") and word[2:].partition("=")[0] in names:
             place += 1
         else:
-            kept.append(word)
+            kept += [word] * (word != "--fresh")  # which would put aside what is to go on
             place += 1
     return shlex.join(kept)

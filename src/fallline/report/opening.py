@@ -14,6 +14,7 @@ from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
 from fallline.report.comparison_words import p_text, plus_minus
+from fallline.report.earlier import earlier_in_words
 from fallline.report.looks import looks_in_words
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
@@ -110,7 +111,8 @@ class Opening:
         come."""
         if self.comparison is not None:
             return self.comparison.sure
-        return [text for text in [to_finish(self.results.run)] if text]
+        run = self.results.run
+        return [text for text in [to_finish(run), earlier_in_words(run)] if text]
 
     @cached_property
     def columns(self) -> list[Column]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fallline.report import words
 from fallline.report.commands import SCALE, again, at_rates, to_finish, wider
 from fallline.report.comparison_words import arm_name
+from fallline.report.earlier import earlier_in_words
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
 from fallline.stats.columns import from_the_start, how_diverged
@@ -40,7 +41,8 @@ def use(compared: Compared) -> list[str]:
 
 def sure(compared: Compared) -> list[str]:
     """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
-    return list(filter(None, [to_finish(compared.run), _rates(compared), _how_sure(compared), _seeds(compared)]))
+    return list(filter(None, [to_finish(compared.run), _rates(compared), _how_sure(compared), _seeds(compared),
+                              earlier_in_words(compared.run)]))
 
 
 def _how_sure(compared: Compared) -> str:
