@@ -177,7 +177,7 @@ def _held_values(records: Records, goals: Mapping[str, str]) -> dict[str, list[A
 def _best(seen: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list[Any]]:
     """The best of the values [points, seeds, lanes] of each lane and its step; None where none is finite."""
     known = np.isfinite(seen).any(axis=0)
-    filled = np.where(np.isnan(seen), -np.inf if up else np.inf, seen)
+    filled = np.where(np.isfinite(seen), seen, -np.inf if up else np.inf)
     place = (filled.argmax if up else filled.argmin)(axis=0)
     values = np.take_along_axis(seen, place[None], axis=0)[0]
     return _listed(values, known), _listed(np.asarray(steps)[place], known)
@@ -194,6 +194,7 @@ def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str
     if values is None:
         return nowhere
     reached = values[0] >= target.value if higher_is_better(metric, goals) else values[0] <= target.value
+    reached &= np.isfinite(values[0])
     return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
 
 

@@ -7,7 +7,8 @@ import re
 import polars as pl
 
 from fallline.report import words
-from fallline.report.commands import smaller_rates
+from fallline.report.commands import NO_NUMBER, smaller_rates
+from fallline.report.missing import gone_words
 from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
@@ -24,6 +25,9 @@ def answer(results: Results) -> tuple[str, str, str]:
     if results.metric.within and results.ranked.filter(pl.col(f"{column}_mean").is_not_null()).height:
         return "Kinds of loss are ranked apart", "", _best_of_each(results)
     mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
+    if mean is None and results.ranked["missing"].sum():
+        return (f"Nothing here can be used: {results.metric.label} was not a number in any trial that finished", "",
+                NO_NUMBER)
     if mean is None:
         return (f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}", "",
                 f"To go on, {smaller_rates(results.run)}")
@@ -55,7 +59,7 @@ def runner_up(results: Results) -> str:
     column = results.metric.column
     first, second = table.row(0, named=True), table.row(1, named=True)
     if second[f"{column}_mean"] is None:
-        return "All others diverged."
+        return f"All others {gone_words(results.run, column)}."
     tied = second[f"{column}_mean"] == first[f"{column}_mean"]
     value = words.number(second[f"{column}_mean"])
     said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
@@ -63,6 +67,8 @@ def runner_up(results: Results) -> str:
     if gap is None or gap.low is None or gap.low == gap.high:
         return said
     verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
+    if gap.lost:
+        verdict += f"; at {words.plural(gap.lost, 'more seed')} one of them {gone_words(results.run, column)}"
     return (
         f"{said} Difference {words.signed(gap.mean)}, "
         f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "

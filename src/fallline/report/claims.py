@@ -32,7 +32,8 @@ OVERVIEW = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric"
             **FIGURES, "comparisons": pl.Int64, "note": pl.String, "budget": pl.String}
 PARTS = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "within": pl.String,
          "first": pl.String, "second": pl.String, "comparison": pl.String, **FIGURES, "p_holm": pl.Float64,
-         "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64}
+         "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64, "first_missing": pl.Int64,
+         "second_missing": pl.Int64}
 
 READING = (
     "A claim holds where each of its comparisons does: the {} interval lies on the claimed side. It is refuted where "
@@ -71,7 +72,8 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
                          "second": _arm(verdict, part, 1), "comparison": part.verdict, **_figures(part),
                          "p": _own_p(part), "p_holm": None if _own_p(part) is None else part.p_holm,
                          "seeds_needed": part.seeds_needed, "method": part.evidence.method,
-                         "first_diverged": part.diverged[0], "second_diverged": part.diverged[1]}
+                         "first_diverged": part.diverged[0], "second_diverged": part.diverged[1],
+                         "first_missing": part.missing[0], "second_missing": part.missing[1]}
                  for part in verdict.parts]
         if not verdict.parts:
             rows.append(dict.fromkeys(PARTS) | said)
@@ -192,8 +194,9 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
     if part.evidence.method == "values":
         said += "; nothing is left to chance"
     if part.evidence.method == "sign":
-        gone = sum(part.diverged)
-        said += f"; median and sign test, {f'{words.count(gone)} diverged' if gone else 'as nothing spreads'}"
+        gone, gaps = sum(part.diverged), sum(part.missing)
+        why = [f"{words.count(gone)} diverged"] * bool(gone) + [f"{words.count(gaps)} without a number"] * bool(gaps)
+        said += f"; median and sign test, {' and '.join(why) or 'as nothing spreads'}"
     return said + "."
 
 

@@ -69,6 +69,10 @@ SCALE = ("look at the scale of the data and of the initial weights: a first loss
 """What to do where the loss was not finite before the first update."""
 
 
+NO_NUMBER = "Look at what the metric divides by, or takes the logarithm or the root of."
+"""What to do where no trial that finished has a number."""
+
+
 def smaller_rates(run: Run) -> str:
     """What to do where every trial diverged: "try smaller learning rates", with the command where they are an axis.
     Where no loss was finite before the first update, the data is to be looked at: no rate had been used."""

@@ -17,6 +17,7 @@ from fallline.report.commands import smaller_rates
 from fallline.report.comparison_words import answer, notes, p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence, percent
+from fallline.report.missing import gone_words
 from fallline.report.plain import sure, use
 from fallline.report.results import Column, legend
 from fallline.report.tables import head, table
@@ -128,7 +129,7 @@ def arm_columns(comparison: Comparison) -> list[Column]:
         _figures("sd", rows, "sd", lambda x: words.number(x, 2), SD),
         _figures("n", rows, "n", words.count, "seeds"),
         Column("95 % interval", [_interval(row) for row in rows], [row["low"] for row in rows],
-               help=INTERVAL + "; of the median where trials diverged" * any(row["lost"] for row in rows)),
+               help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows)),
         Column("mean rank", [_rank(row) for row in rows], [row["mean_rank"] for row in rows],
                help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
                     "seeds"),
@@ -137,6 +138,12 @@ def arm_columns(comparison: Comparison) -> list[Column]:
                             else "0" for row in rows], [row["diverged"] for row in rows],
                help="trials, over all settings tried"),
     ]
+    if any(row["missing"] for row in rows):
+        found.append(Column("no number", [f"{words.count(row['missing'])} of {words.count(row['trials'])}"
+                                          if row["missing"] else "0" for row in rows],
+                            [row["missing"] for row in rows],
+                            help="trials that finished and whose metric is not a number, over all settings tried; they "
+                                 "count as the worst"))
     return _kept(found)
 
 
@@ -155,10 +162,10 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
         Column(f"{confidence(compared.level)} interval", [_interval(row, words.signed) for row in rows],
                [row["low"] for row in rows],
-               help="of the mean difference, paired over seeds; of the median where trials diverged"),
+               help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}"),
         _figures("n", rows, "n", words.count, "seeds that both have"),
-        _figures("p", rows, "p", p_text, f"{CHANCE}: paired t test; sign test where trials diverged; of arms that were "
-                 "tuned, for every setting that could be best"),
+        _figures("p", rows, "p", p_text, f"{CHANCE}: paired t test; sign test where trials {_gone(compared)}; of arms "
+                 "that were tuned, for every setting that could be best"),
         _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
         Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False,
                help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"),
@@ -195,6 +202,11 @@ def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
             one.add_row(*(escape(column.texts[place]) for column in columns))
         found.append((one, under))
     return found
+
+
+def _gone(compared: Compared) -> str:
+    """What became of the trials without a value."""
+    return gone_words(compared.run, compared.metric)
 
 
 def section(comparison: Comparison) -> Markup:

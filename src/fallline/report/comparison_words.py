@@ -21,6 +21,14 @@ def arm_name(compared: Compared, arm: Arm) -> str:
     return f"{own} at {chosen}" if own and chosen else own or chosen
 
 
+def how_lost(compared: Compared, arms: Sequence[Arm]) -> str:
+    """What became of the seeds that these arms lost: "diverged", "missed the target or diverged", "gave no number"."""
+    gaps = sum(len(arm.missing_at) for arm in arms)
+    found = ["missed the target"] * (compared.metric == "steps_to_target")
+    found += ["diverged"] * (sum(map(lost, arms)) > gaps) + ["gave no number"] * (gaps > 0)
+    return " or ".join(found)
+
+
 def answer(compared: Compared, place: int) -> str:
     """The answer for one group in a sentence, with the group's settings before it where there are several."""
     group, pairs = compared.groups[place], compared.pairs[place]
@@ -33,8 +41,7 @@ def answer(compared: Compared, place: int) -> str:
 def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
     best = group.arms[0]
     if lost(best) == len(best.sample):
-        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
-        return f"every chosen trial of every arm {what}: there is nothing to compare"
+        return f"every chosen trial of every arm {how_lost(compared, group.arms)}: there is nothing to compare"
     beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
               if first == 0]
     ties = [arm for arm, pair in beside if pair.evidence.method == "values" and not pair.told_apart]
@@ -113,7 +120,7 @@ def _beside(compared: Compared, beside: list[tuple[Arm, Pair]]) -> str:
     if apart:
         said.append(_told_apart(compared, apart, bool(open_ or doubtful or gone), after))
     if gone:
-        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
+        what = how_lost(compared, [arm for arm, _ in gone])
         said.append(f"{words.listed([arm_name(compared, arm) for arm, _ in gone], 3)} {what} at every seed")
     return "; ".join(said)
 
@@ -171,14 +178,13 @@ def _seeds(compared: Compared) -> list[str]:
 
 
 def _lost(compared: Compared) -> list[str]:
-    missed = compared.metric == "steps_to_target"
+    arms = _every_arm(compared)
     found = [f"{arm_name(compared, arm)} ({words.count(lost(arm))} of {words.plural(len(arm.sample), 'seed')})"
-             for arm in _every_arm(compared) if lost(arm)]
+             for arm in arms if lost(arm)]
     if not found:
         return []
-    what = "missed the target or diverged" if missed else "diverged"
-    return [f"At their best settings {what}: {words.listed(found, 5)}. A lost seed counts as worse than any other, so "
-            "there the figure is the median and the test is the sign test."]
+    return [f"At their best settings {how_lost(compared, arms)}: {words.listed(found, 5)}. A lost seed counts as worse "
+            "than any other, so there the figure is the median and the test is the sign test."]
 
 
 def _choice(compared: Compared) -> list[str]:

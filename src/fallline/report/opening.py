@@ -16,6 +16,7 @@ from fallline.report.comparison import CHANCE, Comparison, arm_columns
 from fallline.report.comparison_words import p_text, plus_minus
 from fallline.report.earlier import earlier_in_words
 from fallline.report.looks import looks_in_words
+from fallline.report.missing import missing_in_words
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.report.scaling.result import Scaled
@@ -24,6 +25,7 @@ from fallline.stats.arms import Arm, size
 from fallline.stats.columns import FINISHED, metric_columns
 from fallline.stats.compare import lost
 from fallline.stats.evidence import Region, weigh
+from fallline.stats.missing import not_a_number
 from fallline.stats.pairwise import Pair
 from fallline.stats.question import compared_by
 from fallline.store.scale import ScaleFolder
@@ -34,10 +36,11 @@ MOST_PAIRS = 500
 MOST_SENTENCES = 4
 """Groups whose answers open the page; the table has all."""
 
-LEFT_OUT = ("mean rank", "tried", "diverged")
+LEFT_OUT = ("mean rank", "tried", "diverged", "no number")
 """Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
 
-BEST, AHEAD, APART, OPEN, LEVEL, GONE = "best", "ahead", "worse", "not told apart", "level", "diverged"
+BEST, AHEAD, APART, OPEN, LEVEL, GONE, NUMBERLESS = (
+    "best", "ahead", "worse", "not told apart", "level", "diverged", "no number")
 AS_TUNED = "worse as tuned"
 VERDICTS = {APART: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
             OPEN: "it may be as good"}
@@ -112,7 +115,8 @@ class Opening:
         if self.comparison is not None:
             return self.comparison.sure
         run = self.results.run
-        return [text for text in [to_finish(run), earlier_in_words(run)] if text]
+        gaps = missing_in_words(run, self.results.metric.column)
+        return [text for text in [to_finish(run), gaps, earlier_in_words(run)] if text]
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -219,7 +223,7 @@ def _finite(value: float) -> float | None:
 def _verdict(pair: Pair | None, arm: Arm, first: bool, held: bool) -> str:
     """In a word how an arm stands; the first is best only where nothing speaks against naming a winner."""
     if lost(arm) == len(arm.sample):
-        return GONE
+        return NUMBERLESS if arm.missing_at else GONE
     if first:
         return AHEAD if held else BEST
     if pair is None or pair.evidence.method == "one seed":
@@ -242,23 +246,26 @@ def _tested(comparison: Comparison) -> list[Column]:
     for name in wanted:
         values = [_read(arm, name) for arm in arms]
         means = [float(value.mean()) if value.size else None for value in values]
-        found.append(Column(label(name), [_spread(value, arm.exact) for value, arm in zip(values, arms, strict=True)],
-                            means, help="on data that chose nothing, at the setting shown; mean and 95 % interval"))
+        texts = [_spread(value, arm) for value, arm in zip(values, arms, strict=True)]
+        found.append(Column(label(name), texts, means, help="on data that chose nothing, at the setting shown; mean "
+                                                            "and 95 % interval"))
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 
 def _read(arm: Arm, column: str) -> np.ndarray:
-    """The values of the chosen setting, by seed; none where one of its trials diverged."""
+    """The values of the chosen setting, by seed, where there is a number; none where one of its trials diverged."""
     own = arm.chosen_rows
     if not set(own["status"]) <= set(FINISHED):
         return np.empty(0)
-    return own.sort("seed")[column].drop_nulls().to_numpy()
+    return own.sort("seed").filter(~not_a_number(column))[column].to_numpy()
 
 
-def _spread(values: np.ndarray, exact: bool) -> str:
+def _spread(values: np.ndarray, arm: Arm) -> str:
+    """Mean and interval of the values, and at how many of its seeds the arm has none."""
     if not values.size:
         return words.MISSING
-    found = weigh(values, Region(low=0.0), exact, size(values))
+    found, without = weigh(values, Region(low=0.0), arm.exact, size(values)), arm.chosen_rows.height - values.size
+    but = f" ({words.count(without)} of {words.count(arm.chosen_rows.height)} no number)" if without else ""
     if found.low is None or found.high is None or found.method != "t":
-        return words.number(found.estimate)
-    return plus_minus(found.estimate, (found.high - found.low) / 2)
+        return words.number(found.estimate) + but
+    return plus_minus(found.estimate, (found.high - found.low) / 2) + but

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.commands import SCALE, again, at_rates, to_finish, wider
-from fallline.report.comparison_words import arm_name
+from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finish, wider
+from fallline.report.comparison_words import arm_name, how_lost
 from fallline.report.earlier import earlier_in_words
+from fallline.report.missing import missing_in_words
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
 from fallline.stats.columns import from_the_start, how_diverged
@@ -41,7 +42,8 @@ def use(compared: Compared) -> list[str]:
 
 def sure(compared: Compared) -> list[str]:
     """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
-    return list(filter(None, [to_finish(compared.run), _rates(compared), _how_sure(compared), _seeds(compared),
+    gaps = missing_in_words(compared.run, compared.metric, compared.chosen_by.column)
+    return list(filter(None, [to_finish(compared.run), gaps, _rates(compared), _how_sure(compared), _seeds(compared),
                               earlier_in_words(compared.run)]))
 
 
@@ -120,6 +122,8 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
     if lost(best) == len(best.sample):
         if compared.metric == "steps_to_target":
             return "Nothing here reached the target: train for more steps, or name an easier one."
+        if any(arm.missing_at for arm in group.arms):
+            return f"Nothing here can be used: {how_lost(compared, group.arms)} at every seed. {NO_NUMBER}"
         gone = compared.run.trials
         remedy = SCALE if from_the_start(gone) else "try smaller learning rates."
         return f"Nothing here can be used: every trial diverged, {how_diverged(gone)}. {words.capital(remedy)}"

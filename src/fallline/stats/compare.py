@@ -27,6 +27,7 @@ from fallline.stats.columns import (
 from fallline.stats.evidence import LEVEL
 from fallline.stats.looking import reading
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
+from fallline.stats.missing import missing
 from fallline.stats.once import once
 from fallline.stats.over_folds import Folds, OverFolds
 from fallline.stats.pairwise import Pair, all_pairs
@@ -41,7 +42,7 @@ from fallline.study.choosing import REASON, on_test
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Arms that share the settings ``within``, best first: fewest diverged seeds, then the best mean."""
+    """Arms that share the settings ``within``, best first: fewest lost seeds, then the best mean."""
 
     within: Settings
     arms: tuple[Arm, ...]
@@ -54,7 +55,7 @@ class Group:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial diverged."""
+        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial is ``lost``."""
         return np.array([[arm.sample.get(seed, math.nan) for seed in self.seeds] for arm in self.arms])
 
     @cached_property
@@ -164,7 +165,7 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
 
 
 def lost(arm: Arm) -> int:
-    """At how many seeds the arm's chosen trial diverged, or missed the target."""
+    """At how many seeds the arm's chosen trial diverged, missed the target, or finished without a number."""
     return sum(math.isinf(value) for value in arm.sample.values())
 
 
@@ -193,6 +194,10 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
             return name
     if trials.filter(finished()).is_empty():
         raise StudyError(f"every trial diverged, {how_diverged(trials)}: there is nothing to compare")
+    for name in (metric, f"final_{metric}"):
+        if name in trials.columns and (count := trials.filter(missing(run, name)).height):
+            raise StudyError(f"{name} was not a number in any of the {count:,} trials that finished: there is nothing "
+                             "to compare; look at what it divides by or takes the logarithm of")
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
 

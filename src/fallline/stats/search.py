@@ -69,13 +69,13 @@ class Search:
 
     @property
     def value(self) -> float | None:
-        """Mean over seeds of the chosen configuration; None where every trial of the arm diverged."""
+        """Mean over seeds of the chosen configuration; None where no trial of the arm has a number."""
         return self.best[f"{self.metric.column}_mean"]
 
     @property
     def lost(self) -> np.ndarray:
-        """Which configurations, as in ``rows``, diverged with any seed or have no value: bool [tried]."""
-        gone = (pl.col("diverged") > 0) | pl.col(f"{self.metric.column}_mean").is_null()
+        """Which configurations, as in ``rows``, diverged with any seed or have no number: bool [tried]."""
+        gone = (pl.col("diverged") + pl.col("missing") > 0) | pl.col(f"{self.metric.column}_mean").is_null()
         return self.rows.select(gone.alias("lost"))["lost"].to_numpy()
 
     @property
@@ -85,7 +85,7 @@ class Search:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """[tried, seeds], NaN where a trial is missing or diverged."""
+        """[tried, seeds], NaN where there is no trial, or none with a number."""
         column = self.metric.column
         done = self.trials.filter(finished())
         if column not in done.columns or done.is_empty():

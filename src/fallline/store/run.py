@@ -81,6 +81,10 @@ class Run:
         """The trials of each block."""
         return {block: read_parquet(self.layout.trials(block)) for block in self.layout.done_blocks()}
 
+    def records(self, column: str) -> list[str]:
+        """The blocks whose trials have that column: what is null there was recorded, and was not a number."""
+        return [block for block, frame in self._frames.items() if column in frame.columns]
+
     @cached_property
     def _left_out(self) -> frozenset[str]:
         """The names of the trials that do not count."""

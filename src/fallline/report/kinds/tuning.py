@@ -13,6 +13,7 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, places
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.missing import gone_words
 from fallline.report.style import WIDTH, Look
 from fallline.stats import comparable, label, primary, summary
 from fallline.stats.defaults import MISSING, NO_DEFAULT, TRIED
@@ -143,7 +144,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame["low"].null_count() < frame.height:
         said += " Bands: 95 %, from a bootstrap over settings and seeds."
     if (frame["none"] > 0).any():
-        said += " A setting that diverged with any seed counts as the worst that finished, which is kind to it."
+        said += (f" A setting that {gone_words(run, primary(run).column)} with any seed counts as the worst that "
+                 "finished, which is kind to it.")
     if "decades" in frame.columns and frame["decades"].null_count() < frame.height:
         said += (f" Good rates give results within {100 * TOLERANCE:.0f} % of what the best one lacks, within its "
                  "interval, or within 1 % of the way to the arm's median; ≥ where the range ends at a rate that was "
