@@ -153,3 +153,11 @@ def test_an_export_names_what_is_not_a_number(tmp_path):
     gaps = {trial.seed: trial.tags["not_a_number"] for trial in found.values() if "not_a_number" in trial.tags}
     assert gaps == {3: "validation_accuracy"}
     assert all(math.isfinite(value) for trial in found.values() for value in trial.results.values())
+
+
+def test_an_early_stopped_trial_has_no_mean_of_the_last_steps_and_lacks_none(tmp_path):
+    made = [*rows(GOOD, "adam", tail_train_loss=None, status="stopped", stopped_at=3),
+            *rows(POOR, "momentum", tail_train_loss=1.0)]
+    found = compared(tiny(tmp_path / "run", [*made, *rows(POOR, "adagrad", tail_train_loss=2.0)]), "optimizer",
+                     "tail_train_loss")
+    assert [arm.settings["optimizer"] for arm in found.groups[0].arms] == ["momentum", "adagrad"]

@@ -156,8 +156,8 @@ def _train_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
         seen = values[0]
         last = seen[-1].copy()
         for place in np.argwhere(records.stopped_at >= 0):
-            own = seen[(slice(None), *place)]
-            last[tuple(place)] = own[_last_finite(own)]
+            ended = np.searchsorted(records.steps, records.stopped_at[tuple(place)], side="right") - 1
+            last[tuple(place)] = seen[(ended, *place)]  # also where that is not a number
         found[f"final_{name}" if name in watched else f"final_train_{name}"] = _numbers(last)
     if records.tail_mean is not None:
         found["tail_train_loss"] = _numbers(records.tail_mean)
@@ -200,11 +200,6 @@ def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str
 
 def _watched_names(ready: ReadyCohort, records: Records) -> set[str]:
     return set(records.curves) - {"loss", *(name for name, _ in ready.cohort.metrics)}
-
-
-def _last_finite(values: np.ndarray) -> int:
-    """Where a stopped lane's curve ends."""
-    return int(np.flatnonzero(np.isfinite(values))[-1]) if np.isfinite(values).any() else -1
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -17,8 +17,10 @@ def missing(run: Run, column: str) -> pl.Expr:
 
 
 def recorded(run: Run, column: str) -> pl.Expr:
-    """Whether a trial finished and its block recorded the result ``column``."""
-    return finished() & pl.col("block").is_in(run.records(column))
+    """Whether a trial finished and its block recorded the result ``column``; the mean over the last steps of a run
+    (``tail_``) is not recorded of trials that were stopped before these."""
+    ended = pl.col("status") == "done" if column.startswith("tail_") else finished()
+    return ended & pl.col("block").is_in(run.records(column))
 
 
 def not_a_number(column: str) -> pl.Expr:
