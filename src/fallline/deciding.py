@@ -12,6 +12,7 @@ from fallline.executors.arrays import load_arrays
 from fallline.executors.claims import has_chance
 from fallline.report import words
 from fallline.report.looks import percent
+from fallline.report.naming import digits_of
 from fallline.stats.claims import UNTESTED, claims
 from fallline.stats.columns import finished
 from fallline.stats.compare import Compared, Group, compared
@@ -81,11 +82,11 @@ def questions(run: Run) -> list[Question]:
 
 def _of_best(found: Compared, group: Group, pairs: Sequence[Pair]) -> list[Question]:
     """The best arm of a group against each other one; Holm has counted all pairs, since any of them could be best."""
-    questions = []
+    questions, digits = [], digits_of(found.run)
     for (first, second), pair in zip(group.places, pairs, strict=True):
         if first == 0:
-            names = [words.recipe(group.arms[place].settings, found.by) for place in (first, second)]
-            within = f" ({words.recipe(group.within, list(group.within))})" if group.within else ""
+            names = [words.recipe(group.arms[place].settings, found.by, digits) for place in (first, second)]
+            within = f" ({words.recipe(group.within, list(group.within), digits)})" if group.within else ""
             verdict = TOLD_APART if pair.told_apart else SAME if pair.evidence.method == "values" else UNDECIDED
             questions.append(Question(f"{names[0]} against {names[1]}{within}", verdict, pair.seeds_needed))
     return questions

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fallline.report.naming import digits_of
 from fallline.report.words import recipe as recipe_in_words
 from fallline.stats import primary
 from fallline.stats.columns import OFF, configurations, metric_columns, recipe_columns, varying
@@ -55,7 +56,7 @@ def exported_trials(run: Run) -> dict[str, ExportedTrial]:
     frame = configurations(run).with_columns(missing(run, name).alias(f"{name} missing") for name in gaps)
     columns, told = recipe_columns(run.trials), varying(run)
     rows = frame.to_dicts()
-    names = [_name(row, told) for row in rows]
+    names = [_name(row, told, digits_of(run)) for row in rows]
     times = {block: _times(run, block) for block in frame["block"].unique().to_list()}
     clashes = {name for name, count in Counter(names).items() if count > 1}
     return {row["trial"]: ExportedTrial(
@@ -91,12 +92,12 @@ def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float
     return {column: value for column, value in said.items() if value is not None}
 
 
-def _name(row: Mapping[str, Any], told: list[str]) -> str:
+def _name(row: Mapping[str, Any], told: list[str], digits: Mapping[str, int]) -> str:
     """What tells the trial from the others, with nothing in it that a folder cannot be called: adam-learning_rate_0.01.
 
     The minus sign of words is no letter of a file name, so it is written as a hyphen.
     """
-    words = recipe_in_words(row, told).replace("−", "-").replace(", ", ",")
+    words = recipe_in_words(row, told, digits).replace("−", "-").replace(", ", ",")
     plain = "-".join(re.sub(r"[^\w.+-]+", "_", part).strip("_.") for part in words.split(","))
     return f"{plain[:LONGEST_NAME]}-seed_{row['seed']}".lstrip("-.")
 

@@ -31,7 +31,7 @@ def answer(results: Results) -> tuple[str, str, str]:
     if mean is None:
         return (f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}", "",
                 f"To go on, {smaller_rates(results.run)}")
-    name = words.recipe(first, results.varying) or "the one configuration of this study"
+    name = words.recipe(first, results.varying, results.digits) or "the one configuration of this study"
     value = f"{results.metric.label} {words.number(mean)}"
     if n == 1:
         sure = "One seed: no interval, so close results are not told apart."
@@ -47,7 +47,7 @@ def _best_of_each(results: Results) -> str:
     first = results.ranked.filter(pl.col("rank") == 1)
     column = f"{results.metric.column}_mean"
     rows = first.iter_rows(named=True)
-    said = [f"{words.recipe(row, results.varying)} ({words.number(row[column])})" for row in rows]
+    said = [f"{words.recipe(row, results.varying, results.digits)} ({words.number(row[column])})" for row in rows]
     return f"Best within each, by {results.metric.label}: {'; '.join(said)}."
 
 
@@ -62,7 +62,7 @@ def runner_up(results: Results) -> str:
         return f"All others {gone_words(results.run, column)}."
     tied = second[f"{column}_mean"] == first[f"{column}_mean"]
     value = words.number(second[f"{column}_mean"])
-    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
+    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying, results.digits)}, {value}."
     gap = paired(results.run, first["configuration"], second["configuration"], column)
     if gap is None or gap.low is None or gap.low == gap.high:
         return said

@@ -20,6 +20,7 @@ from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Part,
 from fallline.stats.forecast import MOST_SEEDS
 from fallline.store import Run
 from fallline.store.claims import noted_claims
+from fallline.study.said import exact
 
 SIGNS = {SUPPORTED: "✓", REFUTED: "✗", UNDECIDED: "?", UNTESTED: words.MISSING}
 COLORS = {SUPPORTED: "--m9", REFUTED: "--alarm", UNDECIDED: "--ink", UNTESTED: "--muted"}
@@ -68,7 +69,7 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     rows = []
     for place, verdict in enumerate(verdicts):
         said = {"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict, "metric": verdict.column}
-        rows += [said | {"within": words.recipe(part.within, part.within), "first": _arm(verdict, part, 0),
+        rows += [said | {"within": _within(verdict, part), "first": _arm(verdict, part, 0),
                          "second": _arm(verdict, part, 1), "comparison": part.verdict, **_figures(part),
                          "p": _own_p(part), "p_holm": None if _own_p(part) is None else part.p_holm,
                          "seeds_needed": part.seeds_needed, "method": part.evidence.method,
@@ -148,7 +149,7 @@ def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
              "method"]
     right = ("claim", "estimate", interval, "p", "n", "p (Holm)")
     head = [tag("th", name, cls="n" if name in right else None) for name in heads]
-    body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", words.recipe(part.within, part.within)),
+    body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", _within(verdict, part)),
                 tag("td", _arm(verdict, part, 0)), tag("td", _arm(verdict, part, 1)), tag("td", word(part.verdict)),
                 [tag("td", text, cls="n") for text in (*_texts(part, _own_p(part)), p_text(None if _own_p(part) is None
                                                                                       else part.p_holm))],
@@ -182,7 +183,7 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
     if part.second is not None:
         said += f" minus {_arm(verdict, part, 1)}"
     if part.within:
-        said += f", within {words.recipe(part.within, part.within)}"
+        said += f", within {_within(verdict, part)}"
     said += _bound(verdict)
     if len(verdict.parts) > 1:
         lost = sum(one.verdict == REFUTED for one in verdict.parts)
@@ -201,15 +202,16 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
 
 
 def _bound(verdict: Verdict) -> str:
+    """Where the figure is to lie, with the numbers as the claim has them."""
     claim = verdict.claim
     for name in ("above", "below"):
         if (value := getattr(claim, name)) is not None:
-            return f", to be {name} {words.number(value)}"
+            return f", to be {name} {exact(value)}"
     if claim.near is not None:
-        return f", to be {words.number(claim.near)} ±{words.number(claim.margin, 2)}"
+        return f", to be within {exact(claim.margin)} of {exact(claim.near)}"
     if claim.equal is not None:
-        return f", to be within ±{words.number(claim.margin, 2)}"
-    return f", to be beyond {words.number(claim.margin, 2)}" if claim.margin else ""
+        return f", to be within {exact(claim.margin)} of 0"
+    return f", to be beyond {exact(claim.margin)}" if claim.margin else ""
 
 
 def _arm(verdict: Verdict, part: Part, side: int) -> str:
@@ -217,14 +219,25 @@ def _arm(verdict: Verdict, part: Part, side: int) -> str:
     own, other = (part.first, part.second) if side == 0 else (part.second, part.first)
     if own is None:
         return ""
-    claim = verdict.claim
+    claim, digits = verdict.claim, _digits(verdict)
     equal = claim.equal if isinstance(claim.equal, list) else [claim.equal]
     named = {key for arm in (claim.better, claim.worse, claim.arm, *equal) if isinstance(arm, dict) for key in arm}
     shown = [name for name in own if other is None or name in named or own[name] != other.get(name)]
     kept = [claim.better or claim.arm or {}, claim.worse if isinstance(claim.worse, dict) else {}][side]
-    said = words.recipe(own, shown) or (words.where(kept, {}) if kept else "all trials")
-    chosen = words.recipe(part.chosen[side], part.chosen[side])
+    said = words.recipe(own, shown, digits) or (words.where(kept, {}) if kept else "all trials")
+    chosen = words.recipe(part.chosen[side], part.chosen[side], digits)
     return f"{said} tuned to {chosen}" if chosen else said
+
+
+def _within(verdict: Verdict, part: Part) -> str:
+    """What both sides share."""
+    return words.recipe(part.within, part.within, _digits(verdict))
+
+
+def _digits(verdict: Verdict) -> words.Digits:
+    """With how many digits the settings of its parts are told apart."""
+    return words.digits_in(row for part in verdict.parts
+                           for row in (part.within, part.first, part.second or {}, *part.chosen))
 
 
 def _figures(part: Part) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fallline.report import words
 from fallline.stats.columns import from_the_start
 from fallline.stats.search import RATE, Border
 from fallline.store import Run
+from fallline.study.said import exact
 
 _OPTIONS = ("seeds",)
 """Settings that have an option of their own."""
@@ -91,7 +92,7 @@ def smaller_rates(run: Run) -> str:
 
 
 def _list(values: Iterable[float]) -> str:
-    return "[" + ", ".join(f"{value:g}" for value in sorted(values, reverse=True)) + "]"
+    return "[" + ", ".join(exact(value) for value in sorted(values, reverse=True)) + "]"
 
 
 def _typed(name: str, value: Any) -> str:

@@ -18,6 +18,7 @@ from fallline.report.comparison_words import answer, notes, p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence, percent
 from fallline.report.missing import gone_words
+from fallline.report.naming import digits_of, named
 from fallline.report.plain import sure, use
 from fallline.report.results import Column, legend
 from fallline.report.tables import head, table
@@ -118,7 +119,7 @@ def opening(comparison: Comparison) -> list[str]:
 def arm_columns(comparison: Comparison) -> list[Column]:
     """The table of arms, as texts."""
     rows, compared = comparison.arms.to_dicts(), comparison.compared
-    found = _settings(rows, [*compared.held, *compared.by, *compared.tune])
+    found = _settings(compared, rows, [*compared.held, *compared.by, *compared.tune])
     if _lettered(compared):
         found.insert(0, Column("arm", [_letters(row["place"] - 1) for row in rows], [row["place"] for row in rows],
                                numeric=False, help="its name in the table of pairs"))
@@ -150,9 +151,9 @@ def arm_columns(comparison: Comparison) -> list[Column]:
 def pair_columns(comparison: Comparison) -> list[Column]:
     """The table of pairs, as texts; the best pairs first within each group."""
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
-    found = _settings(rows, compared.held)
+    found = _settings(compared, rows, compared.held)
     lettered = _lettered(compared)
-    names = [[_letters(place) if lettered else words.recipe(arm.settings, compared.by)
+    names = [[_letters(place) if lettered else named(compared.run, arm.settings, compared.by)
               for place, arm in enumerate(group.arms)] for group in compared.groups]
     for side, heading in enumerate(("first", "second")):
         texts = [own[places[side]] for own, group in zip(names, compared.groups, strict=True)
@@ -229,7 +230,7 @@ def _markup(columns: Sequence[Column]) -> Markup:
 
 def _lettered(compared: Compared) -> bool:
     """Whether the settings of an arm that is compared with another make a long name."""
-    return any(len(words.recipe(group.arms[place].settings, compared.by)) > LONG_NAME
+    return any(len(named(compared.run, group.arms[place].settings, compared.by)) > LONG_NAME
                for group in compared.groups for place in {place for pair in group.places for place in pair})
 
 
@@ -238,12 +239,13 @@ def _letters(place: int) -> str:
     return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
-def _settings(rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
-    found = []
+def _settings(compared: Compared, rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
+    found, digits = [], digits_of(compared.run)
     for name in dict.fromkeys(names):
         values = [row[name] for row in rows]
         numeric = all(isinstance(value, (int, float)) or value is None for value in values)
-        found.append(Column(words.name(name), [words.value_of(name, value) for value in values], values, numeric))
+        texts = [words.value_of(name, value, digits) for value in values]
+        found.append(Column(words.name(name), texts, values, numeric))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from fallline.report import words
 from fallline.report.looks import looks_in_words, percent
+from fallline.report.naming import digits_of, named
 from fallline.report.reserve import reserve
 from fallline.stats import label
 from fallline.stats.arms import Arm
@@ -17,7 +18,8 @@ from fallline.stats.summary import FEW_SEEDS
 
 def arm_name(compared: Compared, arm: Arm) -> str:
     """What is compared and what was chosen: "adam at learning rate 0.005"."""
-    own, chosen = words.recipe(arm.settings, compared.by), words.recipe(arm.chosen, compared.tune)
+    digits = digits_of(compared.run)
+    own, chosen = words.recipe(arm.settings, compared.by, digits), words.recipe(arm.chosen, compared.tune, digits)
     return f"{own} at {chosen}" if own and chosen else own or chosen
 
 
@@ -32,7 +34,7 @@ def how_lost(compared: Compared, arms: Sequence[Arm]) -> str:
 def answer(compared: Compared, place: int) -> str:
     """The answer for one group in a sentence, with the group's settings before it where there are several."""
     group, pairs = compared.groups[place], compared.pairs[place]
-    within = words.recipe(group.within, group.within)
+    within = named(compared.run, group.within, group.within)
     head = f"{within}: " if within and len(compared.groups) > 1 else ""
     said = f"{head}{_answer(compared, group, pairs)}."
     return words.capital(said)
@@ -254,10 +256,10 @@ def _left_out(compared: Compared) -> list[str]:
     said = []
     if compared.without:
         what = words.listed([words.name(name) for name in compared.by])
-        names = [words.recipe(settings, settings) for settings in compared.without]
+        names = [named(compared.run, settings, settings) for settings in compared.without]
         said.append(f"Left out, as they take no {what}: {words.listed(filter(None, names), 5)}.")
     if compared.alone:
-        names = [words.recipe(settings, settings) for settings in compared.alone]
+        names = [named(compared.run, settings, settings) for settings in compared.alone]
         said.append(f"Left out, as nothing shares all else with them: {words.listed(names, 5)}.")
     if len(compared.groups) > 1:
         said.append(f"What varies besides ({words.listed([words.name(name) for name in compared.held])}) is the same "

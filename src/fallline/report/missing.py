@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fallline.report import words
+from fallline.report.naming import named
 from fallline.stats import label
 from fallline.stats.columns import configurations, varying
 from fallline.stats.missing import missing, recorded
@@ -38,7 +39,7 @@ def _of(run: Run, column: str) -> str:
         return ""
     of = configurations(run).filter(recorded(run, column)).height
     varies = varying(run)
-    names = [words.recipe(row, varies) for row in found.unique("configuration", maintain_order=True).to_dicts()]
+    names = [named(run, row, varies) for row in found.unique("configuration", maintain_order=True).to_dicts()]
     where = f" ({words.listed([f'{name}' for name in names], SHOWN)})" if any(names) else ""
     worst = "it counts" if found.height == 1 else "they count"
     return (f"{words.capital(label(column))} was not a number in {words.count(found.height)} of "

@@ -17,6 +17,7 @@ from fallline.report.comparison_words import p_text, plus_minus
 from fallline.report.earlier import earlier_in_words
 from fallline.report.looks import looks_in_words
 from fallline.report.missing import missing_in_words
+from fallline.report.naming import named
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.report.scaling.result import Scaled
@@ -183,7 +184,7 @@ def _split(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
     compared = comparison.compared
-    split = [words.recipe(arm.settings, compared.by) for group in compared.groups for arm in group.arms
+    split = [named(compared.run, arm.settings, compared.by) for group in compared.groups for arm in group.arms
              if compared.tune and not arm.one_choice]
     if not split:
         return ""

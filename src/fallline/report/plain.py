@@ -9,6 +9,7 @@ from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finis
 from fallline.report.comparison_words import arm_name, how_lost
 from fallline.report.earlier import earlier_in_words
 from fallline.report.missing import missing_in_words
+from fallline.report.naming import named
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
 from fallline.stats.columns import from_the_start, how_diverged
@@ -34,7 +35,7 @@ def use(compared: Compared) -> list[str]:
     shared = why[0] if len(why) > 1 and len(set(why)) == 1 else ""
     said = [f"{words.capital(shared)}."] if shared else []
     for group, pairs, held in zip(compared.groups, compared.pairs, why, strict=True):
-        within = words.recipe(group.within, group.within) if len(why) > 1 else ""
+        within = named(compared.run, group.within, group.within) if len(why) > 1 else ""
         text = _use(compared, group, beside(group, pairs), held, "" if shared else held)
         said.append(f"{words.capital(within)}: {text[0].lower()}{text[1:]}" if within else text)
     return said

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.naming import digits_of
 from fallline.stats import Metric, best_of, label, primary, summary, varying
 from fallline.stats.columns import OFF, RECIPE
 from fallline.stats.metric import is_loss, loss_kinds
@@ -68,6 +69,11 @@ class Results:
         return 1 < self.best.height < self.ranked.height
 
     @property
+    def digits(self) -> dict[str, int]:
+        """How settings are written so that those that differ do so in words."""
+        return digits_of(self.run)
+
+    @property
     def kinds(self) -> int:
         """How many kinds of loss there are; the values of different kinds cannot be compared."""
         return len(loss_kinds(self.run.trials))
@@ -87,14 +93,14 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
         found.append(
             Column(
                 words.name(name),
-                [words.value_of(name, row[name]) for row in rows],
+                [words.value_of(name, row[name], results.digits) for row in rows],
                 frame[name].to_list(),
                 numeric=not told,
                 names=name == "optimizer",
             )
         )
     if joined:
-        texts = [words.recipe(row, joined) or words.MISSING for row in rows]
+        texts = [words.recipe(row, joined, results.digits) or words.MISSING for row in rows]
         found.append(Column(JOINED, texts, texts, numeric=False))
     mean, sd, n, low, high = (f"{metric.column}_{part}" for part in ("mean", "sd", "n", "low", "high"))
     found += [

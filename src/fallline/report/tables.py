@@ -200,12 +200,14 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
 
 def recipe_text(results: Results, row: dict[str, Any], known: dict[str, Any]) -> str:
     """The configuration in words, without what is ``known`` already."""
-    return words.recipe(row, [name for name in results.varying if name not in known])
+    return words.recipe(row, [name for name in results.varying if name not in known], results.digits)
 
 
 def told(metric: str, value: float | None, results: Results) -> str:
     """A result as a result, a number of a rule as a setting."""
-    return words.value_of(metric, value) if metric in number_columns(results.run.trials) else words.number(value)
+    if metric in number_columns(results.run.trials):
+        return words.value_of(metric, value, results.digits)
+    return words.number(value)
 
 
 def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:

@@ -56,6 +56,7 @@ class Search:
     trials: pl.DataFrame
     metric: Metric
     one_at_a_time: bool = False
+    run: Run | None = None
 
     @property
     def tried(self) -> int:
@@ -164,7 +165,7 @@ def searches(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFra
         first = rows.row(0, named=True)
         own = trials.filter(pl.col("configuration").is_in(rows["configuration"].implode()))
         found.append(Search({name: first[name] for name in by}, {name: first[name] for name in apart}, rows, own,
-                            metric, run.study.design == "one_at_a_time"))
+                            metric, run.study.design == "one_at_a_time", run))
     return found
 
 

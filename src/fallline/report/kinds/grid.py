@@ -14,6 +14,7 @@ from fallline.report.kinds.cells import own_colours, panels, side_by_side
 from fallline.report.kinds.choose import chosen, heading, places
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.missing import gone_words, lost_words
+from fallline.report.naming import digits_of
 from fallline.report.style import Look
 from fallline.stats import comparable, direction, label, paired, primary, summary, varying
 from fallline.stats.columns import OFF, finished, metric_columns, number_columns
@@ -100,21 +101,21 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     table = summary(run).join(trials.select("configuration").unique(), on="configuration", how="semi")
     table = table.join(spent, on="configuration", how="left")
     order = {name: places(run, table, name) for name in (side, along, spec.panel) if name}
-    told = varying(run)
+    told, digits = varying(run), digits_of(run)
     rows = [
         {
             "configuration": row["configuration"],
-            "panel": "" if spec.panel is None else heading(spec.panel, row[spec.panel]),
+            "panel": "" if spec.panel is None else heading(spec.panel, row[spec.panel], digits),
             "panel_place": 0 if spec.panel is None else order[spec.panel][row[spec.panel]],
             "panel_name": spec.panel or "",
-            "panel_value": "" if spec.panel is None else words.value_of(spec.panel, row[spec.panel]),
+            "panel_value": "" if spec.panel is None else words.value_of(spec.panel, row[spec.panel], digits),
             "side": side,
-            "up": words.value_of(side, row[side]),
+            "up": words.value_of(side, row[side], digits),
             "up_place": order[side][row[side]],
             "along": along,
-            "right": words.value_of(along, row[along]),
+            "right": words.value_of(along, row[along], digits),
             "right_place": order[along][row[along]],
-            "trial": words.recipe(row, told),
+            "trial": words.recipe(row, told, digits),
             **_values(row, spec.metric or ""),
         }
         for row in table.iter_rows(named=True)

@@ -134,8 +134,9 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 
 def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, float], color: str, spec: Figure) -> Any:
     number = rows["number"][0]
+    digits = {number: words.digits_apart(rows["tried"])}
     said = rows.with_columns(
-        pl.Series("text", [words.value_of(number, value) for value in rows["tried"]], pl.String)
+        pl.Series("text", [words.value_of(number, value, digits) for value in rows["tried"]], pl.String)
     )
     order = said["text"].to_list()
     x = alt.X(

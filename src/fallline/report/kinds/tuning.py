@@ -14,6 +14,7 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, places
 from fallline.report.kinds.kind import FigureKind
 from fallline.report.missing import gone_words
+from fallline.report.naming import digits_of, named
 from fallline.report.style import WIDTH, Look
 from fallline.stats import comparable, label, primary, summary
 from fallline.stats.defaults import MISSING, NO_DEFAULT, TRIED
@@ -74,14 +75,14 @@ def _searches(run: Run, spec: Figure) -> list[Search]:
 
 
 def _panel(search: Search) -> str:
-    return words.recipe(search.group, search.group)
+    return named(search.run, search.group, search.group)
 
 
 def _facts(search: Search, spec: Figure, order: dict[Any, int], groups: list[str]) -> dict[str, Any]:
     value, good, usual = search.arm[spec.color], search.rates, search.defaults
     panel = _panel(search)
     return search.group | search.arm | {
-        "color": words.value_of(spec.color, value), "color_place": order[value],
+        "color": words.value_of(spec.color, value, digits_of(search.run)), "color_place": order[value],
         "panel": panel, "panel_place": groups.index(panel), "trials": search.trials.height,
         "diverged": search.diverged, "learning_rate": search.best.get(RATE),
         "good_low": good and good.low, "good_high": good and good.high, "decades": good and good.decades,
@@ -160,7 +161,7 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
     if frame.is_empty():
         return frame
     several = frame["panel"].n_unique() > 1
-    rows = []
+    rows, digits = [], words.digits_apart(frame["learning_rate"])
     for own in frame.partition_by("panel_place", "color_place", maintain_order=True):
         row = own.row(0, named=True)
         line = {"where": row["panel"]} if several else {}
@@ -168,7 +169,8 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
                  "diverged": f"{row['diverged'] / row['trials']:.0%}".replace("%", " %")}
         after = dict(own.select("k", "value").iter_rows())
         line |= {f"expected best of {k}": words.number(after.get(k)) for k in SHOWN_TRIES}
-        line |= {"of all": words.number(after.get(row["tried"])), "best rate": words.setting(row["learning_rate"]),
+        line |= {"of all": words.number(after.get(row["tried"])),
+                 "best rate": words.setting(row["learning_rate"], digits),
                  "good rates": _range(row), "decades": _decades(row), "all defaults": _default(row)}
         rows.append(line)
     told = pl.DataFrame(rows)
