@@ -24,8 +24,8 @@ from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StudyError
 from fallline.report import shown, words, write_report
 from fallline.report.comparison import Comparison, arm_columns, pair_columns, section
-from fallline.report.comparison_words import plus_minus
 from fallline.report.kinds import drawn
+from fallline.report.rounding import plus_minus
 from fallline.stats.arms import judges
 from fallline.stats.compare import compared
 from fallline.stats.evidence import Region, weigh
@@ -453,13 +453,13 @@ def test_the_answer_says_what_the_tables_say(three):
     arms, pairs = found.arms.to_dicts(), found.pairs.to_dicts()
     half = (arms[0]["high"] - arms[0]["low"]) / 2
     assert found.answer == [
-        f"Adam is best: validation accuracy {plus_minus(arms[0]['mean'], half)} (95 % interval, n = 6); "
+        f"Adam is best: validation accuracy {plus_minus(arms[0]['mean'], half)} (95 % confidence interval, n = 6); "
         f"momentum (p = {pairs[0]['p_holm']:.2g} after Holm, about {pairs[0]['seeds_needed']} seeds would settle it) "
         f"is not distinguishable from it; ftrl is worse (−{pairs[1]['difference']:.2g}, p < 0.0001 after Holm)."]
 
 
 def test_means_are_written_to_the_second_digit_of_the_interval():
-    assert plus_minus(0.92123, 0.00214) == "0.9212 ± 0.0021" and plus_minus(0.92, 0.0) == "0.9200"
+    assert plus_minus(0.92123, 0.00214) == "0.9212 ± 0.0021" and plus_minus(0.92, 0.0) == "0.9200 ± 0"
     assert plus_minus(-12.3456, 1.5) == "−12.3 ± 1.5" and plus_minus(3.1e-7, 2.04e-8) == "3.10e-7 ± 2.0e-8"
 
 

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import fallline
+from fallline.report.rounding import by_width
 
 NUMBER = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
 
@@ -128,7 +129,8 @@ def test_a_best_rate_at_the_end_of_those_tried_is_told_and_no_other(page):
 def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     text, tables, _ = page
     sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
-    head = re.match(rf"(.*?) is best: validation \w+ ({NUMBER}) ± ({NUMBER}) \(95 % interval, n = (\d+)\); ", sentence)
+    head = re.match(rf"(.*?) is best: validation \w+ ({NUMBER}) ± ({NUMBER}) "
+                    rf"\(95 % confidence interval, n = (\d+)\); ", sentence)
     assert head[1].lower() == named(best) and same(head[2], best["mean"])
     assert same(head[3], (best["high"] - best["low"]) / 2) and int(head[4]) == best["n"]
     rest = sentence[head.end():]
@@ -181,8 +183,8 @@ def test_the_claims_are_counted_and_figured_as_in_their_table(page):
     for row in rows.iter_rows(named=True):
         own = part.filter(pl.col("claim") == row["claim"])
         assert any(row["estimate"] == pytest.approx(estimate) for estimate in own["estimate"])
-        shown = f"{abs(row['estimate']):.3g}"
-        assert row["text"] in html.unescape(text) and (len(shown) < 5 or "e" in shown or shown in text)
+        half = 0.0 if row["low"] is None else (row["high"] - row["low"]) / 2
+        assert row["text"] in html.unescape(text) and by_width(abs(row["estimate"]), half) in text
 
 
 def test_what_opens_the_page_can_be_asked_for_in_python(page):

@@ -10,6 +10,7 @@ from fallline.report import words
 from fallline.report.commands import NO_NUMBER, smaller_rates
 from fallline.report.missing import gone_words
 from fallline.report.results import Results
+from fallline.report.rounding import by_width, interval
 from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
 from fallline.stats.columns import how_diverged
@@ -38,7 +39,7 @@ def answer(results: Results) -> tuple[str, str, str]:
     elif low == high:
         sure = f"All {words.plural(n, 'seed')} agree to the last digit."
     else:
-        sure = f"95 % interval {words.number(low)} to {words.number(high)}, {words.plural(n, 'seed')}."
+        sure = f"95 % interval {interval(low, high)}, {words.plural(n, 'seed')}."
     return name, value, sure
 
 
@@ -70,8 +71,8 @@ def runner_up(results: Results) -> str:
     if gap.lost:
         verdict += f"; at {words.plural(gap.lost, 'more seed')} one of them {gone_words(results.run, column)}"
     return (
-        f"{said} Difference {words.signed(gap.mean)}, "
-        f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "
+        f"{said} Difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, "
+        f"95 % interval {interval(gap.low, gap.high, sign=True)} "
         f"over {words.plural(gap.n, 'paired seed')}: {verdict}."
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence
 from fallline.report.made import budget_sentence, own_budget
 from fallline.report.results import Column
+from fallline.report.rounding import by_width, interval
 from fallline.report.tables import table
 from fallline.stats import label
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Part, Verdict, claims
@@ -247,15 +247,10 @@ def _figures(part: Part) -> dict[str, Any]:
 
 def _texts(part: Part, p: float | None) -> list[str]:
     """Estimate, interval, p and n as the page writes them; differences have a sign."""
-    found = part.evidence
-
-    def told(value: float | None) -> str:
-        sign = "" if part.second is None or not value or math.isnan(value) else "+" if value > 0 else "−"
-        return sign + words.number(abs(value) if sign else value, 3)
-
-    one = found.low is None or found.low == found.high
-    return [told(found.estimate), words.MISSING if one else f"{told(found.low)} to {told(found.high)}", p_text(p),
-            words.count(found.n)]
+    found, sign = part.evidence, part.second is not None
+    half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
+    ends = words.MISSING if found.method == "values" else interval(found.low, found.high, sign)
+    return [by_width(found.estimate, half, sign), ends, p_text(p), words.count(found.n)]
 
 
 def _own_p(part: Part) -> float | None:

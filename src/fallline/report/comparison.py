@@ -21,6 +21,7 @@ from fallline.report.missing import gone_words
 from fallline.report.naming import digits_of, named
 from fallline.report.plain import sure, use
 from fallline.report.results import Column, legend
+from fallline.report.rounding import interval
 from fallline.report.tables import head, table
 from fallline.stats import label
 from fallline.stats.columns import finished, how_diverged
@@ -161,7 +162,7 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         found.append(Column(heading, texts, texts, numeric=False))
     found += [
         _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
-        Column(f"{confidence(compared.level)} interval", [_interval(row, words.signed) for row in rows],
+        Column(f"{confidence(compared.level)} interval", [_interval(row, sign=True) for row in rows],
                [row["low"] for row in rows],
                help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}"),
         _figures("n", rows, "n", words.count, "seeds that both have"),
@@ -263,10 +264,11 @@ def _centre(row: dict[str, Any], centre: str) -> str:
     return f"median {words.number(row['median'])}"
 
 
-def _interval(row: dict[str, Any], say: Any = words.number) -> str:
-    if row["low"] is None or row["low"] == row["high"]:
+def _interval(row: dict[str, Any], sign: bool = False) -> str:
+    """Missing where nothing was left to chance, and of one seed."""
+    if row["low"] is None or row["method"] == "values":
         return words.MISSING
-    return f"{say(row['low'])} to {say(row['high'])}"
+    return interval(row["low"], row["high"], sign)
 
 
 def _rank(row: dict[str, Any]) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from fallline.report import words
 from fallline.report.looks import looks_in_words, percent
 from fallline.report.naming import digits_of, named
 from fallline.report.reserve import reserve
+from fallline.report.rounding import interval, plus_minus
 from fallline.stats import label
-from fallline.stats.arms import Arm
+from fallline.stats.arms import Arm, size
 from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.evidence import SAME, Evidence
 from fallline.stats.pairwise import Pair, least_permutation_p
 from fallline.stats.summary import FEW_SEEDS
 
@@ -56,32 +60,28 @@ def _answer(compared: Compared, group: Group, pairs: Sequence[Pair]) -> str:
 
 
 def value(compared: Compared, arm: Arm) -> str:
-    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % interval, n = 10)"."""
+    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % confidence interval, n = 10)"."""
     own, name = arm.standing, label(compared.metric)
     n = f"n = {words.count(own.n)}"
     if own.method == "values":
         return f"{name} {words.number(own.estimate)}"
     if own.method == "one seed":
         return f"{name} {words.number(own.estimate)} (one seed)"
-    if own.method == "t" and own.low is not None and own.high is not None:
-        return f"{name} {plus_minus(own.estimate, (own.high - own.low) / 2)} (95 % interval, {n})"
-    interval = "" if own.low is None else f"95 % interval {words.number(own.low)} to {words.number(own.high)}, "
-    return f"{name} {words.number(own.estimate)} (median, {interval}{n})"
+    values = np.array(list(arm.sample.values()))
+    half = half_width(own, values)
+    if half is not None:
+        return f"{name} {plus_minus(own.estimate, half)} (95 % confidence interval, {n})"
+    within = "" if own.low is None else f"95 % interval {interval(own.low, own.high)}, "
+    return f"{name} {words.number(own.estimate)} (median, {within}{n})"
 
 
-def plus_minus(mean: float, half: float) -> str:
-    """A mean and half its interval, both to the second digit of the half.
-
-    >>> plus_minus(0.92123, 0.00214), plus_minus(23.4, 0.0), plus_minus(0.00031234, 0.0000023)
-    ('0.9212 ± 0.0021', '23.40', '3.123e-4 ± 2.3e-6')
-    """
-    if not half:
-        return words.number(mean)
-    places = 1 - math.floor(math.log10(half))
-    if 0 <= places <= 5:
-        return f"{mean:.{places}f} ± {half:.{places}f}".replace("-", "−")
-    digits = max(places + (math.floor(math.log10(abs(mean))) if mean else 0) + 1, 2)
-    return f"{words.number(mean, digits)} ± {words.number(half, 2)}"
+def half_width(found: Evidence, values: np.ndarray) -> float | None:
+    """Half the confidence interval of a mean over seeds: 0 where all seeds give the same; None where there is no mean
+    or no interval, as of one seed and where seeds were lost."""
+    if found.method == "t" and found.low is not None and found.high is not None:
+        return (found.high - found.low) / 2
+    alike = len(values) > 1 and np.isfinite(values).all() and float(values.std(ddof=1)) <= SAME * size(values)
+    return 0.0 if found.method == "sign" and alike else None
 
 
 def p_text(p: float | None) -> str:

@@ -13,13 +13,14 @@ from fallline.report import words
 from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
-from fallline.report.comparison_words import p_text, plus_minus
+from fallline.report.comparison_words import half_width, p_text
 from fallline.report.earlier import earlier_in_words
 from fallline.report.looks import looks_in_words
 from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
+from fallline.report.rounding import plus_minus
 from fallline.report.scaling.result import Scaled
 from fallline.stats import label
 from fallline.stats.arms import Arm, size
@@ -249,7 +250,7 @@ def _tested(comparison: Comparison) -> list[Column]:
         means = [float(value.mean()) if value.size else None for value in values]
         texts = [_spread(value, arm) for value, arm in zip(values, arms, strict=True)]
         found.append(Column(label(name), texts, means, help="on data that chose nothing, at the setting shown; mean "
-                                                            "and 95 % interval"))
+                                                            "± half its 95 % confidence interval"))
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 
@@ -267,6 +268,5 @@ def _spread(values: np.ndarray, arm: Arm) -> str:
         return words.MISSING
     found, without = weigh(values, Region(low=0.0), arm.exact, size(values)), arm.chosen_rows.height - values.size
     but = f" ({words.count(without)} of {words.count(arm.chosen_rows.height)} no number)" if without else ""
-    if found.low is None or found.high is None or found.method != "t":
-        return words.number(found.estimate) + but
-    return plus_minus(found.estimate, (found.high - found.low) / 2) + but
+    half = half_width(found, values)
+    return (words.number(found.estimate) if half is None else plus_minus(found.estimate, half)) + but

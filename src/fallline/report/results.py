@@ -10,6 +10,7 @@ import polars as pl
 
 from fallline.report import words
 from fallline.report.naming import digits_of
+from fallline.report.rounding import interval
 from fallline.stats import Metric, best_of, label, primary, summary, varying
 from fallline.stats.columns import OFF, RECIPE
 from fallline.stats.metric import is_loss, loss_kinds
@@ -115,7 +116,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
                help="seeds that have a number" if results.ranked["missing"].sum() else "seeds that finished"),
         Column(
             "95 % interval",
-            [_interval(row[low], row[high]) for row in rows],
+            [interval(row[low], row[high]) for row in rows],
             frame[low].to_list(),
             help="of the mean, Student's t",
         ),
@@ -209,10 +210,6 @@ def _numbers(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> 
 def _caution(results: Results, metric: str) -> str:
     """What the heading of a column of losses says where they are of different kinds."""
     return "; compare only rows of the same loss" if is_loss(metric) and results.kinds > 1 else ""
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return words.MISSING if low is None else f"{words.number(low)} to {words.number(high)}"
 
 
 def constants(results: Results) -> str:

@@ -9,6 +9,7 @@ import polars as pl
 from fallline.report import words
 from fallline.report.commands import wider
 from fallline.report.naming import digits_of, named
+from fallline.report.rounding import by_width, interval
 from fallline.stats import where
 from fallline.stats.defaults import MISSING
 from fallline.stats.search import RATE, Search, groups, searches
@@ -61,8 +62,8 @@ def _defeated(defeat: Defeat) -> str:
     elif gap.low is None:
         told += "; one seed"
     else:
-        told += (f"; difference {words.signed(gap.mean)}, 95 % interval {words.signed(gap.low)} to "
-                 f"{words.signed(gap.high)}")
+        told += (f"; difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, 95 % interval "
+                 f"{interval(gap.low, gap.high, sign=True)}")
     at = defeat.case.reason
     also = "" if _had(defeat) else f", and {at} among its values"
     return (f"{_place(defeat.general)}{words.capital(general)} contains {special} (at {at}) and yet loses to it "

@@ -98,7 +98,7 @@ class Cells:
     def _rows(self, cells: pl.DataFrame) -> pl.DataFrame:
         """The rows as they are drawn: bright tells on which of them the ink is black."""
         sd, lost = pl.col("sd"), pl.col("lost") > 0
-        spread = sd.map_elements(lambda value: f"± {words.number(value, 2)}", return_dtype=pl.String)
+        spread = sd.map_elements(lambda value: f"sd {words.number(value, 2)}", return_dtype=pl.String)
         gone = pl.format("{} of {} {}", "lost", "trials", "gone")
         cells = cells.with_columns(spread=pl.when(lost).then(gone).otherwise(spread).fill_null(""))
         cells = cells.with_columns(shade=pl.col("value").clip(self.low))

@@ -199,7 +199,7 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _spread(mean: float | None, sd: float | None) -> str:
     """A mean and its standard deviation over seeds, as far as there are any."""
-    return words.number(mean) + ("" if sd is None else f" ± {words.number(sd, 2)}")
+    return words.number(mean) + ("" if sd is None else f" (sd {words.number(sd, 2)})")
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -221,7 +221,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
     seeds, metric = int(frame["n"].max()), spec.metric or ""
-    mean = f"mean over {words.plural(seeds, 'seed')} ± standard deviation"
+    mean = f"mean over {words.plural(seeds, 'seed')} and standard deviation (sd)"
     over = "one seed, so without spread" if seeds == 1 else mean
     said = [f"A cell is a pair: {label(metric)}, {over}."]
     if frame["of"].max() > 1:

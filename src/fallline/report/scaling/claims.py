@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.rounding import by_width, interval
 from fallline.report.scaling.tables import said_count
 from fallline.study.said import exact
 from fallline.study.scale import ScaleClaim
@@ -61,5 +62,5 @@ def _verdict(scaled: Scaled, claim: ScaleClaim, own: dict[str, Any] | None, othe
 
 
 def _said(row: dict[str, Any]) -> str:
-    return (f"{words.number(row['speed_up'], 3)} ({words.number(row['speed_up_low'], 2)} to "
-            f"{words.number(row['speed_up_high'], 2)})")
+    low, high = row["speed_up_low"], row["speed_up_high"]
+    return f"{by_width(row['speed_up'], (high - low) / 2)} ({interval(low, high)})"
