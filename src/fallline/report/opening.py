@@ -15,9 +15,11 @@ from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
 from fallline.report.comparison_words import half_width, p_text
 from fallline.report.earlier import earlier_in_words
+from fallline.report.edges import edge_of_best
 from fallline.report.looks import looks_in_words
 from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
+from fallline.report.on_test import beaten_on_test, ranked_on_test
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.report.rounding import plus_minus
@@ -115,10 +117,11 @@ class Opening:
         """How sure the plain words are, and what to type to be surer; first of all, whether trials are still to
         come."""
         if self.comparison is not None:
-            return self.comparison.sure
+            return [*self.comparison.sure, *beaten_on_test(self.comparison.compared)]
         run = self.results.run
         gaps = missing_in_words(run, self.results.metric.column)
-        return [text for text in [to_finish(run), gaps, earlier_in_words(run)] if text]
+        return [text for text in [to_finish(run), gaps, edge_of_best(self.results), *ranked_on_test(self.results),
+                                  earlier_in_words(run)] if text]
 
     @cached_property
     def columns(self) -> list[Column]:

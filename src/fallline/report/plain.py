@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finish, wider
+from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finish
 from fallline.report.comparison_words import arm_name, how_lost
 from fallline.report.earlier import earlier_in_words
+from fallline.report.edges import edges
 from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
 from fallline.report.reserve import RATE, reserve
@@ -15,7 +16,6 @@ from fallline.stats.arms import Arm
 from fallline.stats.columns import from_the_start, how_diverged
 from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.pairwise import Pair
-from fallline.stats.search import Border
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store.looks import noted_looks
 
@@ -69,25 +69,12 @@ def _how_sure(compared: Compared) -> str:
 
 
 def _rates(compared: Compared) -> str:
-    """What other learning rates might tell: where none was tuned, or where the best arm's is the last that was tried;
-    several groups have their caveats instead."""
+    """What other learning rates might tell: where none was tuned, or where the best is the last that was tried."""
     every = [arm for group in compared.groups for arm in group.arms]
     if any(reserve(compared, group) for group in compared.groups):
         tried = {rate for arm in every for rate in arm.rows[RATE].drop_nulls().unique()}
         return f"To name one, {at_rates(compared.run, tried)}"
-    best = every[0]
-    if best.standing.estimate == 0 and not compared.up:
-        return ""  # nothing is lower
-    chosen, values = best.chosen.get(RATE), ()
-    if RATE in best.rows.columns:
-        values = tuple(sorted(best.rows[RATE].drop_nulls().unique().to_list()))
-    if len(compared.groups) > 1 or chosen is None or len(values) < 2 or chosen not in (values[0], values[-1]):
-        return ""
-    border = Border(RATE, "lowest" if chosen == values[0] else "highest", values)
-    side, more = ("smallest", "a smaller") if chosen == values[0] else ("largest", "a larger")
-    command = wider(compared.run, [(best.settings.get("optimizer"), border)])
-    return (f"Its learning rate is the {side} that was tried, and {more} one may do better"
-            + (f": {command}" if command else "."))
+    return edges(compared)
 
 
 def _seeds(compared: Compared) -> str:
