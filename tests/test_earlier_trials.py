@@ -112,8 +112,10 @@ def test_mistakes_are_those_of_the_study_as_it_stands(tmp_path):
              "axes": {"optimizer": ["adam", "momentum"]}}
     folder = fallline.run(Study(**study), tmp_path / "run").folder
     assert set(Run(folder).mistakes["trials"]) == {2}
-    fallline.run(Study(**study | {"axes": {"optimizer": ["adam"]}}), folder)
+    result = fallline.run(Study(**study | {"axes": {"optimizer": ["adam"]}}), folder)
     assert set(Run(folder).mistakes["trials"]) == {1}
+    found = result.verify()
+    assert found and not found.findings, found
 
 
 def test_fresh_puts_the_folder_aside_and_begins_anew(before, tmp_path):
@@ -169,3 +171,14 @@ def test_status_counts_the_cohorts_of_the_study_as_it_stands(tmp_path):
     jobs = fallline.launch(Study(**FIELDS | EDITS["steps"]), folder, executor="local", dry=True)
     frame = jobs.status()
     assert frame["trials"].to_list() == [12] and frame["steps"].to_list() == [12 * 4]
+
+
+def test_seeds_that_a_look_has_seen_stay_in_the_answer(tmp_path):
+    study = {**FIELDS, "axes": {"optimizer": ["gradient_descent", "momentum"]},
+             "base": {"batch_size": 2, "steps": 6, "learning_rate": 0.01}}
+    folder = tmp_path / "run"
+    seen = fallline.run(Study(**study), folder, until_decided=True, max_seeds=6).trials["seed"].n_unique()
+    again = fallline.run(Study(**study), folder)
+    assert seen >= 5 and again.trials["seed"].n_unique() == seen and again.records.earlier.is_empty()
+    edited = study | {"base": {"batch_size": 2, "steps": 4, "learning_rate": 0.01}}
+    assert set(fallline.run(Study(**edited), folder).trials["steps"]) == {4}
