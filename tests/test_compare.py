@@ -24,8 +24,8 @@ from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StudyError
 from fallline.report import shown, words, write_report
 from fallline.report.comparison import Comparison, arm_columns, pair_columns, section
-from fallline.report.comparison_words import plus_minus
 from fallline.report.kinds import drawn
+from fallline.report.rounding import plus_minus
 from fallline.stats.arms import judges
 from fallline.stats.compare import compared
 from fallline.stats.evidence import Region, weigh
@@ -455,13 +455,13 @@ def test_the_answer_says_what_the_tables_say(three):
     half = (arms[0]["high"] - arms[0]["low"]) / 2
     assert found.answer == [
         f"Adam is ahead (best in over 99 % of resamples): validation accuracy {plus_minus(arms[0]['mean'], half)} "
-        f"(95 % interval, n = 6); momentum (p = {arms[1]['p_best']:.2g}, about {arms[1]['seeds_needed']} to "
+        f"(95 % confidence interval, n = 6); momentum (p = {arms[1]['p_best']:.2g}, about {arms[1]['seeds_needed']} to "
         f"{arms[1]['seeds_most']} seeds would settle it) is not significantly worse; ftrl is worse "
         f"(−{pairs[1]['difference']:.2g}, p < 0.0001)."]
 
 
 def test_means_are_written_to_the_second_digit_of_the_interval():
-    assert plus_minus(0.92123, 0.00214) == "0.9212 ± 0.0021" and plus_minus(0.92, 0.0) == "0.9200"
+    assert plus_minus(0.92123, 0.00214) == "0.9212 ± 0.0021" and plus_minus(0.92, 0.0) == "0.9200 ± 0"
     assert plus_minus(-12.3456, 1.5) == "−12.3 ± 1.5" and plus_minus(3.1e-7, 2.04e-8) == "3.10e-7 ± 2.0e-8"
 
 

@@ -113,7 +113,7 @@ def test_the_table_has_a_row_a_configuration_with_every_loss_and_its_spread(run)
     own = np.array([loss(8, 0.7, 0.9, seed) for seed in range(SEEDS)])
     last = own * (1 + 0.5 * (-1.0) ** np.arange(SEEDS))
     for text, values in zip(list(row.values())[3:], (last, own, own / 10), strict=True):
-        mean, sd = (float(part.replace("−", "-")) for part in text.split(" ± "))
+        mean, sd = (float(part.replace("−", "-")) for part in text.removesuffix(")").split(" (sd "))
         assert mean == pytest.approx(values.mean(), rel=6e-4)
         assert sd == pytest.approx(values.std(ddof=1), rel=0.06)
 

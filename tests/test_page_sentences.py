@@ -16,6 +16,7 @@ import pytest
 
 import fallline
 from fallline.report import words
+from fallline.report.rounding import by_width
 
 NUMBER = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
 
@@ -135,7 +136,7 @@ def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     text, tables, _ = page
     sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
     head = re.match(rf"(.*?) is (?:best|ahead \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
-                    rf"\(95 % interval, n = (\d+)\); ", sentence)
+                    rf"\(95 % confidence interval, n = (\d+)\); ", sentence)
     assert head[1].lower() == named(best) and same(head[2], best["mean"])
     share = re.search(r"best in (over )?(\d+) % of", sentence)
     assert (share is None) == (best["verdict"] == "best")
@@ -191,8 +192,8 @@ def test_the_claims_are_counted_and_figured_as_in_their_table(page):
     for row in rows.iter_rows(named=True):
         own = part.filter(pl.col("claim") == row["claim"])
         assert any(row["estimate"] == pytest.approx(estimate) for estimate in own["estimate"])
-        shown = f"{abs(row['estimate']):.3g}"
-        assert row["text"] in html.unescape(text) and (len(shown) < 5 or "e" in shown or shown in text)
+        half = 0.0 if row["low"] is None else (row["high"] - row["low"]) / 2
+        assert row["text"] in html.unescape(text) and by_width(abs(row["estimate"]), half) in text
 
 
 def test_what_opens_the_page_can_be_asked_for_in_python(page):

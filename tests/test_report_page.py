@@ -103,7 +103,7 @@ def test_the_answer_gives_mean_interval_and_seeds(pages):
     words = Page(pages["softmax"].read_text()).text
     assert re.search(r"Gradient descent at learning rate 0\.5 is ahead \(best in (?:over )?\d\d % of resamples\): "
                      r"validation accuracy 0\.9\d{3} ± 0\.\d+ "
-                     r"\(95 % interval, n = 5\); ", words)
+                     r"\(95 % confidence interval, n = 5\); ", words)
     assert "adadelta, learning rate 0.5, validation accuracy (0.8400 reported" in words
     assert "Reported, but without a value in this run: 1." in words
 

@@ -78,7 +78,7 @@ def test_the_table_of_classes_gives_precision_recall_and_f1_over_seeds(recipes):
         truth, given = map(np.array, truth_and_given(recipes, trial))
         recalls.append((given[truth == 6] == 6).mean())
     row = found.table.filter(pl.col("class") == "shirt").row(0, named=True)
-    assert row["recall"] == f"{words.number(np.mean(recalls))} ± {words.number(np.std(recalls, ddof=1), 2)}"
+    assert row["recall"] == f"{words.number(np.mean(recalls))} (sd {words.number(np.std(recalls, ddof=1), 2)})"
     assert found.table["class"].to_list() == list(CLASSES)
 
 

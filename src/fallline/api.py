@@ -212,7 +212,7 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
         data: str | Path | None = None, listen: Listener | None = None, command: str = "", until_decided: bool = False,
         max_seeds: int | None = None, tell: Callable[[str], None] | None = None, executor: str | None = None,
         options: Mapping[str, Any] | None = None, processes: int = 1,
-        devices: str | None = None, scaling: bool = True) -> Result:
+        devices: str | None = None, scaling: bool = True, fresh: bool = False) -> Result:
     """Train every trial of ``study`` (a Study, a built-in study's name or a TOML file) that has no records in ``out``.
 
     ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. With ``until_decided`` seeds are added
@@ -221,11 +221,15 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
     about each round. With an ``executor`` ("local", "slurm", "ray") cohorts are trained by jobs elsewhere, launched
     with its ``options``, and waited for; see ``launch``. ``devices`` are those of a mesh, "trial=2,data=2": two rows
     that train seeds and lanes of their own, two devices a row that share each batch. A study with a table [scale] has
-    what more devices buy measured as well, unless ``scaling`` is False. StudyError, DataError, ModelError and
-    StoreError say what is wrong before anything is trained.
+    what more devices buy measured as well, unless ``scaling`` is False. What the folder holds of earlier forms of the
+    study, edited since, is kept and is no part of the result (``open_run`` has ``all_rounds``). ``fresh`` begins anew:
+    the folder that is there is first renamed to ``OUT-before-1``, 2, ..., and ``tell`` hears it. StudyError, DataError,
+    ModelError and StoreError say what is wrong before anything is trained.
     """
     study, out, folder = _resolved(study, preset, out, data)
     mesh = _mesh(devices)
+    if fresh:
+        _begin_anew(study, out, folder, resume, mesh, tell)
 
     def train(whole: Study) -> Path:
         if executor is None:
@@ -270,6 +274,16 @@ def _measured(study: Study, out: Path, folder: Path | None, tell: Callable[[str]
     except FalllineError:
         forget_measured(out, made)
         raise
+
+
+def _begin_anew(study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None,
+                tell: Callable[[str], None] | None, elsewhere: bool = False) -> None:
+    """Put the run folder aside once the study is known to be lawful."""
+    from fallline.executors.anew import begin_anew
+
+    aside = begin_anew(study, out, data, resume, mesh, elsewhere)
+    if aside is not None and tell is not None:
+        tell(f"what was in {out} is now in {aside}; nothing of it is used here")
 
 
 def _mesh(devices: str | None) -> Mesh | None:
@@ -349,17 +363,20 @@ class Jobs:
 def launch(study: Study | str | Path, out: str | Path | None = None, *, executor: str,
            options: Mapping[str, Any] | None = None, processes: int = 1, preset: str | None = None,
            resume: bool = False, data: str | Path | None = None, listen: Listener | None = None, command: str = "",
-           dry: bool = False, devices: str | None = None) -> Jobs:
+           dry: bool = False, devices: str | None = None, fresh: bool = False,
+           tell: Callable[[str], None] | None = None) -> Jobs:
     """Plan ``study`` as ``run`` does and launch a job a cohort over an executor, without waiting.
 
     ``processes`` train each cohort together, on a mesh of their ``devices``, "data=2". ``dry``: all but the launch; the
-    script is in the run folder. StudyError where a part of the study lives in this process alone; StoreError where jobs
-    of the run are out already.
+    script is in the run folder. ``fresh`` puts aside what is there, as in ``run``. StudyError where a part of the study
+    lives in this process alone; StoreError where jobs of the run are out already.
     """
     from fallline.executors.driver import Ask, launch_run
 
     study, out, folder = _resolved(study, preset, out, data)
     ask = Ask(executor, options or {}, processes, _mesh(devices))
+    if fresh:
+        _begin_anew(study, out, folder, resume, ask.mesh, tell, elsewhere=True)
     launched = launch_run(study, out, ask, resume, folder, listen, command, dry)
     return Jobs(out, launched is not None, " ".join(command.split()[:2]) or "python")
 
@@ -479,10 +496,18 @@ def _check_figures(study: Study) -> None:
                 raise UnknownName("figure", kind, figure_kinds(), where)
 
 
-def open_run(folder: str | Path, reader: str = "python") -> Result:
-    """The result in a run folder, or StoreError where there is none; ``reader`` is noted with what is read of test."""
-    records = open_records(folder)
+def open_run(folder: str | Path, reader: str = "python", all_rounds: bool = False) -> Result:
+    """The result in a run folder, or StoreError where there is none; ``reader`` is noted with what is read of test.
+
+    It is about the study as it stands. With ``all_rounds`` trials of earlier forms of it, edited since, count as well.
+    """
+    records = open_records(folder, all_rounds)
     if records.trials.is_empty():
+        if records.earlier.height:
+            from fallline.report.earlier import earlier_in_words
+
+            raise StoreError(f"the run in {folder} has no finished block yet of the study as it stands; go on with it: "
+                             f"the command that began it, and --resume. {earlier_in_words(records)}")
         raise StoreError(f"the run in {folder} has no finished block yet; go on with it: the command that began it, "
                          "and --resume")
     return Result(records, reader)

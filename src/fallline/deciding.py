@@ -12,6 +12,7 @@ from fallline.executors.arrays import load_arrays
 from fallline.executors.claims import has_chance
 from fallline.report import words
 from fallline.report.looks import percent
+from fallline.report.naming import digits_of
 from fallline.stats.best import AS_GOOD, WORSE
 from fallline.stats.claims import UNTESTED, claims
 from fallline.stats.columns import finished
@@ -86,12 +87,12 @@ def _of_best(found: Compared, place: int) -> list[Question]:
     """The best arm of a group against each other one: whether it is ruled out as the best, which counts all arms that
     may turn out first, or as good within a margin that the study names. Rules that are one but for rounding, in
     training too, are waited for no longer."""
-    group, questions = found.groups[place], []
+    group, questions, digits = found.groups[place], [], digits_of(found.run)
     for (first, second), pair in zip(group.places, found.pairs[place], strict=True):
         if first == 0:
             standing, arms = found.standings[place][second], (group.arms[first], group.arms[second])
-            names = [words.recipe(arm.settings, found.by) for arm in arms]
-            within = f" ({words.recipe(group.within, list(group.within))})" if group.within else ""
+            names = [words.recipe(arm.settings, found.by, digits) for arm in arms]
+            within = f" ({words.recipe(group.within, list(group.within), digits)})" if group.within else ""
             same = pair.same and (pair.evidence.method == "values" or trained_alike(*arms))
             ruled_out = standing.verdict == WORSE or (standing.p_best is not None and standing.p_best <= found.level)
             as_good = standing.verdict == AS_GOOD and bool(found.run.study.margins)

@@ -34,6 +34,8 @@ PresetOption = Annotated[str | None, typer.Option("--preset", show_default=False
                                                   help="quick (small data, under a minute), full, or claims where the "
                                                        "study has it (every claim judged, some ten minutes).")]
 FolderArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="DIR")]
+RoundsOption = Annotated[bool, typer.Option("--all-rounds", help="Count trials of earlier forms of the study as well, "
+                                            "which an edit of it left in the folder.")]
 NetworkArgument = Annotated[str, typer.Argument(help="A network: its text, a line a neuron, ; ends a line; or a file.",
                                                 metavar="TEXT|FILE")]
 
@@ -157,6 +159,8 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
                                                       min=2, show_default=False)] = None,
         out: OutOption = None, data: DataOption = None,
         resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+        fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew: what the run folder holds is put aside, "
+                                            "beside it.")] = False,
         devices: Annotated[str | None, typer.Option(help="The mesh: trial=2,data=2 are two rows that train seeds and "
                                                     "lanes of their own, two devices a row that share each batch.",
                                                     show_default=False)] = None,
@@ -189,7 +193,8 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
                                                                 "nothing.")] = False) -> None:
     """Train every trial of a study at once, print what to use and how sure that is, and write the report.
 
-    Trials that the run folder already holds are not trained again: add a rate or seeds and only those run.
+    Trials that the run folder already holds are not trained again: add a rate or seeds and only those run. What it
+    holds of the study before an edit is no part of the answer.
 
     Example: fallline run softmax/optimizers --preset quick --set steps=200 --out runs/first
 
@@ -206,7 +211,7 @@ def run(study: Annotated[str, typer.Argument(help="A built-in study (fallline li
     options = {"jobs": jobs, "partition": partition, "account": account, "gpus": gpus, "cpus": cpus, "memory": memory,
                "time": time, "container": container, "bind": bind, "sbatch": sbatch, "address": address}
     elsewhere = {"executor": executor, "processes": processes, "devices": devices, "wait": wait, "dry": dry_run,
-                 "options": {name: value for name, value in options.items() if value is not None}}
+                 "fresh": fresh, "options": {name: value for name, value in options.items() if value is not None}}
     run_study(study, preset, settings, out, data, resume, report, rounds, elsewhere)
 
 
@@ -341,28 +346,29 @@ def utilisation(task: Annotated[str, typer.Argument(help="A task (fallline parts
 @app.command()
 def show(folder: FolderArgument,
          rows: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 20,
-         every: Annotated[bool, typer.Option("--all", help="Every configuration, not each at its best.")] = False
-         ) -> None:
+         every: Annotated[bool, typer.Option("--all", help="Every configuration, not each at its best.")] = False,
+         all_rounds: RoundsOption = False) -> None:
     """Print what to use, how sure that is, and the table of a run.
 
     Example: fallline show runs/softmax-optimizers-quick --rows 10
     """
     from fallline.cli.screens import show_run
 
-    show_run(folder, rows, every)
+    show_run(folder, rows, every, all_rounds)
 
 
 @app.command()
 def report(folder: FolderArgument,
            out: Annotated[Path | None, typer.Option(help="The page; by default DIR/report/report.html.",
-                                                    show_default=False)] = None) -> None:
+                                                    show_default=False)] = None,
+           all_rounds: RoundsOption = False) -> None:
     """Write the report of a run: a page that draws its figures, the same as Markdown, and tables (CSV, LaTeX).
 
     Example: fallline report runs/softmax-optimizers-quick
     """
     from fallline.api import open_run
 
-    print(open_run(folder, "fallline report").report(out))
+    print(open_run(folder, "fallline report", all_rounds).report(out))
 
 
 @app.command()
@@ -372,14 +378,15 @@ def figures(folder: FolderArgument,
             formats: Annotated[str, typer.Option("--format", help="What to write, with commas between.")]
             = "svg,pdf,png",
             out: Annotated[Path | None, typer.Option(help="The folder for them; by default DIR/report/figures.",
-                                                     show_default=False)] = None) -> None:
+                                                     show_default=False)] = None,
+            all_rounds: RoundsOption = False) -> None:
     """Write the figures of a run's report, or of what fallline scale measured, as SVG, PDF and PNG files.
 
     Example: fallline figures runs/softmax-optimizers-quick sensitivity --format pdf --out paper
     """
     from fallline.cli.drawing import write_figures
 
-    write_figures(folder, names or [], formats, out)
+    write_figures(folder, names or [], formats, out, all_rounds)
 
 
 @app.command()
@@ -393,7 +400,8 @@ def compare(folder: FolderArgument,
                                                           "data, with commas between; by default all that vary and "
                                                           "are not compared.", show_default=False)] = None,
             csv: Annotated[Path | None, typer.Option(help="Write the table to this file, the pairs to NAME-pairs.csv "
-                                                          "beside it.", show_default=False)] = None) -> None:
+                                                          "beside it.", show_default=False)] = None,
+            all_rounds: RoundsOption = False) -> None:
     """Tell what is best in a run, which differences are real and which may be luck, each at its own best numbers.
 
     Example: fallline compare runs/softmax-optimizers-quick
@@ -402,7 +410,7 @@ def compare(folder: FolderArgument,
     """
     from fallline.cli.comparing import compare_arms
 
-    compare_arms(folder, by, metric, tune, csv)
+    compare_arms(folder, by, metric, tune, csv, all_rounds)
 
 
 @app.command()
@@ -412,7 +420,8 @@ def profile(folders: Annotated[list[Path], typer.Argument(help="Run folders, bes
                                                         "recipe, or several with commas between; by default what the "
                                                         "first run varies.", show_default=False)] = None,
             out: Annotated[Path | None, typer.Option(help="Write a page (.html) or the picture alone (.svg, .png).",
-                                                     show_default=False)] = None) -> None:
+                                                     show_default=False)] = None,
+            all_rounds: RoundsOption = False) -> None:
     """Tell what reaches the target in the fewest steps over several runs, best of different tasks.
 
     A miss counts as infinitely many steps. Seconds are compared only where trials ran alone.
@@ -422,7 +431,7 @@ def profile(folders: Annotated[list[Path], typer.Argument(help="Run folders, bes
     from fallline.cli.comparing import names
     from fallline.cli.profiling import profile_runs
 
-    profile_runs(folders, None if by is None else names(by), out)
+    profile_runs(folders, None if by is None else names(by), out, all_rounds)
 
 
 @app.command()
@@ -432,7 +441,8 @@ def export(folder: FolderArgument,
                                                     show_default=False)] = None,
            points: Annotated[int, typer.Option(help="Points of each curve of a trial at most, evenly spread, 0: all; "
                                                     "for tensorboard and mlflow, parquet and csv have all.",
-                                               min=0)] = 200) -> None:
+                                               min=0)] = 200,
+           all_rounds: RoundsOption = False) -> None:
     """Write a run in the files of other tools: a run a trial for TensorBoard and MLflow, or tables.
 
     What tensorboard and mlflow need: pip install 'fallline[tensorboard]', pip install 'fallline[mlflow]'.
@@ -441,7 +451,7 @@ def export(folder: FolderArgument,
     """
     from fallline.cli.exporting import export_run
 
-    export_run(folder, to, out, points)
+    export_run(folder, to, out, points, all_rounds)
 
 
 @app.command()

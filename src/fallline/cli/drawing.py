@@ -7,14 +7,15 @@ from pathlib import Path
 from fallline.cli.terminal import new_screen
 
 
-def write_figures(folder: Path, names: list[str], formats: str, out: Path | None) -> None:
+def write_figures(folder: Path, names: list[str], formats: str, out: Path | None, all_rounds: bool = False) -> None:
     """Draw them and print their paths."""
     from fallline.api import open_run
     from fallline.cli.comparing import names as parted
     from fallline.report.scaling.result import Scaled
     from fallline.store.scale import ScaleFolder
 
-    found = Scaled.open(folder) if ScaleFolder(folder).exists else open_run(folder, "fallline figures")
+    found = Scaled.open(folder) if ScaleFolder(folder).exists else (
+        open_run(folder, "fallline figures", all_rounds))
     with new_screen(stderr=True).status("drawing"):
         written = found.figures(*names, formats=parted(formats), folder=out)
     print("\n".join(map(str, written)))

@@ -50,7 +50,7 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
             jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
                           processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
                           command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
-                          devices=elsewhere["devices"])
+                          devices=elsewhere["devices"], fresh=elsewhere["fresh"], tell=display.tell)
     except KeyboardInterrupt:
         say_stopped(folder)
         raise
@@ -91,6 +91,8 @@ def print_status(folder: Path) -> None:
     """A line a cohort, and what to type next."""
     from fallline.api import jobs
     from fallline.cli.screens import print_whole
+    from fallline.report.earlier import earlier_in_words
+    from fallline.store import Run
 
     launched = jobs(folder)
     frame = launched.status()
@@ -105,6 +107,8 @@ def print_status(folder: Path) -> None:
     print(launched.described)
     words = dict(frame["state"].value_counts().iter_rows())
     print(", ".join(f"{count} {word}" for word, count in sorted(words.items())))
+    if said := earlier_in_words(Run(folder)):
+        print(said)
 
 
 def cancel_jobs(folder: Path) -> None:

@@ -132,6 +132,7 @@ def _begun(network: Network, seed: int) -> dict[str, float]:
 def _of_run(folder: Path, trial: str | None) -> tuple[Network, dict[str, float], str]:
     """The network of a trial, what it learnt, and a sentence on which trial it is; the best where none is named."""
     from fallline.api import open_run
+    from fallline.study.said import exact
 
     result = open_run(folder)
     texts = result.records.model_texts
@@ -141,7 +142,7 @@ def _of_run(folder: Path, trial: str | None) -> tuple[Network, dict[str, float],
     numbers = result.learnt(name)
     trials = result.records.fold_trials
     row = trials.filter(trials["trial"].str.starts_with(name)).row(0, named=True)
-    recipe = ", ".join(f"{key.replace('_', ' ')} {row[key]:g}" if isinstance(row[key], float) else f"{key} {row[key]}"
+    recipe = ", ".join(f"{key.replace('_', ' ')} {exact(row[key])}"
                        for key in ("task", "optimizer", "learning_rate", "seed") if row.get(key) is not None)
     return parse(texts[row["task"]]), numbers, (f"The values are those of trial {row['trial']} after its last step, "
                                                f"{how} ({recipe}).")

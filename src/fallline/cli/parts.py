@@ -11,6 +11,7 @@ from rich.text import Text
 from fallline.cli.terminal import new_screen
 from fallline.contracts import Number
 from fallline.errors import UnknownName
+from fallline.study.said import exact
 
 
 def parts_table(kind: str | None) -> None:
@@ -89,4 +90,4 @@ def _with_default(number: Number) -> str:
     if number.default is None:
         return number.name + (" (optional)" if number.optional else "")
     value: Any = bool(number.default) if number.flag else number.default
-    return f"{number.name} {value:g}" if isinstance(value, float) else f"{number.name} {value}".lower()
+    return f"{number.name} {exact(value)}" if isinstance(value, float) else f"{number.name} {value}".lower()

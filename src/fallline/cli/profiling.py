@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def profile_runs(folders: list[Path], by: list[str] | None, out: Path | None) -> None:
+def profile_runs(folders: list[Path], by: list[str] | None, out: Path | None, all_rounds: bool = False) -> None:
     """Print who is fastest, the arms, the problems and what to hold against them; write page or picture to ``out``."""
     from fallline.api import open_run
     from fallline.cli.screens import print_whole
@@ -15,7 +15,7 @@ def profile_runs(folders: list[Path], by: list[str] | None, out: Path | None) ->
 
     if out is not None and out.suffix not in SUFFIXES:
         raise StudyError(f"--out takes a file that ends in one of {', '.join(SUFFIXES)}, got {out.name!r}")
-    found = profiles([open_run(folder).records for folder in folders], by)
+    found = profiles([open_run(folder, all_rounds=all_rounds).records for folder in folders], by)
     print("\n".join(answer(found)), end="\n\n")
     print_whole(rich_table(arm_table(found), "Steps to the target, over the least of each problem"))
     if found.seconds is not None:

@@ -32,13 +32,13 @@ def studies_table() -> None:
     new_screen().print(table)
 
 
-def show_run(folder: Path, rows: int, every: bool) -> None:
+def show_run(folder: Path, rows: int, every: bool, all_rounds: bool = False) -> None:
     """The answer of a run, its table, its page and what to type next; with ``every`` all that is known of it."""
     from fallline.api import open_run
     from fallline.report.reads import read_chosen
     from fallline.stats.claims import claims
 
-    records = open_run(folder).records
+    records = open_run(folder, all_rounds=all_rounds).records
     found = print_shown(records, rows, every)
     read = read_chosen(records, "fallline show", claims(records) if every else ())
     page = records.layout.report / "report.html"

@@ -54,8 +54,9 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     try:
         with Display(screen, study.name) as display:
             result = run(study, folder, resume=resume, data=data, listen=display.hear, tell=display.tell, **rounds,
-                         devices=elsewhere["devices"], executor=executor, options=elsewhere["options"],
-                         processes=elsewhere["processes"], command=shlex.join(["fallline", *sys.argv[1:]]))
+                         devices=elsewhere["devices"], fresh=elsewhere["fresh"], executor=executor,
+                         options=elsewhere["options"], processes=elsewhere["processes"],
+                         command=shlex.join(["fallline", *sys.argv[1:]]))
     except KeyboardInterrupt:
         say_stopped(folder)
         raise

@@ -40,16 +40,19 @@ def lack_answers(writer: RunWriter) -> bool:
     """Whether labels or mistakes are missing of what is recorded: a run was killed at its very end, or they were lost.
     """
     wanted: set[tuple[str, str]] = set()
+    stands = _stands(writer)
     for block in writer.paths.done_blocks():
         if writer.paths.predictions(block).exists():
-            wanted |= set(read_parquet(writer.paths.trials(block), columns=["task", "data"]).unique().rows())
+            named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"]).filter(stands)
+            wanted |= set(named.select("task", "data").unique().rows())
     labels = [writer.paths.answers / f"{answers_name(task, data)}.parquet" for task, data in wanted]
     return bool(wanted) and not all(path.exists() for path in (*labels, writer.paths.mistakes))
 
 
 def write_mistakes(setup: Setup, writer: RunWriter) -> None:
-    """The examples that most trials of the run got wrong, worst first, with their pictures where they are images."""
-    frames = []
+    """The examples that most trials of the study as it stands got wrong, worst first, with their pictures where they
+    are images."""
+    frames, stands = [], _stands(writer)
     for (task, data), trial in _of_each_data(setup.trials).items():
         splits = setup.load(trial.task, trial.cut).splits
         classes = _classes(setup.trials, trial, splits)
@@ -61,7 +64,8 @@ def write_mistakes(setup: Setup, writer: RunWriter) -> None:
             if not writer.paths.predictions(block).exists():
                 continue
             named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"])
-            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data))
+            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data)
+                                   & stands)
             if of_task.is_empty():
                 continue
             rows = read_parquet(writer.paths.predictions(block)).join(of_task, on="trial", how="semi")
@@ -71,6 +75,11 @@ def write_mistakes(setup: Setup, writer: RunWriter) -> None:
     found = [frame for frame in frames if frame.height]
     if frames:
         writer.write_mistakes(pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema=MISTAKES))
+
+
+def _stands(writer: RunWriter) -> pl.Expr:
+    """Whether a row's trial is of the study as it stands."""
+    return ~pl.col("trial").is_in(list(writer.earlier()))
 
 
 def _of_each_data(trials: Iterable[Trial]) -> dict[tuple[str, str], Trial]:

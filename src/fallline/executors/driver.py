@@ -143,7 +143,9 @@ def _begun(paths: Layout) -> bool:
 def _launch_left(writer: RunWriter, name: str, options: Mapping[str, Any], processes: int, dry: bool = False
                  ) -> Launch | None:
     """Jobs for all cohorts with blocks left."""
-    left = tuple(place for place, cohort in enumerate(writer.planned_cohorts()) if left_of(writer, cohort))
+    stand = writer.standing()
+    left = tuple(place for place, cohort in enumerate(writer.planned_cohorts())
+                 if any(name in stand for name, _ in left_of(writer, cohort)))
     if not left:
         return None
     return _launch(writer.paths, name, left, options, processes, dry)

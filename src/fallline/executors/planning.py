@@ -16,6 +16,7 @@ from fallline.executors.fitting import fitting, smaller
 from fallline.executors.forecasting import before_training
 from fallline.executors.setup import Setup
 from fallline.plan import PlannedCohort, plan, rebuild, spread
+from fallline.store.looks import noted_looks
 from fallline.store.resolved import PLAN_REMEDY
 from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
@@ -49,6 +50,7 @@ def _plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str, jo
     if not left and not new:
         note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
         writer.start(setup.study, None)
+        writer.note_standing(standing(setup, writer))
         writer.write_models(texts)
         return []
     setup.say("reading the data")
@@ -58,10 +60,21 @@ def _plan_run(setup: Setup, writer: RunWriter, known: set[str], command: str, jo
     note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
     work = [*again, *plan_round(setup, writer, made)]
     writer.start(setup.study, describe(command))
+    writer.note_standing(standing(setup, writer))
     writer.forget_mistakes()
     write_answers(setup, writer, [trial for ready, _ in work for trial in ready.planned.trials[0]])
     writer.write_models(texts)
     return work
+
+
+def standing(setup: Setup, writer: RunWriter) -> set[str]:
+    """The names of the trials of the study as it stands; seeds that a look of --until-decided has seen stay among
+    them, since its level was spent on these."""
+    looks = noted_looks(writer.paths)
+    seeds = setup.study.seed_list
+    seen = [] if looks is None else [seed for seed in looks.seen if seed not in seeds]
+    more = setup.study.with_({"seeds": [*seeds, *seen]}).trials() if seen else []
+    return {trial.name for trial in (*setup.trials, *more)}
 
 
 def plan_round(setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], instead_of: Blocks | None = None

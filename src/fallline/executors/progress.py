@@ -12,6 +12,7 @@ from fallline.engine.training import Records
 from fallline.executors.cohort import ReadyCohort
 from fallline.metrics import higher_is_better
 from fallline.study import Trial
+from fallline.study.said import exact
 
 
 @dataclass(frozen=True)
@@ -95,4 +96,4 @@ class Count:
             recipe = ready.planned.trials[0][lane].recipe
             rate = dict(recipe.numbers.rule).get("learning_rate")
             self.best = value
-            self.best_trial = recipe.optimizer.name + ("" if rate is None else f" {rate:g}")
+            self.best_trial = recipe.optimizer.name + ("" if rate is None else f" {exact(rate)}")

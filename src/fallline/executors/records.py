@@ -156,8 +156,8 @@ def _train_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
         seen = values[0]
         last = seen[-1].copy()
         for place in np.argwhere(records.stopped_at >= 0):
-            own = seen[(slice(None), *place)]
-            last[tuple(place)] = own[_last_finite(own)]
+            ended = np.searchsorted(records.steps, records.stopped_at[tuple(place)], side="right") - 1
+            last[tuple(place)] = seen[(ended, *place)]  # also where that is not a number
         found[f"final_{name}" if name in watched else f"final_train_{name}"] = _numbers(last)
     if records.tail_mean is not None:
         found["tail_train_loss"] = _numbers(records.tail_mean)
@@ -177,7 +177,7 @@ def _held_values(records: Records, goals: Mapping[str, str]) -> dict[str, list[A
 def _best(seen: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list[Any]]:
     """The best of the values [points, seeds, lanes] of each lane and its step; None where none is finite."""
     known = np.isfinite(seen).any(axis=0)
-    filled = np.where(np.isnan(seen), -np.inf if up else np.inf, seen)
+    filled = np.where(np.isfinite(seen), seen, -np.inf if up else np.inf)
     place = (filled.argmax if up else filled.argmin)(axis=0)
     values = np.take_along_axis(seen, place[None], axis=0)[0]
     return _listed(values, known), _listed(np.asarray(steps)[place], known)
@@ -194,16 +194,12 @@ def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str
     if values is None:
         return nowhere
     reached = values[0] >= target.value if higher_is_better(metric, goals) else values[0] <= target.value
+    reached &= np.isfinite(values[0])
     return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
 
 
 def _watched_names(ready: ReadyCohort, records: Records) -> set[str]:
     return set(records.curves) - {"loss", *(name for name, _ in ready.cohort.metrics)}
-
-
-def _last_finite(values: np.ndarray) -> int:
-    """Where a stopped lane's curve ends."""
-    return int(np.flatnonzero(np.isfinite(values))[-1]) if np.isfinite(values).any() else -1
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

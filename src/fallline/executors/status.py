@@ -73,14 +73,19 @@ def check_nothing_out(paths: Layout) -> None:
 
 
 def run_states(folder: str | Path) -> list[CohortState]:
-    """How the cohorts of a run stand by the last launch of each; StoreError where nothing was ever launched."""
+    """How the cohorts of the study as it stands do by the last launch of each; StoreError where nothing was ever
+    launched. Cohorts of earlier forms of the study are left out."""
     paths = Layout(Path(folder))
     last_launch(paths)
     found: dict[int, CohortState] = {}
     for launched in reversed(launches(paths)):
         if not found.keys() >= set(launched.cohorts):
             found = {state.number: state for state in states(launched)} | found
-    return [found[number] for number in sorted(found) if found[number].blocks]
+    writer = RunWriter(paths)
+    stand = writer.standing()
+    own = {number for number, cohort in enumerate(writer.planned_cohorts())
+           if any(block["name"] in stand for block in cohort["blocks"])}
+    return [found[number] for number in sorted(own & found.keys())]
 
 
 def states(launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Sequence[dict[str, Any]] | None = None

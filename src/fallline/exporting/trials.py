@@ -10,9 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fallline.report.naming import digits_of
 from fallline.report.words import recipe as recipe_in_words
 from fallline.stats import primary
 from fallline.stats.columns import OFF, configurations, metric_columns, recipe_columns, varying
+from fallline.stats.missing import missing
 from fallline.store import Run
 
 LONGEST_NAME = 120
@@ -49,21 +51,29 @@ class ExportedTrial:
 
 def exported_trials(run: Run) -> dict[str, ExportedTrial]:
     """The trials of a run by their names in the run."""
-    frame = configurations(run)
-    columns, told = recipe_columns(frame), varying(run)
+    results = result_columns(run)
+    gaps = [name for name in results if name != "steps_to_target"]
+    frame = configurations(run).with_columns(missing(run, name).alias(f"{name} missing") for name in gaps)
+    columns, told = recipe_columns(run.trials), varying(run)
     rows = frame.to_dicts()
-    names = [_name(row, told) for row in rows]
+    names = [_name(row, told, digits_of(run)) for row in rows]
     times = {block: _times(run, block) for block in frame["block"].unique().to_list()}
     clashes = {name for name, count in Counter(names).items() if count > 1}
-    results = result_columns(run)
     return {row["trial"]: ExportedTrial(
         trial=row["trial"], name=f"{name}-{row['trial']}" if name in clashes else name,
         configuration=row["configuration"], seed=row["seed"], status=row["status"], recipe=_recipe(row, columns),
-        results={column: float(row[column]) for column in results if row[column] is not None},
+        results={column: float(row[column]) for column in results if row[column] is not None
+                 and not row.get(f"{column} missing")},
         last_step=_last_step(row), began=times[row["block"]][0], ended=times[row["block"]][1],
-        tags={key: str(row[key]) for key in ("trial", "cohort", "block", "configuration", "seed", "status",
-                                             "diverged_at", "stopped_at") if row.get(key) is not None},
+        tags=_tags(row, [name for name in gaps if row[f"{name} missing"]]),
     ) for row, name in zip(rows, names, strict=True)}
+
+
+def _tags(row: Mapping[str, Any], gaps: list[str]) -> dict[str, str]:
+    """The trial's place in the run and how it ended; ``gaps`` are results that are not a number though it finished."""
+    names = ("trial", "cohort", "block", "configuration", "seed", "status", "diverged_at", "stopped_at")
+    found = {key: str(row[key]) for key in names if row.get(key) is not None}
+    return found | ({"not_a_number": ", ".join(gaps)} if gaps else {})
 
 
 def result_columns(run: Run) -> list[str]:
@@ -82,12 +92,12 @@ def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float
     return {column: value for column, value in said.items() if value is not None}
 
 
-def _name(row: Mapping[str, Any], told: list[str]) -> str:
+def _name(row: Mapping[str, Any], told: list[str], digits: Mapping[str, int]) -> str:
     """What tells the trial from the others, with nothing in it that a folder cannot be called: adam-learning_rate_0.01.
 
     The minus sign of words is no letter of a file name, so it is written as a hyphen.
     """
-    words = recipe_in_words(row, told).replace("−", "-").replace(", ", ",")
+    words = recipe_in_words(row, told, digits).replace("−", "-").replace(", ", ",")
     plain = "-".join(re.sub(r"[^\w.+-]+", "_", part).strip("_.") for part in words.split(","))
     return f"{plain[:LONGEST_NAME]}-seed_{row['seed']}".lstrip("-.")
 

@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 
 from fallline.report import words
-from fallline.report.commands import smaller_rates
+from fallline.report.commands import NO_NUMBER, smaller_rates
+from fallline.report.missing import gone_words
 from fallline.report.results import Results
+from fallline.report.rounding import by_width, interval
 from fallline.report.tuning import tuning_cautions
 from fallline.stats import paired
 from fallline.stats.columns import how_diverged
@@ -26,17 +28,20 @@ def answer(results: Results) -> tuple[str, str, str]:
     if results.metric.within and results.ranked.filter(pl.col(f"{column}_mean").is_not_null()).height:
         return "Kinds of loss are ranked apart", "", _best_of_each(results)
     mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
+    if mean is None and results.ranked["missing"].sum():
+        return (f"Nothing here can be used: {results.metric.label} was not a number in any trial that finished", "",
+                NO_NUMBER)
     if mean is None:
         return (f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}", "",
                 f"To go on, {smaller_rates(results.run)}")
-    name = words.recipe(first, results.varying) or "the one configuration of this study"
+    name = words.recipe(first, results.varying, results.digits) or "the one configuration of this study"
     value = f"{results.metric.label} {words.number(mean)}"
     if n == 1:
         sure = "One seed: no interval, so close results are not told apart."
     elif low == high:
         sure = f"All {words.plural(n, 'seed')} agree to the last digit."
     else:
-        sure = f"95 % interval {words.number(low)} to {words.number(high)}, {words.plural(n, 'seed')}."
+        sure = f"95 % interval {interval(low, high)}, {words.plural(n, 'seed')}."
     return name, value, sure
 
 
@@ -45,7 +50,7 @@ def _best_of_each(results: Results) -> str:
     first = results.ranked.filter(pl.col("rank") == 1)
     column = f"{results.metric.column}_mean"
     rows = first.iter_rows(named=True)
-    said = [f"{words.recipe(row, results.varying)} ({words.number(row[column])})" for row in rows]
+    said = [f"{words.recipe(row, results.varying, results.digits)} ({words.number(row[column])})" for row in rows]
     return f"Best within each, by {results.metric.label}: {'; '.join(said)}."
 
 
@@ -57,18 +62,20 @@ def runner_up(results: Results) -> str:
     column = results.metric.column
     first, second = table.row(0, named=True), table.row(1, named=True)
     if second[f"{column}_mean"] is None:
-        return "All others diverged."
+        return f"All others {gone_words(results.run, column)}."
     means = [np.array([row[f"{column}_mean"]]) for row in (first, second)]
     tied = bool(alike(*means)[0])
     value = words.number(second[f"{column}_mean"])
-    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying)}, {value}."
+    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying, results.digits)}, {value}."
     gap = paired(results.run, first["configuration"], second["configuration"], column)
     if gap is None or gap.low is None or gap.low == gap.high:
         return said
     verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
+    if gap.lost:
+        verdict += f"; at {words.plural(gap.lost, 'more seed')} one of them {gone_words(results.run, column)}"
     return (
-        f"{said} Difference {words.signed(gap.mean)}, "
-        f"95 % interval {words.signed(gap.low)} to {words.signed(gap.high)} "
+        f"{said} Difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, "
+        f"95 % interval {interval(gap.low, gap.high, sign=True)} "
         f"over {words.plural(gap.n, 'paired seed')}: {verdict} (these two by themselves, not corrected for others)."
     )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from fallline.report import words
+from fallline.report.rounding import by_width
 from fallline.study import Claim
+from fallline.study.said import exact
 
 
 def bound_in_words(claim: Claim) -> str:
@@ -12,29 +16,29 @@ def bound_in_words(claim: Claim) -> str:
         if (value := getattr(claim, name)) is not None:
             return f", to be {name} {exact(value)}"
     if claim.near is not None:
-        return f", to be {exact(claim.near)} ±{exact(claim.margin)}"
+        return f", to be within {exact(claim.margin)} of {exact(claim.near)}"
     if claim.equal is not None:
-        return f", to be within ±{exact(claim.margin)}"
+        return f", to be within {exact(claim.margin)} of 0"
     return f", to be beyond {exact(claim.margin)}" if claim.margin else ""
 
 
-def beside(value: float | None, claim: Claim) -> str:
-    """The size of a figure with three digits, or as many more as tell it from a bound that differs from it.
+def beside(value: float | None, claim: Claim, half: float = 0.0, sign: bool = False) -> str:
+    """A figure rounded by ``half`` its interval, or with as many more digits as tell it from a bound that differs.
 
-    2.3016 is not written 2.30 where it is to be below 2.3026.
+    2.3016 is not written 2.30 where it is to be below 2.3026. With ``sign`` it is a difference, +0.5.
     """
-    bounds = _bounds(claim)
+    text = by_width(value, half, sign)
+    if value is None or not math.isfinite(value):
+        return text
+    size = abs(value) if sign else value
+    others = [bound for bound in _bounds(claim) if bound != size]
+    if not any(by_width(size, half) == by_width(bound, half) for bound in others):
+        return text
     for digits in range(3, 9):
-        text = words.number(value, digits)
-        if not any(bound != value and text == words.number(bound, digits) for bound in bounds):
+        text = words.number(size, digits)
+        if not any(text == words.number(bound, digits) for bound in others):
             break
-    return text
-
-
-def exact(bound: float) -> str:
-    """A bound as it was written, to eight digits."""
-    texts = (words.number(bound, digits) for digits in range(1, 9))
-    return next((text for text in texts if float(text.replace("−", "-")) == bound), words.number(bound, 8))
+    return ("" if not sign or not value else "+" if value > 0 else "−") + text
 
 
 def _bounds(claim: Claim) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +32,8 @@ OVERVIEW = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric"
             **FIGURES, "comparisons": pl.Int64, "note": pl.String, "budget": pl.String}
 PARTS = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "within": pl.String,
          "first": pl.String, "second": pl.String, "comparison": pl.String, **FIGURES, "p_holm": pl.Float64,
-         "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64}
+         "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64, "first_missing": pl.Int64,
+         "second_missing": pl.Int64}
 
 READING = (
     "A claim holds where each of its comparisons does: the {} interval lies on the claimed side. It is refuted where "
@@ -69,12 +69,13 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     rows = []
     for place, verdict in enumerate(verdicts):
         said = {"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict, "metric": verdict.column}
-        rows += [said | {"within": words.recipe(part.within, part.within), "first": _arm(verdict, part, 0),
+        rows += [said | {"within": _within(verdict, part), "first": _arm(verdict, part, 0),
                          "second": _arm(verdict, part, 1), "comparison": part.verdict, **_figures(part),
                          "p": _own_p(part), "p_holm": None if _own_p(part) is None else part.p_holm,
                          "seeds_needed": part.seeds_needed, "seeds_most": part.seeds_most,
                          "method": part.evidence.method,
-                         "first_diverged": part.diverged[0], "second_diverged": part.diverged[1]}
+                         "first_diverged": part.diverged[0], "second_diverged": part.diverged[1],
+                         "first_missing": part.missing[0], "second_missing": part.missing[1]}
                  for part in verdict.parts]
         if not verdict.parts:
             rows.append(dict.fromkeys(PARTS) | said)
@@ -149,7 +150,7 @@ def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
              "method"]
     right = ("claim", "estimate", interval, "p", "n", "p (Holm)")
     head = [tag("th", name, cls="n" if name in right else None) for name in heads]
-    body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", words.recipe(part.within, part.within)),
+    body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", _within(verdict, part)),
                 tag("td", _arm(verdict, part, 0)), tag("td", _arm(verdict, part, 1)), tag("td", word(part.verdict)),
                 [tag("td", text, cls="n") for text in _all_texts(verdict, part)], tag("td", part.evidence.method))
             for place, verdict in enumerate(verdicts) for part in verdict.parts]
@@ -193,15 +194,16 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
     if part.evidence.method == "values":
         said += "; nothing is left to chance"
     if part.evidence.method == "sign":
-        gone = sum(part.diverged)
-        said += f"; median and sign test, {f'{words.count(gone)} diverged' if gone else 'as nothing spreads'}"
+        gone, gaps = sum(part.diverged), sum(part.missing)
+        why = [f"{words.count(gone)} diverged"] * bool(gone) + [f"{words.count(gaps)} without a number"] * bool(gaps)
+        said += f"; median and sign test, {' and '.join(why) or 'as nothing spreads'}"
     return said + "."
 
 
 def _pair(verdict: Verdict, part: Part) -> str:
     """The two sides of a comparison, or the one arm of a value, and the settings that both share."""
     said = _arm(verdict, part, 0) + ("" if part.second is None else f" minus {_arm(verdict, part, 1)}")
-    return said + (f", within {words.recipe(part.within, part.within)}" if part.within else "")
+    return said + (f", within {_within(verdict, part)}" if part.within else "")
 
 
 def _arm(verdict: Verdict, part: Part, side: int) -> str:
@@ -209,14 +211,25 @@ def _arm(verdict: Verdict, part: Part, side: int) -> str:
     own, other = (part.first, part.second) if side == 0 else (part.second, part.first)
     if own is None:
         return ""
-    claim = verdict.claim
+    claim, digits = verdict.claim, _digits(verdict)
     equal = claim.equal if isinstance(claim.equal, list) else [claim.equal]
     named = {key for arm in (claim.better, claim.worse, claim.arm, *equal) if isinstance(arm, dict) for key in arm}
     shown = [name for name in own if other is None or name in named or own[name] != other.get(name)]
     kept = [claim.better or claim.arm or {}, claim.worse if isinstance(claim.worse, dict) else {}][side]
-    said = words.recipe(own, shown) or (words.where(kept, {}) if kept else "all trials")
-    chosen = words.recipe(part.chosen[side], part.chosen[side])
+    said = words.recipe(own, shown, digits) or (words.where(kept, {}) if kept else "all trials")
+    chosen = words.recipe(part.chosen[side], part.chosen[side], digits)
     return f"{said} tuned to {chosen}" if chosen else said
+
+
+def _within(verdict: Verdict, part: Part) -> str:
+    """What both sides share."""
+    return words.recipe(part.within, part.within, _digits(verdict))
+
+
+def _digits(verdict: Verdict) -> words.Digits:
+    """With how many digits the settings of its parts are told apart."""
+    return words.digits_in(row for part in verdict.parts
+                           for row in (part.within, part.first, part.second or {}, *part.chosen))
 
 
 def _figures(part: Part) -> dict[str, Any]:
@@ -227,15 +240,15 @@ def _figures(part: Part) -> dict[str, Any]:
 def _texts(verdict: Verdict, part: Part, p: float | None) -> list[str]:
     """Estimate, interval, p and n as the page writes them; differences have a sign. None of them is rounded to a bound
     that it does not lie at."""
-    found = part.evidence
+    found, sign = part.evidence, part.second is not None
+    half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
 
     def told(value: float | None) -> str:
-        sign = "" if part.second is None or not value or math.isnan(value) else "+" if value > 0 else "−"
-        return sign + beside(abs(value) if sign else value, verdict.claim)
+        return beside(value, verdict.claim, half, sign)
 
-    one = found.low is None or found.low == found.high
-    return [told(found.estimate), words.MISSING if one else f"{told(found.low)} to {told(found.high)}", p_text(p),
-            words.count(found.n)]
+    none = found.method == "values" or found.low is None
+    ends = words.MISSING if none else f"{told(found.low)} to {told(found.high)}"
+    return [told(found.estimate), ends, p_text(p), words.count(found.n)]
 
 
 def _own_p(part: Part) -> float | None:

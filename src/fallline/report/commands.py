@@ -10,6 +10,7 @@ from fallline.report import words
 from fallline.stats.columns import from_the_start
 from fallline.stats.search import RATE, Border
 from fallline.store import Run
+from fallline.study.said import exact
 
 _OPTIONS = ("seeds",)
 """Settings that have an option of their own."""
@@ -69,6 +70,10 @@ SCALE = ("look at the scale of the data and of the initial weights: a first loss
 """What to do where the loss was not finite before the first update."""
 
 
+NO_NUMBER = "Look at what the metric divides by, or takes the logarithm or the root of."
+"""What to do where no trial that finished has a number."""
+
+
 def smaller_rates(run: Run) -> str:
     """What to do where every trial diverged: "try smaller learning rates", with the command where they are an axis.
     Where no loss was finite before the first update, the data is to be looked at: no rate had been used."""
@@ -87,7 +92,7 @@ def smaller_rates(run: Run) -> str:
 
 
 def _list(values: Iterable[float]) -> str:
-    return "[" + ", ".join(f"{value:g}" for value in sorted(values, reverse=True)) + "]"
+    return "[" + ", ".join(exact(value) for value in sorted(values, reverse=True)) + "]"
 
 
 def _typed(name: str, value: Any) -> str:
@@ -95,7 +100,8 @@ def _typed(name: str, value: Any) -> str:
 
 
 def _without(command: str, names: set[str]) -> str:
-    """The command without what sets these names: ``--set NAME=...``, ``--NAME ...`` and ``--NAME=...``."""
+    """The command without what sets these names, ``--set NAME=...``, ``--NAME ...`` and ``--NAME=...``, and without
+    ``--fresh``."""
     written, kept, place = shlex.split(command), [], 0
     while place < len(written):
         word, value = written[place], written[place + 1] if place + 1 < len(written) else ""
@@ -104,6 +110,6 @@ def _without(command: str, names: set[str]) -> str:
         elif word.startswith("--") and word[2:].partition("=")[0] in names:
             place += 1
         else:
-            kept.append(word)
+            kept += [word] * (word != "--fresh")  # which would put aside what is to go on
             place += 1
     return shlex.join(kept)

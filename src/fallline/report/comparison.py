@@ -18,8 +18,11 @@ from fallline.report.comparison_answer import answer
 from fallline.report.comparison_words import notes, p_text
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.looks import confidence, percent
+from fallline.report.missing import gone_words
+from fallline.report.naming import digits_of, named
 from fallline.report.plain import sure, use
 from fallline.report.results import Column, legend
+from fallline.report.rounding import interval
 from fallline.report.tables import head, table
 from fallline.stats import label
 from fallline.stats.columns import finished, how_diverged
@@ -118,7 +121,7 @@ def opening(comparison: Comparison) -> list[str]:
 def arm_columns(comparison: Comparison) -> list[Column]:
     """The table of arms, as texts."""
     rows, compared = comparison.arms.to_dicts(), comparison.compared
-    found = _settings(rows, [*compared.held, *compared.by, *compared.tune])
+    found = _settings(compared, rows, [*compared.held, *compared.by, *compared.tune])
     if _lettered(compared):
         found.insert(0, Column("arm", [_letters(row["place"] - 1) for row in rows], [row["place"] for row in rows],
                                numeric=False, help="its name in the table of pairs"))
@@ -129,7 +132,7 @@ def arm_columns(comparison: Comparison) -> list[Column]:
         _figures("sd", rows, "sd", lambda x: words.number(x, 2), SD),
         _figures("n", rows, "n", words.count, "seeds"),
         Column("95 % interval", [_interval(row) for row in rows], [row["low"] for row in rows],
-               help=INTERVAL + "; of the median where trials diverged" * any(row["lost"] for row in rows)),
+               help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows)),
         Column("mean rank", [_rank(row) for row in rows], [row["mean_rank"] for row in rows],
                help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
                     "seeds"),
@@ -138,15 +141,21 @@ def arm_columns(comparison: Comparison) -> list[Column]:
                             else "0" for row in rows], [row["diverged"] for row in rows],
                help="trials, over all settings tried"),
     ]
+    if any(row["missing"] for row in rows):
+        found.append(Column("no number", [f"{words.count(row['missing'])} of {words.count(row['trials'])}"
+                                          if row["missing"] else "0" for row in rows],
+                            [row["missing"] for row in rows],
+                            help="trials that finished and whose metric is not a number, over all settings tried; they "
+                                 "count as the worst"))
     return _kept(found)
 
 
 def pair_columns(comparison: Comparison) -> list[Column]:
     """The table of pairs, as texts; the best pairs first within each group."""
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
-    found = _settings(rows, compared.held)
+    found = _settings(compared, rows, compared.held)
     lettered = _lettered(compared)
-    names = [[_letters(place) if lettered else words.recipe(arm.settings, compared.by)
+    names = [[_letters(place) if lettered else named(compared.run, arm.settings, compared.by)
               for place, arm in enumerate(group.arms)] for group in compared.groups]
     for side, heading in enumerate(("first", "second")):
         texts = [own[places[side]] for own, group in zip(names, compared.groups, strict=True)
@@ -154,12 +163,12 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         found.append(Column(heading, texts, texts, numeric=False))
     found += [
         _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
-        Column(f"{confidence(compared.level)} interval", [_interval(row, words.signed) for row in rows],
+        Column(f"{confidence(compared.level)} interval", [_interval(row, sign=True) for row in rows],
                [row["low"] for row in rows],
-               help="of the mean difference, paired over seeds; of the median where trials diverged"),
+               help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}"),
         _figures("n", rows, "n", words.count, "seeds that both have"),
-        _figures("p", rows, "p", p_text, f"{CHANCE}: paired t test; sign test where trials diverged; of arms that were "
-                 "tuned, for every setting that could be best"),
+        _figures("p", rows, "p", p_text, f"{CHANCE}: paired t test; sign test where trials {_gone(compared)}; of arms "
+                 "that were tuned, for every setting that could be best"),
         _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
         Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False,
                help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"
@@ -200,6 +209,11 @@ def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
     return found
 
 
+def _gone(compared: Compared) -> str:
+    """What became of the trials without a value."""
+    return gone_words(compared.run, compared.metric)
+
+
 def section(comparison: Comparison) -> Markup:
     """The comparison for the page: the answer, the arms, the pairs (folded where they are many), the notes."""
     arms, pairs = arm_columns(comparison), pair_columns(comparison)
@@ -220,7 +234,7 @@ def _markup(columns: Sequence[Column]) -> Markup:
 
 def _lettered(compared: Compared) -> bool:
     """Whether the settings of an arm that is compared with another make a long name."""
-    return any(len(words.recipe(group.arms[place].settings, compared.by)) > LONG_NAME
+    return any(len(named(compared.run, group.arms[place].settings, compared.by)) > LONG_NAME
                for group in compared.groups for place in {place for pair in group.places for place in pair})
 
 
@@ -229,12 +243,13 @@ def _letters(place: int) -> str:
     return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
-def _settings(rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
-    found = []
+def _settings(compared: Compared, rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
+    found, digits = [], digits_of(compared.run)
     for name in dict.fromkeys(names):
         values = [row[name] for row in rows]
         numeric = all(isinstance(value, (int, float)) or value is None for value in values)
-        found.append(Column(words.name(name), [words.value_of(name, value) for value in values], values, numeric))
+        texts = [words.value_of(name, value, digits) for value in values]
+        found.append(Column(words.name(name), texts, values, numeric))
     return found
 
 
@@ -252,10 +267,11 @@ def _centre(row: dict[str, Any], centre: str) -> str:
     return f"median {words.number(row['median'])}"
 
 
-def _interval(row: dict[str, Any], say: Any = words.number) -> str:
-    if row["low"] is None or row["low"] == row["high"]:
+def _interval(row: dict[str, Any], sign: bool = False) -> str:
+    """Missing where nothing was left to chance, and of one seed."""
+    if row["low"] is None or row["method"] == "values":
         return words.MISSING
-    return f"{say(row['low'])} to {say(row['high'])}"
+    return interval(row["low"], row["high"], sign)
 
 
 def _rank(row: dict[str, Any]) -> str:

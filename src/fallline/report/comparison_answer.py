@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.comparison_words import arm_name, p_words, value
+from fallline.report.comparison_words import arm_name, how_lost, p_words, value
+from fallline.report.naming import named
 from fallline.report.reserve import reserve
 from fallline.stats.arms import Arm
 from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
@@ -21,7 +22,7 @@ Beside = tuple[Arm, Pair, Standing]
 def answer(compared: Compared, place: int) -> str:
     """The answer for one group in a sentence, with the group's settings before it where there are several."""
     group, pairs = compared.groups[place], compared.pairs[place]
-    within = words.recipe(group.within, group.within)
+    within = named(compared.run, group.within, group.within)
     head = f"{within}: " if within and len(compared.groups) > 1 else ""
     said = f"{head}{_answer(compared, group, pairs, compared.standings[place])}."
     return words.capital(said)
@@ -30,8 +31,7 @@ def answer(compared: Compared, place: int) -> str:
 def _answer(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
     best = group.arms[0]
     if lost(best) == len(best.sample):
-        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
-        return f"every chosen trial of every arm {what}: there is nothing to compare"
+        return f"every chosen trial of every arm {how_lost(compared, group.arms)}: there is nothing to compare"
     beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
               if first == 0]
     standing = found[0]
@@ -87,7 +87,7 @@ def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
         margin = by_verdict[AS_GOOD][0][2].margin
         names = words.listed([f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})"
                               for arm, _, standing in by_verdict[AS_GOOD]], 3)
-        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within ±{words.margin(margin)}")
+        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within {words.margin(margin)}")
     if by_verdict[OPEN]:
         names = _with_p(compared, by_verdict[OPEN])
         said.append(f"{words.listed(names, 3)} {_are(names)} not significantly worse")
@@ -98,7 +98,7 @@ def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
     if apart:
         said.append(_told_apart(compared, apart, bool(said or gone)))
     if gone:
-        what = "missed the target or diverged" if compared.metric == "steps_to_target" else "diverged"
+        what = how_lost(compared, [arm for arm, *_ in gone])
         said.append(f"{words.listed([arm_name(compared, arm) for arm, *_ in gone], 3)} {what} at every seed")
     return "; ".join(said)
 

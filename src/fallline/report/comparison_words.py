@@ -2,51 +2,61 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from fallline.report import words
 from fallline.report.looks import looks_in_words, percent
+from fallline.report.naming import digits_of, named
+from fallline.report.rounding import interval, plus_minus
 from fallline.stats import label
 from fallline.stats.arms import Arm
 from fallline.stats.compare import Compared, lost
+from fallline.stats.differences import size
+from fallline.stats.evidence import SAME, Evidence
 from fallline.stats.pairwise import Pair, least_permutation_p
 from fallline.stats.summary import FEW_SEEDS
 
 
 def arm_name(compared: Compared, arm: Arm) -> str:
     """What is compared and what was chosen: "adam at learning rate 0.005"."""
-    own, chosen = words.recipe(arm.settings, compared.by), words.recipe(arm.chosen, compared.tune)
+    digits = digits_of(compared.run)
+    own, chosen = words.recipe(arm.settings, compared.by, digits), words.recipe(arm.chosen, compared.tune, digits)
     return f"{own} at {chosen}" if own and chosen else own or chosen
 
 
+def how_lost(compared: Compared, arms: Sequence[Arm]) -> str:
+    """What became of the seeds that these arms lost: "diverged", "missed the target or diverged", "gave no number"."""
+    gaps = sum(len(arm.missing_at) for arm in arms)
+    found = ["missed the target"] * (compared.metric == "steps_to_target")
+    found += ["diverged"] * (sum(map(lost, arms)) > gaps) + ["gave no number"] * (gaps > 0)
+    return " or ".join(found)
+
+
 def value(compared: Compared, arm: Arm) -> str:
-    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % interval, n = 10)"."""
+    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % confidence interval, n = 10)"."""
     own, name = arm.standing, label(compared.metric)
     n = f"n = {words.count(own.n)}"
     if own.method == "values":
         return f"{name} {words.number(own.estimate)}"
     if own.method == "one seed":
         return f"{name} {words.number(own.estimate)} (one seed)"
-    if own.method == "t" and own.low is not None and own.high is not None:
-        return f"{name} {plus_minus(own.estimate, (own.high - own.low) / 2)} (95 % interval, {n})"
-    interval = "" if own.low is None else f"95 % interval {words.number(own.low)} to {words.number(own.high)}, "
-    return f"{name} {words.number(own.estimate)} (median, {interval}{n})"
+    values = np.array(list(arm.sample.values()))
+    half = half_width(own, values)
+    if half is not None:
+        return f"{name} {plus_minus(own.estimate, half)} (95 % confidence interval, {n})"
+    within = "" if own.low is None else f"95 % interval {interval(own.low, own.high)}, "
+    return f"{name} {words.number(own.estimate)} (median, {within}{n})"
 
 
-def plus_minus(mean: float, half: float) -> str:
-    """A mean and half its interval, both to the second digit of the half.
-
-    >>> plus_minus(0.92123, 0.00214), plus_minus(23.4, 0.0), plus_minus(0.00031234, 0.0000023)
-    ('0.9212 ± 0.0021', '23.40', '3.123e-4 ± 2.3e-6')
-    """
-    if not half:
-        return words.number(mean)
-    places = 1 - math.floor(math.log10(half))
-    if 0 <= places <= 5:
-        return f"{mean:.{places}f} ± {half:.{places}f}".replace("-", "−")
-    digits = max(places + (math.floor(math.log10(abs(mean))) if mean else 0) + 1, 2)
-    return f"{words.number(mean, digits)} ± {words.number(half, 2)}"
+def half_width(found: Evidence, values: np.ndarray) -> float | None:
+    """Half the confidence interval of a mean over seeds: 0 where all seeds give the same; None where there is no mean
+    or no interval, as of one seed and where seeds were lost."""
+    if found.method == "t" and found.low is not None and found.high is not None:
+        return (found.high - found.low) / 2
+    alike = len(values) > 1 and np.isfinite(values).all() and float(values.std(ddof=1)) <= SAME * size(values)
+    return 0.0 if found.method == "sign" and alike else None
 
 
 def p_text(p: float | None) -> str:
@@ -93,14 +103,13 @@ def _seeds(compared: Compared) -> list[str]:
 
 
 def _lost(compared: Compared) -> list[str]:
-    missed = compared.metric == "steps_to_target"
+    arms = _every_arm(compared)
     found = [f"{arm_name(compared, arm)} ({words.count(lost(arm))} of {words.plural(len(arm.sample), 'seed')})"
-             for arm in _every_arm(compared) if lost(arm)]
+             for arm in arms if lost(arm)]
     if not found:
         return []
-    what = "missed the target or diverged" if missed else "diverged"
-    return [f"At their best settings {what}: {words.listed(found, 5)}. A lost seed counts as worse than any other, so "
-            "there the figure is the median and the test is the sign test."]
+    return [f"At their best settings {how_lost(compared, arms)}: {words.listed(found, 5)}. A lost seed counts as worse "
+            "than any other, so there the figure is the median and the test is the sign test."]
 
 
 def _choice(compared: Compared) -> list[str]:
@@ -186,10 +195,10 @@ def _left_out(compared: Compared) -> list[str]:
     said = []
     if compared.without:
         what = words.listed([words.name(name) for name in compared.by])
-        names = [words.recipe(settings, settings) for settings in compared.without]
+        names = [named(compared.run, settings, settings) for settings in compared.without]
         said.append(f"Left out, as they take no {what}: {words.listed(filter(None, names), 5)}.")
     if compared.alone:
-        names = [words.recipe(settings, settings) for settings in compared.alone]
+        names = [named(compared.run, settings, settings) for settings in compared.alone]
         said.append(f"Left out, as nothing shares all else with them: {words.listed(names, 5)}.")
     if len(compared.groups) > 1:
         said.append(f"What varies besides ({words.listed([words.name(name) for name in compared.held])}) is the same "

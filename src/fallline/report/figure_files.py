@@ -62,7 +62,8 @@ def _written(makers: dict[str, Callable[[], Drawn]], names: Sequence[str], forma
 
 
 def at_hand(run: Run, folder: Path) -> set[str]:
-    """The figures in ``folder`` that were drawn as SVG since the run's last records were written."""
-    blocks = [run.layout.trials(block).stat().st_mtime_ns for block in run.layout.done_blocks()]
-    newest = max(blocks, default=0)
+    """The figures in ``folder`` that were drawn as SVG since the run's last records were written, and since its plan
+    last said which trials count."""
+    files = [run.layout.plan, *map(run.layout.trials, run.layout.done_blocks())]
+    newest = max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
     return {path.stem for path in folder.glob("*.svg") if path.stat().st_mtime_ns >= newest}

@@ -13,27 +13,35 @@ from fallline.report import words
 from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
-from fallline.report.comparison_words import p_text, plus_minus
+from fallline.report.comparison_words import half_width, p_text
+from fallline.report.earlier import earlier_in_words
+from fallline.report.edges import edge_of_best
 from fallline.report.looks import looks_in_words
+from fallline.report.missing import missing_in_words
+from fallline.report.naming import named
+from fallline.report.on_test import beaten_on_test, ranked_on_test
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
+from fallline.report.rounding import plus_minus
 from fallline.report.scaling.result import Scaled
 from fallline.stats import label
 from fallline.stats.arms import Arm
-from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, OPEN, SAME, WORSE
+from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE
 from fallline.stats.columns import FINISHED, metric_columns
 from fallline.stats.compare import MOST_PAIRS
 from fallline.stats.differences import size
 from fallline.stats.evidence import Region, weigh
+from fallline.stats.missing import not_a_number
 from fallline.stats.question import compared_by
 from fallline.store.scale import ScaleFolder
 
 MOST_SENTENCES = 4
 """Groups whose answers open the page; the table has all."""
 
-LEFT_OUT = ("mean rank", "tried", "diverged")
+LEFT_OUT = ("mean rank", "tried", "diverged", "no number")
 """Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
 
+NUMBERLESS = "no number"
 VERDICTS = {WORSE: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
             OPEN: "not significantly worse than the first", AS_GOOD: "within the margin of the first",
             SAME: "the same but for rounding"}
@@ -106,8 +114,11 @@ class Opening:
         """How sure the plain words are, and what to type to be surer; first of all, whether trials are still to
         come."""
         if self.comparison is not None:
-            return self.comparison.sure
-        return [text for text in [to_finish(self.results.run)] if text]
+            return [*self.comparison.sure, *beaten_on_test(self.comparison.compared)]
+        run = self.results.run
+        gaps = missing_in_words(run, self.results.metric.column)
+        return [text for text in [to_finish(run), gaps, edge_of_best(self.results), *ranked_on_test(self.results),
+                                  earlier_in_words(run)] if text]
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -174,7 +185,7 @@ def _split(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
     compared = comparison.compared
-    split = [words.recipe(arm.settings, compared.by) for group in compared.groups for arm in group.arms
+    split = [named(compared.run, arm.settings, compared.by) for group in compared.groups for arm in group.arms
              if compared.tune and not arm.one_choice]
     if not split:
         return ""
@@ -193,10 +204,11 @@ def _against_best(comparison: Comparison) -> list[Column]:
         beside = {second: pair for (first, second), pair in zip(group.places, pairs, strict=True) if first == 0}
         held = bool(reserve(compared, group))
         for place, standing in enumerate(found):
-            pair = beside.get(place)
+            pair, gone = beside.get(place), standing.verdict == LOST and group.arms[place].missing_at
             gaps.append(None if pair is None else _finite(-pair.evidence.estimate))
             ps.append(standing.p_best)
-            verdicts.append(AHEAD if held and standing.verdict == BEST else standing.verdict or words.MISSING)
+            verdicts.append(NUMBERLESS if gone else AHEAD if held and standing.verdict == BEST else
+                            standing.verdict or words.MISSING)
     return [
         Column("to the best", [words.signed(gap) for gap in gaps], gaps,
                help="mean difference to the first row, seed by seed" if len(compared.groups) == 1 else
@@ -226,23 +238,25 @@ def _tested(comparison: Comparison) -> list[Column]:
     for name in wanted:
         values = [_read(arm, name) for arm in arms]
         means = [float(value.mean()) if value.size else None for value in values]
-        found.append(Column(label(name), [_spread(value, arm.exact) for value, arm in zip(values, arms, strict=True)],
-                            means, help="on data that chose nothing, at the setting shown; mean and 95 % interval"))
+        texts = [_spread(value, arm) for value, arm in zip(values, arms, strict=True)]
+        found.append(Column(label(name), texts, means, help="on data that chose nothing, at the setting shown; mean "
+                                                            "± half its 95 % confidence interval"))
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 
 def _read(arm: Arm, column: str) -> np.ndarray:
-    """The values of the chosen setting, by seed; none where one of its trials diverged."""
+    """The values of the chosen setting, by seed, where there is a number; none where one of its trials diverged."""
     own = arm.chosen_rows
     if not set(own["status"]) <= set(FINISHED):
         return np.empty(0)
-    return own.sort("seed")[column].drop_nulls().to_numpy()
+    return own.sort("seed").filter(~not_a_number(column))[column].to_numpy()
 
 
-def _spread(values: np.ndarray, exact: bool) -> str:
+def _spread(values: np.ndarray, arm: Arm) -> str:
+    """Mean and interval of the values, and at how many of its seeds the arm has none."""
     if not values.size:
         return words.MISSING
-    found = weigh(values, Region(low=0.0), exact, size(values))
-    if found.low is None or found.high is None or found.method != "t":
-        return words.number(found.estimate)
-    return plus_minus(found.estimate, (found.high - found.low) / 2)
+    found, without = weigh(values, Region(low=0.0), arm.exact, size(values)), arm.chosen_rows.height - values.size
+    but = f" ({words.count(without)} of {words.count(arm.chosen_rows.height)} no number)" if without else ""
+    half = half_width(found, values)
+    return (words.number(found.estimate) if half is None else plus_minus(found.estimate, half)) + but

@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.commands import SCALE, again, at_rates, to_finish, wider
+from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finish
 from fallline.report.comparison_answer import level
-from fallline.report.comparison_words import arm_name
+from fallline.report.comparison_words import arm_name, how_lost
+from fallline.report.earlier import earlier_in_words
+from fallline.report.edges import edges
+from fallline.report.missing import missing_in_words
+from fallline.report.naming import named
 from fallline.report.reserve import RATE, reserve
 from fallline.stats.arms import Arm
 from fallline.stats.best import AS_GOOD, AS_TUNED, LOST, OPEN, WORSE, Standing
@@ -16,7 +20,6 @@ from fallline.stats.columns import from_the_start, how_diverged
 from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.forecast import NO_FORECAST
 from fallline.stats.pairwise import Pair
-from fallline.stats.search import Border
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store.looks import noted_looks
 
@@ -36,7 +39,7 @@ def use(compared: Compared) -> list[str]:
     shared = why[0] if len(why) > 1 and len(set(why)) == 1 else ""
     said = [f"{words.capital(shared)}."] if shared else []
     for group, others, held in zip(compared.groups, _every_beside(compared), why, strict=True):
-        within = words.recipe(group.within, group.within) if len(why) > 1 else ""
+        within = named(compared.run, group.within, group.within) if len(why) > 1 else ""
         text = _use(compared, group, others, held, "" if shared else held)
         said.append(f"{words.capital(within)}: {text[0].lower()}{text[1:]}" if within else text)
     return said
@@ -44,7 +47,9 @@ def use(compared: Compared) -> list[str]:
 
 def sure(compared: Compared) -> list[str]:
     """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
-    return list(filter(None, [to_finish(compared.run), _rates(compared), _how_sure(compared), _seeds(compared)]))
+    gaps = missing_in_words(compared.run, compared.metric, compared.chosen_by.column)
+    return list(filter(None, [to_finish(compared.run), gaps, _rates(compared), _how_sure(compared), _seeds(compared),
+                              earlier_in_words(compared.run)]))
 
 
 def next_command(compared: Compared) -> str:
@@ -77,25 +82,12 @@ def _how_sure(compared: Compared) -> str:
 
 
 def _rates(compared: Compared) -> str:
-    """What other learning rates might tell: where none was tuned, or where the best arm's is the last that was tried;
-    several groups have their caveats instead."""
+    """What other learning rates might tell: where none was tuned, or where the best is the last that was tried."""
     every = [arm for group in compared.groups for arm in group.arms]
     if any(reserve(compared, group) for group in compared.groups):
         tried = {rate for arm in every for rate in arm.rows[RATE].drop_nulls().unique()}
         return f"To name one, {at_rates(compared.run, tried)}"
-    best = every[0]
-    if best.standing.estimate == 0 and not compared.up:
-        return ""  # nothing is lower
-    chosen, values = best.chosen.get(RATE), ()
-    if RATE in best.rows.columns:
-        values = tuple(sorted(best.rows[RATE].drop_nulls().unique().to_list()))
-    if len(compared.groups) > 1 or chosen is None or len(values) < 2 or chosen not in (values[0], values[-1]):
-        return ""
-    border = Border(RATE, "lowest" if chosen == values[0] else "highest", values)
-    side, more = ("smallest", "a smaller") if chosen == values[0] else ("largest", "a larger")
-    command = wider(compared.run, [(best.settings.get("optimizer"), border)])
-    return (f"Its learning rate is the {side} that was tried, and {more} one may do better"
-            + (f": {command}" if command else "."))
+    return edges(compared)
 
 
 def _seeds(compared: Compared) -> str:
@@ -142,6 +134,8 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
     if lost(best) == len(best.sample):
         if compared.metric == "steps_to_target":
             return "Nothing here reached the target: train for more steps, or name an easier one."
+        if any(arm.missing_at for arm in group.arms):
+            return f"Nothing here can be used: {how_lost(compared, group.arms)} at every seed. {NO_NUMBER}"
         gone = compared.run.trials
         remedy = SCALE if from_the_start(gone) else "try smaller learning rates."
         return f"Nothing here can be used: every trial diverged, {how_diverged(gone)}. {words.capital(remedy)}"

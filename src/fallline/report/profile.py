@@ -42,8 +42,9 @@ READING = (
 
 def name_of(found: Profiles, key: Key) -> str:
     """An arm in words."""
+    rows = [dict(zip(found.by, one, strict=True)) for one in found.arms]
     settings = dict(zip(found.by, key, strict=True))
-    return words.recipe(settings, settings) or "all trials"
+    return words.recipe(settings, settings, words.digits_in(rows)) or "all trials"
 
 
 def answer(found: Profiles) -> list[str]:
@@ -84,16 +85,16 @@ def notes(found: Profiles) -> list[str]:
     if found.left_out:
         names = [name_of(found, key) for key in found.left_out]
         told.append(f"Left out, since not every problem has them: {words.listed(names, MOST_NAMED)}.")
-    after = [place_of(problem) for problem in found.problems if problem.goal.set_after]
+    after = [place_of(found, problem) for problem in found.problems if problem.goal.set_after]
     if after:
         told.append(f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, "
                     f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Name targets "
                     "before the run to be sure.")
-    nobody = [place_of(problem) for problem, row in zip(found.problems, found.steps, strict=True)
+    nobody = [place_of(found, problem) for problem, row in zip(found.problems, found.steps, strict=True)
               if all(math.isinf(cost) for cost in row)]
     if nobody:
         told.append(f"Nobody reached the target of {words.listed(nobody, MOST_NAMED)}; that counts against all alike.")
-    looks = [f"{place_of(problem)} every {words.plural(problem.every, 'step')}" for problem in found.problems
+    looks = [f"{place_of(found, problem)} every {words.plural(problem.every, 'step')}" for problem in found.problems
              if problem.every and problem.every > 1]
     if looks:
         told.append(f"Steps are known as finely as the metric was looked at: {words.listed(looks, MOST_NAMED)}.")
@@ -106,9 +107,10 @@ def notes(found: Profiles) -> list[str]:
     return told
 
 
-def place_of(problem: Problem) -> str:
+def place_of(found: Profiles, problem: Problem) -> str:
     """A problem in words: its run and what its arms share."""
-    return f"{problem.run} ({words.recipe(problem.within, problem.within)})"
+    digits = words.digits_in(one.within for one in found.problems)
+    return f"{problem.run} ({words.recipe(problem.within, problem.within, digits)})"
 
 
 def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
@@ -138,16 +140,16 @@ def _score(row: dict[str, Any]) -> str:
 def problem_table(found: Profiles) -> pl.DataFrame:
     """A row a (problem, arm) in words: the target, the median steps, how many seeds got there, the ratio, the settings;
     the seconds where they are known."""
-    rows = []
+    rows, digits = [], words.digits_in(reach.settings for problem in found.problems for reach in problem.arms.values())
     for problem, ratios in zip(found.problems, found.ratios, strict=True):
         for place, key in sorted(enumerate(found.arms), key=lambda item: (ratios[item[0]], repr(item[1]))):
             reach = problem.arms[key]
-            rows.append({"problem": place_of(problem), "target": _goal(problem), "arm": name_of(found, key),
+            rows.append({"problem": place_of(found, problem), "target": _goal(problem), "arm": name_of(found, key),
                          "steps to target": words.number(reach.steps) if math.isinf(reach.steps) else
                          words.count(reach.steps), "ratio": words.number(ratios[place], 3),
                          "seeds there": f"{reach.reached} of {reach.n}",
                          "seconds alone": words.number(reach.seconds, 3),
-                         "at": words.recipe(reach.settings, reach.settings) or words.MISSING})
+                         "at": words.recipe(reach.settings, reach.settings, digits) or words.MISSING})
     told = pl.DataFrame(rows)
     return told if found.seconds is not None else told.drop("seconds alone")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fallline.report import words
+from fallline.report.naming import named
 from fallline.stats.compare import Compared, Group
 
 RATE = "learning_rate"
@@ -22,7 +23,7 @@ def reserve(compared: Compared, group: Group) -> str:
     if not one:
         return ""
     if len(one) < sum(bool(rates) for _, rates in tried):
-        names = words.listed([words.recipe(arm.settings, compared.by) for arm, _ in one], SHOWN)
+        names = words.listed([named(compared.run, arm.settings, compared.by) for arm, _ in one], SHOWN)
         return f"no winner is named, as {names} ran at one learning rate only"
     same = reserve_of(pl.Series([rate for _, rate in one]))
     return same or "no winner is named, as the learning rate of each was set and not tuned"

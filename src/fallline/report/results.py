@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.naming import digits_of
+from fallline.report.rounding import interval
 from fallline.stats import Metric, best_of, label, primary, summary, varying
 from fallline.stats.columns import OFF, RECIPE
 from fallline.stats.metric import is_loss, loss_kinds
@@ -68,6 +70,11 @@ class Results:
         return 1 < self.best.height < self.ranked.height
 
     @property
+    def digits(self) -> dict[str, int]:
+        """How settings are written so that those that differ do so in words."""
+        return digits_of(self.run)
+
+    @property
     def kinds(self) -> int:
         """How many kinds of loss there are; the values of different kinds cannot be compared."""
         return len(loss_kinds(self.run.trials))
@@ -87,14 +94,14 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
         found.append(
             Column(
                 words.name(name),
-                [words.value_of(name, row[name]) for row in rows],
+                [words.value_of(name, row[name], results.digits) for row in rows],
                 frame[name].to_list(),
                 numeric=not told,
                 names=name == "optimizer",
             )
         )
     if joined:
-        texts = [words.recipe(row, joined) or words.MISSING for row in rows]
+        texts = [words.recipe(row, joined, results.digits) or words.MISSING for row in rows]
         found.append(Column(JOINED, texts, texts, numeric=False))
     mean, sd, n, low, high = (f"{metric.column}_{part}" for part in ("mean", "sd", "n", "low", "high"))
     found += [
@@ -105,10 +112,11 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
             frame[sd].to_list(),
             help="standard deviation over seeds, n − 1 in the divisor",
         ),
-        Column("n", [words.count(row[n]) for row in rows], frame[n].to_list(), help="seeds that finished"),
+        Column("n", [words.count(row[n]) for row in rows], frame[n].to_list(),
+               help="seeds that have a number" if results.ranked["missing"].sum() else "seeds that finished"),
         Column(
             "95 % interval",
-            [_interval(row[low], row[high]) for row in rows],
+            [interval(row[low], row[high]) for row in rows],
             frame[low].to_list(),
             help="of the mean, Student's t",
         ),
@@ -176,6 +184,12 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
                 + (", over all settings tried" if lost == "tried_diverged" else ""),
             )
         )
+    if results.ranked["missing"].sum():
+        gaps, of = ("tried_missing", "tried_trials") if "tried_missing" in frame.columns else ("missing", "trials")
+        texts = [f"{words.count(row[gaps])} of {words.count(row[of])}" if row[gaps] else "0" for row in rows]
+        found.append(Column("no number", texts, frame[gaps].to_list(), help="trials that finished and whose "
+                            f"{metric.label} is not a number"
+                            + (", over all settings tried" if gaps == "tried_missing" else "")))
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 
@@ -196,10 +210,6 @@ def _numbers(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> 
 def _caution(results: Results, metric: str) -> str:
     """What the heading of a column of losses says where they are of different kinds."""
     return "; compare only rows of the same loss" if is_loss(metric) and results.kinds > 1 else ""
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return words.MISSING if low is None else f"{words.number(low)} to {words.number(high)}"
 
 
 def constants(results: Results) -> str:

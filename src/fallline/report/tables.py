@@ -12,6 +12,7 @@ import polars as pl
 from fallline.report import words
 from fallline.report.html import Markup, join, tag
 from fallline.report.results import JOINED, Column, Results, columns
+from fallline.report.rounding import interval
 from fallline.report.style import Look
 from fallline.stats import label
 from fallline.stats.columns import number_columns
@@ -25,7 +26,7 @@ LONG = 30
 SHOWN, MOST_SHOWN, MOST_ROWS = 10, 50, 1000
 """Rows that stand open, the most of a long table, and rows the page holds at all; the CSV has every one."""
 
-_NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ -]*( ?%)?( \(−?\d+ ?%\))?|\d+ of \d+|–|∞|never")
+_NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ -]*( ?%)?( \((−?\d+ ?%|sd [\d.e−+-]+)\))?|\d+ of \d+|–|∞|never")
 
 
 def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN) -> Markup:
@@ -180,7 +181,7 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
     said = words.MISSING if best is None else words.number(row["best"]) + (f": {lies}" if lies else "")
     trials = join(words.where(row["where"], row["at"]), tag("small", row["text"]) if row["text"] else None)
     figures = [told(row["metric"], row[key], results) for key in ("reported", "ours")]
-    interval = words.MISSING if row["low"] is None else f"{words.number(row['low'])} to {words.number(row['high'])}"
+    ends = interval(row["low"], row["high"])
     return tag(
         "tr",
         tag("td", trials, cls="wrap"),
@@ -191,7 +192,7 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
             else label(row["metric"]),
         ),
         [tag("td", figure, cls="n") for figure in figures],
-        tag("td", interval, cls="n soft"),
+        tag("td", ends, cls="n soft"),
         tag("td", words.signed(row["difference"]), cls="n"),
         tag("td", said, cls="wrap soft"),
         cls="rest" if rest else None,
@@ -200,12 +201,14 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
 
 def recipe_text(results: Results, row: dict[str, Any], known: dict[str, Any]) -> str:
     """The configuration in words, without what is ``known`` already."""
-    return words.recipe(row, [name for name in results.varying if name not in known])
+    return words.recipe(row, [name for name in results.varying if name not in known], results.digits)
 
 
 def told(metric: str, value: float | None, results: Results) -> str:
     """A result as a result, a number of a rule as a setting."""
-    return words.value_of(metric, value) if metric in number_columns(results.run.trials) else words.number(value)
+    if metric in number_columns(results.run.trials):
+        return words.value_of(metric, value, results.digits)
+    return words.number(value)
 
 
 def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:

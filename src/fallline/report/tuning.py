@@ -8,6 +8,8 @@ import polars as pl
 
 from fallline.report import words
 from fallline.report.commands import wider
+from fallline.report.naming import digits_of, named
+from fallline.report.rounding import by_width, interval
 from fallline.stats import where
 from fallline.stats.defaults import MISSING
 from fallline.stats.search import RATE, Search, groups, searches
@@ -41,12 +43,12 @@ def tuning_cautions(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.
 
 def arm_name(search: Search) -> str:
     """The arm in words: "gradient descent"."""
-    return words.recipe(search.arm, search.arm) or "all trials"
+    return named(search.run, search.arm, search.arm) or "all trials"
 
 
 def _place(search: Search) -> str:
     """Where several tasks stand side by side, which: "mnist: "."""
-    said = words.recipe(search.group, search.group)
+    said = named(search.run, search.group, search.group)
     return f"{said}: " if said else ""
 
 
@@ -60,8 +62,8 @@ def _defeated(defeat: Defeat) -> str:
     elif gap.low is None:
         told += "; one seed"
     else:
-        told += (f"; difference {words.signed(gap.mean)}, 95 % interval {words.signed(gap.low)} to "
-                 f"{words.signed(gap.high)}")
+        told += (f"; difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, 95 % interval "
+                 f"{interval(gap.low, gap.high, sign=True)}")
     at = defeat.case.reason
     also = "" if _had(defeat) else f", and {at} among its values"
     return (f"{_place(defeat.general)}{words.capital(general)} contains {special} (at {at}) and yet loses to it "
@@ -82,7 +84,7 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
         told.append(f"Best at the end of the learning rates tried: {words.listed(rates)}. A wider range may do better"
                     + (f": {offer}" if offer else "."))
     others = [f"{_place(search)}{words.name(border.number)} of {arm_name(search)} "
-              f"({border.side}, {words.setting(search.best[border.number])})"
+              f"({border.side}, {words.value_of(border.number, search.best[border.number], digits_of(search.run))})"
               for search, border in at if border.number != RATE]
     if others:
         told.append(f"Best at the end of the values tried: {words.listed(others)}. A wider range may do better.")
@@ -140,7 +142,7 @@ def _fixed(group: Sequence[Search]) -> list[str]:
     for search in group:
         own = [name for name in search.defaults.numbers if name != RATE and search.rows[name].n_unique() == 1]
         if own:
-            said.append(f"{arm_name(search)} ({words.recipe(search.best, own)})")
+            said.append(f"{arm_name(search)} ({named(search.run, search.best, own)})")
     return [f"Fixed, not tuned: {words.listed(said, SHOWN)}."] if said else []
 
 

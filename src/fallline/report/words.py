@@ -8,6 +8,10 @@ from typing import Any
 
 from fallline.stats.columns import OFF
 
+Digits = Mapping[str, int]
+USUAL: Digits = {}
+"""By column, how many digits tell its settings apart, where that is more than ``LEAST``."""
+
 MISSING = "–"
 DIGITS = 4
 """Significant digits of a result, everywhere."""
@@ -17,6 +21,9 @@ SETTING_FORMAT, COUNT_FORMAT = "~g", ",d"
 
 ALONE = ("optimizer", "loss", "loss_kind", "order", "task")
 """What is said without the name of its column."""
+
+LEAST, MOST = 6, 25
+"""Digits of a setting: as few as tell it from the others of its column. (Below 1 they are decimals.)"""
 
 SMALL = 1e-4
 """What is smaller is written as a power: 1.349e-5."""
@@ -59,8 +66,8 @@ def signed(value: float | None) -> str:
     return ("+" if value > 0 else "−" if value < 0 else "") + text
 
 
-def setting(value: Any) -> str:
-    """What was chosen: 0.005, 1e-7, 30,000, all, file."""
+def setting(value: Any, digits: int = LEAST) -> str:
+    """What was chosen: 0.005, 1e-7, 30,000, all, file; with so many digits, but no zeros at the end."""
     if value is None:
         return MISSING
     if isinstance(value, bool):
@@ -70,9 +77,30 @@ def setting(value: Any) -> str:
     if isinstance(value, int):
         return count(value)
     if value == 0 or SMALL <= abs(value) < 1e6:
-        return _minus(f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.6g}")
-    mantissa, _, exponent = f"{value:.5e}".partition("e")
+        return _minus(f"{value:.{digits}f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.{digits}g}")
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     return _minus(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent):+d}")
+
+
+def digits_apart(values: Iterable[Any]) -> int:
+    """The digits with which all these settings differ in their texts where they differ: ``LEAST`` nearly always.
+
+    >>> digits_apart([0.1, 0.01]), digits_apart([0.1, 0.10000001])
+    (6, 8)
+    """
+    numbers = {value for value in values if isinstance(value, float)}
+    return next((digits for digits in range(LEAST, MOST) if len({setting(one, digits) for one in numbers})
+                 == len(numbers)), MOST)
+
+
+def digits_in(rows: Iterable[Mapping[str, Any]]) -> Digits:
+    """``digits_apart`` of the values of each column of these rows, of columns that need more than usual."""
+    columns: dict[str, list[Any]] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    found = {name: digits_apart(values) for name, values in columns.items()}
+    return {name: digits for name, digits in found.items() if digits > LEAST}
 
 
 def count(value: float | None) -> str:
@@ -106,9 +134,9 @@ def name(text: str) -> str:
     return text.replace("_", " ")
 
 
-def value_of(column: str, value: Any) -> str:
+def value_of(column: str, value: Any, digits: Digits = USUAL) -> str:
     """A setting of a recipe column: a batch size of null is all examples, a penalty of null is off, a flag is yes or
-    no."""
+    no. ``digits`` are those of columns that need more than usual: see ``naming.digits_of``."""
     if value is None and column in ("batch_size", "subset"):
         return "all"
     if value is None and column in OFF:
@@ -117,19 +145,19 @@ def value_of(column: str, value: Any) -> str:
         return name(value).replace("(", " (").replace("=", " ")
     if column == "centered" and value is not None:
         return "yes" if value else "no"
-    return setting(value)
+    return setting(value, digits.get(column, LEAST))
 
 
-def recipe(row: Mapping[str, Any], columns: Iterable[str]) -> str:
+def recipe(row: Mapping[str, Any], columns: Iterable[str], digits: Digits = USUAL) -> str:
     """A configuration in words: "adam, learning rate 0.005, batch 100, shuffled"; numbers it does not take are left
-    out."""
-    said = [setting_of(column, row.get(column)) for column in columns]
+    out. Of two that differ the words differ, with the ``digits`` of their run (``naming.digits_of``)."""
+    said = [setting_of(column, row.get(column), digits) for column in columns]
     return ", ".join(text for text in said if text)
 
 
-def setting_of(column: str, value: Any) -> str:
+def setting_of(column: str, value: Any, digits: Digits = USUAL) -> str:
     """One setting, so that it is understood without its column; "" for a number that the recipe does not take."""
-    text = value_of(column, value)
+    text = value_of(column, value, digits)
     if text == MISSING:
         return ""
     if column == "batch_size":
@@ -148,10 +176,11 @@ def setting_of(column: str, value: Any) -> str:
 
 def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
     """The trials a reported figure speaks of: "adam, learning rate 0.005 or 0.01"."""
-    said = []
+    said, digits = [], digits_in({name: value} for table in (kept, at) for name, one in table.items()
+                                 for value in (one if isinstance(one, (list, tuple)) else [one]))
     for column, wanted in [*kept.items(), *at.items()]:
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-        text = " or ".join(value_of(column, value) for value in values)
+        text = " or ".join(value_of(column, value, digits) for value in values)
         said.append(text if column in ALONE else f"{name(column)} {text}")
     return ", ".join(said) or "all trials"
 

@@ -13,6 +13,7 @@ from fallline.report.claims import introduction
 from fallline.report.comparison import pair_columns
 from fallline.report.opening import Opening
 from fallline.report.results import Column, columns
+from fallline.report.rounding import interval
 from fallline.report.tables import told
 from fallline.stats import label
 from fallline.stats.claims import Verdict
@@ -81,8 +82,7 @@ def _beside(opening: Opening, beside: pl.DataFrame) -> list[Column]:
         "metric": [label(row["metric"]) for row in rows],
         "reported": [told(row["metric"], row["reported"], opening.results) for row in rows],
         "ours": [told(row["metric"], row["ours"], opening.results) for row in rows],
-        "95 % interval": [words.MISSING if row["low"] is None else
-                          f"{words.number(row['low'])} to {words.number(row['high'])}" for row in rows],
+        "95 % interval": [interval(row["low"], row["high"]) for row in rows],
         "difference": [words.signed(row["difference"]) for row in rows],
     }
     return [Column(name, said, said, numeric=name not in ("trials", "metric")) for name, said in texts.items()]

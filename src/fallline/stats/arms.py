@@ -16,6 +16,7 @@ from fallline.stats.columns import OFF, finished
 from fallline.stats.differences import paired_sample, size
 from fallline.stats.evidence import Evidence, Region, weigh, weighed
 from fallline.stats.metric import direction
+from fallline.stats.missing import missing, not_a_number
 from fallline.stats.where import where
 from fallline.store import Run
 from fallline.study import Claim
@@ -39,7 +40,8 @@ Settings = dict[str, Any]
 class Arm:
     """Trials that differ in nothing but the seed and the tuned numbers; ``settings`` tell them from other arms.
 
-    ``rows`` have the columns seed, value (of the claim's metric), choice (of the metric that tunes) and diverged.
+    ``rows`` have the columns seed, value (of the claim's metric), choice (of the metric that tunes), diverged and
+    missing (finished, and the value is not a number).
     """
 
     settings: Settings
@@ -51,10 +53,20 @@ class Arm:
     @cached_property
     def sample(self) -> dict[int, float]:
         """The value of each seed; where numbers are tuned, of those that are best by half of the other seeds."""
-        seeds, options, values, choices = self._table
-        whole = len(options) == 1 or len(seeds) == 1 or self.exact
-        read = values[:, self._best] if whole else crossed(values, choices)
+        seeds, _, values, _ = self._table
+        read = values[np.arange(len(seeds)), self._read_at]
         return {seed: float(value) for seed, value in zip(seeds, read, strict=True) if not math.isnan(value)}
+
+    @cached_property
+    def missing_at(self) -> list[int]:
+        """The seeds whose trial, at the numbers that the seed is read at, finished without a number."""
+        if "missing" not in self.rows.columns or not self.missing:
+            return []
+        by = [name for name in self.tune if name in self.rows.columns]
+        seeds, options, _, _ = self._table
+        gone = {(seed, *setting) for seed, *setting in self.rows.filter("missing").select("seed", *by).iter_rows()}
+        return [seed for seed, place in zip(seeds, self._read_at, strict=True)
+                if (seed, *options[place].values()) in gone]
 
     @cached_property
     def contenders(self) -> list[dict[int, float]]:
@@ -119,6 +131,18 @@ class Arm:
     def diverged(self) -> int:
         return int(self.rows["diverged"].sum())
 
+    @property
+    def missing(self) -> int:
+        """Trials that finished and whose value is not a number."""
+        return int(self.rows["missing"].sum())
+
+    @cached_property
+    def _read_at(self) -> np.ndarray:
+        """For each seed the place of the option that it is read at."""
+        seeds, options, _, choices = self._table
+        whole = len(options) == 1 or len(seeds) == 1 or self.exact
+        return np.full(len(seeds), self._best) if whole else chosen_for_each(choices)
+
     @cached_property
     def _best(self) -> int:
         """The place of the option that is best by all seeds."""
@@ -141,7 +165,12 @@ class Arm:
 
 
 def crossed(values: np.ndarray, choices: np.ndarray) -> np.ndarray:
-    """The value of each seed under the option that is best by half of the others; both are [seeds, options].
+    """The value of each seed under the option that is best by half of the others; both are [seeds, options]."""
+    return values[np.arange(len(values)), chosen_for_each(choices)]
+
+
+def chosen_for_each(choices: np.ndarray) -> np.ndarray:
+    """For each seed the place of the option that is best by half of the others; choices [seeds, options].
 
     A choice read on the seeds that made it looks better than it is. No two seeds choose for each other either: that
     would leave their values correlated where options are about equally good. Two halves that choose for each other
@@ -149,10 +178,9 @@ def crossed(values: np.ndarray, choices: np.ndarray) -> np.ndarray:
     in up to 58 %. Here it is under 5 %, and they cover 95 % (simulated with 10,000 draws each). Options that diverged
     at more seeds than others are no choice for any seed.
     """
-    lost = _lost(choices)
-    kept, count = lost == lost.min(), len(values)
-    values, choices = values[:, kept], choices[:, kept]
-    return np.array([values[seed, _best(choices[judges(seed, count)])] for seed in range(count)])
+    lost, count = _lost(choices), len(choices)
+    kept = np.flatnonzero(lost == lost.min())
+    return kept[[_best(choices[:, kept][judges(seed, count)]) for seed in range(count)]]
 
 
 def judges(seed: int, count: int) -> list[int]:
@@ -207,25 +235,30 @@ def upwards(claim: Claim, column: str, goals: Mapping[str, str] | None = None) -
 
 
 def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: str, choice_up: bool) -> pl.DataFrame:
-    """``trials`` with the columns value, choice and diverged.
+    """``trials`` with the columns value, choice, diverged and missing.
 
     A diverged trial has the worst value there is, minus or plus infinity by the direction of the metric; so has a
-    target that was missed. Where the claim names a step, the value is that of the curves there.
+    target that was missed, and a finished trial whose value is not a number (``missing``). A value is null where it was
+    not recorded, and nowhere else. Where the claim names a step, the value is that of the curves there; it is missing
+    where others of the block have one.
     """
     gone = pl.col("status") == "diverged"
     worst = -math.inf if upwards(claim, column, run.study.goals) else math.inf
     if claim.step is not None:
-        at = run.curves.filter(pl.col("step") == claim.step).select("trial", value=pl.col(column)).collect()
-        trials = trials.join(at, on="trial", how="left", maintain_order="left")
+        at = run.curves.filter(pl.col("step") == claim.step).select("trial", value=pl.col(column), there=pl.lit(True))
+        trials = trials.join(at.collect(), on="trial", how="left", maintain_order="left")
         reached = pl.col("diverged_at").is_null() | (pl.col("diverged_at") > claim.step)
-        value = pl.when(gone & ~reached).then(worst).otherwise(pl.col("value"))
+        gaps = pl.col("there").fill_null(False) & not_a_number("value") & (~not_a_number("value")).any().over("block")
+        value = pl.when(gone & ~reached).then(worst).otherwise(pl.col("value").cast(pl.Float64))
     else:
         value = pl.col(column).cast(pl.Float64)
         value = value.fill_null(math.inf) if column == "steps_to_target" else value
         value = pl.when(gone).then(worst).otherwise(value)
+        gaps = pl.lit(False) if column == "steps_to_target" else missing(run, column)
+    value = pl.when(gaps).then(worst).otherwise(value)
     falling = pl.col(choice).cast(pl.Float64)  # without a value, where every trial diverged, it has no type of its own
-    choice = pl.when(finished()).then(-falling if choice_up else falling).otherwise(math.inf)
-    return trials.with_columns(value=value.fill_nan(None), choice=choice.fill_nan(None), diverged=gone)
+    choice = pl.when(finished() & ~missing(run, choice)).then(-falling if choice_up else falling).otherwise(math.inf)
+    return trials.with_columns(value=value.fill_nan(None), choice=choice.fill_nan(None), diverged=gone, missing=gaps)
 
 
 def arms(trials: pl.DataFrame, table: Settings, identity: Sequence[str], tune: Sequence[str], fixed: bool) -> list[Arm]:

@@ -13,9 +13,9 @@ def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row an optimizer: the row of ``summary`` that ranks first among its configurations.
 
     Where only losses of one kind can be compared, a row an optimizer and kind. Added columns: tried (configurations),
-    tried_trials and tried_diverged (counts over all of them), border ("lowest" or "highest" where the chosen learning
-    rate is the end of the range that was tried, so a wider one may do better). The choice never looks at a test metric
-    unless the study has no other.
+    tried_trials, tried_diverged and tried_missing (counts over all of them), border ("lowest" or "highest" where the
+    chosen learning rate is the end of the range that was tried, so a wider one may do better). The choice never looks
+    at a test metric unless the study has no other.
     """
     ranked = summary(run) if ranked is None else ranked
     within = primary(run).within
@@ -24,13 +24,14 @@ def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
         pl.len().alias("tried"),
         pl.col("trials").sum().alias("tried_trials"),
         pl.col("diverged").sum().alias("tried_diverged"),
+        pl.col("missing").sum().alias("tried_missing"),
         *_range(ranked),
     )
     best = ranked.unique(keys, keep="first", maintain_order=True).join(tried, on=keys, maintain_order="left")
     if "_low" in best.columns:
         rate, several = (
             pl.col("learning_rate"),
-            (pl.col("_low") < pl.col("_high")) & (pl.col("diverged") < pl.col("trials")),
+            (pl.col("_low") < pl.col("_high")) & (pl.col("diverged") + pl.col("missing") < pl.col("trials")),
         )
         best = best.with_columns(
             pl.when(several & (rate == pl.col("_low")))

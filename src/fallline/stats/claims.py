@@ -36,9 +36,9 @@ class Part:
     """One comparison of a claim: its evidence and its own verdict.
 
     ``within`` are the settings that both sides share, ``first`` and ``second`` those that tell them apart (``second``
-    None: the claim is about a value), ``chosen`` the tuned numbers, ``diverged`` counts of trials. The estimate is
-    first minus second, or the mean itself. ``p_holm`` is the p-value against the claim after Holm (1979) over its
-    parts.
+    None: the claim is about a value), ``chosen`` the tuned numbers, ``diverged`` and ``missing`` (finished without a
+    number) counts of trials. The estimate is first minus second, or the mean itself. ``p_holm`` is the p-value against
+    the claim after Holm (1979) over its parts.
     """
 
     within: Settings
@@ -46,6 +46,7 @@ class Part:
     second: Settings | None
     chosen: tuple[Settings, Settings]
     diverged: tuple[int, int]
+    missing: tuple[int, int]
     evidence: Evidence
     verdict: str = UNDECIDED
     p_holm: float = 1.0
@@ -227,12 +228,12 @@ def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, c
         found = [pair for pair in found if len(_kinds(pair)) < 2]
         if not found:
             return [], "losses of different kinds cannot be compared"
-    found = [(a, b) for a, b in found if a.diverged < a.rows.height or b.diverged < b.rows.height]
+    found = [(a, b) for a, b in found if not (_all_lost(a) and _all_lost(b))]
     if not found:
-        return [], "every trial of both arms diverged"
+        return [], f"every trial of both arms diverged{' or was not a number' * bool(rows['missing'].any())}"
     nothing = negligible(rows["value"].to_numpy())
     compared = [_compared(a, b, held, up, nothing) for a, b in found]
-    compared = [one for one in compared if len(one[5].values)]
+    compared = [one for one in compared if len(one[-1].values)]
     return compared, "" if compared else "the arms have no seed in common"
 
 
@@ -246,12 +247,18 @@ def _tables(claim: Claim) -> list[Settings]:
 def _compared(a: Arm, b: Arm, held: list[str], up: bool, nothing: float) -> tuple[Any, ...]:
     within = {name: a.settings[name] for name in held if a.settings[name] == b.settings[name]}
     first, second = ({name: value for name, value in arm.settings.items() if name not in within} for arm in (a, b))
-    return within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), difference(a, b, up, nothing)
+    return (within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), (a.missing, b.missing),
+            difference(a, b, up, nothing))
 
 
 def _alone(side: list[Arm], up: bool) -> list[Any]:
-    return [({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), itself(arm, up))
+    return [({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), (arm.missing, 0), itself(arm, up))
             for arm in side if arm.sample]
+
+
+def _all_lost(arm: Arm) -> bool:
+    """Whether no trial of the arm has a value."""
+    return arm.diverged + arm.missing == arm.rows.height
 
 
 def _kinds(pair: tuple[Arm, Arm]) -> set[Any]:

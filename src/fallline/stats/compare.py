@@ -30,6 +30,7 @@ from fallline.stats.groups import Group, lost
 from fallline.stats.looking import reading
 from fallline.stats.margins import margin
 from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
+from fallline.stats.missing import missing
 from fallline.stats.once import once
 from fallline.stats.over_folds import Folds, OverFolds
 from fallline.stats.pairwise import Pair, all_pairs
@@ -200,6 +201,10 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
             return name
     if trials.filter(finished()).is_empty():
         raise StudyError(f"every trial diverged, {how_diverged(trials)}: there is nothing to compare")
+    for name in (metric, f"final_{metric}"):
+        if name in trials.columns and (count := trials.filter(missing(run, name)).height):
+            raise StudyError(f"{name} was not a number in any of the {count:,} trials that finished: there is nothing "
+                             "to compare; look at what it divides by or takes the logarithm of")
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
 

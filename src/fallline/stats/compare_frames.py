@@ -17,8 +17,9 @@ ARM_FIGURES = {
     "place": pl.Int64, "metric": pl.String, "mean": pl.Float64, "sd": pl.Float64, "median": pl.Float64, "n": pl.Int64,
     "low": pl.Float64, "high": pl.Float64, "method": pl.String, "mean_rank": pl.Float64, "rank_low": pl.Float64,
     "rank_high": pl.Float64, "rank_n": pl.Int64, "tried": pl.Int64, "trials": pl.Int64, "diverged": pl.Int64,
-    "lost": pl.Int64, "one_choice": pl.Boolean, "verdict": pl.String, "p_best": pl.Float64, "best_share": pl.Float64,
-    "p_as_good": pl.Float64, "margin": pl.Float64, "seeds_needed": pl.Int64, "seeds_most": pl.Int64,
+    "missing": pl.Int64, "lost": pl.Int64, "one_choice": pl.Boolean, "verdict": pl.String, "p_best": pl.Float64,
+    "best_share": pl.Float64, "p_as_good": pl.Float64, "margin": pl.Float64, "seeds_needed": pl.Int64,
+    "seeds_most": pl.Int64,
 }
 PAIR_FIGURES = {
     "metric": pl.String, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
@@ -34,12 +35,12 @@ def arms_frame(compared: Compared) -> pl.DataFrame:
     """One row an arm, the groups one after the other, in each the best first.
 
     Columns: what is held, compared and tuned (its chosen value); place; metric; mean, sd (n - 1 in the divisor) and n
-    over seeds with the 95 % interval low to high. Where chosen trials diverged (``lost``, a count of seeds) or missed
-    the target there is no mean: median and interval are those of all n seeds, a lost one being the worst there is;
-    ``method`` says "t", "sign", "values" (no chance) or "one seed". mean_rank, rank_low, rank_high over rank_n seeds;
-    tried (settings), trials and diverged (of all settings tried); one_choice: whether every seed is read at the
-    settings named, which are those that all seeds choose; verdict, p_best, best_share, p_as_good, margin, seeds_needed
-    and seeds_most as in ``stats.best.Standing``.
+    over seeds with the 95 % interval low to high. Where chosen trials diverged, missed the target or finished without a
+    number (``lost``, a count of seeds) there is no mean: median and interval are those of all n seeds, a lost one being
+    the worst there is; ``method`` says "t", "sign", "values" (no chance) or "one seed". mean_rank, rank_low, rank_high
+    over rank_n seeds; tried (settings), trials, diverged and missing (finished without a number; of all settings
+    tried); one_choice: whether every seed is read at the settings named, which are those that all seeds choose;
+    verdict, p_best, best_share, p_as_good, margin, seeds_needed and seeds_most as in ``stats.best.Standing``.
     """
     rows = [_arm_row(compared, group, place) | _standing(standing)
             for group, own in zip(compared.groups, compared.standings, strict=True)
@@ -87,7 +88,8 @@ def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
     if ranks is not None:
         row |= {"mean_rank": float(ranks.mean[place]), "rank_n": ranks.n}
         row |= {} if ranks.low is None else {"rank_low": float(ranks.low[place]), "rank_high": float(ranks.high[place])}
-    return row | {"tried": arm.tried, "trials": arm.rows.height, "diverged": arm.diverged}
+    return row | {"tried": arm.tried, "trials": arm.rows.height, "diverged": arm.diverged,
+                  "missing": arm.missing}
 
 
 def _standing(own: Standing) -> dict[str, Any]:

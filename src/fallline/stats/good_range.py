@@ -43,12 +43,13 @@ def good_range(rows: pl.DataFrame, number: str, column: str, up: bool, tolerance
     its 95 % interval (where it has one from 5 seeds or more), than ``tolerance`` times what it lacks (a loss no more
     than 10 % higher; of a metric between 0 and 1, no more than 10 % further from 1), or than a hundredth of the way to
     the median of these results, whichever is most. The range holds the best value and ends where the line between two
-    tried values, over the logarithm of the number, crosses that; where the next value diverged with any seed it ends at
-    the last good one.
+    tried values, over the logarithm of the number, crosses that; where the next value diverged with any seed, or has no
+    number, it ends at the last good one.
     """
     told = rows.filter((pl.col(number) > 0) & pl.col("trials").gt(0)).sort("rank")
     told = told.unique(number, keep="first", maintain_order=True)
-    whole = (pl.col("diverged") == 0) & pl.col(f"{column}_mean").is_finite()
+    lost = pl.sum_horizontal(pl.col(name) for name in ("diverged", "missing") if name in rows.columns)
+    whole = (lost == 0) & pl.col(f"{column}_mean").is_finite()
     if told.height < 2 or told.filter(whole).is_empty():
         return None
     best = told.filter(whole).row(0, named=True)

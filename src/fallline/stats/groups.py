@@ -18,7 +18,7 @@ from fallline.stats.ranks import Ranks, ranks
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Arms that share the settings ``within``, best first: fewest diverged seeds, then the best mean."""
+    """Arms that share the settings ``within``, best first: fewest lost seeds, then the best mean."""
 
     within: Settings
     arms: tuple[Arm, ...]
@@ -33,8 +33,8 @@ class Group:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial diverged; equal where
-        arms differ by rounding."""
+        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial is ``lost``; equal
+        where arms differ by rounding."""
         own = np.array([[arm.sample.get(seed, math.nan) for seed in self.seeds] for arm in self.arms])
         return levelled(own, self.nothing)
 
@@ -57,7 +57,7 @@ class Group:
                 for place, row in enumerate(self.values)]
 
     def lost(self, place: int) -> bool:
-        """Whether the arm at this place diverged, or missed the target, at every seed."""
+        """Whether the arm at this place is lost at every seed."""
         return lost(self.arms[place]) == len(self.arms[place].sample)
 
     def sample(self, first: int, second: int) -> Sample:
@@ -73,5 +73,5 @@ class Group:
 
 
 def lost(arm: Arm) -> int:
-    """At how many seeds the arm's chosen trial diverged, or missed the target."""
+    """At how many seeds the arm's chosen trial diverged, missed the target, or finished without a number."""
     return sum(math.isinf(value) for value in arm.sample.values())

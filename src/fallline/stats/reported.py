@@ -9,6 +9,7 @@ import polars as pl
 from fallline.stats.alone import alone
 from fallline.stats.columns import configurations, finished, metric_columns, number_columns, trials_of
 from fallline.stats.metric import comparable, direction
+from fallline.stats.missing import not_a_number
 from fallline.stats.once import once
 from fallline.stats.summary import interval_factor, summary
 from fallline.stats.where import where
@@ -39,10 +40,12 @@ def reported(run: Run) -> pl.DataFrame:
     """One row a reported figure of the study.
 
     Ours is the best configuration among the trials ``where`` and ``at`` keep (``at`` may also name a step of the
-    curves): its mean, sd, n and 95 % interval over seeds; null where no trial matches or all diverged. best is the best
-    configuration among those of ``where`` alone: where our optimum lies, if not ``at``. Where the metric is a number of
-    the rule, what was reported is its optimum, and ours is its value in the best configuration (one at a time: with all
-    others at their usual values). Losses of different kinds do not compete: what is kept must have one kind.
+    curves): its mean, sd, n and 95 % interval over seeds; null where no trial matches or none has a number.
+    Configurations that diverged or have no number with some seeds come after those with one at every seed. best is the
+    best configuration among those of ``where`` alone: where our optimum lies, if not ``at``. Where the metric is a
+    number of the rule, what was reported is its optimum, and ours is its value in the best configuration (one at a
+    time: with all others at their usual values). Losses of different kinds do not compete: what is kept must have one
+    kind.
     """
     trials = configurations(run)
     rows = [_row(run, trials, place, one) for place, one in enumerate(run.study.reported)]
@@ -79,7 +82,7 @@ def _number_row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> di
     """A reported optimum of a number beside ours: its value where our primary metric is best."""
     kept = where(trials, one.where | one.at)
     rows = summary(run).filter(pl.col("configuration").is_in(kept["configuration"].unique().implode()))
-    rows = rows.filter(pl.col("diverged") < pl.col("trials"))
+    rows = rows.filter(pl.col("diverged") + pl.col("missing") < pl.col("trials"))
     if run.study.design == "one_at_a_time" and not rows.is_empty():
         rows = alone(rows, one.metric, number_columns(trials))
     best = rows.row(0, named=True) if rows.height else {}
@@ -105,8 +108,10 @@ def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict
     groups = values.group_by("configuration", maintain_order=True).agg(
         mean=pl.col("value").mean(), sd=pl.col("value").std(ddof=1), n=pl.len()
     )
+    groups = groups.join(trials.group_by("configuration").agg(of=pl.len()), on="configuration", maintain_order="left")
     up = direction(metric, run.study.goals) == "up"
-    best = groups.sort("mean", descending=up, maintain_order=True).row(0, named=True)
+    order = [1 - pl.col("n") / pl.col("of"), pl.col("mean")]
+    best = groups.sort(order, descending=[False, up], maintain_order=True).row(0, named=True)
     factor = interval_factor(best["n"])
     if factor is not None:
         best |= {"low": best["mean"] - factor * best["sd"], "high": best["mean"] + factor * best["sd"]}
@@ -114,14 +119,15 @@ def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict
 
 
 def _values(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> pl.DataFrame:
-    """The metric a trial: from the curves where a step is named, else the column of that name or of its final value."""
+    """The metric of each trial that has a number: from the curves where a step is named, else the column of that name
+    or of its final value."""
     done = trials.filter(finished())
     if step is not None:
         if metric not in run.curves.collect_schema().names():
             return pl.DataFrame()
         at = run.curves.filter(pl.col("step") == step).select("trial", value=pl.col(metric)).collect()
-        return done.select("trial", "configuration").join(at, on="trial").drop_nulls("value")
+        return done.select("trial", "configuration").join(at, on="trial").filter(~not_a_number("value"))
     column = metric if metric in metric_columns(trials_of(run)) else f"final_{metric}"
     if column not in trials.columns:
         return pl.DataFrame()
-    return done.select("configuration", value=pl.col(column)).drop_nulls("value")
+    return done.select("configuration", value=pl.col(column)).filter(~not_a_number("value"))

@@ -56,6 +56,7 @@ class Search:
     trials: pl.DataFrame
     metric: Metric
     one_at_a_time: bool = False
+    run: Run | None = None
 
     @property
     def tried(self) -> int:
@@ -69,13 +70,13 @@ class Search:
 
     @property
     def value(self) -> float | None:
-        """Mean over seeds of the chosen configuration; None where every trial of the arm diverged."""
+        """Mean over seeds of the chosen configuration; None where no trial of the arm has a number."""
         return self.best[f"{self.metric.column}_mean"]
 
     @property
     def lost(self) -> np.ndarray:
-        """Which configurations, as in ``rows``, diverged with any seed or have no value: bool [tried]."""
-        gone = (pl.col("diverged") > 0) | pl.col(f"{self.metric.column}_mean").is_null()
+        """Which configurations, as in ``rows``, diverged with any seed or have no number: bool [tried]."""
+        gone = (pl.col("diverged") + pl.col("missing") > 0) | pl.col(f"{self.metric.column}_mean").is_null()
         return self.rows.select(gone.alias("lost"))["lost"].to_numpy()
 
     @property
@@ -85,7 +86,7 @@ class Search:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """[tried, seeds], NaN where a trial is missing or diverged."""
+        """[tried, seeds], NaN where there is no trial, or none with a number."""
         column = self.metric.column
         done = self.trials.filter(finished())
         if column not in done.columns or done.is_empty():
@@ -164,7 +165,7 @@ def searches(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFra
         first = rows.row(0, named=True)
         own = trials.filter(pl.col("configuration").is_in(rows["configuration"].implode()))
         found.append(Search({name: first[name] for name in by}, {name: first[name] for name in apart}, rows, own,
-                            metric, run.study.design == "one_at_a_time"))
+                            metric, run.study.design == "one_at_a_time", run))
     return found
 
 

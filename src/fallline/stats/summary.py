@@ -7,6 +7,7 @@ import polars as pl
 from fallline.stats.columns import configurations, finished, metric_columns, recipe_columns
 from fallline.stats.distributions import t_quantile
 from fallline.stats.metric import Metric, primary
+from fallline.stats.missing import missing
 from fallline.stats.once import once
 from fallline.store import Run
 
@@ -19,12 +20,14 @@ FEW_SEEDS = 5
 def summary(run: Run) -> pl.DataFrame:
     """One row a configuration, best first.
 
-    Columns: rank, configuration, the recipe with epochs and loss_kind where recorded; trials, diverged and stopped
-    (counts; what early stopping ended has results), stopped_at (median step of those); best (mean over seeds of the
+    Columns: rank, configuration, the recipe with epochs and loss_kind where recorded; trials, diverged, missing (of the
+    finished trials those whose primary metric is not a number) and stopped (counts; what early stopping ended has
+    results), stopped_at (median step of those); best (mean over seeds of the
     best value of the primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite,
     so null where half or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor),
     M_n, M_low, M_high (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count
-    in ``diverged`` and in nothing else; configurations that diverged with some seeds come after those that never did.
+    in ``diverged`` and in nothing else; M_n counts the trials that have a number. Configurations that diverged or have
+    no number with some seeds come after those with a number at every seed.
     Where the metric only compares ``within`` a kind of loss, the kinds stand one after the other and ``rank`` starts
     anew in each.
     """
@@ -32,11 +35,15 @@ def summary(run: Run) -> pl.DataFrame:
     trials = _with_marks(run, configurations(run))
     names = metric_columns(trials)
     done = finished()
-    trials = trials.with_columns(pl.when(done).then(pl.col(name).fill_nan(None)).alias(name) for name in names)
+    gaps = missing(run, metric.column) if metric.column in trials.columns else pl.lit(False)
+    trials = trials.with_columns(missing=gaps)
+    numbers = [pl.when(pl.col(name).cast(pl.Float64).is_finite()).then(pl.col(name)) for name in names]
+    trials = trials.with_columns(pl.when(done).then(one).alias(name) for one, name in zip(numbers, names, strict=True))
     keys = ["configuration", *recipe_columns(trials)]
     grouped = trials.group_by(keys, maintain_order=True).agg(
         pl.len().alias("trials"),
         (~done).sum().alias("diverged"),
+        pl.col("missing").sum(),
         *_early(trials),
         *(pl.col(name).first() for name in ("epochs", "loss_kind") if name in trials.columns),
         *_best(trials, metric),
@@ -97,14 +104,15 @@ def _with_intervals(grouped: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 def _ranked(grouped: pl.DataFrame, metric: Metric) -> pl.DataFrame:
     mean = f"{metric.column}_mean"
-    if mean not in grouped.columns:  # every trial diverged
+    if mean not in grouped.columns:  # no trial has a number
         grouped = grouped.with_columns(
             pl.lit(None, pl.Float64).alias(f"{metric.column}_{part}") for part in ("mean", "sd", "low", "high")
         )
         grouped = grouped.with_columns(pl.lit(0).alias(f"{metric.column}_n"))
     first = [metric.within] if metric.within else []
     order = [pl.col("configuration").min().over(name).alias("_kind") for name in first]
-    grouped = grouped.with_columns((pl.col("diverged") / pl.col("trials")).alias("_share"), *order)
+    lost = pl.col("diverged") + pl.col("missing")
+    grouped = grouped.with_columns((lost / pl.col("trials")).alias("_share"), *order)
     keys = ["_kind"] * len(first) + ["_share", mean, "configuration"]
     falling = [False] * len(first) + [False, metric.up, False]
     found = grouped.sort(keys, descending=falling, nulls_last=True).drop("_share", "_kind", strict=False)

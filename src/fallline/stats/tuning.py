@@ -94,7 +94,8 @@ def defeats(run: Run, found: Sequence[Search]) -> list[Defeat]:
 
 
 def _defeat(run: Run, general: Search, special: Search, case: SpecialCase) -> Defeat | None:
-    shares = [search.best["diverged"] / search.best["trials"] for search in (general, special)]
+    shares = [(search.best["diverged"] + search.best["missing"]) / search.best["trials"]
+              for search in (general, special)]
     if shares[0] != shares[1] or general.value is None:
         return Defeat(general, special, case, None) if shares[0] > shares[1] else None
     gap = paired(run, general.best["configuration"], special.best["configuration"], general.metric.column)

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from fallline.stats.columns import OFF
+from fallline.study.said import exact
 
 
 def where(trials: pl.DataFrame, kept: dict[str, Any]) -> pl.DataFrame:
@@ -28,7 +29,7 @@ def _equal(column: str, value: Any) -> pl.Expr:
     if value is None or (column in ("batch_size", "subset") and value == "all") or (column in OFF and value == "off"):
         return pl.col(column).is_null()
     if isinstance(value, (list, tuple)):
-        return pl.col(column) == ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
+        return pl.col(column) == ", ".join(map(exact, value))
     if isinstance(value, (bool, int, float)):
         number = pl.col(column).cast(pl.Float64, strict=False)
         return (number - float(value)).abs() <= 1e-9 * abs(float(value))

@@ -52,6 +52,7 @@ class Round(Part):
 class PlanFile(Part):
     format: int = 0
     rounds: list[Round]
+    earlier: list[Trial] = []
 
 
 def first_mistake(plan: object) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.store.earlier import earlier_trials, standing_blocks
 from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet, read_table
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.layout import Layout
@@ -33,9 +34,14 @@ MISTAKES = {"task": pl.String, "data": pl.String, "split": pl.String, "example":
 
 @dataclass(frozen=True)
 class Run:
-    """The records in a run folder. Only blocks that are complete count."""
+    """The records in a run folder. Only blocks that are complete count.
+
+    They are those of the study as it stands; with ``all_rounds`` also those of trials that earlier forms of it had, as
+    they are left by an edit of the study between two runs into the same folder.
+    """
 
     folder: Path
+    all_rounds: bool = False
 
     @property
     def layout(self) -> Layout:
@@ -58,8 +64,44 @@ class Run:
     @cached_property
     def fold_trials(self) -> pl.DataFrame:
         """The same with a row a fold, where the data was cut into folds; they have the column ``fold``, 1, 2, ..."""
-        frames = [read_parquet(self._checked("trials", block)) for block in self.layout.done_blocks()]
+        frames = list(self._frames.values())
+        if self._left_out:
+            frames = [own for frame in frames if (own := frame.filter(self._counts)).height]
         return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+    @cached_property
+    def earlier(self) -> pl.DataFrame:
+        """The trials of earlier forms of the study, as ``trials``; they are among those only with ``all_rounds``."""
+        names = earlier_trials(self.plan)
+        frames = [own for frame in (self._frames.values() if names else ())
+                  if (own := frame.filter(pl.col("trial").is_in(list(names)))).height]
+        return across_folds(pl.concat(frames, how="diagonal_relaxed")) if frames else pl.DataFrame()
+
+    @cached_property
+    def _frames(self) -> dict[str, pl.DataFrame]:
+        """The trials of each block."""
+        return {block: read_parquet(self._checked("trials", block)) for block in self.layout.done_blocks()}
+
+    def records(self, column: str) -> list[str]:
+        """The blocks whose trials have that column: what is null there was recorded, and was not a number."""
+        return [block for block, frame in self._frames.items() if column in frame.columns]
+
+    @cached_property
+    def _left_out(self) -> frozenset[str]:
+        """The names of the trials that do not count."""
+        return frozenset() if self.all_rounds else earlier_trials(self.plan)
+
+    @cached_property
+    def _counts(self) -> pl.Expr:
+        """Whether a row's trial counts."""
+        return ~pl.col("trial").is_in(list(self._left_out))
+
+    @cached_property
+    def blocks(self) -> list[str]:
+        """The complete blocks that hold a trial that counts."""
+        if not self._left_out:
+            return self.layout.done_blocks()
+        return [block for block, frame in self._frames.items() if frame.select(self._counts.any()).item()]
 
     @cached_property
     def curves(self) -> pl.LazyFrame:
@@ -69,7 +111,7 @@ class Run:
     @cached_property
     def fold_curves(self) -> pl.LazyFrame:
         """The same with a curve a fold."""
-        return _scanned(list(self._curve_files.values())) if self._curve_files else pl.LazyFrame()
+        return self._counted(_scanned(list(self._curve_files.values()))) if self._curve_files else pl.LazyFrame()
 
     def curves_of(self, trials: pl.DataFrame) -> pl.LazyFrame:
         """The rows of ``curves`` that belong to ``trials``, with the other columns of ``trials``, in no order.
@@ -97,7 +139,7 @@ class Run:
     def _curve_files(self) -> dict[str, Path]:
         """The file with the curves of each block."""
         files = {}
-        for block in self.layout.done_blocks():
+        for block in self.blocks:
             file = self.layout.curves(block)
             if not file.exists():
                 raise StoreError(f"{file} is gone though its trials are recorded; remove {self.layout.trials(block)} "
@@ -144,8 +186,12 @@ class Run:
     def _where_kept(self, kind: str, schema: dict[str, Any]) -> pl.LazyFrame:
         """The files of that kind of all blocks that have one."""
         of_block = getattr(self.layout, kind)
-        files = [self._checked(kind, block) for block in self.layout.done_blocks() if of_block(block).exists()]
-        return _scanned(files) if files else pl.LazyFrame(schema=schema)
+        files = [self._checked(kind, block) for block in self.blocks if of_block(block).exists()]
+        return self._counted(_scanned(files)) if files else pl.LazyFrame(schema=schema)
+
+    def _counted(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows of the trials that count."""
+        return rows.filter(self._counts) if self._left_out else rows
 
     @cached_property
     def answers(self) -> pl.DataFrame:
@@ -155,7 +201,8 @@ class Run:
 
     @cached_property
     def mistakes(self) -> pl.DataFrame:
-        """The examples that most trials got wrong, worst first, each with its picture as bytes, row after row."""
+        """The examples that most trials of the study as it stands got wrong, worst first, each with its picture as
+        bytes, row after row."""
         file = self.layout.mistakes
         found = _extra(file, MISTAKES) if file.exists() else pl.DataFrame(schema=MISTAKES)
         return found.filter(~pl.col("data").str.contains(FOLD))
@@ -163,7 +210,7 @@ class Run:
     @cached_property
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
-        rows = [read_table(path) for block in self.layout.done_blocks() if (path := self.layout.timing(block)).exists()]
+        rows = [read_table(path) for block in self.blocks if (path := self.layout.timing(block)).exists()]
         told = [{key: value for key, value in row.items() if key not in ("sha256", OWN_SUM)} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
@@ -174,14 +221,16 @@ class Run:
 
     @cached_property
     def planned(self) -> list[str]:
-        """The names of all blocks that were ever planned."""
-        return planned_blocks(self.plan)
+        """The names of all planned blocks, but for those that hold no trial that counts."""
+        if not self._left_out:
+            return planned_blocks(self.plan)
+        return standing_blocks(self.plan, self.layout.done_blocks())
 
     @property
     def missing(self) -> list[str]:
-        """The planned blocks that have no records yet."""
-        done = set(self.layout.done_blocks())
-        return [block for block in self.planned if block not in done]
+        """The planned blocks of the study as it stands that have no records yet."""
+        done = self.layout.done_blocks()
+        return [block for block in standing_blocks(self.plan, done) if block not in set(done)]
 
 
 def _scanned(files: list[Path]) -> pl.LazyFrame:
@@ -209,7 +258,7 @@ def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:
                          "report then goes without what it shows") from None
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, all_rounds: bool = False) -> Run:
     """The run in ``folder``, or StoreError where there is none."""
     path = Path(folder)
     try:
@@ -219,4 +268,4 @@ def open_run(folder: str | Path) -> Run:
     if not found:
         raise StoreError(f"{path} is not a run folder: it has no plan.json; "
                          f"a run makes one: fallline run NAME --out {path}")
-    return Run(path)
+    return Run(path, all_rounds)

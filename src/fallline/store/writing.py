@@ -12,6 +12,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.checkpoint import checkpoint_seconds
+from fallline.store.earlier import earlier_trials, planned_trials, standing_blocks, with_earlier
 from fallline.store.files import (
     MAX_TEXT_BYTES,
     bring_names_to_disk,
@@ -31,7 +32,7 @@ from fallline.store.launches import with_own_sums
 from fallline.store.layout import OWN_NAMES, Layout
 from fallline.store.leases import live
 from fallline.store.lock import Lock
-from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
+from fallline.store.resolved import PLAN_FORMAT, read_plan, read_study
 from fallline.store.sums import (
     begin,
     is_kept,
@@ -134,6 +135,25 @@ class RunWriter:
         plan["rounds"].append(round_)
         write_json(self.paths.plan, plan)
 
+    def note_standing(self, names: set[str]) -> None:
+        """Note which trials are the study's as it stands; all others in the folder are of earlier forms of it.
+
+        Where that changed, the mistakes are to be looked for anew.
+        """
+        plan = self._plan()
+        noted = with_earlier(plan, (self.known_trials() | planned_trials(plan)) - names)
+        if noted != plan:
+            write_json(self.paths.plan, noted)
+            self.forget_mistakes()
+
+    def earlier(self) -> frozenset[str]:
+        """The names of the trials that are of earlier forms of the study."""
+        return earlier_trials(self._plan())
+
+    def standing(self) -> set[str]:
+        """The names of the planned blocks that the study as it stands has, done or still to be trained."""
+        return set(standing_blocks(self._plan(), self.paths.done_blocks()))
+
     def next_round(self) -> int:
         """A number that no block bears, though the plan may have been lost."""
         named = [re.match(r"r(\d+)-", block) for block in self.paths.done_blocks()]
@@ -218,10 +238,11 @@ class RunWriter:
             if before.name != study.name:
                 raise StoreError(f"{self.paths.root} holds a run of study {before.name}, not of {study.name}; "
                                  "choose another folder with --out")
-        left = [block for block in planned_blocks(self._plan()) if not self.is_done(block)]
+        left = [block for block in self.standing() if not self.is_done(block)]
         if left and not resume:
             raise StoreError(f"the run in {self.paths.root} was stopped with {len(left)} of its blocks still to train; "
-                             "add --resume to go on with it, or choose another folder with --out")
+                             "add --resume to go on with it, --fresh to put it aside and begin anew, or choose "
+                             "another folder with --out")
 
     def _lock(self) -> None:
         """Take the lock, in a folder that is made now where there is none."""

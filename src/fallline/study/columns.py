@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fallline.contracts.numbers import Value
+from fallline.study.said import exact
 from fallline.study.trial import Recipe
 
 
@@ -14,7 +15,7 @@ def recipe_columns(recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
     numbers, batches = recipe.numbers, recipe.batches
 
     def columns(own: tuple[tuple[str, Value], ...]) -> dict[str, Any]:
-        return {name: ", ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else value
+        return {name: ", ".join(map(exact, value)) if isinstance(value, tuple) else value
                 for name, value in own if name in shown}
 
     return {"optimizer": recipe.optimizer.name, **dict(numbers.rule), "loss": recipe.loss.name, **dict(numbers.loss),

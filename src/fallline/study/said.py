@@ -15,6 +15,15 @@ def shown(value: object, most: int = 60) -> str:
     return text if len(text) < most else text[:most - 3] + "..."
 
 
+def exact(value: object) -> str:
+    """A number as the shortest text that reads back as the same one, for whatever is written to be read again.
+
+    >>> exact(31.622776601683796), exact(0.1), exact(2.0), exact(3)
+    ('31.622776601683796', '0.1', '2', '3')
+    """
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
 def told(failure: BaseException) -> str:
     """The kind of failure and the first line of what it says."""
     return ": ".join([type(failure).__name__, *str(failure).splitlines()[:1]])

@@ -14,6 +14,7 @@ from fallline.batching import BatchPolicy
 from fallline.contracts import Loss, Optimizer, Schedule, Task
 from fallline.contracts.numbers import Value
 from fallline.schedules.scaling import RATE_NUMBERS
+from fallline.study.said import exact
 from fallline.tasks.folds import Cut
 
 RECORDS_VERSION = 2
@@ -66,7 +67,7 @@ class Recipe:
     def loss_kind(self) -> str:
         """The loss with its numbers that are not the default: values of different kinds cannot be compared."""
         usual = {number.name: number.default for number in self.loss.numbers}
-        inside = ", ".join(f"{name}={value:g}" for name, value in self.numbers.loss if value != usual[name])
+        inside = ", ".join(f"{name}={exact(value)}" for name, value in self.numbers.loss if value != usual[name])
         return f"{self.loss.name}({inside})" if inside else self.loss.name
 
     @property

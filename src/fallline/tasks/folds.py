@@ -28,7 +28,7 @@ class Cut:
     @property
     def said(self) -> str:
         """In words, as the trials' column ``data`` has it: "fold 3 of 5", "0.2 held out"."""
-        return f"fold {self.fold} of {self.folds}" if self.holdout is None else f"{self.holdout:g} held out"
+        return f"fold {self.fold} of {self.folds}" if self.holdout is None else f"{self.holdout!r} held out"
 
     @property
     def plain(self) -> dict[str, float | int | None]:

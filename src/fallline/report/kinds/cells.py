@@ -34,7 +34,7 @@ WIDEST, HIGHEST, NARROWEST, LOWEST, ROOMY = 104, 58, 62, 30, 84
 class Cells:
     """How cells are drawn on one scale of colours.
 
-    Rows have up and right (texts) with their places, value, sd, n, trials, lost, state, best, trial.
+    Rows have up and right (texts) with their places, value, sd, n, trials, lost, gone, state, best, trial.
     """
 
     said: str
@@ -98,8 +98,8 @@ class Cells:
     def _rows(self, cells: pl.DataFrame) -> pl.DataFrame:
         """The rows as they are drawn: bright tells on which of them the ink is black."""
         sd, lost = pl.col("sd"), pl.col("lost") > 0
-        spread = sd.map_elements(lambda value: f"± {words.number(value, 2)}", return_dtype=pl.String)
-        gone = pl.format("{} of {} diverged", "lost", "trials")
+        spread = sd.map_elements(lambda value: f"sd {words.number(value, 2)}", return_dtype=pl.String)
+        gone = pl.format("{} of {} {}", "lost", "trials", "gone")
         cells = cells.with_columns(spread=pl.when(lost).then(gone).otherwise(spread).fill_null(""))
         cells = cells.with_columns(shade=pl.col("value").clip(self.low))
         bright = pl.col("shade").map_elements(self._bright, return_dtype=pl.Boolean)
@@ -127,7 +127,7 @@ class Cells:
             common.tip("value", self.said),
             common.tip("sd"),
             alt.Tooltip("n:Q", title="seeds"),
-            alt.Tooltip("lost:Q", title="diverged"),
+            alt.Tooltip("lost:Q", title="lost"),
         ]
 
     def _texts(self, known: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:

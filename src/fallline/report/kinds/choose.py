@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from fallline.errors import UnknownName
 from fallline.report import words
+from fallline.report.naming import digits_of
 from fallline.stats import comparable, configurations, varying, where
 from fallline.stats.columns import OFF, loss_numbers
 from fallline.stats.metric import kind_column
@@ -55,14 +57,14 @@ def labelled(run: Run, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
     """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a
     legend."""
     rows = trials.unique("configuration", keep="first", maintain_order=True)
-    columns = varying(run)
+    columns, digits = varying(run), digits_of(run)
     colors, panels = places(run, rows, spec.color), places(run, rows, spec.panel)
     said = [
         {
             "configuration": row["configuration"],
-            "trial": words.recipe(row, columns) or "all trials",
-            **_text("color", spec.color, row, colors, words.value_of),
-            **_text("panel", spec.panel, row, panels, heading),
+            "trial": words.recipe(row, columns, digits) or "all trials",
+            **_text("color", spec.color, row, colors, partial(words.value_of, digits=digits)),
+            **_text("panel", spec.panel, row, panels, partial(heading, digits=digits)),
         }
         for row in rows.iter_rows(named=True)
     ]
@@ -95,9 +97,9 @@ def places(run: Run, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
     return {value: place for place, value in enumerate(values)}
 
 
-def heading(panel: str, value: Any) -> str:
+def heading(panel: str, value: Any, digits: words.Digits = words.USUAL) -> str:
     """A panel's heading: words stand alone, a number wants its name."""
-    text = words.value_of(panel, value)
+    text = words.value_of(panel, value, digits)
     return text if panel in words.ALONE else f"{words.name(panel)} {text}"
 
 

@@ -71,7 +71,7 @@ def _spread(values: list[float]) -> str:
     if not known:
         return words.MISSING
     mean = words.number(float(np.mean(known)))
-    return f"{mean} ± {words.number(float(np.std(known, ddof=1)), 2)}" if len(known) > 1 else mean
+    return f"{mean} (sd {words.number(float(np.std(known, ddof=1)), 2)})" if len(known) > 1 else mean
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -163,7 +163,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if spec.metric == "test" and not spec.where:
         said.append(f"Chosen by {primary(run).label}.")
     if seeds > 1:
-        said.append("In the table: mean over seeds ± standard deviation.")
+        said.append("In the table: mean over seeds and, as sd, the standard deviation.")
     return " ".join(said)
 
 

@@ -46,7 +46,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     """A row a drawn point, ``what`` = "line"; and of configurations that have no line ``what`` = "others".
 
     Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed
-    finished), end (the last point of such a curve), lost (seeds that diverged), cut (seeds that early stopping ended
+    finished), end (the last point of such a curve), lost (seeds that diverged), missing (seeds that finished and have
+    no number of the metric), cut (seeds that early stopping ended
     before the last step), of (configurations that were run in that panel); window (steps of the running mean, where
     single batches are too noisy to read). Of the others value, low and high are median, 10 % and 90 % quantile over
     configurations.
@@ -57,6 +58,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         "configuration",
         "rank",
         lost="diverged",
+        missing=_missing(table, spec.metric),
         diverged=pl.col("diverged") == pl.col("trials"),
         cut=pl.col("stopped") if "stopped" in table.columns else pl.lit(0),
     )
@@ -89,6 +91,16 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         return found
     others = others.with_columns(what=pl.lit("others"), diverged=pl.lit(False), end=pl.lit(False))
     return pl.concat([found, others], how="diagonal_relaxed")
+
+
+def _missing(table: pl.DataFrame, metric: str) -> pl.Expr:
+    """Of each configuration the seeds that finished and whose last value of the curve is not a number, where others
+    have one."""
+    name = f"final_{metric}" if metric.startswith("train_") else metric
+    if f"{name}_n" not in table.columns:
+        return pl.lit(0)
+    n = pl.col(f"{name}_n")
+    return pl.when(n > 0).then(pl.col("trials") - pl.col("diverged") - n).otherwise(0)
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -233,6 +245,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         said.append(f"Where only some seeds diverged ({words.plural(partly, 'line')}), the mean is over the others.")
     if common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (frame["value"] <= 0).any():
         said.append("Values of exactly 0 have no place on a log scale.")
+    if (gaps := frame.filter(pl.col("missing") > 0)["configuration"].n_unique()):
+        said.append(f"Where a seed's metric is not a number the mean has no point ({words.plural(gaps, 'line')}).")
     return " ".join(said)
 
 

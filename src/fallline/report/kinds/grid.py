@@ -13,6 +13,8 @@ from fallline.report.kinds import draw as common
 from fallline.report.kinds.cells import own_colours, panels, side_by_side
 from fallline.report.kinds.choose import chosen, heading, places
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.missing import gone_words, lost_words
+from fallline.report.naming import digits_of
 from fallline.report.style import Look
 from fallline.stats import comparable, direction, label, primary, summary, varying
 from fallline.stats.best import LOST, UNKNOWN, WORSE
@@ -86,10 +88,11 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     """A row a (panel, pair): the best configuration there.
 
     Columns: panel, its place and its value; side and along (names), up and right (their values as texts) with their
-    places; metric, value (mean over seeds that finished), sd, n, trials, lost (of them diverged), of (configurations to
-    choose from), state ("value", "diverged", "no value"), best (of its panel), tied (it can be the best of its panel;
-    null where that was not asked), trial (in words); seconds_alone; and mean and sd of
-    the training loss of the last batch, of the last steps, and of its minimum.
+    places; metric, value (mean over seeds that have a number), sd, n, trials, lost (of them without a number), gone
+    (why: "diverged", "no number", "lost" where both), of (configurations to choose from), state ("value", "diverged",
+    "no value"), best (of its panel), tied (it can be the best of its panel; null where that was not asked), trial (in
+    words); seconds_alone; and mean and sd of the training loss of the last batch, of the last steps, and of its
+    minimum.
     """
     trials = chosen(run, spec)
     sides = crossed(run, trials, spec)
@@ -101,21 +104,21 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     table = summary(run).join(trials.select("configuration").unique(), on="configuration", how="semi")
     table = table.join(spent, on="configuration", how="left")
     order = {name: places(run, table, name) for name in (side, along, spec.panel) if name}
-    told = varying(run)
+    told, digits = varying(run), digits_of(run)
     rows = [
         {
             "configuration": row["configuration"],
-            "panel": "" if spec.panel is None else heading(spec.panel, row[spec.panel]),
+            "panel": "" if spec.panel is None else heading(spec.panel, row[spec.panel], digits),
             "panel_place": 0 if spec.panel is None else order[spec.panel][row[spec.panel]],
             "panel_name": spec.panel or "",
-            "panel_value": "" if spec.panel is None else words.value_of(spec.panel, row[spec.panel]),
+            "panel_value": "" if spec.panel is None else words.value_of(spec.panel, row[spec.panel], digits),
             "side": side,
-            "up": words.value_of(side, row[side]),
+            "up": words.value_of(side, row[side], digits),
             "up_place": order[side][row[side]],
             "along": along,
-            "right": words.value_of(along, row[along]),
+            "right": words.value_of(along, row[along], digits),
             "right_place": order[along][row[along]],
-            "trial": words.recipe(row, told),
+            "trial": words.recipe(row, told, digits),
             **_values(row, spec.metric or ""),
         }
         for row in table.iter_rows(named=True)
@@ -126,23 +129,26 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 
 def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
     """The results of a row of ``summary``, under the figure's names."""
-    value, lost = row.get(f"{metric}_mean"), row["diverged"]
+    value, n = row.get(f"{metric}_mean"), row.get(f"{metric}_n") or 0
+    lost = row["trials"] - n if n else row["diverged"] + row["missing"]
     found = {f"{name}_{part}": row.get(f"{name}_{part}") for name in RESULTS for part in ("mean", "sd")}
     return {
         "metric": metric,
         "value": value,
         "sd": row.get(f"{metric}_sd"),
-        "n": row.get(f"{metric}_n") or 0,
+        "n": n,
         "trials": row["trials"],
         "lost": lost,
-        "state": "value" if value is not None else "diverged" if lost == row["trials"] else "no value",
+        "gone": lost_words(row["diverged"], lost),
+        "state": "value" if value is not None else "diverged" if row["diverged"] == row["trials"]
+        else "no value",
         "seconds_alone": row["seconds_alone"],
         **found,
     }
 
 
 def _best_of_each(rows: pl.DataFrame, more_is_better: bool) -> pl.DataFrame:
-    """A row a cell: of several configurations the best, one that never diverged before others."""
+    """A row a cell: of several configurations the best, one that lost no seed before others."""
     floats = ["value", "sd", "seconds_alone", *(f"{name}_{part}" for name in RESULTS for part in ("mean", "sd"))]
     rows = rows.with_columns(pl.col(floats).cast(pl.Float64), share=pl.col("lost") / pl.col("trials"))
     rows = rows.sort("share", "value", descending=[False, more_is_better], nulls_last=True)
@@ -189,6 +195,8 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
     if frame.is_empty():
         return frame
     metric = frame["metric"][0]
+    kinds = set(frame.filter(pl.col("lost") > 0)["gone"])
+    gone = kinds.pop() if len(kinds) == 1 else "lost" if kinds else "diverged"
     results = {name: text for name, text in RESULTS.items() if frame[f"{name}_mean"].is_not_null().any()}
     said = []
     for row in frame.iter_rows(named=True):
@@ -198,16 +206,16 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
         if metric not in results:
             line[label(metric)] = _spread(row["value"], row["sd"])
         line |= {text: _spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name, text in results.items()}
-        line["diverged"] = f"{row['lost']} of {row['trials']}" if row["lost"] else "0"
+        line[gone] = f"{row['lost']} of {row['trials']}" if row["lost"] else "0"
         said.append(line)
     found = pl.DataFrame(said)
-    empty = [name for name in ("seconds alone", "diverged") if set(found[name]) <= {words.MISSING, "0"}]
+    empty = [name for name in ("seconds alone", gone) if set(found[name]) <= {words.MISSING, "0"}]
     return found.drop(empty)
 
 
 def _spread(mean: float | None, sd: float | None) -> str:
     """A mean and its standard deviation over seeds, as far as there are any."""
-    return words.number(mean) + ("" if sd is None else f" ± {words.number(sd, 2)}")
+    return words.number(mean) + ("" if sd is None else f" (sd {words.number(sd, 2)})")
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -229,7 +237,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
     seeds, metric = int(frame["n"].max()), spec.metric or ""
-    mean = f"mean over {words.plural(seeds, 'seed')} ± standard deviation"
+    mean = f"mean over {words.plural(seeds, 'seed')} and standard deviation (sd)"
     over = "one seed, so without spread" if seeds == 1 else mean
     said = [f"A cell is a pair: {label(metric)}, {over}."]
     if frame["of"].max() > 1:
@@ -244,7 +252,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if (frame["state"] == "diverged").any():
         said.append("Hatched: every seed diverged.")
     if ((frame["lost"] > 0) & (frame["state"] == "value")).any():
-        said.append("Where only some seeds diverged, the mean is over the others, and the cell comes after whole ones.")
+        said.append(f"Where only some seeds {gone_words(run, metric)}, the mean is over the others, and the cell comes "
+                    "after whole ones.")
     return " ".join([*said, *_of_losses(run, frame)])
 
 

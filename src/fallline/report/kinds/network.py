@@ -17,6 +17,7 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.naming import digits_of
 from fallline.report.style import INK, PALETTE, WIDTH, Look
 from fallline.stats import primary, summary
 from fallline.stats.columns import finished, varying
@@ -87,7 +88,8 @@ def _trained(run: Run, spec: Figure, name: str, network: Network) -> tuple[str |
     weights = {array: arrays.get(array) or [] for array in ("weights", "biases")}
     if [len(weights[array]) for array in weights] != [len(network.learnables), len(network.neurons)]:
         return None, None, {}
-    recipe = words.recipe(best.row(0, named=True), [column for column in varying(run) if column != "task"])
+    recipe = words.recipe(best.row(0, named=True), [column for column in varying(run) if column != "task"],
+                          digits_of(run))
     return recipe or "the only recipe", best["seed"][0], learnt(network, weights)
 
 

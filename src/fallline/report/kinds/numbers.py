@@ -34,7 +34,8 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
     """A row a value that was tried: optimizer, number, meaning, default, value_tried, place (its rank by size), value
-    (the metric), low, high, diverged, base (the study's own value), best, near (as good as the best)."""
+    (the metric), low, high, diverged, lost (the share of its seeds without a number; only values with the
+    least of it can be best), base (the study's own value), best, near (as good as the best)."""
     trials = chosen(run, spec)
     table = summary(run).filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
     numbers, found = number_columns(trials), []
@@ -53,6 +54,7 @@ def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metr
         part: pl.col(f"{metric}_{source}") if f"{metric}_{source}" in rows.columns else pl.lit(None, pl.Float64)
         for part, source in (("value", "mean"), ("low", "low"), ("high", "high"))
     }
+    n = pl.col(f"{metric}_n") if f"{metric}_n" in rows.columns else pl.lit(0)
     number = _declared(optimizer, name)
     fair = comparable(rows, metric)
     rows = rows.select(
@@ -63,14 +65,16 @@ def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metr
         pl.col(name).alias("tried"),
         **parts,
         diverged=pl.col("diverged") == pl.col("trials"),
+        lost=1 - n / pl.col("trials"),
     )
-    best = rows["value"].max() if up else rows["value"].min()
+    whole = rows.filter(pl.col("lost") == pl.col("lost").min())
+    best = whole["value"].max() if up else whole["value"].min()
     reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
-    best = best if fair else None
+    best, is_whole = best if fair else None, pl.col("lost") == pl.col("lost").min()
     return rows.sort("tried").with_columns(
         base=pl.col("tried").eq_missing(usual(own, name)),
-        best=(pl.col("value") == pl.lit(best, pl.Float64)).fill_null(False),
-        near=((pl.col("value") - pl.lit(best, pl.Float64)).abs() <= reach).fill_null(False),
+        best=(is_whole & (pl.col("value") == pl.lit(best, pl.Float64))).fill_null(False),
+        near=(is_whole & ((pl.col("value") - pl.lit(best, pl.Float64)).abs() <= reach)).fill_null(False),
         place=pl.int_range(pl.len()),
         fair=pl.lit(fair),
     )
@@ -130,8 +134,9 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 
 def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, float], color: str, spec: Figure) -> Any:
     number = rows["number"][0]
+    digits = {number: words.digits_apart(rows["tried"])}
     said = rows.with_columns(
-        pl.Series("text", [words.value_of(number, value) for value in rows["tried"]], pl.String)
+        pl.Series("text", [words.value_of(number, value, digits) for value in rows["tried"]], pl.String)
     )
     order = said["text"].to_list()
     x = alt.X(

@@ -13,6 +13,7 @@ from fallline.report import words
 from fallline.report.comparison_words import arm_name
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.naming import named
 from fallline.report.style import INK, WIDTH, Look
 from fallline.stats import label, primary
 from fallline.stats.compare import Compared, compared
@@ -47,7 +48,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         found = compared(run, spec.color, spec.metric, kept=spec.where)
     except StudyError:
         return pl.DataFrame(schema=SCHEMA)
-    names = [words.recipe(arm.settings, found.by) for arm in _by_settings(found)]
+    names = [named(found.run, arm.settings, found.by) for arm in _by_settings(found)]
     colors, pairs = {name: place for place, name in enumerate(names)}, sum(map(len, found.pairs))
     rows = [row for place in range(len(found.groups)) for row in _group_rows(found, place, colors, pairs)]
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -60,19 +61,19 @@ def _group_rows(found: Compared, panel: int, colors: dict[str, int], pairs: int)
         return []
     order = sorted(range(len(group.arms)), key=lambda place: (ranks.mean[place], place))
     names = [arm_name(found, group.arms[place]) for place in order]
-    shared = {"panel": words.recipe(group.within, group.within) if len(found.groups) > 1 else "", "panel_place": panel,
-              "pairs": pairs}
+    shared = {"panel": named(found.run, group.within, group.within) if len(found.groups) > 1 else "",
+              "panel_place": panel, "pairs": pairs}
     rows = [{"what": "arm", **shared, "arm": name, "place": row, "mean_rank": float(ranks.mean[place]), "n": ranks.n,
              "low": None if ranks.low is None else float(ranks.low[place]),
              "high": None if ranks.high is None else float(ranks.high[place]),
-             "color": (said := words.recipe(group.arms[place].settings, found.by)), "color_place": colors[said]}
+             "color": (said := named(found.run, group.arms[place].settings, found.by)), "color_place": colors[said]}
             for row, (place, name) in enumerate(zip(order, names, strict=True))]
     apart = _apart(found, panel)[np.ix_(order, order)]
     bars = cliques(apart)
     rows += [{"what": "bar", **shared, "first": names[first], "last": names[last], "lane": lane}
              for lane, (first, last) in enumerate(bars)]
     joined = {(a, b) for first, last in bars for a in range(first, last) for b in range(a + 1, last + 1)}
-    short = [words.recipe(group.arms[place].settings, found.by) for place in order]
+    short = [named(found.run, group.arms[place].settings, found.by) for place in order]
     return rows + [{"what": "stray", **shared, "first": short[a], "last": short[b]}
                    for a in range(len(names)) for b in range(a + 1, len(names))
                    if not apart[a, b] and (a, b) not in joined]

@@ -11,6 +11,7 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, labelled, told_apart
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.missing import gone_words
 from fallline.report.style import WIDTH, Look
 from fallline.stats import comparable, direction, label, primary, summary
 from fallline.stats.columns import finished
@@ -42,7 +43,8 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
     """A row an optimizer and rate: value (mean of the best configuration there), low and high (as in curves), n;
-    lost of trials diverged, of (configurations to choose from). value is null where every seed diverged."""
+    lost of trials diverged or have no number, of (configurations to choose from). value is null where no seed has
+    one."""
     trials = chosen(run, spec)
     table = summary(run)
     if "learning_rate" not in trials.columns or f"{spec.metric}_mean" not in table.columns:
@@ -53,7 +55,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     ]
     done = trials.filter(finished()).group_by("configuration")
     ends = done.agg(least=pl.col(spec.metric).min(), greatest=pl.col(spec.metric).max())
-    picked = table.select("rank", "configuration", "learning_rate", "trials", *parts, lost="diverged")
+    picked = table.select("rank", "configuration", "learning_rate", "trials", *parts,
+                          lost=pl.col("trials") - pl.col(f"{spec.metric}_n"))
     rows = labelled(run, trials, spec).join(picked, on="configuration").join(ends, on="configuration", how="left")
     few = pl.col("n") < FEW_SEEDS
     several = pl.col("low").is_not_null()
@@ -221,7 +224,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         rates = words.count(int(frame["rates"].max()))
         said.append(f"Of up to {rates} rates a line those that are best among their neighbours.")
     if (frame["lost"] > 0).any():
-        said.append("A cross below marks a rate at which at least one seed diverged.")
+        said.append("A cross below marks a rate at which at least one seed "
+                    f"{gone_words(run, spec.metric)}.")
     return " ".join(said)
 
 

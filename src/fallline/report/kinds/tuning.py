@@ -13,6 +13,8 @@ from fallline.report import words
 from fallline.report.kinds import draw as common
 from fallline.report.kinds.choose import chosen, places
 from fallline.report.kinds.kind import FigureKind
+from fallline.report.missing import gone_words
+from fallline.report.naming import digits_of, named
 from fallline.report.style import WIDTH, Look
 from fallline.stats import comparable, label, primary, summary
 from fallline.stats.defaults import MISSING, NO_DEFAULT, TRIED
@@ -73,14 +75,14 @@ def _searches(run: Run, spec: Figure) -> list[Search]:
 
 
 def _panel(search: Search) -> str:
-    return words.recipe(search.group, search.group)
+    return named(search.run, search.group, search.group)
 
 
 def _facts(search: Search, spec: Figure, order: dict[Any, int], groups: list[str]) -> dict[str, Any]:
     value, good, usual = search.arm[spec.color], search.rates, search.defaults
     panel = _panel(search)
     return search.group | search.arm | {
-        "color": words.value_of(spec.color, value), "color_place": order[value],
+        "color": words.value_of(spec.color, value, digits_of(search.run)), "color_place": order[value],
         "panel": panel, "panel_place": groups.index(panel), "trials": search.trials.height,
         "diverged": search.diverged, "learning_rate": search.best.get(RATE),
         "good_low": good and good.low, "good_high": good and good.high, "decades": good and good.decades,
@@ -143,7 +145,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame["low"].null_count() < frame.height:
         said += " Bands: 95 %, from a bootstrap over settings and seeds."
     if (frame["none"] > 0).any():
-        said += " A setting that diverged with any seed counts as the worst that finished, which is kind to it."
+        said += (f" A setting that {gone_words(run, primary(run).column)} with any seed counts as the worst that "
+                 "finished, which is kind to it.")
     if "decades" in frame.columns and frame["decades"].null_count() < frame.height:
         said += (f" Good rates give results within {100 * TOLERANCE:.0f} % of what the best one lacks, within its "
                  "interval, or within 1 % of the way to the arm's median; ≥ where the range ends at a rate that was "
@@ -158,7 +161,7 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
     if frame.is_empty():
         return frame
     several = frame["panel"].n_unique() > 1
-    rows = []
+    rows, digits = [], words.digits_apart(frame["learning_rate"])
     for own in frame.partition_by("panel_place", "color_place", maintain_order=True):
         row = own.row(0, named=True)
         line = {"where": row["panel"]} if several else {}
@@ -166,7 +169,8 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
                  "diverged": f"{row['diverged'] / row['trials']:.0%}".replace("%", " %")}
         after = dict(own.select("k", "value").iter_rows())
         line |= {f"expected best of {k}": words.number(after.get(k)) for k in SHOWN_TRIES}
-        line |= {"of all": words.number(after.get(row["tried"])), "best rate": words.setting(row["learning_rate"]),
+        line |= {"of all": words.number(after.get(row["tried"])),
+                 "best rate": words.setting(row["learning_rate"], digits),
                  "good rates": _range(row), "decades": _decades(row), "all defaults": _default(row)}
         rows.append(line)
     told = pl.DataFrame(rows)

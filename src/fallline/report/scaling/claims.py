@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fallline.report import words
+from fallline.report.rounding import by_width, interval
 from fallline.report.scaling.tables import said_count
+from fallline.study.said import exact
 from fallline.study.scale import ScaleClaim
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def _row(scaled: Scaled, claim: ScaleClaim) -> dict[str, Any]:
     if claim.than:
         against = f"more than of batch {claim.than}" + ("" if other is None else f", {_said(other)}")
     else:
-        against = f"above {claim.above:g}" if claim.above is not None else f"below {claim.below:g}"
+        against = f"above {exact(claim.above)}" if claim.above is not None else f"below {exact(claim.below)}"
     return {"claim": claim.text, "verdict": _verdict(scaled, claim, own, other),
             "devices": said_count(str(claim.devices)), "batch": claim.batch or first,
             "speed-up": words.MISSING if own is None else _said(own), "must be": against}
@@ -60,5 +62,5 @@ def _verdict(scaled: Scaled, claim: ScaleClaim, own: dict[str, Any] | None, othe
 
 
 def _said(row: dict[str, Any]) -> str:
-    return (f"{words.number(row['speed_up'], 3)} ({words.number(row['speed_up_low'], 2)} to "
-            f"{words.number(row['speed_up_high'], 2)})")
+    low, high = row["speed_up_low"], row["speed_up_high"]
+    return f"{by_width(row['speed_up'], (high - low) / 2)} ({interval(low, high)})"

@@ -9,6 +9,7 @@ import polars as pl
 from fallline.batching import steps_of
 from fallline.report import words
 from fallline.report.as_text import cell
+from fallline.report.rounding import interval
 from fallline.report.scaling.said import percent
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def axes_table(scaled: Scaled) -> pl.DataFrame:
         "devices": said_count(row["count"]), "ms a step": milliseconds(row["seconds"]),
         "range": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
         "ms on one": milliseconds(row["alone"]), "speed-up": words.number(row["speed_up"], 3),
-        "range of it": f"{words.number(row['speed_up_low'], 2)} to {words.number(row['speed_up_high'], 2)}",
+        "range of it": interval(row["speed_up_low"], row["speed_up_high"]),
         "efficiency": percent(row["efficiency"])} for row in scaled.axes.iter_rows(named=True)])
 
 

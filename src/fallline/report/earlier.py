@@ -1,0 +1,19 @@
+"""Trials of earlier forms of a study, in a sentence."""
+
+from __future__ import annotations
+
+from fallline.report import words
+from fallline.store import Run
+
+
+def earlier_in_words(run: Run) -> str:
+    """How many trials of earlier forms of the study are in the folder, and whether they count; empty where there are
+    none."""
+    count = run.earlier.height
+    if not count:
+        return ""
+    some = f"{words.plural(count, 'trial')} of an earlier form of this study {'is' if count == 1 else 'are'}"
+    if run.all_rounds:
+        return f"{some} part of this answer, as was asked for (--all-rounds)."
+    return (f"{some} in the folder and not part of this answer (fallline show {run.folder} --all-rounds counts "
+            f"{'it' if count == 1 else 'them'}).")

@@ -1,0 +1,69 @@
+"""A best learning rate at the end of the rates that were tried, said beside the answer."""
+
+from __future__ import annotations
+
+from fallline.report import words
+from fallline.report.commands import wider
+from fallline.report.naming import named
+from fallline.report.reserve import RATE, reserve
+from fallline.report.results import Results
+from fallline.stats.arms import Arm
+from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.search import Border, searches
+
+MOST_NAMED = 4
+WORDS = {"lowest": ("smallest", "a smaller"), "highest": ("largest", "a larger")}
+
+
+def edges(compared: Compared) -> str:
+    """Of each group whose best arm is at the smallest or largest rate that was tried, that it is so, and what to type;
+    empty where none is. The rate may be tuned for the arm or be what is compared itself."""
+    at = [(group, border) for group in compared.groups
+          if not reserve(compared, group) and (border := _edge(compared, group)) is not None]
+    if not at:
+        return ""
+    command = wider(compared.run, [(_optimizer(group.arms[0]), border) for group, border in at])
+    if len(compared.groups) == 1:
+        return _said(at[0][1], command)
+    which = [f"{named(compared.run, group.within, group.within)} ({border.side})" for group, border in at]
+    return (f"The best learning rate is the end of those tried for {words.listed(which, MOST_NAMED)}, and one beyond "
+            f"may do better" + (f": {command}" if command else "."))
+
+
+def edge_of_best(results: Results) -> str:
+    """The same of the first of a ranking, where no arms are compared."""
+    run = results.run
+    first = next(iter(searches(run, ranked=results.ranked)), None)
+    if first is None or first.value is None or (first.value == 0 and not results.metric.up):
+        return ""
+    border = next((one for one in first.borders if one.number == RATE), None)
+    return "" if border is None else _said(border, wider(run, [(first.arm.get("optimizer"), border)]))
+
+
+def _said(border: Border, command: str) -> str:
+    side, more = WORDS[border.side]
+    return (f"Its learning rate is the {side} that was tried, and {more} one may do better"
+            + (f": {command}" if command else "."))
+
+
+def _edge(compared: Compared, group: Group) -> Border | None:
+    """The border at which the best arm of a group stands."""
+    best = group.arms[0]
+    if lost(best) == len(best.sample) or (best.standing.estimate == 0 and not compared.up):
+        return None  # nothing to choose; nothing is lower
+    if RATE in compared.by:
+        others = {name: value for name, value in best.settings.items() if name != RATE}
+        rate = best.settings[RATE]
+        tried = {arm.settings[RATE] for arm in group.arms if others.items() <= arm.settings.items()}
+    else:
+        rate, tried = best.chosen.get(RATE), set(best.learning_rates)
+    values = tuple(sorted(tried - {None}))
+    if rate is None or len(values) < 2 or rate not in (values[0], values[-1]):
+        return None
+    return Border(RATE, "lowest" if rate == values[0] else "highest", values)
+
+
+def _optimizer(arm: Arm) -> str | None:
+    """The one optimizer of an arm, whose rates may be an axis of its own."""
+    names = arm.rows["optimizer"].unique().to_list()
+    return names[0] if len(names) == 1 else None

@@ -1,0 +1,99 @@
+"""Whether the test set agrees with what validation chose: a winner that another one beats there gets a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fallline.report import words
+from fallline.report.comparison_words import arm_name, p_words
+from fallline.report.naming import named
+from fallline.report.results import Results
+from fallline.report.rounding import by_width
+from fallline.stats import label
+from fallline.stats.arms import Arm
+from fallline.stats.columns import finished, metric_columns
+from fallline.stats.compare import Compared, Group
+from fallline.stats.differences import size
+from fallline.stats.evidence import Sample
+from fallline.stats.metric import direction
+from fallline.stats.missing import not_a_number
+from fallline.stats.pairwise import two_sided
+from fallline.study.choosing import on_test
+
+
+def beaten_on_test(compared: Compared) -> list[str]:
+    """A sentence for each group whose best arm by validation is behind another one on the test set."""
+    column = _twin(compared.metric)
+    if column not in metric_columns(compared.run.trials) or on_test(compared.chosen_by.column):
+        return []
+    return [said for group in compared.groups if (said := _of(compared, group, column))]
+
+
+def ranked_on_test(results: Results) -> list[str]:
+    """The same of a ranking without a comparison, among those that test was read for."""
+    column = _twin(results.metric.column)
+    mean = f"{column}_mean"
+    table = results.best if results.by_optimizer else results.ranked
+    if column == results.metric.column or mean not in table.columns or results.metric.within:
+        return []
+    rows = table.drop_nulls(mean).to_dicts()
+    up = direction(column, results.run.study.goals) == "up"
+    if not rows or rows[0]["configuration"] != table["configuration"][0]:
+        return []
+    best = (max if up else min)(rows, key=lambda row: row[mean])
+    if best[mean] == rows[0][mean]:
+        return []
+    names = [named(results.run, row, results.varying) for row in (best, rows[0])]
+    return [f"On the test set {names[0]} is ahead: {label(column)} {words.number(best[mean])} against "
+            f"{words.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"]
+
+
+_STAYS = "The choice stays that of validation: who chooses on test has no split left to judge by."
+
+
+def _twin(metric: str) -> str:
+    return metric.replace("validation_", "test_", 1)
+
+
+def _of(compared: Compared, group: Group, column: str) -> str:
+    up = direction(column, compared.run.study.goals) == "up"
+    values = [_values(arm, column) for arm in group.arms]
+    if not values[0]:
+        return ""
+    gaps = [_gaps(own, values[0], up) for own in values]
+    ahead = max(range(len(gaps)), key=lambda place: gaps[place].mean() if gaps[place].size else 0.0)
+    if not gaps[ahead].size or not gaps[ahead].mean() > 0:
+        return ""
+    gap = gaps[ahead] if up else -gaps[ahead]
+    best, other = arm_name(compared, group.arms[0]), arm_name(compared, group.arms[ahead])
+    within = f"{words.capital(named(compared.run, group.within, group.within))}: on" if len(
+        compared.groups) > 1 else "On"
+    return (f"{within} the test set {other} is ahead of {best}, which {compared.chosen_by.label} chose: "
+            f"{label(column)} {_by(gap, group.arms, values)}. {_STAYS}")
+
+
+def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]) -> str:
+    """By how much, and how often luck would show it, corrected for looking at all others (Bonferroni)."""
+    exact = all(arm.exact for arm in arms)
+    found = two_sided(Sample(gap, exact, size(np.array([one for own in values for one in own.values()]))))
+    half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
+    said = by_width(float(gap.mean()), half, sign=True)
+    if found.method in ("values", "one seed"):
+        return f"{said}{', one seed' * (found.method == 'one seed')}"
+    p = min(1.0, found.p_for * max(1, sum(map(bool, values)) - 1))
+    return f"{said}, {p_words(p)}, n = {words.count(found.n)}"
+
+
+def _gaps(own: dict[int, float], best: dict[int, float], up: bool) -> np.ndarray:
+    """How far ahead of the best at each seed that both have."""
+    seeds = sorted(own.keys() & best.keys())
+    return np.array([(own[seed] - best[seed]) * (1 if up else -1) for seed in seeds])
+
+
+def _values(arm: Arm, column: str) -> dict[int, float]:
+    """The test value of each seed at the chosen setting; none where a seed has none."""
+    rows = arm.chosen_rows
+    whole = rows.filter(finished() & ~not_a_number(column))
+    return dict(whole.select("seed", column).iter_rows()) if whole.height == rows.height else {}
