@@ -27,7 +27,8 @@ EVIL = r"""100 % of a_b & c#1 {x} $y$ ~z ^w \input{/etc/passwd} <b>q</b> | [l](u
 CLAIM = {"better": {"optimizer": "gradient_descent"}, "worse": {"optimizer": "adam"}, "tune": ["learning_rate"],
          "metric": "validation_accuracy"}
 ANSWER = re.compile(r"^(?P<arm>.*?) is (?P<verb>best|ahead)(?: \(best in .*? of resamples\))?: "
-                    r"validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) \(95 % confidence interval, n = (?P<n>\d+)\)")
+                    r"validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) "
+                    r"\(95 % confidence interval, n = (?P<n>\d+)\)")
 
 
 @pytest.fixture(scope="module")
