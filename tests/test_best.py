@@ -279,7 +279,7 @@ def test_the_answer_says_as_good_with_the_margin_and_how_often_the_first_is_best
     first, second = found.arms.to_dicts()
     assert second["verdict"] == AS_GOOD and second["margin"] == 0.005 and first["verdict"] == AHEAD
     assert found.answer[0].split(":")[0].endswith(f"is ahead (best in {100 * first['best_share']:.0f} % of resamples)")
-    assert "as good, within ±0.005" in found.answer[0] and "is as good (within 0.005)." in found.use[0]
+    assert "as good, within 0.005" in found.answer[0] and "is as good (within 0.005)." in found.use[0]
     assert not any("seeds would" in text for text in found.sure), "what is decided needs no more seeds"
     verdicts = next(column for column in Opening.of(Results.of(run)).columns if column.heading == "verdict")
     assert verdicts.texts == [AHEAD, AS_GOOD]

@@ -198,14 +198,14 @@ def test_the_run_the_page_and_the_comparison_have_one_mean_and_another_is_explai
     said, found, every = shown(run), Comparison.of(run), shown(run, every=True)
     means = dict(zip(found.arms["optimizer"], found.arms["mean"], strict=True))
     printed = {row[0]: float(row[2]) for row in map(str.split, str(said).split("\n"))
-               if row and row[0] in means and len(row) > 9}
+               if row and row[0] in means and len(row) > 5}
     assert printed.keys() == means.keys() and all(printed[name] == round(means[name], 4) for name in means)
     best = run.trials.group_by("optimizer", "learning_rate").agg(pl.col("validation_accuracy").mean())
     whole = dict(best.group_by("optimizer").agg(pl.col("validation_accuracy").max()).iter_rows())
     assert any(round(whole[name], 4) != printed[name] for name in means), "the choice has to matter here"
-    assert "the mean is over what each seed was read at" in said.under[0]
+    assert "the mean is over what each seed was read at" in said.tables[0][1][0]
     why = "each seed is read at the setting that other seeds choose"
-    assert why in every.under[0] and why in write_report(run).read_text(encoding="utf-8")
+    assert why in every.tables[1][1][0] and why in write_report(run).read_text(encoding="utf-8")
 
 
 def test_a_rate_at_which_trials_diverge_is_not_chosen(tmp_path):

@@ -73,21 +73,24 @@ def listed(text: str) -> tuple[list[str], int]:
 
 def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
     text, tables, _ = page
-    sentences = re.split(r"(?<=[a-z\d])\. (?=[A-Z])", said(text, "first")[0].rstrip("."))
+    first, second = said(text, "first")
     arms, best = beside(tables), tables["arms"].row(0, named=True)
-    assert sentences.pop(0) == f"Use {named(best)}"
-    worse, good, open_, doubtful = ([named(arm) for arm in arms if arm["verdict"] == verdict] for verdict in (
-        "worse", "as good", "may be best", "worse as tuned"))
+    share = f"is ahead (best in {100 * best['best_share']:.0f} % of resamples)"
+    assert first.startswith(f"Use {named(best)}: " if best["verdict"] == "best" else
+                            f"No single winner: {named(best)} {share}: ")
+    assert f"validation loss {best['mean']:.3f}"[:20] in first and f"n = {best['n']})" in first
+    worse, good, open_, doubtful = ([arm["optimizer"].replace("_", " ") for arm in arms if arm["verdict"] == verdict]
+                                    for verdict in ("worse", "as good", "may be best", "worse as tuned"))
     assert all(arm["verdict"] == "worse" for arm in arms if arm["pair"]["told_apart"])
-    within = f" (within {words.margin(arms[0]['margin'])})"
-    for expected, ending in ((good, f" {'is' if len(good) == 1 else 'are'} as good{within}"),
-                             (open_, " may be as good"),
-                             (doubtful, " did worse, but at another setting may be as good")):
-        if expected:
-            sentence = sentences.pop(0)
-            names, more = listed(sentence.removesuffix(ending))
-            assert sentence.endswith(ending) and [one.lower() for one in names] == expected[:len(names)]
-            assert len(names) + more == len(expected)
+    sentences = dict(one.split(": ") for one in re.split(r"(?<=[a-z\d])\. (?=[A-Z])", second.rstrip(".")))
+    for expected, what in ((good, f"As good (within {words.margin(arms[0]['margin'])})"), (open_, "May be as good"),
+                           (doubtful, "Worse as tuned, but perhaps not at another setting"),
+                           (worse, "Significantly worse")):
+        if expected and len(expected) == len(arms):
+            assert sentences.pop(what) == f"all {len(arms)} others"
+        elif expected:
+            names, more = listed(sentences.pop(what))
+            assert names == expected[:len(names)] and len(names) + more == len(expected)
     assert not sentences and len(worse) + len(good) + len(open_) + len(doubtful) == len(arms) == 4
 
 

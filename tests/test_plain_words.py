@@ -48,26 +48,28 @@ def test_terminal_page_and_python_open_with_the_same_words(cli, tmp_path):  # no
     page, written = ((result.folder / "report" / name).read_text(encoding="utf-8")
                      for name in ("report.html", "report.md"))
     title, blank, *opening = out.split("\n")
-    plain, sure = paragraphs(page, "first"), paragraphs(page, "sure")
-    assert code == 0 and title == result.study.title and blank == "" and len(plain) == 1 and sure
-    assert opening[:1 + len(sure)] == [*plain, *sure] and opening[1 + len(sure)] == ""
-    assert plain[0].startswith("Use ") and any("(seeds)" in text for text in sure)
+    lead, sure = paragraphs(page, "first"), paragraphs(page, "sure")
+    assert code == 0 and title == result.study.title and blank == "" and len(lead) == 2 and sure
+    assert opening[:3] == [*lead, ""] and lead[0].startswith("Use ") and any("(seeds)" in text for text in sure)
+    said = str(result.compare()).split("\n")
     compared = cli("compare", "run")[1].split("\n")
-    assert compared[:1 + len(sure)] == [*plain, *sure] == str(result.compare()).split("\n")[:1 + len(sure)]
-    assert str(result).split("\n")[:3 + len(sure)] == out.split("\n")[:3 + len(sure)]
-    figures = result.compare().answer[0]
-    assert out.index(plain[0]) < out.index(figures) and figures in cli("show", "run")[1] and figures in str(result)
-    assert f"**{plain[0]}**" in written.replace("\\", "") and written.index(plain[0][:9]) < written.index("95 %")
-    assert "What the study claims: " in out and "test accuracy difference" in out
+    assert compared[:1 + len(sure)] == said[:1 + len(sure)] and said[1:1 + len(sure)] == sure
+    assert str(result).split("\n")[:5] == out.split("\n")[:5]
+    figures, whole = result.compare().answer[0], cli("show", "run", "--all")[1]
+    assert whole.index(lead[0]) < whole.index(figures) and figures in page and figures not in out
+    assert all(text in whole for text in sure)
+    assert f"**{lead[0]}**" in written.replace("\\", "")
+    assert "What the study claims: " in whole and "test accuracy difference" in whole
 
 
 def test_every_column_that_needs_a_word_has_one_in_the_terminal(tmp_path):
     run = tiny(tmp_path / "run", rows({("adam",): HIGH, ("momentum",): LOW}, "optimizer"))
-    for text in (str(shown(run)), str(Comparison.of(run))):
+    for text in (str(shown(run, every=True)), str(Comparison.of(run))):
         explained = {name for line in re.findall(r"^  (.*?): ", text, re.M) for name in line.split(", ")}
         assert {"sd", "n", "95 % interval"} <= explained
-        assert ", mean" not in text and len(re.findall(r"^  sd: ", text, re.M)) == 1
-    assert {"verdict", "to the best", "p"} <= {line.split(":")[0].strip() for line in shown(run).under}
+        assert ", mean" not in text
+    _, under = shown(run, every=True).tables[0]
+    assert {"verdict", "to the best", "p"} <= {line.split(":")[0].strip() for line in under}
 
 
 def test_why_no_winner_is_named_is_said_once_with_what_would_name_one(tmp_path):

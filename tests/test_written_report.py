@@ -138,8 +138,8 @@ def _of(run, row) -> pl.DataFrame:
     ({"adam": (0.1,), "momentum": (0.01,)},
      "No winner is named, as the learning rate of each was set and not tuned; adam"),
     ({"adam": (0.1, 0.2), "momentum": (0.01,)}, "No winner is named, as momentum ran at one learning rate only; adam"),
-    ({"adam": (0.1, 0.2), "momentum": (0.01, 0.1)}, "Use adam at learning rate 0.1."),
-    ({"adam": (0.1, 0.2), "momentum": (None,)}, "Use adam at learning rate 0.1."),
+    ({"adam": (0.1, 0.2), "momentum": (0.01, 0.1)}, "Use adam at learning rate 0.1: "),
+    ({"adam": (0.1, 0.2), "momentum": (None,)}, "Use adam at learning rate 0.1: "),
 ])
 def test_no_winner_is_named_where_a_learning_rate_was_not_tuned(rates, told, tmp_path):
     run = tiny(tmp_path / "run", [
@@ -149,7 +149,7 @@ def test_no_winner_is_named_where_a_learning_rate_was_not_tuned(rates, told, tmp
     opening = Opening.of(Results.of(run))
     verdicts = next(column for column in opening.columns if column.heading == "verdict").texts
     held = told.startswith("No winner")
-    assert opening.plain[0].startswith(told) and (" is ahead." in opening.plain[0]) == held
+    assert opening.lead[0].startswith(told) and (" is ahead" in opening.lead[0]) == held
     assert verdicts[0] == ("ahead" if held else "best")
     assert re.match(r".* is ahead(?: \(best in [^:]*)?:" if held else ".* is best:", opening.answers[0])
     assert "o winner" not in opening.answers[0], "the reason is said once"
@@ -294,7 +294,7 @@ def test_markdown_opens_with_the_answer_and_keeps_every_text_as_it_is(reports, n
     first = 1 if study.question else 0
     assert found["headings"][0] == _plain(study.title or study.name)
     assert paragraphs[:first] == ([_plain(study.question)] if study.question else [])
-    said = [*opening.plain, *opening.sure, *opening.answers]
+    said = [*opening.lead, *opening.sure, *opening.figures]
     assert paragraphs[first:first + len(said)] == [_plain(text) for text in said]
     assert all(_plain(text) in found["paragraphs"] for text in opening.caveats)
     assert not found["html"] and not found["links"]

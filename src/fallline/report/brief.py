@@ -1,4 +1,4 @@
-"""The answer in two lines: what to use with its figure, and how the others stand; and what to type next."""
+"""The answer in two lines: what to use with its figure, and how the others stand."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from fallline.report import words
 from fallline.report.comparison_answer import ahead
-from fallline.report.comparison_words import arm_name, value
-from fallline.report.opening import Opening
-from fallline.report.plain import next_command, use
+from fallline.report.comparison_words import arm_name, how_lost, value
+from fallline.report.naming import digits_of
+from fallline.report.plain import use
 from fallline.report.reserve import reserve
 from fallline.stats.arms import Arm
 from fallline.stats.best import AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
@@ -16,32 +16,20 @@ from fallline.stats.compare import Compared, Group, lost
 
 MOST_NAMED = 3
 
-BESIDE = ((SAME, "The same to rounding"), (AS_GOOD, "As good"), (OPEN, "May be as good"),
+BESIDE = ((SAME, "Level but for rounding"), (AS_GOOD, "As good"), (OPEN, "May be as good"),
           (AS_TUNED, "Worse as tuned, but perhaps not at another setting"), (WORSE, "Significantly worse"),
-          (LOST, "Diverged"))
-"""How the other arms stand, and what is said before their names."""
+          (LOST, ""))
+"""How the other arms stand, and what is said before their names; of those lost at every seed what became of them."""
 
 
-def brief(opening: Opening) -> list[str]:
-    """At most two lines for one question; a line a group where several are compared, and one on more devices where the
-    study asks for it."""
-    devices = [opening.scaled.sentence] if opening.scaled else []
-    if opening.comparison is None:
-        return [*devices, *[*opening.answers[len(devices):], *opening.beside][:2]]
-    compared = opening.comparison.compared
+def brief(compared: Compared) -> list[str]:
+    """Two lines at most for one group of arms; for several a sentence or two each, why no winner is named before."""
     if len(compared.groups) > 1:
-        return [*devices, *opening.plain]
+        return use(compared)
     group, found = compared.groups[0], compared.standings[0]
     if lost(group.arms[0]) == len(group.arms[0].sample):
-        return [*devices, *use(compared)]
-    return [*devices, _first(compared, group, found[0]), *_others(compared, group, found)]
-
-
-def next_step(opening: Opening) -> str:
-    """What to type next, where something would make the answer surer; else empty."""
-    if opening.comparison is None:
-        return next(iter(opening.sure), "")
-    return next_command(opening.comparison.compared)
+        return use(compared)
+    return [_first(compared, group, found[0]), *_others(compared, group, found)]
 
 
 def _first(compared: Compared, group: Group, standing: Standing) -> str:
@@ -69,17 +57,19 @@ def _others(compared: Compared, group: Group, found: Sequence[Standing]) -> list
             names = f"all {words.count(len(arms))} others" if all_of_several else _named(compared, arms)
             margin = next((one.margin for one in found if one.verdict == verdict), None)
             within = f" (within {words.margin(margin)})" if verdict == AS_GOOD and margin is not None else ""
+            what = what or words.capital(how_lost(compared, arms))
             said.append(f"{what}{within}: {names}.")
     return [" ".join(said)] if said else []
 
 
 def _level(compared: Compared, group: Group, found: Sequence[Standing]) -> str:
     same = [arm for arm, standing in zip(group.arms, found, strict=True) if standing.verdict == SAME]
-    return f"; level with the first to rounding: {_named(compared, same)}" if same else ""
+    return f"; level with it but for rounding: {_named(compared, same)}" if same else ""
 
 
 def _named(compared: Compared, arms: Sequence[Arm]) -> str:
     """The arms by what is compared; the table has their settings."""
-    names = [words.recipe(arm.settings, compared.by) or arm_name(compared, arm) for arm in arms]
+    digits = digits_of(compared.run)
+    names = [words.recipe(arm.settings, compared.by, digits) or arm_name(compared, arm) for arm in arms]
     several = any(", " in name for name in names)
     return words.listed([f"({name})" for name in names] if several else names, MOST_NAMED)

@@ -25,8 +25,8 @@ def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], res
     parts = [
         f"# {escaped(study.title or study.name)}",
         f"*{escaped(study.question)}*" if study.question else "",
-        *(f"**{escaped(text)}**" for text in opening.plain or opening.answers),
-        *(escaped(text) for text in [*opening.sure, *(opening.answers if opening.plain else []), *opening.beside]),
+        *(f"**{escaped(text)}**" for text in opening.lead),
+        *(escaped(text) for text in [*opening.sure, *opening.figures]),
         grid(first),
         escaped(" ".join(filter(None, [opening.caption, first.note]))),
         *_figures(lead, "##", at_hand),

@@ -11,15 +11,17 @@ import polars as pl
 from fallline.errors import FalllineError
 from fallline.report import words
 from fallline.report.answer import answer, cautions, runner_up
+from fallline.report.brief import brief
 from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
 from fallline.report.comparison_words import half_width, p_text
 from fallline.report.earlier import earlier_in_words
-from fallline.report.edges import edge_of_best
+from fallline.report.edges import edge_of_best, edges
 from fallline.report.looks import looks_in_words
 from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
 from fallline.report.on_test import beaten_on_test, ranked_on_test
+from fallline.report.plain import next_command
 from fallline.report.reserve import RATE, reserve, reserve_of
 from fallline.report.results import Column, Results, columns, constants
 from fallline.report.rounding import plus_minus
@@ -102,12 +104,29 @@ class Opening:
         return [f"The table answers for {words.count(more)} more."] if more > 0 else []
 
     @cached_property
-    def plain(self) -> list[str]:
-        """For each group what to use, in plain words; none where nothing is compared."""
+    def lead(self) -> list[str]:
+        """The answer, two lines at most for one question; a line before them on more devices where the study asks for
+        it, and one a group where several groups are compared."""
+        devices = [self.scaled.sentence] if self.scaled else []
         if self.comparison is None:
-            return []
-        said = self.comparison.use
-        return said[:MOST_SENTENCES + len(said) - len(self.comparison.answer)]
+            return [*self.answers, *self.beside][:2 + len(devices)]
+        said = brief(self.comparison.compared)
+        if (groups := len(self.comparison.answer)) > 1:
+            said = said[:MOST_SENTENCES + len(said) - groups]
+        return [*devices, *said]
+
+    @property
+    def figures(self) -> list[str]:
+        """What the lead leaves out: p-values, and seeds that would settle what is open."""
+        said = [*self._of_trials, *self.beside]
+        return [text for text in said if text not in self.lead]
+
+    @cached_property
+    def next_step(self) -> str:
+        """What to type next, where something would make the answer surer; else empty."""
+        if self.comparison is None:
+            return next(iter(self.sure), "")
+        return next_command(self.comparison.compared)
 
     @cached_property
     def sure(self) -> list[str]:
@@ -115,10 +134,21 @@ class Opening:
         come."""
         if self.comparison is not None:
             return [*self.comparison.sure, *beaten_on_test(self.comparison.compared)]
+        return [text for text in [to_finish(self.results.run), *self.warnings] if text]
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What must not be read apart from the answer: values that are missing, a best learning rate at the end of its
+        range, a winner that another one beats on the test set, trials of an earlier form of the study."""
         run = self.results.run
-        gaps = missing_in_words(run, self.results.metric.column)
-        return [text for text in [to_finish(run), gaps, edge_of_best(self.results), *ranked_on_test(self.results),
-                                  earlier_in_words(run)] if text]
+        if self.comparison is None:
+            found = [missing_in_words(run, self.results.metric.column), edge_of_best(self.results),
+                     *ranked_on_test(self.results)]
+        else:
+            compared = self.comparison.compared
+            found = [missing_in_words(run, compared.metric, compared.chosen_by.column), edges(compared),
+                     *beaten_on_test(compared)]
+        return list(filter(None, [*found, earlier_in_words(run)]))
 
     @cached_property
     def columns(self) -> list[Column]:

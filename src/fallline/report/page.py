@@ -123,12 +123,11 @@ def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, v
 def _answer(opening: Opening, look: Look) -> Markup:
     """The answer and the table that it can be checked against."""
     results = opening.results
-    large = opening.plain or opening.answers
+    large = opening.lead
     size = "first" if len(large) <= LARGE else "several"
-    figures = opening.answers if opening.plain else []
     said = tag("div", [tag("p", text, cls=size) for text in large],
                [tag("p", with_command(text), cls="sure") for text in opening.sure],
-               [tag("p", with_command(text), cls="next") for text in [*figures, *opening.beside]], cls="answer")
+               [tag("p", with_command(text), cls="next") for text in opening.figures], cls="answer")
     if opening.comparison is None:
         drawn_table = ranked(results, opening.ranked, look, 12)
     else:

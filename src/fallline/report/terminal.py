@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from fallline.errors import printable
 from fallline.report.as_text import as_text, cell
-from fallline.report.brief import brief, next_step
 from fallline.report.claims import lines
 from fallline.report.looks import looks_in_words
 from fallline.report.opening import Opening
@@ -57,21 +56,21 @@ def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None
 def _brief(opening: Opening, top: int, width: int | None) -> Shown:
     found = [column for column in opening.columns if column.heading not in BRIEF_LEAVES_OUT]
     table = _fitted(found, top, width)
-    after = [f"Next: {step}"] if (step := next_step(opening)) else []
+    after = [f"Next: {opening.next_step}"] if opening.next_step else []
     after.append(f"All of it: fallline show {shlex.quote(str(opening.results.run.folder))} --all")
-    return Shown([_title(opening), "", *brief(opening)], [(table, [opening.caption, *_first_rows(found, top)])], after)
+    under = [opening.caption, *_first_rows(found, top)]
+    under += [text for text in opening.warnings if text != opening.next_step]
+    return Shown([_title(opening), "", *opening.lead], [(table, under)], after)
 
 
 def _whole(opening: Opening, top: int, width: int | None) -> Shown:
     run, tables = opening.results.run, []
-    lead, figures = (opening.plain, [*opening.answers, *opening.beside]) if opening.plain else (
-        [*opening.answers, *opening.beside], [])
     if opening.comparison is not None:
         tables.append(_explained(opening.columns, opening.caption, top, width))
     every = f"Every configuration by {opening.results.metric.label}. {opening.otherwise}".rstrip()
     tables.append(_explained(columns(opening.results, opening.results.ranked), every, top, width))
-    after = [*figures, *filter(None, [*lines(run), looks_in_words(run)])]
-    return Shown([_title(opening), "", *lead, *opening.sure], tables, after)
+    after = [*opening.figures, *filter(None, [*lines(run), looks_in_words(run)])]
+    return Shown([_title(opening), "", *opening.lead, *opening.sure], tables, after)
 
 
 def _title(opening: Opening) -> str:
