@@ -66,8 +66,8 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
 def print_outcome(result: Result, report: bool, screen: Console) -> None:
     """The opening of a run's page and its claims, as soon as they are known; then the page, where one is wanted.
 
-    Whoever reads the output may have left (``fallline run ... | head``): the page is written all the same, before the
-    OSError goes on.
+    Whatever fails while the answer is printed, be it that its reader left (``fallline run ... | head``): the page is
+    written all the same, before the failure goes on.
     """
     from fallline.report.reads import read_chosen
     from fallline.stats.claims import claims
@@ -75,7 +75,7 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
     left = None
     try:
         _print_answer(result)
-    except OSError as failure:
+    except Exception as failure:
         left = failure
     if report:
         with screen.status("writing the report"):
