@@ -254,5 +254,6 @@ def test_whatever_fails_while_the_answer_is_printed_the_page_is_written(whole, t
 def test_streams_that_are_closed_fail_no_command(whole, tmp_path, command):
     folder = copied(whole, tmp_path / "run")
     arguments = ["fallline", command[0], str(folder), *command[1:]]
-    code = f"import sys\nsys.stdout = sys.stderr = None\nsys.argv = {arguments!r}\nfrom fallline.cli import main\nmain()"
+    code = (f"import sys\nsys.stdout = sys.stderr = None\nsys.argv = {arguments!r}\n"
+            "from fallline.cli import main\nmain()")
     assert subprocess.run([sys.executable, "-c", code]).returncode == (2 if command == ["status"] else 0)
