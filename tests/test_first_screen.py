@@ -34,9 +34,10 @@ def test_a_run_prints_the_answer_its_table_its_page_and_what_to_type_next_and_no
 @pytest.mark.parametrize(("gap", "begins"), [(0.1, "Use adam: "), (0.0, "No single winner: ")])
 def test_where_there_is_no_winner_the_answer_begins_with_that(gap, begins, tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.01, 8)
+    values = {"adam": gap + noise, "momentum": noise[::-1] - 0.001}
     run = tiny(tmp_path / "run", [
         {"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": 0.8 + value}
-        for name, values in (("adam", gap + noise), ("momentum", noise[::-1] - 0.001)) for seed, value in enumerate(values)])
+        for name, own in values.items() for seed, value in enumerate(own)])
     first, *others = shown(run).before[2:]
     assert first.startswith(begins) and len(others) == 1
     assert others[0].startswith("Significantly worse: " if gap else ("May be as good: ", "As good"))

@@ -6,6 +6,7 @@ What is none of these is a mistake of ours, and keeps its traceback.
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +19,19 @@ OF_STUDY = "fallline_study_"
 JAX_FILES = ("jax/_src/config.py", "jax/_src/xla_bridge.py", "jax/_src/cloud_tpu_init.py", "jax/_src/logging_config.py")
 """Where JAX reads its settings and looks for devices."""
 
+READ = frozenset({"study.toml", "plan.json", "trials", "curves", "predictions", "weights", "answers", "timings",
+                  "environments", "mistakes.parquet", "models.json", "claims.json", "looks.json", "test_reads.json",
+                  "launches", "scaling"})
+"""What commands read of a run folder; no damage elsewhere makes one fail."""
+
 SETTINGS = ("JAX_", "JAXLIB_", "XLA_", "CUDA_")
 
 
 def error_of(failure: BaseException, arguments: Sequence[str]) -> FalllineError | None:
     """The error of ours that says what came, with its remedy; None where it is no failure of others. ``arguments`` are
     those of the command: a run folder may be among them."""
-    return _of_jax(failure) or _of_a_users_file(failure) or _of_a_folder(failure, arguments)
+    return (_of_jax(failure) or _of_a_users_file(failure) or _without_docstrings(failure)
+            or _of_a_folder(failure, arguments))
 
 
 def _of_jax(failure: BaseException) -> StudyError | None:
@@ -45,6 +52,15 @@ def _of_jax(failure: BaseException) -> StudyError | None:
     return StudyError(f"JAX does not start on this machine ({said}); JAX_PLATFORMS=cpu takes the processor alone")
 
 
+def _without_docstrings(failure: BaseException) -> StudyError | None:
+    """Altair reads its own docstrings when it is imported, and Python was told to drop them."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    if sys.flags.optimize < 2 or not any("/altair/" in frame.filename.replace(os.sep, "/") for frame in frames):
+        return None
+    return StudyError(f"altair does not start without docstrings ({_said(failure)}); unset PYTHONOPTIMIZE, or set it "
+                      "to 1, and write python without -OO")
+
+
 def _of_a_users_file(failure: BaseException) -> ModelError | None:
     """A function of a study's own file failed: the last line of it that the failure passed."""
     place = None
@@ -57,12 +73,12 @@ def _of_a_users_file(failure: BaseException) -> ModelError | None:
 
 def _of_a_folder(failure: BaseException, arguments: Sequence[str]) -> StoreError | None:
     """A file of a run folder that was read is not what was written."""
-    if not isinstance(failure, Exception):
+    if isinstance(failure, (SystemExit, GeneratorExit)):
         return None
     from fallline.store.verify import verify
 
     for folder in filter(_is_run, map(Path, arguments)):
-        wrong = verify(folder).wrong
+        wrong = [finding for finding in verify(folder).wrong if finding.path.split("/")[0] in READ]
         if wrong:
             return StoreError(f"the run in {folder} cannot be read ({_said(failure)}), for it is damaged: {wrong[0]}. "
                               f"All there is to mend: fallline verify {folder}")

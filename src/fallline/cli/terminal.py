@@ -45,7 +45,8 @@ def shown_streams() -> Iterator[None]:
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.stdout, sys.stderr = ShownStream(before[0]), ShownStream(before[1], cut=True)
+    out, err = (stream or io.StringIO() for stream in before)  # None where it was closed before Python began
+    sys.stdout, sys.stderr = ShownStream(out), ShownStream(err, cut=True)
     try:
         yield
     finally:
@@ -61,6 +62,9 @@ def new_screen(stderr: bool = False) -> Console:
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
             for text, style, control in super().render(renderable, options):
                 yield Segment(text, style, control) if control else Segment(printable(text), style)
+
+        def on_broken_pipe(self) -> None:
+            raise  # rich would end the process here, before what is still to be written
 
     return Screen(stderr=stderr, file=_below(sys.stderr if stderr else sys.stdout))
 

@@ -71,8 +71,8 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
     """The answer of a run and its table, as soon as they are known; then its page, where one is wanted, and what to
     type next.
 
-    Whoever reads the output may have left (``fallline run ... | head``): the page is written all the same, before the
-    OSError goes on.
+    Whatever fails while the answer is printed, be it that its reader left (``fallline run ... | head``): the page is
+    written all the same, before the failure goes on.
     """
     from fallline.cli.screens import print_after, print_shown
     from fallline.report.reads import read_chosen
@@ -82,7 +82,7 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
         try:
             found = print_shown(result.records)
             sys.stdout.flush()
-        except OSError as failure:
+        except Exception as failure:
             left = failure
         if report:
             with screen.status("writing the page"):

@@ -31,6 +31,9 @@ MISTAKES = {"task": pl.String, "data": pl.String, "split": pl.String, "example":
             "width": pl.Int64, "channels": pl.Int64}
 """The columns a reader may rely on; folders that hold no such file give frames without rows."""
 
+TIMING = {"block", "lanes", "seeds", "steps"}
+"""What every timing has."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -210,7 +213,12 @@ class Run:
     @cached_property
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
-        rows = [read_table(path) for block in self.blocks if (path := self.layout.timing(block)).exists()]
+        files = [path for block in self.blocks if (path := self.layout.timing(block)).exists()]
+        rows = list(map(read_table, files))
+        for path, row in zip(files, rows, strict=True):
+            if not row.keys() >= TIMING:
+                raise StoreError(f"{path} is no timing of a block; it was damaged after it was written: "
+                                 f"fallline verify {self.folder} --repair writes it anew")
         told = [{key: value for key, value in row.items() if key not in ("sha256", OWN_SUM)} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
