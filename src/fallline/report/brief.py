@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fallline.report import words
-from fallline.report.comparison_answer import ahead
+from fallline.report.comparison_answer import ahead, level
 from fallline.report.comparison_words import arm_name, how_lost, value
 from fallline.report.naming import digits_of
-from fallline.report.plain import use
+from fallline.report.plain import either, use
 from fallline.report.reserve import reserve
 from fallline.stats.arms import Arm
-from fallline.stats.best import AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
+from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
 from fallline.stats.compare import Compared, Group, lost
 
 MOST_NAMED = 3
@@ -29,42 +29,41 @@ def brief(compared: Compared) -> list[str]:
     group, found = compared.groups[0], compared.standings[0]
     if lost(group.arms[0]) == len(group.arms[0].sample):
         return use(compared)
-    return [_first(compared, group, found[0]), *_others(compared, group, found)]
+    return [_first(compared, group, found), *_others(compared, group, found)]
 
 
-def _first(compared: Compared, group: Group, standing: Standing) -> str:
-    """The best arm and its figure; where there is no winner, that first."""
+def _first(compared: Compared, group: Group, found: Sequence[Standing]) -> str:
+    """The best arm, with those that are level with it, and its figure; where there is no winner, that first."""
     best = group.arms[0]
     name, figure = arm_name(compared, best), value(compared, best)
     if why := reserve(compared, group):
-        return f"{words.capital(why)}; {name} is {ahead(standing)}: {figure}."
-    if standing.verdict == BEST:
+        return f"{words.capital(why)}; {name} is {ahead(found[0])}: {figure}."
+    same = [arm for arm, standing in zip(group.arms, found, strict=True) if standing.verdict == SAME]
+    if found[0].verdict == BEST and same:
+        return f"Use {either(compared, [best, *same])}, {level(best, same)}: {figure}."
+    if found[0].verdict == BEST:
         return f"Use {name}: {figure}."
     if best.standing.method == "one seed":
-        return f"One seed names no winner; {name} is ahead: {figure}."
-    return f"No single winner: {name} is {ahead(standing)}: {figure}."
+        return f"One seed names no winner; {name} is {AHEAD}: {figure}."
+    return f"No single winner: {name} is {ahead(found[0])}: {figure}."
 
 
 def _others(compared: Compared, group: Group, found: Sequence[Standing]) -> list[str]:
     """How all other arms stand, in a line."""
-    if all(arm.exact for arm in group.arms) and len(group.arms) > 1:
-        return [f"Deterministic: trained again, each gives the same{_level(compared, group, found)}."]
-    said = []
+    said, exact = [], all(arm.exact for arm in group.arms)
+    named = (SAME,) if found[0].verdict == BEST and not reserve(compared, group) else ()
     for verdict, what in BESIDE:
         arms = [arm for arm, standing in zip(group.arms[1:], found[1:], strict=True) if standing.verdict == verdict]
-        if arms:
+        if arms and verdict not in named:
             all_of_several = len(arms) == len(group.arms) - 1 > MOST_NAMED
             names = f"all {words.count(len(arms))} others" if all_of_several else _named(compared, arms)
             margin = next((one.margin for one in found if one.verdict == verdict), None)
             within = f" (within {words.margin(margin)})" if verdict == AS_GOOD and margin is not None else ""
             what = what or words.capital(how_lost(compared, arms))
-            said.append(f"{what}{within}: {names}.")
+            said.append(f"{'Worse' if exact and verdict == WORSE else what}{within}: {names}.")
+    if exact and len(group.arms) > 1:
+        said.append("Deterministic: trained again, each gives the same.")
     return [" ".join(said)] if said else []
-
-
-def _level(compared: Compared, group: Group, found: Sequence[Standing]) -> str:
-    same = [arm for arm, standing in zip(group.arms, found, strict=True) if standing.verdict == SAME]
-    return f"; level with it but for rounding: {_named(compared, same)}" if same else ""
 
 
 def _named(compared: Compared, arms: Sequence[Arm]) -> str:

@@ -145,8 +145,8 @@ def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) 
             return f"{words.capital(_named(compared, [best, *same]))} are {level(best, same)}, with one seed."
         return f"{words.capital(name)} is ahead, but one seed cannot tell skill from luck."
     if same and best.exact and not held:
-        return f"Use {_either(compared, [best, *same])}: they are {level(best, same)}."
-    found = _either(compared, [best, *same])
+        return f"Use {either(compared, [best, *same])}: they are {level(best, same)}."
+    found = either(compared, [best, *same])
     ahead = f"{words.capital(name)} is ahead." if held else f"Use {found}."
     said = f"{words.capital(why)}; {name} is ahead." if why else ahead
     if same:
@@ -168,5 +168,6 @@ def _named(compared: Compared, arms: Sequence[Arm]) -> str:
     return words.listed([f"({name})" for name in names] if several else names, MOST_NAMED)
 
 
-def _either(compared: Compared, arms: Sequence[Arm]) -> str:
+def either(compared: Compared, arms: Sequence[Arm]) -> str:
+    """ "adam at learning rate 0.1 or momentum at learning rate 0.01"."""
     return " or ".join(_named(compared, arms).rsplit(" and ", 1))
