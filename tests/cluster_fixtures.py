@@ -135,7 +135,8 @@ class Ray:
                                   timeout=60)
         except subprocess.TimeoutExpired:
             return 0
-        return int(told.stdout.split()[-1]) if told.returncode == 0 else 0
+        counts = [line for line in told.stdout.splitlines() if line.isdigit()]  # Ray may say more, before and after
+        return int(counts[-1]) if told.returncode == 0 and counts else 0
 
 
 def descendants(pid):

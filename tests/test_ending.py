@@ -36,6 +36,14 @@ batch_size = "all"
 steps = 400_000
 """
 
+@pytest.fixture(autouse=True)
+def heard():
+    """SIGHUP as in a terminal, here and in what is started here, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 SCRIPT = """
 import atexit, sys, time
 from pathlib import Path

@@ -352,14 +352,22 @@ def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(numbers, tm
 def test_the_terminal_says_what_the_page_says(softmax):
     found = shown(softmax, top=3)
     opening = Opening.of(Results.of(softmax))
-    assert found.before == [softmax.study.title, "", *opening.plain, *opening.sure]
-    assert [list(column.cells) for column in found.table.columns] == [column.texts[:3] for column in opening.columns]
-    assert found.after == [*opening.answers, *opening.beside] and opening.answers[0] in str(found)
-    assert "The first 3 of 9 rows." in found.under
+    assert found.before == [softmax.study.title, "", *opening.lead]
+    (table, under), = found.tables
+    brief = [column.texts[:3] for column in opening.columns if column.heading not in ("sd", "n", "test loss")]
+    assert cells(table) == brief and "The first 3 of 9 rows." in under
     every = shown(softmax, top=20, every=True)
-    assert every.table.row_count == 20 and every.before == found.before
-    texts = [column.texts[:20] for column in columns(opening.results, opening.results.ranked)]
-    assert [list(column.cells) for column in every.table.columns] == texts
+    assert every.before == [*found.before, *opening.sure]
+    assert every.after[:len(opening.figures)] == opening.figures and opening.figures[0] in str(every)
+    (arms, explained), (whole, _) = every.tables
+    assert cells(arms) == [column.texts for column in opening.columns] and any("sd: " in line for line in explained)
+    assert whole.row_count == 20
+    assert cells(whole) == [column.texts[:20] for column in columns(opening.results, opening.results.ranked)]
+
+
+def cells(table):
+    """The texts of a table of rich's, a list a column."""
+    return [[getattr(cell, "plain", cell) for cell in column.cells] for column in table.columns]
 
 
 def test_text_cannot_leave_its_place():

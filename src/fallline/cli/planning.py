@@ -90,7 +90,13 @@ def rows(found: Forecast) -> list[Row]:
 
 
 def cohort_table(found: Forecast, width: int) -> Table:
-    """A row for cohorts that are alike; models' weights and the share of the limit where the terminal has room."""
+    """A row for cohorts that are alike; models' weights and the share of the limit where the terminal has room, and
+    not what limits them where it has too little."""
+    whole = _cohort_table(found, width, limits=True)
+    return whole if new_screen().measure(whole).maximum <= width else _cohort_table(found, width, limits=False)
+
+
+def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
     from fallline.report.as_text import cell
     from fallline.report.words import count, seconds, size
 
@@ -99,7 +105,8 @@ def cohort_table(found: Forecast, width: int) -> Table:
     measured = any(cohort.tried is not None for cohort in found.cohorts)
     apart = any(row.apart for row in listed)
     heads = ["cohorts", *(["apart by"] if apart else []), *(["weights"] if wide else []), "steps", "batch", "memory",
-             "time each", "limited by", *(["measured memory", "measured time"] if measured else [])]
+             "time each", *(["limited by"] if limits else []),
+             *(["measured memory", "measured time"] if measured else [])]
     for head in heads:
         table.add_column(head, justify="left" if head in ("cohorts", "apart by", "limited by") else "right",
                          max_width=46 if head == "apart by" else None)
@@ -110,7 +117,8 @@ def cohort_table(found: Forecast, width: int) -> Table:
             limit += f" ({100 * own.bound_share:.0f} %)"
         cells = [name(row), *([row.apart] if apart else []), *([count(first.weights)] if wide else []),
                  count(first.steps), "all" if first.batch_size is None else str(first.batch_size),
-                 _span(row, "memory", size) if wide else _most_memory(row), _span(row, "seconds", seconds), limit]
+                 _span(row, "memory", size) if wide else _most_memory(row), _span(row, "seconds", seconds),
+                 *([limit] if limits else [])]
         if measured:
             tried = [cohort.tried for cohort in row.cohorts if cohort.tried is not None]
             cells += [_greatest([one.memory_bytes for one in tried], size),
