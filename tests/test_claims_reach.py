@@ -169,4 +169,5 @@ def test_a_figure_is_not_rounded_to_the_bound_that_it_passes(tmp_path):
     run = tiny(tmp_path / "run", rows, claims=[
         {"text": "below guessing", "arm": {}, "metric": "validation_loss", "below": math.log(10)}])
     page = section(run, claims(run))
-    assert "validation loss 2.301602, 95 % 2.301586 to 2.301619," in lines(run)[1] and "to be below 2.302585092994046" in page
+    assert "validation loss 2.301602, 95 % 2.301586 to 2.301619," in lines(run)[1]
+    assert "to be below 2.302585092994046" in page
