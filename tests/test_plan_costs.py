@@ -183,6 +183,12 @@ def test_cohorts_that_are_alike_are_one_row_and_the_total_comes_first(unplanned,
     assert "not significantly" not in out and "product" not in out and len(lines) < 12
 
 
+def test_what_limits_a_cohort_is_left_out_where_the_terminal_is_narrow(unplanned):
+    plan = many().with_({"axes": {"batch_size": [10, 100]}, "base": {}}).plan()
+    heads = [[column.header for column in cohort_table(plan, width).columns] for width in (99, 40)]
+    assert [head for head in heads[0] if head not in heads[1]] == ["limited by"]
+
+
 def test_cohorts_of_other_batches_have_rows_of_their_own(unplanned):
     plan = many().with_({"axes": {"batch_size": [10, 100]}, "base": {}}).plan()
     listed = rows(plan)

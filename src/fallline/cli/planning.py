@@ -89,18 +89,23 @@ def rows(found: Forecast) -> list[Row]:
     return made
 
 
+PADDING = 2
+"""Spaces after each column."""
+
+
 def cohort_table(found: Forecast, width: int) -> Table:
     """A row for cohorts that are alike; models' weights and the share of the limit where the terminal has room, and
     not what limits them where it has too little."""
-    whole = _cohort_table(found, width, limits=True)
-    return whole if new_screen().measure(whole).maximum <= width else _cohort_table(found, width, limits=False)
+    whole, screen = _cohort_table(found, width, limits=True), new_screen()
+    needed = screen.measure(whole, options=screen.options.update(max_width=1000)).maximum - PADDING
+    return whole if needed <= width else _cohort_table(found, width, limits=False)
 
 
 def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
     from fallline.report.as_text import cell
     from fallline.report.words import count, seconds, size
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, PADDING, 0, 0), header_style="bold")
     listed, wide = rows(found), width >= WIDE
     measured = any(cohort.tried is not None for cohort in found.cohorts)
     apart = any(row.apart for row in listed)
