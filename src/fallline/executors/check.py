@@ -322,8 +322,8 @@ def _one_a_row(targets: np.ndarray) -> bool:
 
 def _check_rule(rule: Optimizer, weights: Any) -> None:
     """The rule makes a transformation that keeps the shapes of weights and state."""
-    if optimizers().get(rule.name) is rule:
-        return  # what is built in is tested
+    if _is_tested(rule):
+        return
     import optax
 
     jax = prepare_jax()
@@ -342,10 +342,15 @@ def _check_rule(rule: Optimizer, weights: Any) -> None:
         raise ModelError(f"{what} must keep the shapes and types of weights and state from step to step")
 
 
+def _is_tested(rule: Optimizer) -> bool:
+    """Whether the rule is built in: the package's own tests have checked it."""
+    return optimizers().get(rule.name) is rule
+
+
 def check_follows(rule: Optimizer, weights: Any, schedule: str) -> None:
     """StudyError where no step of the rule hangs on its learning_rate, so that a schedule would change nothing."""
-    if optimizers().get(rule.name) is rule:
-        return  # what is built in is tested
+    if _is_tested(rule):
+        return
     jax = prepare_jax()
     numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in rule.numbers}
     rate = numbers.pop("learning_rate")

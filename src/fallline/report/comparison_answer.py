@@ -19,6 +19,12 @@ Beside = tuple[Arm, Pair, Standing]
 """An arm, what the seeds say of the first and it, and how it stands."""
 
 
+def beside_first(group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> list[Beside]:
+    """The arms that have something to compare with the first of their group."""
+    return [(group.arms[second], pair, found[second]) for (first, second), pair
+            in zip(group.places, pairs, strict=True) if first == 0]
+
+
 def answer(compared: Compared, place: int) -> str:
     """The answer for one group in a sentence, with the group's settings before it where there are several."""
     group, pairs = compared.groups[place], compared.pairs[place]
@@ -32,10 +38,8 @@ def _answer(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
     best = group.arms[0]
     if lost(best) == len(best.sample):
         return f"every chosen trial of every arm {how_lost(compared, group.arms)}: there is nothing to compare"
-    beside = [(group.arms[second], pair) for (first, second), pair in zip(group.places, pairs, strict=True)
-              if first == 0]
     standing = found[0]
-    ties = [arm for arm, pair in beside if pair.same]
+    ties = [arm for arm, pair, _ in beside_first(group, pairs, found) if pair.same]
     names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
     if ties and best.exact:
         return f"{names} are {level(best, ties)}: {value(compared, best)}, and nothing is left to chance"
@@ -69,8 +73,7 @@ def settles(pair: Pair, standing: Standing) -> str:
 
 def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
     """How the other arms stand to the best."""
-    beside = [(group.arms[second], pair, found[second]) for (first, second), pair
-              in zip(group.places, pairs, strict=True) if first == 0]
+    beside = beside_first(group, pairs, found)
     if any(pair.evidence.method == "one seed" for _, pair, _ in beside):
         return "with one seed nothing tells whether the others are worse: run 5 seeds or more, 10 for a claim"
     if not beside:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fallline.report import words
 from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finish
-from fallline.report.comparison_answer import level
+from fallline.report.comparison_answer import Beside, beside_first, level
 from fallline.report.comparison_words import arm_name, how_lost
 from fallline.report.earlier import earlier_in_words
 from fallline.report.edges import edges
@@ -19,15 +19,12 @@ from fallline.stats.best import AS_GOOD, AS_TUNED, LOST, OPEN, WORSE, Standing
 from fallline.stats.columns import from_the_start, how_diverged
 from fallline.stats.compare import Compared, Group, lost
 from fallline.stats.forecast import NO_FORECAST
-from fallline.stats.pairwise import Pair
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store.looks import noted_looks
 
 MOST_NAMED = 3
 WORTH_WAITING = 100
 """More seeds than these would only settle a difference that hardly matters."""
-
-Beside = Sequence[tuple[Arm, Pair, Standing]]
 
 
 def use(compared: Compared) -> list[str]:
@@ -54,11 +51,7 @@ def sure(compared: Compared) -> list[str]:
 
 def next_command(compared: Compared) -> str:
     """What to type to be surer, the first thing of several; empty where nothing would help."""
-    return next(filter(None, (part(compared) for part in (_to_finish, _rates, _seeds))), "")
-
-
-def _to_finish(compared: Compared) -> str:
-    return to_finish(compared.run)
+    return to_finish(compared.run) or _rates(compared) or _seeds(compared)
 
 
 def _how_sure(compared: Compared) -> str:
@@ -120,14 +113,12 @@ def _worse(compared: Compared, standing: Standing) -> bool:
     return standing.verdict == WORSE or (standing.verdict == LOST and (standing.p_best or 0.0) <= compared.level)
 
 
-def _every_beside(compared: Compared) -> list[Beside]:
+def _every_beside(compared: Compared) -> list[list[Beside]]:
     """For each group the other arms, each with what the seeds say of the best and it, and how it stands."""
-    return [[(group.arms[second], pair, found[second]) for (first, second), pair
-             in zip(group.places, pairs, strict=True) if first == 0]
-            for group, pairs, found in zip(compared.groups, compared.pairs, compared.standings, strict=True)]
+    return [beside_first(*one) for one in zip(compared.groups, compared.pairs, compared.standings, strict=True)]
 
 
-def _use(compared: Compared, group: Group, others: Beside, held: str, why: str) -> str:
+def _use(compared: Compared, group: Group, others: Sequence[Beside], held: str, why: str) -> str:
     """``held``: why no winner is named, ``why``: the same where it is to be said here."""
     best = group.arms[0]
     name = arm_name(compared, best)
