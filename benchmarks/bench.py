@@ -1,6 +1,6 @@
 """The benchmark: fallline and PyTorch on the same work, one after the other on one machine; ratios and a JSON file.
 
-    python benchmarks/bench.py --peers PYTHON [--quick] [--out FILE.json]
+python benchmarks/bench.py --peers PYTHON [--quick] [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -55,12 +55,19 @@ def bench(works: Sequence[Work], peers_python: str | None, quick: bool) -> dict[
                 products, versions = measure_products(peer, (256,) if quick else PRODUCT_SIZES, cores())
     for result in results.values():
         add_shares(result, products)
-    return {"schema": SCHEMA, "quick": quick, "machine": {**describe("make bench"), **versions},
-            "product_gflops": products, "works": results, "wall_seconds": time.perf_counter() - begun}
+    return {
+        "schema": SCHEMA,
+        "quick": quick,
+        "machine": {**describe("make bench"), **versions},
+        "product_gflops": products,
+        "works": results,
+        "wall_seconds": time.perf_counter() - begun,
+    }
 
 
-def measure(work: Work, peers_python: str | None, folder: Path, cores: int, quick: bool,
-            stack: ExitStack) -> tuple[dict[str, Any], Peer | None]:
+def measure(
+    work: Work, peers_python: str | None, folder: Path, cores: int, quick: bool, stack: ExitStack
+) -> tuple[dict[str, Any], Peer | None]:
     """The figures of one work, round by round: fallline, then each form of PyTorch, then again; and a peer."""
     from fallline_side import FalllineSide
 
@@ -83,28 +90,46 @@ def measure(work: Work, peers_python: str | None, folder: Path, cores: int, quic
     return result_of(work, ours, runs, contenders), contenders[0].peers[0] if contenders else None
 
 
-def result_of(work: Work, ours: FalllineSide, runs: Sequence[dict[str, float]],
-              contenders: Sequence[Contender]) -> dict[str, Any]:
+def result_of(
+    work: Work, ours: FalllineSide, runs: Sequence[dict[str, float]], contenders: Sequence[Contender]
+) -> dict[str, Any]:
     """One work's figures; a ratio is a peer's median over fallline's."""
     seconds = spread([run["seconds"] for run in runs])
     result: dict[str, Any] = {
-        **asdict(work), "trials": work.trials, "trial_steps": work.trial_steps, "flops": work.flops,
-        "fallline": {"seconds": seconds, "in_program_seconds": spread([run["in_program"] for run in runs]),
-                     "gflops": work.flops / seconds["median"] / 1e9 if work.flops else None, **ours.told()},
-        "peers": {}, "agreement": agreement(work, ours, contenders)}
+        **asdict(work),
+        "trials": work.trials,
+        "trial_steps": work.trial_steps,
+        "flops": work.flops,
+        "fallline": {
+            "seconds": seconds,
+            "in_program_seconds": spread([run["in_program"] for run in runs]),
+            "gflops": work.flops / seconds["median"] / 1e9 if work.flops else None,
+            **ours.told(),
+        },
+        "peers": {},
+        "agreement": agreement(work, ours, contenders),
+    }
     for contender in contenders:
         own = spread(contender.seconds)
         result["peers"][contender.form.name] = {
-            "seconds": own, "ratio": own["median"] / seconds["median"] if own else None, "failed": contender.failed,
-            "threads": contender.threads, "processes": len(contender.peers),
-            "prepare_seconds": contender.prepare_seconds, "measured": measured_in_words(work, contender.form)}
+            "seconds": own,
+            "ratio": own["median"] / seconds["median"] if own else None,
+            "failed": contender.failed,
+            "threads": contender.threads,
+            "processes": len(contender.peers),
+            "prepare_seconds": contender.prepare_seconds,
+            "measured": measured_in_words(work, contender.form),
+        }
     return result
 
 
 def spread(values: Sequence[float]) -> dict[str, Any] | None:
     """Median, least, greatest and all values, or None where there are none."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values),
-            "all": list(values)} if values else None
+    return (
+        {"median": statistics.median(values), "min": min(values), "max": max(values), "all": list(values)}
+        if values
+        else None
+    )
 
 
 def agreement(work: Work, ours: FalllineSide, contenders: Sequence[Contender]) -> dict[str, Any] | None:

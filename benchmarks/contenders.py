@@ -24,8 +24,15 @@ class Peer:
         command = [python, str(HERE / "peer_side.py"), str(folder / "work.json"), str(folder / "arrays.npz")]
         self.log = folder / "peers.log"
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                            text=True, bufsize=1, env=environment)
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                bufsize=1,
+                env=environment,
+            )
 
     def __enter__(self) -> Peer:
         return self
@@ -71,8 +78,9 @@ class Contender:
         trials = self.work.measured_trials if self.form.kind == "trials" else 1
         replies = self._ask_all("measure", steps=measured_steps(self.work, self.form), trials=trials)
         if replies:
-            self.seconds.append(max(whole_seconds(self.work, self.form, reply["seconds_a_step"], len(self.peers))
-                                    for reply in replies))
+            self.seconds.append(
+                max(whole_seconds(self.work, self.form, reply["seconds_a_step"], len(self.peers)) for reply in replies)
+            )
             self.losses = replies[0]["losses"]
 
     def _ask_all(self, do: str, **request: Any) -> list[dict[str, Any]]:

@@ -26,20 +26,34 @@ from typing import Any
 
 LANES, ROUNDS = 8, 5
 FLAG = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true"
-OPTIONS = {"default": {}, "in place": {"xla_cpu_copy_insertion_use_region_analysis": True},
-           "in place, no YNNPACK": {"xla_cpu_copy_insertion_use_region_analysis": True,
-                                    "xla_cpu_experimental_ynn_fusion_type": ""}}
+OPTIONS = {
+    "default": {},
+    "in place": {"xla_cpu_copy_insertion_use_region_analysis": True},
+    "in place, no YNNPACK": {
+        "xla_cpu_copy_insertion_use_region_analysis": True,
+        "xla_cpu_experimental_ynn_fusion_type": "",
+    },
+}
 """XLA's options by program. "in place" lets the donated weights be read and then written, without a copy of 13 MB."""
-FORMS = {"channels_last, fused Adam": (True, "fused"), "channels_last, foreach Adam": (True, "foreach"),
-         "channels first, fused Adam": (False, "fused")}
+FORMS = {
+    "channels_last, fused Adam": (True, "fused"),
+    "channels_last, foreach Adam": (True, "foreach"),
+    "channels first, fused Adam": (False, "fused"),
+}
 LAYERS = {"first": ((28, 28, 1), (5, 5, 1, 32)), "second": ((14, 14, 32), (5, 5, 32, 64))}
-STEPS = {"native": ("native", "native"), "patches + patches": ("patches", "patches"),
-         "phases + native": ("phases", "native"), "phases + patches": ("phases", "patches"),
-         "phases + taps": ("phases", "taps"), "phases + frequencies": ("phases", "frequencies")}
+STEPS = {
+    "native": ("native", "native"),
+    "patches + patches": ("patches", "patches"),
+    "phases + native": ("phases", "native"),
+    "phases + patches": ("phases", "patches"),
+    "phases + taps": ("phases", "taps"),
+    "phases + frequencies": ("phases", "frequencies"),
+}
 Call = Callable[[], Any]
 
 
 # PyTorch's side: runs in the peers' environment, answers a line for a line.
+
 
 def serve() -> None:
     import torch
@@ -57,9 +71,19 @@ def torch_net() -> Any:
     """The convnet as PyTorch's modules, channels first."""
     from torch import nn
 
-    return nn.Sequential(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-                         nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                         nn.Linear(3136, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 10))
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(3136, 1024),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(1024, 10),
+    )
 
 
 def torch_step(channels_last: bool, adam: str, batch: int) -> Call:
@@ -81,6 +105,7 @@ def torch_step(channels_last: bool, adam: str, batch: int) -> Call:
 
 
 # Our side.
+
 
 def convnet_step(first: str, second: str, options: Mapping[str, Any], batch: int, lanes: int = 1) -> Call:
     """A call that takes one step of ``lanes`` trials, written out one after another in one program."""
@@ -111,8 +136,16 @@ def start(seed: int) -> Any:
     import jax
     import jax.numpy as jnp
 
-    shapes = {"k1": (5, 5, 1, 32), "b1": (32,), "k2": (5, 5, 32, 64), "b2": (64,),
-              "w3": (3136, 1024), "b3": (1024,), "w4": (1024, 10), "b4": (10,)}
+    shapes = {
+        "k1": (5, 5, 1, 32),
+        "b1": (32,),
+        "k2": (5, 5, 32, 64),
+        "b2": (64,),
+        "w3": (3136, 1024),
+        "b3": (1024,),
+        "w4": (1024, 10),
+        "b4": (10,),
+    }
     keys = dict(zip(shapes, jax.random.split(jax.random.key(seed), len(shapes)), strict=True))
     weights = {name: 0.05 * jax.random.normal(keys[name], shape) for name, shape in shapes.items()}
     return weights, *(jax.tree.map(jnp.zeros_like, weights) for _ in range(2)), jnp.int32(0)
@@ -137,7 +170,7 @@ def train(state: Any, x: Any, y: Any, first: str, second: str) -> Any:
     count = count + 1
     m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, gradient)
     v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, gradient)
-    left_m, left_v = 1 / (1 - 0.9 ** count), 1 / (1 - 0.999 ** count)
+    left_m, left_v = 1 / (1 - 0.9**count), 1 / (1 - 0.999**count)
     weights = jax.tree.map(lambda w, m, v: w - 1e-4 * m * left_m / (jnp.sqrt(v * left_v) + 1e-8), weights, m, v)
     return (weights, m, v, count), loss
 
@@ -151,8 +184,9 @@ def part(layer: str, lowering: str, batch: int, gradients: bool, options: Mappin
 
     picture, shape = LAYERS[layer]
     random = np.random.default_rng(0)
-    arguments = [jax.device_put(random.standard_normal(one, np.float32))
-                 for one in ((batch, *picture), shape, shape[3:])]
+    arguments = [
+        jax.device_put(random.standard_normal(one, np.float32)) for one in ((batch, *picture), shape, shape[3:])
+    ]
     wanted = (1, 2) if layer == "first" else (0, 1, 2)
 
     def forward(*arguments: Any) -> Any:
@@ -173,6 +207,7 @@ def side_by_side(calls: Sequence[Call], pool: ThreadPoolExecutor) -> Call:
 
 # Timing.
 
+
 def stretch(call: Call, seconds: float) -> list[float]:
     """The seconds of each call for about ``seconds``, after one that is not counted."""
     call()
@@ -188,8 +223,9 @@ class Peer:
     """The other Python, asked over its standard input."""
 
     def __init__(self, python: str):
-        self.process = subprocess.Popen([python, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
+        self.process = subprocess.Popen(
+            [python, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def times(self, form: str, batch: int, seconds: float) -> list[float]:
         assert self.process.stdin and self.process.stdout
@@ -209,8 +245,9 @@ def asked(python: str | None) -> Iterator[Peer | None]:
             peer.process.wait()
 
 
-def measure(contenders: Mapping[str, Callable[[float], list[float]]], seconds: float, peer: Peer | None,
-            patience: float = 30) -> dict[str, Any]:
+def measure(
+    contenders: Mapping[str, Callable[[float], list[float]]], seconds: float, peer: Peer | None, patience: float = 30
+) -> dict[str, Any]:
     """Milliseconds of each contender, in turns; ``disturbed`` counts stretches kept although others took the cores."""
     processes = [os.getpid()] + ([peer.process.pid] if peer else [])
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -227,8 +264,17 @@ def measure(contenders: Mapping[str, Callable[[float], list[float]]], seconds: f
                     break
             kept += share >= 0.15
             times[name] += found
-    return {"disturbed": kept, **{name: {"min": min(own) * 1e3, "median": statistics.median(own) * 1e3,
-                                         "q25": sorted(own)[len(own) // 4] * 1e3} for name, own in times.items()}}
+    return {
+        "disturbed": kept,
+        **{
+            name: {
+                "min": min(own) * 1e3,
+                "median": statistics.median(own) * 1e3,
+                "q25": sorted(own)[len(own) // 4] * 1e3,
+            }
+            for name, own in times.items()
+        },
+    }
 
 
 def taken_by_others(processes: Sequence[int]) -> float:
@@ -250,24 +296,33 @@ def keep_freed_memory() -> None:
 
 # The tables.
 
+
 def parts(batch: int, seconds: float) -> dict[str, Any]:
     from fallline.models.lowerings import LOWERINGS
 
     found = {}
     for layer in LAYERS:
-        calls = {f"{lowering}, {'all' if gradients else 'forward'}, {options}":
-                 partial(stretch, part(layer, lowering, batch, gradients, OPTIONS[options]))
-                 for lowering in LOWERINGS for gradients in (False, True)
-                 for options in ("in place", "in place, no YNNPACK") if not (layer == "first" and lowering == "taps")
-                 if not (layer == "second" and lowering == "phases")}
+        calls = {
+            f"{lowering}, {'all' if gradients else 'forward'}, {options}": partial(
+                stretch, part(layer, lowering, batch, gradients, OPTIONS[options])
+            )
+            for lowering in LOWERINGS
+            for gradients in (False, True)
+            for options in ("in place", "in place, no YNNPACK")
+            if not (layer == "first" and lowering == "taps")
+            if not (layer == "second" and lowering == "phases")
+        }
         found[layer] = measure(calls, seconds / 4, None)
     return found
 
 
 def steps(batch: int, seconds: float, peer: Peer | None) -> dict[str, Any]:
-    calls = {f"{name}, {options}": partial(stretch, convnet_step(*ways, OPTIONS[options], batch))
-             for name, ways in STEPS.items() for options in OPTIONS
-             if options == "in place" or name in ("native", "phases + frequencies")}
+    calls = {
+        f"{name}, {options}": partial(stretch, convnet_step(*ways, OPTIONS[options], batch))
+        for name, ways in STEPS.items()
+        for options in OPTIONS
+        if options == "in place" or name in ("native", "phases + frequencies")
+    }
     for form in FORMS if peer else ():
         calls[f"PyTorch, {form}"] = partial(peer.times, form, batch)  # type: ignore[union-attr]
     return measure(calls, seconds, peer)
@@ -277,9 +332,12 @@ def lanes(batch: int, seconds: float, peer: Peer | None, pool: ThreadPoolExecuto
     """Milliseconds a step of one trial, of 8: each layout's divided by the trials of a call."""
     ways = (*STEPS["phases + frequencies"], OPTIONS["in place"], batch)
     own = [convnet_step(*ways) for _ in range(LANES)]
-    calls = {"one after another": (own[0], 1), "in turns": (lambda: [call() for call in own], LANES),
-             "two threads": (side_by_side(own, pool), LANES),
-             **{f"{count} in one program": (convnet_step(*ways, lanes=count), count) for count in (2, LANES)}}
+    calls = {
+        "one after another": (own[0], 1),
+        "in turns": (lambda: [call() for call in own], LANES),
+        "two threads": (side_by_side(own, pool), LANES),
+        **{f"{count} in one program": (convnet_step(*ways, lanes=count), count) for count in (2, LANES)},
+    }
     runs = {name: partial(shared, call, count) for name, (call, count) in calls.items()}
     if peer:
         runs["PyTorch"] = partial(peer.times, next(iter(FORMS)), batch)
@@ -298,19 +356,27 @@ def flops(layer: str, batch: int, gradients: bool) -> float:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    lines = ["| batch | part | lowering, what, options | ms (least) | ms (median) | GFLOP/s, direct |",
-             "|---|---|---|---|---|---|"]
+    lines = [
+        "| batch | part | lowering, what, options | ms (least) | ms (median) | GFLOP/s, direct |",
+        "|---|---|---|---|---|---|",
+    ]
     for batch, layers in results["parts"].items():
         for layer, found in layers.items():
             for name, one in sorted(rows(found), key=lambda row: (", all" in row[0], row[1]["min"])):
                 rate = flops(layer, int(batch), ", all" in name) / one["min"] / 1e6
                 lines.append(f"| {batch} | {layer} | {name} | {one['min']:.2f} | {one['median']:.2f} | {rate:.0f} |")
     for title in ("steps", "lanes"):
-        lines += ["", f"| batch | {title}: ms a step of a trial | least | q25 | median | PyTorch's best / this: least "
-                  "| q25 | median |", "|---|---|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"| batch | {title}: ms a step of a trial | least | q25 | median | PyTorch's best / this: least "
+            "| q25 | median |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         for batch, found in results[title].items():
-            best = {key: min([one[key] for name, one in rows(found) if name.startswith("PyTorch")] or [float("nan")])
-                    for key in ("min", "q25", "median")}
+            best = {
+                key: min([one[key] for name, one in rows(found) if name.startswith("PyTorch")] or [float("nan")])
+                for key in ("min", "q25", "median")
+            }
             for name, one in sorted(rows(found), key=lambda row: row[1]["min"]):
                 times = " | ".join(f"{one[key]:.1f}" for key in best)
                 ratios = " | ".join(f"{best[key] / one[key]:.2f}" for key in best)
@@ -340,13 +406,21 @@ def main() -> None:
     keep_freed_memory()
     from fallline.executors.environment import describe
 
-    results: dict[str, Any] = {"schema": 1, "machine": describe("benchmarks/convolutions.py"),
-                               "xla_flags": os.environ["XLA_FLAGS"], "parts": {}, "steps": {}, "lanes": {}}
+    results: dict[str, Any] = {
+        "schema": 1,
+        "machine": describe("benchmarks/convolutions.py"),
+        "xla_flags": os.environ["XLA_FLAGS"],
+        "parts": {},
+        "steps": {},
+        "lanes": {},
+    }
     with asked(given.peers) as peer, ThreadPoolExecutor(2) as pool:
         for batch in map(int, given.batches.split(",")):
-            for name, run in (("parts", partial(parts, batch, given.seconds)),
-                              ("steps", partial(steps, batch, given.seconds, peer)),
-                              ("lanes", partial(lanes, batch, given.seconds, peer, pool))):
+            for name, run in (
+                ("parts", partial(parts, batch, given.seconds)),
+                ("steps", partial(steps, batch, given.seconds, peer)),
+                ("lanes", partial(lanes, batch, given.seconds, peer, pool)),
+            ):
                 if given.only in (None, name):
                     results[name][batch] = run()
     print(table(results))

@@ -1,6 +1,6 @@
 """The ten recipes of mlp/fashion, one epoch each: fallline at once, PyTorch eager one after another.
 
-    python benchmarks/dense.py --peers PYTHON [--out FILE.json] [--rounds 3]
+python benchmarks/dense.py --peers PYTHON [--out FILE.json] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -51,12 +51,22 @@ def fallline_side(folder: Path) -> tuple[Any, dict[str, Any]]:
         run_side_by_side(jobs, workers, lambda: None)
         return time.perf_counter() - begun
 
-    told = [{"hidden": int(trial.task.name.rsplit("-", 1)[1]), "batch": trial.recipe.batches.size,
-             "steps": trial.recipe.steps, "rate": trial.recipe.numbers.flat["learning_rate"],
-             "l2": trial.recipe.numbers.flat["l2_penalty"]} for trial in trials]
+    told = [
+        {
+            "hidden": int(trial.task.name.rsplit("-", 1)[1]),
+            "batch": trial.recipe.batches.size,
+            "steps": trial.recipe.steps,
+            "rate": trial.recipe.numbers.flat["learning_rate"],
+            "l2": trial.recipe.numbers.flat["l2_penalty"],
+        }
+        for trial in trials
+    ]
     train_split = arrays.splits.train
-    np.savez(folder / "arrays.npz", inputs=np.asarray(trials[0].task.prepare(train_split.inputs)),
-             targets=train_split.targets.astype(np.int64))
+    np.savez(
+        folder / "arrays.npz",
+        inputs=np.asarray(trials[0].task.prepare(train_split.inputs)),
+        targets=train_split.targets.astype(np.int64),
+    )
     return once, {"recipes": told, "workers": workers}
 
 
@@ -72,12 +82,13 @@ def peer_side(folder: Path, threads: int) -> Iterator[float]:
     while True:
         begun = time.perf_counter()
         for recipe in recipes:
-            net = torch.nn.Sequential(torch.nn.Linear(784, recipe["hidden"]), torch.nn.ReLU(),
-                                      torch.nn.Linear(recipe["hidden"], 10))
+            net = torch.nn.Sequential(
+                torch.nn.Linear(784, recipe["hidden"]), torch.nn.ReLU(), torch.nn.Linear(recipe["hidden"], 10)
+            )
             rule = torch.optim.SGD(net.parameters(), lr=recipe["rate"], weight_decay=recipe["l2"])
             order = torch.randperm(len(inputs))
             for step in range(recipe["steps"]):
-                chosen = order[step * recipe["batch"]:(step + 1) * recipe["batch"]]
+                chosen = order[step * recipe["batch"] : (step + 1) * recipe["batch"]]
                 rule.zero_grad()
                 torch.nn.functional.cross_entropy(net(inputs[chosen]), targets[chosen]).backward()
                 rule.step()
@@ -88,8 +99,12 @@ class Peer:
     """The other Python, asked over its standard input."""
 
     def __init__(self, python: str, folder: Path, threads: int):
-        self.process = subprocess.Popen([python, __file__, "--serve", str(folder), str(threads)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [python, __file__, "--serve", str(folder), str(threads)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def once(self) -> float:
         assert self.process.stdin and self.process.stdout
@@ -112,8 +127,11 @@ def main() -> None:
         once, told = fallline_side(folder)
         (folder / "recipes.json").write_text(json.dumps(told))
         counts = sorted({1, cores()})
-        peers = {f"PyTorch eager, {count} thread{'s' * (count > 1)}": Peer(given.peers, folder, count)
-                 for count in counts} if given.peers else {}
+        peers = (
+            {f"PyTorch eager, {count} thread{'s' * (count > 1)}": Peer(given.peers, folder, count) for count in counts}
+            if given.peers
+            else {}
+        )
         seconds: dict[str, list[float]] = {"fallline": [], **{form: [] for form in peers}}
         for number in range(given.rounds + 1):  # the first round warms up
             for form, run in {"fallline": once, **{form: peer.once for form, peer in peers.items()}}.items():

@@ -30,9 +30,15 @@ def study_of(work: Work) -> Study:
     base: dict[str, Any] = {"steps": work.steps, "batch_size": work.batch_size or "all"}
     if work.batch_size is None:
         base["order"] = "file"
-    return Study(name=f"bench/{work.name}", task=work.task, data="sample", seeds=work.seeds, base=base,
-                 axes={"optimizer": list(work.optimizers), "learning_rate": list(work.rates)},
-                 evaluate_every=work.steps if work.batch_size else None)
+    return Study(
+        name=f"bench/{work.name}",
+        task=work.task,
+        data="sample",
+        seeds=work.seeds,
+        base=base,
+        axes={"optimizer": list(work.optimizers), "learning_rate": list(work.rates)},
+        evaluate_every=work.steps if work.batch_size else None,
+    )
 
 
 class Drawn:
@@ -72,17 +78,23 @@ class FalllineSide:
     def loss(self, rule: str, step: int) -> float:
         """The loss of the first seed at ``step`` under ``rule`` with the rate RATE."""
         recipes = [recipe for segment in self.ready.planned.segments for recipe in segment.recipes]
-        lane = next(lane for lane, recipe in enumerate(recipes)
-                    if recipe.optimizer.name == rule and recipe.numbers.flat["learning_rate"] == RATE)
+        lane = next(
+            lane
+            for lane, recipe in enumerate(recipes)
+            if recipe.optimizer.name == rule and recipe.numbers.flat["learning_rate"] == RATE
+        )
         return float(self.losses[step, 0, lane])
 
     def told(self) -> dict[str, Any]:
         """What was spent before steady training, and how the cohort runs."""
         parts = self.ready.program.parts
-        return {"layout": asdict(self.ready.layout), "layout_seconds": self.layout_seconds,
-                "trace_seconds": sum(part.trace_seconds for part in parts),
-                "compile_seconds": sum(part.compile_seconds for part in parts),
-                "traces": self.ready.program.traces}
+        return {
+            "layout": asdict(self.ready.layout),
+            "layout_seconds": self.layout_seconds,
+            "trace_seconds": sum(part.trace_seconds for part in parts),
+            "compile_seconds": sum(part.compile_seconds for part in parts),
+            "traces": self.ready.program.traces,
+        }
 
     def _train(self) -> tuple[float, np.ndarray, float]:
         """All blocks, as many at a time as the layout says: wall seconds, losses, seconds inside the program."""
@@ -120,8 +132,9 @@ class FalllineSide:
         arrays = {"inputs": inputs, "targets": targets}
         if planned.recipe.batches.size is not None:
             recipe = planned.recipe
-            arrays["batches"] = np.stack([self.ready.stream(seed).indices(0, recipe.steps, recipe.batches.size)
-                                          for seed in planned.seeds])
+            arrays["batches"] = np.stack(
+                [self.ready.stream(seed).indices(0, recipe.steps, recipe.batches.size) for seed in planned.seeds]
+            )
         np.savez(path, **arrays)
 
 

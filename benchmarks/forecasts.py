@@ -56,9 +56,11 @@ def of_study(name: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
         row = json.loads(ended.stdout.splitlines()[-1])
         rows.append(row)
         count, cohort = min(row["cohorts"], asked.most or row["cohorts"]), cohort + 1
-        memory, seconds = (f"{unit * row[key]:.3g}, predicted {unit * row[f'predicted_{key}']:.3g} "
-                           f"({off(row[f'predicted_{key}'], row[key])})"
-                           for key, unit in (("memory", 1e-6), ("seconds", 1)))
+        memory, seconds = (
+            f"{unit * row[key]:.3g}, predicted {unit * row[f'predicted_{key}']:.3g} "
+            f"({off(row[f'predicted_{key}'], row[key])})"
+            for key, unit in (("memory", 1e-6), ("seconds", 1))
+        )
         print(f"{name} {row['cohort']}: MB {memory}; seconds {seconds}", flush=True)
     return rows
 
@@ -93,16 +95,27 @@ def one(name: str, preset: str, steps: int | None, number: int, learns: bool = F
         wall = time.perf_counter() - begun
         if learns:
             learn_from(writer, work)
-        planned, = writer.planned_cohorts()
+        (planned,) = writer.planned_cohorts()
         timings = [json.loads(path.read_text()) for path in (Path(folder) / "run" / "timings").glob("*.json")]
     predicted = planned["predicted"]
     seconds = sum(own[f"{part}_seconds"] for own in timings for part in ("warmup", "steady", "evaluate"))
-    return {"study": name, "preset": preset, "cohort": cohorts[number].name, "cohorts": len(cohorts),
-            "memory": max(own["peak_memory_bytes"] for own in timings), "predicted_memory": predicted["memory_bytes"],
-            "parts": predicted["memory_parts"], "seconds": seconds, "predicted_seconds": predicted["seconds"],
-            "evaluate": sum(own["evaluate_seconds"] for own in timings),
-            "predicted_evaluate": predicted["evaluate_seconds"], "wall": wall, "process_before": base,
-            "resident": max(own["resident_bytes"] for own in timings), "bound": predicted["bound"]}
+    return {
+        "study": name,
+        "preset": preset,
+        "cohort": cohorts[number].name,
+        "cohorts": len(cohorts),
+        "memory": max(own["peak_memory_bytes"] for own in timings),
+        "predicted_memory": predicted["memory_bytes"],
+        "parts": predicted["memory_parts"],
+        "seconds": seconds,
+        "predicted_seconds": predicted["seconds"],
+        "evaluate": sum(own["evaluate_seconds"] for own in timings),
+        "predicted_evaluate": predicted["evaluate_seconds"],
+        "wall": wall,
+        "process_before": base,
+        "resident": max(own["resident_bytes"] for own in timings),
+        "bound": predicted["bound"],
+    }
 
 
 def warm_up() -> None:
@@ -124,16 +137,20 @@ def off(predicted: float, measured: float) -> str:
 def tell(rows: list[dict[str, Any]]) -> None:
     """The errors: of memory by cohort, of time by study."""
     memory = [abs(row["predicted_memory"] / row["memory"] - 1) for row in rows]
-    print(f"\nmemory of {len(rows)} cohorts: error {100 * statistics.median(memory):.0f} % on the median, "
-          f"{100 * max(memory):.0f} % at worst; within 10 %: {sum(error <= 0.1 for error in memory)}")
+    print(
+        f"\nmemory of {len(rows)} cohorts: error {100 * statistics.median(memory):.0f} % on the median, "
+        f"{100 * max(memory):.0f} % at worst; within 10 %: {sum(error <= 0.1 for error in memory)}"
+    )
     times = []
     for name in dict.fromkeys(row["study"] for row in rows):
         own = [row for row in rows if row["study"] == name]
         predicted, measured = (sum(row[key] for row in own) for key in ("predicted_seconds", "seconds"))
         times.append(abs(predicted / measured - 1))
         print(f"  {name}: {measured:.3f} s measured, {predicted:.3f} s predicted ({off(predicted, measured)})")
-    print(f"time of {len(times)} studies: error {100 * statistics.median(times):.0f} % on the median, "
-          f"{100 * max(times):.0f} % at worst")
+    print(
+        f"time of {len(times)} studies: error {100 * statistics.median(times):.0f} % on the median, "
+        f"{100 * max(times):.0f} % at worst"
+    )
 
 
 if __name__ == "__main__":

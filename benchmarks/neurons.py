@@ -55,15 +55,20 @@ QUICK = Work(2, 2_000, 25, {"loop": 200, "ensemble": 50, "package": 50}, 1)
 
 
 def forms(cores: int) -> list[Form]:
-    found = [Form(f"PyTorch eager, {net}, {adam} Adam, {count} thread{'s' * (count > 1)}", "loop", net, adam, count)
-             for net in ("modules", "tensors") for adam in ("single", "foreach", "fused")
-             for count in sorted({1, cores})]
-    return [*found,
-            Form("PyTorch eager, tensors, fused Adam, a process a core", "loop", "tensors", "fused", processes=cores),
-            Form("PyTorch, step compiled", "loop", "tensors", "single", compiled=True),
-            Form("PyTorch, vmap ensemble", "ensemble"),
-            Form("PyTorch, vmap ensemble compiled", "ensemble", compiled=True),
-            Form("ComputationalGraphPrimer", "package")]
+    found = [
+        Form(f"PyTorch eager, {net}, {adam} Adam, {count} thread{'s' * (count > 1)}", "loop", net, adam, count)
+        for net in ("modules", "tensors")
+        for adam in ("single", "foreach", "fused")
+        for count in sorted({1, cores})
+    ]
+    return [
+        *found,
+        Form("PyTorch eager, tensors, fused Adam, a process a core", "loop", "tensors", "fused", processes=cores),
+        Form("PyTorch, step compiled", "loop", "tensors", "single", compiled=True),
+        Form("PyTorch, vmap ensemble", "ensemble"),
+        Form("PyTorch, vmap ensemble compiled", "ensemble", compiled=True),
+        Form("ComputationalGraphPrimer", "package"),
+    ]
 
 
 def bench(work: Work, peers_python: str | None, quick: bool, folder: Path) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def bench(work: Work, peers_python: str | None, quick: bool, folder: Path) -> di
             for form in forms(cores()):
                 if not (quick and form.compiled):  # compiling takes longer than a smoke run may
                     say(f"preparing {form.name}")
-                    contenders[form] = Contender(work, form, peers[:form.processes])
+                    contenders[form] = Contender(work, form, peers[: form.processes])
         for number in range(work.rounds):
             say(f"round {number + 1} of {work.rounds}")
             ours.once()
@@ -91,18 +96,27 @@ def bench(work: Work, peers_python: str | None, quick: bool, folder: Path) -> di
             peer.end()
     own = {name: spread(values) for name, values in ours.seconds.items()}
     told = {form.name: contender.told(own["training"]["median"]) for form, contender in contenders.items()}
-    return {"schema": SCHEMA, "quick": quick, "work": {**asdict(work), "trials": work.trials},
-            "machine": {**describe("make bench"), **{f"peers_{name}": value for name, value in versions.items()}},
-            "fallline": {**own, "first": ours.first}, "peers": told, "goals": goals(contenders, told),
-            "agreement": ours.agreement(contenders)}
+    return {
+        "schema": SCHEMA,
+        "quick": quick,
+        "work": {**asdict(work), "trials": work.trials},
+        "machine": {**describe("make bench"), **{f"peers_{name}": value for name, value in versions.items()}},
+        "fallline": {**own, "first": ours.first},
+        "peers": told,
+        "goals": goals(contenders, told),
+        "agreement": ours.agreement(contenders),
+    }
 
 
 def goals(contenders: dict[Form, Contender], told: dict[str, Any]) -> dict[str, Any]:
     """The best of PyTorch's eager loops and the package, each against its goal."""
     eager = [told[form.name]["ratio"] for form in contenders if form.eager_loop and not told[form.name]["failed"]]
     package = [told[form.name]["ratio"] for form in contenders if form.kind == "package"]
-    return {name: {"goal": goal, "ratio": min(found)} for (name, goal), found in
-            zip(GOALS.items(), (eager, package), strict=True) if found and found[0]}
+    return {
+        name: {"goal": goal, "ratio": min(found)}
+        for (name, goal), found in zip(GOALS.items(), (eager, package), strict=True)
+        if found and found[0]
+    }
 
 
 class Ours:
@@ -112,10 +126,21 @@ class Ours:
         from fallline import Study
 
         self.work, self.folder = work, folder
-        self.study = Study(name="bench/neurons", task=TASK, seeds=work.seeds, record_every=work.record_every,
-                           base={"optimizer": "adam", "learning_rate": RATE, "batch_size": BATCH,
-                                 "order": "with_replacement", "steps": work.steps},
-                           axes={"beta1": list(BETAS1), "beta2": list(BETAS2)}, evaluate_every=work.steps)
+        self.study = Study(
+            name="bench/neurons",
+            task=TASK,
+            seeds=work.seeds,
+            record_every=work.record_every,
+            base={
+                "optimizer": "adam",
+                "learning_rate": RATE,
+                "batch_size": BATCH,
+                "order": "with_replacement",
+                "steps": work.steps,
+            },
+            axes={"beta1": list(BETAS1), "beta2": list(BETAS2)},
+            evaluate_every=work.steps,
+        )
         self.seconds: dict[str, list[float]] = {"training": [], "whole": [], "in_program": []}
         self.first, self.losses = self._run()
 
@@ -166,14 +191,21 @@ class Ours:
         inputs, targets = (np.asarray(array) for array in arrays.splits.train)
         if planned.task.prepare is not None:
             inputs = np.asarray(planned.task.prepare(inputs))
-        np.savez(path, inputs=inputs[chosen].astype(np.float32), targets=targets[chosen].astype(np.float32),
-                 **{name: np.concatenate([np.asarray(own[name]) for own in start]) for name in ("weights", "biases")})
+        np.savez(
+            path,
+            inputs=inputs[chosen].astype(np.float32),
+            targets=targets[chosen].astype(np.float32),
+            **{name: np.concatenate([np.asarray(own[name]) for own in start]) for name in ("weights", "biases")},
+        )
 
     def agreement(self, contenders: dict[Form, Contender]) -> dict[str, Any] | None:
         """How far the losses after the measured steps lie apart, as a share of fallline's first; eager loops alone."""
         step = self.work.measured["loop"]
-        apart = [abs(contender.loss - self.losses[step]) / self.losses[0] for form, contender in contenders.items()
-                 if form.eager_loop and contender.loss is not None]
+        apart = [
+            abs(contender.loss - self.losses[step]) / self.losses[0]
+            for form, contender in contenders.items()
+            if form.eager_loop and contender.loss is not None
+        ]
         return {"step": step, "loss": self.losses[step], "share_of_first_loss": max(apart)} if apart else None
 
 
@@ -184,9 +216,15 @@ class Peer:
         environment = os.environ | {"MPLBACKEND": "Agg", "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")}
         self.log = folder / "peers.log"
         with self.log.open("a") as log:
-            self.process = subprocess.Popen([python, str(HERE / "neurons_peers.py"), str(folder / "work.npz")],
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                                            bufsize=1, env=environment)
+            self.process = subprocess.Popen(
+                [python, str(HERE / "neurons_peers.py"), str(folder / "work.npz")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                bufsize=1,
+                env=environment,
+            )
 
     def send(self, request: dict[str, Any]) -> None:
         print(json.dumps(request), file=self.process.stdin)
@@ -226,9 +264,14 @@ class Contender:
     def told(self, ours: float) -> dict[str, Any]:
         """Its figures; the ratio is its median over fallline's."""
         seconds = spread(self.seconds)
-        return {**asdict(self.form), "measured_steps": self.work.measured[self.form.kind], "failed": self.failed,
-                "microseconds_a_step": seconds and seconds["median"] / self.work.whole_seconds(self.form, 1e-6),
-                "seconds": seconds, "ratio": seconds and seconds["median"] / ours}
+        return {
+            **asdict(self.form),
+            "measured_steps": self.work.measured[self.form.kind],
+            "failed": self.failed,
+            "microseconds_a_step": seconds and seconds["median"] / self.work.whole_seconds(self.form, 1e-6),
+            "seconds": seconds,
+            "ratio": seconds and seconds["median"] / ours,
+        }
 
     def _ask(self, steps: int) -> list[dict[str, Any]]:
         if self.failed:
@@ -243,20 +286,29 @@ class Contender:
 def table(results: dict[str, Any]) -> str:
     ours, work = results["fallline"], results["work"]
     lines = ["quick: a smoke run, its figures mean nothing"] if results["quick"] else []
-    lines += [machine_line(results["machine"]), "",
-              f"neurons: {work['trials']} trials x {work['steps']:,} iterations of {BATCH} on 4-2-1",
-              f"  {'':54}{'median s':>11}{'min':>11}{'max':>11}{'ratio':>9}",
-              _row("fallline, without tracing and compiling", ours["training"], 1.0),
-              _row("fallline, the whole call", ours["whole"], ours["whole"]["median"] / ours["training"]["median"])]
-    lines += [_row(name, peer["seconds"], peer["ratio"]) if peer["seconds"] else f"  {name}: {peer['failed']}"
-              for name, peer in results["peers"].items()]
-    lines.append(f"  inside fallline's program {ours['in_program']['median']:.3f} s; the first run, nothing compiled, "
-                 f"{ours['first']['whole']:.2f} s, of it trace {ours['first']['trace']:.2f}, compile "
-                 f"{ours['first']['compile']:.2f}")
+    lines += [
+        machine_line(results["machine"]),
+        "",
+        f"neurons: {work['trials']} trials x {work['steps']:,} iterations of {BATCH} on 4-2-1",
+        f"  {'':54}{'median s':>11}{'min':>11}{'max':>11}{'ratio':>9}",
+        _row("fallline, without tracing and compiling", ours["training"], 1.0),
+        _row("fallline, the whole call", ours["whole"], ours["whole"]["median"] / ours["training"]["median"]),
+    ]
+    lines += [
+        _row(name, peer["seconds"], peer["ratio"]) if peer["seconds"] else f"  {name}: {peer['failed']}"
+        for name, peer in results["peers"].items()
+    ]
+    lines.append(
+        f"  inside fallline's program {ours['in_program']['median']:.3f} s; the first run, nothing compiled, "
+        f"{ours['first']['whole']:.2f} s, of it trace {ours['first']['trace']:.2f}, compile "
+        f"{ours['first']['compile']:.2f}"
+    )
     lines += [f"  {name}: {one['ratio']:,.0f} times, goal {one['goal']:,}" for name, one in results["goals"].items()]
     if results["agreement"]:
-        lines.append(f"  losses after {results['agreement']['step']:,} steps differ by at most "
-                     f"{results['agreement']['share_of_first_loss']:.1e} of the first loss (eager loops)")
+        lines.append(
+            f"  losses after {results['agreement']['step']:,} steps differ by at most "
+            f"{results['agreement']['share_of_first_loss']:.1e} of the first loss (eager loops)"
+        )
     return "\n".join(lines)
 
 

@@ -91,8 +91,12 @@ def versions(*packages: str) -> dict[str, str | None]:
 def begin(arrays: dict[str, Any]) -> list[Any]:
     """First weights and biases of both layers for all seeds: [seeds, 4, 2], [seeds, 2], [seeds, 2, 1], [seeds, 1]."""
     weights, biases, cut = arrays["weights"], arrays["biases"], INPUTS * HIDDEN
-    return [weights[:, :cut].reshape(-1, HIDDEN, INPUTS).transpose(1, 2).contiguous(), biases[:, :HIDDEN].contiguous(),
-            weights[:, cut:, None].contiguous(), biases[:, HIDDEN:].contiguous()]
+    return [
+        weights[:, :cut].reshape(-1, HIDDEN, INPUTS).transpose(1, 2).contiguous(),
+        biases[:, :HIDDEN].contiguous(),
+        weights[:, cut:, None].contiguous(),
+        biases[:, HIDDEN:].contiguous(),
+    ]
 
 
 def loop(form: Form, arrays: dict[str, Any]) -> Run:
@@ -134,8 +138,9 @@ def loop(form: Form, arrays: dict[str, Any]) -> Run:
 def modules(start: list[Any]) -> tuple[Any, list[Any]]:
     import torch
 
-    net = torch.nn.Sequential(torch.nn.Linear(INPUTS, HIDDEN), torch.nn.Sigmoid(), torch.nn.Linear(HIDDEN, 1),
-                              torch.nn.Sigmoid())
+    net = torch.nn.Sequential(
+        torch.nn.Linear(INPUTS, HIDDEN), torch.nn.Sigmoid(), torch.nn.Linear(HIDDEN, 1), torch.nn.Sigmoid()
+    )
     with torch.no_grad():
         for own, leaf in zip(net.parameters(), start, strict=True):
             own.copy_(leaf.T if leaf.dim() == 2 else leaf)
@@ -198,9 +203,17 @@ def package(form: Form, arrays: dict[str, Any]) -> Run:
 
     def run(steps: int) -> tuple[float, float | None]:
         random.seed(0)
-        graph = ComputationalGraphPrimer(num_layers=3, layers_config=[INPUTS, HIDDEN, 1], expressions=list(TEXT),
-                                         output_vars=["xo"], dataset_size=5_000, learning_rate=RATE,
-                                         training_iterations=steps, batch_size=BATCH, display_loss_how_often=100)
+        graph = ComputationalGraphPrimer(
+            num_layers=3,
+            layers_config=[INPUTS, HIDDEN, 1],
+            expressions=list(TEXT),
+            output_vars=["xo"],
+            dataset_size=5_000,
+            learning_rate=RATE,
+            training_iterations=steps,
+            batch_size=BATCH,
+            display_loss_how_often=100,
+        )
         graph.parse_multi_layer_expressions()
         data = graph.gen_training_data()
         begun = time.perf_counter()

@@ -37,8 +37,11 @@ class Problem(NamedTuple):
 
 def line(arrays: Any) -> Problem:
     points = torch.from_numpy(arrays["inputs"]), torch.from_numpy(arrays["targets"])
-    return Problem({"W": torch.tensor(0.3), "b": torch.tensor(-0.3)},
-                   lambda w, x, y: (w["W"] * x + w["b"] - y).square().sum(), lambda seed, step: points)
+    return Problem(
+        {"W": torch.tensor(0.3), "b": torch.tensor(-0.3)},
+        lambda w, x, y: (w["W"] * x + w["b"] - y).square().sum(),
+        lambda seed, step: points,
+    )
 
 
 def softmax(arrays: Any) -> Problem:
@@ -48,8 +51,11 @@ def softmax(arrays: Any) -> Problem:
     def batch(seed: int, step: int) -> tuple[Tensor, Tensor]:
         return inputs.index_select(0, chosen[seed][step]), targets.index_select(0, chosen[seed][step])
 
-    return Problem({"W": torch.zeros(10, inputs.shape[1]), "b": torch.zeros(10)},
-                   lambda w, x, y: cross_entropy(linear(x, w["W"], w["b"]), y), batch)
+    return Problem(
+        {"W": torch.zeros(10, inputs.shape[1]), "b": torch.zeros(10)},
+        lambda w, x, y: cross_entropy(linear(x, w["W"], w["b"]), y),
+        batch,
+    )
 
 
 def trial(problem: Problem, rule: str, compiled: bool) -> Run:
@@ -110,8 +116,10 @@ class Side:
         if request["do"] == "prepare":
             return self.prepare(form, request["steps"])
         timed = {rule: self.timed(run, request["steps"], request["trials"]) for rule, run in self.runs[form].items()}
-        return {"seconds_a_step": {rule: seconds for rule, (seconds, _) in timed.items()},
-                "losses": {rule: loss for rule, (_, loss) in timed.items()}}
+        return {
+            "seconds_a_step": {rule: seconds for rule, (seconds, _) in timed.items()},
+            "losses": {rule: loss for rule, (_, loss) in timed.items()},
+        }
 
     def prepare(self, form: Form, steps: int) -> dict[str, Any]:
         """Make the runs and take a few steps of each, which compiles them; these seconds are told apart."""

@@ -1,6 +1,6 @@
 """Volume: a study of 10,000 trials from its expansion to its report, and run folders of 100 million points.
 
-    python benchmarks/volume.py [--trials N] [--points N] [--only NAME ...] [--quick] [--keep FOLDER] [--out FILE.json]
+python benchmarks/volume.py [--trials N] [--points N] [--only NAME ...] [--quick] [--keep FOLDER] [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ def bench(trials: int, points: int, only: list[str], work: Path) -> dict[str, An
             if not path.exists():
                 say(f"writing {folder.name}: {folder.points:,} points in blocks of {folder.a_block:,} trials")
                 write_folder(path, folder)
-            found[folder.name] = {"trials": folder.trials, "points": folder.points,
-                                  "stages": _stages(POINT_STAGES, path, folder.name, folder.trials)}
+            found[folder.name] = {
+                "trials": folder.trials,
+                "points": folder.points,
+                "stages": _stages(POINT_STAGES, path, folder.name, folder.trials),
+            }
     return {"schema": SCHEMA, "machine": describe("benchmarks/volume.py"), "works": found}
 
 
@@ -59,8 +62,12 @@ def _stages(names: tuple[str, ...], folder: Path, kind: str, trials: int) -> dic
     for name in names:
         shutil.rmtree(folder / "exports", ignore_errors=True)
         say(f"{kind}: {name}")
-        done = subprocess.run([sys.executable, str(HERE / "volume_stages.py"), name, str(folder), kind, str(trials)],
-                              stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, str(HERE / "volume_stages.py"), name, str(folder), kind, str(trials)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
         found[name] = json.loads(done.stdout.splitlines()[-1])
     shutil.rmtree(folder / "exports", ignore_errors=True)
     return found
@@ -72,12 +79,17 @@ def table(results: dict[str, Any]) -> str:
     for name, work in results["works"].items():
         trials, stages = work["trials"], work["stages"]
         size = f"{trials:,} trials" + (f", {work['points']:,} points" if "points" in work else "")
-        lines += ["", f"{name}: {size}", f"  {'':14}{'seconds':>9}{'processor':>11}{'training':>10}{'ms a trial':>12}"
-                  f"{'peak MB':>9}"]
+        lines += [
+            "",
+            f"{name}: {size}",
+            f"  {'':14}{'seconds':>9}{'processor':>11}{'training':>10}{'ms a trial':>12}{'peak MB':>9}",
+        ]
         for stage, row in stages.items():
             own = row["seconds"] - row["training_seconds"]
-            lines.append(f"  {stage:14}{row['seconds']:>9.1f}{row['processor_seconds']:>11.1f}"
-                         f"{row['training_seconds']:>10.1f}{1e3 * own / trials:>12.3f}{row['peak_bytes'] / 1e6:>9,.0f}")
+            lines.append(
+                f"  {stage:14}{row['seconds']:>9.1f}{row['processor_seconds']:>11.1f}"
+                f"{row['training_seconds']:>10.1f}{1e3 * own / trials:>12.3f}{row['peak_bytes'] / 1e6:>9,.0f}"
+            )
         lines.append("  " + "; ".join(_goals(work)))
     return "\n".join(lines)
 
@@ -89,10 +101,16 @@ def _goals(work: dict[str, Any]) -> list[str]:
     if "points" in work:
         seconds = stages["open"]["seconds"] + stages["report"]["seconds"]
         return [f"opened and reported in {seconds:.0f} of {MOST_SECONDS:.0f} s", *said]
-    own = sum(row["seconds"] - row["training_seconds"] for name, row in stages.items() if name in
-              ("expand", "half", "resume", "again", "show", "report"))
-    return [f"{1e3 * own / work['trials']:.2f} of {MOST_MILLISECONDS:.0f} ms a trial outside training, from expanding "
-            "to the report", *said]
+    own = sum(
+        row["seconds"] - row["training_seconds"]
+        for name, row in stages.items()
+        if name in ("expand", "half", "resume", "again", "show", "report")
+    )
+    return [
+        f"{1e3 * own / work['trials']:.2f} of {MOST_MILLISECONDS:.0f} ms a trial outside training, from expanding "
+        "to the report",
+        *said,
+    ]
 
 
 def main() -> None:

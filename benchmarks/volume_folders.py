@@ -15,8 +15,13 @@ STEPS_APART = 500
 
 COLUMNS = ("train_loss", "train_accuracy", "validation_accuracy", "validation_loss")
 
-FIGURES = [{"kind": "curves"}, {"kind": "curves", "metric": "train_loss", "scale": "log"}, {"kind": "sensitivity"},
-           {"kind": "stopping"}, {"kind": "grid"}]
+FIGURES = [
+    {"kind": "curves"},
+    {"kind": "curves", "metric": "train_loss", "scale": "log"},
+    {"kind": "sensitivity"},
+    {"kind": "stopping"},
+    {"kind": "grid"},
+]
 
 DIVERGES_FROM = 0.3
 """Learning rates from here on diverge there, on the way."""
@@ -55,8 +60,14 @@ def _study(name: str, trials: int, task: str, metric: str, **base: Any) -> Any:
     from fallline import Study
 
     rates = [float(f"{rate:.4g}") for rate in np.geomspace(1e-4, 1.0, trials // (SEEDS * len(RULES)))]
-    return Study(name=name, task=task, metric=metric, seeds=SEEDS, base=base,
-                 axes={"optimizer": list(RULES), "learning_rate": rates})
+    return Study(
+        name=name,
+        task=task,
+        metric=metric,
+        seeds=SEEDS,
+        base=base,
+        axes={"optimizer": list(RULES), "learning_rate": rates},
+    )
 
 
 def write_folder(path: Path, folder: Folder) -> None:
@@ -66,8 +77,9 @@ def write_folder(path: Path, folder: Folder) -> None:
 
     from fallline.study import dump_study
 
-    study = _study("volume/points", folder.trials, "mnist-softmax", "validation_accuracy", batch_size=100,
-                   steps=folder.steps).with_({"evaluate_every": STEPS_APART, "figures": FIGURES})
+    study = _study(
+        "volume/points", folder.trials, "mnist-softmax", "validation_accuracy", batch_size=100, steps=folder.steps
+    ).with_({"evaluate_every": STEPS_APART, "figures": FIGURES})
     for part in ("trials", "curves", "timings", "environments"):
         (path / part).mkdir(parents=True)
     (path / "study.toml").write_text(dump_study(study), encoding="utf-8")
@@ -80,12 +92,28 @@ def write_folder(path: Path, folder: Folder) -> None:
         rows: list[dict[str, Any]] = []
         _curves(name, own, recipes, folder.steps, rows).sink_parquet(path / "curves" / f"{name}.parquet")
         pl.DataFrame(rows, infer_schema_length=None).write_parquet(path / "trials" / f"{name}.parquet")
-        (path / "timings" / f"{name}.json").write_text(json.dumps({
-            "block": name, "cohort": "c000", "device": "cpu:0", "lanes": folder.a_block, "seeds": SEEDS,
-            "steps": folder.steps, "parameters": 7850, "trace_seconds": 0.3, "compile_seconds": 1.4,
-            "warmup_seconds": 0.2, "steady_seconds": 3.9, "steady_steps": folder.steps, "evaluate_seconds": 0.4,
-            "predicted_memory_bytes": None, "widths": [100],
-            "layout": {"seeds": SEEDS, "wide": True, "workers": 1, "chunk": 100, "loop": True}}))
+        (path / "timings" / f"{name}.json").write_text(
+            json.dumps(
+                {
+                    "block": name,
+                    "cohort": "c000",
+                    "device": "cpu:0",
+                    "lanes": folder.a_block,
+                    "seeds": SEEDS,
+                    "steps": folder.steps,
+                    "parameters": 7850,
+                    "trace_seconds": 0.3,
+                    "compile_seconds": 1.4,
+                    "warmup_seconds": 0.2,
+                    "steady_seconds": 3.9,
+                    "steady_steps": folder.steps,
+                    "evaluate_seconds": 0.4,
+                    "predicted_memory_bytes": None,
+                    "widths": [100],
+                    "layout": {"seeds": SEEDS, "wide": True, "workers": 1, "chunk": 100, "loop": True},
+                }
+            )
+        )
     (path / "environments" / "000.json").write_text(json.dumps({"started": "2026-05-11T09:41:02+00:00"}))
     plan = {"format": 1, "rounds": [{"cohorts": [{"name": "c000", "blocks": blocks}]}]}
     (path / "plan.json").write_text(json.dumps(plan))
@@ -124,19 +152,49 @@ def _trial(block: str, place: int, rule: str, rate: float, seed: int, steps: int
     looks = np.where(step % STEPS_APART == 0, accuracy, np.nan).astype(np.float32)
     looks[-1] = np.nan if lost else accuracy[-1]
     name = f"{place:016x}"
-    curve = pl.DataFrame({"trial": pl.Series([name]).new_from_index(0, end), "step": step, "train_loss": loss,
-                          "train_accuracy": accuracy, "validation_accuracy": looks,
-                          "validation_loss": 2.4 - 2.3 * looks}).fill_nan(None).select("trial", "step", *COLUMNS)
+    curve = (
+        pl.DataFrame(
+            {
+                "trial": pl.Series([name]).new_from_index(0, end),
+                "step": step,
+                "train_loss": loss,
+                "train_accuracy": accuracy,
+                "validation_accuracy": looks,
+                "validation_loss": 2.4 - 2.3 * looks,
+            }
+        )
+        .fill_nan(None)
+        .select("trial", "step", *COLUMNS)
+    )
     best = int(np.nanargmax(looks))
     last = None if lost else float(accuracy[-1])
-    row = {"trial": name, "block": block, "cohort": "c000", "task": "mnist-softmax", "data": "sample",
-           "optimizer": rule, "learning_rate": rate, "loss": "softmax_cross_entropy",
-           "loss_kind": "softmax_cross_entropy", "schedule": "constant", "batch_size": 100, "order": "shuffled",
-           "steps": steps, "epochs": steps / 30, "seed": seed, "status": "diverged" if lost else "done",
-           "diverged_at": end if lost else None, "final_train_loss": None if lost else float(loss[-1]),
-           "min_train_loss": float(loss.min()), "min_train_loss_step": int(loss.argmin()),
-           "validation_accuracy": last, "validation_loss": None if lost else 2.4 - 2.3 * float(accuracy[-1]),
-           "test_accuracy": None if lost else float(accuracy[-1]) - 0.002,
-           "best_validation_accuracy": float(looks[best]), "best_validation_accuracy_step": best,
-           "steps_to_target": None, "parameters": 7850}
+    row = {
+        "trial": name,
+        "block": block,
+        "cohort": "c000",
+        "task": "mnist-softmax",
+        "data": "sample",
+        "optimizer": rule,
+        "learning_rate": rate,
+        "loss": "softmax_cross_entropy",
+        "loss_kind": "softmax_cross_entropy",
+        "schedule": "constant",
+        "batch_size": 100,
+        "order": "shuffled",
+        "steps": steps,
+        "epochs": steps / 30,
+        "seed": seed,
+        "status": "diverged" if lost else "done",
+        "diverged_at": end if lost else None,
+        "final_train_loss": None if lost else float(loss[-1]),
+        "min_train_loss": float(loss.min()),
+        "min_train_loss_step": int(loss.argmin()),
+        "validation_accuracy": last,
+        "validation_loss": None if lost else 2.4 - 2.3 * float(accuracy[-1]),
+        "test_accuracy": None if lost else float(accuracy[-1]) - 0.002,
+        "best_validation_accuracy": float(looks[best]),
+        "best_validation_accuracy_step": best,
+        "steps_to_target": None,
+        "parameters": 7850,
+    }
     return row, curve.cast(dict.fromkeys(COLUMNS, pl.Float32))

@@ -1,6 +1,6 @@
 """One stage of the volume benchmark, in a process of its own: its seconds and the most memory it held, as JSON.
 
-    python benchmarks/volume_stages.py STAGE FOLDER KIND TRIALS [--profile]
+python benchmarks/volume_stages.py STAGE FOLDER KIND TRIALS [--profile]
 """
 
 from __future__ import annotations
@@ -98,15 +98,27 @@ def scanned(folder: Path, study: Any) -> None:
 
 
 STAGES: dict[str, Callable[[Path, Any], None]] = {
-    "expand": expand, "half": half, "resume": resume, "again": resume, "open": opened, "show": shown,
-    "compare": compared, "report": reported, "export": exported, "tensorboard": boarded, "scan": scanned}
+    "expand": expand,
+    "half": half,
+    "resume": resume,
+    "again": resume,
+    "open": opened,
+    "show": shown,
+    "compare": compared,
+    "report": reported,
+    "export": exported,
+    "tensorboard": boarded,
+    "scan": scanned,
+}
 
 
 def training_seconds(folder: Path) -> float:
     """Seconds that the blocks so far spent inside their programs, and on making them; blocks side by side share."""
     times = [json.loads(path.read_text()) for path in (folder / "timings").glob("*.json")]
-    inside = sum((row["warmup_seconds"] + row["steady_seconds"] + row["evaluate_seconds"]) / row["layout"]["workers"]
-                 for row in times)
+    inside = sum(
+        (row["warmup_seconds"] + row["steady_seconds"] + row["evaluate_seconds"]) / row["layout"]["workers"]
+        for row in times
+    )
     return inside + sum({row["cohort"]: row["trace_seconds"] + row["compile_seconds"] for row in times}.values())
 
 
@@ -123,8 +135,16 @@ def main() -> None:
         STAGES[stage](folder, study)
     seconds = time.perf_counter() - begun
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"seconds": seconds, "training_seconds": training_seconds(folder) - before,
-                      "processor_seconds": used.ru_utime + used.ru_stime, "peak_bytes": 1024 * used.ru_maxrss}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "training_seconds": training_seconds(folder) - before,
+                "processor_seconds": used.ru_utime + used.ru_stime,
+                "peak_bytes": 1024 * used.ru_maxrss,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

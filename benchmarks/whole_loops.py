@@ -45,12 +45,24 @@ class Loop:
         found = {}
         for threads in self.counts:
             out = self.folder / "told.txt"
-            seconds = timed([self.python, str(HERE / "whole_peers.py"), str(self.folder / "study.json"),
-                             str(self.folder / "arrays.npz"), str(self.folder / "curves.csv"), str(threads)],
-                            dict(os.environ), out, f"PyTorch's loop of {self.study.key}")
+            seconds = timed(
+                [
+                    self.python,
+                    str(HERE / "whole_peers.py"),
+                    str(self.folder / "study.json"),
+                    str(self.folder / "arrays.npz"),
+                    str(self.folder / "curves.csv"),
+                    str(threads),
+                ],
+                dict(os.environ),
+                out,
+                f"PyTorch's loop of {self.study.key}",
+            )
             told = json.loads(out.read_text(encoding="utf-8").splitlines()[-1])
-            found[threads] = charged(self.study, seconds, told["seconds_a_trial"]), mean_step(
-                self.study, told["seconds_a_step"])
+            found[threads] = (
+                charged(self.study, seconds, told["seconds_a_trial"]),
+                mean_step(self.study, told["seconds_a_step"]),
+            )
         self.rounds.append(found)
 
     @property
@@ -93,11 +105,18 @@ def steps_alone(loops: Sequence[Loop], commands: Mapping[str, Any]) -> dict[str,
     apart = [commands[name]["seconds"]["median"] for name in (LONGER_COMMAND.name, quick)]
     ours = (apart[0] - apart[1]) / (LONGER.work.trial_steps - CONVNET_QUICK.work.trial_steps)
     theirs = loop.seconds_a_step
-    words = (f"steps alone, without evaluation, scaled to the {CONVNET_FULL_STEPS:,} of convnet/optimizers full: "
-             f"{ours * CONVNET_FULL_STEPS:,.0f} s, PyTorch {theirs * CONVNET_FULL_STEPS:,.0f} s: {theirs / ours:.2f} "
-             f"times as fast, goal {STEPS_GOAL}")
-    return {"seconds_a_step": ours, "peer_seconds_a_step": theirs, "ratio": theirs / ours, "goal": STEPS_GOAL,
-            "words": words}
+    words = (
+        f"steps alone, without evaluation, scaled to the {CONVNET_FULL_STEPS:,} of convnet/optimizers full: "
+        f"{ours * CONVNET_FULL_STEPS:,.0f} s, PyTorch {theirs * CONVNET_FULL_STEPS:,.0f} s: {theirs / ours:.2f} "
+        f"times as fast, goal {STEPS_GOAL}"
+    )
+    return {
+        "seconds_a_step": ours,
+        "peer_seconds_a_step": theirs,
+        "ratio": theirs / ours,
+        "goal": STEPS_GOAL,
+        "words": words,
+    }
 
 
 def save_examples(study: Study, path: Path) -> None:

@@ -38,8 +38,12 @@ class Net(NamedTuple):
 
 def line() -> Net:
     weight, bias = torch.tensor(0.3, requires_grad=True), torch.tensor(-0.3, requires_grad=True)
-    return Net([weight, bias], lambda x: weight * x + bias, lambda outputs, y: (outputs - y).square().sum(),
-               lambda training: None)
+    return Net(
+        [weight, bias],
+        lambda x: weight * x + bias,
+        lambda outputs, y: (outputs - y).square().sum(),
+        lambda training: None,
+    )
 
 
 def softmax() -> Net:
@@ -67,7 +71,7 @@ def batches(examples: Examples, size: int | None, steps: int) -> Iterator[Exampl
             continue
         if first + size > len(inputs):
             order, first = torch.randperm(len(inputs)), 0
-        chosen = order[first:first + size]
+        chosen = order[first : first + size]
         first += size
         yield inputs[chosen], targets[chosen]
 
@@ -100,8 +104,10 @@ def trial(net: Net, rule: str, work: Work, splits: dict[str, Examples], every: i
     seconds = time.perf_counter() - begun - inside
     rows = [(rule, step, loss, *looks.get(step, ("", ""))) for step, loss in enumerate(torch.stack(losses).tolist())]
     if every:
-        rows += [(rule, work.steps, "", *evaluated(net, splits["validation"])),
-                 (f"{rule}, test", work.steps, "", *evaluated(net, splits["test"]))]
+        rows += [
+            (rule, work.steps, "", *evaluated(net, splits["validation"])),
+            (f"{rule}, test", work.steps, "", *evaluated(net, splits["test"])),
+        ]
     return rows, seconds
 
 
@@ -112,8 +118,11 @@ def main() -> None:
         plain = json.load(written)
     work = from_plain(plain["work"])
     with np.load(arrays) as held:
-        splits = {name: (torch.from_numpy(held[f"{name}_inputs"]), torch.from_numpy(held[f"{name}_targets"]))
-                  for name in ("train", "validation", "test") if f"{name}_inputs" in held}
+        splits = {
+            name: (torch.from_numpy(held[f"{name}_inputs"]), torch.from_numpy(held[f"{name}_targets"]))
+            for name in ("train", "validation", "test")
+            if f"{name}_inputs" in held
+        }
     # What PyTorch does at its first steps only is done by two steps of each rule that stand for no trial.
     told: dict[str, Any] = {"seconds_a_trial": {}, "seconds_a_step": {}, "torch": torch.__version__}
     with open(out, "w", newline="", encoding="utf-8") as written:

@@ -45,11 +45,14 @@ class Side:
         study = folder / "study.toml"
         if command.key in STUDY_FILES:
             study.write_text(STUDY_FILES[command.key], encoding="utf-8")
-        given = [word.format(folder=self._run(command.key), study=study) if word in ("{folder}", "{study}") else word
-                 for word in arguments]
+        given = [
+            word.format(folder=self._run(command.key), study=study) if word in ("{folder}", "{study}") else word
+            for word in arguments
+        ]
         environment = os.environ | {"PYTHONPATH": str(self.source), "FALLLINE_CACHE": str(self._cache(command.key))}
-        return timed([sys.executable, "-m", "fallline", *given], environment, folder / "log.txt",
-                     f"{command.name}, {self.name}")
+        return timed(
+            [sys.executable, "-m", "fallline", *given], environment, folder / "log.txt", f"{command.name}, {self.name}"
+        )
 
     def _cache(self, key: str) -> Path:
         return self.folder / key / "cache"
@@ -62,8 +65,9 @@ def timed(words: Sequence[str], environment: dict[str, str], log: Path, what: st
     """Seconds of a process; where it fails, SystemExit with the end of what it wrote."""
     with log.open("w", encoding="utf-8") as written:
         begun = time.perf_counter()
-        ended = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, stdout=written,
-                               stderr=subprocess.STDOUT)
+        ended = subprocess.run(
+            words, env=environment, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT
+        )
         seconds = time.perf_counter() - begun
     if ended.returncode:
         raise SystemExit(f"{what} ended with {ended.returncode}:\n{log.read_text(encoding='utf-8')[-2000:]}")

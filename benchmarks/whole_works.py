@@ -47,7 +47,8 @@ class Study:
     def flops(self) -> int:
         """Of all products in training and evaluation."""
         return self.work.flops + self.work.trials * self.forward_flops * (
-            self.evaluations * self.validation + self.test)
+            self.evaluations * self.validation + self.test
+        )
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,53 @@ LINE_QUICK = Study("line/optimizers", "quick", replace(_LINE, steps=1000))
 LINE_FULL = Study("line/optimizers", "full", replace(_LINE, steps=2500))
 
 _SOFTMAX = replace(SOFTMAX, rates=(1.0, *SOFTMAX.rates), measured_trials=1, rounds=1)
-SOFTMAX_QUICK = Study("softmax/optimizers", "quick", replace(_SOFTMAX, seeds=2), 25, 1000, 1000, 2 * 784 * 10,
-                      ("seeds=2", f"axes.learning_rate={list(_SOFTMAX.rates)}"))
+SOFTMAX_QUICK = Study(
+    "softmax/optimizers",
+    "quick",
+    replace(_SOFTMAX, seeds=2),
+    25,
+    1000,
+    1000,
+    2 * 784 * 10,
+    ("seeds=2", f"axes.learning_rate={list(_SOFTMAX.rates)}"),
+)
 SOFTMAX_FULL = Study("softmax/optimizers", "full", _SOFTMAX, 25, 5000, 10_000, 2 * 784 * 10)
 
-_CONVNET = Work("convnet", "mnist-convnet", ("momentum", "adam", "rmsprop", "adagrad"), (0.01, 0.001), seeds=1,
-                steps=40, batch_size=50, flops_an_example=CONVNET_TRAINING, measured_steps=40, measured_trials=1,
-                rounds=1)
-CONVNET_QUICK = Study("convnet/optimizers", "quick", _CONVNET, 20, 1000, 1000, CONVNET_FORWARD,
-                      ("seeds=1", "steps=40", "evaluate_every=20",
-                       'axes={optimizer=["momentum","adam","rmsprop","adagrad"],learning_rate=[0.01,0.001]}'))
+_CONVNET = Work(
+    "convnet",
+    "mnist-convnet",
+    ("momentum", "adam", "rmsprop", "adagrad"),
+    (0.01, 0.001),
+    seeds=1,
+    steps=40,
+    batch_size=50,
+    flops_an_example=CONVNET_TRAINING,
+    measured_steps=40,
+    measured_trials=1,
+    rounds=1,
+)
+CONVNET_QUICK = Study(
+    "convnet/optimizers",
+    "quick",
+    _CONVNET,
+    20,
+    1000,
+    1000,
+    CONVNET_FORWARD,
+    (
+        "seeds=1",
+        "steps=40",
+        "evaluate_every=20",
+        'axes={optimizer=["momentum","adam","rmsprop","adagrad"],learning_rate=[0.01,0.001]}',
+    ),
+)
 
-LONGER = replace(CONVNET_QUICK, work=replace(_CONVNET, name="convnet longer", steps=120), evaluate_every=60,
-                 settings=("seeds=1", "steps=120", "evaluate_every=60", CONVNET_QUICK.settings[-1]))
+LONGER = replace(
+    CONVNET_QUICK,
+    work=replace(_CONVNET, name="convnet longer", steps=120),
+    evaluate_every=60,
+    settings=("seeds=1", "steps=120", "evaluate_every=60", CONVNET_QUICK.settings[-1]),
+)
 """Three times the steps of CONVNET_QUICK and as many evaluations: what the steps alone take is the difference."""
 CONVNET_FULL_STEPS = 9 * 7 * 3 * 1100
 """Trial-steps of convnet/optimizers, full."""
@@ -123,8 +158,10 @@ STUDY_FILES = {"300 arms": ARMS, "20,000 configurations": CONFIGURATIONS}
 
 
 def both(study: Study, cold: float | None, warm: float | None) -> list[Command]:
-    return [Command(f"run {study.key}, cold", study.key, study.run, True, cold, study),
-            Command(f"run {study.key}, warm", study.key, study.run, False, warm, study)]
+    return [
+        Command(f"run {study.key}, cold", study.key, study.run, True, cold, study),
+        Command(f"run {study.key}, warm", study.key, study.run, False, warm, study),
+    ]
 
 
 def reading(name: str, study: Study, goal: float | None) -> Command:
@@ -132,31 +169,48 @@ def reading(name: str, study: Study, goal: float | None) -> Command:
 
 
 COMMANDS = (
-    *both(LINE_QUICK, None, 6), both(LINE_FULL, None, None)[1],
-    *both(SOFTMAX_QUICK, None, 6), *both(SOFTMAX_FULL, 4, 4), *both(CONVNET_QUICK, None, 4),
-    reading("report", SOFTMAX_FULL, 10), reading("show", SOFTMAX_FULL, 5), reading("compare", SOFTMAX_FULL, None),
+    *both(LINE_QUICK, None, 6),
+    both(LINE_FULL, None, None)[1],
+    *both(SOFTMAX_QUICK, None, 6),
+    *both(SOFTMAX_FULL, 4, 4),
+    *both(CONVNET_QUICK, None, 4),
+    reading("report", SOFTMAX_FULL, 10),
+    reading("show", SOFTMAX_FULL, 5),
+    reading("compare", SOFTMAX_FULL, None),
     Command("plan convnet, first", "plan", ("plan", "convnet/optimizers"), True, 8),
     Command("plan convnet, second", "plan", ("plan", "convnet/optimizers"), False, 4),
-    Command("report of 300 arms", "300 arms", ("report", "{folder}"), goal=8,
-            reads=("run", "{study}", "--no-report", "--out", "{folder}")),
+    Command(
+        "report of 300 arms",
+        "300 arms",
+        ("report", "{folder}"),
+        goal=8,
+        reads=("run", "{study}", "--no-report", "--out", "{folder}"),
+    ),
     Command("plan of 20,000 configurations", "20,000 configurations", ("plan", "{study}"), goal=8),
 )
 
-LONGER_COMMAND = Command("run convnet longer, warm", "convnet longer",
-                         LONGER.run, study=LONGER)
+LONGER_COMMAND = Command("run convnet longer, warm", "convnet longer", LONGER.run, study=LONGER)
 """Timed where there are peers, for the seconds of a step."""
 
-PEER_GOALS = {"run line quick, warm": 3.0, "run line full, warm": 7.0, "run softmax full, cold": 6.0,
-              "run softmax full, warm": 10.0, "run convnet quick, warm": 1.0}
+PEER_GOALS = {
+    "run line quick, warm": 3.0,
+    "run line full, warm": 7.0,
+    "run softmax full, cold": 6.0,
+    "run softmax full, warm": 10.0,
+    "run convnet quick, warm": 1.0,
+}
 """How many times faster than PyTorch's loop each command was wanted to be; others stand beside no loop."""
 
 STEPS_GOAL = 1.3
 """The same of a convnet's steps alone, as in the full preset."""
 
 _TINY = ("--set", 'axes={optimizer=["momentum","adam"],learning_rate=[0.1,0.01]}', "--set", "steps=20", "--no-report")
-_TINY_LINE = replace(LINE_QUICK, work=replace(LINE_QUICK.work, optimizers=("momentum", "adam"), rates=(0.1, 0.01),
-                                             steps=20))
-SMOKE = (Command("run line quick, cold", "line quick", (*LINE_QUICK.run, *_TINY), True, study=_TINY_LINE),
-         Command("run line quick, warm", "line quick", (*LINE_QUICK.run, *_TINY), goal=6, study=_TINY_LINE),
-         Command("show of line quick", "line quick", ("show", "{folder}"), reads=(*LINE_QUICK.run, *_TINY)))
+_TINY_LINE = replace(
+    LINE_QUICK, work=replace(LINE_QUICK.work, optimizers=("momentum", "adam"), rates=(0.1, 0.01), steps=20)
+)
+SMOKE = (
+    Command("run line quick, cold", "line quick", (*LINE_QUICK.run, *_TINY), True, study=_TINY_LINE),
+    Command("run line quick, warm", "line quick", (*LINE_QUICK.run, *_TINY), goal=6, study=_TINY_LINE),
+    Command("show of line quick", "line quick", ("show", "{folder}"), reads=(*LINE_QUICK.run, *_TINY)),
+)
 """As much as shows that it runs; the figures mean nothing."""

@@ -9,8 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-TEN = ("gradient_descent", "momentum", "nesterov", "adagrad", "adadelta", "adam", "rmsprop", "ftrl",
-       "proximal_gradient_descent", "proximal_adagrad")
+TEN = (
+    "gradient_descent",
+    "momentum",
+    "nesterov",
+    "adagrad",
+    "adadelta",
+    "adam",
+    "rmsprop",
+    "ftrl",
+    "proximal_gradient_descent",
+    "proximal_adagrad",
+)
 
 CHARGED_AS = {"ftrl": "adagrad", "proximal_gradient_descent": "gradient_descent", "proximal_adagrad": "adagrad"}
 """Rules that PyTorch lacks cost its side as much as a simpler one that it has."""
@@ -68,11 +78,32 @@ class Work:
         return tuple(dict.fromkeys(self.charged))
 
 
-LINE = Work("line", "line", TEN, (1.0, 0.1, 0.01, 0.001, 0.0001), seeds=1, steps=30_000, batch_size=None,
-            flops_an_example=0, measured_steps=2000, measured_trials=1, rounds=5)
-SOFTMAX = Work("softmax", "mnist-softmax", tuple(rule for rule in TEN if rule != "proximal_gradient_descent"),
-               (0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001), seeds=5, steps=500, batch_size=100,
-               flops_an_example=2 * 2 * 784 * 10, measured_steps=500, measured_trials=2, rounds=3)
+LINE = Work(
+    "line",
+    "line",
+    TEN,
+    (1.0, 0.1, 0.01, 0.001, 0.0001),
+    seeds=1,
+    steps=30_000,
+    batch_size=None,
+    flops_an_example=0,
+    measured_steps=2000,
+    measured_trials=1,
+    rounds=5,
+)
+SOFTMAX = Work(
+    "softmax",
+    "mnist-softmax",
+    tuple(rule for rule in TEN if rule != "proximal_gradient_descent"),
+    (0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001),
+    seeds=5,
+    steps=500,
+    batch_size=100,
+    flops_an_example=2 * 2 * 784 * 10,
+    measured_steps=500,
+    measured_trials=2,
+    rounds=3,
+)
 
 
 @dataclass(frozen=True)
@@ -103,8 +134,14 @@ def forms(work: Work) -> list[Form]:
     large = work.flops_an_example > 0
     compiled = Form("step compiled, one trial at a time", "trials", compiled=True, every_core=large)
     ensemble = Form("vmap ensemble", "ensemble", every_core=large, fewer=10 if large else 4)
-    found = [ONE_THREAD, ALL_THREADS, PROCESSES, compiled, ensemble,
-             replace(ensemble, name="vmap ensemble compiled", compiled=True)]
+    found = [
+        ONE_THREAD,
+        ALL_THREADS,
+        PROCESSES,
+        compiled,
+        ensemble,
+        replace(ensemble, name="vmap ensemble compiled", compiled=True),
+    ]
     if not large:  # for the softmax layer this form is slower than a rule at a time
         found.append(replace(ensemble, name="vmap ensemble compiled, all rules in one", compiled=True, joint=True))
     return found
@@ -127,11 +164,15 @@ def measured_in_words(work: Work, form: Form) -> str:
     steps = measured_steps(work, form)
     if form.kind == "ensemble":
         whole = work.steps * work.seeds
-        return (f"{steps:,} of {whole:,} steps (all seeds) of "
-                + ("all rules and rates in one program" if form.joint else
-                   f"{len(work.peer_rules)} rules, {len(work.rates)} rates together"))
-    return (f"{work.measured_trials} x {steps:,} steps of one trial of {len(work.peer_rules)} rules, scaled to "
-            f"{work.trials} trials of {work.steps:,}")
+        return f"{steps:,} of {whole:,} steps (all seeds) of " + (
+            "all rules and rates in one program"
+            if form.joint
+            else f"{len(work.peer_rules)} rules, {len(work.rates)} rates together"
+        )
+    return (
+        f"{work.measured_trials} x {steps:,} steps of one trial of {len(work.peer_rules)} rules, scaled to "
+        f"{work.trials} trials of {work.steps:,}"
+    )
 
 
 def measured_steps(work: Work, form: Form) -> int:
@@ -140,8 +181,16 @@ def measured_steps(work: Work, form: Form) -> int:
 
 def smoke(work: Work) -> Work:
     """A work as small as shows that every form runs; its figures mean nothing."""
-    return replace(work, optimizers=("momentum", "ftrl"), rates=(0.1, RATE), seeds=min(work.seeds, 2),
-                   steps=min(work.steps // 10, 300), measured_steps=20, measured_trials=1, rounds=1)
+    return replace(
+        work,
+        optimizers=("momentum", "ftrl"),
+        rates=(0.1, RATE),
+        seeds=min(work.seeds, 2),
+        steps=min(work.steps // 10, 300),
+        measured_steps=20,
+        measured_trials=1,
+        rounds=1,
+    )
 
 
 def from_plain(plain: Mapping[str, Any]) -> Work:

@@ -82,8 +82,12 @@ def slurm_cluster(tmp_path_factory):
     lab = f"/run/fallline-{os.getpid()}"  # a socket's path must be short
     first = 20_000 + os.getpid() * 128 % 12_000  # below the ports that the system gives away
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("SLURM_LAB", lab), ("CTLD_PORT", first), ("NODE_PORT", first + 1),
-                            ("SRUN_PORTS", f"{first + 10}-{first + 100}")):
+        for name, value in (
+            ("SLURM_LAB", lab),
+            ("CTLD_PORT", first),
+            ("NODE_PORT", first + 1),
+            ("SRUN_PORTS", f"{first + 10}-{first + 100}"),
+        ):
             patch.setenv(name, str(value))
         up = subprocess.run([CLUSTER / "slurm_up.sh"], capture_output=True, text=True, timeout=300)
         if up.returncode == 3:
@@ -114,12 +118,25 @@ class Ray:
         self.inside = ["nsenter", f"--net=/proc/{keeper.pid}/ns/net"]
 
     def start_node(self, ip, head=False):
-        where = [f"--address={self.address}"] if not head else ["--head", f"--port={self.port}",
-                                                                "--include-dashboard=false"]
-        ray = [*self.inside, f"{BIN}/ray", "start", "--block", f"--node-ip-address={ip}", "--num-cpus=1",
-               "--object-store-memory=80000000", "--disable-usage-stats", *where]
-        self.nodes[ip] = subprocess.Popen(ray, start_new_session=True, stdin=subprocess.DEVNULL,
-                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        where = (
+            [f"--address={self.address}"]
+            if not head
+            else ["--head", f"--port={self.port}", "--include-dashboard=false"]
+        )
+        ray = [
+            *self.inside,
+            f"{BIN}/ray",
+            "start",
+            "--block",
+            f"--node-ip-address={ip}",
+            "--num-cpus=1",
+            "--object-store-memory=80000000",
+            "--disable-usage-stats",
+            *where,
+        ]
+        self.nodes[ip] = subprocess.Popen(
+            ray, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def kill_node(self, ip):
         """All processes of the node, and what they started."""
@@ -128,11 +145,14 @@ class Ray:
         node.wait(30)
 
     def size(self):
-        code = (f"import ray; ray.init(address='{self.address}', log_to_driver=False, configure_logging=False);"
-                "print(sum(node['Alive'] for node in ray.nodes()))")
+        code = (
+            f"import ray; ray.init(address='{self.address}', log_to_driver=False, configure_logging=False);"
+            "print(sum(node['Alive'] for node in ray.nodes()))"
+        )
         try:
-            told = subprocess.run([*self.inside, sys.executable, "-c", code], capture_output=True, text=True,
-                                  timeout=60)
+            told = subprocess.run(
+                [*self.inside, sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+            )
         except subprocess.TimeoutExpired:
             return 0
         counts = [line for line in told.stdout.splitlines() if line.isdigit()]  # Ray may say more, before and after
@@ -161,8 +181,10 @@ def ray_cluster():
         pytest.skip("Ray is not installed: python -m pip install -e '.[ray]'")
     if os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("nsenter"):
         pytest.skip("a network of one's own needs root, unshare and nsenter")
-    code = ("from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
-            "print('alone', flush=True); input()")
+    code = (
+        "from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
+        "print('alone', flush=True); input()"
+    )
     keeper = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert keeper.stdout.readline() == b"alone\n"
     cluster = Ray(keeper)

@@ -17,8 +17,12 @@ from fallline.store import Run, open_run
 from fallline.study import Study
 
 CLASSES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-LOSSES = (("softmax_cross_entropy", {}), ("weighted_cross_entropy", {"pos_weight": 0.5}),
-          ("weighted_cross_entropy", {"pos_weight": 1.5}), ("sigmoid_focal", {"alpha": 0.25, "gamma": 2.0}))
+LOSSES = (
+    ("softmax_cross_entropy", {}),
+    ("weighted_cross_entropy", {"pos_weight": 0.5}),
+    ("weighted_cross_entropy", {"pos_weight": 1.5}),
+    ("sigmoid_focal", {"alpha": 0.25, "gamma": 2.0}),
+)
 EXAMPLES, TRAIN_EXAMPLES = 400, 55_000
 
 
@@ -55,17 +59,30 @@ def recipes_run(
             **fields,
         }
     )
-    labels = {split: np.random.default_rng(place).integers(0, 10, EXAMPLES) for place, split in
-              enumerate(("validation", "test"))}
+    labels = {
+        split: np.random.default_rng(place).integers(0, 10, EXAMPLES)
+        for place, split in enumerate(("validation", "test"))
+    }
     rows, curves, given = [], [], []
     own = sorted({name for _, numbers in losses for name in numbers})
     for place, (optimizer, rate, (loss, numbers), batch, extra) in enumerate(
-            itertools.product(optimizers, rates, losses, batches, more)):
+        itertools.product(optimizers, rates, losses, batches, more)
+    ):
         for seed in range(seeds):
-            row = {"trial": f"{len(rows):016x}", "task": "fashion-mnist-softmax", "data": "sample",
-                   "optimizer": optimizer, **numbers_of(optimizer, rate), "loss": loss,
-                   **{name: numbers.get(name) for name in own}, "loss_kind": _kind(loss, numbers),
-                   "schedule": "constant", **_policy(batch, steps), **extra, "seed": seed}
+            row = {
+                "trial": f"{len(rows):016x}",
+                "task": "fashion-mnist-softmax",
+                "data": "sample",
+                "optimizer": optimizer,
+                **numbers_of(optimizer, rate),
+                "loss": loss,
+                **{name: numbers.get(name) for name in own},
+                "loss_kind": _kind(loss, numbers),
+                "schedule": "constant",
+                **_policy(batch, steps),
+                **extra,
+                "seed": seed,
+            }
             noise = np.random.default_rng([seed, place])
             ended, curve = _recipe_trial(row, noise, len(rows) in stopped, accuracy)
             rows.append(row | ended)
@@ -87,13 +104,25 @@ def _kind(loss: str, numbers: dict[str, float]) -> str:
 
 def _policy(batch: dict[str, Any], steps: int) -> dict[str, Any]:
     """The columns of a batch policy and its budget; a batch policy may bring its own steps."""
-    policy = {"batch_size": 100, "order": "shuffled", "overlap": 0.0, "subset": None, "subset_from": None,
-              "last_batch": "dropped", "steps": steps, **batch}
+    policy = {
+        "batch_size": 100,
+        "order": "shuffled",
+        "overlap": 0.0,
+        "subset": None,
+        "subset_from": None,
+        "last_batch": "dropped",
+        "steps": steps,
+        **batch,
+    }
     examples = policy["subset"] or TRAIN_EXAMPLES
     size = policy["batch_size"] if isinstance(policy["batch_size"], int) else examples
     epoch = examples // size
-    return {**policy, "epochs": policy["steps"] / epoch, "examples_seen": policy["steps"] * size,
-            "train_examples": TRAIN_EXAMPLES}
+    return {
+        **policy,
+        "epochs": policy["steps"] / epoch,
+        "examples_seen": policy["steps"] * size,
+        "train_examples": TRAIN_EXAMPLES,
+    }
 
 
 def _recipe_trial(row: dict[str, Any], noise: np.random.Generator, stopped: bool, accuracy: bool) -> Any:
@@ -109,17 +138,28 @@ def _recipe_trial(row: dict[str, Any], noise: np.random.Generator, stopped: bool
     look = (step % max(1, steps // 10) == 0) | (step == end)
     columns = {"train_loss": loss, "validation_loss": np.where(look, held, np.nan)}
     if accuracy:
-        columns |= {"train_accuracy": np.clip(top + noise.normal(0, 0.04, end + 1), 0, 1),
-                    "validation_accuracy": np.where(look, top - 0.01 + noise.normal(0, 0.004, end + 1), np.nan)}
+        columns |= {
+            "train_accuracy": np.clip(top + noise.normal(0, 0.04, end + 1), 0, 1),
+            "validation_accuracy": np.where(look, top - 0.01 + noise.normal(0, 0.004, end + 1), np.nan),
+        }
     curve = pl.DataFrame({"trial": [row["trial"]] * (end + 1), "step": step, **columns}).fill_nan(None)
-    results: dict[str, Any] = {"status": "stopped" if stopped else "done", "diverged_at": None,
-                               "stopped_at": end if stopped else None, "parameters": 7850}
+    results: dict[str, Any] = {
+        "status": "stopped" if stopped else "done",
+        "diverged_at": None,
+        "stopped_at": end if stopped else None,
+        "parameters": 7850,
+    }
     for name, values in columns.items():
         results[f"final_{name}" if name.startswith("train") else name] = float(values[-1])
     best = int(np.nanargmin(columns["validation_loss"]))
-    results |= {"min_train_loss": float(loss.min()), "min_train_loss_step": int(loss.argmin()),
-                "best_validation_loss": float(columns["validation_loss"][best]), "best_validation_loss_step": best,
-                "test_loss": results["validation_loss"] + 0.01, "steps_to_target": None}
+    results |= {
+        "min_train_loss": float(loss.min()),
+        "min_train_loss_step": int(loss.argmin()),
+        "best_validation_loss": float(columns["validation_loss"][best]),
+        "best_validation_loss_step": best,
+        "test_loss": results["validation_loss"] + 0.01,
+        "steps_to_target": None,
+    }
     if accuracy:
         results["test_accuracy"] = results["validation_accuracy"] - 0.005
     return results, curve
@@ -140,8 +180,11 @@ def _predicted(row: dict[str, Any], labels: dict[str, np.ndarray], noise: np.ran
         hits = np.array([((taken == k) & (truth == k)).sum() for k in range(10)])
         precision = float(np.mean(hits / np.maximum([(taken == k).sum() for k in range(10)], 1)))
         recall = float(np.mean(hits / np.maximum([(truth == k).sum() for k in range(10)], 1)))
-        row |= {f"{split}_macro_precision": precision, f"{split}_macro_recall": recall,
-                f"{split}_macro_f1": 2 * precision * recall / (precision + recall)}
+        row |= {
+            f"{split}_macro_precision": precision,
+            f"{split}_macro_recall": recall,
+            f"{split}_macro_f1": 2 * precision * recall / (precision + recall),
+        }
         rows.append({"trial": row["trial"], "split": split, "predicted": taken})
     return rows
 
@@ -156,8 +199,9 @@ def _write_predictions(run: Run, labels: dict[str, np.ndarray], given: list[dict
     taken = pl.DataFrame([{**row, "predicted": row["predicted"].tolist()} for row in given], schema_overrides=lists)
     taken.write_parquet(folder / "predictions" / f"{block}.parquet")
     task = {"task": "fashion-mnist-softmax", "data": "sample"}
-    answers = [{**task, "split": split, "labels": truth.tolist(), "classes": list(CLASSES)} for split, truth in
-               labels.items()]
+    answers = [
+        {**task, "split": split, "labels": truth.tolist(), "classes": list(CLASSES)} for split, truth in labels.items()
+    ]
     pl.DataFrame(answers, schema_overrides=lists).write_parquet(folder / "answers" / "fashion.parquet")
     taken = np.stack([row["predicted"] for row in given if row["split"] == "test"])
     wrong = (taken != labels["test"]).sum(axis=0)
@@ -167,7 +211,19 @@ def _write_predictions(run: Run, labels: dict[str, np.ndarray], given: list[dict
         label = int(labels["test"][example])
         others = taken[:, example][taken[:, example] != label]
         image = np.asarray(pictures.inputs[int(np.flatnonzero(pictures.targets == label)[example % 50])], np.uint8)
-        rows.append({**task, "split": "test", "example": int(example), "label": label, "wrong": int(wrong[example]),
-                     "trials": len(taken), "most_common": int(np.bincount(others).argmax()),
-                     "image": image.tobytes(), "height": 28, "width": 28, "channels": 1})
+        rows.append(
+            {
+                **task,
+                "split": "test",
+                "example": int(example),
+                "label": label,
+                "wrong": int(wrong[example]),
+                "trials": len(taken),
+                "most_common": int(np.bincount(others).argmax()),
+                "image": image.tobytes(),
+                "height": 28,
+                "width": 28,
+                "channels": 1,
+            }
+        )
     pl.DataFrame([row for row in rows if row["wrong"]]).write_parquet(folder / "mistakes.parquet")

@@ -21,12 +21,26 @@ def rows(law, devices="1,2,4", sizes=SIZES, sharing=lambda n: 1.0, idle=0.0):
             split = one.what == DATA
             local = one.width // n if split else one.width
             seconds = law.compute(local, sharing(n)) + (law.communication(n) + idle if split else 0.0)
-            found += [own | one.plain | {"local": local, "bytes": 0, "repeat": place, "steps": 10,
-                                         "seconds": seconds * part} for place, part in enumerate(SPREAD)]
+            found += [
+                own | one.plain | {"local": local, "bytes": 0, "repeat": place, "steps": 10, "seconds": seconds * part}
+                for place, part in enumerate(SPREAD)
+            ]
         if n > 1:
-            found += [own | {"what": REDUCE, "batch": 0, "width": 0, "local": 0, "bytes": size, "repeat": place,
-                             "steps": 10, "seconds": law.communication(n, size) * part}
-                      for size in (SMALL_BYTES, int(law.bytes)) for place, part in enumerate(SPREAD)]
+            found += [
+                own
+                | {
+                    "what": REDUCE,
+                    "batch": 0,
+                    "width": 0,
+                    "local": 0,
+                    "bytes": size,
+                    "repeat": place,
+                    "steps": 10,
+                    "seconds": law.communication(n, size) * part,
+                }
+                for size in (SMALL_BYTES, int(law.bytes))
+                for place, part in enumerate(SPREAD)
+            ]
     return pl.DataFrame(found, schema=ROWS)
 
 

@@ -32,18 +32,34 @@ def _begin(key):
     return {"W": jnp.zeros((3, 4))}
 
 
-TASK = fallline.task("dots", model=fallline.model(_begin, _outputs, name="linear"), train=(INPUTS[:80], TARGETS[:80]),
-                     validation=(INPUTS[80:100], TARGETS[80:100]), test=(INPUTS[100:], TARGETS[100:]),
-                     loss="softmax_cross_entropy", metrics=["accuracy"], classes=["none", "one", "both"])
+TASK = fallline.task(
+    "dots",
+    model=fallline.model(_begin, _outputs, name="linear"),
+    train=(INPUTS[:80], TARGETS[:80]),
+    validation=(INPUTS[80:100], TARGETS[80:100]),
+    test=(INPUTS[100:], TARGETS[100:]),
+    loss="softmax_cross_entropy",
+    metrics=["accuracy"],
+    classes=["none", "one", "both"],
+)
 CLAIM = {"text": "A rate of 0.1 is better.", "better": {"learning_rate": 0.1}, "worse": {"learning_rate": 0.01}}
 
 
 def study(**more):
     """Two rates, three seeds: with ``small_blocks`` three blocks that can stop after every chunk."""
-    return fallline.Study(**{
-        "name": "dots", "task": TASK, "metric": "validation_loss", "seeds": 3, "evaluate_every": 10,
-        "base": {"steps": 40, "batch_size": 16, "optimizer": "momentum"}, "axes": {"learning_rate": [0.1, 0.01]},
-        "claims": [CLAIM], **more})
+    return fallline.Study(
+        **{
+            "name": "dots",
+            "task": TASK,
+            "metric": "validation_loss",
+            "seeds": 3,
+            "evaluate_every": 10,
+            "base": {"steps": 40, "batch_size": 16, "optimizer": "momentum"},
+            "axes": {"learning_rate": [0.1, 0.01]},
+            "claims": [CLAIM],
+            **more,
+        }
+    )
 
 
 def small_blocks(patch):
@@ -54,8 +70,11 @@ def small_blocks(patch):
 
 def records(folder):
     """The content of every file of records by its path: what must be equal, byte for byte."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for pattern in RECORDS
-            for path in Path(folder).glob(pattern)}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for pattern in RECORDS
+        for path in Path(folder).glob(pattern)
+    }
 
 
 def copied(whole, folder):

@@ -41,6 +41,7 @@ def cross_entropy(logits):
 @cache
 def compiled(model):
     """(pass, gradient of a pass) of a model, compiled; the gradient comes with the state after."""
+
     def loss(weights, state, x, key, numbers):
         outputs, after = model.run(weights, state, x, key, numbers)
         return cross_entropy(outputs), after

@@ -118,7 +118,7 @@ def states(folder):
 
 def continued(folder):
     """The cohorts some worker of which was asked to stop and said that it is to be continued."""
-    launch, = Path(folder).glob("launches/001")
+    (launch,) = Path(folder).glob("launches/001")
     return {note.cohort for note in notes(launch) if note.state == CONTINUED}
 
 

@@ -25,5 +25,12 @@ def points(examples, seed):
 
 
 NET = fallline.Model("net", init, forward=forward, numbers=(dropout_rate(0.3),))
-TASK = fallline.task("points", model=NET, train=points(96, 0), validation=points(50, 1), test=points(41, 2),
-                     loss="softmax_cross_entropy", metrics=["accuracy"])
+TASK = fallline.task(
+    "points",
+    model=NET,
+    train=points(96, 0),
+    validation=points(50, 1),
+    test=points(41, 2),
+    loss="softmax_cross_entropy",
+    metrics=["accuracy"],
+)

@@ -66,8 +66,9 @@ def rmsprop(x, g, memory, t, learning_rate, decay=0.9, momentum=0.0, epsilon=1e-
     return x - b
 
 
-def ftrl(x, g, memory, t, learning_rate, learning_rate_power=-0.5, initial_accumulator=0.1, l1=0.0, l2=0.0,
-         l2_shrinkage=0.0):
+def ftrl(
+    x, g, memory, t, learning_rate, learning_rate_power=-0.5, initial_accumulator=0.1, l1=0.0, l2=0.0, l2_shrinkage=0.0
+):
     p = learning_rate_power
     n = memory.get("n", np.full_like(x, initial_accumulator))
     new_n = n + g**2
@@ -92,6 +93,16 @@ def proximal_adagrad(x, g, memory, t, learning_rate, initial_accumulator=0.1, l1
 
 RULES = {
     rule.__name__: rule
-    for rule in (gradient_descent, momentum, nesterov, adagrad, adadelta, adam, rmsprop, ftrl,
-                 proximal_gradient_descent, proximal_adagrad)
+    for rule in (
+        gradient_descent,
+        momentum,
+        nesterov,
+        adagrad,
+        adadelta,
+        adam,
+        rmsprop,
+        ftrl,
+        proximal_gradient_descent,
+        proximal_adagrad,
+    )
 }

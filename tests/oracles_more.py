@@ -137,6 +137,24 @@ def novograd(x, g, memory, t, learning_rate, beta1=0.9, beta2=0.25, epsilon=1e-6
 
 RULES = {
     rule.__name__: rule
-    for rule in (sgd_plus, adam_paper, adam_inside, adamw, nadam, adamax, amsgrad, radam, adabelief, yogi, adan,
-                 sign_sgd, signum, lion, rprop, lamb, lars, novograd)
+    for rule in (
+        sgd_plus,
+        adam_paper,
+        adam_inside,
+        adamw,
+        nadam,
+        adamax,
+        amsgrad,
+        radam,
+        adabelief,
+        yogi,
+        adan,
+        sign_sgd,
+        signum,
+        lion,
+        rprop,
+        lamb,
+        lars,
+        novograd,
+    )
 }

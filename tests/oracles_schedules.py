@@ -10,8 +10,17 @@ import math
 from fractions import Fraction
 
 
-def factors(name, steps, steps_per_epoch, total_steps, warmup_steps=None, warmup_epochs=None, warmup_from=0.0,
-            workers=1, **numbers):
+def factors(
+    name,
+    steps,
+    steps_per_epoch,
+    total_steps,
+    warmup_steps=None,
+    warmup_epochs=None,
+    warmup_from=0.0,
+    workers=1,
+    **numbers,
+):
     found = []
     for step in steps:
         in_steps, in_epochs = Fraction(step), Fraction(step, steps_per_epoch)
@@ -69,8 +78,9 @@ def piecewise(in_steps, in_epochs, total_steps, factors, boundary_steps=None, bo
     return factors[-1]
 
 
-def polynomial(in_steps, in_epochs, total_steps, decay_steps=None, decay_epochs=None, end_factor=1e-4, power=1.0,
-               cycle=0):
+def polynomial(
+    in_steps, in_epochs, total_steps, decay_steps=None, decay_epochs=None, end_factor=1e-4, power=1.0, cycle=0
+):
     done = share(in_steps, in_epochs, total_steps, decay_steps, decay_epochs)
     if cycle:
         turn = 1
@@ -104,5 +114,7 @@ def reduce_on_plateau(in_steps, in_epochs, total_steps, **numbers):
     return 1.0
 
 
-SCHEDULES = {function.__name__: function for function in (
-    constant, exponential, inverse_time, piecewise, polynomial, cosine, one_cycle, reduce_on_plateau)}
+SCHEDULES = {
+    function.__name__: function
+    for function in (constant, exponential, inverse_time, piecewise, polynomial, cosine, one_cycle, reduce_on_plateau)
+}

@@ -8,12 +8,17 @@ from fallline.networks import ACTIVATIONS, Network, Neuron, Term
 COEFFICIENTS = (1.0, 1.0, 1.0, -1.0, 0.5, -0.25, 2.0, 0.1)
 STRANGE = (*COEFFICIENTS, 0.0, -3.0, 1e-7, -1e20, 1e15, 999999999999999.0, 1 / 3, 3.4e38, 1.2e-38, 123456.789e-30)
 WORDS = (*ACTIVATIONS, "inputs", "activation", "bias_", "e", "E5", "_")
-FUNCTIONS = {"sigmoid": lambda s: 1 / (1 + math.exp(-s)), "tanh": math.tanh, "relu": lambda s: max(s, 0.0),
-             "identity": lambda s: s}
+FUNCTIONS = {
+    "sigmoid": lambda s: 1 / (1 + math.exp(-s)),
+    "tanh": math.tanh,
+    "relu": lambda s: max(s, 0.0),
+    "identity": lambda s: s,
+}
 
 
-def random_network(rng: Random, size: int = 6, coefficients: tuple[float, ...] = COEFFICIENTS,
-                   power: int = 3) -> Network:
+def random_network(
+    rng: Random, size: int = 6, coefficients: tuple[float, ...] = COEFFICIENTS, power: int = 3
+) -> Network:
     """A network of up to ``size`` neurons, inputs, and names of learnables; neurons stand in any order."""
     names: set[str] = set()
     neurons, learnables, inputs = ([_new_name(rng, names) for _ in range(rng.randint(1, size))] for _ in range(3))
@@ -55,8 +60,9 @@ def _new_name(rng: Random, names: set[str]) -> str:
             return name
 
 
-def _random_term(rng: Random, learnables: list[str], sources: list[str], coefficients: tuple[float, ...],
-                 power: int) -> Term:
+def _random_term(
+    rng: Random, learnables: list[str], sources: list[str], coefficients: tuple[float, ...], power: int
+) -> Term:
     chosen = rng.sample(sources, min(len(sources), rng.choice((0, 1, 1, 1, 2, 3))))
     learnable = rng.choice(learnables) if learnables and rng.random() < 0.8 else None
     return Term(rng.choice(coefficients), learnable, tuple((name, rng.randint(1, power)) for name in chosen))

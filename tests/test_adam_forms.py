@@ -31,8 +31,11 @@ def steps(name, gradients, **numbers):
 @pytest.mark.parametrize("g", [1e-2, 1e-4, 1e-6, 1e-8])
 def test_the_first_step_of_each_form_is_what_its_equation_gives_by_hand(g):
     """At t = 1 both means are the gradient: M = g, V = g^2, and v = 0.001 g^2 before the correction."""
-    by_hand = {"adam_paper": g / (g + E8), "adam_inside": g / np.sqrt(g**2 + E8),
-               "adam": g / (g + E8 / np.sqrt(1 - 0.999))}
+    by_hand = {
+        "adam_paper": g / (g + E8),
+        "adam_inside": g / np.sqrt(g**2 + E8),
+        "adam": g / (g + E8 / np.sqrt(1 - 0.999)),
+    }
     for name, expected in by_hand.items():
         assert -steps(name, [g])[0] == pytest.approx(expected, rel=1e-9)
 

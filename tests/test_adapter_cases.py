@@ -29,9 +29,15 @@ class Blocks(eqx.Module):
 
     def __init__(self, key, rates=(0.3, 0.3)):
         first, second = jax.random.split(key)
-        self.layers = eqx.nn.Sequential([
-            eqx.nn.Linear(4, 8, key=first), eqx.nn.Dropout(rates[0]), eqx.nn.Lambda(jnp.tanh),
-            eqx.nn.Linear(8, 2, key=second), eqx.nn.Dropout(rates[1])])
+        self.layers = eqx.nn.Sequential(
+            [
+                eqx.nn.Linear(4, 8, key=first),
+                eqx.nn.Dropout(rates[0]),
+                eqx.nn.Lambda(jnp.tanh),
+                eqx.nn.Linear(8, 2, key=second),
+                eqx.nn.Dropout(rates[1]),
+            ]
+        )
         self.order = jnp.array([1, 0, 3, 2])
 
     def __call__(self, x, key):
@@ -102,9 +108,12 @@ def test_noise_of_a_module_of_ones_own_is_drawn_in_training_alone():
 def test_a_finished_module_is_sent_to_the_right_maker(nets):
     from flax import nnx
 
-    for finished, remedy in [(eqx.nn.Linear(2, 2, key=KEY), "lambda key: MyModule"), (3, "lambda key: MyModule"),
-                             (nnx.Linear(2, 2, rngs=nnx.Rngs(0)), "fallline.from_flax(lambda rngs"),
-                             (nets["keras"](), "fallline.from_keras(make_model)")]:
+    for finished, remedy in [
+        (eqx.nn.Linear(2, 2, key=KEY), "lambda key: MyModule"),
+        (3, "lambda key: MyModule"),
+        (nnx.Linear(2, 2, rngs=nnx.Rngs(0)), "fallline.from_flax(lambda rngs"),
+        (nets["keras"](), "fallline.from_keras(make_model)"),
+    ]:
         with pytest.raises(ModelError) as told:
             fallline.model(finished)
         assert "init must be a function of a key, got" in str(told.value) and remedy in str(told.value)
@@ -159,18 +168,29 @@ def test_what_is_wrong_with_a_keras_model_is_said_when_it_is_begun():
 
 
 def test_a_framework_that_is_missing_or_elsewhere_is_said_with_the_remedy():
-    script = ("import sys\nfrom fallline.models import from_flax, from_keras\n"
-              "sys.modules |= dict.fromkeys(['tensorflow', *sys.argv[2:]])\n"
-              "try: dict(flax=from_flax, keras=from_keras)[sys.argv[1]](lambda *a: None)\n"
-              "except Exception as failure: print(type(failure).__name__, failure)")
+    script = (
+        "import sys\nfrom fallline.models import from_flax, from_keras\n"
+        "sys.modules |= dict.fromkeys(['tensorflow', *sys.argv[2:]])\n"
+        "try: dict(flax=from_flax, keras=from_keras)[sys.argv[1]](lambda *a: None)\n"
+        "except Exception as failure: print(type(failure).__name__, failure)"
+    )
     for arguments, backend, part in [
         (("flax", "flax"), "jax", "ModelError Flax is not installed; write: pip install 'fallline[flax]'"),
         (("keras", "keras"), "jax", "ModelError Keras 3 is not installed; write: pip install 'fallline[keras]'"),
-        (("keras",), "tensorflow", "ModelError from_keras needs Keras 3 on JAX, but it runs on tensorflow; set the "
-                                   "environment variable KERAS_BACKEND=jax before keras is imported"),
+        (
+            ("keras",),
+            "tensorflow",
+            "ModelError from_keras needs Keras 3 on JAX, but it runs on tensorflow; set the "
+            "environment variable KERAS_BACKEND=jax before keras is imported",
+        ),
     ]:
-        told = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True,
-                              env=os.environ | {"KERAS_BACKEND": backend})
+        told = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"KERAS_BACKEND": backend},
+        )
         assert part in told.stdout, told.stdout + told.stderr
 
 

@@ -37,8 +37,11 @@ def nets():
 @pytest.fixture(scope="module")
 def models(nets):
     """A Model a framework, with weights and state of one seed."""
-    made = {"equinox": fallline.model(nets["equinox"]), "flax": from_flax(nets["flax"]),
-            "keras": from_keras(nets["keras"], dropout_rate=0.2)}
+    made = {
+        "equinox": fallline.model(nets["equinox"]),
+        "flax": from_flax(nets["flax"]),
+        "keras": from_keras(nets["keras"], dropout_rate=0.2),
+    }
     return {name: (model, *begin(model)) for name, model in made.items()}
 
 
@@ -50,8 +53,9 @@ def own_equinox(net, key):
     rated = eqx.tree_at(lambda m: m.dropout.p, module, 0.0)
 
     def loss(module):
-        logits, after = jax.vmap(lambda x, s, key: module(x, s, key=key), axis_name="batch", in_axes=(0, None, 0),
-                                 out_axes=(0, None))(IMAGES, state, jax.random.split(OTHER, len(IMAGES)))
+        logits, after = jax.vmap(
+            lambda x, s, key: module(x, s, key=key), axis_name="batch", in_axes=(0, None, 0), out_axes=(0, None)
+        )(IMAGES, state, jax.random.split(OTHER, len(IMAGES)))
         return cross_entropy(logits), after
 
     slopes, after = eqx.filter_jit(eqx.filter_grad(loss, has_aux=True))(rated)
@@ -84,8 +88,9 @@ def own_keras(net, key, weights):
         variable.assign(np.array(weights[name]))
     net_.compile(keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     net_.fit(IMAGES, LABELS, batch_size=len(IMAGES), epochs=1, verbose=0)
-    moved = [weights[name] - variable.value for name, variable in
-             zip(sorted(weights), net_.trainable_variables, strict=True)]
+    moved = [
+        weights[name] - variable.value for name, variable in zip(sorted(weights), net_.trainable_variables, strict=True)
+    ]
     kept = [variable.value for variable in net_.non_trainable_variables if "seed" not in variable.name]
     return moved, kept, net_
 
@@ -105,8 +110,10 @@ def test_gradient_and_statistics_are_the_frameworks_own(framework, nets, models)
     close(slopes, expected, 2e-5)
     close(after, kept)
     close(evaluated, logits)
-    assert max(float(jnp.abs(a - b).max()) for a, b in
-               zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True)) > 0.01, "the statistics moved"
+    assert (
+        max(float(jnp.abs(a - b).max()) for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True))
+        > 0.01
+    ), "the statistics moved"
 
 
 @FRAMEWORKS
@@ -115,7 +122,7 @@ def test_an_evaluation_leaves_the_state_and_adds_no_noise(framework, models):
     outputs, after = run(model, weights, state, None, RATE)
     close(after, state, 0)
     for row in (0, 5):  # with the statistics kept, no example hangs on the others of its batch
-        close(run(model, weights, state, None, RATE, IMAGES[row:row + 1])[0][0], outputs[row])
+        close(run(model, weights, state, None, RATE, IMAGES[row : row + 1])[0][0], outputs[row])
     np.testing.assert_array_equal(run(model, weights, state, None, {"dropout_rate": jnp.float32(0.9)})[0], outputs)
 
 
@@ -130,11 +137,14 @@ def test_noise_hangs_on_the_key_alone(framework, models):
 @FRAMEWORKS
 def test_the_rate_is_a_number_of_the_recipe(framework, models):
     model, weights, state = models[framework]
-    assert [(number.name, number.default, number.law) for number in model.numbers] == \
-        [("dropout_rate", 0.2, "must lie in [0, 1)")]
+    assert [(number.name, number.default, number.law) for number in model.numbers] == [
+        ("dropout_rate", 0.2, "must lie in [0, 1)")
+    ]
     before = run(model, weights, state, KEY, RATE)[0], compiled(model)[0]._cache_size()
-    quiet, same, noisy = (run(model, weights, state, key, {"dropout_rate": jnp.float32(rate)})[0]
-                          for key, rate in [(KEY, 0), (OTHER, 0), (KEY, 0.5)])
+    quiet, same, noisy = (
+        run(model, weights, state, key, {"dropout_rate": jnp.float32(rate)})[0]
+        for key, rate in [(KEY, 0), (OTHER, 0), (KEY, 0.5)]
+    )
     np.testing.assert_array_equal(quiet, same)
     assert float(jnp.abs(quiet - noisy).max()) > 1e-3 and float(jnp.abs(before[0] - noisy).max()) > 1e-3
     assert compiled(model)[0]._cache_size() == before[1], "another rate compiles nothing"
@@ -162,15 +172,18 @@ def test_weights_and_state_are_arrays_whose_names_and_types_stay(framework, mode
     for tree in (weights, state):
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(tree))
     assert jax.tree.structure(after) == jax.tree.structure(state) and all(isinstance(name, str) for name in state)
-    assert [(leaf.dtype, leaf.weak_type) for leaf in jax.tree.leaves(after)] == \
-        [(leaf.dtype, False) for leaf in jax.tree.leaves(state)]
+    assert [(leaf.dtype, leaf.weak_type) for leaf in jax.tree.leaves(after)] == [
+        (leaf.dtype, False) for leaf in jax.tree.leaves(state)
+    ]
     carried = jax.lax.fori_loop(0, 2, lambda i, s: run(model, weights, s, KEY, RATE)[1], state)
     assert jax.tree.structure(carried) == jax.tree.structure(state)
     (first, _), (again, _), (other, _) = (begin(model, key) for key in (KEY, KEY, OTHER))
     close(first, again, 0)
     assert jax.tree.structure(first) == jax.tree.structure(other)
-    assert max(float(jnp.abs(a - b).max()) for a, b in
-               zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True)) > 0.01
+    assert (
+        max(float(jnp.abs(a - b).max()) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True))
+        > 0.01
+    )
 
 
 @pytest.mark.parametrize("framework", ["equinox", "flax"])
@@ -179,15 +192,18 @@ def test_init_and_state_can_be_traced_and_ask_for_no_device_before(framework, mo
     close(jax.jit(model.init)(KEY), weights)
     close(jax.jit(model.start_state)(KEY), state)
     code = {"equinox": "fallline.model(Net)", "flax": "from_flax(Net)"}[framework]
-    script = (f"import fallline; from fallline.models import from_flax; from models.{framework}_net import Net\n"
-              f"{code}\nfrom jax._src import xla_bridge\nassert not xla_bridge._backends")
+    script = (
+        f"import fallline; from fallline.models import from_flax; from models.{framework}_net import Net\n"
+        f"{code}\nfrom jax._src import xla_bridge\nassert not xla_bridge._backends"
+    )
     subprocess.run([sys.executable, "-c", script], cwd=EXAMPLES, check=True)
 
 
 @FRAMEWORKS
 def test_a_model_that_was_never_begun_here_can_be_traced(framework, nets, models):
-    fresh = {"equinox": from_equinox, "flax": from_flax,
-             "keras": lambda make: from_keras(make, dropout_rate=0.2)}[framework](nets[framework])
+    fresh = {"equinox": from_equinox, "flax": from_flax, "keras": lambda make: from_keras(make, dropout_rate=0.2)}[
+        framework
+    ](nets[framework])
     _, weights, state = models[framework]
     close(gradient(fresh, weights, state, RATE), gradient(models[framework][0], weights, state, RATE), 1e-6)
 
@@ -196,5 +212,4 @@ def test_a_keras_model_without_a_rate_of_the_recipe_keeps_its_own(nets, models):
     model = from_keras(nets["keras"])
     _, weights, state = models["keras"]
     assert model.numbers == ()
-    close(run(model, weights, state, KEY, {})[0],
-          run(models["keras"][0], weights, state, KEY, RATE)[0])
+    close(run(model, weights, state, KEY, {})[0], run(models["keras"][0], weights, state, KEY, RATE)[0])

@@ -47,17 +47,20 @@ def draws(seed, *words):
 def walked(order, used, seed, epoch):
     """The places of an epoch's examples among those in use, as the stream must draw them."""
     own = draws(seed, int.from_bytes(b"batc", "big"), epoch)
-    return {"shuffled": lambda: own.permutation(used), "file": lambda: np.arange(used),
-            "with_replacement": lambda: own.integers(0, used, used)}[order]()
+    return {
+        "shuffled": lambda: own.permutation(used),
+        "file": lambda: np.arange(used),
+        "with_replacement": lambda: own.integers(0, used, used),
+    }[order]()
 
 
 def one_by_one(policy, examples, seed):
     """(epoch, batch) of each step, for ever."""
     chosen = list(range(examples))
     if policy.subset is not None and policy.subset_from == "first":
-        chosen = chosen[:policy.subset]
+        chosen = chosen[: policy.subset]
     elif policy.subset is not None:
-        chosen = sorted(draws(seed, int.from_bytes(b"subs", "big")).permutation(examples)[:policy.subset].tolist())
+        chosen = sorted(draws(seed, int.from_bytes(b"subs", "big")).permutation(examples)[: policy.subset].tolist())
     for epoch in itertools.count():
         walk = [chosen[place] for place in walked(policy.order, len(chosen), seed, epoch)]
         if policy.size is None:
@@ -66,7 +69,7 @@ def one_by_one(policy, examples, seed):
         size = policy.size if isinstance(policy.size, int) else eval(policy.size, {"epoch": epoch})
         stride, start, seen = size - round(policy.overlap * size) or 1, 0, 0
         while start + size <= len(walk):
-            yield epoch, walk[start:start + size]
+            yield epoch, walk[start : start + size]
             start, seen = start + stride, start + size
         if policy.last == "kept" and seen < len(walk):
             yield epoch, walk[start:]
@@ -78,9 +81,14 @@ SIZES = [1, 2, 3, 5, 7, 8, None, "1 + epoch - 5*(epoch//5)", "8 - epoch + 7*(epo
 @st.composite
 def streams(draw):
     subset = draw(st.sampled_from([None, 8, 9, 17]))
-    policy = BatchPolicy(draw(st.sampled_from(SIZES)), draw(st.sampled_from(["shuffled", "file", "with_replacement"])),
-                         draw(st.sampled_from([0.0, 0.25, 0.5, 0.9])), subset,
-                         draw(st.sampled_from(["first", "random"])), draw(st.sampled_from(["dropped", "kept"])))
+    policy = BatchPolicy(
+        draw(st.sampled_from(SIZES)),
+        draw(st.sampled_from(["shuffled", "file", "with_replacement"])),
+        draw(st.sampled_from([0.0, 0.25, 0.5, 0.9])),
+        subset,
+        draw(st.sampled_from(["first", "random"])),
+        draw(st.sampled_from(["dropped", "kept"])),
+    )
     return BatchStream(policy, draw(st.integers(subset or 8, 30)), draw(st.integers(0, 3)))
 
 
@@ -88,7 +96,7 @@ def streams(draw):
 @given(streams(), st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
 def test_a_stream_is_the_one_written_batch_by_batch(stream, start, count, wider):
     steps = list(itertools.islice(one_by_one(stream.policy, stream.examples, stream.seed), start + count + 40))
-    stretch, whole = steps[start:start + count], [epoch for epoch, _ in steps]
+    stretch, whole = steps[start : start + count], [epoch for epoch, _ in steps]
     width = max((len(batch) for _, batch in steps), default=1) + wider
     found = stream.indices(start, start + count, width)
     assert found.shape == (count, width) and found.dtype == np.int32
@@ -114,8 +122,14 @@ def test_a_stream_is_the_one_written_batch_by_batch(stream, start, count, wider)
 
 @every_order
 @settings(deadline=None)
-@given(examples=st.integers(1, 40), size=st.integers(1, 40), seed=st.integers(0, 5), cut=st.integers(0, 30),
-       overlap=st.sampled_from([0.0, 0.5]), last=st.sampled_from(["dropped", "kept"]))
+@given(
+    examples=st.integers(1, 40),
+    size=st.integers(1, 40),
+    seed=st.integers(0, 5),
+    cut=st.integers(0, 30),
+    overlap=st.sampled_from([0.0, 0.5]),
+    last=st.sampled_from(["dropped", "kept"]),
+)
 def test_stretches_of_any_order_join(order, examples, size, seed, cut, overlap, last):
     size = min(size, examples)
     own = stream(examples, size, order, seed, overlap=overlap, last=last)
@@ -175,8 +189,13 @@ def test_draws_with_replacement_repeat_and_reach_everything():
 
 
 @settings(deadline=None)
-@given(st.integers(3, 200), st.integers(1, 40), st.integers(0, 4), st.sampled_from([0.0, 0.5]),
-       st.sampled_from(["dropped", "kept"]))
+@given(
+    st.integers(3, 200),
+    st.integers(1, 40),
+    st.integers(0, 4),
+    st.sampled_from([0.0, 0.5]),
+    st.sampled_from(["dropped", "kept"]),
+)
 def test_balanced_batches_hold_each_class_as_often_as_any_other_or_once_more(examples, size, seed, overlap, last):
     size, labels = min(size, examples), LABELS[:examples]
     own = stream(examples, size, "balanced", seed, overlap=overlap, last=last)
@@ -196,12 +215,12 @@ def test_a_balanced_epoch_has_as_many_examples_as_the_data_and_starts_small_clas
         members, walk = set(np.flatnonzero(label == LABELS)), first[LABELS[first] == label]
         assert len(walk) in (66, 67)
         for start in range(0, len(walk), len(members)):
-            turn = walk[start:start + len(members)].tolist()
+            turn = walk[start : start + len(members)].tolist()
             assert len(set(turn)) == len(turn) and set(turn) <= members
             assert set(turn) == members or start + len(members) > len(walk)
     small = first[LABELS[first] == 7]
     number = (LABELS == 7).sum()
-    assert not np.array_equal(small[:number], small[number:2 * number]), "reshuffled whenever it starts anew"
+    assert not np.array_equal(small[:number], small[number : 2 * number]), "reshuffled whenever it starts anew"
 
 
 def test_balanced_subsets_hold_only_their_examples():
@@ -210,10 +229,15 @@ def test_balanced_subsets_hold_only_their_examples():
     assert set(own.indices(0, 100, 12).ravel().tolist()) <= inside
 
 
-@pytest.mark.parametrize("labels, said", [
-    (None, "there are none"), (np.zeros(8), r"float64 \[8\]"), (np.zeros((8, 2), int), r"int64 \[8, 2\]"),
-    (np.zeros(7, int), r"int64 \[7\]"),
-])
+@pytest.mark.parametrize(
+    "labels, said",
+    [
+        (None, "there are none"),
+        (np.zeros(8), r"float64 \[8\]"),
+        (np.zeros((8, 2), int), r"int64 \[8, 2\]"),
+        (np.zeros(7, int), r"int64 \[7\]"),
+    ],
+)
 def test_balanced_batches_need_a_whole_label_of_each_example(labels, said):
     own = BatchStream(BatchPolicy(2, "balanced"), 8, 0, labels)
     assert own.steps_in(3) == 12, "a budget needs no labels"
@@ -251,23 +275,29 @@ def test_a_formula_is_walked_only_as_far_as_needed_and_from_anywhere():
     assert own.indices(0, 11, 30).shape == (11, 30), "what could be walked still can"
 
 
-@pytest.mark.parametrize("size, fields, said", [
-    (5000, {}, "batch_size must be at most the number of training examples, 200; got 5,000"),
-    (50, {"subset": 20}, "batch_size must be at most the size of the subset, 20; got 50"),
-    ("500 + epoch", {}, r'at most the number of training examples, 200; "500 \+ epoch" is 500 at epoch 0'),
-    (5, {"subset": 300}, "subset must be at most the number of training examples, 200; got 300"),
-])
+@pytest.mark.parametrize(
+    "size, fields, said",
+    [
+        (5000, {}, "batch_size must be at most the number of training examples, 200; got 5,000"),
+        (50, {"subset": 20}, "batch_size must be at most the size of the subset, 20; got 50"),
+        ("500 + epoch", {}, r'at most the number of training examples, 200; "500 \+ epoch" is 500 at epoch 0'),
+        (5, {"subset": 300}, "subset must be at most the number of training examples, 200; got 300"),
+    ],
+)
 def test_what_does_not_fit_the_data_is_refused_where_the_stream_is_made(size, fields, said):
     with pytest.raises(StudyError, match=said):
         stream(200, size, **fields)
 
 
-@pytest.mark.parametrize("text, said", [
-    ("150 + 20*epoch", r'at most the number of training examples, 200; "150 \+ 20\*epoch" is 210 at epoch 3'),
-    ("100/(2 - epoch)", r'divides by zero at epoch 2'),
-    ("9 - 3*epoch", r"is 0 at epoch 3"),
-    ("9 - 99999999999999999999*epoch", r"is -1e\+20 at epoch 1"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("150 + 20*epoch", r'at most the number of training examples, 200; "150 \+ 20\*epoch" is 210 at epoch 3'),
+        ("100/(2 - epoch)", r"divides by zero at epoch 2"),
+        ("9 - 3*epoch", r"is 0 at epoch 3"),
+        ("9 - 99999999999999999999*epoch", r"is -1e\+20 at epoch 1"),
+    ],
+)
 def test_a_formula_that_ends_nowhere_names_the_epoch_and_the_value(text, said):
     with pytest.raises(StudyError, match=said):
         stream(200, text).sizes(0, 10_000)
@@ -281,8 +311,14 @@ def test_a_batch_wider_than_the_width_is_no_batch():
 def test_equal_policies_are_one_and_say_what_they_are():
     one, two = BatchPolicy("30 + 10*epoch", overlap=0.5), BatchPolicy(check_batch_size("30+10 * epoch"), overlap=0.5)
     assert one == two and hash(one) == hash(two)
-    assert one.plain == {"batch_size": "30 + 10*epoch", "order": "shuffled", "overlap": 0.5, "subset": None,
-                         "subset_from": None, "last": "dropped"}
+    assert one.plain == {
+        "batch_size": "30 + 10*epoch",
+        "order": "shuffled",
+        "overlap": 0.5,
+        "subset": None,
+        "subset_from": None,
+        "last": "dropped",
+    }
 
 
 # Formulas.
@@ -310,8 +346,11 @@ def tree_value(tree, epoch):
 
 
 leaves = st.just("epoch") | st.integers(0, 999).map(str) | st.sampled_from(["0.5", "2.", ".25", "007"])
-trees = st.recursive(leaves, lambda inner: st.tuples(st.just("-"), inner) | st.tuples(
-    st.sampled_from(["+", "-", "*", "/", "//"]), inner, inner), max_leaves=12)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.tuples(st.just("-"), inner) | st.tuples(st.sampled_from(["+", "-", "*", "/", "//"]), inner, inner),
+    max_leaves=12,
+)
 
 
 @settings(deadline=None, max_examples=300)
@@ -332,9 +371,18 @@ def test_a_formula_is_the_arithmetic_of_its_tree(tree, epoch):
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(st.tuples(st.sampled_from(["", "-", "--", "("]), st.sampled_from(["epoch", "1", "3", "10", "64"]),
-                          st.sampled_from(["+", "-", "*", "//", " - ", "+ "])), min_size=1, max_size=9),
-       st.integers(0, 20))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "-", "--", "("]),
+            st.sampled_from(["epoch", "1", "3", "10", "64"]),
+            st.sampled_from(["+", "-", "*", "//", " - ", "+ "]),
+        ),
+        min_size=1,
+        max_size=9,
+    ),
+    st.integers(0, 20),
+)
 def test_operators_bind_as_in_python(pieces, epoch):
     text = "".join(sign + value + operator for sign, value, operator in pieces).rstrip("+-*/ ")
     text += ")" * text.count("(")
@@ -364,15 +412,30 @@ def test_any_text_is_a_formula_or_a_study_error(text, place, put):
             assert "/" in one
 
 
-@pytest.mark.parametrize("text, at, said", [
-    ("30 + foo*epoch", 5, "no name but epoch is known, got foo"), ("epoch(3)", 5, "epoch is a number, not a function"),
-    ("open('x')", 0, "no name but epoch is known, got open"), ("epoch.real", 5, ". is not a number"),
-    ("2**epoch", 1, "there are no powers"), ("2 % 3", 2, "only numbers, epoch"), ("1e3", 1, "got e3"),
-    ("30 + ", 5, "it ends where a number is expected"), ("(1 + 2", 6, "expected )"), ("1 + 2)", 5, "a ) too many"),
-    ("1 2", 2, "expected an operator before 2"), ("3 + * 4", 4, "expected a number, epoch or (, got *"),
-    ("1.2.3", 0, "1.2.3 is not a number"), ("30 +\n1", 4, "got '\\n'"), ("", 0, "it ends"), ("٣", 0, "got '٣'"),
-    ("()", 1, "expected a number"), ("-" * 60 + "1", 51, "more than 50"), ("(" * 60, 51, "more than 50"),
-])
+@pytest.mark.parametrize(
+    "text, at, said",
+    [
+        ("30 + foo*epoch", 5, "no name but epoch is known, got foo"),
+        ("epoch(3)", 5, "epoch is a number, not a function"),
+        ("open('x')", 0, "no name but epoch is known, got open"),
+        ("epoch.real", 5, ". is not a number"),
+        ("2**epoch", 1, "there are no powers"),
+        ("2 % 3", 2, "only numbers, epoch"),
+        ("1e3", 1, "got e3"),
+        ("30 + ", 5, "it ends where a number is expected"),
+        ("(1 + 2", 6, "expected )"),
+        ("1 + 2)", 5, "a ) too many"),
+        ("1 2", 2, "expected an operator before 2"),
+        ("3 + * 4", 4, "expected a number, epoch or (, got *"),
+        ("1.2.3", 0, "1.2.3 is not a number"),
+        ("30 +\n1", 4, "got '\\n'"),
+        ("", 0, "it ends"),
+        ("٣", 0, "got '٣'"),
+        ("()", 1, "expected a number"),
+        ("-" * 60 + "1", 51, "more than 50"),
+        ("(" * 60, 51, "more than 50"),
+    ],
+)
 def test_what_cannot_be_read_has_a_caret_under_it(text, at, said):
     with pytest.raises(StudyError) as raised:
         parse(text, "growing, base.batch_size")
@@ -388,15 +451,23 @@ def test_fractions_are_exact_where_floating_point_is_not():
 # What may be written in a recipe.
 
 
-@pytest.mark.parametrize("value, size", [
-    ("all", None), (1, 1), (128, 128), ("30+10*epoch", "30 + 10*epoch"), (" 8 + 2 * 3 ", 14), ("7/2", 3),
-    ("2 + -epoch//-3", "2 + -epoch//-3"),
-])
+@pytest.mark.parametrize(
+    "value, size",
+    [
+        ("all", None),
+        (1, 1),
+        (128, 128),
+        ("30+10*epoch", "30 + 10*epoch"),
+        (" 8 + 2 * 3 ", 14),
+        ("7/2", 3),
+        ("2 + -epoch//-3", "2 + -epoch//-3"),
+    ],
+)
 def test_a_batch_size_is_a_number_all_or_a_formula(value, size):
     assert check_batch_size(value) == size and type(check_batch_size(value)) is type(size)
 
 
-@pytest.mark.parametrize("value", [True, 2.5, 2.0, 0, -1, None, [3], float("nan"), -10**400])
+@pytest.mark.parametrize("value", [True, 2.5, 2.0, 0, -1, None, [3], float("nan"), -(10**400)])
 def test_a_batch_size_that_is_no_size_is_refused(value):
     with pytest.raises(NumberError, match=r'a whole number >= 1 or "all", got .*\(try, base.batch_size\)') as told:
         check_batch_size(value, "try, base.batch_size")
@@ -405,15 +476,22 @@ def test_a_batch_size_that_is_no_size_is_refused(value):
 
 @pytest.mark.parametrize("text", ["all ", "All", "al", "ALL"])
 def test_a_misspelt_all_is_told(text):
-    with pytest.raises(StudyError, match=re.escape(f"got {text!r} (try); did you mean \"all\"?")):
+    with pytest.raises(StudyError, match=re.escape(f'got {text!r} (try); did you mean "all"?')):
         check_batch_size(text, "try")
 
 
-@pytest.mark.parametrize("text, said", [
-    ("1/0", "divides by zero at epoch 0"), ("10/epoch", "divides by zero at epoch 0"), ("epoch", "is 0 at epoch 0"),
-    ("0.5", "is 0 at epoch 0"), ("-5", "is -5 at epoch 0"), ("1" + "+1" * 100, "at most 200 characters, got 201"),
-    ("all of them", "no name but epoch"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("1/0", "divides by zero at epoch 0"),
+        ("10/epoch", "divides by zero at epoch 0"),
+        ("epoch", "is 0 at epoch 0"),
+        ("0.5", "is 0 at epoch 0"),
+        ("-5", "is -5 at epoch 0"),
+        ("1" + "+1" * 100, "at most 200 characters, got 201"),
+        ("all of them", "no name but epoch"),
+    ],
+)
 def test_a_formula_that_gives_no_size_at_the_start_is_refused_with_its_place(text, said):
     with pytest.raises(StudyError, match=rf"{said}(.|\n)*\(try, axes\)|\(try, axes\)(.|\n)*{said}"):
         check_batch_size(text, "try, axes")
@@ -455,8 +533,11 @@ def test_widths_are_the_choice_that_fills_up_the_least(counts, most):
         return sum((width_for(size, chosen) - size) * count for size, count in counts.items())
 
     largest, found = max(counts), widths(counts, most)
-    choices = [(*sorted(others), largest) for number in range(most)
-               for others in itertools.combinations(sorted(set(counts) - {largest}), number)]
+    choices = [
+        (*sorted(others), largest)
+        for number in range(most)
+        for others in itertools.combinations(sorted(set(counts) - {largest}), number)
+    ]
     assert len(found) <= most and set(found) <= set(counts) and found == tuple(sorted(found)) and largest in found
     assert added(found) == min(map(added, choices))
     assert len(found) == min(len(choice) for choice in choices if added(choice) == added(found))
@@ -486,8 +567,9 @@ def test_the_calculator_says_steps_for_epochs_and_epochs_for_steps():
 
 
 @settings(deadline=None)
-@given(st.integers(1, 50), st.integers(1, 300), st.integers(1, 40), st.integers(1, 4),
-       st.sampled_from(["dropped", "kept"]))
+@given(
+    st.integers(1, 50), st.integers(1, 300), st.integers(1, 40), st.integers(1, 4), st.sampled_from(["dropped", "kept"])
+)
 def test_the_calculator_agrees_with_the_stream(epochs, examples, size, workers, last):
     if size * workers > examples:
         return
@@ -496,7 +578,8 @@ def test_the_calculator_agrees_with_the_stream(epochs, examples, size, workers, 
     assert told.steps == own.steps_in(epochs)
     assert told.examples_seen == sum(size * count for size, count in own.size_counts(told.steps).items())
     assert epochs_of(told.steps + 1, examples, size, workers, last).epochs == pytest.approx(
-        float(own.position(told.steps + 1)), rel=1e-12)
+        float(own.position(told.steps + 1)), rel=1e-12
+    )
 
 
 @settings(deadline=None)
@@ -515,14 +598,17 @@ def test_4_1_epochs_of_15_batches_are_62_steps_in_the_calculator_and_in_a_run():
     assert steps_of(4.1, 150, 10).steps == BatchStream(BatchPolicy(10), 150, 0).steps_in(4.1) == 62  # 61.5 exactly
 
 
-@pytest.mark.parametrize("asked, said", [
-    (lambda: steps_of(0, 100, 10), "epochs must be > 0, got 0"),
-    (lambda: steps_of(True, 100, 10), "epochs must be > 0"),
-    (lambda: steps_of(1, 100, 0), "batch_size must be a whole number >= 1, got 0"),
-    (lambda: epochs_of(1.5, 100, 10), "steps must be a whole number >= 1, got 1.5"),
-    (lambda: steps_of(1, 100, 30, 4), "batch_size x workers must be at most .* 100; got 30 x 4"),
-    (lambda: steps_of(1, 100, 30, last="keep"), "did you mean kept"),
-])
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        (lambda: steps_of(0, 100, 10), "epochs must be > 0, got 0"),
+        (lambda: steps_of(True, 100, 10), "epochs must be > 0"),
+        (lambda: steps_of(1, 100, 0), "batch_size must be a whole number >= 1, got 0"),
+        (lambda: epochs_of(1.5, 100, 10), "steps must be a whole number >= 1, got 1.5"),
+        (lambda: steps_of(1, 100, 30, 4), "batch_size x workers must be at most .* 100; got 30 x 4"),
+        (lambda: steps_of(1, 100, 30, last="keep"), "did you mean kept"),
+    ],
+)
 def test_the_calculator_refuses_what_is_no_budget(asked, said):
     with pytest.raises(StudyError, match=said):
         asked()

@@ -96,7 +96,7 @@ def test_the_peers_get_fallline_s_own_batches(_own_cache, tmp_path):
         assert arrays["inputs"].min() == 0 and arrays["inputs"].max() == 1
         batches = ours.works[0].batches
         first = batches.indices(0, work.steps, batches.widths[0], work.steps)
-        assert np.array_equal(arrays["batches"][:len(first)], first)
+        assert np.array_equal(arrays["batches"][: len(first)], first)
         logits = np.zeros((100, 10))
         cross_entropy = np.log(np.exp(logits).sum(1)) - logits[np.arange(100), arrays["targets"][first[0, 0]]]
     assert ours.loss("momentum", 0) == pytest.approx(cross_entropy.mean(), rel=1e-6)
@@ -119,7 +119,8 @@ def test_a_whole_command_trains_the_trials_that_its_floor_and_its_peers_are_char
     assert {trial.evaluate_every for trial in made} == {study.evaluate_every}
     rules = [trial.recipe.optimizer.name for trial in made if trial.seed == made[0].seed]
     assert {rule: rules.count(rule) for rule in rules} == {
-        rule: study.work.optimizers.count(rule) * len(study.work.rates) for rule in study.work.optimizers}
+        rule: study.work.optimizers.count(rule) * len(study.work.rates) for rule in study.work.optimizers
+    }
 
 
 @pytest.mark.parametrize("study", [whole_works.SOFTMAX_QUICK, whole_works.CONVNET_QUICK], ids=lambda study: study.key)
@@ -165,8 +166,7 @@ def test_whole_commands_of_two_sides_have_a_cache_and_a_run_folder_each(tmp_path
     results = json.loads(json.dumps(results, allow_nan=False))
     assert list(results["commands"]) == ["run line quick, cold", "show of line quick"]
     for found in results["commands"].values():
-        assert found["ratio"]["median"] == pytest.approx(
-            found["other_seconds"]["median"] / found["seconds"]["median"])
+        assert found["ratio"]["median"] == pytest.approx(found["other_seconds"]["median"] / found["seconds"]["median"])
     cold = results["commands"]["run line quick, cold"]
     assert cold["floor_seconds"] == results["floor"]["start_seconds"]["median"], "a line has no matmuls"
     assert results["peers"] == [] and results["steps_alone"] is None
@@ -194,7 +194,9 @@ def test_the_other_side_is_the_source_of_that_commit(tmp_path):
 
 def test_an_unknown_name_of_a_command_lists_those_there_are():
     assert {command.key for command in whole.chosen(["softmax"], whole_works.COMMANDS)} == {
-        "softmax quick", "softmax full"}
+        "softmax quick",
+        "softmax full",
+    }
     with pytest.raises(SystemExit, match="there are run line quick, cold"):
         whole.chosen(["none"], whole_works.COMMANDS)
 

@@ -47,14 +47,19 @@ def stand(values: np.ndarray, up: bool = False, within: float | None = None) -> 
     group = Group({}, tuple(arm(values[place], place) for place in order), up)
     samples = [group.sample(*place) for place in group.places]
     pairs = all_pairs(samples, up)
-    others = {second: (pair, sample) for (first, second), pair, sample
-              in zip(group.places, pairs, samples, strict=True) if first == 0}
+    others = {
+        second: (pair, sample)
+        for (first, second), pair, sample in zip(group.places, pairs, samples, strict=True)
+        if first == 0
+    }
     return group, standings(group, others, within)
 
 
 def arm(values: np.ndarray, place: int) -> Arm:
-    rows = [{"trial": f"{seed}", "seed": seed, "diverged": False, "value": value, "choice": value}
-            for seed, value in enumerate(values)]
+    rows = [
+        {"trial": f"{seed}", "seed": seed, "diverged": False, "value": value, "choice": value}
+        for seed, value in enumerate(values)
+    ]
     return Arm({"arm": int(place)}, pl.DataFrame(rows), (), fixed=False)
 
 
@@ -72,7 +77,7 @@ def ruled_out(values: np.ndarray) -> np.ndarray:
         pairs[at][:, first, second] = pairs[at][:, second, first] = found
     best = values.mean(-1).argmax(1)
     own = pairs[:, np.arange(draws), best]
-    found = (np.minimum(own[0] * max(count - 1, 2) / 2, own[1]) <= 0.05)
+    found = np.minimum(own[0] * max(count - 1, 2) / 2, own[1]) <= 0.05
     for draw in range(12):
         group, seen = stand(values[draw], up=True)
         names = {one.settings["arm"]: standing.verdict == WORSE for one, standing in zip(group.arms, seen, strict=True)}
@@ -93,8 +98,10 @@ def test_losers_are_ruled_out_more_than_twice_as_often_as_by_holm_over_all_pairs
 
 
 @pytest.mark.parametrize("spreads", ["alike", "unlike"])
-@pytest.mark.parametrize(("count", "n", "level_with_it"), [
-    (2, 5, 2), (3, 5, 3), (4, 6, 4), (5, 10, 5), (9, 6, 9), (9, 6, 2), (9, 6, 4), (9, 10, 1)])
+@pytest.mark.parametrize(
+    ("count", "n", "level_with_it"),
+    [(2, 5, 2), (3, 5, 3), (4, 6, 4), (5, 10, 5), (9, 6, 9), (9, 6, 2), (9, 6, 4), (9, 10, 1)],
+)
 def test_a_truly_best_arm_is_ruled_out_in_under_five_percent(count, n, level_with_it, spreads):
     """However many others are level with it, and however far the rest are behind."""
     random = np.random.default_rng(count * n + level_with_it)
@@ -144,7 +151,8 @@ def test_a_worse_and_noisier_loss_is_worse_though_its_spread_hides_the_mean():
     assert pair.told_apart and pair.evidence.logs and pair.better == 1.0
     assert pair.p == pytest.approx(stats.ttest_rel(np.log(good), np.log(noisy)).pvalue)
     assert (pair.evidence.low, pair.evidence.high) == pytest.approx(
-        stats.ttest_rel(good, noisy).confidence_interval(0.95)), "the interval is of the plain difference"
+        stats.ttest_rel(good, noisy).confidence_interval(0.95)
+    ), "the interval is of the plain difference"
     up = all_pairs([paired_sample(good, noisy, losses=False)], up=True)[0]
     assert not up.told_apart, "of accuracies the mean is not that of a skewed loss"
     assert not weighed(paired_sample(noisy, good), Region(low=0.0, closed=True)).logs, "claims with an end stay plain"
@@ -157,8 +165,9 @@ def test_logarithms_say_nothing_for_the_noisier_arm():
     assert stats.ttest_rel(np.log(wild), np.log(steady)).pvalue < 0.05 and not found.logs and found.p_for > 0.05
 
 
-@pytest.mark.parametrize(("first", "second"), [(0.1, 0.1), (0.5, 0.5), (1, 1), (0.1, 0.5), (0.5, 1.0), (0.3, 0.1),
-                                               (0.5, 0.4), (1.0, 0.7)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(0.1, 0.1), (0.5, 0.5), (1, 1), (0.1, 0.5), (0.5, 1.0), (0.3, 0.1), (0.5, 0.4), (1.0, 0.7)]
+)
 @pytest.mark.parametrize("n", [5, 10, 20])
 def test_equal_means_of_skewed_losses_are_told_apart_hardly_more_often_with_logarithms(n, first, second):
     random = np.random.default_rng(n)
@@ -177,21 +186,39 @@ def test_equal_means_of_skewed_losses_are_told_apart_hardly_more_often_with_loga
 
 def tuned(choices: np.ndarray, place: int) -> Arm:
     """An arm tried at several rates; values are the choices [seeds, rates]."""
-    rows = [{"trial": f"{seed}-{rate}", "seed": seed, "learning_rate": float(rate), "diverged": False,
-             "value": choices[seed, rate], "choice": choices[seed, rate]} for seed, rate in np.ndindex(choices.shape)]
+    rows = [
+        {
+            "trial": f"{seed}-{rate}",
+            "seed": seed,
+            "learning_rate": float(rate),
+            "diverged": False,
+            "value": choices[seed, rate],
+            "choice": choices[seed, rate],
+        }
+        for seed, rate in np.ndindex(choices.shape)
+    ]
     return Arm({"arm": place}, pl.DataFrame(rows), ("learning_rate",), fixed=False)
 
 
 def noisy_grid(random: np.random.Generator, mean: float, n: int = 6) -> np.ndarray:
     """Losses [seeds, rates]: one good rate, one a little worse, two far worse and noisy."""
-    return np.stack([lognormal(random, mean * factor, spread, (n,)) for factor, spread in (
-        (1, 0.05), (1.15, 0.08), (8, 0.6), (25, 1.2))], axis=1)
+    return np.stack(
+        [
+            lognormal(random, mean * factor, spread, (n,))
+            for factor, spread in ((1, 0.05), (1.15, 0.08), (8, 0.6), (25, 1.2))
+        ],
+        axis=1,
+    )
 
 
 def plain(sample: Sample) -> Sample:
     """The sample without its logarithms, as a t test alone would see it."""
-    return Sample(sample.values, scale=sample.scale, floors=tuple(map(plain, sample.floors)),
-                  ceilings=tuple(map(plain, sample.ceilings)))
+    return Sample(
+        sample.values,
+        scale=sample.scale,
+        floors=tuple(map(plain, sample.floors)),
+        ceilings=tuple(map(plain, sample.ceilings)),
+    )
 
 
 def told_apart(random: np.random.Generator, draws: int, first: float, second: float, logs: bool = True) -> float:
@@ -221,11 +248,17 @@ def test_a_far_worse_and_noisy_setting_could_not_be_the_best():
 
 
 def test_the_arm_of_the_issue_is_worse_where_a_rate_of_mean_seven_could_have_saved_it(tmp_path):
-    losses = {("adam", 0.01): [0.29, 0.30, 0.28, 0.29, 0.31, 0.27], ("adam", 0.5): [0.9, 0.8, 1.1, 0.9, 1.0, 0.8],
-              ("rmsprop", 0.01): [0.60, 0.62, 0.59, 0.61, 0.60, 0.61],
-              ("rmsprop", 0.5): [1.4, 2.2, 21.0, 4.9, 9.8, 2.7]}
-    rows = [{"optimizer": name, "learning_rate": rate, "seed": seed, "validation_loss": value}
-            for (name, rate), own in losses.items() for seed, value in enumerate(own)]
+    losses = {
+        ("adam", 0.01): [0.29, 0.30, 0.28, 0.29, 0.31, 0.27],
+        ("adam", 0.5): [0.9, 0.8, 1.1, 0.9, 1.0, 0.8],
+        ("rmsprop", 0.01): [0.60, 0.62, 0.59, 0.61, 0.60, 0.61],
+        ("rmsprop", 0.5): [1.4, 2.2, 21.0, 4.9, 9.8, 2.7],
+    }
+    rows = [
+        {"optimizer": name, "learning_rate": rate, "seed": seed, "validation_loss": value}
+        for (name, rate), own in losses.items()
+        for seed, value in enumerate(own)
+    ]
     found = Comparison.of(tiny(tmp_path / "run", rows, metric="validation_loss"))
     assert found.arms["verdict"].to_list() == [BEST, WORSE] and found.pairs["told_apart"].to_list() == [True]
     assert found.use == ["Use adam at learning rate 0.01."]
@@ -251,8 +284,10 @@ def test_equal_arms_of_little_spread_are_as_good_and_the_p_value_is_that_of_tost
         values = random.normal(0.92, 0.002, (2, 8))
         group, found = stand(values, up=True, within=0.005)
         gap = group.sample(0, 1).values
-        tost = max(stats.ttest_1samp(gap, -0.005, alternative="greater").pvalue,
-                   stats.ttest_1samp(gap, 0.005, alternative="less").pvalue)
+        tost = max(
+            stats.ttest_1samp(gap, -0.005, alternative="greater").pvalue,
+            stats.ttest_1samp(gap, 0.005, alternative="less").pvalue,
+        )
         assert found[1].p_as_good == pytest.approx(tost)
         assert found[1].verdict == (WORSE if found[1].p_best <= 0.05 else AS_GOOD if tost <= 0.05 else OPEN)
         seen += found[1].verdict == AS_GOOD
@@ -272,8 +307,11 @@ def test_margins_are_half_a_point_of_shares_and_five_percent_of_all_else_unless_
 
 def test_the_answer_says_as_good_with_the_margin_and_how_often_the_first_is_best(tmp_path):
     random = np.random.default_rng(9)
-    rows = [{"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": value}
-            for name in ("adam", "momentum") for seed, value in enumerate(random.normal(0.92, 0.002, 8))]
+    rows = [
+        {"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": value}
+        for name in ("adam", "momentum")
+        for seed, value in enumerate(random.normal(0.92, 0.002, 8))
+    ]
     run = tiny(tmp_path / "run", rows)
     found = Comparison.of(run)
     first, second = found.arms.to_dicts()
@@ -301,7 +339,7 @@ def test_the_share_of_resamples_is_that_of_a_bootstrap_over_seeds_and_ties_share
     assert found == pytest.approx(np.bincount(means.argmax(0), minlength=3) / 20_000, abs=0.015)
     assert best_shares(-values, up=False) == pytest.approx(found) and found.sum() == pytest.approx(1)
     lost = np.array([[0.5, 0.6, 0.7], [0.1, 0.2, math.inf]])
-    assert best_shares(lost, up=False) == pytest.approx([1 - (2 / 3)**3, (2 / 3)**3], abs=0.01)
+    assert best_shares(lost, up=False) == pytest.approx([1 - (2 / 3) ** 3, (2 / 3) ** 3], abs=0.01)
     assert best_shares(values[:, :1], up=True) is None
     copies = best_shares(values[[0, 0, 1, 2]], up=True)
     assert copies == pytest.approx(found[[0, 0, 1, 2]]), "copies are one arm"
@@ -332,8 +370,10 @@ def test_the_range_of_seeds_has_the_power_that_the_pilots_own_figure_lacks(n, ef
     seen = [two_sided(Sample(one)) for one in sizes]
     as_seen = [seeds_to_tell(one) for one in seen]
     ranges = [range_to_tell(one) for one in seen]
-    power = [np.mean([_power(effect, needed) for needed in found])
-             for found in (as_seen, [least for least, _ in ranges], [last for _, last in ranges])]
+    power = [
+        np.mean([_power(effect, needed) for needed in found])
+        for found in (as_seen, [least for least, _ in ranges], [last for _, last in ranges])
+    ]
     assert power[0] < 0.78 and power[0] < power[1] < power[2] and power[1] > 0.66 and power[2] >= 0.8
 
 
@@ -353,16 +393,20 @@ def test_hedges_correction_makes_effect_sizes_true_on_average():
 def test_two_seeds_forecast_nothing_and_say_what_to_do(tmp_path):
     seen = two_sided(Sample(np.array([0.1, 0.12])))
     assert range_to_tell(seen) == (None, None) and seeds_range([seen]) == (None, None)
-    rows = [{"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": value}
-            for name, own in {"adam": [0.9, 0.92], "momentum": [0.89, 0.9]}.items() for seed, value in enumerate(own)]
+    rows = [
+        {"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": value}
+        for name, own in {"adam": [0.9, 0.92], "momentum": [0.89, 0.9]}.items()
+        for seed, value in enumerate(own)
+    ]
     claim = {"text": "adam", "better": {"optimizer": "adam"}, "worse": {"optimizer": "momentum"}}
     run = tiny(tmp_path / "run", rows, claims=[claim])
     found = Comparison.of(run)
     assert found.pairs["seeds_needed"].null_count() == 1 and "feasible" not in str(found)
-    text, = [text for text in found.sure if text.startswith("Two seeds")]
+    (text,) = [text for text in found.sure if text.startswith("Two seeds")]
     assert "--seeds 5" in text
-    assert "two seeds cannot tell how many would settle it: run 5 first" in str(Opening.of(Results.of(run)).results
-                                                                             and _claims(run))
+    assert "two seeds cannot tell how many would settle it: run 5 first" in str(
+        Opening.of(Results.of(run)).results and _claims(run)
+    )
 
 
 def _claims(run: Any) -> list[str]:
@@ -388,12 +432,28 @@ LOSSES = [0.35140001, 0.34870002, 0.35300003, 0.35010001, 0.34990002]
 def copies_run(folder: Path, **more: Any) -> Any:
     """adagrad, and two rules that differ from it by rounding; adam is close."""
     random = np.random.default_rng(14)
-    own = {"adagrad": LOSSES, "ftrl": [value * (1 + 2e-7 * (-1)**seed) for seed, value in enumerate(LOSSES)],
-           "proximal_adagrad": [value * (1 + 1e-7) for value in LOSSES],
-           "adam": [value - 0.002 + random.normal(0, 0.02) for value in LOSSES]}
-    return tiny(folder / "run", [{"optimizer": name, "seed": seed, "learning_rate": None, "validation_loss": value,
-                                  "final_train_loss": value} for name, values in own.items()
-                                 for seed, value in enumerate(values)], metric="validation_loss", **more)
+    own = {
+        "adagrad": LOSSES,
+        "ftrl": [value * (1 + 2e-7 * (-1) ** seed) for seed, value in enumerate(LOSSES)],
+        "proximal_adagrad": [value * (1 + 1e-7) for value in LOSSES],
+        "adam": [value - 0.002 + random.normal(0, 0.02) for value in LOSSES],
+    }
+    return tiny(
+        folder / "run",
+        [
+            {
+                "optimizer": name,
+                "seed": seed,
+                "learning_rate": None,
+                "validation_loss": value,
+                "final_train_loss": value,
+            }
+            for name, values in own.items()
+            for seed, value in enumerate(values)
+        ],
+        metric="validation_loss",
+        **more,
+    )
 
 
 def test_rules_that_are_one_are_tested_once_ranked_level_and_not_waited_for(tmp_path):
@@ -410,9 +470,19 @@ def test_rules_that_are_one_are_tested_once_ranked_level_and_not_waited_for(tmp_
     assert ranks["adagrad"] == ranks["ftrl"] == ranks["proximal_adagrad"]
     assert "the same" in next(column for column in pair_columns(found) if column.heading == "told apart").texts
     alone = [row for row in run.trials.iter_rows(named=True) if row["optimizer"] in ("adagrad", "adam")]
-    two = Comparison.of(tiny(tmp_path / "two", [{name: row[name] for name in (
-        "optimizer", "seed", "learning_rate", "validation_loss", "final_train_loss")} for row in alone],
-        metric="validation_loss"))
+    two = Comparison.of(
+        tiny(
+            tmp_path / "two",
+            [
+                {
+                    name: row[name]
+                    for name in ("optimizer", "seed", "learning_rate", "validation_loss", "final_train_loss")
+                }
+                for row in alone
+            ],
+            metric="validation_loss",
+        )
+    )
     assert two.arms["p_best"].drop_nulls()[0] == pytest.approx(found.arms["p_best"].drop_nulls()[0], rel=1e-3)
     asked = {one.text: one.verdict for one in questions(run)}
     same = [verdict for text, verdict in asked.items() if "adam " not in f"{text} "]
@@ -420,9 +490,11 @@ def test_rules_that_are_one_are_tested_once_ranked_level_and_not_waited_for(tmp_
 
 
 def test_copies_of_the_best_are_named_with_it(tmp_path):
-    rows = [{"optimizer": name, "seed": seed, "learning_rate": None, "validation_loss": value * factor}
-            for name, factor in {"gradient_descent": 1, "momentum": 1 + 1e-7, "adam": 1.5}.items()
-            for seed, value in enumerate(LOSSES)]
+    rows = [
+        {"optimizer": name, "seed": seed, "learning_rate": None, "validation_loss": value * factor}
+        for name, factor in {"gradient_descent": 1, "momentum": 1 + 1e-7, "adam": 1.5}.items()
+        for seed, value in enumerate(LOSSES)
+    ]
     found = Comparison.of(tiny(tmp_path / "run", rows, metric="validation_loss"))
     assert found.arms["verdict"].to_list() == [BEST, SAME, WORSE] and found.arms["best_share"].to_list() == [1, 1, 0]
     assert found.use == ["Use gradient descent or momentum. They give the same results."]
@@ -430,9 +502,11 @@ def test_copies_of_the_best_are_named_with_it(tmp_path):
 
 
 def test_ties_in_accuracy_of_rules_that_train_apart_are_waited_for(tmp_path):
-    rows = [{"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": 1.0,
-             "final_train_loss": loss}
-            for name, loss in {"adam": 0.1, "momentum": 0.2}.items() for seed in range(5)]
+    rows = [
+        {"optimizer": name, "seed": seed, "learning_rate": None, "validation_accuracy": 1.0, "final_train_loss": loss}
+        for name, loss in {"adam": 0.1, "momentum": 0.2}.items()
+        for seed in range(5)
+    ]
     run = tiny(tmp_path / "run", rows)
     assert [one.verdict for one in questions(run)] == ["undecided"]
     assert compared(run).pairs[0][0].same and compared(run).standings[0][1].verdict == SAME
@@ -441,9 +515,18 @@ def test_ties_in_accuracy_of_rules_that_train_apart_are_waited_for(tmp_path):
 @pytest.mark.parametrize(("first", "second"), [(0.97, 0.97 + 1e-9), (0.0, 1.4e-14)])
 @pytest.mark.parametrize("seeds", [1, 4])
 def test_what_differs_by_rounding_is_a_tie_without_chance_and_with_one_seed(tmp_path, first, second, seeds):
-    rows = [{"optimizer": name, "seed": seed, "learning_rate": None, "final_train_loss": value,
-             "min_train_loss": value, "min_train_loss_step": 9}
-            for name, value in {"adam": first, "momentum": second, "ftrl": 1.5}.items() for seed in range(seeds)]
+    rows = [
+        {
+            "optimizer": name,
+            "seed": seed,
+            "learning_rate": None,
+            "final_train_loss": value,
+            "min_train_loss": value,
+            "min_train_loss_step": 9,
+        }
+        for name, value in {"adam": first, "momentum": second, "ftrl": 1.5}.items()
+        for seed in range(seeds)
+    ]
     run = tiny(tmp_path / "run", rows, metric="train_loss")
     found = Comparison.of(run)
     level = found.pairs.filter(pl.col("difference") == 0)
@@ -454,9 +537,11 @@ def test_what_differs_by_rounding_is_a_tie_without_chance_and_with_one_seed(tmp_
 
 @pytest.mark.parametrize(("general", "blamed"), [(1.4e-14, False), (1e-3, True)])
 def test_no_rule_is_blamed_for_losing_to_its_special_case_by_rounding(tmp_path, general, blamed):
-    rows = [{"optimizer": name, "seed": 0, "learning_rate": rate, "final_train_loss": value}
-            for name, value in {"nesterov": general, "gradient_descent": 0.0, "adam": 1.5}.items()
-            for rate in (0.1, 0.01)]
+    rows = [
+        {"optimizer": name, "seed": 0, "learning_rate": rate, "final_train_loss": value}
+        for name, value in {"nesterov": general, "gradient_descent": 0.0, "adam": 1.5}.items()
+        for rate in (0.1, 0.01)
+    ]
     run = tiny(tmp_path / "run", rows, metric="train_loss")
     assert bool(defeats(run, searches(run))) == blamed
 
@@ -473,16 +558,28 @@ def test_rounding_is_a_share_of_each_value_and_not_of_the_largest():
 
 def test_the_heat_map_says_of_cells_what_the_table_says_of_arms(tmp_path):
     random = np.random.default_rng(15)
-    rows = [{"beta1": one, "beta2": two, "seed": seed, "validation_accuracy": 0.9 - 0.004 * (a + b) + random.normal(
-        0, 0.006)} for a, one in enumerate((0.5, 0.7, 0.9)) for b, two in enumerate((0.5, 0.7, 0.9))
-        for seed in range(6)]
+    rows = [
+        {
+            "beta1": one,
+            "beta2": two,
+            "seed": seed,
+            "validation_accuracy": 0.9 - 0.004 * (a + b) + random.normal(0, 0.006),
+        }
+        for a, one in enumerate((0.5, 0.7, 0.9))
+        for b, two in enumerate((0.5, 0.7, 0.9))
+        for seed in range(6)
+    ]
     run = tiny(tmp_path / "run", rows)
     picture, found = drawn(run, Figure(kind="grid")), Comparison.of(run)
     arms = {(f"{row['beta1']:g}", f"{row['beta2']:g}"): row["verdict"] for row in found.arms.to_dicts()}
-    cells = {tuple(str(row[name]) for name in (("up", "right") if row["side"] == "beta1" else ("right", "up"))):
-             row["tied"] for row in picture.frame.to_dicts() if not row["best"]}
-    assert len(cells) == 8 and {key: arms[key] != WORSE for key in cells} == cells and set(cells.values()) == {True,
-                                                                                                              False}
+    cells = {
+        tuple(str(row[name]) for name in (("up", "right") if row["side"] == "beta1" else ("right", "up"))): row["tied"]
+        for row in picture.frame.to_dicts()
+        if not row["best"]
+    }
+    assert (
+        len(cells) == 8 and {key: arms[key] != WORSE for key in cells} == cells and set(cells.values()) == {True, False}
+    )
     tied = sum(cells.values())
     verb = "is" if tied == 1 else "are"
     assert f"{tied} of 8 other cells {verb} not significantly worse than the best" in picture.caption
@@ -490,9 +587,11 @@ def test_the_heat_map_says_of_cells_what_the_table_says_of_arms(tmp_path):
 
 def test_many_arms_are_tested_with_the_first_alone(tmp_path):
     random = np.random.default_rng(16)
-    rows = [{"beta1": 0.1 + place / 100, "seed": seed,
-             "validation_accuracy": 0.9 - place / 200 + random.normal(0, 0.004)}
-            for place in range(40) for seed in range(5)]
+    rows = [
+        {"beta1": 0.1 + place / 100, "seed": seed, "validation_accuracy": 0.9 - place / 200 + random.normal(0, 0.004)}
+        for place in range(40)
+        for seed in range(5)
+    ]
     found = compared(tiny(tmp_path / "run", rows), "beta1")
     standing = found.standings[0]
     assert "pairs" not in vars(found), "all 780 pairs were not asked for"

@@ -22,8 +22,17 @@ from fallline.errors import FalllineError, StoreError
 from faulty import copied
 from faulty import study as small_study
 
-READING = [["show"], ["show", "--all"], ["report"], ["compare"], ["verify"], ["export", "--to", "csv"], ["status"],
-           ["figures", "--format", "svg"], ["profile"]]
+READING = [
+    ["show"],
+    ["show", "--all"],
+    ["report"],
+    ["compare"],
+    ["verify"],
+    ["export", "--to", "csv"],
+    ["status"],
+    ["figures", "--format", "svg"],
+    ["profile"],
+]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +71,9 @@ def damage(draw, path, others):
             content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
     elif kind == "zero" and content:
         place = draw.randrange(len(content))
-        content[place:place + 64] = bytes(len(content[place:place + 64]))
+        content[place : place + 64] = bytes(len(content[place : place + 64]))
     elif kind == "cut" and content:
-        del content[draw.randrange(len(content)):]
+        del content[draw.randrange(len(content)) :]
     elif kind == "swap":
         content = draw.choice(others).read_bytes()
     else:
@@ -122,15 +131,22 @@ ENVIRONMENT = [
     ("JAX_PLATFORMS", "nonsense", "JAX has no device of the kind that JAX_PLATFORMS=nonsense asks for"),
     ("JAX_DEFAULT_MATMUL_PRECISION", "nonsense", "unset JAX_DEFAULT_MATMUL_PRECISION"),
     ("JAX_ENABLE_X64", "maybe", "unset JAX_ENABLE_X64"),
-    ("JAX_DISABLE_JIT", "1", None), ("JAX_DEBUG_NANS", "1", None), ("JAX_TRANSFER_GUARD", "disallow", None),
+    ("JAX_DISABLE_JIT", "1", None),
+    ("JAX_DEBUG_NANS", "1", None),
+    ("JAX_TRANSFER_GUARD", "disallow", None),
 ]
 
 
 @pytest.mark.parametrize("name, value, part", ENVIRONMENT)
 def test_an_environment_that_jax_does_not_take_is_told_or_has_no_effect(tmp_path, name, value, part):
     (tmp_path / "try.toml").write_text(STUDY.replace("0.01]", "1e9]"))
-    found = subprocess.run([sys.executable, "-m", "fallline", "run", "try.toml", "--out", "run", "--no-report"],
-                           cwd=tmp_path, capture_output=True, text=True, env=os.environ | {name: value})
+    found = subprocess.run(
+        [sys.executable, "-m", "fallline", "run", "try.toml", "--out", "run", "--no-report"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {name: value},
+    )
     if part is None:
         assert found.returncode == 0, found.stderr
     else:
@@ -150,7 +166,8 @@ def task(name, model=M, **more):
 {line}
 """
 LINES = {
-    "loading": "fails()", "init": "T = task('a', fallline.model(fails, lambda w, x: x, name='m'))",
+    "loading": "fails()",
+    "init": "T = task('a', fallline.model(fails, lambda w, x: x, name='m'))",
     "outputs": "T = task('b', fallline.model(lambda key: {'W': jnp.zeros(2)}, fails, name='m'))",
     "metric": "T = task('c', metrics=[fallline.Metric('m', fails, goal='min')])",
     "prepare": "T = task('d', prepare=fails)",
@@ -187,37 +204,79 @@ def test_a_mistake_of_ours_keeps_its_traceback(cli, monkeypatch):  # noqa: F811
 
 
 def test_metrics_of_ones_own_are_taken_in_a_list(cli):  # noqa: F811
-    Path("own.py").write_text(OWN.format(failure="Odd", line=(
-        "T = task('h', metrics=[fallline.Metric('size', lambda o, t: o[:, 0] ** 2, goal='min')])")))
-    Path("own.toml").write_text('task = "own.py:T"\nmetric = "validation_size"\n[base]\noptimizer = "adam"\nsteps = 2\n'
-                                "batch_size = 2\n")
+    Path("own.py").write_text(
+        OWN.format(
+            failure="Odd",
+            line=("T = task('h', metrics=[fallline.Metric('size', lambda o, t: o[:, 0] ** 2, goal='min')])"),
+        )
+    )
+    Path("own.toml").write_text(
+        'task = "own.py:T"\nmetric = "validation_size"\n[base]\noptimizer = "adam"\nsteps = 2\nbatch_size = 2\n'
+    )
     assert cli("run", "own.toml", "--out", "run", "--no-report")[0] == 0
 
 
 def test_an_optimizer_without_a_rate_under_a_schedule_is_told(cli):  # noqa: F811
-    Path("own.py").write_text(OWN.format(failure="Odd", line=(
-        "T = task('i'); PART = fallline.Optimizer.plug('still', lambda speed: optax.sgd(speed), speed=0.1)")))
-    Path("own.toml").write_text('task = "own.py:T"\n[base]\noptimizer = "own.py:PART"\nschedule = "cosine"\nsteps = 9\n'
-                                "batch_size = 2\n")
+    Path("own.py").write_text(
+        OWN.format(
+            failure="Odd",
+            line=("T = task('i'); PART = fallline.Optimizer.plug('still', lambda speed: optax.sgd(speed), speed=0.1)"),
+        )
+    )
+    Path("own.toml").write_text(
+        'task = "own.py:T"\n[base]\noptimizer = "own.py:PART"\nschedule = "cosine"\nsteps = 9\nbatch_size = 2\n'
+    )
     code, _, error = cli("run", "own.toml", "--out", "run")
     assert code == 2 and "would change the learning_rate of optimizer still, which takes none" in error
 
 
-ODD = ["nan", "inf", "2020-01-01", "07:00:00", "2020-01-01T00:00:00Z", '""', "[]", "{}", "1" + "0" * 30, "-1", "[nan]",
-       '["a", 1]', "true", "{a = 2020-01-01}"]
+ODD = [
+    "nan",
+    "inf",
+    "2020-01-01",
+    "07:00:00",
+    "2020-01-01T00:00:00Z",
+    '""',
+    "[]",
+    "{}",
+    "1" + "0" * 30,
+    "-1",
+    "[nan]",
+    '["a", 1]',
+    "true",
+    "{a = 2020-01-01}",
+]
 
 
-@pytest.mark.parametrize("place", ["presets.quick.base.steps", "presets.quick.axes.learning_rate", "presets.quick",
-                                   "presets.quick.seeds", "claims.0.where.learning_rate", "claims.0.better.optimizer",
-                                   "claims.0.margin", "claims.0.text", "reported.0.where.optimizer", "reported.0.value",
-                                   "source", "target.value", "axes.learning_rate", "base.steps", "figures.0.where"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "presets.quick.base.steps",
+        "presets.quick.axes.learning_rate",
+        "presets.quick",
+        "presets.quick.seeds",
+        "claims.0.where.learning_rate",
+        "claims.0.better.optimizer",
+        "claims.0.margin",
+        "claims.0.text",
+        "reported.0.where.optimizer",
+        "reported.0.value",
+        "source",
+        "target.value",
+        "axes.learning_rate",
+        "base.steps",
+        "figures.0.where",
+    ],
+)
 def test_an_odd_value_in_any_field_of_a_study_is_told_with_its_place(cli, place):  # noqa: F811
     import tomllib
 
-    base = tomllib.loads(STUDY + '[[claims]]\ntext = "a"\nbetter = {optimizer = "adam"}\n'
-                         'worse = {optimizer = "momentum"}\n'
-                         '[[reported]]\nwhere = {optimizer = "adam"}\nvalue = 1.0\nmetric = "final_train_loss"\n'
-                         '[[figures]]\nkind = "curves"\n[presets.quick]\nseeds = 2\n')
+    base = tomllib.loads(
+        STUDY + '[[claims]]\ntext = "a"\nbetter = {optimizer = "adam"}\n'
+        'worse = {optimizer = "momentum"}\n'
+        '[[reported]]\nwhere = {optimizer = "adam"}\nvalue = 1.0\nmetric = "final_train_loss"\n'
+        '[[figures]]\nkind = "curves"\n[presets.quick]\nseeds = 2\n'
+    )
     for text in ODD:
         values = json.loads(json.dumps(base))
         *way, last = place.split(".")
@@ -232,19 +291,22 @@ def test_an_odd_value_in_any_field_of_a_study_is_told_with_its_place(cli, place)
             assert "nan" not in text and "inf" not in text and "2020" not in text and "07:" not in text, text
         except FalllineError as failure:
             assert len(str(failure).splitlines()) < 20 and (
-                place.split(".")[0] in str(failure) or last in str(failure)), (text, str(failure))
+                place.split(".")[0] in str(failure) or last in str(failure)
+            ), (text, str(failure))
 
 
 def test_whatever_fails_while_the_answer_is_printed_the_page_is_written(whole, tmp_path):
     """``fallline run ... | head -0``: rich would end the process where a pipe is closed."""
     folder = copied(whole, tmp_path / "run")
     shutil.rmtree(folder / "report")
-    code = ("import os, sys; read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
-            "from rich.console import Console; from fallline.cli.terminal import shown_streams, new_screen\n"
-            "from fallline.cli.training import print_outcome; import fallline\n"
-            "with shown_streams():\n"
-            f"    try: print_outcome(fallline.open_run({str(folder)!r}), True, new_screen(stderr=True))\n"
-            "    except BrokenPipeError: os._exit(7)\n")
+    code = (
+        "import os, sys; read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
+        "from rich.console import Console; from fallline.cli.terminal import shown_streams, new_screen\n"
+        "from fallline.cli.training import print_outcome; import fallline\n"
+        "with shown_streams():\n"
+        f"    try: print_outcome(fallline.open_run({str(folder)!r}), True, new_screen(stderr=True))\n"
+        "    except BrokenPipeError: os._exit(7)\n"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 7, found.stderr
     assert (folder / "report/report.html").exists()
@@ -254,6 +316,7 @@ def test_whatever_fails_while_the_answer_is_printed_the_page_is_written(whole, t
 def test_streams_that_are_closed_fail_no_command(whole, tmp_path, command):
     folder = copied(whole, tmp_path / "run")
     arguments = ["fallline", command[0], str(folder), *command[1:]]
-    code = (f"import sys\nsys.stdout = sys.stderr = None\nsys.argv = {arguments!r}\n"
-            "from fallline.cli import main\nmain()")
+    code = (
+        f"import sys\nsys.stdout = sys.stderr = None\nsys.argv = {arguments!r}\nfrom fallline.cli import main\nmain()"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == (2 if command == ["status"] else 0)

@@ -49,7 +49,7 @@ def test_a_lower_rate_converges_more_slowly_on_the_line(results):
 
 def test_rmsprop_on_the_line_is_where_the_report_saw_it_after_330_steps(results):
     result = results["line/optimizers"]
-    trial, = result.trials.filter(optimizer="rmsprop", learning_rate=0.01, centered=0.0)["trial"]
+    (trial,) = result.trials.filter(optimizer="rmsprop", learning_rate=0.01, centered=0.0)["trial"]
     curve = result.curves.filter(trial=trial)
     assert curve.filter(step=330)["train_loss"].item() == pytest.approx(0.001349, abs=2e-4)
 
@@ -62,8 +62,10 @@ def test_at_a_hundredth_momentum_nesterov_and_gradient_descent_end_lowest(result
 
 def test_proximal_gradient_descent_without_regularisation_is_gradient_descent(results):
     trials = results["line/optimizers"].trials
-    plain, proximal = (trials.filter(optimizer=name).sort("learning_rate")["final_train_loss"].to_list()
-                       for name in ("gradient_descent", "proximal_gradient_descent"))
+    plain, proximal = (
+        trials.filter(optimizer=name).sort("learning_rate")["final_train_loss"].to_list()
+        for name in ("gradient_descent", "proximal_gradient_descent")
+    )
     assert plain[3:] == proximal[3:] == [None, None], "rates of 0.1 and 1 diverge in both"
     assert plain[:3] == pytest.approx(proximal[:3], rel=1e-6, abs=1e-9)
 
@@ -77,11 +79,14 @@ def test_the_softmax_layer_learns_digits_from_the_sample(results):
     assert start["train_loss"].to_list() == pytest.approx([math.log(10)] * len(start), rel=1e-6)
 
 
-@pytest.mark.skipif(not (Path(os.environ.get("FALLLINE_DATA", "")) / "mnist").is_dir(),
-                    reason="the full MNIST is not here; name its folder in FALLLINE_DATA")
+@pytest.mark.skipif(
+    not (Path(os.environ.get("FALLLINE_DATA", "")) / "mnist").is_dir(),
+    reason="the full MNIST is not here; name its folder in FALLLINE_DATA",
+)
 def test_on_the_full_data_the_reported_accuracy_is_reached(tmp_path):
     study = fallline.load_study("softmax/optimizers").with_(
-        {"seeds": 2, "axes": {"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.5, 0.005]}})
+        {"seeds": 2, "axes": {"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.5, 0.005]}}
+    )
     result = study.run(tmp_path)
     mean = result.trials.group_by("optimizer", "learning_rate").agg(pl.col("test_loss", "test_accuracy").mean())
     for name, rate, loss, accuracy in (("adam", 0.005, 0.30, 0.92), ("gradient_descent", 0.5, 0.33, 0.91)):

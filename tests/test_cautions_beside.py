@@ -24,8 +24,10 @@ def trials(**arms):
         optimizer, rate = name.rsplit("__", 1)
         for seed, noise in enumerate(NOISE):
             splits = zip(("validation_accuracy", "test_accuracy"), np.atleast_1d(means), strict=False)
-            made.append({"optimizer": optimizer, "learning_rate": float(rate.replace("_", ".")), "seed": seed}
-                        | {split: float(mean) + noise * (1 + len(made) % 3) / 2 for split, mean in splits})
+            made.append(
+                {"optimizer": optimizer, "learning_rate": float(rate.replace("_", ".")), "seed": seed}
+                | {split: float(mean) + noise * (1 + len(made) % 3) / 2 for split, mean in splits}
+            )
     return made
 
 
@@ -37,8 +39,11 @@ def sure(run, by=None):
 
 
 def test_a_compared_rate_at_the_end_of_its_range_stands_beside_the_answer(tmp_path):
-    at_end = tiny(tmp_path / "a", trials(adam__0_1=0.9, adam__0_01=0.8, adam__0_001=0.7),
-                  axes={"learning_rate": [0.1, 0.01, 0.001]})
+    at_end = tiny(
+        tmp_path / "a",
+        trials(adam__0_1=0.9, adam__0_01=0.8, adam__0_001=0.7),
+        axes={"learning_rate": [0.1, 0.01, 0.001]},
+    )
     said = sure(at_end, "learning_rate")
     assert "Its learning rate is the largest that was tried, and a larger one may do better: fallline run" in said
     assert "axes.learning_rate=[10, 1, 0.1, 0.01, 0.001]" in said
@@ -54,8 +59,11 @@ def test_a_rate_compared_beside_the_optimizer_is_held_against_its_own(tmp_path):
 
 
 def test_several_groups_say_which_of_them_stand_at_an_end(tmp_path):
-    made = [row | {"batch_size": size} for size, means in ((10, (0.9, 0.8, 0.7)), (20, (0.7, 0.9, 0.8)))
-            for row in trials(adam__0_1=means[0], adam__0_01=means[1], adam__0_001=means[2])]
+    made = [
+        row | {"batch_size": size}
+        for size, means in ((10, (0.9, 0.8, 0.7)), (20, (0.7, 0.9, 0.8)))
+        for row in trials(adam__0_1=means[0], adam__0_01=means[1], adam__0_001=means[2])
+    ]
     said = sure(tiny(tmp_path / "run", made), "learning_rate")
     assert "The best learning rate is the end of those tried for batch 10 (highest)" in said and "batch 20" not in said
 
@@ -75,8 +83,10 @@ def test_a_validation_winner_that_loses_on_test_gets_a_line(tmp_path):
     both = {"adam__0_1": (0.90, 0.80), "adam__0_01": (0.5, 0.95), "momentum__0_1": (0.85, 0.88)}
     run = tiny(tmp_path / "run", trials(**both))
     [line] = [text for text in Opening.of(Results.of(run)).sure if "test set" in text]
-    assert line.startswith("On the test set momentum at learning rate 0.1 is ahead of adam at learning rate 0.1, which "
-                           "validation accuracy chose: test accuracy +0.0")
+    assert line.startswith(
+        "On the test set momentum at learning rate 0.1 is ahead of adam at learning rate 0.1, which "
+        "validation accuracy chose: test accuracy +0.0"
+    )
     assert re.search(r"p (= [\d.e-]+|< 0\.0001), n = 6\.", line) and "The choice stays that of validation" in line
     assert "On the test set momentum" in str(shown(run))
     assert "On the test set momentum" in write_report(run).read_text()
@@ -97,8 +107,18 @@ def test_a_ranking_without_a_comparison_has_the_line_too(tmp_path, monkeypatch):
 # Figures
 
 
-@pytest.mark.parametrize("low, high", [(-1.23456, -1.23111), (0.123451, 0.123459), (2.0, 2.0000001), (-1e-9, 1e-9),
-                                       (123456.1, 123456.2), (-5.0, 1e6), (1.2e-8, 1.3e-8)])
+@pytest.mark.parametrize(
+    "low, high",
+    [
+        (-1.23456, -1.23111),
+        (0.123451, 0.123459),
+        (2.0, 2.0000001),
+        (-1e-9, 1e-9),
+        (123456.1, 123456.2),
+        (-5.0, 1e6),
+        (1.2e-8, 1.3e-8),
+    ],
+)
 def test_the_ends_of_an_interval_differ_in_what_is_written(low, high):
     written = [text.replace("−", "-") for text in interval(low, high).split(" to ")]
     assert written[0] != written[1]
@@ -116,12 +136,16 @@ def test_an_interval_is_never_written_as_one_number_thrice():
 
 
 def test_plus_minus_stands_where_all_seeds_are_equal(tmp_path):
-    made = [{"optimizer": name, "seed": seed, "validation_accuracy": value, "final_train_loss": seed / 10}
-            for name, value in (("adam", 0.75), ("momentum", 0.5)) for seed in range(6)]
+    made = [
+        {"optimizer": name, "seed": seed, "validation_accuracy": value, "final_train_loss": seed / 10}
+        for name, value in (("adam", 0.75), ("momentum", 0.5))
+        for seed in range(6)
+    ]
     run = tiny(tmp_path / "run", made)
     compared = Comparison.of(run).compared
     assert value(compared, compared.groups[0].arms[0]) == (
-        "validation accuracy 0.7500 ± 0 (95 % confidence interval, n = 6)")
+        "validation accuracy 0.7500 ± 0 (95 % confidence interval, n = 6)"
+    )
 
 
 def test_plus_minus_is_a_confidence_interval_everywhere(tmp_path):

@@ -30,12 +30,21 @@ from fallline.study import Study, load_study, parse_study
 BETTER, EQUAL = Region(low=0.0), Region(-1.0, 1.0, closed=True)
 
 
-def table(values: dict[Any, list[float | None]], column: str = "optimizer", metric: str = "validation_accuracy",
-          **same: Any) -> list[dict[str, Any]]:
+def table(
+    values: dict[Any, list[float | None]], column: str = "optimizer", metric: str = "validation_accuracy", **same: Any
+) -> list[dict[str, Any]]:
     """Rows of trials: the values of each setting over seeds 0, 1, ...; None is a trial that diverged."""
-    return [{column: setting, "seed": seed, metric: value, **same,
-             **({"status": "diverged", "diverged_at": 3} if value is None else {})}
-            for setting, own in values.items() for seed, value in enumerate(own)]
+    return [
+        {
+            column: setting,
+            "seed": seed,
+            metric: value,
+            **same,
+            **({"status": "diverged", "diverged_at": 3} if value is None else {}),
+        }
+        for setting, own in values.items()
+        for seed, value in enumerate(own)
+    ]
 
 
 def judged(folder: Path, rows: list[dict[str, Any]], curves: pl.DataFrame | None = None, **claim: Any) -> Verdict:
@@ -55,15 +64,17 @@ def test_interval_and_p_are_those_of_scipys_paired_t_test(tmp_path):
     expected = stats.ttest_rel(a, b)
     found = verdict.parts[0].evidence
     assert (found.estimate, found.low, found.high) == pytest.approx(
-        (np.mean(a) - np.mean(b), *expected.confidence_interval(0.95)))
+        (np.mean(a) - np.mean(b), *expected.confidence_interval(0.95))
+    )
     assert verdict.p == pytest.approx(expected.pvalue) and (verdict.verdict, found.n) == (UNDECIDED, 5)
 
 
 def test_equality_is_two_one_sided_t_tests():
     sample = np.array([0.2, -0.1, 0.3, 0.0, 0.1, 0.25])
     found = weigh(sample, EQUAL)
-    one_sided = [stats.ttest_1samp(sample, end, alternative=side).pvalue
-                 for end, side in ((-1, "greater"), (1, "less"))]
+    one_sided = [
+        stats.ttest_1samp(sample, end, alternative=side).pvalue for end, side in ((-1, "greater"), (1, "less"))
+    ]
     assert found.p_for == pytest.approx(2 * max(one_sided)) and found.p_for < 0.05
 
 
@@ -75,8 +86,10 @@ def test_diverged_trials_make_it_a_sign_test_with_an_interval_of_order_statistic
     assert (found.low, found.high) == (expected.low, math.inf) and expected.high == 9 and found.estimate == 0.5
 
 
-@given(st.lists(st.sampled_from([-math.inf, -1.5, -0.5, 0.0, 0.5, 1.0, 2.0, math.inf]), min_size=2, max_size=14),
-       st.sampled_from([BETTER, EQUAL, Region(high=0.5)]))
+@given(
+    st.lists(st.sampled_from([-math.inf, -1.5, -0.5, 0.0, 0.5, 1.0, 2.0, math.inf]), min_size=2, max_size=14),
+    st.sampled_from([BETTER, EQUAL, Region(high=0.5)]),
+)
 @settings(max_examples=200, deadline=None)
 def test_the_interval_shows_the_verdict(sample, region):
     found = weigh(np.array(sample), region, scale=1.0)
@@ -100,14 +113,22 @@ def shares(draw: Any, region: Region, count: int = 3000, seed: int = 0) -> dict[
     return {verdict: found.count(verdict) / count for verdict in (SUPPORTED, REFUTED, UNDECIDED)}
 
 
-@pytest.mark.parametrize(("draw", "region"), [
-    (lambda random: [random.normal(0, 1, 5)], BETTER),
-    (lambda random: [random.normal(1, 2, 10)], EQUAL),
-    (lambda random: [random.normal(0, 1, 8), random.normal(2, 1, 8), random.normal(3, 1, 8)], BETTER),
-    (lambda random: [np.where(random.random(12) < 0.3, random.choice([-math.inf, math.inf], 12),
-                              random.normal(0, 1, 12))], BETTER),
-    (lambda random: [random.normal(0, 1, 6) for _ in range(4)], BETTER),
-], ids=["better", "equal", "one of three is not", "some diverge", "four, none"])
+@pytest.mark.parametrize(
+    ("draw", "region"),
+    [
+        (lambda random: [random.normal(0, 1, 5)], BETTER),
+        (lambda random: [random.normal(1, 2, 10)], EQUAL),
+        (lambda random: [random.normal(0, 1, 8), random.normal(2, 1, 8), random.normal(3, 1, 8)], BETTER),
+        (
+            lambda random: [
+                np.where(random.random(12) < 0.3, random.choice([-math.inf, math.inf], 12), random.normal(0, 1, 12))
+            ],
+            BETTER,
+        ),
+        (lambda random: [random.normal(0, 1, 6) for _ in range(4)], BETTER),
+    ],
+    ids=["better", "equal", "one of three is not", "some diverge", "four, none"],
+)
 def test_false_verdicts_stay_under_five_percent_at_the_edge_of_truth(draw, region):
     """At the edge a claim is barely false and barely true: neither verdict may come out in more than 5 %."""
     found = shares(draw, region)
@@ -169,10 +190,17 @@ def open_tiny(folder: Path) -> Run:
 
 
 def rates(optimizers: dict[str, float], seeds: int = 6, best: float = 0.1) -> list[dict[str, Any]]:
-    return [{"optimizer": optimizer, "learning_rate": rate, "seed": seed,
-             "validation_accuracy": top - (0 if rate == best else 0.2) + NOISE[seed] / 10 + 1e-4 * seed * place}
-            for place, (optimizer, top) in enumerate(optimizers.items())
-            for rate in (0.1, 0.01) for seed in range(seeds)]
+    return [
+        {
+            "optimizer": optimizer,
+            "learning_rate": rate,
+            "seed": seed,
+            "validation_accuracy": top - (0 if rate == best else 0.2) + NOISE[seed] / 10 + 1e-4 * seed * place,
+        }
+        for place, (optimizer, top) in enumerate(optimizers.items())
+        for rate in (0.1, 0.01)
+        for seed in range(seeds)
+    ]
 
 
 def test_without_more_all_else_is_held_equal(tmp_path):
@@ -198,15 +226,19 @@ def test_a_claim_over_many_is_supported_only_if_each_comparison_is(tmp_path):
 
 def test_others_are_all_other_configurations_with_all_else_equal(tmp_path):
     rows = rates({"adam": 0.95, "momentum": 0.9}) + [
-        row | {"batch_size": 8} for row in rates({"adam": 0.5, "momentum": 0.4})]
+        row | {"batch_size": 8} for row in rates({"adam": 0.5, "momentum": 0.4})
+    ]
     verdict = judged(tmp_path, rows, better={"optimizer": "adam", "learning_rate": 0.1}, worse="others")
     assert len(verdict.parts) == 2 * 3 and {part.within["batch_size"] for part in verdict.parts} == {8, 100}
     assert verdict.verdict == SUPPORTED
 
 
 def test_a_tuned_arm_is_chosen_on_validation_and_each_seed_is_read_by_the_choice_of_others(tmp_path):
-    rows = [{"learning_rate": rate, "seed": seed, "validation_accuracy": seen, "test_accuracy": read}
-            for rate, seen, read in ((0.1, 0.9, 0.5), (0.01, 0.8, 0.7)) for seed in range(4)]
+    rows = [
+        {"learning_rate": rate, "seed": seed, "validation_accuracy": seen, "test_accuracy": read}
+        for rate, seen, read in ((0.1, 0.9, 0.5), (0.01, 0.8, 0.7))
+        for seed in range(4)
+    ]
     rows[0]["validation_accuracy"] = 0.1  # by seed 0, which chooses for seed 3 alone, the other rate is now best
     verdict = judged(tmp_path, rows, arm={}, above=0.6, metric="test_accuracy", tune=["learning_rate"])
     assert len(verdict.parts) == 1 and verdict.parts[0].chosen[0] == {"learning_rate": 0.01}
@@ -214,8 +246,13 @@ def test_a_tuned_arm_is_chosen_on_validation_and_each_seed_is_read_by_the_choice
 
 
 def test_equal_takes_every_pair_of_one_arm_and_needs_them_all(tmp_path):
-    rows = table({rate: [0.9 + rate / 1000 + x / 100 for x in NOISE[place:] + NOISE[:place]]
-                  for place, rate in enumerate((0.0, 0.5, 0.9))}, "dropout_rate")
+    rows = table(
+        {
+            rate: [0.9 + rate / 1000 + x / 100 for x in NOISE[place:] + NOISE[:place]]
+            for place, rate in enumerate((0.0, 0.5, 0.9))
+        },
+        "dropout_rate",
+    )
     same = judged(tmp_path / "a", rows, equal={"optimizer": "adam"}, margin=0.005)
     assert len(same.parts) == 3 and same.verdict == SUPPORTED
     rows[-6:] = [row | {"validation_accuracy": row["validation_accuracy"] + 0.1} for row in rows[-6:]]
@@ -224,8 +261,14 @@ def test_equal_takes_every_pair_of_one_arm_and_needs_them_all(tmp_path):
 
 def test_a_bound_is_held_against_the_mean_of_each_configuration(tmp_path):
     rows = table({"adam": [0.9 + x for x in NOISE]})
-    for name, (bound, expected) in enumerate([({"above": 0.8}, SUPPORTED), ({"below": 0.8}, REFUTED),
-                                              ({"above": 0.9}, UNDECIDED), ({"near": 0.9, "margin": 0.05}, SUPPORTED)]):
+    for name, (bound, expected) in enumerate(
+        [
+            ({"above": 0.8}, SUPPORTED),
+            ({"below": 0.8}, REFUTED),
+            ({"above": 0.9}, UNDECIDED),
+            ({"near": 0.9, "margin": 0.05}, SUPPORTED),
+        ]
+    ):
         assert judged(tmp_path / str(name), rows, arm={}, **bound).verdict == expected
 
 
@@ -236,15 +279,21 @@ def test_a_margin_must_be_passed(tmp_path):
 
 
 def test_losses_go_down_and_a_direction_can_be_said(tmp_path):
-    rows = table({"adam": [0.3 + x / 10 for x in NOISE], "momentum": [0.5 - x / 10 for x in NOISE]},
-                 metric="final_train_loss")
+    rows = table(
+        {"adam": [0.3 + x / 10 for x in NOISE], "momentum": [0.5 - x / 10 for x in NOISE]}, metric="final_train_loss"
+    )
     assert judged(tmp_path / "a", rows, **A_OVER_B, metric="train_loss").verdict == SUPPORTED
     assert judged(tmp_path / "b", rows, **A_OVER_B, metric="train_loss", direction="up").verdict == REFUTED
 
 
 def test_a_step_reads_the_curves(tmp_path):
-    curves = pl.DataFrame({"trial": [f"{place:016x}" for place in range(12)] * 2, "step": [0] * 12 + [5] * 12,
-                           "train_loss": [1.0] * 12 + [0.1 + x for x in NOISE] + [0.5 + x / 2 for x in NOISE]})
+    curves = pl.DataFrame(
+        {
+            "trial": [f"{place:016x}" for place in range(12)] * 2,
+            "step": [0] * 12 + [5] * 12,
+            "train_loss": [1.0] * 12 + [0.1 + x for x in NOISE] + [0.5 + x / 2 for x in NOISE],
+        }
+    )
     rows = table({"adam": NOISE, "momentum": NOISE})
     verdict = judged(tmp_path / "a", rows, curves, **A_OVER_B, metric="train_loss", step=5)
     assert verdict.verdict == SUPPORTED
@@ -295,9 +344,18 @@ def test_equal_differences_of_a_coarse_accuracy_are_no_certainty(tmp_path):
 
 
 def test_seeds_that_agree_to_the_last_digit_leave_nothing_to_chance(tmp_path):
-    rows = [{"optimizer": name, "seed": seed, "validation_accuracy": value, "final_train_loss": value,
-             "min_train_loss": value, "min_train_loss_step": 3}
-            for name, value in (("adam", 0.91), ("momentum", 0.90)) for seed in (0, 1)]
+    rows = [
+        {
+            "optimizer": name,
+            "seed": seed,
+            "validation_accuracy": value,
+            "final_train_loss": value,
+            "min_train_loss": value,
+            "min_train_loss_step": 3,
+        }
+        for name, value in (("adam", 0.91), ("momentum", 0.90))
+        for seed in (0, 1)
+    ]
     verdict = judged(tmp_path / "a", rows, **A_OVER_B)
     assert verdict.verdict == SUPPORTED and verdict.parts[0].evidence.method == "values" and verdict.p is None
     rows[0]["min_train_loss"] = 0.5
@@ -305,8 +363,10 @@ def test_seeds_that_agree_to_the_last_digit_leave_nothing_to_chance(tmp_path):
 
 
 def test_losses_of_different_kinds_are_not_compared(tmp_path):
-    rows = [row | {"loss": row["optimizer"], "loss_kind": row["optimizer"]} for row in
-            table({"adam": NOISE, "momentum": NOISE}, metric="validation_loss")]
+    rows = [
+        row | {"loss": row["optimizer"], "loss_kind": row["optimizer"]}
+        for row in table({"adam": NOISE, "momentum": NOISE}, metric="validation_loss")
+    ]
     verdict = judged(tmp_path, rows, **A_OVER_B, metric="validation_loss", for_each=[])
     assert (verdict.verdict, verdict.note) == (UNTESTED, "losses of different kinds cannot be compared")
 
@@ -340,13 +400,16 @@ def test_claims_survive_being_written_down():
     assert study.preset("full").claims == study.claims
 
 
-@pytest.mark.parametrize(("claim", "message"), [
-    ({"better": {"optimiser": "adam"}, "worse": {}}, "did you mean optimizer"),
-    ({"better": {"optimizer": "adamm"}, "worse": {}}, "did you mean adam"),
-    ({"arm": {}, "above": 1, "metric": "final_train_los"}, "did you mean final_train_loss"),
-    ({"arm": {}, "above": 1, "metric": "w", "step": 3}, "there are: W, b"),
-    ({"better": {}, "worse": {}, "tune": ["learning_rat"]}, "did you mean learning_rate"),
-])
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ({"better": {"optimiser": "adam"}, "worse": {}}, "did you mean optimizer"),
+        ({"better": {"optimizer": "adamm"}, "worse": {}}, "did you mean adam"),
+        ({"arm": {}, "above": 1, "metric": "final_train_los"}, "did you mean final_train_loss"),
+        ({"arm": {}, "above": 1, "metric": "w", "step": 3}, "there are: W, b"),
+        ({"better": {}, "worse": {}, "tune": ["learning_rat"]}, "did you mean learning_rate"),
+    ],
+)
 def test_a_misspelt_name_is_an_error_before_the_training(claim, message):
     study = _line(**claim)
     with pytest.raises(UnknownName, match=message):
@@ -359,9 +422,14 @@ def test_an_arm_of_another_preset_is_no_error():
 
 
 def _line(**claim: Any) -> Study:
-    return Study(name="line/rates", task="line", metric="final_train_loss",
-                 base={"optimizer": "gradient_descent", "batch_size": "all", "order": "file", "steps": 40},
-                 axes={"learning_rate": [1e-2, 1e-3]}, claims=[{"text": "0.01 is <best>", **claim}])
+    return Study(
+        name="line/rates",
+        task="line",
+        metric="final_train_loss",
+        base={"optimizer": "gradient_descent", "batch_size": "all", "order": "file", "steps": 40},
+        axes={"learning_rate": [1e-2, 1e-3]},
+        claims=[{"text": "0.01 is <best>", **claim}],
+    )
 
 
 BEST = {"better": {"learning_rate": 0.01}, "worse": "others"}
@@ -370,10 +438,13 @@ BEST = {"better": {"learning_rate": 0.01}, "worse": "others"}
 def test_claims_are_noted_before_the_training_and_later_ones_are_told_apart(tmp_path):
     seen = []
     folder = tmp_path / "run"
-    first = fallline.run(_line(**BEST), folder, listen=lambda news: seen.append(
-        (news.phase, news.done, (folder / "claims.json").exists())))
+    first = fallline.run(
+        _line(**BEST),
+        folder,
+        listen=lambda news: seen.append((news.phase, news.done, (folder / "claims.json").exists())),
+    )
     assert all(noted for phase, _, noted in seen if phase == "training") and seen
-    note, = json.loads((folder / "claims.json").read_text())
+    (note,) = json.loads((folder / "claims.json").read_text())
     assert note["recorded"] == 0 and note["chance"] is False and note["claims"][0]["text"] == "0.01 is <best>"
     assert "before the first trial" in section(first.records, claims(first.records))
     again = fallline.run(_line(**BEST), folder)
@@ -409,11 +480,15 @@ def test_page_terminal_and_frames_say_the_same(tmp_path):
     expected = result.trials.sort("learning_rate")["final_train_loss"]
     assert told["estimate"][0] == pytest.approx(expected[1] - expected[0]) and told["n"][0] == 1
     assert result.claims(comparisons=True).select("first", "second", "comparison").row(0) == (
-        "learning rate 0.01", "learning rate 0.001", SUPPORTED)
+        "learning rate 0.01",
+        "learning rate 0.001",
+        SUPPORTED,
+    )
     tally, line = lines(result.records)
     assert tally == "What the study claims: 1 supported."
-    assert line.startswith("✓ supported: 0.01 is <best> (learning rate 0.01 minus learning rate 0.001: final training "
-                           "loss difference −")
+    assert line.startswith(
+        "✓ supported: 0.01 is <best> (learning rate 0.01 minus learning rate 0.001: final training loss difference −"
+    )
     page = section(result.records, claims(result.records))
     assert "✓ supported" in page and "0.01 is &lt;best&gt;" in page and "learning rate 0.01 minus" in page
 

@@ -19,8 +19,18 @@ from fallline.study.columns import recipe_columns
 from fallline.study.trial import numbers_in_use
 
 CLAIMING = [name for name in builtin_studies() if load_study(name).claims]
-RESULTS = ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss", "best_validation_accuracy",
-           "best_validation_loss", "final_train_loss", "min_train_loss", "tail_train_loss", "train_seconds")
+RESULTS = (
+    "validation_accuracy",
+    "validation_loss",
+    "test_accuracy",
+    "test_loss",
+    "best_validation_accuracy",
+    "best_validation_loss",
+    "final_train_loss",
+    "min_train_loss",
+    "tail_train_loss",
+    "train_seconds",
+)
 
 
 def made_up(study: Study, folder: Path) -> Run:
@@ -30,14 +40,29 @@ def made_up(study: Study, folder: Path) -> Run:
     for place, trial in enumerate(trials):
         examples = trial.task.examples.get(trial.data)
         stream = BatchStream(trial.recipe.batches, examples or 1000, seed=0)
-        budget = {"steps": trial.recipe.steps, "epochs": float(stream.position([trial.recipe.steps])[0]),
-                  "examples_seen": 1,
-                  "train_examples": examples or 1, "parameters": 1}
+        budget = {
+            "steps": trial.recipe.steps,
+            "epochs": float(stream.position([trial.recipe.steps])[0]),
+            "examples_seen": 1,
+            "train_examples": examples or 1,
+            "parameters": 1,
+        }
         value = 0.993 + 0.00001 * (place * 37 % 101)  # as good as any claim asks: worse ones may test nothing
-        rows.append({"trial": trial.name, "task": trial.task.name, "data": trial.data, "seed": trial.seed,
-                     **recipe_columns(trial.recipe, shown), **budget, "status": "done", "diverged_at": None,
-                     "steps_to_target": 1 + place, **dict.fromkeys(RESULTS, value),
-                     "best_validation_loss_step": 225})
+        rows.append(
+            {
+                "trial": trial.name,
+                "task": trial.task.name,
+                "data": trial.data,
+                "seed": trial.seed,
+                **recipe_columns(trial.recipe, shown),
+                **budget,
+                "status": "done",
+                "diverged_at": None,
+                "steps_to_target": 1 + place,
+                **dict.fromkeys(RESULTS, value),
+                "best_validation_loss_step": 225,
+            }
+        )
     steps = sorted({0, *(claim.step for claim in study.claims if claim.step is not None)})
     names = {claim.metric for claim in study.claims if claim.step is not None} - {None} | {"train_loss"}
     curves = pl.DataFrame({"trial": [row["trial"] for row in rows]}).join(pl.DataFrame({"step": steps}), how="cross")
@@ -87,30 +112,40 @@ def test_claims_made_about_a_larger_budget_say_so(tmp_path):
     study = load_study("convnet/losses").preset("claims").with_({"seeds": 2})
     assert told(study, tmp_path / "losses") == [
         "The 3 claims were made about 5,500 steps on 55,000 training examples; this run judges them by 100 steps on "
-        "55,000 training examples."]
+        "55,000 training examples."
+    ]
 
 
 SUBSETS = Study(
-    name="subsets", task="mnist-softmax", data="full", seeds=3, metric="validation_accuracy",
+    name="subsets",
+    task="mnist-softmax",
+    data="full",
+    seeds=3,
+    metric="validation_accuracy",
     base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 50, "epochs": 2},
     axes={"subset": [500, 1000, 2000]},
-    claims=[{"text": "more is better", "better": {"subset": 1000}, "worse": {"subset": 500}},
-            {"text": "1,000 are best", "better": {"subset": 1000}, "worse": "others"},
-            {"text": "all alike", "equal": {}, "margin": 0.1}])
+    claims=[
+        {"text": "more is better", "better": {"subset": 1000}, "worse": {"subset": 500}},
+        {"text": "1,000 are best", "better": {"subset": 1000}, "worse": "others"},
+        {"text": "all alike", "equal": {}, "margin": 0.1},
+    ],
+)
 
 
 def test_each_claim_is_told_the_budget_of_its_own_arms(tmp_path):
     fewer = SUBSETS.with_({"axes": {"subset": [500, 1000]}})
     assert told(fewer, tmp_path / "fewer") == [
         "Claims 2 and 3 were made about 20 to 80 steps on 500 to 2,000 training examples in 3 configurations; this run "
-        "judges them by 20 to 40 steps on 500 to 1,000 training examples in 2 configurations."]
+        "judges them by 20 to 40 steps on 500 to 1,000 training examples in 2 configurations."
+    ]
 
 
 def test_budgets_of_several_claims_are_told_together(tmp_path):
     fewer = SUBSETS.with_({"base": {"epochs": 1}, "axes": {"subset": [500, 1000]}})
     assert told(fewer, tmp_path / "fewer") == [
         "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training examples; this run judges them by 10 to "
-        "20 steps on 500 to 1,000 training examples, some of them in fewer configurations."]
+        "20 steps on 500 to 1,000 training examples, some of them in fewer configurations."
+    ]
 
 
 def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
@@ -122,10 +157,13 @@ def test_settings_count_as_a_preset_does_and_other_data_is_named(tmp_path):
     sample = SUBSETS.with_({"data": "sample"}).with_({"base": {"steps": 10}})
     assert told(sample, tmp_path / "sample") == [
         "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training examples of the full data; this run "
-        "judges them by 10 steps on 500 to 2,000 training examples of the sample."]
+        "judges them by 10 steps on 500 to 2,000 training examples of the sample."
+    ]
     row = overview(fallline.open_run(tmp_path / "sample").records)["budget"].to_list()
-    assert row[0] == ("made about 20 to 40 steps on 500 to 1,000 training examples of the full data; judged by 10 "
-                      "steps on 500 to 1,000 training examples of the sample")
+    assert row[0] == (
+        "made about 20 to 40 steps on 500 to 1,000 training examples of the full data; judged by 10 "
+        "steps on 500 to 1,000 training examples of the sample"
+    )
 
 
 def test_new_claims_are_made_about_the_study_as_it_stands(tmp_path):

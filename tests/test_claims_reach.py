@@ -21,8 +21,11 @@ from fallline.stats.reach import falls_short
 from fallline.study import Claim, builtin_studies, load_study
 
 NOISE = [0.001, -0.002, 0.0015, 0.0, -0.001, 0.002]
-CLAIMS = [pytest.param(study, place, claim, id=f"{study}-{place + 1}") for study in builtin_studies()
-          for place, claim in enumerate(load_study(study).claims)]
+CLAIMS = [
+    pytest.param(study, place, claim, id=f"{study}-{place + 1}")
+    for study in builtin_studies()
+    for place, claim in enumerate(load_study(study).claims)
+]
 
 
 # The built-in claims
@@ -30,8 +33,13 @@ CLAIMS = [pytest.param(study, place, claim, id=f"{study}-{place + 1}") for study
 
 def spellings(value: float) -> list[str]:
     """How a sentence may write a number."""
-    found = [f"{value:g}", f"{value:,.10g}", f"{value:.10f}".rstrip("0").rstrip("."), f"{100 * value:.6g} %",
-             f"{100 * value:.6g} points"]
+    found = [
+        f"{value:g}",
+        f"{value:,.10g}",
+        f"{value:.10f}".rstrip("0").rstrip("."),
+        f"{100 * value:.6g} %",
+        f"{100 * value:.6g} points",
+    ]
     exponent = re.sub(r"e([+-])0*", r"e\1", f"{value:.0e}").replace("e+", "e")
     words = {0.005: "half a point", 0.01: "a point", 0.02: "two points", math.log(10): "ln 10"}
     return [*found, exponent, *(text for number, text in words.items() if number == value)]
@@ -43,7 +51,9 @@ def test_every_number_of_a_builtin_claim_is_in_its_sentence(study, place, claim)
     for number in [one for one in numbers if one is not None]:
         before = number - 1 if claim.below == number and claim.metric.endswith("_step") else number
         assert any(re.search(rf"(?<![\d.]){re.escape(text)}(?![\d])", claim.text) for text in spellings(before)), (
-            number, claim.text)
+            number,
+            claim.text,
+        )
 
 
 @pytest.mark.parametrize(("study", "place", "claim"), CLAIMS)
@@ -53,12 +63,12 @@ def test_what_is_to_be_reached_is_held_from_below_alone(study, place, claim):
 
 
 def test_a_loss_a_hair_below_that_of_guessing_is_below_it():
-    claim, = (claim for claim in load_study("softmax/optimizers").claims if "ln 10" in claim.text)
+    (claim,) = (claim for claim in load_study("softmax/optimizers").claims if "ln 10" in claim.text)
     assert 2.3024 < claim.below == math.log(10) < float(np.float32(math.log(10))), "at the start nothing is below"
 
 
 def test_a_value_that_does_not_move_is_not_below_its_start():
-    claim, = (claim for claim in load_study("line/learning-rates").claims if claim.metric == "b")
+    (claim,) = (claim for claim in load_study("line/learning-rates").claims if claim.metric == "b")
     assert claim.below < float(np.float32(-0.3))
 
 
@@ -70,15 +80,31 @@ def judged(folder: Path, rows: list[dict[str, Any]], curves: pl.DataFrame | None
 
 
 def best_steps(at: list[int], steps: int) -> list[dict[str, Any]]:
-    return [{"optimizer": "adam", "seed": seed, "validation_loss": 0.3 + NOISE[seed], "best_validation_loss": 0.3,
-             "best_validation_loss_step": step, "steps": steps} for seed, step in enumerate(at)]
+    return [
+        {
+            "optimizer": "adam",
+            "seed": seed,
+            "validation_loss": 0.3 + NOISE[seed],
+            "best_validation_loss": 0.3,
+            "best_validation_loss_step": step,
+            "steps": steps,
+        }
+        for seed, step in enumerate(at)
+    ]
 
 
-@pytest.mark.parametrize(("steps", "bound", "expected"), [
-    (60, {"below": 226}, UNTESTED), (225, {"below": 226}, UNTESTED), (500, {"below": 226}, SUPPORTED),
-    (60, {"above": 60}, UNTESTED), (60, {"above": 59}, REFUTED),
-    (70, {"near": 50, "margin": 20}, UNTESTED), (71, {"near": 50, "margin": 20}, SUPPORTED),
-])
+@pytest.mark.parametrize(
+    ("steps", "bound", "expected"),
+    [
+        (60, {"below": 226}, UNTESTED),
+        (225, {"below": 226}, UNTESTED),
+        (500, {"below": 226}, SUPPORTED),
+        (60, {"above": 60}, UNTESTED),
+        (60, {"above": 59}, REFUTED),
+        (70, {"near": 50, "margin": 20}, UNTESTED),
+        (71, {"near": 50, "margin": 20}, SUPPORTED),
+    ],
+)
 def test_a_bound_on_steps_beyond_the_run_is_not_tested(tmp_path, steps, bound, expected):
     rows = best_steps([48, 50, 52, 49, 51, 50], steps)
     verdict = judged(tmp_path, rows, arm={}, metric="best_validation_loss_step", **bound)
@@ -93,10 +119,14 @@ def test_a_miss_of_a_target_says_nothing_of_steps_that_were_not_trained(tmp_path
 
 
 def test_a_step_that_one_arm_does_not_come_to_is_not_tested(tmp_path):
-    rows = [{"optimizer": name, "seed": seed, "validation_accuracy": 0.9, "steps": steps}
-            for name, steps in (("adam", 500), ("momentum", 200)) for seed in range(6)]
-    curves = pl.DataFrame({"trial": [f"{place:016x}" for place in range(6)], "step": [300] * 6,
-                           "train_loss": [1.0 + x for x in NOISE]})
+    rows = [
+        {"optimizer": name, "seed": seed, "validation_accuracy": 0.9, "steps": steps}
+        for name, steps in (("adam", 500), ("momentum", 200))
+        for seed in range(6)
+    ]
+    curves = pl.DataFrame(
+        {"trial": [f"{place:016x}" for place in range(6)], "step": [300] * 6, "train_loss": [1.0 + x for x in NOISE]}
+    )
     whole = judged(tmp_path / "a", rows, curves, arm={}, metric="train_loss", step=300, above=0.5)
     assert (whole.verdict, whole.note) == (UNTESTED, "it speaks of step 300, and this run ends after step 200")
     one = judged(tmp_path / "b", rows, curves, arm={"optimizer": "adam"}, metric="train_loss", step=300, above=0.5)
@@ -108,12 +138,19 @@ def test_a_step_that_one_arm_does_not_come_to_is_not_tested(tmp_path):
 FULL, SHORT = Budget(1, (500, 500), (55_000, 55_000), ("full",)), Budget(1, (60, 60), (4_000, 4_000), ("sample",))
 
 
-@pytest.mark.parametrize(("bound", "value", "short"), [
-    ({"above": 0.915}, 0.88, True), ({"above": 0.915}, 0.93, False),
-    ({"below": 0.915}, 0.88, True), ({"below": 0.915}, 0.93, False),
-    ({"near": 0.99, "margin": 0.002}, 0.97, True), ({"near": 0.99, "margin": 0.002}, 0.991, False),
-    ({"near": 0.99, "margin": 0.002}, 0.999, False), ({"above": 0.915}, -math.inf, False),
-])
+@pytest.mark.parametrize(
+    ("bound", "value", "short"),
+    [
+        ({"above": 0.915}, 0.88, True),
+        ({"above": 0.915}, 0.93, False),
+        ({"below": 0.915}, 0.88, True),
+        ({"below": 0.915}, 0.93, False),
+        ({"near": 0.99, "margin": 0.002}, 0.97, True),
+        ({"near": 0.99, "margin": 0.002}, 0.991, False),
+        ({"near": 0.99, "margin": 0.002}, 0.999, False),
+        ({"above": 0.915}, -math.inf, False),
+    ],
+)
 def test_a_value_that_falls_short_after_less_training_is_not_tested(bound, value, short):
     claim = Claim(text="t", arm={}, metric="test_accuracy", **bound)
     region = region_of(claim, up=True)
@@ -137,9 +174,22 @@ def test_a_loss_falls_short_upwards():
 
 
 def test_a_preset_that_trains_less_judges_no_published_value_from_below(tmp_path):
-    study = load_study("line/optimizers").with_({"claims": [
-        {"text": "lower than 1e-9", "arm": {"optimizer": "gradient_descent", "learning_rate": 0.01}, "below": 1e-9},
-        {"text": "lower than 100", "arm": {"optimizer": "gradient_descent", "learning_rate": 0.01}, "below": 100.0}]})
+    study = load_study("line/optimizers").with_(
+        {
+            "claims": [
+                {
+                    "text": "lower than 1e-9",
+                    "arm": {"optimizer": "gradient_descent", "learning_rate": 0.01},
+                    "below": 1e-9,
+                },
+                {
+                    "text": "lower than 100",
+                    "arm": {"optimizer": "gradient_descent", "learning_rate": 0.01},
+                    "below": 100.0,
+                },
+            ]
+        }
+    )
     short, reached = claims(fallline.run(study.with_({"base": {"steps": 5}}), tmp_path / "run").records)
     assert short.verdict == UNTESTED and "5 steps in place of 2,500" in short.note and reached.verdict == SUPPORTED
 
@@ -148,12 +198,20 @@ def test_a_preset_that_trains_less_judges_no_published_value_from_below(tmp_path
 
 
 def test_the_figures_of_a_claim_are_those_of_the_pair_that_decides_which_is_named(tmp_path):
-    rows = [{"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": value + scale * noise}
-            for scale, name, own in ((1, "adam", (0.92, 0.95)), (2, "momentum", (0.9, 0.8)), (3, "ftrl", (0.94, 0.7)))
-            for rate, value in zip((0.1, 0.01), own, strict=True) for seed, noise in enumerate(NOISE)]
-    run = tiny(tmp_path / "run", rows, claims=[
-        {"text": "adam is best", "better": {"optimizer": "adam"}, "worse": "others"},
-        {"text": "over 0.85", "arm": {"optimizer": "adam"}, "above": 0.85}])
+    rows = [
+        {"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": value + scale * noise}
+        for scale, name, own in ((1, "adam", (0.92, 0.95)), (2, "momentum", (0.9, 0.8)), (3, "ftrl", (0.94, 0.7)))
+        for rate, value in zip((0.1, 0.01), own, strict=True)
+        for seed, noise in enumerate(NOISE)
+    ]
+    run = tiny(
+        tmp_path / "run",
+        rows,
+        claims=[
+            {"text": "adam is best", "better": {"optimizer": "adam"}, "worse": "others"},
+            {"text": "over 0.85", "arm": {"optimizer": "adam"}, "above": 0.85},
+        ],
+    )
     refuted, holds = claims(run)
     part = refuted.parts[refuted.deciding]
     assert (part.first["optimizer"], part.second["optimizer"], part.within) == ("adam", "ftrl", {"learning_rate": 0.1})
@@ -166,8 +224,11 @@ def test_the_figures_of_a_claim_are_those_of_the_pair_that_decides_which_is_name
 
 def test_a_figure_is_not_rounded_to_the_bound_that_it_passes(tmp_path):
     rows = [{"optimizer": "adam", "seed": seed, "validation_loss": 2.3016 + x / 100} for seed, x in enumerate(NOISE)]
-    run = tiny(tmp_path / "run", rows, claims=[
-        {"text": "below guessing", "arm": {}, "metric": "validation_loss", "below": math.log(10)}])
+    run = tiny(
+        tmp_path / "run",
+        rows,
+        claims=[{"text": "below guessing", "arm": {}, "metric": "validation_loss", "below": math.log(10)}],
+    )
     page = section(run, claims(run))
     assert "validation loss 2.301602, 95 % 2.301586 to 2.301619," in lines(run)[1]
     assert "to be below 2.302585092994046" in page

@@ -35,10 +35,12 @@ for path in paths:
     print(" ".join(path), told.exit_code, f"Example: fallline {' '.join(path)}" in told.stdout)
 print("jax" in sys.modules, "polars" in sys.modules)
 """
-    *lines, heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                                   check=True).stdout.splitlines()
+    *lines, heavy = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert {"list", "run", "show", "report", "data list", "data get", "data verify"} <= {
-        line.rsplit(" ", 2)[0] for line in lines}
+        line.rsplit(" ", 2)[0] for line in lines
+    }
     assert all(line.endswith(" 0 True") for line in lines), lines
     assert heavy == "False False"
 
@@ -60,7 +62,7 @@ def test_run_show_and_a_second_run(cli):
     assert "The first 1 of 2 rows" in cli("show", "run", "--rows", "1")[1]
     trials = fallline.open_run("run").trials
     assert len(trials) == 4 and set(trials["steps"]) == {8}
-    environment, = fallline.open_run("run").records.environments
+    (environment,) = fallline.open_run("run").records.environments
     assert environment["command"] == "fallline run try.toml --out run --no-report --set steps=8"
     code, again, error = cli("run", "try.toml", "--out", "run", "--no-report", "--set", "steps=8")
     assert code == 0 and again == out and "every trial was already there, nothing was trained" in error
@@ -112,8 +114,13 @@ def test_a_full_copy_is_verified(cli, data_folder):
 
 def test_toml_and_python_train_the_same_trials(cli):
     cli("run", "try.toml", "--out", "toml", "--no-report")
-    study = fallline.Study(name="try", task="line", metric="final_train_loss", base={"batch_size": "all", "steps": 6},
-                           axes={"optimizer": ["adam", "momentum"], "learning_rate": [0.1, 0.01]})
+    study = fallline.Study(
+        name="try",
+        task="line",
+        metric="final_train_loss",
+        base={"batch_size": "all", "steps": 6},
+        axes={"optimizer": ["adam", "momentum"], "learning_rate": [0.1, 0.01]},
+    )
     result = study.run("python")
     written = fallline.open_run("toml")
     assert_frame_equal(written.trials, result.trials, check_exact=True)
@@ -125,11 +132,19 @@ def test_what_python_users_write_is_taken_or_refused_with_the_same_words():
     rates = np.logspace(-2, -1, 3)
     study = fallline.Study(name="p", task="line", base=base, axes={"learning_rate": rates}, seeds=range(2))
     assert [t.recipe.numbers.flat["learning_rate"] for t in study.trials()[::2]] == rates.tolist()
-    assert study.hash == fallline.Study(name="p", task="line", base=base | {"steps": 2}, seeds=[0, 1],
-                                        axes={"learning_rate": rates.tolist()}).hash
+    assert (
+        study.hash
+        == fallline.Study(
+            name="p", task="line", base=base | {"steps": 2}, seeds=[0, 1], axes={"learning_rate": rates.tolist()}
+        ).hash
+    )
     mine, other = (fallline.Optimizer.plug("mine", lambda learning_rate: None, learning_rate=0.1) for _ in range(2))
-    for wrong in ({"base": base | {"optimizer": 3}}, {"task": 3}, {"seeds": "3"},
-                  {"axes": {"optimizer": [mine, other]}}):
+    for wrong in (
+        {"base": base | {"optimizer": 3}},
+        {"task": 3},
+        {"seeds": "3"},
+        {"axes": {"optimizer": [mine, other]}},
+    ):
         with pytest.raises(StudyError) as told:
             fallline.Study(**{"name": "p", "task": "line", "base": base} | wrong).trials()
         assert len(str(told.value)) < 400
@@ -173,9 +188,14 @@ MOMENTS = {"planned": "plan.json", "under-way": "checkpoints/*.npz", "a-block-do
 def start(tmp_path, *folders):
     """The study STOPPED, run in a process of its own, a checkpoint after every chunk."""
     (tmp_path / "long.toml").write_text(STOPPED)
-    return subprocess.Popen([sys.executable, "-c", COMMAND.format(folders=folders)], cwd=tmp_path, text=True,
-                            env=os.environ | {"FALLLINE_CHECKPOINT_SECONDS": "0"}, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND.format(folders=folders)],
+        cwd=tmp_path,
+        text=True,
+        env=os.environ | {"FALLLINE_CHECKPOINT_SECONDS": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def stop(tmp_path, folder, moment, how):
@@ -223,8 +243,10 @@ def small_disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder],
-                                       capture_output=True).returncode:
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True).returncode
+    ):
         pytest.skip("a small file system cannot be mounted here (it needs Linux and root)")
     try:
         yield folder

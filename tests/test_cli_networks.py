@@ -23,8 +23,14 @@ def test_show_prints_order_layers_names_and_a_text_that_reads_back(cli):
     code, out, error = cli("network", "show", "xo = cp*xw + cq*xz; xw = ap*xp + aq*xq; xz = bp*xp")
     assert (code, error) == (0, "")
     lines = squeezed(out)
-    assert {"inputs xp, xq", "layer 1 xw, xz", "layer 2 xo", "outputs xo", "learnables cp, cq, ap, aq, bp",
-            "weights 8: 5 learnables and 3 biases"} <= set(lines)
+    assert {
+        "inputs xp, xq",
+        "layer 1 xw, xz",
+        "layer 2 xo",
+        "outputs xo",
+        "learnables cp, cq, ap, aq, bp",
+        "weights 8: 5 learnables and 3 biases",
+    } <= set(lines)
     order = next(line for line in lines if line.startswith("order ")).removeprefix("order ").split(", ")
     assert order == [neuron.name for neuron in parse("xo = cp*xw + cq*xz; xw = ap*xp + aq*xq; xz = bp*xp").ordered]
     printed = out.partition("\n\n")[2]
@@ -48,8 +54,9 @@ def test_draw_writes_a_picture(cli, suffix):
 
 def test_explain_prints_what_the_function_gives(cli):
     told = explain(parse(TEXT), {"xp": 1, "xq": -2}, 1, VALUES, learning_rate=0.1)
-    code, out, error = cli("network", "explain", TEXT, "--at", "xp=1, xq=-2", "--target", "1", "--values", SAID,
-                           "--rate", "0.1")
+    code, out, error = cli(
+        "network", "explain", TEXT, "--at", "xp=1, xq=-2", "--target", "1", "--values", SAID, "--rate", "0.1"
+    )
     assert (code, out, error) == (0, f"{told}\n", "")
     in_order = cli("network", "explain", TEXT, "--at", "1,-2", "--target", "xo=1", "--values", SAID, "--rate", "0.1")
     assert in_order[1] == out
@@ -60,11 +67,20 @@ def run(tmp_path_factory):
     """Two rates and two seeds of a network, trained for three steps."""
     random = np.random.default_rng(0)
     inputs = random.normal(size=(64, 2)).astype(np.float32)
-    mine = fallline.task("mine", model=neurons(TEXT, watch=("aq", "bias_xo")), loss="squared_error",
-                         train=(inputs, (inputs[:, 0] > 0).astype(np.float32)))
-    study = fallline.Study(name="mine", task=mine, metric="final_train_loss", seeds=[3, 7],
-                           base={"optimizer": "adam", "batch_size": 8, "steps": 3},
-                           axes={"learning_rate": [0.1, 0.001]})
+    mine = fallline.task(
+        "mine",
+        model=neurons(TEXT, watch=("aq", "bias_xo")),
+        loss="squared_error",
+        train=(inputs, (inputs[:, 0] > 0).astype(np.float32)),
+    )
+    study = fallline.Study(
+        name="mine",
+        task=mine,
+        metric="final_train_loss",
+        seeds=[3, 7],
+        base={"optimizer": "adam", "batch_size": 8, "steps": 3},
+        axes={"learning_rate": [0.1, 0.001]},
+    )
     return study.run(tmp_path_factory.mktemp("networks") / "run")
 
 

@@ -40,12 +40,21 @@ B = [0.90, 0.91, 0.925, 0.92, 0.90, 0.915]
 C = [0.80, 0.82, 0.81, 0.84, 0.79, 0.80]
 
 
-def rows(values: dict[Any, list[float | None]], column: str = "optimizer", metric: str = "validation_accuracy",
-         **same: Any) -> list[dict[str, Any]]:
+def rows(
+    values: dict[Any, list[float | None]], column: str = "optimizer", metric: str = "validation_accuracy", **same: Any
+) -> list[dict[str, Any]]:
     """Rows of trials: the values of each setting over seeds 0, 1, ...; None is a trial that diverged."""
-    return [{column: setting, "seed": seed, metric: value, **same,
-             **({"status": "diverged", "diverged_at": 3} if value is None else {})}
-            for setting, own in values.items() for seed, value in enumerate(own)]
+    return [
+        {
+            column: setting,
+            "seed": seed,
+            metric: value,
+            **same,
+            **({"status": "diverged", "diverged_at": 3} if value is None else {}),
+        }
+        for setting, own in values.items()
+        for seed, value in enumerate(own)
+    ]
 
 
 def run_of(folder: Path, values: dict[Any, list[float | None]], **more: Any) -> Run:
@@ -76,8 +85,9 @@ def test_pairs_have_the_figures_of_scipys_paired_tests(three):
     gap, test = np.subtract(A, B), stats.ttest_rel(A, B)
     assert (row["difference"], row["low"], row["high"]) == pytest.approx((gap.mean(), *test.confidence_interval(0.95)))
     assert row["p"] == pytest.approx(test.pvalue)
-    flipped = stats.permutation_test((np.array(A), np.array(B)), lambda x, y: np.mean(x - y),
-                                     permutation_type="samples")
+    flipped = stats.permutation_test(
+        (np.array(A), np.array(B)), lambda x, y: np.mean(x - y), permutation_type="samples"
+    )
     assert row["p_permutation"] == pytest.approx(flipped.pvalue)
     assert row["p_wilcoxon"] == pytest.approx(stats.wilcoxon(np.round(gap, 12)).pvalue)
     assert row["effect_size"] == pytest.approx(gap.mean() / gap.std(ddof=1))
@@ -96,8 +106,14 @@ def test_holm_counts_every_pair(three):
 @given(st.lists(st.one_of(st.just(math.nan), st.floats(0, 1)), max_size=8))
 def test_holm_is_the_definition_for_any_family(p_values):
     known = sorted(p for p in p_values if not math.isnan(p))
-    expected = {p: max(min(1.0, (len(known) - rank) * known[rank]) for rank in range(known.index(p) + known.count(p))
-                       if known[rank] <= p) for p in known}
+    expected = {
+        p: max(
+            min(1.0, (len(known) - rank) * known[rank])
+            for rank in range(known.index(p) + known.count(p))
+            if known[rank] <= p
+        )
+        for p in known
+    }
     for p, adjusted in zip(p_values, holm(np.array(p_values)), strict=True):
         assert math.isnan(adjusted) if math.isnan(p) else adjusted == pytest.approx(expected[p])
 
@@ -153,11 +169,18 @@ def test_lower_is_better_where_the_metric_is_a_loss(tmp_path):
 def tuned_rows(seeds: int = 6) -> list[dict[str, Any]]:
     """Two optimizers at two rates; 0.1 is best on validation, 0.01 on test."""
     noise = np.random.default_rng(0).normal(0, 0.001, (2, 2, seeds))
-    return [{"optimizer": optimizer, "learning_rate": rate, "seed": seed,
-             "validation_accuracy": 0.9 - 0.02 * one - 0.1 * two + noise[one, two, seed],
-             "test_accuracy": 0.8 - 0.02 * one + 0.1 * two + noise[one, two, seed]}
-            for one, optimizer in enumerate(("adam", "momentum")) for two, rate in enumerate((0.1, 0.01))
-            for seed in range(seeds)]
+    return [
+        {
+            "optimizer": optimizer,
+            "learning_rate": rate,
+            "seed": seed,
+            "validation_accuracy": 0.9 - 0.02 * one - 0.1 * two + noise[one, two, seed],
+            "test_accuracy": 0.8 - 0.02 * one + 0.1 * two + noise[one, two, seed],
+        }
+        for one, optimizer in enumerate(("adam", "momentum"))
+        for two, rate in enumerate((0.1, 0.01))
+        for seed in range(seeds)
+    ]
 
 
 def test_the_rate_is_chosen_on_validation_and_test_is_only_read(tmp_path):
@@ -183,8 +206,12 @@ def test_no_two_seeds_choose_for_each_other_and_each_has_half_of_the_others(coun
 
 def test_seeds_that_do_not_agree_on_a_setting_are_told(tmp_path):
     random = np.random.default_rng(3)
-    table = [{"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": random.normal(0.9, 0.01)}
-             for name in ("adam", "momentum") for rate in (0.1, 0.03, 0.01) for seed in range(8)]
+    table = [
+        {"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": random.normal(0.9, 0.01)}
+        for name in ("adam", "momentum")
+        for rate in (0.1, 0.03, 0.01)
+        for seed in range(8)
+    ]
     found = Comparison.of(tiny(tmp_path / "run", table))
     assert False in found.arms["one_choice"].to_list()
     assert any(note.startswith("The seeds do not agree on a setting for") for note in found.notes)
@@ -192,13 +219,22 @@ def test_seeds_that_do_not_agree_on_a_setting_are_told(tmp_path):
 
 def test_the_run_the_page_and_the_comparison_have_one_mean_and_another_is_explained(tmp_path):
     random = np.random.default_rng(3)
-    run = tiny(tmp_path / "run", [
-        {"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": random.normal(0.9, 0.01)}
-        for name in ("adam", "momentum") for rate in (0.1, 0.03, 0.01) for seed in range(8)])
+    run = tiny(
+        tmp_path / "run",
+        [
+            {"optimizer": name, "learning_rate": rate, "seed": seed, "validation_accuracy": random.normal(0.9, 0.01)}
+            for name in ("adam", "momentum")
+            for rate in (0.1, 0.03, 0.01)
+            for seed in range(8)
+        ],
+    )
     said, found, every = shown(run), Comparison.of(run), shown(run, every=True)
     means = dict(zip(found.arms["optimizer"], found.arms["mean"], strict=True))
-    printed = {row[0]: float(row[2]) for row in map(str.split, str(said).split("\n"))
-               if row and row[0] in means and len(row) > 5}
+    printed = {
+        row[0]: float(row[2])
+        for row in map(str.split, str(said).split("\n"))
+        if row and row[0] in means and len(row) > 5
+    }
     assert printed.keys() == means.keys() and all(printed[name] == round(means[name], 4) for name in means)
     best = run.trials.group_by("optimizer", "learning_rate").agg(pl.col("validation_accuracy").mean())
     whole = dict(best.group_by("optimizer").agg(pl.col("validation_accuracy").max()).iter_rows())
@@ -213,7 +249,9 @@ def test_a_rate_at_which_trials_diverge_is_not_chosen(tmp_path):
     table += rows({0.1: [0.8, 0.81, 0.8, 0.81]}, "learning_rate", optimizer="momentum")
     found = Comparison.of(tiny(tmp_path / "run", table))
     assert found.arms.select("optimizer", "learning_rate", "lost", "diverged", "trials").rows() == [
-        ("adam", 0.01, 0, 1, 8), ("momentum", 0.1, 0, 0, 4)]
+        ("adam", 0.01, 0, 1, 8),
+        ("momentum", 0.1, 0, 0, 4),
+    ]
 
 
 def test_what_is_tuned_can_be_named_and_what_is_left_splits_the_comparison(tmp_path):
@@ -266,8 +304,11 @@ def test_an_arm_that_diverged_everywhere_is_last_and_worse(tmp_path):
 
 def test_where_every_trial_diverged_there_is_no_winner(tmp_path):
     run = run_of(tmp_path, {"adam": [None] * 3, "momentum": [None] * 3})
-    with pytest.raises(StudyError, match=r"every trial diverged, its loss grew without end\. To go on, try smaller "
-                                         r"learning rates than 0\.1, such as 0\.01, 0\.001 and 0\.0001"):
+    with pytest.raises(
+        StudyError,
+        match=r"every trial diverged, its loss grew without end\. To go on, try smaller "
+        r"learning rates than 0\.1, such as 0\.01, 0\.001 and 0\.0001",
+    ):
         Comparison.of(run)
     with pytest.raises(StudyError, match="every trial diverged"):
         compared(run)
@@ -280,8 +321,11 @@ def test_where_every_trial_diverged_there_is_no_winner(tmp_path):
 
 def test_what_leaves_nothing_to_chance_needs_no_test(tmp_path):
     same = {"final_train_loss": 0.5, "min_train_loss": 0.5, "min_train_loss_step": 9}
-    table = [{"optimizer": name, "seed": seed, **same, "final_train_loss": loss, "validation_accuracy": 1 - loss}
-             for name, loss in (("adam", 0.1), ("momentum", 0.2), ("nesterov", 0.1)) for seed in range(4)]
+    table = [
+        {"optimizer": name, "seed": seed, **same, "final_train_loss": loss, "validation_accuracy": 1 - loss}
+        for name, loss in (("adam", 0.1), ("momentum", 0.2), ("nesterov", 0.1))
+        for seed in range(4)
+    ]
     found = Comparison.of(tiny(tmp_path / "run", table))
     assert set(found.pairs["method"]) == {"values"} and found.pairs["p"].null_count() == 3
     assert found.pairs["told_apart"].to_list() == [False, True, True]
@@ -323,13 +367,16 @@ def test_an_unfinished_run_says_so(tmp_path):
     assert said.endswith(" --resume. Only what is new is trained.")
 
 
-@pytest.mark.parametrize(("asked", "said"), [
-    ({"by": "optimiser"}, "did you mean optimizer?"),
-    ({"by": "task"}, "all trials have the same task; what varies is optimizer, learning_rate"),
-    ({"metric": "test_acuracy"}, "did you mean test_accuracy"),
-    ({"tune": "rate"}, "no recipe column is named 'rate'"),
-    ({"by": "learning_rate", "tune": "learning_rate"}, "cannot be both compared and tuned"),
-])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"by": "optimiser"}, "did you mean optimizer?"),
+        ({"by": "task"}, "all trials have the same task; what varies is optimizer, learning_rate"),
+        ({"metric": "test_acuracy"}, "did you mean test_accuracy"),
+        ({"tune": "rate"}, "no recipe column is named 'rate'"),
+        ({"by": "learning_rate", "tune": "learning_rate"}, "cannot be both compared and tuned"),
+    ],
+)
 def test_what_cannot_be_compared_is_an_error_with_its_remedy(tmp_path, asked, said):
     run = tiny(tmp_path / "run", tuned_rows())
     with pytest.raises(StudyError, match=re.escape(said)):
@@ -343,8 +390,11 @@ def test_arms_that_share_nothing_else_are_not_compared(tmp_path):
 
 
 def test_what_takes_no_such_number_is_left_out_in_words(tmp_path):
-    table = [{"optimizer": "momentum", "momentum": number, "seed": seed, "validation_accuracy": value + number / 100}
-             for number in (0.5, 0.9) for seed, value in enumerate(A)]
+    table = [
+        {"optimizer": "momentum", "momentum": number, "seed": seed, "validation_accuracy": value + number / 100}
+        for number in (0.5, 0.9)
+        for seed, value in enumerate(A)
+    ]
     table += [{"optimizer": "adam", "momentum": None, "seed": seed, "validation_accuracy": 0.9} for seed in range(6)]
     found = Comparison.of(tiny(tmp_path / "run", table), by="momentum")
     assert found.arms["momentum"].to_list() == [0.9, 0.5]
@@ -352,8 +402,11 @@ def test_what_takes_no_such_number_is_left_out_in_words(tmp_path):
 
 
 def test_losses_of_different_kinds_never_meet(tmp_path):
-    kinds = (("softmax_cross_entropy", {}), ("weighted_cross_entropy", {"pos_weight": 0.5}),
-             ("weighted_cross_entropy", {"pos_weight": 1.5}))
+    kinds = (
+        ("softmax_cross_entropy", {}),
+        ("weighted_cross_entropy", {"pos_weight": 0.5}),
+        ("weighted_cross_entropy", {"pos_weight": 1.5}),
+    )
     run = recipes_run(tmp_path / "run", seeds=3, losses=kinds)
     assert Comparison.of(run, metric="test_loss").compared.held == ("loss_kind",)
     assert Comparison.of(run, by="loss").compared.tune == ("learning_rate", "pos_weight"), "by accuracy all compare"
@@ -372,8 +425,9 @@ def test_losses_of_different_kinds_never_meet(tmp_path):
 def test_mcnemar_is_the_binomial_test_of_each_seed_and_twice_their_median():
     random = np.random.default_rng(0)
     first, second = random.random((3, 200)) < 0.9, random.random((3, 200)) < 0.8
-    each = [stats.binomtest(int((a & ~b).sum()), int((a ^ b).sum()), 0.5).pvalue
-            for a, b in zip(first, second, strict=True)]
+    each = [
+        stats.binomtest(int((a & ~b).sum()), int((a ^ b).sum()), 0.5).pvalue for a, b in zip(first, second, strict=True)
+    ]
     found = mcnemar(first, second)
     assert found.p == pytest.approx(min(1, 2 * np.median(each))) and (found.seeds, found.examples) == (3, 200)
     assert mcnemar(first[:1], second[:1]).p == pytest.approx(each[0])
@@ -457,7 +511,8 @@ def test_the_answer_says_what_the_tables_say(three):
         f"Adam is ahead (best in over 99 % of resamples): validation accuracy {plus_minus(arms[0]['mean'], half)} "
         f"(95 % confidence interval, n = 6); momentum (p = {arms[1]['p_best']:.2g}, about {arms[1]['seeds_needed']} to "
         f"{arms[1]['seeds_most']} seeds would settle it) is not significantly worse; ftrl is worse "
-        f"(−{pairs[1]['difference']:.2g}, p < 0.0001)."]
+        f"(−{pairs[1]['difference']:.2g}, p < 0.0001)."
+    ]
 
 
 def test_means_are_written_to_the_second_digit_of_the_interval():
@@ -478,8 +533,9 @@ def test_the_order_of_arms_seeds_and_rows_changes_nothing(tmp_path_factory, rand
     assert str(first) == str(second)
     renamed = [row | {"optimizer": names[row["optimizer"]]} for row in shuffled]
     third = Comparison.of(tiny(tmp_path_factory.mktemp("c") / "run", renamed), metric="test_accuracy")
-    assert_frame_equal(first.pairs.drop("first_optimizer", "second_optimizer"),
-                       third.pairs.drop("first_optimizer", "second_optimizer"))
+    assert_frame_equal(
+        first.pairs.drop("first_optimizer", "second_optimizer"), third.pairs.drop("first_optimizer", "second_optimizer")
+    )
 
 
 def test_python_terminal_page_and_csv_say_the_same(cli, tmp_path):  # noqa: F811
@@ -492,8 +548,9 @@ def test_python_terminal_page_and_csv_say_the_same(cli, tmp_path):  # noqa: F811
     api = fallline.open_run("run").compare("optimizer", "test_accuracy")
     assert_frame_equal(api.pairs, found.pairs)
     assert set(found.notes) <= set(api.notes) and repr(api) == str(api)
-    assert_frame_equal(pl.read_csv("x.csv").select("optimizer", "mean", "low"),
-                       found.arms.select("optimizer", "mean", "low"))
+    assert_frame_equal(
+        pl.read_csv("x.csv").select("optimizer", "mean", "low"), found.arms.select("optimizer", "mean", "low")
+    )
     assert pl.read_csv("x-pairs.csv")["p_holm"].to_list() == pytest.approx(found.pairs["p_holm"].to_list())
     page = section(Comparison.of(run, metric="test_accuracy"))
     assert found.answer[0] in page and all(name in page for name in ("told apart", "p permutation", "mean rank"))

@@ -34,10 +34,19 @@ def found_data(name):
 def full_arrays(name):
     """The arrays of the published files, read without our reader."""
     folder = found_data(name) / name
-    read = [gzip.decompress((folder / f"{part}.gz").read_bytes()) for part in (
-        "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")]
-    return [np.frombuffer(data[8 if part % 2 else 16:], np.uint8).reshape((-1,) if part % 2 else (-1, 28, 28))
-            for part, data in enumerate(read)]
+    read = [
+        gzip.decompress((folder / f"{part}.gz").read_bytes())
+        for part in (
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        )
+    ]
+    return [
+        np.frombuffer(data[8 if part % 2 else 16 :], np.uint8).reshape((-1,) if part % 2 else (-1, 28, 28))
+        for part, data in enumerate(read)
+    ]
 
 
 def test_each_dataset_is_found_by_its_name_and_an_unknown_one_lists_the_near():
@@ -50,8 +59,10 @@ def test_each_dataset_is_found_by_its_name_and_an_unknown_one_lists_the_near():
 
 
 def test_the_package_imports_without_numpy_and_never_imports_jax():
-    code = ("import sys, fallline.datasets as d; assert 'numpy' not in sys.modules, 'numpy'; "
-            "d.find_dataset('mnist').load('sample', None); d.list_data('.'); assert 'jax' not in sys.modules, 'jax'")
+    code = (
+        "import sys, fallline.datasets as d; assert 'numpy' not in sys.modules, 'numpy'; "
+        "d.find_dataset('mnist').load('sample', None); d.list_data('.'); assert 'jax' not in sys.modules, 'jax'"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -74,8 +85,11 @@ def test_the_shipped_sample_is_balanced_mixed_and_disjoint(name, tmp_path):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_each_sample_image_is_that_row_of_the_same_split_of_the_full_files(name):
     images, labels, test_images, test_labels = full_arrays(name)
-    full = {"train": (images[:55_000], labels[:55_000]), "validation": (images[55_000:], labels[55_000:]),
-            "test": (test_images, test_labels)}
+    full = {
+        "train": (images[:55_000], labels[:55_000]),
+        "validation": (images[55_000:], labels[55_000:]),
+        "test": (test_images, test_labels),
+    }
     arrays = sample_arrays(name)
     for split, (split_images, split_labels) in full.items():
         rows = arrays[f"{split}_rows"]
@@ -137,9 +151,12 @@ def test_cifar_sample_is_the_records_of_its_files_channel_last():
     folder = found_data("cifar-10-sample")
     splits = find_dataset("cifar-10").load("sample", folder)
     assert [len(getattr(splits, split).targets) for split in SPLITS] == [4_000, 1_000, 1_000]
-    for split, row, file, record in (("train", 1_007, "data_batch_2", 7), ("validation", 3, "data_batch_5", 3),
-                                     ("test", 999, "test_batch", 999)):
-        raw = (folder / "cifar-10-sample" / f"{file}.bin").read_bytes()[record * RECORD_BYTES:][:RECORD_BYTES]
+    for split, row, file, record in (
+        ("train", 1_007, "data_batch_2", 7),
+        ("validation", 3, "data_batch_5", 3),
+        ("test", 999, "test_batch", 999),
+    ):
+        raw = (folder / "cifar-10-sample" / f"{file}.bin").read_bytes()[record * RECORD_BYTES :][:RECORD_BYTES]
         images, labels = getattr(splits, split)
         assert labels[row] == raw[0]
         for down, along, channel in ((0, 0, 0), (3, 17, 1), (31, 30, 2)):
@@ -157,7 +174,10 @@ def test_unpacked_cifar_batches_give_45000_5000_10000_and_the_same_sample(tmp_pa
         os.truncate(inner / path.name, 10_000 * RECORD_BYTES)
     splits = find_dataset("cifar-10").load("full", tmp_path)
     assert [getattr(splits, split).inputs.shape for split in SPLITS] == [
-        (45_000, 32, 32, 3), (5_000, 32, 32, 3), (10_000, 32, 32, 3)]
+        (45_000, 32, 32, 3),
+        (5_000, 32, 32, 3),
+        (10_000, 32, 32, 3),
+    ]
     cut, own = (find_dataset("cifar-10").load("sample", place) for place in (tmp_path, folder))
     for split in SPLITS:
         assert np.array_equal(getattr(cut, split).inputs, getattr(own, split).inputs)

@@ -33,8 +33,13 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "gone" or content is None:
             return self.send_error(404)
         if kind in ("to-file", "to-ftp", "to-whole"):
-            return self.redirect({"to-file": Path("/etc/hostname").as_uri(), "to-ftp": "ftp://127.0.0.1/x",
-                                  "to-whole": f"/whole/{name}"}[kind])
+            return self.redirect(
+                {
+                    "to-file": Path("/etc/hostname").as_uri(),
+                    "to-ftp": "ftp://127.0.0.1/x",
+                    "to-whole": f"/whole/{name}",
+                }[kind]
+            )
         if kind == "other":
             content = OTHER
         if kind == "silent":
@@ -44,8 +49,14 @@ class Handler(BaseHTTPRequestHandler):
         if start >= len(content):
             return self.send_error(416)
         cut = kind == "dying" or (kind == "cut-once" and first)
-        return self.send(content, start, cut=cut, endless=kind == "endless", lies=kind == "lying-range",
-                         length="9" * 5000 if kind == "absurd-length" else "")
+        return self.send(
+            content,
+            start,
+            cut=cut,
+            endless=kind == "endless",
+            lies=kind == "lying-range",
+            length="9" * 5000 if kind == "absurd-length" else "",
+        )
 
     def redirect(self, where):
         self.send_response(302)
@@ -151,10 +162,17 @@ def test_a_mirror_that_fails_is_followed_by_the_next(server, tmp_path, bad):
     assert (tmp_path / "x.gz").read_bytes() == CONTENT and names(tmp_path) == ["x.gz"]
 
 
-@pytest.mark.parametrize("bad, words", [
-    ("gone", "404"), ("other", "the wrong content: not the content"), ("endless", "more than the 300,000 bytes"),
-    ("silent", "timed out"), ("to-file", r"file:///etc/hostname' is not allowed"), ("to-ftp", "unknown url type: ftp"),
-])
+@pytest.mark.parametrize(
+    "bad, words",
+    [
+        ("gone", "404"),
+        ("other", "the wrong content: not the content"),
+        ("endless", "more than the 300,000 bytes"),
+        ("silent", "timed out"),
+        ("to-file", r"file:///etc/hostname' is not allowed"),
+        ("to-ftp", "unknown url type: ftp"),
+    ],
+)
 def test_what_fails_is_told_and_leaves_nothing(server, tmp_path, bad, words):
     with pytest.raises(DataError, match=rf"(?s)could not be fetched.*{bad}/x\.gz: .*{words}"):
         get(server, [bad], tmp_path / "x.gz", timeout_seconds=0.3)
@@ -163,11 +181,22 @@ def test_what_fails_is_told_and_leaves_nothing(server, tmp_path, bad, words):
 
 def test_each_mirror_is_listed_with_its_own_failure(server, tmp_path):
     with pytest.raises(DataError) as caught:
-        fetch([f"{server.url}/gone/x.gz", f"{server.url}/other/x.gz", "http://127.0.0.1:1/x.gz", "nonsense",
-               Path("/etc/hostname").as_uri()], tmp_path / "x.gz", max_bytes=300_000, check=is_content)
+        fetch(
+            [
+                f"{server.url}/gone/x.gz",
+                f"{server.url}/other/x.gz",
+                "http://127.0.0.1:1/x.gz",
+                "nonsense",
+                Path("/etc/hostname").as_uri(),
+            ],
+            tmp_path / "x.gz",
+            max_bytes=300_000,
+            check=is_content,
+        )
     lines = str(caught.value).splitlines()[1:]
-    for line, words in zip(lines, ("404", "wrong content", "refused", "unknown url type", "unknown url type"),
-                           strict=True):
+    for line, words in zip(
+        lines, ("404", "wrong content", "refused", "unknown url type", "unknown url type"), strict=True
+    ):
         assert words in line
     assert names(tmp_path) == []
 
@@ -247,9 +276,14 @@ def test_a_folder_that_cannot_be_made_is_told(server, tmp_path):
 
 
 def test_get_data_fetches_what_lacks_or_is_wrong_and_nothing_else(server, tmp_path):
-    folder = next((Path(place) for place in (os.environ.get("FALLLINE_DATA"),
-                   Path(__file__).resolve().parents[2] / "shared" / "data")
-                   if place and (Path(place) / "mnist").is_dir()), None)
+    folder = next(
+        (
+            Path(place)
+            for place in (os.environ.get("FALLLINE_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data")
+            if place and (Path(place) / "mnist").is_dir()
+        ),
+        None,
+    )
     if folder is None:
         pytest.skip("no mnist/ in FALLLINE_DATA or ../shared/data")
     server.files = {path.name: path.read_bytes() for path in (folder / "mnist").iterdir()}

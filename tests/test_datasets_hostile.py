@@ -94,8 +94,9 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 
 def known(content, **fields):
-    return DataFile("known", ("x",), bytes_unpacked=len(content),
-                    sha256_unpacked=hashlib.sha256(content).hexdigest(), **fields)
+    return DataFile(
+        "known", ("x",), bytes_unpacked=len(content), sha256_unpacked=hashlib.sha256(content).hexdigest(), **fields
+    )
 
 
 def test_a_known_file_must_have_its_shape_its_labels_and_its_hash(tmp_path):
@@ -118,8 +119,12 @@ def test_a_known_file_must_have_its_shape_its_labels_and_its_hash(tmp_path):
 
 def test_a_file_of_the_right_form_and_other_content_is_not_mnist(tmp_path):
     (tmp_path / "mnist").mkdir()
-    for name, shape in {"train-images-idx3-ubyte": (60_000, 28, 28), "train-labels-idx1-ubyte": (60_000,),
-                        "t10k-images-idx3-ubyte": (10_000, 28, 28), "t10k-labels-idx1-ubyte": (10_000,)}.items():
+    for name, shape in {
+        "train-images-idx3-ubyte": (60_000, 28, 28),
+        "train-labels-idx1-ubyte": (60_000,),
+        "t10k-images-idx3-ubyte": (10_000, 28, 28),
+        "t10k-labels-idx1-ubyte": (10_000,),
+    }.items():
         path = tmp_path / "mnist" / name
         path.write_bytes(idx(shape))
         os.truncate(path, path.stat().st_size + int(np.prod(shape)))
@@ -137,17 +142,23 @@ def test_broken_cifar_files_are_refused(tmp_path):
     path.write_bytes(records([3, 9]))
     assert read_cifar(path).targets.tolist() == [3, 9]
     assert read_batch(known(records([3, 9])), path).inputs.shape == (2, 32, 32, 3)
-    for content, words in ((b"", "whole number of records"), (records([1])[:-1], "whole number of records"),
-                           (records([1, 10]), "label 1 of 2 is 10"),
-                           (gzip.compress(records([1]))[:-5], "torn")):
+    for content, words in (
+        (b"", "whole number of records"),
+        (records([1])[:-1], "whole number of records"),
+        (records([1, 10]), "label 1 of 2 is 10"),
+        (gzip.compress(records([1]))[:-5], "torn"),
+    ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=words):
             read_cifar(path)
     path.write_bytes(gzip.compress(bytes(3073 * 10_000), 1))
     with pytest.raises(DataError, match="more than 6,146 bytes"):
         read_cifar(path, max_bytes=6146)
-    for content, words in ((records([3]), "cut short"), (records([3, 9, 1]), "must end there"),
-                           (records([3, 8]), "SHA-256")):
+    for content, words in (
+        (records([3]), "cut short"),
+        (records([3, 9, 1]), "must end there"),
+        (records([3, 8]), "SHA-256"),
+    ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=words):
             read_batch(known(records([3, 9])), path)
@@ -160,8 +171,11 @@ def archive(*extra, content=None, drop=()):
     """A tar.gz of the wanted members, then ``extra`` members: (name, type, size, link)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
-        members = [("inner", tarfile.DIRTYPE, 0, ""), *((name, tarfile.REGTYPE, size, "")
-                   for name, size in (content or WANTED).items() if name not in drop), *extra]
+        members = [
+            ("inner", tarfile.DIRTYPE, 0, ""),
+            *((name, tarfile.REGTYPE, size, "") for name, size in (content or WANTED).items() if name not in drop),
+            *extra,
+        ]
         for name, kind, size, link in members:
             member = tarfile.TarInfo(name)
             member.type, member.size, member.linkname = kind, size, link
@@ -184,8 +198,10 @@ BAD_ARCHIVES = {
     "absolute": (archive(("/tmp/evil", REG, 3, "")), "leads out"),
     "backslashes": (archive(("..\\evil", REG, 3, "")), "leads out"),
     "a symbolic link": (archive(("inner/c.bin", LINK, 0, "/etc/passwd")), "plain file or a folder"),
-    "a symbolic link in a member's place": (archive(("inner/a.bin", LINK, 0, "/etc/passwd"), drop=["inner/a.bin"]),
-                                            "plain file or a folder"),
+    "a symbolic link in a member's place": (
+        archive(("inner/a.bin", LINK, 0, "/etc/passwd"), drop=["inner/a.bin"]),
+        "plain file or a folder",
+    ),
     "a hard link": (archive(("inner/c.bin", tarfile.LNKTYPE, 0, "inner/a.bin")), "plain file or a folder"),
     "a device": (archive(("inner/null", tarfile.CHRTYPE, 0, "")), "plain file or a folder"),
     "a pipe": (archive(("inner/pipe", tarfile.FIFOTYPE, 0, "")), "plain file or a folder"),
@@ -216,8 +232,13 @@ def test_a_hostile_archive_is_refused_and_writes_nothing(tmp_path, monkeypatch, 
 def test_a_known_archive_gives_its_members_and_another_one_is_not_even_opened(tmp_path):
     content = archive(("inner/readme.html", REG, 40, ""))
     members = tuple(DataFile(name, ("x",), bytes_unpacked=3073) for name in ("a.bin", "b.bin"))
-    file = DataFile("x.tar.gz", ("x",), published="x.tar.gz", members=members,
-                    sha256_published=(hashlib.sha256(content).hexdigest(),))
+    file = DataFile(
+        "x.tar.gz",
+        ("x",),
+        published="x.tar.gz",
+        members=members,
+        sha256_published=(hashlib.sha256(content).hexdigest(),),
+    )
     (tmp_path / "x.tar.gz").write_bytes(content)
     assert read_known_archive(file, tmp_path / "x.tar.gz", "inner") == {"a.bin": bytes(3073), "b.bin": bytes(3073)}
     (tmp_path / "x.tar.gz").write_bytes(archive(("../evil", REG, 3, "")))

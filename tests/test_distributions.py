@@ -39,8 +39,15 @@ def test_flipped_signs_give_the_p_values_of_scipy(n):
     samples = np.round(draws.normal(size=(7, n)), 1)
     samples[0], samples[1], samples[2] = np.abs(samples[0]), 1.0, draws.normal(size=n)
     expected = stats.permutation_test(
-        (samples,), lambda x, axis: x.mean(axis), permutation_type="samples", axis=-1, vectorized=True, batch=512,
-        n_resamples=2**14, rng=np.random.default_rng(0)).pvalue
+        (samples,),
+        lambda x, axis: x.mean(axis),
+        permutation_type="samples",
+        axis=-1,
+        vectorized=True,
+        batch=512,
+        n_resamples=2**14,
+        rng=np.random.default_rng(0),
+    ).pvalue
     assert ours.sign_flip_p(samples, 2**14).tolist() == expected.tolist()
 
 

@@ -22,9 +22,24 @@ from fallline.store.layout import Layout
 from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("index", "tutorial", "recipes", "own-model", "words", "extending", "run-folder", "neurons",
-         "optimizers", "claims", "fair", "compare", "exports", "cluster", "scaling",
-         "forecasts")
+PAGES = (
+    "index",
+    "tutorial",
+    "recipes",
+    "own-model",
+    "words",
+    "extending",
+    "run-folder",
+    "neurons",
+    "optimizers",
+    "claims",
+    "fair",
+    "compare",
+    "exports",
+    "cluster",
+    "scaling",
+    "forecasts",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -101,8 +116,10 @@ def test_the_tutorial_does_what_it_says(reader):
     reader.follow(page("tutorial"))
     assert Path("runs/line-optimizers-quick/report/report.html").is_file()
     plan = json.loads(Path("runs/rates/plan.json").read_text())
-    trained = [sum(len(block["trials"]) for cohort in round_["cohorts"] for block in cohort["blocks"])
-               for round_ in plan["rounds"]]
+    trained = [
+        sum(len(block["trials"]) for cohort in round_["cohorts"] for block in cohort["blocks"])
+        for round_ in plan["rounds"]
+    ]
     assert trained == [12, 6], "the extension trained 6 trials, the same study in Python none"
     short = fallline.open_run("runs/short").trials
     assert len(short) == (2 * 2 + 2) * 5 and set(short["beta1"]) == {0.8, 0.9, None} and set(short["steps"]) == {50}
@@ -110,8 +127,8 @@ def test_the_tutorial_does_what_it_says(reader):
     told = fallline.open_run("runs/line-optimizers-quick").summary().unique("optimizer", maintain_order=True)
     table = re.search(r"```text\n(.*?)```", page("tutorial"), re.S)[1]
     printed = str(fallline.open_run("runs/line-optimizers-quick"))
-    opening, heads = table.split("\n")[:3], table[table.index("\n\n", 60):table.index("\nadam")].split()
-    assert printed.startswith("\n".join(opening)) and printed[:printed.index("\nadam")].split()[-len(heads):] == heads
+    opening, heads = table.split("\n")[:3], table[table.index("\n\n", 60) : table.index("\nadam")].split()
+    assert printed.startswith("\n".join(opening)) and printed[: printed.index("\nadam")].split()[-len(heads) :] == heads
     shown = re.findall(r"^([a-z]+) {2,}([\d.]+)  ", table, re.M)
     assert shown == [(row["optimizer"], f"{row['learning_rate']:g}") for row in told.head(3).to_dicts()]
 
@@ -130,10 +147,10 @@ def test_the_page_of_run_folders_describes_them(reader):
     assert dict(reader.answers[1]) == pytest.approx(dict(means.rows()), rel=1e-5)
     assert len(json.loads((folder / "plan.json").read_text())["rounds"]) == 2
     drawn = set(re.findall(r"^        (\S+)  ", text, re.M))
-    of_classes = {"test_reads.json", "predictions/r1-c000-b000.parquet", "answers/NAME.parquet",
-                  "mistakes.parquet"}
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if "r2" not in path.name} == \
-        drawn - {"report/"} - of_classes | {"environments/001.json"}
+    of_classes = {"test_reads.json", "predictions/r1-c000-b000.parquet", "answers/NAME.parquet", "mistakes.parquet"}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if "r2" not in path.name} == drawn - {
+        "report/"
+    } - of_classes | {"environments/001.json"}
     study = fallline.load_study("examples/own_study.toml").with_({"base": {"steps": 4}, "seeds": 1})
     described = set(re.findall(r"`(\w+)`", text))
     patterns = r"(final_train|train|validation|test|best_validation)_\w+"
@@ -163,8 +180,11 @@ def test_the_page_of_exports_does_what_it_says(reader):
     reader.follow(page("exports"))
     assert [path.name for path in Path("runs/line/exports/mlflow").iterdir()] == ["mlflow.db"]
     assert {path.name for path in Path("tables").iterdir()} == {"trials.parquet", "curves.parquet", "summary.parquet"}
-    assert len(reader.names["trials"]) == reader.names["curves"]["trial"].nunique() == len(
-        [path for path in Path("runs/line/exports/tensorboard").iterdir() if path.is_dir()])
+    assert (
+        len(reader.names["trials"])
+        == reader.names["curves"]["trial"].nunique()
+        == len([path for path in Path("runs/line/exports/tensorboard").iterdir() if path.is_dir()])
+    )
 
 
 def test_the_page_of_clusters_does_what_it_says(reader, capsys):
@@ -179,9 +199,13 @@ def test_the_page_of_clusters_does_what_it_says(reader, capsys):
 def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     reader.follow(page("extending"))
     parts = reader.names
-    study = fallline.Study(name="parts", task=parts["PARABOLA"], metric="final_train_loss",
-                           base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
-                           axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]})
+    study = fallline.Study(
+        name="parts",
+        task=parts["PARABOLA"],
+        metric="final_train_loss",
+        base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
+        axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]},
+    )
     result = study.run("runs/parts")
     assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
     schedule, margin = parts["SQUARE_ROOT"], parts["MARGIN"]

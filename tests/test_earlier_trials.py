@@ -18,9 +18,14 @@ from fallline.report.terminal import shown
 from fallline.store import Run
 from fallline.study import Study
 
-FIELDS = {"name": "edited", "task": "line", "metric": "final_train_loss", "seeds": 3,
-          "base": {"batch_size": 2, "steps": 6},
-          "axes": {"optimizer": ["gradient_descent", "momentum"], "learning_rate": [0.01, 0.001]}}
+FIELDS = {
+    "name": "edited",
+    "task": "line",
+    "metric": "final_train_loss",
+    "seeds": 3,
+    "base": {"batch_size": 2, "steps": 6},
+    "axes": {"optimizer": ["gradient_descent", "momentum"], "learning_rate": [0.01, 0.001]},
+}
 EDITS = {
     "steps": {"base": {"batch_size": 2, "steps": 4}},
     "batch size": {"base": {"batch_size": 4, "steps": 6}},
@@ -49,8 +54,9 @@ def test_an_edited_study_is_answered_as_it_stands(edit, before, tmp_path):
     alone = fallline.run(study, tmp_path / "alone")
     names = {trial.name for trial in study.trials()}
     assert set(result.trials["trial"]) == names == set(result.curves["trial"].unique())
-    assert_frame_equal(result.summary().drop("configuration"), alone.summary().drop("configuration"),
-                       check_column_order=False)
+    assert_frame_equal(
+        result.summary().drop("configuration"), alone.summary().drop("configuration"), check_column_order=False
+    )
     if len(EDITS[edit].get("axes", {}).get("optimizer", "ab")) > 1:
         assert_frame_equal(result.compare().pairs, alone.compare().pairs)
         assert result.compare().answer == alone.compare().answer
@@ -83,8 +89,12 @@ def test_going_back_to_the_earlier_form_trains_nothing_and_answers_for_it(before
 
 
 def test_exports_claims_and_the_page_leave_earlier_trials_out(before, tmp_path):
-    claim = {"text": "the two are alike", "equal": [{"optimizer": "momentum"}, {"optimizer": "gradient_descent"}],
-             "margin": 1e9, "metric": "final_train_loss"}
+    claim = {
+        "text": "the two are alike",
+        "equal": [{"optimizer": "momentum"}, {"optimizer": "gradient_descent"}],
+        "margin": 1e9,
+        "metric": "final_train_loss",
+    }
     result = fallline.run(Study(**FIELDS | EDITS["steps"] | {"claims": [claim]}), copied(before, tmp_path))
     assert result.claims(comparisons=True).height == 2  # one a rate; with the 6 steps there would be four
     folder = result.export("csv")
@@ -107,9 +117,14 @@ def test_a_stopped_form_that_was_given_up_does_not_ask_for_resume_for_ever(tmp_p
 
 
 def test_mistakes_are_those_of_the_study_as_it_stands(tmp_path):
-    study = {"name": "m", "task": "mnist-softmax", "metric": "validation_accuracy", "seeds": 1,
-             "base": {"batch_size": 100, "steps": 2, "learning_rate": 0.1},
-             "axes": {"optimizer": ["adam", "momentum"]}}
+    study = {
+        "name": "m",
+        "task": "mnist-softmax",
+        "metric": "validation_accuracy",
+        "seeds": 1,
+        "base": {"batch_size": 100, "steps": 2, "learning_rate": 0.1},
+        "axes": {"optimizer": ["adam", "momentum"]},
+    }
     folder = fallline.run(Study(**study), tmp_path / "run").folder
     assert set(Run(folder).mistakes["trials"]) == {2}
     result = fallline.run(Study(**study | {"axes": {"optimizer": ["adam"]}}), folder)
@@ -158,8 +173,12 @@ def test_the_commands_take_all_rounds_and_fresh(before, tmp_path):
     fallline.run(Study(**FIELDS | EDITS["steps"]), folder)
     shown = {}
     for flags in ([], ["--all-rounds"]):
-        done = subprocess.run([sys.executable, "-m", "fallline", "compare", str(folder), *flags], text=True,
-                              capture_output=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "fallline", "compare", str(folder), *flags],
+            text=True,
+            capture_output=True,
+            check=True,
+        )
         shown[bool(flags)] = done.stdout
     assert "not part of this answer" in shown[False] and "6 steps" not in shown[False]
     assert "are part of this answer" in shown[True] and "6 steps" in shown[True]
@@ -174,8 +193,11 @@ def test_status_counts_the_cohorts_of_the_study_as_it_stands(tmp_path):
 
 
 def test_seeds_that_a_look_has_seen_stay_in_the_answer(tmp_path):
-    study = {**FIELDS, "axes": {"optimizer": ["gradient_descent", "momentum"]},
-             "base": {"batch_size": 2, "steps": 6, "learning_rate": 0.01}}
+    study = {
+        **FIELDS,
+        "axes": {"optimizer": ["gradient_descent", "momentum"]},
+        "base": {"batch_size": 2, "steps": 6, "learning_rate": 0.01},
+    }
     folder = tmp_path / "run"
     seen = fallline.run(Study(**study), folder, until_decided=True, max_seeds=6).trials["seed"].n_unique()
     again = fallline.run(Study(**study), folder)

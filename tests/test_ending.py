@@ -36,6 +36,7 @@ batch_size = "all"
 steps = 400_000
 """
 
+
 @pytest.fixture(autouse=True)
 def heard():
     """SIGHUP as in a terminal, here and in what is started here, also where the tests themselves run under nohup."""
@@ -99,7 +100,7 @@ def test_a_signal_ends_a_run_in_order(tmp_path, number):
     code, told = command.end()
     assert code == 128 + number and told.endswith(STOPPED) and "Traceback" not in told, told
     assert not (tmp_path / "run/lock.json").exists()
-    held, = (tmp_path / "run/checkpoints").glob("*.npz")
+    (held,) = (tmp_path / "run/checkpoints").glob("*.npz")
     with checkpoint.opened(held) as (header, _):
         assert header["notes"]["steps"], "no minute is lost: the checkpoint was not due for an hour"
 
@@ -112,8 +113,13 @@ def test_a_second_signal_ends_at_once_and_says_so(tmp_path):
     command.send(signal.SIGINT)
     code, told = command.end()
     assert code == 128 + signal.SIGTERM and "Traceback" not in told
-    assert told.endswith("fallline: ended at once; what was done up to the last checkpoint is kept in run. Go on with "
-                         "the same command and --resume.\n") and STOPPED not in told
+    assert (
+        told.endswith(
+            "fallline: ended at once; what was done up to the last checkpoint is kept in run. Go on with "
+            "the same command and --resume.\n"
+        )
+        and STOPPED not in told
+    )
     assert not (tmp_path / "run/lock.json").exists()
 
 
@@ -142,8 +148,10 @@ def test_a_terminal_that_hung_up_changes_nothing(tmp_path):
 
 
 def test_before_anything_is_planned_nothing_is_left(tmp_path):
-    script = ("import os, signal; from fallline.executors import planning\n"
-              "planning.fitting = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''"))
+    script = (
+        "import os, signal; from fallline.executors import planning\n"
+        "planning.fitting = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''")
+    )
     (tmp_path / "try.toml").write_text(STUDY, encoding="utf-8")
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert told.returncode == 143 and "stopped before anything was trained; nothing is left of it" in told.stderr
@@ -286,10 +294,14 @@ def saved(tmp_path):
     return found
 
 
-@pytest.mark.parametrize(("failure", "why"), [
-    (MemoryError(), "needs more memory than there is"), (OSError(errno.EMFILE, "Too many open files"), "Too many open"),
-    (OSError(errno.EIO, "Input/output error"), "Input/output error"),
-])
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        (MemoryError(), "needs more memory than there is"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+    ],
+)
 def test_a_checkpoint_that_cannot_be_read_just_now_is_kept_and_not_called_damaged(saved, monkeypatch, failure, why):
     def fails(*_, **__):
         raise failure
@@ -353,6 +365,7 @@ class Moving:
                 if self.count == self.moment:
                     self.act()
             return real(*given, **named)
+
         return call
 
 
@@ -410,9 +423,13 @@ def test_a_report_does_not_make_a_folder_that_was_renamed(tmp_path, whole):
 def test_jobs_of_a_folder_that_was_renamed_end_and_do_not_make_it_again(tmp_path, monkeypatch):
     monkeypatch.setenv("FALLLINE_CHECKPOINT_SECONDS", "0")
     run = tmp_path / "run"
-    long = fallline.Study(name="long", task="line", metric="final_train_loss",
-                          base={"optimizer": "gradient_descent", "learning_rate": 0.001, "batch_size": "all",
-                                "steps": 5_000_000}, record_every=100)
+    long = fallline.Study(
+        name="long",
+        task="line",
+        metric="final_train_loss",
+        base={"optimizer": "gradient_descent", "learning_rate": 0.001, "batch_size": "all", "steps": 5_000_000},
+        record_every=100,
+    )
     jobs = fallline.launch(long, run, executor="local")
     supervisor = json.loads((run / "launches/001/launch.json").read_text())["ids"]["pid"]
     until = time.monotonic() + 120

@@ -25,10 +25,14 @@ STEPS, BATCH, EXAMPLES = 24, 8, 64
 
 def small_net() -> Model:
     """Two layers, so that gradients of one weight hang on the others."""
+
     def init(key):
         first, second = jax.random.split(key)
-        return {"in": jax.random.normal(first, (5, 6)) * 0.5, "out": jax.random.normal(second, (3, 5)) * 0.5,
-                "bias": jnp.zeros(3)}
+        return {
+            "in": jax.random.normal(first, (5, 6)) * 0.5,
+            "out": jax.random.normal(second, (3, 5)) * 0.5,
+            "bias": jnp.zeros(3),
+        }
 
     def apply(weights, inputs):
         return jnp.tanh(inputs @ weights["in"].T) @ weights["out"].T + weights["bias"]
@@ -47,8 +51,9 @@ def hits(outputs, targets):
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(7)
-    return Data(jnp.asarray(rng.normal(size=(EXAMPLES, 6)), jnp.float32),
-                jnp.asarray(rng.integers(0, 3, EXAMPLES), jnp.int32))
+    return Data(
+        jnp.asarray(rng.normal(size=(EXAMPLES, 6)), jnp.float32), jnp.asarray(rng.integers(0, 3, EXAMPLES), jnp.int32)
+    )
 
 
 class Stream:
@@ -78,13 +83,29 @@ def numbers_for(name, rates):
 def run(segments, data, seeds=(0,), layout=None, steps=STEPS, held=None, program=None, watched=()):
     """Records of a cohort of ``segments`` [(rule, rates)]."""
     layout = layout or Layout(len(seeds), True, 1, 10)
-    cohort = Cohort(MODEL, LOSS, (("accuracy", hits),), None,
-                    tuple(Segment(find_optimizer(name), len(rates)) for name, rates in segments))
+    cohort = Cohort(
+        MODEL,
+        LOSS,
+        (("accuracy", hits),),
+        None,
+        tuple(Segment(find_optimizer(name), len(rates)) for name, rates in segments),
+    )
     program = program or Program(cohort, layout)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     weights, variables = program.initial(keys)
-    work = Work(tuple(numbers_for(name, rates) for name, rates in segments), weights, variables, keys,
-                Batches([Stream(seed) for seed in seeds], (BATCH,), False), data, held or {}, watched, steps, steps, 1)
+    work = Work(
+        tuple(numbers_for(name, rates) for name, rates in segments),
+        weights,
+        variables,
+        keys,
+        Batches([Stream(seed) for seed in seeds], (BATCH,), False),
+        data,
+        held or {},
+        watched,
+        steps,
+        steps,
+        1,
+    )
     return train(program, work), program
 
 
@@ -125,8 +146,12 @@ def test_lanes_fused_equal_each_lane_alone_for_every_rule(data, wide):
     for s, (name, rates) in enumerate(segments):
         if wide or name in ("adam", "ftrl", "rmsprop"):
             for r, rate in enumerate(rates):
-                np.testing.assert_allclose(losses(records)[:20, 0, 2 * s + r], alone(name, rate, data, seed=3)[:20],
-                                           rtol=1e-5, err_msg=f"{name} at {rate}")
+                np.testing.assert_allclose(
+                    losses(records)[:20, 0, 2 * s + r],
+                    alone(name, rate, data, seed=3)[:20],
+                    rtol=1e-5,
+                    err_msg=f"{name} at {rate}",
+                )
 
 
 def test_permuting_the_lanes_of_a_segment_leaves_each_bit_identical(data):
@@ -157,13 +182,16 @@ def test_a_lane_that_diverges_is_frozen_with_its_step_and_its_neighbours_never_n
 
 def test_training_compiles_its_own_programs_and_nothing_beside_them(data, caplog):
     """An operation that is called outside of them is a program of its own, for every shape that it meets."""
-    segments = [(name, (0.02, 0.005)[:1 + k % 2]) for k, name in enumerate(sorted(optimizers()))]
+    segments = [(name, (0.02, 0.005)[: 1 + k % 2]) for k, name in enumerate(sorted(optimizers()))]
     held = hold_out({"validation": (np.asarray(data.inputs), np.asarray(data.targets))})
     run(segments, data, (5,), Layout(1, True, 1, 7), held=held, watched=("validation",))  # keys and such, once
     with jax.log_compiles(), caplog.at_level("WARNING"):
         run(segments, data, (6,), Layout(1, True, 1, 10), held=held, watched=("validation",))
-    compiled = [record.getMessage().split()[4] for record in caplog.records
-                if record.getMessage().startswith("Finished XLA compilation of")]
+    compiled = [
+        record.getMessage().split()[4]
+        for record in caplog.records
+        if record.getMessage().startswith("Finished XLA compilation of")
+    ]
     assert compiled == ["jit(counted)"] * 4, "weights, start, advance and evaluate"
 
 
@@ -177,7 +205,8 @@ def test_the_programs_before_the_first_step_do_not_grow_with_the_seeds(data):
 def test_first_weights_of_a_seed_are_its_own_whoever_is_beside_it(data):
     alone = run([("adam", (0.1,))], data, (5,), steps=2)[1].initial(jnp.stack([jax.random.key(5)]))
     beside = run([("adam", (0.1,))], data, (4, 5, 6), steps=2)[1].initial(
-        jnp.stack([jax.random.key(seed) for seed in (4, 5, 6)]))
+        jnp.stack([jax.random.key(seed) for seed in (4, 5, 6)])
+    )
     for one, three in zip(jax.tree.leaves(alone), jax.tree.leaves(beside), strict=True):
         np.testing.assert_array_equal(np.asarray(one)[0], np.asarray(three)[1])
 
@@ -188,8 +217,15 @@ def test_a_cohort_traces_once_whatever_numbers_and_seeds_come(data):
     layout = Layout(2, True, 1, 7)  # 24 steps in chunks of 7: the last is partial
     _, program = run(segments, data, (0, 1), layout, held=held, watched=("validation",))
     assert program.traces == 4, "weights, start, advance and evaluate, once each"
-    run([("adam", (0.5, 0.02)), ("ftrl", (0.3,))], data, (5, 8), layout, held=held, watched=("validation",),
-        program=program)
+    run(
+        [("adam", (0.5, 0.02)), ("ftrl", (0.3,))],
+        data,
+        (5, 8),
+        layout,
+        held=held,
+        watched=("validation",),
+        program=program,
+    )
     assert program.traces == 4, "other numbers and seeds trace nothing"
 
 
@@ -217,8 +253,9 @@ def test_how_a_cohort_is_run_changes_results_by_rounding_only(data, layout):
     segments = [("adam", (0.01, 0.001)), ("momentum", (0.02,))]
     plain, _ = run(segments, data, (0, 1), Layout(2, True, 1, 24))
     parts = [run(segments, data, seeds, layout)[0] for seeds in ([(0, 1)] if layout.seeds == 2 else [(0,), (1,)])]
-    np.testing.assert_allclose(np.concatenate([losses(part) for part in parts], axis=1)[:20], losses(plain)[:20],
-                               rtol=1e-5)
+    np.testing.assert_allclose(
+        np.concatenate([losses(part) for part in parts], axis=1)[:20], losses(plain)[:20], rtol=1e-5
+    )
 
 
 def test_the_chunk_length_changes_nothing(data):
@@ -255,19 +292,29 @@ def test_the_record_of_the_last_step_is_that_of_the_weights_after_it(data):
     records, _ = run([("gradient_descent", (0.05,))], data, steps=STEPS)
     more, _ = run([("gradient_descent", (0.05,))], data, steps=STEPS + 3)
     assert records.steps == list(range(STEPS + 1))
-    np.testing.assert_array_equal(losses(records)[:, 0, 0], losses(more)[:STEPS + 1, 0, 0])
+    np.testing.assert_array_equal(losses(records)[:, 0, 0], losses(more)[: STEPS + 1, 0, 0])
 
 
 def test_a_summed_loss_is_a_sum_on_training_batches_and_held_out_splits(data):
-    squares = Loss("squares", lambda outputs, targets: (outputs ** 2).sum(-1), reduce="sum")
+    squares = Loss("squares", lambda outputs, targets: (outputs**2).sum(-1), reduce="sum")
     cohort = Cohort(MODEL, squares, (), None, (Segment(find_optimizer("gradient_descent"), 1),))
     program = Program(cohort, Layout(1, True, 1, 2))
     inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
     keys = jnp.stack([jax.random.key(0)])
     numbers = Numbers({"learning_rate": np.float32([1e-9])}, {}, {}, {})
     whole = Batches([BatchStream(BatchPolicy(None), EXAMPLES, 0)], (EXAMPLES,), False)
-    work = Work((numbers,), *program.initial(keys), keys, whole, data,
-                hold_out({"validation": (inputs, targets)}), ("validation",), 2, 1, 1)
+    work = Work(
+        (numbers,),
+        *program.initial(keys),
+        keys,
+        whole,
+        data,
+        hold_out({"validation": (inputs, targets)}),
+        ("validation",),
+        2,
+        1,
+        1,
+    )
     records = train(program, work)
     expected = (np.asarray(MODEL.apply(MODEL.init(jax.random.key(0)), inputs), np.float64) ** 2).sum()
     np.testing.assert_allclose(records.curves["loss"][0][0, 0, 0], expected, rtol=1e-5)

@@ -21,8 +21,13 @@ print(json.dumps([[str(drawn.dtype), drawn.tolist()], [str(leaf.dtype) for leaf 
 
 
 def beginning(late="", **variables):
-    told = subprocess.run([sys.executable, "-c", CODE.replace("LATE", late)], env=os.environ | variables, text=True,
-                          capture_output=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", CODE.replace("LATE", late)],
+        env=os.environ | variables,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     return json.loads(told.stdout)
 
 
@@ -31,8 +36,15 @@ def usual():
     return beginning()
 
 
-@pytest.mark.parametrize("variables", [{"JAX_ENABLE_X64": "1"}, {"JAX_DEFAULT_PRNG_IMPL": "rbg"},
-                                       {"JAX_THREEFRY_PARTITIONABLE": "0"}, {"JAX_RANDOM_SEED_OFFSET": "7"}])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"JAX_ENABLE_X64": "1"},
+        {"JAX_DEFAULT_PRNG_IMPL": "rbg"},
+        {"JAX_THREEFRY_PARTITIONABLE": "0"},
+        {"JAX_RANDOM_SEED_OFFSET": "7"},
+    ],
+)
 def test_the_environment_changes_no_weights(usual, variables):
     assert beginning(**variables) == usual and usual[0][0] == "float32"
 

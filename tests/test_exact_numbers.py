@@ -26,8 +26,11 @@ CLOSE = [0.1, 0.10000001, 0.10000002]
 
 
 def a_run(folder, rates, **fields):
-    made = [{"learning_rate": rate, "seed": seed, "validation_accuracy": 0.5 + place / 10 + seed / 100}
-            for place, rate in enumerate(rates) for seed in range(3)]
+    made = [
+        {"learning_rate": rate, "seed": seed, "validation_accuracy": 0.5 + place / 10 + seed / 100}
+        for place, rate in enumerate(rates)
+        for seed in range(3)
+    ]
     found = tiny(folder, made, base={"optimizer": "adam"}, axes={"learning_rate": rates}, **fields)
     noted = found.layout.environments / "0.json"
     noted.write_text(json.dumps(json.loads(noted.read_text()) | {"command": "fallline run s.toml"}))
@@ -67,14 +70,19 @@ def test_settings_that_differ_have_names_that_differ_everywhere(tmp_path):
             told = set(frame[label].drop_nulls()) - {""}
             assert len(told) in (0, 1, 3), (name, label, told)
     assert {trial.name for trial in exported_trials(found).values()} == {
-        f"learning_rate_{name}-seed_{seed}" for name in names for seed in range(3)}
+        f"learning_rate_{name}-seed_{seed}" for name in names for seed in range(3)
+    }
 
 
 def test_names_stay_as_short_as_they_were_where_they_differ(tmp_path):
     found = a_run(tmp_path / "run", RATES)
     assert digits_of(found) == {}
-    assert sorted(one for column in arm_columns(Comparison.of(found, "learning_rate"))
-                  if column.heading == "learning rate" for one in column.texts) == ["31.6228", "56.2341"]
+    assert sorted(
+        one
+        for column in arm_columns(Comparison.of(found, "learning_rate"))
+        if column.heading == "learning rate"
+        for one in column.texts
+    ) == ["31.6228", "56.2341"]
 
 
 def test_digits_grow_until_the_texts_differ():
@@ -90,8 +98,15 @@ def test_lists_of_numbers_in_a_recipe_are_kept_exactly(tmp_path):
 
     texts = []
     for factor in (1 / 3, 1 / 3 + 2**-54):
-        base = {"optimizer": "adam", "learning_rate": 0.1, "steps": 20, "batch_size": 2, "schedule": "piecewise",
-                "boundary_steps": [5], "factors": [1.0, factor]}
+        base = {
+            "optimizer": "adam",
+            "learning_rate": 0.1,
+            "steps": 20,
+            "batch_size": 2,
+            "schedule": "piecewise",
+            "boundary_steps": [5],
+            "factors": [1.0, factor],
+        }
         trials = Study(name="s", task="line", base=base).trials()
         texts.append(recipe_columns(trials[0].recipe, numbers_in_use(trials))["factors"])
     assert texts == ["1, 0.3333333333333333", "1, 0.33333333333333337"]

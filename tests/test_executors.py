@@ -27,10 +27,30 @@ from fallline.store.layout import Layout
 from fallline.store.leases import Leases, live
 from jobs_study import load, write_study
 
-PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" "), min_size=1,
-                    max_size=20)
-HOSTILE = st.one_of(PRINTABLE, st.sampled_from(["$(touch x)", "`touch x`", "a'; touch x; '", 'a" ; touch x', "%j %A",
-                                                "-rf", "a b", "\\", "~", "*", "${HOME}", "!!", "#", "&& touch x"]))
+PRINTABLE = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=20
+)
+HOSTILE = st.one_of(
+    PRINTABLE,
+    st.sampled_from(
+        [
+            "$(touch x)",
+            "`touch x`",
+            "a'; touch x; '",
+            'a" ; touch x',
+            "%j %A",
+            "-rf",
+            "a b",
+            "\\",
+            "~",
+            "*",
+            "${HOME}",
+            "!!",
+            "#",
+            "&& touch x",
+        ]
+    ),
+)
 
 
 def launched(root, name="slurm", cohorts=(0, 3), processes=1, **options):
@@ -58,15 +78,21 @@ def test_an_unknown_executor_names_those_there_are():
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(folder=HOSTILE.filter(lambda text: not set(text) & set("/,:") and text not in (".", "..")), image=HOSTILE,
-       bind=HOSTILE, data=HOSTILE.filter(lambda text: not Path(text).is_dir()))
+@given(
+    folder=HOSTILE.filter(lambda text: not set(text) & set("/,:") and text not in (".", "..")),
+    image=HOSTILE,
+    bind=HOSTILE,
+    data=HOSTILE.filter(lambda text: not Path(text).is_dir()),
+)
 def test_whatever_comes_from_outside_reaches_the_worker_as_it_is(tmp_path, monkeypatch, folder, image, bind, data):
     """The script is run as a person would: what its commands get is compared with what was asked."""
     heard = tmp_path / "heard.json"
     tool = tmp_path / "bin/apptainer"
     tool.parent.mkdir(exist_ok=True)
-    tool.write_text(f"#!{sys.executable}\nimport json, os, sys\n"
-                    f"json.dump([sys.argv[1:], os.environ['FALLLINE_DATA']], open({str(heard)!r}, 'w'))\n")
+    tool.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        f"json.dump([sys.argv[1:], os.environ['FALLLINE_DATA']], open({str(heard)!r}, 'w'))\n"
+    )
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}/usr/bin:/bin")
     monkeypatch.setenv("FALLLINE_DATA", data)
@@ -78,8 +104,20 @@ def test_whatever_comes_from_outside_reaches_the_worker_as_it_is(tmp_path, monke
     ended = subprocess.run(["bash", launch.script, "1"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     words, seen = json.loads(heard.read_text())
-    assert words == ["exec", "--bind", str(root), "--bind", bind, image, "python3", "-m", "fallline", "work",
-                     str(root / "plan.json"), "3"]
+    assert words == [
+        "exec",
+        "--bind",
+        str(root),
+        "--bind",
+        bind,
+        image,
+        "python3",
+        "-m",
+        "fallline",
+        "work",
+        str(root / "plan.json"),
+        "3",
+    ]
     assert seen == data and not (tmp_path / "x").exists()
 
 
@@ -95,21 +133,51 @@ def test_a_container_sees_the_run_the_study_and_the_data_by_itself(tmp_path, mon
         fallline.launch(study, tmp_path / "a,b", executor="slurm", dry=True, options={"container": "it.sif"})
 
 
-@pytest.mark.parametrize("wrong", [{"partition": "a; rm"}, {"time": "1h"}, {"memory": "16 GB"}, {"gpus": "two"},
-                                   {"sbatch": ["--a\nrm"]}, {"sbatch": ["rm -rf"]}, {"account": "$(id)"},
-                                   {"container": "a\nb"}, {"cpus": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"partition": "a; rm"},
+        {"time": "1h"},
+        {"memory": "16 GB"},
+        {"gpus": "two"},
+        {"sbatch": ["--a\nrm"]},
+        {"sbatch": ["rm -rf"]},
+        {"account": "$(id)"},
+        {"container": "a\nb"},
+        {"cpus": 0},
+    ],
+)
 def test_options_that_slurm_would_not_take_are_refused(wrong):
     with pytest.raises(StudyError):
         check_options(find_executor("slurm"), wrong)
 
 
 def test_the_script_asks_for_what_was_asked(tmp_path):
-    launch = launched(tmp_path, partition="teaching", gpus=1, cpus=4, memory="16G", time="1:00:00", account="lab",
-                      sbatch=["--constraint=a100"], processes=2)
+    launch = launched(
+        tmp_path,
+        partition="teaching",
+        gpus=1,
+        cpus=4,
+        memory="16G",
+        time="1:00:00",
+        account="lab",
+        sbatch=["--constraint=a100"],
+        processes=2,
+    )
     lines = find_executor("slurm").show(launch).splitlines()
     asked = {line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")}
-    assert asked >= {"--partition=teaching", "--gpus-per-node=1", "--cpus-per-task=4", "--mem=16G", "--time=1:00:00",
-                     "--account=lab", "--constraint=a100", "--nodes=2", "--requeue", "--signal=B:USR1@60"}
+    assert asked >= {
+        "--partition=teaching",
+        "--gpus-per-node=1",
+        "--cpus-per-task=4",
+        "--mem=16G",
+        "--time=1:00:00",
+        "--account=lab",
+        "--constraint=a100",
+        "--nodes=2",
+        "--requeue",
+        "--signal=B:USR1@60",
+    }
     assert any(line.startswith("worker=(srun --kill-on-bad-exit=1 --ntasks=2") for line in lines)
 
 
@@ -137,10 +205,14 @@ def says(tmp_path, monkeypatch):
 def test_the_queue_is_asked_first_then_scontrol_then_sacct(says):
     queue = "7|0|RUNNING|None|n1\n7|1|PENDING|Resources|"
     seen = says(squeue=queue, scontrol="ArrayJobId=7 ArrayTaskId=0 JobState=FAILED", sacct="7_0|FAILED|1:0|n1")
-    assert [tuple(seen[cohort][:3]) for cohort in (0, 3)] == [("running", "", "7_0 on n1"),
-                                                          ("waiting", "Slurm says: Resources", "7_1")]
-    seen = says(squeue="7|1|RUNNING|None|n2",
-                scontrol="JobId=8 ArrayJobId=7 ArrayTaskId=0 JobState=COMPLETED Reason=None ExitCode=0:0 NodeList=n1")
+    assert [tuple(seen[cohort][:3]) for cohort in (0, 3)] == [
+        ("running", "", "7_0 on n1"),
+        ("waiting", "Slurm says: Resources", "7_1"),
+    ]
+    seen = says(
+        squeue="7|1|RUNNING|None|n2",
+        scontrol="JobId=8 ArrayJobId=7 ArrayTaskId=0 JobState=COMPLETED Reason=None ExitCode=0:0 NodeList=n1",
+    )
     assert (seen[0].state, seen[3].state) == ("done", "running")
     seen = says(sacct="7_0|OUT_OF_MEMORY|0:125|n1\n7_1|CANCELLED by 0|0:0|n1\n7_1.batch|CANCELLED|0:15|n1")
     assert seen[0].state == "failed" and "--memory" in seen[0].reason and seen[3].state == "cancelled"
@@ -226,8 +298,10 @@ def test_where_one_of_a_group_dies_the_others_are_ended_and_it_is_named(tmp_path
 
 def test_a_group_that_does_not_hear_is_ended_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(groups, "TERM_SECONDS", 0.2)
-    code = ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-            "if k == '0': time.sleep(0.5); os.kill(os.getpid(), 9)\ntime.sleep(600)")
+    code = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if k == '0': time.sleep(0.5); os.kill(os.getpid(), 9)\ntime.sleep(600)"
+    )
     _, _, ended = group_of(tmp_path, monkeypatch, code)
     assert ended.code == -9 and "process 0 of 2 was ended by SIGKILL" in ended.reason
 
@@ -262,9 +336,11 @@ def test_jobs_on_one_machine_see_gpus_of_their_own(tmp_path, monkeypatch):
 
 def test_a_process_that_leaves_the_network_has_a_loopback_and_nothing_else():
     """What Ray listens on where nobody named a cluster."""
-    code = ("import socket; from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
-            "s = socket.socket(); s.bind(('127.0.0.2', 0)); s.listen();"
-            "socket.create_connection(s.getsockname(), 5); print([name for _, name in socket.if_nameindex()])")
+    code = (
+        "import socket; from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
+        "s = socket.socket(); s.bind(('127.0.0.2', 0)); s.listen();"
+        "socket.create_connection(s.getsockname(), 5); print([name for _, name in socket.if_nameindex()])"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if told.returncode and "does not let it" in told.stderr:
         pytest.skip("this system gives no process a network of its own")
@@ -298,13 +374,30 @@ def test_a_plan_for_gpus_is_made_where_there_are_none(tmp_path):
     with pytest.raises(StudyError, match="needs an accelerator"):
         fallline.launch(study, tmp_path / "here", executor="slurm", dry=True)
     fallline.launch(study, tmp_path / "run", executor="slurm", options={"gpus": 1, "cpus": 3}, dry=True)
-    cohort, = json.loads((tmp_path / "run/plan.json").read_text())["rounds"][0]["cohorts"]
+    (cohort,) = json.loads((tmp_path / "run/plan.json").read_text())["rounds"][0]["cohorts"]
     assert cohort["device"] == "gpu: another machine's"
 
 
 def test_a_dry_run_launches_nothing_and_leaves_all_to_be_run_by_hand(tmp_path):
     study = write_study(tmp_path / "study")
-    told = subprocess.run([sys.executable, "-m", "fallline", "run", study, "--executor", "slurm", "--partition", "gpu",
-                           "--out", tmp_path / "run", "--dry-run"], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "fallline",
+            "run",
+            study,
+            "--executor",
+            "slurm",
+            "--partition",
+            "gpu",
+            "--out",
+            tmp_path / "run",
+            "--dry-run",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert told.stdout == Path(tmp_path / "run/launches/001/job.sh").read_text() and "cohorts=(0 1 2" in told.stdout
     assert set(fallline.jobs(tmp_path / "run").status()["state"]) == {"lost"}

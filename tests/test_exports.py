@@ -78,8 +78,12 @@ class Board:
         experiment = get_experiment.Handler(RequestContext(), context, "", api_pb2.GetExperimentRequest()).run()
         statuses = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE, api_pb2.STATUS_RUNNING]
         asked = api_pb2.ListSessionGroupsRequest(
-            start_index=0, slice_size=1000, allowed_statuses=statuses, aggregation_type=api_pb2.AGGREGATION_AVG,
-            col_params=[api_pb2.ColParams(metric=metric.name) for metric in experiment.metric_infos])
+            start_index=0,
+            slice_size=1000,
+            allowed_statuses=statuses,
+            aggregation_type=api_pb2.AGGREGATION_AVG,
+            col_params=[api_pb2.ColParams(metric=metric.name) for metric in experiment.metric_infos],
+        )
         groups = list_session_groups.Handler(RequestContext(), context, "", asked).run().session_groups
         return experiment, list(groups)
 
@@ -124,12 +128,15 @@ def test_the_hparams_page_groups_seeds_tells_recipes_and_says_which_trials_faile
     assert [value.number_value for value in rates.domain_discrete.values] == sorted(RATES)
     assert len(groups) == len(OPTIMIZERS) * len(RATES)
     for group in groups:
-        own = result.trials.filter(optimizer=group.hparams["optimizer"].string_value,
-                                   learning_rate=group.hparams["learning_rate"].number_value)
+        own = result.trials.filter(
+            optimizer=group.hparams["optimizer"].string_value, learning_rate=group.hparams["learning_rate"].number_value
+        )
         assert {session.name for session in group.sessions} == {run_name(row) for row in own.to_dicts()}
         ended = {session.name: api_pb2.Status.Name(session.status) for session in group.sessions}
-        assert ended == {run_name(row): "STATUS_FAILURE" if row["status"] == "diverged" else "STATUS_SUCCESS"
-                         for row in own.to_dicts()}
+        assert ended == {
+            run_name(row): "STATUS_FAILURE" if row["status"] == "diverged" else "STATUS_SUCCESS"
+            for row in own.to_dicts()
+        }
         assert ("momentum" in group.hparams) == (own["optimizer"][0] == "momentum"), "a number a rule does not take"
         means = {value.name.tag: value.value for value in group.metric_values}
         if own["status"][0] != "diverged" and own["test_accuracy"].null_count() == 0:
@@ -206,8 +213,9 @@ def test_mlflow_has_every_recorded_value_and_the_results(result, tracked):
         for column in ("train_loss", "validation_accuracy"):
             history = sorted((one.step, one.value) for one in client.get_metric_history(run.info.run_id, column))
             assert history == recorded(result, trial, column)
-        results = {key.removeprefix("result/"): value for key, value in run.data.metrics.items()
-                   if key.startswith("result/")}
+        results = {
+            key.removeprefix("result/"): value for key, value in run.data.metrics.items() if key.startswith("result/")
+        }
         assert results and all(row[name] == value for name, value in results.items())
         assert ("test_accuracy" in results) == (row["status"] != "diverged")
 
@@ -287,8 +295,9 @@ def test_thin_curves_keep_both_ends_and_are_even(lengths, most, random):
 
 
 def test_values_that_are_not_finite_are_left_out(tmp_path):
-    curves = pl.DataFrame({"trial": ["0" * 16] * 3, "step": [0, 1, 2], "train_loss": [1.0, np.inf, np.nan],
-                           "note": ["a", "b", "c"]})
+    curves = pl.DataFrame(
+        {"trial": ["0" * 16] * 3, "step": [0, 1, 2], "train_loss": [1.0, np.inf, np.nan], "note": ["a", "b", "c"]}
+    )
     run = tiny(tmp_path / "run", [{"validation_accuracy": 0.5}], curves)
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'fallline[tensorboard]'")
     board = Board(open_run(run.folder).export("tensorboard"))

@@ -149,8 +149,9 @@ sys.stdin.read()
 
 
 def test_the_second_of_two_runs_is_told_who_holds_the_folder(run, whole, cli):
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, run / "lock.json"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, run / "lock.json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout.readline() == "holds\n"
         with pytest.raises(StoreError, match=f"run is in use by process {holder.pid} on {socket.gethostname()}; wait"):
@@ -180,8 +181,14 @@ def test_a_checkpoint_of_another_version_is_told_once_and_its_block_starts_anew(
     assert records(run) == records(whole)
 
 
-@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:len(content) // 2],
-                                    lambda content: content[:900] + bytes([content[900] ^ 1]) + content[901:]])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:900] + bytes([content[900] ^ 1]) + content[901:],
+    ],
+)
 def test_a_damaged_checkpoint_is_found_told_and_no_loss(run, whole, damage):
     for path in run.glob("checkpoints/*.npz"):
         path.write_bytes(damage(path.read_bytes()))

@@ -22,8 +22,9 @@ class Server:
     def __init__(self, cache):
         env = os.environ | {"FALLLINE_CACHE": str(cache), "FALLLINE_CHECKPOINT_SECONDS": "0"}
         script = Path(__file__).with_name("faulty_server.py")
-        self.process = subprocess.Popen([sys.executable, script], text=True, env=env, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, script], text=True, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     def run(self, out, resume=True, **death):
         self.process.stdin.write(json.dumps({"out": str(out), "resume": resume, **death}) + "\n")

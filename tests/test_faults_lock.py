@@ -74,8 +74,20 @@ def test_a_lock_that_was_taken_away_is_missed_and_anothers_is_left_alone(tmp_pat
     second.check()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"host": 3, "pid": 4}', b'{"host": "a", "pid": "x"}',
-                                     b'{"host": "a", "pid": 1e999}', b"[" * 5000, b"\xff" * 50])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"host": 3, "pid": 4}',
+        b'{"host": "a", "pid": "x"}',
+        b'{"host": "a", "pid": 1e999}',
+        b"[" * 5000,
+        b"\xff" * 50,
+    ],
+)
 def test_a_torn_lock_is_nobodys(tmp_path, content):
     assert read_owner(content) is None
     path = tmp_path / "lock.json"
@@ -155,8 +167,13 @@ print(json.dumps({"wins": told.count(b"."), "violations": told.count(b"!"), "dea
 
 
 def test_of_many_that_take_a_stale_lock_at_once_one_has_it_though_some_are_killed_on_the_way(tmp_path):
-    told = subprocess.run([sys.executable, "-c", RACE, tmp_path, "25"], capture_output=True, text=True, timeout=300,
-                          env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    told = subprocess.run(
+        [sys.executable, "-c", RACE, tmp_path, "25"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     assert found["violations"] == 0 and found["wins"] >= 25 and found["deaths"] >= 25, found

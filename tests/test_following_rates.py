@@ -28,12 +28,16 @@ def steps_of(rule, factors, clip=None):
     numbers = Numbers({name: jnp.full(1, value, jnp.float32) for name, value in full.items()}, {}, {}, {})
     cohort = Cohort(model, find_loss("squared_error"), (), None, (Segment(rule, 1),), scheduled=True)
     lane = jax.tree.map(lambda leaf: leaf[None], WEIGHTS)
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], rule.make(**{k: jnp.float32(v) for k, v in full.items()}
-                                                                         ).init(WEIGHTS))
+    state = jax.tree.map(
+        lambda leaf: jnp.asarray(leaf)[None], rule.make(**{k: jnp.float32(v) for k, v in full.items()}).init(WEIGHTS)
+    )
     state = State((Lanes(lane, state, {}, None, jnp.full(1, ALIVE, jnp.int32)),), jnp.int32(0))
     inputs, targets = jnp.array([[1.0, 2.0], [0.5, -1.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
-    advance = jax.jit(lambda state, factor: step(cohort, False, (numbers,), Batch(inputs, targets, None, factor,
-                                                                                  jax.random.key(0)), state)[0])
+    advance = jax.jit(
+        lambda state, factor: step(
+            cohort, False, (numbers,), Batch(inputs, targets, None, factor, jax.random.key(0)), state
+        )[0]
+    )
     path = [jax.tree.map(np.asarray, lane)]
     for factor in factors:
         state = advance(state, jnp.full(1, factor, jnp.float32))
@@ -102,15 +106,23 @@ def own(make, **numbers):
 def test_an_own_optimizer_without_a_rate_is_refused_where_one_would_change(changes):
     rule = own(lambda size: optax.sgd(size), size=0.1)
     study = Study(name="s", task="line", metric="train_loss", base={"optimizer": rule, "steps": 4} | changes)
-    with pytest.raises(StudyError, match=r"learning_rate of optimizer mine, which takes none; declare it, "
-                                         r"fallline\.Optimizer\.plug\('mine', make, learning_rate=0\.1\), or write"):
+    with pytest.raises(
+        StudyError,
+        match=r"learning_rate of optimizer mine, which takes none; declare it, "
+        r"fallline\.Optimizer\.plug\('mine', make, learning_rate=0\.1\), or write",
+    ):
         study.trials()
 
 
 def test_an_own_optimizer_without_a_rate_trains_beside_one_with_a_schedule(tmp_path):
     rule = own(lambda size: optax.sgd(size), size=0.01)
-    study = Study(name="s", task="line", metric="train_loss", base={"steps": 5},
-                  points=[{"optimizer": rule}, {"optimizer": "momentum", "learning_rate": 0.01, "schedule": "cosine"}])
+    study = Study(
+        name="s",
+        task="line",
+        metric="train_loss",
+        base={"steps": 5},
+        points=[{"optimizer": rule}, {"optimizer": "momentum", "learning_rate": 0.01, "schedule": "cosine"}],
+    )
     trials = fallline.run(study, out=tmp_path / "run").trials.sort("optimizer")
     assert trials["status"].to_list() == ["done"] * 2 and trials["final_train_loss"].null_count() == 0
 

@@ -91,7 +91,7 @@ def test_the_device_is_measured_once_and_remembered(monkeypatch):
 
 def test_a_calibration_that_cannot_be_read_is_as_good_as_none(monkeypatch):
     calibrate()
-    place, = (cache_folder() / "calibrations").glob("*.json")
+    (place,) = (cache_folder() / "calibrations").glob("*.json")
     written = place.read_text()
     try:
         for broken in ("", "[]", "{}", json.dumps(json.loads(written) | {"format": 0}), written[:99]):
@@ -133,7 +133,7 @@ def small_run(tmp_path_factory):
 def test_a_plan_counts_what_the_run_then_trains(small_run):
     study, plan, result = small_run
     assert plan.trials == result.trials.height == len(study.trials())
-    cohort, = plan.cohorts
+    (cohort,) = plan.cohorts
     assert cohort.why == "" and cohort.steps == 40 and cohort.weights == 2
     assert cohort.predicted.seconds_low < cohort.predicted.seconds < cohort.predicted.seconds_high
     assert cohort.predicted.memory_low < cohort.predicted.memory_bytes < cohort.predicted.memory_high
@@ -144,7 +144,7 @@ def test_what_was_predicted_before_training_stands_beside_what_was_measured(smal
     from fallline.report.predicted import predicted_frame, section
 
     _, plan, result = small_run
-    row, = predicted_frame(result.records).rows(named=True)
+    (row,) = predicted_frame(result.records).rows(named=True)
     assert row["how"] == "compiled" and row["flops"] == pytest.approx(plan.flops)
     assert row["predicted_memory_bytes"] > 1e5 and row["seconds"] > 0
     page = str(section(result.records))
@@ -156,9 +156,10 @@ def test_the_predicted_memory_of_a_fresh_process_is_within_a_tenth(tmp_path):
     """A count of bytes, not a time. The first time compiles, which holds more for a while; so the second one counts."""
     script = Path(__file__).parent.parent / "benchmarks" / "forecasts.py"
     for turn in ("first", "second"):
-        subprocess.run([sys.executable, script, "neurons/saddle", "--out", tmp_path / turn], check=True,
-                       capture_output=True)
-    row, = json.loads((tmp_path / "second").read_text())
+        subprocess.run(
+            [sys.executable, script, "neurons/saddle", "--out", tmp_path / turn], check=True, capture_output=True
+        )
+    (row,) = json.loads((tmp_path / "second").read_text())
     assert row["predicted_memory"] == pytest.approx(row["memory"], rel=0.1)
 
 
@@ -167,8 +168,10 @@ def test_rates_are_those_that_made_the_times_and_the_usual_ones_where_nothing_wa
     from fallline.forecast.measuring import fitted, usual_rates
 
     usual = usual_rates(1e11, 2e10, 3e-5)
-    true = dict.fromkeys(NAMES, 0.0) | {"cached_byte": 3 * usual.cached_byte,
-                                        "transcendental": usual.transcendental / 4}
+    true = dict.fromkeys(NAMES, 0.0) | {
+        "cached_byte": 3 * usual.cached_byte,
+        "transcendental": usual.transcendental / 4,
+    }
     counted = [Costs(Work(bytes=1e6)), Costs(Work(bytes=1e6, transcendentals=1e5)), Costs(Work(transcendentals=1e4))]
     seconds = np.array([features(one, 1e9) @ [true[name] for name in NAMES] for one in counted])
     rates, errors = fitted(counted, seconds, 1e9, usual)
@@ -199,37 +202,53 @@ def test_tasks_on_the_same_data_share_its_arrays_and_a_cpu_has_them_once():
 
 
 def test_a_cohort_says_why_it_stands_apart():
-    study = fallline.load_study("softmax/optimizers").preset("quick").with_(
-        {"axes": {"optimizer": ["adam"], "learning_rate": [0.01], "batch_size": [10, 50]}, "base": {"steps": 5}})
+    study = (
+        fallline.load_study("softmax/optimizers")
+        .preset("quick")
+        .with_({"axes": {"optimizer": ["adam"], "learning_rate": [0.01], "batch_size": [10, 50]}, "base": {"steps": 5}})
+    )
     assert [cohort.why for cohort in study.plan().cohorts] == ["batch size 10", "batch size 50"]
 
 
 def test_flops_of_a_softmax_layer_are_those_counted_by_hand():
-    study = fallline.load_study("softmax/optimizers").preset("quick").with_(
-        {"axes": {"optimizer": ["gradient_descent"], "learning_rate": [0.1]}, "seeds": 1, "base": {"steps": 7}})
-    cohort, = study.plan().cohorts
+    study = (
+        fallline.load_study("softmax/optimizers")
+        .preset("quick")
+        .with_({"axes": {"optimizer": ["gradient_descent"], "learning_rate": [0.1]}, "seeds": 1, "base": {"steps": 7}})
+    )
+    (cohort,) = study.plan().cohorts
     products = 2 * (2 * 100 * 784 * 10)  # forward, and the gradient of the weights
     assert products < cohort.predicted.flops_a_step < 1.5 * products
     assert cohort.predicted.flops == pytest.approx(7 * cohort.predicted.flops_a_step)
 
 
 def test_by_law_and_compiled_agree_on_products():
-    study = fallline.Study(name="law", task="fashion-mnist-mlp-256", data="sample", metric="validation_loss",
-                           base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 24, "steps": 50})
-    by_law, = study.plan().cohorts
-    compiled, = fallline.plan_study(study, compile_all=True).cohorts
+    study = fallline.Study(
+        name="law",
+        task="fashion-mnist-mlp-256",
+        data="sample",
+        metric="validation_loss",
+        base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 24, "steps": 50},
+    )
+    (by_law,) = study.plan().cohorts
+    (compiled,) = fallline.plan_study(study, compile_all=True).cohorts
     assert (by_law.predicted.how, compiled.predicted.how) == ("by law", "compiled")
     assert by_law.predicted.flops_a_step == pytest.approx(compiled.predicted.flops_a_step, rel=0.1)
     assert by_law.predicted.memory_bytes == pytest.approx(compiled.predicted.memory_bytes, rel=0.5)
-    again, = study.plan().cohorts
+    (again,) = study.plan().cohorts
     assert again.predicted.how == "compiled", "what was compiled once is remembered"
 
 
 @pytest.fixture
 def three_widths():
-    return fallline.Study(name="kin", task="fashion-mnist-mlp-512", data="sample", metric="validation_loss",
-                          base={"optimizer": "adam", "learning_rate": 0.01, "steps": 50},
-                          axes={"batch_size": [4, 64, 16]})
+    return fallline.Study(
+        name="kin",
+        task="fashion-mnist-mlp-512",
+        data="sample",
+        metric="validation_loss",
+        base={"optimizer": "adam", "learning_rate": 0.01, "steps": 50},
+        axes={"batch_size": [4, 64, 16]},
+    )
 
 
 def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(monkeypatch, three_widths):
@@ -288,7 +307,7 @@ def test_a_plan_for_a_device_that_is_not_here_is_marked(cli):
 
 def test_a_cohort_is_tried_in_a_process_of_its_own(cli):
     code, out, _ = cli("plan", "try.toml", "--measure", "--json")
-    cohort, = json.loads(out)["cohorts"]
+    (cohort,) = json.loads(out)["cohorts"]
     assert code == 0 and cohort["measured_seconds"] > 0 and cohort["measured_memory_bytes"] > 0
 
 
@@ -305,8 +324,15 @@ def test_utilisation_tells_the_batch_beyond_which_more_brings_nothing(cli):
 def test_the_knee_is_the_smallest_batch_near_the_most():
     from fallline.report.utilisation import answer, knee
 
-    frame = pl.DataFrame({"batch": [64, 128, 512, 1024], "examples_a_second": [10.0, 50.0, 91.0, 100.0],
-                          "share": [0.1, 0.2, 0.5, 0.54], "busy": [None] * 4}, schema_overrides={"busy": pl.Float64})
+    frame = pl.DataFrame(
+        {
+            "batch": [64, 128, 512, 1024],
+            "examples_a_second": [10.0, 50.0, 91.0, 100.0],
+            "share": [0.1, 0.2, 0.5, 0.54],
+            "busy": [None] * 4,
+        },
+        schema_overrides={"busy": pl.Float64},
+    )
     assert knee(frame) == 512
     assert answer(frame, "x").startswith("x: at 128 to 20 %, at 1,024 to 54 % the device is used")
     assert "beyond 512 more brings nothing" in answer(frame, "x")
@@ -335,9 +361,14 @@ def test_the_reports_guesses_stand_beside_ours(tmp_path):
     from fallline.study import Figure
 
     calibrate()
-    study = fallline.Study(name="two", task="two-gaussians-one-neuron", metric="final_train_loss", seeds=1,
-                           base={"optimizer": "adam", "learning_rate": 0.01, "steps": 20},
-                           axes={"batch_size": [8, 32]})
+    study = fallline.Study(
+        name="two",
+        task="two-gaussians-one-neuron",
+        metric="final_train_loss",
+        seeds=1,
+        base={"optimizer": "adam", "learning_rate": 0.01, "steps": 20},
+        axes={"batch_size": [8, 32]},
+    )
     found = drawn(study.run(tmp_path / "two").records, Figure(kind="guessed"))
     times = found.frame.filter(pl.col("what").str.starts_with("time"))
     assert times.height == 2 * 2 and set(times["law"]) == {OURS, GUESS}

@@ -28,16 +28,21 @@ def runs(programs, seed):
     """Programs of a kind, whose law is off by 1.8 and a fifth more or less each; every run by a tenth more."""
     draw = np.random.default_rng(seed)
     offs = {name: 1.8 * math.exp(0.2 * draw.standard_normal()) for name in programs}
-    return offs, [Seen(KIND, name, 2.0, 2.0 * off * math.exp(0.1 * draw.standard_normal()))
-                  for name, off in offs.items() for _ in range(3)]
+    return offs, [
+        Seen(KIND, name, 2.0, 2.0 * off * math.exp(0.1 * draw.standard_normal()))
+        for name, off in offs.items()
+        for _ in range(3)
+    ]
 
 
 def test_what_ran_makes_forecasts_of_other_programs_of_its_kind_better():
     offs, seen = runs([f"p{n}" for n in range(12)], 0)
     held = {name for name in offs if name in ("p9", "p10", "p11")}
     observed = learn({}, [one for one in seen if one.program not in held])
-    before, after = ([abs(math.log(factor / offs[name])) for name in held]
-                     for factor in (1.0, correction(observed, KIND, "unseen", 2.0).factor))
+    before, after = (
+        [abs(math.log(factor / offs[name])) for name in held]
+        for factor in (1.0, correction(observed, KIND, "unseen", 2.0).factor)
+    )
     assert np.median(after) < 0.5 * np.median(before)
 
 
@@ -47,7 +52,8 @@ def test_a_program_that_ran_is_forecast_better_than_its_kind_and_more_narrowly()
     of_kind, own = correction(observed, KIND, "unseen", 2.0), correction(observed, KIND, "p3", 2.0)
     far = max(offs, key=lambda name: abs(math.log(offs[name] / of_kind.factor)))
     assert abs(math.log(correction(observed, KIND, far, 2.0).factor / offs[far])) < abs(
-        math.log(of_kind.factor / offs[far]))
+        math.log(of_kind.factor / offs[far])
+    )
     assert LEAST_UNSURE <= own.unsure < of_kind.unsure < 2.0 and own.runs == 24
     inside = [of_kind.factor / of_kind.unsure < off < of_kind.factor * of_kind.unsure for off in offs.values()]
     assert sum(inside) >= 7, "the range holds what it says"
@@ -82,9 +88,14 @@ def test_kinds_are_told_apart_by_what_programs_do():
 
 @pytest.fixture
 def study():
-    return fallline.Study(name="learns", task="mnist-softmax", metric="validation_loss", evaluate_every=20,
-                          base={"optimizer": "adam", "steps": 60, "batch_size": 20},
-                          axes={"learning_rate": [0.1, 0.01]})
+    return fallline.Study(
+        name="learns",
+        task="mnist-softmax",
+        metric="validation_loss",
+        evaluate_every=20,
+        base={"optimizer": "adam", "steps": 60, "batch_size": 20},
+        axes={"learning_rate": [0.1, 0.01]},
+    )
 
 
 @pytest.fixture
@@ -94,13 +105,13 @@ def calibrated():
 
 
 def test_a_run_teaches_the_calibration_and_the_next_plan_is_drawn_to_what_it_took(study, calibrated, tmp_path):
-    before, = study.plan().cohorts
+    (before,) = study.plan().cohorts
     assert before.predicted.observed == 0
     study.run(tmp_path / "run")
     calibration = recall()
     assert {name.split(",")[0] for name in calibration.observed} == {"step", "evaluation"} and calibration.runs == 1
     (timing,) = [json.loads(path.read_text()) for path in (tmp_path / "run" / "timings").glob("*.json")]
-    after, = study.plan().cohorts
+    (after,) = study.plan().cohorts
     took = timing["steady_seconds"] / timing["steady_steps"]
     law = after.predicted.law["step"]
     assert calibration.observed[law["kind"]] == [(law["program"], pytest.approx(took / law["seconds"], rel=0.2))]
@@ -120,7 +131,7 @@ def test_what_compiling_took_is_remembered(study, calibrated, tmp_path):
     other = study.with_({"base": {"batch_size": 24}})  # not in the compilation cache
     other.run(tmp_path / "run")
     setup = Setup(other, None)
-    planned, = plan(setup.trials, setup.most_lanes)
+    (planned,) = plan(setup.trials, setup.most_lanes)
     assert recall_counted(_key(setup.make(planned), "step")).compile_seconds > 0
 
 
@@ -128,7 +139,7 @@ def test_without_a_calibration_a_run_learns_nothing_and_measures_nothing(study, 
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("fallline.forecast.measuring.measure", lambda: pytest.fail("calibrated in a run"))
     records = study.run(tmp_path / "run").records
-    cohort, = records.plan["rounds"][0]["cohorts"]
+    (cohort,) = records.plan["rounds"][0]["cohorts"]
     assert cohort["predicted"]["seconds"] is None and cohort["predicted"]["memory_bytes"] > 0
     refine([Seen(KIND, "p", 1.0, 2.0)])
     assert not (tmp_path / "cache" / "calibrations").exists()

@@ -31,13 +31,20 @@ def betas(folder, seeds=SEEDS, drop=(), gone=(), partly=(), scale=1.0, **fields)
                 continue
             lost = pair in gone or (pair in partly and seed == 1)
             tail = loss(batch, first, second, seed, scale)
-            rows.append({
-                "beta1": first, "beta2": second, "batch_size": batch, "seed": seed,
-                "status": "diverged" if lost else "done", "diverged_at": 4 if lost else None,
-                "tail_train_loss": None if lost else tail,
-                "final_train_loss": None if lost else tail * (1 + 0.5 * (-1) ** seed),
-                "min_train_loss": tail / 10, "min_train_loss_step": 3,
-            })
+            rows.append(
+                {
+                    "beta1": first,
+                    "beta2": second,
+                    "batch_size": batch,
+                    "seed": seed,
+                    "status": "diverged" if lost else "done",
+                    "diverged_at": 4 if lost else None,
+                    "tail_train_loss": None if lost else tail,
+                    "final_train_loss": None if lost else tail * (1 + 0.5 * (-1) ** seed),
+                    "min_train_loss": tail / 10,
+                    "min_train_loss_step": 3,
+                }
+            )
     return tiny(folder / "run", rows, **{"metric": "train_loss", "seeds": seeds, **fields})
 
 
@@ -78,8 +85,11 @@ def test_beta1_stands_up_the_side_and_a_learning_rate_along_the_bottom(run, tmp_
     assert (frame["side"][0], frame["along"][0]) == ("beta1", "beta2")
     turned = drawn(run, Figure(kind="grid", color="beta2")).frame
     assert (turned["side"][0], turned["along"][0]) == ("beta2", "beta1")
-    rows = [{"learning_rate": rate, "momentum": momentum, "validation_accuracy": rate * momentum}
-            for rate in (0.1, 0.01) for momentum in (0.5, 0.9)]
+    rows = [
+        {"learning_rate": rate, "momentum": momentum, "validation_accuracy": rate * momentum}
+        for rate in (0.1, 0.01)
+        for momentum in (0.5, 0.9)
+    ]
     rates = drawn(tiny(tmp_path / "rates", rows), GRID)
     assert (rates.frame["side"][0], rates.frame["along"][0]) == ("momentum", "learning_rate")
     assert rates.frame.filter("best").select("up", "right").rows() == [("0.9", "0.1")]  # more accuracy is better
@@ -95,8 +105,11 @@ def test_a_panel_shows_only_the_values_it_was_run_with(run):
 def test_a_mean_over_the_last_steps_takes_the_place_of_a_last_batch(run, tmp_path):
     assert set(drawn(run, GRID).frame["metric"]) == {"tail_train_loss"}
     assert "A last batch is one noisy draw" in drawn(run, GRID).caption
-    rows = [{"beta1": one, "beta2": two, "tail_train_loss": 1.0, "validation_accuracy": one * two}
-            for one in (0.5, 0.9) for two in (0.5, 0.9)]
+    rows = [
+        {"beta1": one, "beta2": two, "tail_train_loss": 1.0, "validation_accuracy": one * two}
+        for one in (0.5, 0.9)
+        for two in (0.5, 0.9)
+    ]
     held_out = drawn(tiny(tmp_path / "held", rows), GRID).frame  # a study's own metric on held-out data stays
     assert set(held_out["metric"]) == {"validation_accuracy"}
     rows = [row | {"batch_size": None, "final_train_loss": 2.0} for row in rows]
@@ -157,8 +170,11 @@ def test_colours_are_logarithmic_beyond_a_decade(run, tmp_path):
     def scale(run):
         return re.findall(r'"scheme": "viridis", "type": "(\w+)"', figure_text(run))
 
-    rows = [{"beta1": one, "beta2": two, "tail_train_loss": 10 ** (-4 * one * two), "final_train_loss": 1.0}
-            for one in (0.1, 0.9) for two in (0.1, 0.9)]
+    rows = [
+        {"beta1": one, "beta2": two, "tail_train_loss": 10 ** (-4 * one * two), "final_train_loss": 1.0}
+        for one in (0.1, 0.9)
+        for two in (0.1, 0.9)
+    ]
     assert set(scale(run)) == {"linear"}
     assert set(scale(tiny(tmp_path / "wide", rows, metric="train_loss"))) == {"log"}
     solved = tiny(tmp_path / "solved", [rows[0] | {"tail_train_loss": 0.0}, *rows[1:]], metric="train_loss")
@@ -172,8 +188,12 @@ def test_panels_share_their_colours_unless_each_would_be_of_one(run, tmp_path):
     shared = drawn(run, GRID)
     assert shared.frame["panel"].n_unique() == 2
     assert legends(shared) == 1 and "its own colours" not in shared.caption
-    rows = [{"beta1": one, "beta2": two, "batch_size": batch, "validation_accuracy": 0.4 + batch / 100 + one * two / 20}
-            for one in (0.1, 0.9) for two in (0.1, 0.9) for batch in (8, 32)]
+    rows = [
+        {"beta1": one, "beta2": two, "batch_size": batch, "validation_accuracy": 0.4 + batch / 100 + one * two / 20}
+        for one in (0.1, 0.9)
+        for two in (0.1, 0.9)
+        for batch in (8, 32)
+    ]
     far = drawn(tiny(tmp_path / "far", rows), GRID)
     assert legends(far) == 2 and "Each panel has its own colours." in far.caption
     rows = [row | {"validation_accuracy": row["beta1"] ** 2 * (row["batch_size"] > 8)} for row in rows]
@@ -202,8 +222,15 @@ def hexed(color):
 @pytest.mark.parametrize("spread", [0.5, 30.0])
 def test_every_value_can_be_read_on_its_cell(tmp_path, spread):
     values = np.geomspace(1, 1 + spread, 49)
-    rows = [{"beta1": 0.1 + place // 7 / 10, "beta2": 0.1 + place % 7 / 10, "tail_train_loss": value,
-             "final_train_loss": 1.0} for place, value in enumerate(values)]
+    rows = [
+        {
+            "beta1": 0.1 + place // 7 / 10,
+            "beta2": 0.1 + place % 7 / 10,
+            "tail_train_loss": value,
+            "final_train_loss": 1.0,
+        }
+        for place, value in enumerate(values)
+    ]
     picture = svg(drawn(tiny(tmp_path / "run", rows, metric="train_loss"), GRID).chart)
     cells = re.findall(r'<path aria-label="[^"]*" [^>]*d="M[^"]*" fill="(rgb[^"]*|#\w+)"', picture)
     inks = re.findall(r'<text [^>]*font-size="13px" font-weight="600" fill="([^"]*)"', picture)
@@ -216,9 +243,17 @@ def test_every_value_can_be_read_on_its_cell(tmp_path, spread):
 def test_the_caption_says_how_many_cells_the_seeds_do_not_tell_from_the_best(tmp_path):
     noise = [0.9, 1.1, 1.0]
     cells = ((0.5, 0.5, 1.0, 0), (0.5, 0.9, 1.01, 1), (0.9, 0.5, 4.0, 0), (0.9, 0.9, 9.0, 0))
-    rows = [{"beta1": one, "beta2": two, "seed": seed, "final_train_loss": 1.0,
-             "tail_train_loss": value * noise[(seed + turn) % 3]}
-            for one, two, value, turn in cells for seed in range(3)]
+    rows = [
+        {
+            "beta1": one,
+            "beta2": two,
+            "seed": seed,
+            "final_train_loss": 1.0,
+            "tail_train_loss": value * noise[(seed + turn) % 3],
+        }
+        for one, two, value, turn in cells
+        for seed in range(3)
+    ]
     found = drawn(tiny(tmp_path / "run", rows, metric="train_loss", seeds=3), GRID)
     # against the best 1.01 * (1.1, 1.0, 0.9) - (0.9, 1.1, 1.0) has mean 0.01; 4 and 9 times the same noise lie far off
     assert found.frame["tied"].to_list() == [None, True, False, False]
@@ -256,10 +291,20 @@ def noisy(folder, noise, seeds=6, batch_size=8, gone=False):
     """Losses that fall to 0.1, with the noise of small batches on them; and the losses themselves [seeds, steps]."""
     fall = 0.1 + 0.9 * np.exp(-np.arange(STEPS + 1) / 400)
     values = np.abs(fall + np.random.default_rng(3).normal(0, noise, (seeds, STEPS + 1)))
-    rows = [{"seed": seed, "steps": STEPS, "batch_size": batch_size, "final_train_loss": None if gone else own[-1],
-             **({"status": "diverged", "diverged_at": STEPS + 1} if gone else {})} for seed, own in enumerate(values)]
-    curves = pl.concat(pl.DataFrame({"trial": f"{seed:016x}", "step": np.arange(STEPS + 1), "train_loss": own})
-                       for seed, own in enumerate(values))
+    rows = [
+        {
+            "seed": seed,
+            "steps": STEPS,
+            "batch_size": batch_size,
+            "final_train_loss": None if gone else own[-1],
+            **({"status": "diverged", "diverged_at": STEPS + 1} if gone else {}),
+        }
+        for seed, own in enumerate(values)
+    ]
+    curves = pl.concat(
+        pl.DataFrame({"trial": f"{seed:016x}", "step": np.arange(STEPS + 1), "train_loss": own})
+        for seed, own in enumerate(values)
+    )
     return tiny(folder / "run", rows, curves, metric="train_loss", seeds=seeds), values
 
 

@@ -70,8 +70,22 @@ class OverRay(Local):
 
     def launch(self, study, out, sizes=None, resume=False):
         more = [] if sizes is None else ["--set", f"axes.batch_size={list(sizes)}"]
-        command = [sys.executable, "-m", "fallline", "run", str(study), "--out", str(out), "--executor", "ray",
-                   "--address", self.cluster.address, "--no-wait", *more, *["--resume"] * resume]
+        command = [
+            sys.executable,
+            "-m",
+            "fallline",
+            "run",
+            str(study),
+            "--out",
+            str(out),
+            "--executor",
+            "ray",
+            "--address",
+            self.cluster.address,
+            "--no-wait",
+            *more,
+            *["--resume"] * resume,
+        ]
         subprocess.run([*self.cluster.inside, *command], check=True, capture_output=True, timeout=120)
         return fallline.jobs(out)
 
@@ -151,8 +165,10 @@ def test_a_cohort_too_large_for_a_worker_goes_on_in_smaller_parts(study, tmp_pat
     assert set(result.trials["trial"]) == {trial.name for trial in whole.trials()}
     first, second = result.records.plan["rounds"]
     assert [len(cohort["blocks"]) for cohort in first["cohorts"]] == [0]
-    assert [block["name"] for cohort in second["cohorts"] for block in cohort["blocks"]] == ["r2-c000a-b000",
-                                                                                             "r2-c000b-b000"]
+    assert [block["name"] for cohort in second["cohorts"] for block in cohort["blocks"]] == [
+        "r2-c000a-b000",
+        "r2-c000b-b000",
+    ]
 
 
 def test_two_workers_on_one_cohort_do_no_harm(study, tmp_path, two_undisturbed):

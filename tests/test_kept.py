@@ -18,9 +18,16 @@ from fallline.plan import plan
 
 jax = prepare_jax()
 
-FIELDS = {"name": "small", "task": "mnist-softmax", "data": "sample", "metric": "validation_loss", "seeds": 2,
-          "evaluate_every": 10, "base": {"batch_size": 20, "steps": 20},
-          "axes": {"optimizer": ["adam", "rmsprop"], "learning_rate": [0.1, 0.01]}}
+FIELDS = {
+    "name": "small",
+    "task": "mnist-softmax",
+    "data": "sample",
+    "metric": "validation_loss",
+    "seeds": 2,
+    "evaluate_every": 10,
+    "base": {"batch_size": 20, "steps": 20},
+    "axes": {"optimizer": ["adam", "rmsprop"], "learning_rate": [0.1, 0.01]},
+}
 
 
 @pytest.fixture
@@ -52,8 +59,9 @@ def test_other_lanes_losses_sizes_or_rules_are_other_programs(cache):
     traces(ready())
     assert traces(ready(axes={"optimizer": ["adam"], "learning_rate": [0.1]}))[0] == 1
     assert traces(ready(base={"batch_size": 20, "steps": 20, "loss": "sparse_softmax_cross_entropy"}))[0] == 1
-    assert traces(ready(axes={"optimizer": ["adam", "nesterov"], "learning_rate": [0.1, 0.01]})) == (1, 0), \
+    assert traces(ready(axes={"optimizer": ["adam", "nesterov"], "learning_rate": [0.1, 0.01]})) == (1, 0), (
         "evaluation knows nothing of rules"
+    )
 
 
 def test_a_program_of_another_source_is_traced_anew(cache, monkeypatch):
@@ -90,23 +98,35 @@ def test_records_are_the_same_whether_programs_were_kept_or_not(cache, tmp_path)
 def test_the_oldest_are_forgotten(cache, monkeypatch):
     monkeypatch.setattr(kept, "MOST_FILES", 3)
     for steps in (20, 30, 40):
-        traces(ready(base={"batch_size": steps, "steps": 20}) if steps == 20 else ready(
-            base={"batch_size": 20, "steps": 20}, evaluate_every=steps // 10))
+        traces(
+            ready(base={"batch_size": steps, "steps": 20})
+            if steps == 20
+            else ready(base={"batch_size": 20, "steps": 20}, evaluate_every=steps // 10)
+        )
     assert len(list((cache / "traced").iterdir())) <= 3
 
 
 def test_a_second_process_traces_no_step(cache, tmp_path):
-    code = ("import json, sys; from fallline import Study; from fallline.engine.compiled import Compiled\n"
-            "made = []; trace = Compiled._trace\n"
-            "Compiled._trace = lambda self, *given: made.append(self.name) or trace(self, *given)\n"
-            "from fallline.engine import kept; new = []; traced = kept.trace\n"
-            "kept.trace = lambda *given: new.append(1) or traced(*given)\n"
-            "Study(**json.loads(sys.argv[1])).run(sys.argv[2]); print(len(new), made)")
+    code = (
+        "import json, sys; from fallline import Study; from fallline.engine.compiled import Compiled\n"
+        "made = []; trace = Compiled._trace\n"
+        "Compiled._trace = lambda self, *given: made.append(self.name) or trace(self, *given)\n"
+        "from fallline.engine import kept; new = []; traced = kept.trace\n"
+        "kept.trace = lambda *given: new.append(1) or traced(*given)\n"
+        "Study(**json.loads(sys.argv[1])).run(sys.argv[2]); print(len(new), made)"
+    )
     import json
 
-    told = [subprocess.run([sys.executable, "-W", "error", "-c", code, json.dumps(FIELDS), str(tmp_path / name)],
-                           capture_output=True, text=True, check=True, env=os.environ).stdout.split(" ", 1)
-            for name in ("first", "second")]
+    told = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, json.dumps(FIELDS), str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ,
+        ).stdout.split(" ", 1)
+        for name in ("first", "second")
+    ]
     assert int(told[0][0]) == 2 and int(told[1][0]) == 0
     assert set(eval(told[1][1])) == {None}, "weights and the state before the first step, which take no time"
 
@@ -126,11 +146,17 @@ def test_lanes_that_begin_alike_are_evaluated_once_before_the_first_step(tmp_pat
 
     counted = []
     over = Evaluation.over
-    monkeypatch.setattr(Evaluation, "over", lambda self, state, *given: counted.append(int(state.step))
-                        or over(self, state, *given))
+    monkeypatch.setattr(
+        Evaluation, "over", lambda self, state, *given: counted.append(int(state.step)) or over(self, state, *given)
+    )
     monkeypatch.setattr("fallline.executors.setup.lanes_of", lambda task, splits: 1)
-    result = Study(**FIELDS | {"axes": {"optimizer": ["adam", "rmsprop", "nesterov"]},
-                               "base": {"batch_size": 20, "steps": 20, "learning_rate": 0.01}}).run(tmp_path / "run")
+    result = Study(
+        **FIELDS
+        | {
+            "axes": {"optimizer": ["adam", "rmsprop", "nesterov"]},
+            "base": {"batch_size": 20, "steps": 20, "learning_rate": 0.01},
+        }
+    ).run(tmp_path / "run")
     assert counted.count(0) == 1 and counted.count(10) == 3
     start = result.curves.filter(step=0)["validation_loss"]
     np.testing.assert_allclose(start, np.log(10), rtol=1e-6)

@@ -8,12 +8,33 @@ from pathlib import Path
 import fallline
 
 HOME = Path(fallline.__file__).parent
-LAYERS = [{"contracts", "errors", "later", "norms", "registry"},
-          {"optimizers", "schedules", "losses", "metrics", "batching", "models", "datasets", "regularisation",
-           "stopping", "networks"}, {"tasks"},
-          {"engine"}, {"forecast", "scaling"}, {"study", "studies"}, {"plan"}, {"store"}, {"executors"}, {"stats"},
-          {"report"},
-          {"deciding", "exporting"}, {"api"}, {"cli"}]
+LAYERS = [
+    {"contracts", "errors", "later", "norms", "registry"},
+    {
+        "optimizers",
+        "schedules",
+        "losses",
+        "metrics",
+        "batching",
+        "models",
+        "datasets",
+        "regularisation",
+        "stopping",
+        "networks",
+    },
+    {"tasks"},
+    {"engine"},
+    {"forecast", "scaling"},
+    {"study", "studies"},
+    {"plan"},
+    {"store"},
+    {"executors"},
+    {"stats"},
+    {"report"},
+    {"deciding", "exporting"},
+    {"api"},
+    {"cli"},
+]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 DOORS = {("study", "api")}  # Study.run is a door for the user: it calls up, and nothing below calls it
 
@@ -37,15 +58,20 @@ def imports():
 
 
 def test_every_part_has_a_layer():
-    parts = {path.name.removesuffix(".py") for path in HOME.iterdir()
-             if (path.is_dir() or path.suffix == ".py") and not path.name.startswith("__")}
+    parts = {
+        path.name.removesuffix(".py")
+        for path in HOME.iterdir()
+        if (path.is_dir() or path.suffix == ".py") and not path.name.startswith("__")
+    }
     assert parts == set(LEVEL)
 
 
 def test_imports_point_down_only_and_siblings_do_not_import_each_other():
-    wrong = [(str(path), other) for path, own, other in imports()
-             if own != other and LEVEL[other] >= LEVEL[own] and (own, other) not in DOORS
-             and LEVEL[own] > 0]
+    wrong = [
+        (str(path), other)
+        for path, own, other in imports()
+        if own != other and LEVEL[other] >= LEVEL[own] and (own, other) not in DOORS and LEVEL[own] > 0
+    ]
     assert not wrong
 
 
@@ -55,8 +81,10 @@ def test_the_scan_sees_imports():
 
 
 def test_importing_the_package_and_its_command_line_loads_nothing_heavy():
-    code = ("import sys, fallline, fallline.cli.app;"
-            "heavy = ('jax', 'polars', 'pydantic', 'scipy', 'altair', 'optax', 'numpy');"
-            "print([m for m in heavy if m in sys.modules])")
+    code = (
+        "import sys, fallline, fallline.cli.app;"
+        "heavy = ('jax', 'polars', 'pydantic', 'scipy', 'altair', 'optax', 'numpy');"
+        "print([m for m in heavy if m in sys.modules])"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -22,9 +22,16 @@ def test_a_run_trains_no_step_that_is_thrown_away(tmp_path, monkeypatch):
     advance, finish = training._advance, training._finish
     monkeypatch.setattr(training, "_advance", lambda *given: advanced.append(given[5]) or advance(*given))
     monkeypatch.setattr(training, "_finish", lambda *given: finished.append(1) or finish(*given))
-    study = Study(name="small", task="mnist-softmax", data="sample", metric="validation_loss", seeds=4,
-                  evaluate_every=20, base={"batch_size": 50, "steps": 40, "optimizer": "adam"},
-                  axes={"learning_rate": [0.1, 0.01]})
+    study = Study(
+        name="small",
+        task="mnist-softmax",
+        data="sample",
+        metric="validation_loss",
+        seeds=4,
+        evaluate_every=20,
+        base={"batch_size": 50, "steps": 40, "optimizer": "adam"},
+        axes={"learning_rate": [0.1, 0.01]},
+    )
     study.run(tmp_path / "run")
     blocks = len(finished)
     assert sum(advanced) == 40 * blocks and list(tmp_path.glob("**/layouts")) == []

@@ -20,8 +20,17 @@ every_loss = pytest.mark.parametrize("part", LOSSES.values(), ids=LOSSES.keys())
 GENERATOR = np.random.default_rng(3)
 LOGITS = np.asarray(GENERATOR.normal(size=(6, 5)) * 3, np.float32).astype(np.float64)
 LABELS = GENERATOR.integers(0, 5, size=6)
-EXTREME = np.array([[100, -100, 0.4, 100, -100], [-100, -100, 100, -100, -100], [100] * 5, [-100, 99, 100, 98, 7],
-                    [-100] * 5, [0.4, 0.4, 100, 0.4, -100]], np.float64)
+EXTREME = np.array(
+    [
+        [100, -100, 0.4, 100, -100],
+        [-100, -100, 100, -100, -100],
+        [100] * 5,
+        [-100, 99, 100, 98, 7],
+        [-100] * 5,
+        [0.4, 0.4, 100, 0.4, -100],
+    ],
+    np.float64,
+)
 
 
 def defaults(part):
@@ -57,6 +66,7 @@ def forms(part, labels):
 @cache
 def compiled(part):
     """``run(outputs, targets, numbers)``: the values, the batch's value and its gradient."""
+
     def run(outputs, targets, numbers):
         values = part.function(outputs, targets, **numbers)
         return values, *jax.value_and_grad(part)(outputs, targets, **numbers)
@@ -111,6 +121,7 @@ def test_values_and_gradients_hold_at_logits_of_a_hundred(part):
     for labels in ([0] * 6, [2] * 6, [0, 2, 1, 1, 4, 3]):
         rows = np.eye(5)[labels]
         for numbers in (defaults(part), drawn(part)):
+
             def of(logits, rows=rows, numbers=numbers):
                 return total(part, outputs_of(part, logits), rows, **numbers)
 
@@ -149,14 +160,18 @@ def test_numbers_are_bound_and_without_them_a_loss_has_its_defaults(part):
     outputs, targets = outputs_of(part, LOGITS).astype(np.float32), forms(part, LABELS)[0]
     values, value, _ = compiled(part)(outputs, targets, defaults(part))
     others = compiled(part)(outputs, targets, drawn(part))[0]
-    found = jax.jit(lambda o, y: (part.function(o, y), loss(part.name)(o, y), part(o, y),
-                                  loss(part.name, **drawn(part))(o, y)))(outputs, targets)
+    found = jax.jit(
+        lambda o, y: (part.function(o, y), loss(part.name)(o, y), part(o, y), loss(part.name, **drawn(part))(o, y))
+    )(outputs, targets)
     for ours, right in zip(found, (values, values, value, others), strict=True):
         np.testing.assert_allclose(ours, right, rtol=1e-6)
 
 
-@pytest.mark.parametrize("part, number", [(part, number) for part in LOSSES.values() for number in part.numbers],
-                         ids=[f"{part.name}-{number.name}" for part in LOSSES.values() for number in part.numbers])
+@pytest.mark.parametrize(
+    "part, number",
+    [(part, number) for part in LOSSES.values() for number in part.numbers],
+    ids=[f"{part.name}-{number.name}" for part in LOSSES.values() for number in part.numbers],
+)
 def test_every_declared_number_has_an_effect_a_meaning_and_a_law(part, number):
     outputs, targets = outputs_of(part, LOGITS).astype(np.float32), forms(part, LABELS)[0]
     one = compiled(part)(outputs, targets, drawn(part))[0]
@@ -223,8 +238,9 @@ def test_an_example_has_one_value_whatever_else_is_in_the_batch(part):
 
 
 @every_loss
-@pytest.mark.parametrize("shape, dtype", [((6, 2), float), ((4,), int), ((6, 5, 2), float), ((5, 6), float),
-                                          ((6, 1), int), ((6,), float)])
+@pytest.mark.parametrize(
+    "shape, dtype", [((6, 2), float), ((4,), int), ((6, 5, 2), float), ((5, 6), float), ((6, 1), int), ((6,), float)]
+)
 def test_targets_of_another_shape_are_refused_in_one_sentence_and_never_broadcast(part, shape, dtype):
     with pytest.raises(ModelError, match=r" needs .*, got ") as refused:
         part(np.zeros((6, 5), np.float32), np.zeros(shape, dtype))
@@ -273,8 +289,9 @@ def test_a_loss_of_a_whole_split_is_that_of_the_split_however_it_is_cut_into_bat
     labels = np.repeat(np.arange(10), 200)
     inputs = (np.eye(10)[labels] * 3 + rng.normal(size=(2000, 10))).astype(np.float32)
     model, part = softmax_layer(10, 10), find_loss(name)
-    weights = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=(1, 2, *leaf.shape)), jnp.float32),
-                           model.init(jax.random.key(0)))
+    weights = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.normal(size=(1, 2, *leaf.shape)), jnp.float32), model.init(jax.random.key(0))
+    )
     state = State((Lanes(weights, {}, {}, None, jnp.full((1, 2), -1)),), jnp.int32(0))
     numbers = (Numbers({}, {}, {}, {}),)
 

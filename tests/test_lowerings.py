@@ -14,9 +14,14 @@ from fallline.models.lowerings import LOWERINGS, best_lowering, convolve, convol
 
 OTHERS = sorted(set(LOWERINGS) - {"native"})
 CASES = (  # batch, height, width, inputs, outputs, rows, columns, padding
-    (3, 14, 14, 4, 5, 5, 5, "SAME"), (1, 7, 9, 3, 2, 5, 5, "SAME"), (1, 5, 5, 2, 2, 1, 3, "SAME"),
-    (1, 6, 7, 2, 3, 4, 2, "SAME"), (2, 3, 2, 2, 2, 5, 5, "SAME"), (2, 12, 11, 1, 3, 5, 5, "VALID"),
-    (1, 7, 6, 2, 2, 4, 2, "VALID"))
+    (3, 14, 14, 4, 5, 5, 5, "SAME"),
+    (1, 7, 9, 3, 2, 5, 5, "SAME"),
+    (1, 5, 5, 2, 2, 1, 3, "SAME"),
+    (1, 6, 7, 2, 3, 4, 2, "SAME"),
+    (2, 3, 2, 2, 2, 5, 5, "SAME"),
+    (2, 12, 11, 1, 3, 5, 5, "VALID"),
+    (1, 7, 6, 2, 2, 4, 2, "VALID"),
+)
 POOLED = ((3, 14, 14, 1, 5, 5, 5, "SAME"), (1, 7, 9, 3, 2, 3, 2, "SAME"), (2, 12, 11, 2, 3, 5, 5, "VALID"))
 
 
@@ -35,7 +40,7 @@ def apart(ours, theirs):
 @cache
 def value_and_gradients(function, lowering, case):
     """What ``function`` gives and the gradients of a weighted sum of it."""
-    arguments = example(case)[:3 if function is convolve_relu_pool else 2]
+    arguments = example(case)[: 3 if function is convolve_relu_pool else 2]
 
     def both(*arguments):
         value, pullback = jax.vjp(lambda *a: function(*a, lowering, case[7]), *arguments)
@@ -65,7 +70,7 @@ def test_a_convolution_is_the_sum_over_taps_as_written(lowering):
     written = np.zeros((2, 5, 6, 3))
     for row in range(5):
         for column in range(6):
-            window = around[:, row:row + 3, column:column + 5]
+            window = around[:, row : row + 3, column : column + 5]
             written[:, row, column] = np.einsum("brci,rcio->bo", window, kernel)
     assert apart(jax.jit(convolve, static_argnums=2)(jnp.float32(x), jnp.float32(kernel), lowering), written) < 1e-5
 

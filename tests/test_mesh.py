@@ -62,9 +62,14 @@ def start(folder, *commands, devices=1, **environment):
                 if ended.code:
                     raise
         """)
-    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE,
-                            env=os.environ | {"FALLLINE_CPU_DEVICES": str(devices)} | environment)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"FALLLINE_CPU_DEVICES": str(devices)} | environment,
+    )
 
 
 def finish(process, code=0, seconds=600):
@@ -79,6 +84,7 @@ def on_mesh(study, devices, *options):
 
 def records(folder, name):
     """Trials and curves of a run, in an order of their own."""
+
     def frame(part):
         files = sorted((folder / name / part).glob("*.parquet"))
         return pl.concat(map(pl.read_parquet, files), how="diagonal_relaxed")
@@ -92,7 +98,8 @@ def largest_gap(one, other):
     for first, second in zip(one, other, strict=True):
         names = [name for name, kind in first.schema.items() if kind.is_float()]
         assert first.drop(names, "block", "cohort", strict=False).equals(
-            second.drop(names, "block", "cohort", strict=False))
+            second.drop(names, "block", "cohort", strict=False)
+        )
         for name in names:
             assert first[name].is_null().equals(second[name].is_null())
             gaps.append((first[name] - second[name]).abs().max() or 0.0)
@@ -102,13 +109,18 @@ def largest_gap(one, other):
 @pytest.fixture(scope="module")
 def on_four_devices(folder):
     """Both studies on several meshes of four devices, all in one process."""
-    finish(start(folder, *[on_mesh("rates", mesh) for mesh in ("trial=1", "trial=2", "trial=2,data=2")],
-                 *[on_mesh("formulas", mesh) for mesh in ("trial=1", "data=4")], devices=4))
+    finish(
+        start(
+            folder,
+            *[on_mesh("rates", mesh) for mesh in ("trial=1", "trial=2", "trial=2,data=2")],
+            *[on_mesh("formulas", mesh) for mesh in ("trial=1", "data=4")],
+            devices=4,
+        )
+    )
     return folder
 
 
-@pytest.mark.parametrize(("study", "mesh"), [("rates", "trial=2"), ("rates", "trial=2,data=2"),
-                                             ("formulas", "data=4")])
+@pytest.mark.parametrize(("study", "mesh"), [("rates", "trial=2"), ("rates", "trial=2,data=2"), ("formulas", "data=4")])
 def test_a_study_gives_the_same_records_on_every_mesh(on_four_devices, study, mesh):
     """Noise, order and whole-batch losses too. ``formulas`` has batches of 6, 10 and 14, not divided by 4 devices."""
     one = records(on_four_devices, f"{study}-trial=1")
@@ -162,14 +174,20 @@ def test_a_killed_process_is_told_by_the_other_and_resume_goes_on(on_four_device
     assert largest_gap(records(on_four_devices, "undisturbed"), records(on_four_devices, name)) == 0.0
 
 
-@pytest.mark.parametrize(("devices", "told"), [
-    ("trial=3", "this needs 3 devices, and there is 1 (cpu); a CPU is one device unless you cut it up: "
-                "FALLLINE_CPU_DEVICES=3"),
-    ("rows=2", "a mesh has the axes trial (seeds and lanes) and data (the batch), not 'rows'"),
-    ("trial=0", "each axis of a mesh is given once, with 1 device or more"),
-    ("data=2,data=2", "each axis of a mesh is given once"),
-    ("4", 'devices are given as "trial=2", "data=4" or "trial=2,data=2", got \'4\''),
-])
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        (
+            "trial=3",
+            "this needs 3 devices, and there is 1 (cpu); a CPU is one device unless you cut it up: "
+            "FALLLINE_CPU_DEVICES=3",
+        ),
+        ("rows=2", "a mesh has the axes trial (seeds and lanes) and data (the batch), not 'rows'"),
+        ("trial=0", "each axis of a mesh is given once, with 1 device or more"),
+        ("data=2,data=2", "each axis of a mesh is given once"),
+        ("4", 'devices are given as "trial=2", "data=4" or "trial=2,data=2", got \'4\''),
+    ],
+)
 def test_devices_that_are_not_there_or_make_no_mesh_are_one_sentence(cli, devices, told):
     code, out, err = cli("run", "try.toml", "--devices", devices, "--out", "out")
     assert code == 2 and told in err and out == "" and len(err.splitlines()) <= 3
@@ -182,8 +200,9 @@ def test_a_batch_that_does_not_divide_is_an_error_with_the_batches_that_do(folde
     assert "a batch of 25 cannot be shared evenly by 2 devices; use batches of 24 or 26" in told
 
 
-@pytest.mark.parametrize(("text", "mesh"), [("trial=2", Mesh(2, 1)), (" data=4 ", Mesh(1, 4)),
-                                            ("data=2, trial=3", Mesh(3, 2))])
+@pytest.mark.parametrize(
+    ("text", "mesh"), [("trial=2", Mesh(2, 1)), (" data=4 ", Mesh(1, 4)), ("data=2, trial=3", Mesh(3, 2))]
+)
 def test_a_mesh_is_read_as_it_is_written(text, mesh):
     assert Mesh.parse(text) == mesh and Mesh.parse(str(mesh)) == mesh
 

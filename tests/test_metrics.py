@@ -71,7 +71,7 @@ def test_as_many_choices_as_classes_are_always_right_and_more_are_refused():
     np.testing.assert_array_equal(TOPS[5].function(outputs, LABELS % 5), 1)
     for k, metric in TOPS.items():
         with pytest.raises(ModelError, match=f"top_{k}_accuracy needs at least {k} classes"):
-            metric.function(outputs[:, :k - 1], LABELS % (k - 1))
+            metric.function(outputs[:, : k - 1], LABELS % (k - 1))
 
 
 def test_infinite_outputs_are_ranked_and_an_answer_of_nan_or_a_label_of_no_class_is_never_right():
@@ -90,8 +90,13 @@ def test_errors_are_means_over_the_outputs_of_an_example():
             np.testing.assert_array_equal(METRICS["mean_squared_error"].function(o, y), [1, 0])
 
 
-@given(st.integers(1, 6).flatmap(lambda classes: st.tuples(
-    st.just(classes), st.lists(st.tuples(*[st.integers(0, classes - 1)] * 2), max_size=30))))
+@given(
+    st.integers(1, 6).flatmap(
+        lambda classes: st.tuples(
+            st.just(classes), st.lists(st.tuples(*[st.integers(0, classes - 1)] * 2), max_size=30)
+        )
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_scores_of_a_class_are_those_of_a_slow_count(drawn):
     classes, pairs = drawn
@@ -144,14 +149,17 @@ def test_labels_of_a_confusion_matrix_may_be_one_hot_rows_and_bytes():
     assert many[199, 7] == many.sum() == 300
 
 
-@pytest.mark.parametrize("labels, predicted, told", [
-    ([0, 3], [0, 1], r"label 3 of example 1 must be a whole number in 0 ... 2"),
-    ([0, 1], [-1, 1], r"prediction -1 of example 0"),
-    ([0, 0.5], [0, 1], r"label 0.5 of example 1"),
-    ([0, np.nan], [0, 1], r"label nan of example 1"),
-    ([0, 1], [0], r"one prediction a label, got labels \(2,\) and predictions \(1,\)"),
-    ([[0, 1]], [0], r"got labels \(1, 2\)"),
-])
+@pytest.mark.parametrize(
+    "labels, predicted, told",
+    [
+        ([0, 3], [0, 1], r"label 3 of example 1 must be a whole number in 0 ... 2"),
+        ([0, 1], [-1, 1], r"prediction -1 of example 0"),
+        ([0, 0.5], [0, 1], r"label 0.5 of example 1"),
+        ([0, np.nan], [0, 1], r"label nan of example 1"),
+        ([0, 1], [0], r"one prediction a label, got labels \(2,\) and predictions \(1,\)"),
+        ([[0, 1]], [0], r"got labels \(1, 2\)"),
+    ],
+)
 def test_what_is_no_class_is_refused(labels, predicted, told):
     with pytest.raises(ModelError, match=told):
         confusion(labels, predicted, 3)
@@ -160,24 +168,72 @@ def test_what_is_no_class_is_refused(labels, predicted, told):
 # Which way is better.
 
 
-@pytest.mark.parametrize("name", [
-    "accuracy", "validation_accuracy", "AUC", "macro_f1", "test_macro_f1", "top_5_accuracy", "precision",
-    "balanced_accuracy", "r2", "best_validation_recall", "psnr", "hit_rate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "accuracy",
+        "validation_accuracy",
+        "AUC",
+        "macro_f1",
+        "test_macro_f1",
+        "top_5_accuracy",
+        "precision",
+        "balanced_accuracy",
+        "r2",
+        "best_validation_recall",
+        "psnr",
+        "hit_rate",
+    ],
+)
 def test_more_is_better_of_what_is_known_for_it(name):
     assert goal_of(name) == "max" and higher_is_better(name)
 
 
-@pytest.mark.parametrize("name", [
-    "rmse", "val_rmse", "RMSE", "mae", "mape", "nll", "perplexity", "brier", "brier_score", "ece", "error_rate",
-    "false_positive_rate", "train_loss", "logloss", "myerror", "mse", "final_train_loss", "validation_loss_at_20",
-    "word_error_rate", "test_cross_entropy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rmse",
+        "val_rmse",
+        "RMSE",
+        "mae",
+        "mape",
+        "nll",
+        "perplexity",
+        "brier",
+        "brier_score",
+        "ece",
+        "error_rate",
+        "false_positive_rate",
+        "train_loss",
+        "logloss",
+        "myerror",
+        "mse",
+        "final_train_loss",
+        "validation_loss_at_20",
+        "word_error_rate",
+        "test_cross_entropy",
+    ],
+)
 def test_less_is_better_of_what_is_known_for_it(name):
     assert goal_of(name) == "min" and not higher_is_better(name)
 
 
-@pytest.mark.parametrize("name", [
-    "margin", "gap", "win_rate", "neg_mse", "negative_rmse", "one_minus_accuracy", "score", "inaccuracy",
-    "validation_gap", "rate", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "margin",
+        "gap",
+        "win_rate",
+        "neg_mse",
+        "negative_rmse",
+        "one_minus_accuracy",
+        "score",
+        "inaccuracy",
+        "validation_gap",
+        "rate",
+        "",
+    ],
+)
 def test_of_any_other_name_nothing_is_guessed(name):
     assert goal_of(name) is None
 
@@ -210,17 +266,31 @@ def gap(outputs, targets):
 def measured(tmp_path, *metrics, **more):
     model = fallline.model(lambda key: {"w": jnp.float32(0)}, lambda w, x: w["w"] * x, name="slope")
     data = (INPUTS, 2 * INPUTS[:, 0])
-    task = fallline.task("slope", model=model, train=data, validation=data, loss="squared_error",
-                         metrics=more.pop("of_task", ()))
-    study = Study(**{"name": "s", "task": task, "metrics": list(metrics), "seeds": 2, "evaluate_every": 10,
-                     "base": {"optimizer": "gradient_descent", "steps": 30},
-                     "axes": {"learning_rate": [0.001, 0.1]}} | more)
+    task = fallline.task(
+        "slope", model=model, train=data, validation=data, loss="squared_error", metrics=more.pop("of_task", ())
+    )
+    study = Study(
+        **{
+            "name": "s",
+            "task": task,
+            "metrics": list(metrics),
+            "seeds": 2,
+            "evaluate_every": 10,
+            "base": {"optimizer": "gradient_descent", "steps": 30},
+            "axes": {"learning_rate": [0.001, 0.1]},
+        }
+        | more
+    )
     return fallline.run(study, out=tmp_path / "run")
 
 
 def test_a_metric_of_which_less_is_better_ranks_so_and_the_run_folder_knows_it(tmp_path):
-    measured(tmp_path, Metric("gap", gap, goal="min"), metric="validation_gap",
-             target={"metric": "validation_gap", "value": 0.5})
+    measured(
+        tmp_path,
+        Metric("gap", gap, goal="min"),
+        metric="validation_gap",
+        target={"metric": "validation_gap", "value": 0.5},
+    )
     records = fallline.open_run(tmp_path / "run").records
     assert records.study.goals == {"gap": "min"} and not primary(records).up
     ranked = summary(records)
@@ -246,13 +316,21 @@ def test_a_goal_may_stand_in_the_study(tmp_path):
 def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_path, written):
     written = dict(written)
     metrics = written.pop("metrics", [])
-    with pytest.raises(StudyError, match=r"whether less or more of metric gap of task slope is better .* write "
-                                         r"fallline\.Metric\('gap', function, goal=\"min\"\).*\[goals\] gap = \"min\""):
+    with pytest.raises(
+        StudyError,
+        match=r"whether less or more of metric gap of task slope is better .* write "
+        r"fallline\.Metric\('gap', function, goal=\"min\"\).*\[goals\] gap = \"min\"",
+    ):
         measured(tmp_path, *metrics, **written)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_metric_without_a_name_is_refused_with_what_to_write():
     with pytest.raises(ModelError, match=r'has no name; write metrics=\{"NAME": function\}, or fallline\.Metric'):
-        fallline.task("t", model=fallline.model(lambda key: {}, lambda w, x: x), train=(INPUTS, INPUTS), metrics=[gap],
-                      loss="squared_error")
+        fallline.task(
+            "t",
+            model=fallline.model(lambda key: {}, lambda w, x: x),
+            train=(INPUTS, INPUTS),
+            metrics=[gap],
+            loss="squared_error",
+        )

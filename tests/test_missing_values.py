@@ -22,8 +22,10 @@ MISSING = {"null": None, "NaN": math.nan, "infinite": math.inf, "minus infinity"
 
 
 def rows(values, optimizer, **more):
-    return [{"optimizer": optimizer, "seed": seed, "validation_accuracy": value, **more}
-            for seed, value in enumerate(values)]
+    return [
+        {"optimizer": optimizer, "seed": seed, "validation_accuracy": value, **more}
+        for seed, value in enumerate(values)
+    ]
 
 
 def run(folder, good, poor=POOR, **fields):
@@ -48,8 +50,16 @@ def test_a_seed_without_a_number_is_counted_and_is_the_worst(value, tmp_path):
 
 def test_a_seed_without_a_number_is_like_one_that_diverged(tmp_path):
     without = run(tmp_path / "a", one_gone(None))
-    diverged = tiny(tmp_path / "b", [*[row | ({"status": "diverged", "diverged_at": 4} if row["seed"] == 3 else {})
-                                       for row in rows(one_gone(None), "adam")], *rows(POOR, "momentum")])
+    diverged = tiny(
+        tmp_path / "b",
+        [
+            *[
+                row | ({"status": "diverged", "diverged_at": 4} if row["seed"] == 3 else {})
+                for row in rows(one_gone(None), "adam")
+            ],
+            *rows(POOR, "momentum"),
+        ],
+    )
     drop = ["missing", "diverged"]
     assert Comparison.of(without).arms.drop(drop).equals(Comparison.of(diverged).arms.drop(drop), null_equal=True)
     assert Comparison.of(without).pairs.equals(Comparison.of(diverged).pairs, null_equal=True)
@@ -58,8 +68,10 @@ def test_a_seed_without_a_number_is_like_one_that_diverged(tmp_path):
 def test_status_n_sentences_and_tests_agree(tmp_path):
     found = run(tmp_path / "run", one_gone(None))
     table = summary(found).to_dicts()
-    assert [(row["optimizer"], row["trials"], row["diverged"], row["missing"], row["validation_accuracy_n"])
-            for row in table] == [("momentum", 8, 0, 0, 8), ("adam", 8, 0, 1, 7)]
+    assert [
+        (row["optimizer"], row["trials"], row["diverged"], row["missing"], row["validation_accuracy_n"])
+        for row in table
+    ] == [("momentum", 8, 0, 0, 8), ("adam", 8, 0, 1, 7)]
     comparison = Comparison.of(found)
     texts = "\n".join([*comparison.use, *comparison.sure, *comparison.answer, *comparison.notes])
     named = "Validation accuracy was not a number in 1 of 16 trials (adam): it counts as worse than any that has one."
@@ -88,8 +100,14 @@ def test_no_number_at_any_seed_is_not_told_as_diverged(tmp_path):
 
 
 def test_a_choice_by_a_metric_without_a_number_falls_to_the_other_setting(tmp_path):
-    found = tiny(tmp_path / "run", [*rows(one_gone(None), "adam", learning_rate=0.1),
-                                    *rows([0.7] * 8, "adam", learning_rate=0.01), *rows(POOR, "momentum")])
+    found = tiny(
+        tmp_path / "run",
+        [
+            *rows(one_gone(None), "adam", learning_rate=0.1),
+            *rows([0.7] * 8, "adam", learning_rate=0.01),
+            *rows(POOR, "momentum"),
+        ],
+    )
     adam = next(arm for arm in compared(found, "optimizer").groups[0].arms if arm.settings["optimizer"] == "adam")
     assert adam.chosen == {"learning_rate": 0.01} and lost(adam) == 0 and adam.missing == 1
     assert summary(found)["learning_rate"][0] == 0.01
@@ -99,11 +117,23 @@ def test_what_was_never_recorded_is_not_missing(tmp_path):
     from fake_run import write_run
     from fallline.study import Study
 
-    usual = {"task": "t", "data": "sample", "learning_rate": 0.1, "loss": "l", "batch_size": 100, "order": "shuffled",
-             "steps": 10, "status": "done", "diverged_at": None, "parameters": 3}
+    usual = {
+        "task": "t",
+        "data": "sample",
+        "learning_rate": 0.1,
+        "loss": "l",
+        "batch_size": 100,
+        "order": "shuffled",
+        "steps": 10,
+        "status": "done",
+        "diverged_at": None,
+        "parameters": 3,
+    }
     blocks, names = [], iter(range(100))
-    for own in (rows(GOOD, "adam"), [{"optimizer": "momentum", "seed": seed, "final_train_loss": 1.0}
-                                     for seed in range(8)]):
+    for own in (
+        rows(GOOD, "adam"),
+        [{"optimizer": "momentum", "seed": seed, "final_train_loss": 1.0} for seed in range(8)],
+    ):
         full = [{"trial": f"{next(names):016x}", **usual, **row} for row in own]
         curves = pl.DataFrame({"trial": [row["trial"] for row in full], "step": 0, "train_loss": 1.0})
         blocks.append((full, curves))
@@ -130,8 +160,13 @@ def test_a_claim_at_a_step_counts_what_has_no_number_there(tmp_path):
     names = [f"{place:016x}" for place in range(16)]
     values = [*one_gone(math.nan), *POOR]
     curves = pl.DataFrame({"trial": names, "step": 5, "train_loss": 1.0, "validation_accuracy": values})
-    claim = {"text": "adam is better", "better": {"optimizer": "adam"}, "worse": {"optimizer": "momentum"},
-             "metric": "validation_accuracy", "step": 5}
+    claim = {
+        "text": "adam is better",
+        "better": {"optimizer": "adam"},
+        "worse": {"optimizer": "momentum"},
+        "metric": "validation_accuracy",
+        "step": 5,
+    }
     [verdict] = claims(tiny(tmp_path / "run", made, curves, claims=[claim]))
     assert verdict.parts[0].evidence.n == 8 and verdict.parts[0].missing == (1, 0)
 
@@ -143,8 +178,13 @@ def test_a_paired_difference_says_how_many_seeds_it_lacks(tmp_path):
 
 def test_a_published_figure_stands_beside_a_setting_with_a_number_at_every_seed(tmp_path):
     made = [*rows(one_gone(None), "adam", learning_rate=0.1), *rows([0.8] * 8, "adam", learning_rate=0.01)]
-    found = reported(tiny(tmp_path / "run", made, reported=[{"where": {"optimizer": "adam"},
-                                                              "metric": "validation_accuracy", "value": 0.9}]))
+    found = reported(
+        tiny(
+            tmp_path / "run",
+            made,
+            reported=[{"where": {"optimizer": "adam"}, "metric": "validation_accuracy", "value": 0.9}],
+        )
+    )
     assert found["ours"].to_list() == [pytest.approx(0.8)] and found["n"].to_list() == [8]
 
 
@@ -156,8 +196,11 @@ def test_an_export_names_what_is_not_a_number(tmp_path):
 
 
 def test_an_early_stopped_trial_has_no_mean_of_the_last_steps_and_lacks_none(tmp_path):
-    made = [*rows(GOOD, "adam", tail_train_loss=None, status="stopped", stopped_at=3),
-            *rows(POOR, "momentum", tail_train_loss=1.0)]
-    found = compared(tiny(tmp_path / "run", [*made, *rows(POOR, "adagrad", tail_train_loss=2.0)]), "optimizer",
-                     "tail_train_loss")
+    made = [
+        *rows(GOOD, "adam", tail_train_loss=None, status="stopped", stopped_at=3),
+        *rows(POOR, "momentum", tail_train_loss=1.0),
+    ]
+    found = compared(
+        tiny(tmp_path / "run", [*made, *rows(POOR, "adagrad", tail_train_loss=2.0)]), "optimizer", "tail_train_loss"
+    )
     assert [arm.settings["optimizer"] for arm in found.groups[0].arms] == ["momentum", "adagrad"]

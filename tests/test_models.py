@@ -30,11 +30,20 @@ def images(batch, seed=0):
     return np.random.default_rng(seed).uniform(size=(batch, 28, 28, 1)).astype(np.float32)
 
 
-@pytest.mark.parametrize("model, weights", [
-    (softmax_layer(784, 10), 7_850), (CONVNET, 3_274_634), (WORKERS, 1_199_882), (DENSE, 203_530),
-    (dense_net(784, 128, 10), 101_770), (dense_net(784, 360, 10), 286_210),
-    (dense_net(3072, 256, 10), 789_258), (dense_net(3072, 512, 10), 1_578_506),
-], ids=lambda value: value.name if hasattr(value, "name") else "")
+@pytest.mark.parametrize(
+    "model, weights",
+    [
+        (softmax_layer(784, 10), 7_850),
+        (CONVNET, 3_274_634),
+        (WORKERS, 1_199_882),
+        (DENSE, 203_530),
+        (dense_net(784, 128, 10), 101_770),
+        (dense_net(784, 360, 10), 286_210),
+        (dense_net(3072, 256, 10), 789_258),
+        (dense_net(3072, 512, 10), 1_578_506),
+    ],
+    ids=lambda value: value.name if hasattr(value, "name") else "",
+)
 def test_nets_have_as_many_weights_as_published_in_float32(model, weights):
     leaves = jax.tree.leaves(jax.eval_shape(model.init, KEY))
     assert sum(leaf.size for leaf in leaves) == weights and {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
@@ -68,15 +77,21 @@ def test_the_truncated_normal_is_cut_at_two_deviations():
     weights = np.asarray(net.hidden.weights)
     assert 0.1999 < np.abs(weights).max() <= 0.2
     assert weights.std() == pytest.approx(0.1 * stats.truncnorm(-2, 2).std(), rel=2e-3)
-    assert stats.kstest(np.asarray(truncated_normal(KEY, (5_000,), 0.1)),
-                        stats.truncnorm(-2, 2, scale=0.1).cdf).pvalue > 1e-3
+    assert (
+        stats.kstest(np.asarray(truncated_normal(KEY, (5_000,), 0.1)), stats.truncnorm(-2, 2, scale=0.1).cdf).pvalue
+        > 1e-3
+    )
     assert all((layer.biases == np.float32(0.1)).all() for layer in (net.first, net.second, net.hidden, net.output))
 
 
 def test_keras_bounds_are_those_of_glorot():
     net = INIT[WORKERS](KEY)
-    for layer, inputs, outputs in [(net.first, 9, 288), (net.second, 288, 576), (net.hidden, 9216, 128),
-                                   (net.output, 128, 10)]:
+    for layer, inputs, outputs in [
+        (net.first, 9, 288),
+        (net.second, 288, 576),
+        (net.hidden, 9216, 128),
+        (net.output, 128, 10),
+    ]:
         values, bound = np.asarray(jax.tree.leaves(layer)[0]), np.sqrt(6 / (inputs + outputs))
         assert 0.97 * bound < np.abs(values).max() <= bound
         assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.1) and not layer.biases.any()
@@ -102,13 +117,23 @@ def written_convolution(x, kernel, margin):
     out = np.zeros((len(x), height, width, kernel.shape[3]))
     for i in range(height):
         for j in range(width):
-            out[:, i, j] = np.einsum("bklc,klco->bo", x[:, i:i + rows, j:j + columns], kernel)
+            out[:, i, j] = np.einsum("bklc,klco->bo", x[:, i : i + rows, j : j + columns], kernel)
     return out
 
 
 def written_pool(x):
-    return np.array([[[[image[2 * i:2 * i + 2, 2 * j:2 * j + 2, c].max() for c in range(x.shape[3])]
-                       for j in range(x.shape[2] // 2)] for i in range(x.shape[1] // 2)] for image in x])
+    return np.array(
+        [
+            [
+                [
+                    [image[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c].max() for c in range(x.shape[3])]
+                    for j in range(x.shape[2] // 2)
+                ]
+                for i in range(x.shape[1] // 2)
+            ]
+            for image in x
+        ]
+    )
 
 
 def relu(x):

@@ -20,9 +20,18 @@ mine = fallline.Optimizer.plug("mine", find_optimizer("gradient_descent").make, 
 
 
 def line(**tables: Any) -> Study:
-    return Study(**({"name": "s", "task": "line", "metric": "final_train_loss",
-                     "base": {"optimizer": "gradient_descent", "batch_size": "all", "order": "file", "steps": 3},
-                     "axes": {"learning_rate": [0.01, 0.001]}} | tables))
+    return Study(
+        **(
+            {
+                "name": "s",
+                "task": "line",
+                "metric": "final_train_loss",
+                "base": {"optimizer": "gradient_descent", "batch_size": "all", "order": "file", "steps": 3},
+                "axes": {"learning_rate": [0.01, 0.001]},
+            }
+            | tables
+        )
+    )
 
 
 def claim(**claims: Any) -> dict[str, Any]:
@@ -39,10 +48,16 @@ WRONG = {
     "claim's data": (claim(arm={"data": "ful"}, above=1), "full", "arm.data"),
     "claim's tune": (claim(arm={}, above=1, tune=["learning_rat"]), "learning_rate", "tune"),
     "goals": ({"goals": {"final_train_los": "min"}}, "final_train_loss", "s, goals"),
-    "reported where": ({"reported": [{"where": {"optimizer": "adm"}, "metric": "final_train_loss"}]}, "adam",
-                       "reported, 1 of 1, where.optimizer"),
-    "reported at": ({"reported": [{"where": {}, "at": {"learning_rat": 1}, "metric": "final_train_loss"}]},
-                    "learning_rate", "at"),
+    "reported where": (
+        {"reported": [{"where": {"optimizer": "adm"}, "metric": "final_train_loss"}]},
+        "adam",
+        "reported, 1 of 1, where.optimizer",
+    ),
+    "reported at": (
+        {"reported": [{"where": {}, "at": {"learning_rat": 1}, "metric": "final_train_loss"}]},
+        "learning_rate",
+        "at",
+    ),
     "reported metric": ({"reported": [{"where": {}, "metric": "final_train_los"}]}, "final_train_loss", "metric"),
     "figure where": ({"figures": [{"kind": "curves", "where": {"optimizer": "adm"}}]}, "adam", "where.optimizer"),
     "figure color": ({"figures": [{"kind": "curves", "color": "optimzer"}]}, "optimizer", "color"),
@@ -55,8 +70,11 @@ WRONG = {
     "preset points": ({"presets": {"quick": {"points": [{"optimizer": "adm"}]}}}, "adam", "points, 1 of 1"),
     "preset field": ({"presets": {"quick": {"sedes": 4}}}, "seeds", "presets.quick"),
     "preset claim": ({"presets": {"quick": claim(arm={"optimizer": "adm"}, above=1)}}, "adam", "presets.quick, claims"),
-    "preset goals": ({"presets": {"quick": {"goals": {"final_train_los": "min"}}}}, "final_train_loss",
-                     "presets.quick, goals"),
+    "preset goals": (
+        {"presets": {"quick": {"goals": {"final_train_los": "min"}}}},
+        "final_train_loss",
+        "presets.quick, goals",
+    ),
     "points": ({"axes": {}, "points": [{"optimizer": "adm", "learning_rate": 0.1}]}, "adam", "points, 1 of 1"),
 }
 
@@ -73,8 +91,15 @@ def test_a_misspelt_name_is_an_error_with_the_nearest_and_the_place(wrong):
 def test_a_value_that_no_part_takes_is_an_error_and_one_that_is_absent_is_not():
     with pytest.raises(FalllineError, match=r"got 'fast' \(s, claims, 1 of 1, arm.learning_rate\)"):
         Setup(line(**claim(arm={"learning_rate": "fast"}, above=1)), None).check()
-    for arm in ({"learning_rate": 5.0}, {"optimizer": "adam", "beta1": 0.9}, {"warmup_steps": "off"}, {"subset": "all"},
-                {"batch_size": "30 + 10*epoch"}, {"data": "full"}, {"epochs": 13.6}):
+    for arm in (
+        {"learning_rate": 5.0},
+        {"optimizer": "adam", "beta1": 0.9},
+        {"warmup_steps": "off"},
+        {"subset": "all"},
+        {"batch_size": "30 + 10*epoch"},
+        {"data": "full"},
+        {"epochs": 13.6},
+    ):
         Setup(line(**claim(arm=arm, above=1)), None).check()
 
 
@@ -85,8 +110,11 @@ def test_a_figure_of_a_preset_is_checked_too():
 
 def test_an_own_part_that_only_another_preset_names_is_known(tmp_path):
     (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
-    study = line(folder=tmp_path, **claim(better={"optimizer": "mine"}, worse={"optimizer": "gradient_descent"}),
-                 presets={"other": {"base": {"optimizer": "own.py:mine"}}})
+    study = line(
+        folder=tmp_path,
+        **claim(better={"optimizer": "mine"}, worse={"optimizer": "gradient_descent"}),
+        presets={"other": {"base": {"optimizer": "own.py:mine"}}},
+    )
     Setup(study, None).check()
     result = fallline.run(study, tmp_path / "run")
     assert result.claims()["verdict"].to_list() == ["not tested here"]
@@ -106,8 +134,11 @@ def test_every_name_in_the_builtin_studies_is_known(name):
 
 def test_a_misspelling_ends_with_exit_code_2_and_leaves_no_folder(tmp_path, cli):  # noqa: F811
     study = tmp_path / "s.toml"
-    study.write_text('task = "line"\nmetric = "final_train_loss"\n[base]\noptimizer = "adam"\nlearning_rate = 0.1\n'
-                     'batch_size = "all"\nsteps = 3\n[goals]\naccurcy = "max"\n', encoding="utf-8")
+    study.write_text(
+        'task = "line"\nmetric = "final_train_loss"\n[base]\noptimizer = "adam"\nlearning_rate = 0.1\n'
+        'batch_size = "all"\nsteps = 3\n[goals]\naccurcy = "max"\n',
+        encoding="utf-8",
+    )
     for command in ("run", "plan"):
         more = ["--out", tmp_path / "run"] if command == "run" else []
         code, _, err = cli(command, study, *more)
@@ -118,12 +149,15 @@ def test_a_misspelling_ends_with_exit_code_2_and_leaves_no_folder(tmp_path, cli)
 # Networks
 
 
-@pytest.mark.parametrize(("table", "message"), [
-    ({"text": "xw = ap*xp + + aq*"}, r"network spare: .*line 1"),
-    ({"text": "xw = ap*xp", "watch": ["aq"]}, r"'aq' \(network spare, watch\)"),
-    ({"text": "xw = ap*xp", "loss": "squared_eror"}, r"network spare, loss"),
-    ({"text": "xw = ap*xp", "begin": (1.0, 0.0)}, r"network spare: begin"),
-])
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"text": "xw = ap*xp + + aq*"}, r"network spare: .*line 1"),
+        ({"text": "xw = ap*xp", "watch": ["aq"]}, r"'aq' \(network spare, watch\)"),
+        ({"text": "xw = ap*xp", "loss": "squared_eror"}, r"network spare, loss"),
+        ({"text": "xw = ap*xp", "begin": (1.0, 0.0)}, r"network spare: begin"),
+    ],
+)
 def test_a_network_is_read_though_no_task_uses_it(table, message):
     with pytest.raises(FalllineError, match=message):
         line(networks={"spare": table})

@@ -14,19 +14,36 @@ from fallline.study.parts import COMMON
 from fallline.study.values import FIELDS
 
 
-@pytest.mark.parametrize("find, typed, ours", [
-    (find_optimizer, "sgd", "gradient_descent"), (find_optimizer, "SGD", "gradient_descent"),
-    (find_optimizer, "NAG", "nesterov"), (find_optimizer, "adam-w", "adamw"),
-    (find_loss, "mse", "squared_error"), (find_loss, "bce", "sigmoid_cross_entropy"),
-    (find_loss, "cross-entropy", "softmax_cross_entropy"), (find_metric, "mse", "mean_squared_error"),
-    (find_metric, "acc", "accuracy")])
+@pytest.mark.parametrize(
+    "find, typed, ours",
+    [
+        (find_optimizer, "sgd", "gradient_descent"),
+        (find_optimizer, "SGD", "gradient_descent"),
+        (find_optimizer, "NAG", "nesterov"),
+        (find_optimizer, "adam-w", "adamw"),
+        (find_loss, "mse", "squared_error"),
+        (find_loss, "bce", "sigmoid_cross_entropy"),
+        (find_loss, "cross-entropy", "softmax_cross_entropy"),
+        (find_metric, "mse", "mean_squared_error"),
+        (find_metric, "acc", "accuracy"),
+    ],
+)
 def test_a_part_is_answered_with_its_name_here(find, typed, ours):
     with pytest.raises(UnknownName, match=rf"is named '{typed}'.*; did you mean {ours}\?"):
         find(typed)
 
 
-@pytest.mark.parametrize("typed, ours", [("lr", "learning_rate"), ("wd", "weight_decay"), ("bs", "batch_size"),
-                                         ("eps", "epsilon"), ("max_grad_norm", "clip_norm"), ("b1", "beta1")])
+@pytest.mark.parametrize(
+    "typed, ours",
+    [
+        ("lr", "learning_rate"),
+        ("wd", "weight_decay"),
+        ("bs", "batch_size"),
+        ("eps", "epsilon"),
+        ("max_grad_norm", "clip_norm"),
+        ("b1", "beta1"),
+    ],
+)
 def test_a_number_is_answered_with_its_name_here(typed, ours):
     with pytest.raises(StudyError, match=rf"named '{typed}' .*; did you mean {ours}\?"):
         Study(name="s", task="line", base={"optimizer": "adam", "steps": 3, typed: 0.1}).trials()
@@ -40,8 +57,13 @@ def test_numbers_of_an_optimizer_alone_are_answered_too():
 def test_every_answer_is_a_name_that_there_is():
     parts = [*optimizers().values(), *losses().values(), *schedules().values()]
     numbers = {number.name for part in parts for number in part.numbers} | {number.name for number in COMMON}
-    known = {part.name for part in parts} | set(metrics()) | numbers | set(FIELDS) | {"seed", "seeds", "dropout_rate",
-                                                                                     "step"}
+    known = (
+        {part.name for part in parts}
+        | set(metrics())
+        | numbers
+        | set(FIELDS)
+        | {"seed", "seeds", "dropout_rate", "step"}
+    )
     assert {ours for names in CALLED_HERE.values() for ours in names} <= known
 
 

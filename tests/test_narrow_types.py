@@ -29,8 +29,12 @@ def net(dtype, watch=None):
 def run(tmp_path, model, loss="softmax_cross_entropy", metrics=("accuracy",), **base):
     data = (INPUTS, LABELS)
     task = fallline.task("narrow", model=model, train=data, validation=data, loss=loss, metrics=list(metrics))
-    study = Study(name="s", task=task, seeds=2, base={"optimizer": "gradient_descent", "learning_rate": 0.01,
-                                                      "batch_size": 50, "steps": 1} | base)
+    study = Study(
+        name="s",
+        task=task,
+        seeds=2,
+        base={"optimizer": "gradient_descent", "learning_rate": 0.01, "batch_size": 50, "steps": 1} | base,
+    )
     fallline.run(study, out=tmp_path)
     return pl.read_parquet(tmp_path / "trials" / "*.parquet").sort("seed")
 
@@ -70,16 +74,24 @@ def test_a_loss_and_a_metric_of_ones_own_that_narrow_are_summed_in_float32(tmp_p
 def test_narrow_weights_are_kept_in_float32_and_learn_what_float32_learns(tmp_path, dtype, optimizer):
     """Steps of 1e-4 of a weight are lost in bfloat16; kept in float32 they add up."""
     watch = {"b0": lambda weights: weights["b"][0]}
-    seen = {name: run(tmp_path / name, net(kind, lambda w: {n: f(w) for n, f in watch.items()}), optimizer=optimizer,
-                      learning_rate=1e-3, steps=60)
-            for name, kind in (("narrow", dtype), ("wide", jnp.float32))}
+    seen = {
+        name: run(
+            tmp_path / name,
+            net(kind, lambda w: {n: f(w) for n, f in watch.items()}),
+            optimizer=optimizer,
+            learning_rate=1e-3,
+            steps=60,
+        )
+        for name, kind in (("narrow", dtype), ("wide", jnp.float32))
+    }
     kept = {name: pl.read_parquet(tmp_path / name / "weights" / "*.parquet") for name in seen}
     assert kept["narrow"]["values"].dtype == pl.List(pl.Float32)
     np.testing.assert_allclose(seen["narrow"]["validation_loss"], seen["wide"]["validation_loss"], rtol=0.01)
     assert seen["narrow"]["final_train_loss"].null_count() == 0
     biases = kept["narrow"].filter(pl.col("array") == "b")["values"].to_list()
-    assert any(not np.array_equal(np.asarray(b, dtype), np.float32(b))
-               for b in biases)  # more digits than the narrow type has
+    assert any(
+        not np.array_equal(np.asarray(b, dtype), np.float32(b)) for b in biases
+    )  # more digits than the narrow type has
 
 
 def test_a_state_in_bfloat16_goes_to_a_checkpoint_and_back():

@@ -65,8 +65,10 @@ def layers(chart):
     """(mark, rows) of every layer."""
     whole = chart.to_dict()
     stored = whole.get("datasets", {})
-    return [(layer["mark"], layer["data"].get("values") or stored[layer["data"]["name"]], layer["encoding"])
-            for layer in whole["layer"]]
+    return [
+        (layer["mark"], layer["data"].get("values") or stored[layer["data"]["name"]], layer["encoding"])
+        for layer in whole["layer"]
+    ]
 
 
 def written(chart):
@@ -168,8 +170,9 @@ def test_crossings_are_counted_as_by_hand():
     for _ in range(20):
         pieces = np.unique(np.stack([draws.integers(0, 6, 15), draws.integers(6, 12, 15)], axis=1), axis=0)
         place_of = np.concatenate([draws.permutation(6), draws.permutation(6)]) / 7.0
-        by_hand = sum((place_of[a] - place_of[c]) * (place_of[b] - place_of[d]) < 0
-                      for (a, b), (c, d) in combinations(pieces, 2))
+        by_hand = sum(
+            (place_of[a] - place_of[c]) * (place_of[b] - place_of[d]) < 0 for (a, b), (c, d) in combinations(pieces, 2)
+        )
         assert _crossings([pieces], place_of) == by_hand
 
 
@@ -204,16 +207,41 @@ def test_the_weight_of_an_edge_adds_terms_of_the_same_sources():
     assert labels.weight(edges[1], VALUES) == 2.0
 
 
-@pytest.mark.parametrize("value, said", [
-    (0.0, "0"), (0.3, "0.300"), (-1.236, "−1.24"), (999.6, "1,000"), (0.9996, "1.00"), (123.4, "123"), (2e6, "2.00e6"),
-    (float("nan"), "–"), (0.00123, "0.00123")])
+@pytest.mark.parametrize(
+    "value, said",
+    [
+        (0.0, "0"),
+        (0.3, "0.300"),
+        (-1.236, "−1.24"),
+        (999.6, "1,000"),
+        (0.9996, "1.00"),
+        (123.4, "123"),
+        (2e6, "2.00e6"),
+        (float("nan"), "–"),
+        (0.00123, "0.00123"),
+    ],
+)
 def test_a_weight_has_three_digits(value, said):
     assert labels.number(value) == said
 
 
 def test_texts_are_taken_for_at_least_as_wide_as_helvetica_sets_them():
-    helvetica = {"0": 556, "−": 584, "a": 556, "m": 833, "W": 944, "i": 222, "r": 333, ".": 278, "_": 556, "A": 667,
-                 "w": 722, "D": 722, "G": 778, "x": 500}
+    helvetica = {
+        "0": 556,
+        "−": 584,
+        "a": 556,
+        "m": 833,
+        "W": 944,
+        "i": 222,
+        "r": 333,
+        ".": 278,
+        "_": 556,
+        "A": 667,
+        "w": 722,
+        "D": 722,
+        "G": 778,
+        "x": 500,
+    }
     for letter, thousandths in helvetica.items():
         assert labels.width(letter, 1000) >= thousandths
 
@@ -333,13 +361,28 @@ def network_run(folder, trained=True):
                 trial = f"{len(rows):016x}"
                 best = rate == 0.01
                 lost = name == "two" and not best and seed == 0
-                rows.append({"trial": trial, "task": name, "learning_rate": rate, "seed": seed, "steps": 10,
-                             "status": "diverged" if lost else "done",
-                             "final_train_loss": None if lost else 0.1 if best else 0.2})
+                rows.append(
+                    {
+                        "trial": trial,
+                        "task": name,
+                        "learning_rate": rate,
+                        "seed": seed,
+                        "steps": 10,
+                        "status": "diverged" if lost else "done",
+                        "final_train_loss": None if lost else 0.1 if best else 0.2,
+                    }
+                )
                 network = parse(text)
                 sizes = {"weights": len(network.learnables), "biases": len(network.neurons)}
-                weights += [{"trial": trial, "array": array, "shape": [size], "values": [len(rows) + i / 8
-                            for i in range(size)]} for array, size in sizes.items()]
+                weights += [
+                    {
+                        "trial": trial,
+                        "array": array,
+                        "shape": [size],
+                        "values": [len(rows) + i / 8 for i in range(size)],
+                    }
+                    for array, size in sizes.items()
+                ]
     run = tiny(folder, rows, metric="final_train_loss")
     (folder / "models.json").write_text(json.dumps({"one": ONE, "two": "\n".join(TWO)}))
     if trained:
@@ -355,12 +398,18 @@ def test_the_report_draws_each_network_with_the_weights_of_its_best_configuratio
     assert kind.NETWORK.fits(run)
     made = drawn(run, Figure(kind="network"))
     assert made.frame.unique("network", maintain_order=True).select("network", "trial", "seed").rows() == [
-        ("one", "learning rate 0.01", 0), ("two", "learning rate 0.01", 0)]
+        ("one", "learning rate 0.01", 0),
+        ("two", "learning rate 0.01", 0),
+    ]
     counted = made.frame.filter(pl.col("network") == "two").group_by("what").len().sort("what").rows()
     assert counted == [("edge", 10), ("input", 4), ("learnable", 10), ("neuron", 3)]
     edges = made.frame.filter(pl.col("what") == "edge", pl.col("network") == "one")
     assert edges.select("source", "target", "text", "value").rows() == [
-        ("xa", "xw", "ab", 3.0), ("xb", "xw", "bc", 3.125), ("xc", "xw", "cd", 3.25), ("xd", "xw", "ac", 3.375)]
+        ("xa", "xw", "ab", 3.0),
+        ("xb", "xw", "bc", 3.125),
+        ("xc", "xw", "cd", 3.25),
+        ("xd", "xw", "ac", 3.375),
+    ]
     assert "one: learning rate 0.01, seed 0; two: learning rate 0.01, seed 0" in made.caption
     assert len(made.specification["hconcat"]) == 2
 

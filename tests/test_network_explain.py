@@ -29,12 +29,19 @@ def graphs(draw):
         before = [line[0] for line in lines if line[0].startswith(f"n{depth - 1}_")] or ["x0"]
         layer = []
         for place in range(draw(st.integers(1, 2))):
-            terms = [(draw(st.sampled_from([1, 1, 1, -1, 2, 0.5, -0.3])),
-                      draw(st.sampled_from([None, "a0", "a1", "a2", "b"])),
-                      draw(st.dictionaries(st.sampled_from(known), st.integers(1, 3), max_size=2)))
-                     for _ in range(draw(st.integers(0, 3)))]
-            own = (draw(st.sampled_from([1, -1, 0.5])), draw(st.sampled_from(["a0", f"c{depth}{place}"])),
-                   {draw(st.sampled_from(before)): draw(st.sampled_from([1, 1, 2]))})
+            terms = [
+                (
+                    draw(st.sampled_from([1, 1, 1, -1, 2, 0.5, -0.3])),
+                    draw(st.sampled_from([None, "a0", "a1", "a2", "b"])),
+                    draw(st.dictionaries(st.sampled_from(known), st.integers(1, 3), max_size=2)),
+                )
+                for _ in range(draw(st.integers(0, 3)))
+            ]
+            own = (
+                draw(st.sampled_from([1, -1, 0.5])),
+                draw(st.sampled_from(["a0", f"c{depth}{place}"])),
+                {draw(st.sampled_from(before)): draw(st.sampled_from([1, 1, 2]))},
+            )
             layer.append((f"n{depth}_{place}", draw(st.sampled_from(ACTIVATIONS)), [own, *terms]))
         lines += layer
         known += [line[0] for line in layer]
@@ -43,13 +50,18 @@ def graphs(draw):
 
 def text_of(lines):
     """The lines in the language of networks."""
+
     def product(coefficient, learnable, sources):
-        factors = [repr(abs(coefficient)), *([learnable] if learnable else []),
-                   *(f"{name}^{power}" for name, power in sources.items())]
+        factors = [
+            repr(abs(coefficient)),
+            *([learnable] if learnable else []),
+            *(f"{name}^{power}" for name, power in sources.items()),
+        ]
         return ("-" if coefficient < 0 else "+") + "*".join(factors)
 
-    return "\n".join(f"{name} = {activation}({' '.join(product(*term) for term in terms)})"
-                     for name, activation, terms in lines)
+    return "\n".join(
+        f"{name} = {activation}({' '.join(product(*term) for term in terms)})" for name, activation, terms in lines
+    )
 
 
 def plain(lines, example, targets, values):
@@ -65,9 +77,12 @@ def plain(lines, example, targets, values):
         sums[name] = total
         if abs(total) > 60:
             raise OverflowError
-        known[name] = {"sigmoid": lambda z: 1 / (1 + (-z).exp()), "identity": lambda z: z,
-                       "relu": lambda z: max(z, Decimal(0)),
-                       "tanh": lambda z: 1 - 2 / (1 + (2 * z).exp())}[activation](total)
+        known[name] = {
+            "sigmoid": lambda z: 1 / (1 + (-z).exp()),
+            "identity": lambda z: z,
+            "relu": lambda z: max(z, Decimal(0)),
+            "tanh": lambda z: 1 - 2 / (1 + (2 * z).exp()),
+        }[activation](total)
     return sum((known[name] - Decimal(wanted)) ** 2 for name, wanted in targets.items()), sums
 
 
@@ -94,8 +109,10 @@ def jax_gradients(network, example, targets, values):
         def loss(weights, own):
             return jnp.sum((run(weights, own, inputs).reshape(-1) - wanted) ** 2)
 
-        gradients = jax.grad(loss, (0, 1))(jnp.array([values[name] for name in network.learnables], jnp.float64),
-                                           jnp.array([values[name] for name in biases], jnp.float64))
+        gradients = jax.grad(loss, (0, 1))(
+            jnp.array([values[name] for name in network.learnables], jnp.float64),
+            jnp.array([values[name] for name in biases], jnp.float64),
+        )
         assert gradients[0].dtype == jnp.float64
         return dict(zip([*network.learnables, *biases], np.concatenate(gradients).tolist(), strict=True))
 
@@ -123,8 +140,9 @@ def explained(draw):
     return lines, network, example, targets, values
 
 
-RANDOM = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow,
-                                                                        HealthCheck.filter_too_much])
+RANDOM = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 
 @RANDOM
@@ -139,8 +157,10 @@ def test_gradients_of_random_graphs_agree_three_ways(case):
 
 
 def test_a_wide_layer_that_jax_takes_as_one_product_agrees_too():
-    terms = {f"n{j}": [(0.5, f"w{i}{j}", {f"x{i}": 1 + (i + j) % 2}) for i in range(9)] + [(0.3, None, {"x1": 1})]
-             for j in range(8)}
+    terms = {
+        f"n{j}": [(0.5, f"w{i}{j}", {f"x{i}": 1 + (i + j) % 2}) for i in range(9)] + [(0.3, None, {"x1": 1})]
+        for j in range(8)
+    }
     lines = [(name, "tanh", own) for name, own in terms.items()]
     lines += [("o", "sigmoid", [(1, f"v{name}", {name: 1}) for name in terms])]
     network = parse(text_of(lines))
@@ -167,7 +187,8 @@ def test_the_one_neuron_of_four_inputs_matches_its_pass_written_out():
     told = explain(ONE_NEURON, [xa, xb, xc, xd], y, values)
     assert told.loss == pytest.approx((o - y) ** 2, rel=1e-14) and told.outputs == {"xw": pytest.approx(o, rel=1e-14)}
     assert told.gradients == pytest.approx(
-        {"ab": d * xa, "bc": d * xb, "cd": d * xc, "ac": d * xd, "bias_xw": d}, rel=1e-13)
+        {"ab": d * xa, "bc": d * xb, "cd": d * xc, "ac": d * xd, "bias_xw": d}, rel=1e-13
+    )
 
 
 def test_the_network_4_2_1_matches_its_pass_written_out():
@@ -180,11 +201,26 @@ def test_the_network_4_2_1_matches_its_pass_written_out():
     d_xo = 2 * (xo - y) * xo * (1 - xo)
     d_xw = d_xo * cp * xw * (1 - xw)
     d_xz = d_xo * cq * xz * (1 - xz)
-    expected = {"ap": d_xw * x["p"], "aq": d_xw * x["q"], "ar": d_xw * x["r"], "as": d_xw * x["s"],
-                "bp": d_xz * x["p"], "bq": d_xz * x["q"], "br": d_xz * x["r"], "bs": d_xz * x["s"],
-                "cp": d_xo * xw, "cq": d_xo * xz, "bias_xw": d_xw, "bias_xz": d_xz, "bias_xo": d_xo}
-    values = {f"a{k}": v for k, v in a.items()} | {f"b{k}": v for k, v in b.items()} | {
-        "cp": cp, "cq": cq, "bias_xw": bias_xw, "bias_xz": bias_xz, "bias_xo": bias_xo}
+    expected = {
+        "ap": d_xw * x["p"],
+        "aq": d_xw * x["q"],
+        "ar": d_xw * x["r"],
+        "as": d_xw * x["s"],
+        "bp": d_xz * x["p"],
+        "bq": d_xz * x["q"],
+        "br": d_xz * x["r"],
+        "bs": d_xz * x["s"],
+        "cp": d_xo * xw,
+        "cq": d_xo * xz,
+        "bias_xw": d_xw,
+        "bias_xz": d_xz,
+        "bias_xo": d_xo,
+    }
+    values = (
+        {f"a{k}": v for k, v in a.items()}
+        | {f"b{k}": v for k, v in b.items()}
+        | {"cp": cp, "cq": cq, "bias_xw": bias_xw, "bias_xz": bias_xz, "bias_xo": bias_xo}
+    )
     told = explain(TWO_LAYERS, {f"x{k}": v for k, v in x.items()}, {"xo": y}, values, learning_rate=0.5)
     assert told.gradients == pytest.approx(expected, rel=1e-12) and list(told.gradients) == list(expected)
     assert told.after == pytest.approx({name: values[name] - 0.5 * expected[name] for name in values}, rel=1e-12)
@@ -228,9 +264,12 @@ def test_slopes_far_out_do_not_cancel(activation):
 
 
 def test_the_tables_show_each_number_with_its_formula():
-    told = explain("xw = ap*xp + aq*xq", {"xp": 1, "xq": 2}, 1, {"ap": 0.5, "aq": 0.2, "bias_xw": 0.1},
-                   learning_rate=0.1)
-    assert str(told) == """\
+    told = explain(
+        "xw = ap*xp + aq*xq", {"xp": 1, "xq": 2}, 1, {"ap": 0.5, "aq": 0.2, "bias_xw": 0.1}, learning_rate=0.1
+    )
+    assert (
+        str(told)
+        == """\
 Forward, from the inputs to the loss
         in names, then in numbers
 inputs  xp = 1, xq = 2
@@ -249,6 +288,7 @@ name     where it comes from      gradient  value  after a step
 ap       d[xw]*xp = (-0.10575)*1  -0.10575    0.5       0.51058
 aq       d[xw]*xq = (-0.10575)*2  -0.21151    0.2       0.22115
 bias_xw  d[xw] = -0.10575         -0.10575    0.1       0.11058"""
+    )
 
 
 def test_signs_powers_and_constants_are_written_as_one_would():
@@ -276,17 +316,31 @@ def test_a_pencil_gets_each_product_from_its_numbers(case):
         own = frame.filter(frame["pass"] == part)
         sums = dict(own.filter(own["what"] == "path").group_by("name").agg(pl.col("value").sum()).iter_rows())
         totals = dict(own.filter(own["what"] == what).select("name", "value").iter_rows())
-        assert totals == pytest.approx(sums, abs=1e-9) and len(totals) == len(told.neurons if part == "backward"
-                                                                             else told.gradients)
+        assert totals == pytest.approx(sums, abs=1e-9) and len(totals) == len(
+            told.neurons if part == "backward" else told.gradients
+        )
 
 
 def test_the_frame_has_a_row_for_every_quantity():
-    told = explain(ONE_NEURON, [1, 2, 3, 4], 0, {"ab": 0.1, "bc": 0.2, "cd": 0.3, "ac": 0.4, "bias_xw": 0.5},
-                   learning_rate=1)
+    told = explain(
+        ONE_NEURON, [1, 2, 3, 4], 0, {"ab": 0.1, "bc": 0.2, "cd": 0.3, "ac": 0.4, "bias_xw": 0.5}, learning_rate=1
+    )
     frame = told.frame()
     counts = dict(frame["what"].value_counts().iter_rows())
-    assert counts == {"input": 4, "term": 4, "bias": 1, "sum": 1, "value": 1, "loss": 1, "path": 1 + 5,
-                      "value_gradient": 1, "slope": 1, "sum_gradient": 1, "gradient": 5, "after": 5}
+    assert counts == {
+        "input": 4,
+        "term": 4,
+        "bias": 1,
+        "sum": 1,
+        "value": 1,
+        "loss": 1,
+        "path": 1 + 5,
+        "value_gradient": 1,
+        "slope": 1,
+        "sum_gradient": 1,
+        "gradient": 5,
+        "after": 5,
+    }
     assert dict(frame.filter(frame["what"] == "gradient").select("name", "value").iter_rows()) == told.gradients
     assert frame.filter(frame["what"] == "sum")["numbers"].item() == "0.1*1 + 0.2*2 + 0.3*3 + 0.4*4 + 0.5"
 
@@ -302,14 +356,22 @@ def test_examples_and_targets_come_by_name_or_in_order_and_as_arrays():
     values = {"ap": 0.5, "aq": 0.2, "bias_xw": 0.1}
     network = parse("xw = ap*xp + aq*xq")
     first = explain(network, {"xq": 2, "xp": 1}, {"xw": 1}, values)
-    for example, target in (([1, 2], [1]), (np.array([1, 2]), np.float32(1)), ((1.0, np.int64(2)), np.ones(1)),
-                            (range(1, 3), True)):
+    for example, target in (
+        ([1, 2], [1]),
+        (np.array([1, 2]), np.float32(1)),
+        ((1.0, np.int64(2)), np.ones(1)),
+        (range(1, 3), True),
+    ):
         assert explain(network, example, target, values) == first
     assert network.explain([1, 2], 1, values) == first
 
 
-GOOD = {"network": "xw = ap*xp + aq*xq", "example": [1, 2], "target": 1,
-        "values": {"ap": 0.5, "aq": 0.2, "bias_xw": 0.1}}
+GOOD = {
+    "network": "xw = ap*xp + aq*xq",
+    "example": [1, 2],
+    "target": 1,
+    "values": {"ap": 0.5, "aq": 0.2, "bias_xw": 0.1},
+}
 WRONG = [
     ({"values": {"ap": 1, "aq": 1}}, NetworkError, "values must hold a number for each of ap, aq, bias_xw; bias_xw is"),
     ({"values": {"ap": 1, "bias_xw": 1, "aqq": 2}}, UnknownName, "learnable or bias is named 'aqq'.*did you mean aq"),
@@ -331,12 +393,18 @@ WRONG = [
     ({"loss": "hinge"}, UnknownName, "no loss is named 'hinge'.*squared_error"),
     ({"learning_rate": 0}, NetworkError, "learning_rate must be larger than 0, got 0"),
     ({"learning_rate": math.inf}, NetworkError, "learning_rate must be finite"),
-    ({"example": [1e200, 1e200], "values": {"ap": 1e200, "aq": 1, "bias_xw": 0}}, NetworkError,
-     r"ap\*xp = \(1e\+200\)\*\(1e\+200\) is too large for a float; give smaller values"),
+    (
+        {"example": [1e200, 1e200], "values": {"ap": 1e200, "aq": 1, "bias_xw": 0}},
+        NetworkError,
+        r"ap\*xp = \(1e\+200\)\*\(1e\+200\) is too large for a float; give smaller values",
+    ),
     ({"network": "xw = identity(ap*xp^16 + aq*xq)", "example": [1e100, 1]}, NetworkError, "is too large for a float"),
     ({"target": -1e200}, NetworkError, "the loss is too large for a float"),
-    ({"network": "xw = bias_xw*xp + aq*xq", "values": {"bias_xw": 1, "aq": 1}}, NetworkError,
-     "bias_xw is the bias that xw has unwritten.*another name"),
+    (
+        {"network": "xw = bias_xw*xp + aq*xq", "values": {"bias_xw": 1, "aq": 1}},
+        NetworkError,
+        "bias_xw is the bias that xw has unwritten.*another name",
+    ),
 ]
 
 

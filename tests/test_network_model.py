@@ -15,10 +15,17 @@ from random_networks import plain_outputs, random_network
 
 FOUR_TWO_ONE = "xw=ap*xp+aq*xq+ar*xr+as*xs\nxz=bp*xp+bq*xq+br*xr+bs*xs\nxo=cp*xw+cq*xz"
 CONSTANTS = "u = tanh(0.1*xp^3*xq - 2*a*xq + 0.3 + b - xp)\nv = relu(u*u*a - 0.7*u + xp)\no = identity(u*v - 1)\np = c"
-DENSE = [FOUR_TWO_ONE, "\n".join(reversed(FOUR_TWO_ONE.split("\n"))), "o = c*v + d*u\nu = a*xp + b*xq\nv = e*xp + f*xq",
-         "u = a*xp + b*xq\no = c*u + d*v\nv = e*xp + f*xq", "inputs: xq, xp\nu = a*xp + b*xq", "v = b*u\nu = a*xp",
-         "u = tanh(a*xp^2*xq + b + c*xq)\nv = tanh(d*xp^2*xq + e + f*xq)", "u = a*xp + b*xp",
-         "o = a*u\nu = b*xp\nv = c*xp"]
+DENSE = [
+    FOUR_TWO_ONE,
+    "\n".join(reversed(FOUR_TWO_ONE.split("\n"))),
+    "o = c*v + d*u\nu = a*xp + b*xq\nv = e*xp + f*xq",
+    "u = a*xp + b*xq\no = c*u + d*v\nv = e*xp + f*xq",
+    "inputs: xq, xp\nu = a*xp + b*xq",
+    "v = b*u\nu = a*xp",
+    "u = tanh(a*xp^2*xq + b + c*xq)\nv = tanh(d*xp^2*xq + e + f*xq)",
+    "u = a*xp + b*xp",
+    "o = a*u\nu = b*xp\nv = c*xp",
+]
 EVERY_KIND = [*DENSE, CONSTANTS, "o = xp", "o = identity(xp^2)", "u = 3\nv = a\no = u*v + xp"]
 
 
@@ -32,8 +39,10 @@ def each_pass(request, monkeypatch):
 def drawn(network, seed, examples=3):
     """Weights, and inputs of a batch, uniform in [-1, 1)."""
     draw = np.random.default_rng(seed)
-    weights = {"weights": draw.uniform(-1, 1, len(network.learnables)),
-               "biases": draw.uniform(-1, 1, len(network.neurons))}
+    weights = {
+        "weights": draw.uniform(-1, 1, len(network.learnables)),
+        "biases": draw.uniform(-1, 1, len(network.neurons)),
+    }
     return weights, draw.uniform(-1, 1, (examples, len(network.inputs)))
 
 
@@ -94,7 +103,8 @@ def test_a_network_of_400_layers_trains():
     assert len(model.network.layers) == 400
     weights, inputs = drawn(model.network, 0)
     gradient = jax.jit(jax.grad(lambda w: model.apply(w, jnp.asarray(inputs, "float32")).sum()))(
-        as_floats(weights, "float32"))
+        as_floats(weights, "float32")
+    )
     assert gradient["weights"].shape == (400,) and float(gradient["weights"][-1]) != 0
 
 
@@ -120,7 +130,12 @@ def test_weights_begin_between_the_two_numbers_and_alike_from_one_key():
 def test_what_was_learnt_has_its_name():
     weights = {"weights": np.array([1.0, 2.0, 3.0]), "biases": np.array([4.0, 5.0])}
     assert learnt(parse("o = c*xp + a*u\nu = b*xp"), weights) == {
-        "c": 1.0, "a": 2.0, "b": 3.0, "bias_o": 4.0, "bias_u": 5.0}
+        "c": 1.0,
+        "a": 2.0,
+        "b": 3.0,
+        "bias_o": 4.0,
+        "bias_u": 5.0,
+    }
 
 
 def test_watched_names_are_recorded():
@@ -144,8 +159,9 @@ def test_an_unknown_name_to_watch_is_refused(name):
         neurons("xw = ap*xp", watch=["ap", name])
 
 
-@pytest.mark.parametrize("begin", [(1, 0), (0, math.inf), (math.nan, 1), (0,), (0, 1, 2), 1.0, None, ("low", 1),
-                                   (0, 10**400)])
+@pytest.mark.parametrize(
+    "begin", [(1, 0), (0, math.inf), (math.nan, 1), (0,), (0, 1, 2), 1.0, None, ("low", 1), (0, 10**400)]
+)
 def test_begin_must_be_two_finite_numbers_the_lower_first(begin):
     with pytest.raises(ModelError, match="begin must be two finite numbers, the lower first, got "):
         neurons("xw = ap*xp", begin=begin)
@@ -159,7 +175,12 @@ def test_another_number_of_inputs_is_refused(shape):
 
 
 def test_a_network_made_by_hand_is_checked_as_a_text_is():
-    ring = Network(("xp",), (Neuron("u", (Term(1.0, None, (("v", 1), ("xp", 1))),), "tanh"),
-                             Neuron("v", (Term(1.0, None, (("u", 1),)),), "tanh")))
+    ring = Network(
+        ("xp",),
+        (
+            Neuron("u", (Term(1.0, None, (("v", 1), ("xp", 1))),), "tanh"),
+            Neuron("v", (Term(1.0, None, (("u", 1),)),), "tanh"),
+        ),
+    )
     with pytest.raises(NetworkError, match="a cycle: u reads v reads u"):
         neurons(ring)

@@ -17,9 +17,46 @@ TEXTS = (
     "inputs: p, q # two\nactivation: tanh\nu = a*p + b*q^2; v = relu(c*u\n  - 2.5e-1*d)\r\no = identity(e*u*v)",
     "o = b*h**3 + 1\r\n\th = sigmoid(-a*xa + .5)\n\n# done",
 )
-PIECES = ("+", "-", "*", "**", "^", "=", "(", ")", ":", ",", ";", "#", "\n", "\r\n", "\t", " ", "2", "17", "0.5",
-          "1e-3", "1e999", ".", "xw", "xa", "ap", "o", "bias_o", "inputs:", "activation:", "tanh", "relu(", "soft", "$",
-          "é", "\x00", "\u2028", "\udfff", "x" * 61)
+PIECES = (
+    "+",
+    "-",
+    "*",
+    "**",
+    "^",
+    "=",
+    "(",
+    ")",
+    ":",
+    ",",
+    ";",
+    "#",
+    "\n",
+    "\r\n",
+    "\t",
+    " ",
+    "2",
+    "17",
+    "0.5",
+    "1e-3",
+    "1e999",
+    ".",
+    "xw",
+    "xa",
+    "ap",
+    "o",
+    "bias_o",
+    "inputs:",
+    "activation:",
+    "tanh",
+    "relu(",
+    "soft",
+    "$",
+    "é",
+    "\x00",
+    "\u2028",
+    "\udfff",
+    "x" * 61,
+)
 
 randoms = st.randoms(use_true_random=True)
 
@@ -106,12 +143,15 @@ def test_order_layers_outputs_and_learnables_are_as_defined(rng, size):
         first = next(one for one in waiting if all(name in done for name in one.sources))
         waiting.remove(first)
         done.append(first.name)
-    assert [neuron.name for neuron in network.ordered] == done[len(network.inputs):]
+    assert [neuron.name for neuron in network.ordered] == done[len(network.inputs) :]
     assert [[one for one in network.neurons if depth(network, one.name) == i] for i in range(len(network.layers))] == [
-        list(layer) for layer in network.layers]
+        list(layer) for layer in network.layers
+    ]
     printed = {neuron.name: str(neuron).partition("=")[2] for neuron in network.neurons}
-    words = {name: set("".join(one if one.isalnum() or one == "_" else " " for one in text).split()[1:])
-             for name, text in printed.items()}
+    words = {
+        name: set("".join(one if one.isalnum() or one == "_" else " " for one in text).split()[1:])
+        for name, text in printed.items()
+    }
     assert network.outputs == tuple(name for name in words if not any(name in read for read in words.values()))
     learnables = set().union(*words.values()) - set(network.inputs) - set(printed)
     assert set(network.learnables) == {name for name in learnables if not name[0].isdigit()}

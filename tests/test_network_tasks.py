@@ -67,14 +67,17 @@ def test_the_seed_says_every_draw_and_the_splits_share_none():
     assert len(set(one.train.targets[:20].tolist())) == 2, "the classes are mixed"
 
 
-@pytest.mark.parametrize("wrong, told", [
-    (dict(inputs=0), "inputs must be a whole number, at least 1, got 0"),
-    (dict(inputs=2.0), "inputs must be a whole number"),
-    (dict(inputs=2, examples=5), "examples must be even"),
-    (dict(inputs=2, examples=0), "examples must be a whole number, at least 2"),
-    (dict(inputs=2, seed=-1), "seed must be a whole number, at least 0"),
-    (dict(inputs=10**6), "inputs x examples must be at most 100,000,000"),
-])
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        (dict(inputs=0), "inputs must be a whole number, at least 1, got 0"),
+        (dict(inputs=2.0), "inputs must be a whole number"),
+        (dict(inputs=2, examples=5), "examples must be even"),
+        (dict(inputs=2, examples=0), "examples must be a whole number, at least 2"),
+        (dict(inputs=2, seed=-1), "seed must be a whole number, at least 0"),
+        (dict(inputs=10**6), "inputs x examples must be at most 100,000,000"),
+    ],
+)
 def test_numbers_that_cannot_be_drawn_are_refused(wrong, told):
     with pytest.raises(NumberError, match=told):
         two_gaussians(**wrong)
@@ -160,8 +163,14 @@ def test_the_inputs_of_a_network_name_the_columns_of_its_table(folder):
 
 def test_a_task_of_a_text_and_a_table_trains(folder):
     task = network_task("ill", READS, "table.csv", "ill", watch=["a", "bias_ill_or_not"], folder=folder)
-    study = fallline.Study(name="ill", task=task, metric="validation_binary_accuracy", seeds=2, evaluate_every=200,
-                           base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": 8, "steps": 200})
+    study = fallline.Study(
+        name="ill",
+        task=task,
+        metric="validation_binary_accuracy",
+        seeds=2,
+        evaluate_every=200,
+        base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": 8, "steps": 200},
+    )
     run = study.run(folder / "run")
     assert run.trials["validation_binary_accuracy"].to_list() == [1.0, 1.0]
     assert {"a", "bias_ill_or_not"} <= set(run.curves.collect_schema().names())
@@ -189,33 +198,54 @@ def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_remark_c
 
     same = [trial(), trial(READS.replace("\n", "  # a remark\n")), trial(begin=[0, 1])]
     assert len(set(same)) == 1
-    others = [trial(READS.replace("+", "-")), trial(activation="tanh"), trial(begin=(-1, 1)), trial(watch=["a"]),
-              trial(content=TABLE.replace("25,", "25.5,")), trial(data="two-gaussians", target="")]
+    others = [
+        trial(READS.replace("+", "-")),
+        trial(activation="tanh"),
+        trial(begin=(-1, 1)),
+        trial(watch=["a"]),
+        trial(content=TABLE.replace("25,", "25.5,")),
+        trial(data="two-gaussians", target=""),
+    ]
     assert len({*same, *others}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("changes, error, told", [
-    (dict(text="xz = ap*xp +"), NetworkError, "line 1, column 13"),
-    (dict(activation="sigmod"), NetworkError, "activation must be one of"),
-    (dict(watch=["ap", "aw"]), UnknownName, "no learnable or bias is named 'aw'"),
-    (dict(watch="ap"), ModelError, "watch must be a list of names"),
-    (dict(begin=[1, 0]), ModelError, "the lower first"),
-    (dict(begin=[0]), ModelError, "begin must be two numbers"),
-    (dict(begin=["0", "1"]), ModelError, "begin must be two numbers"),
-    (dict(loss="squared_eror"), UnknownName, "did you mean squared_error"),
-    (dict(name=""), ModelError, "the name of a network must be a text"),
-    (dict(target="ill"), ModelError, "two-gaussians has a target of its own"),
-    (dict(data="table.csv"), ModelError, 'write target = "COLUMN"'),
-    (dict(data="two-gausians", target="y"), DataError, 'data must be "two-gaussians" or the path of a CSV'),
-    (dict(data=3), ModelError, "fallline.Splits, got int"),
-    (dict(data="table.csv", target="ill"), DataError, "network own: .*has no column named 'xp'; there are: age, dose"),
-    (dict(data="table.csv", target="il", text=READS), DataError, "no column named 'il'; did you mean ill"),
-    (dict(text="xz = a*xp\nxy = b*xq"), ModelError, "2 outputs, xz, xy .*let one neuron read the others"),
-    (dict(text="xz = a*dose\nxy = b*age\ninputs: dose, age", data="table.csv", target="ill"), ModelError, "2 outputs"),
-    (dict(data=Splits(Split(np.ones((4, 3)), np.ones(4)))), ModelError, r"inputs \(4, 3\), the network needs \[n, 2\]"),
-    (dict(data=Splits(Split(np.ones((4, 2)), np.full(4, np.nan)))), ModelError, "every value must be finite"),
-    (dict(data=Splits(Split(np.ones((4, 2)), np.ones(4))), target="y"), ModelError, "Splits hold their targets"),
-])
+@pytest.mark.parametrize(
+    "changes, error, told",
+    [
+        (dict(text="xz = ap*xp +"), NetworkError, "line 1, column 13"),
+        (dict(activation="sigmod"), NetworkError, "activation must be one of"),
+        (dict(watch=["ap", "aw"]), UnknownName, "no learnable or bias is named 'aw'"),
+        (dict(watch="ap"), ModelError, "watch must be a list of names"),
+        (dict(begin=[1, 0]), ModelError, "the lower first"),
+        (dict(begin=[0]), ModelError, "begin must be two numbers"),
+        (dict(begin=["0", "1"]), ModelError, "begin must be two numbers"),
+        (dict(loss="squared_eror"), UnknownName, "did you mean squared_error"),
+        (dict(name=""), ModelError, "the name of a network must be a text"),
+        (dict(target="ill"), ModelError, "two-gaussians has a target of its own"),
+        (dict(data="table.csv"), ModelError, 'write target = "COLUMN"'),
+        (dict(data="two-gausians", target="y"), DataError, 'data must be "two-gaussians" or the path of a CSV'),
+        (dict(data=3), ModelError, "fallline.Splits, got int"),
+        (
+            dict(data="table.csv", target="ill"),
+            DataError,
+            "network own: .*has no column named 'xp'; there are: age, dose",
+        ),
+        (dict(data="table.csv", target="il", text=READS), DataError, "no column named 'il'; did you mean ill"),
+        (dict(text="xz = a*xp\nxy = b*xq"), ModelError, "2 outputs, xz, xy .*let one neuron read the others"),
+        (
+            dict(text="xz = a*dose\nxy = b*age\ninputs: dose, age", data="table.csv", target="ill"),
+            ModelError,
+            "2 outputs",
+        ),
+        (
+            dict(data=Splits(Split(np.ones((4, 3)), np.ones(4)))),
+            ModelError,
+            r"inputs \(4, 3\), the network needs \[n, 2\]",
+        ),
+        (dict(data=Splits(Split(np.ones((4, 2)), np.full(4, np.nan)))), ModelError, "every value must be finite"),
+        (dict(data=Splits(Split(np.ones((4, 2)), np.ones(4))), target="y"), ModelError, "Splits hold their targets"),
+    ],
+)
 def test_what_is_wrong_with_a_task_of_a_network_is_said_when_it_is_made(folder, changes, error, told):
     with pytest.raises(error, match=told) as refused:
         network_task(**(dict(name="own", text=TWO, folder=folder) | changes))

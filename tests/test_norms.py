@@ -82,10 +82,14 @@ def test_lamb_takes_the_norm_of_large_and_small_weights():
         np.testing.assert_allclose(one_step("lamb", x, g, learning_rate=0.1), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name, twin, rel", [
-    ("lamb", optax.lamb(0.01, weight_decay=0.1), 0),
-    ("lars", optax.lars(0.01, 0.1, trust_coefficient=0.001, momentum=0.9), 0),
-    ("novograd", optax.novograd(0.01, 0.9, 0.25, 1e-6, weight_decay=0.1), 1e-5)])
+@pytest.mark.parametrize(
+    "name, twin, rel",
+    [
+        ("lamb", optax.lamb(0.01, weight_decay=0.1), 0),
+        ("lars", optax.lars(0.01, 0.1, trust_coefficient=0.001, momentum=0.9), 0),
+        ("novograd", optax.novograd(0.01, 0.9, 0.25, 1e-6, weight_decay=0.1), 1e-5),
+    ],
+)
 def test_where_optaxs_norms_hold_the_layerwise_rules_are_optaxs(name, twin, rel):
     rule, draw = optimizer(name, learning_rate=0.01, weight_decay=0.1), np.random.default_rng(1)
     ours = theirs = jnp.asarray(draw.normal(size=(30, 7)), jnp.float32)

@@ -16,8 +16,14 @@ def trained(tmp_path, scale, rates):
     model = fallline.model(lambda key: {"w": jnp.float32(1)}, lambda w, x: w["w"] * x, name="slope")
     data = (INPUTS * np.float32(scale), INPUTS[:, 0] * 0)
     task = fallline.task("scaled", model=model, train=data, validation=data, loss="squared_error")
-    study = Study(name="s", task=task, metric="validation_loss", seeds=2, axes={"learning_rate": rates},
-                  base={"optimizer": "gradient_descent", "steps": 200})
+    study = Study(
+        name="s",
+        task=task,
+        metric="validation_loss",
+        seeds=2,
+        axes={"learning_rate": rates},
+        base={"optimizer": "gradient_descent", "steps": 200},
+    )
     return fallline.run(study, out=tmp_path / "run")
 
 

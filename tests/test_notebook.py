@@ -23,8 +23,9 @@ def cells(tmp_path_factory):
         patch.setenv("TMPDIR", str(folder))
         for place in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):  # nothing of the user's counts
             patch.setenv(place, str(folder / "jupyter"))
-        NotebookClient(notebook, timeout=300, kernel_name="python3",
-                       resources={"metadata": {"path": str(folder)}}).execute()
+        NotebookClient(
+            notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        ).execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
@@ -32,8 +33,9 @@ def shown(cells, part):
     """What the cell shows whose code has ``part`` in it: its kinds of output and its text."""
     (cell,) = [cell for cell in cells if part in cell.source]
     kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
-    return kinds, "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "")
-                          for output in cell.outputs)
+    return kinds, "".join(
+        output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs
+    )
 
 
 def test_every_cell_runs_and_none_complains(cells):

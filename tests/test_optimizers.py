@@ -19,7 +19,8 @@ from fallline.optimizers import find_optimizer, optimizer, optimizers
 RULES = optimizers()
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 every_number = pytest.mark.parametrize(
-    "rule, number", [(rule, number) for rule in RULES.values() for number in rule.numbers],
+    "rule, number",
+    [(rule, number) for rule in RULES.values() for number in rule.numbers],
     ids=[f"{rule.name}-{number.name}" for rule in RULES.values() for number in rule.numbers],
 )
 
@@ -229,8 +230,14 @@ def test_defaults_are_tensorflow_1s():
         "adagrad": {"learning_rate": None, "initial_accumulator": 0.1},
         "adam": {"learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
         "rmsprop": {"learning_rate": None, "decay": 0.9, "momentum": 0.0, "epsilon": 1e-10, "centered": 0.0},
-        "ftrl": {"learning_rate": None, "learning_rate_power": -0.5, "initial_accumulator": 0.1, "l1": 0.0, "l2": 0.0,
-                 "l2_shrinkage": 0.0},
+        "ftrl": {
+            "learning_rate": None,
+            "learning_rate_power": -0.5,
+            "initial_accumulator": 0.1,
+            "l1": 0.0,
+            "l2": 0.0,
+            "l2_shrinkage": 0.0,
+        },
         "proximal_gradient_descent": {"learning_rate": None, "l1": 0.0, "l2": 0.0},
         "proximal_adagrad": {"learning_rate": None, "initial_accumulator": 0.1, "l1": 0.0, "l2": 0.0},
     }

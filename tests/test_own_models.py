@@ -25,6 +25,10 @@ def test_an_example_is_short_and_trains(framework, tmp_path, monkeypatch):
 
 def test_a_file_beside_a_study_imports_what_lies_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    study = fallline.study.parse_study('task = "own_equinox.py:DIGITS"\n[base]\noptimizer = "adam"\nsteps = 3\n'
-                                       "learning_rate = 0.01\nbatch_size = 10\n", "beside", folder=EXAMPLES)
+    study = fallline.study.parse_study(
+        'task = "own_equinox.py:DIGITS"\n[base]\noptimizer = "adam"\nsteps = 3\n'
+        "learning_rate = 0.01\nbatch_size = 10\n",
+        "beside",
+        folder=EXAMPLES,
+    )
     assert study.trials()[0].task.model.numbers

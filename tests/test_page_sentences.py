@@ -25,9 +25,20 @@ NUMBER = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
 def page(tmp_path_factory):
     """The page of a small run as texts, its tables, and the run."""
     folder = tmp_path_factory.mktemp("sentences") / "run"
-    study = fallline.load_study("softmax/optimizers").preset("quick").with_({
-        "seeds": 6, "base": {"steps": 60}, "axes": {"learning_rate": [0.5, 0.1, 0.05, 0.005], "optimizer": [
-            "gradient_descent", "momentum", "adam", "rmsprop", "adadelta"]}})
+    study = (
+        fallline.load_study("softmax/optimizers")
+        .preset("quick")
+        .with_(
+            {
+                "seeds": 6,
+                "base": {"steps": 60},
+                "axes": {
+                    "learning_rate": [0.5, 0.1, 0.05, 0.005],
+                    "optimizer": ["gradient_descent", "momentum", "adam", "rmsprop", "adadelta"],
+                },
+            }
+        )
+    )
     result = study.run(folder)
     path = result.report()
     text = path.read_text(encoding="utf-8")
@@ -59,8 +70,11 @@ def named(arm: dict) -> str:
 def beside(tables: dict) -> list[dict]:
     """Each other arm with its pair against the best, best first."""
     arms, best = tables["arms"].to_dicts(), tables["arms"].row(0, named=True)
-    pairs = {row["second_optimizer"]: row for row in tables["pairs"].iter_rows(named=True)
-             if row["first_optimizer"] == best["optimizer"]}
+    pairs = {
+        row["second_optimizer"]: row
+        for row in tables["pairs"].iter_rows(named=True)
+        if row["first_optimizer"] == best["optimizer"]
+    }
     return [arm | {"pair": pairs[arm["optimizer"]]} for arm in arms[1:]]
 
 
@@ -76,21 +90,27 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
     first, second = said(text, "first")
     arms, best = beside(tables), tables["arms"].row(0, named=True)
     share = f"is ahead (best in {100 * best['best_share']:.0f} % of resamples)"
-    assert first.startswith(f"Use {named(best)}: " if best["verdict"] == "best" else
-                            f"No single winner: {named(best)} {share}: ")
+    assert first.startswith(
+        f"Use {named(best)}: " if best["verdict"] == "best" else f"No single winner: {named(best)} {share}: "
+    )
     assert f"validation loss {best['mean']:.3f}"[:20] in first and f"n = {best['n']})" in first
-    worse, good, open_, doubtful = ([arm["optimizer"].replace("_", " ") for arm in arms if arm["verdict"] == verdict]
-                                    for verdict in ("worse", "as good", "may be best", "worse as tuned"))
+    worse, good, open_, doubtful = (
+        [arm["optimizer"].replace("_", " ") for arm in arms if arm["verdict"] == verdict]
+        for verdict in ("worse", "as good", "may be best", "worse as tuned")
+    )
     assert all(arm["verdict"] == "worse" for arm in arms if arm["pair"]["told_apart"])
     sentences = dict(one.split(": ") for one in re.split(r"(?<=[a-z\d])\. (?=[A-Z])", second.rstrip(".")))
-    for expected, what in ((good, f"As good (within {words.margin(arms[0]['margin'])})"), (open_, "May be as good"),
-                           (doubtful, "Worse as tuned, but perhaps not at another setting"),
-                           (worse, "Significantly worse")):
+    for expected, what in (
+        (good, f"As good (within {words.margin(arms[0]['margin'])})"),
+        (open_, "May be as good"),
+        (doubtful, "Worse as tuned, but perhaps not at another setting"),
+        (worse, "Significantly worse"),
+    ):
         if expected and len(expected) == len(arms):
             assert sentences.pop(what) == f"all {len(arms)} others"
         elif expected:
             names, more = listed(sentences.pop(what))
-            assert names == expected[:len(names)] and len(names) + more == len(expected)
+            assert names == expected[: len(names)] and len(names) + more == len(expected)
     assert not sentences and len(worse) + len(good) + len(open_) + len(doubtful) == len(arms) == 4
 
 
@@ -106,7 +126,8 @@ def test_how_sure_it_is_counts_what_the_tables_hold(page):
     expected = {4: "All 4 others do", 0: None, 1: "1 of the 4 others does"}.get(worse, f"{worse} of the 4 others do")
     assert who[1] == expected and int(who[2]) == 20
     assert [row["told_apart"] for row in tables["pairs"].to_dicts()] == [
-        row["p_holm"] <= 1 / int(who[2]) for row in tables["pairs"].to_dicts()]
+        row["p_holm"] <= 1 / int(who[2]) for row in tables["pairs"].to_dicts()
+    ]
 
 
 def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_adds_them(page):
@@ -138,20 +159,26 @@ def test_a_best_rate_at_the_end_of_those_tried_is_told_and_no_other(page):
 def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     text, tables, _ = page
     sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
-    head = re.match(rf"(.*?) is (?:best|ahead \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
-                    rf"\(95 % confidence interval, n = (\d+)\); ", sentence)
+    head = re.match(
+        rf"(.*?) is (?:best|ahead \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
+        rf"\(95 % confidence interval, n = (\d+)\); ",
+        sentence,
+    )
     assert head[1].lower() == named(best) and same(head[2], best["mean"])
     share = re.search(r"best in (over )?(\d+) % of", sentence)
     assert (share is None) == (best["verdict"] == "best")
     assert share is None or (best["best_share"] > 0.99 if share[1] else same(share[2], 100 * best["best_share"]))
     assert same(head[3], (best["high"] - best["low"]) / 2) and int(head[4]) == best["n"]
-    rest = sentence[head.end():]
+    rest = sentence[head.end() :]
     for found in re.finditer(rf"([a-z ]+ at learning rate {NUMBER}) \(p = ({NUMBER}), (.*?)\)", rest):
         arm = max((arm for arm in arms if found[1].endswith(named(arm))), key=lambda arm: len(named(arm)))
         assert same(found[2], arm["p_best"]) and arm["verdict"] in ("may be best", "worse as tuned")
         needed, most = arm["seeds_needed"], arm["seeds_most"]
-        assert found[3] == ("no feasible number of seeds would settle it" if needed is None else
-                            f"about {words.seeds_range(needed, most)} would settle it")
+        assert found[3] == (
+            "no feasible number of seeds would settle it"
+            if needed is None
+            else f"about {words.seeds_range(needed, most)} would settle it"
+        )
     apart = [arm["p_best"] for arm in arms if arm["verdict"] == "worse"]
     last = re.search(rf"(?:the other|all) (\d+)(?: others)? are worse \(p (?:≤ ({NUMBER})|< 0\.0001)", rest)
     if len(apart) > 1:
@@ -187,8 +214,9 @@ def test_the_claims_are_counted_and_figured_as_in_their_table(page):
     text, tables, result = page
     tally = next(one for one in said(text, "note lead") if "hash" in one)
     verdicts = tables["claims"].unique("claim")["verdict"].to_list()
-    found = dict((name, int(count)) for count, name in
-                 re.findall(r"(\d+) (supported|refuted|undecided|not tested here)", tally))
+    found = dict(
+        (name, int(count)) for count, name in re.findall(r"(\d+) (supported|refuted|undecided|not tested here)", tally)
+    )
     assert found == {name: verdicts.count(name) for name in set(verdicts)} and sum(found.values()) == len(verdicts)
     rows = result.claims().drop_nulls("estimate")
     part = tables["claims"].drop_nulls("estimate")
@@ -202,8 +230,10 @@ def test_the_claims_are_counted_and_figured_as_in_their_table(page):
 def test_what_opens_the_page_can_be_asked_for_in_python(page):
     _, tables, result = page
     shown = json.dumps(result.figure("curves-of-the-best").to_dict())
-    assert all(re.search(rf'"{row["optimizer"]}"|"{row["optimizer"].replace("_", " ")}"', shown)
-               for row in tables["arms"].to_dicts())
+    assert all(
+        re.search(rf'"{row["optimizer"]}"|"{row["optimizer"].replace("_", " ")}"', shown)
+        for row in tables["arms"].to_dicts()
+    )
     rates = {row["optimizer"]: row["learning_rate"] for row in result.tuning().to_dicts()}
     assert rates == {row["optimizer"]: row["learning_rate"] for row in tables["arms"].to_dicts()}
     with pytest.raises(fallline.errors.UnknownName, match="curves-of-the-best"):
@@ -217,8 +247,19 @@ def test_the_command_of_the_page_is_what_was_typed_with_other_seeds(tmp_path):
     run = tiny(tmp_path / "run", [{"optimizer": "adam", "seed": 0, "validation_accuracy": 0.9}])
     run.environments[-1]["command"] = "fallline run s --seeds 5 --set 'axes.learning_rate=[1, 2]' --set steps=3"
     assert shlex.split(again(run, {"seeds": 9}).partition(". Only")[0]) == [
-        "fallline", "run", "s", "--set", "axes.learning_rate=[1, 2]", "--set", "steps=3", "--resume", "--seeds", "9"]
+        "fallline",
+        "run",
+        "s",
+        "--set",
+        "axes.learning_rate=[1, 2]",
+        "--set",
+        "steps=3",
+        "--resume",
+        "--seeds",
+        "9",
+    ]
     assert again(run, {"axes.learning_rate": [3]}).startswith(
-        "fallline run s --seeds 5 --set steps=3 --resume --set 'axes.learning_rate=[3]'")
+        "fallline run s --seeds 5 --set steps=3 --resume --set 'axes.learning_rate=[3]'"
+    )
     run.environments[-1]["command"] = "fallline run s --seeds=5 --resume"
     assert again(run, {"seeds": 9}).startswith("fallline run s --resume --seeds 9.")

@@ -35,9 +35,14 @@ def path_of(*names, **fields):
 @pytest.fixture(scope="module")
 def neuron(tmp_path_factory):
     """One neuron, really trained by two rules."""
-    study = Study(name="neuron", task="two-gaussians-one-neuron", metric="final_train_loss", seeds=2,
-                  base={"batch_size": 8, "steps": 300, "learning_rate": 0.1},
-                  axes={"optimizer": ["adam", "gradient_descent"]})
+    study = Study(
+        name="neuron",
+        task="two-gaussians-one-neuron",
+        metric="final_train_loss",
+        seeds=2,
+        base={"batch_size": 8, "steps": 300, "learning_rate": 0.1},
+        axes={"optimizer": ["adam", "gradient_descent"]},
+    )
     return study.run(tmp_path_factory.mktemp("neuron") / "run").records
 
 
@@ -48,14 +53,14 @@ def saddle(tmp_path_factory):
 
 @pytest.mark.parametrize("radius", [0.3, 0.9, 1.4])
 def test_the_contour_of_a_cone_is_one_closed_circle(radius):
-    line, = level_lines(XS, YS, np.hypot(X, Y), radius)
+    (line,) = level_lines(XS, YS, np.hypot(X, Y), radius)
     np.testing.assert_array_equal(line[0], line[-1])
     np.testing.assert_allclose(np.hypot(*line.T), radius, atol=0.1**2 / (8 * 0.2))  # the error of a chord
     assert np.linalg.norm(np.diff(line, axis=0), axis=1).sum() == pytest.approx(2 * np.pi * radius, rel=0.01)
 
 
 def test_contours_of_a_plane_are_exact_and_run_from_border_to_border():
-    line, = level_lines(XS, YS, X + 2 * Y, 0.33)
+    (line,) = level_lines(XS, YS, X + 2 * Y, 0.33)
     np.testing.assert_allclose(line @ [1, 2], 0.33, atol=1e-12)
     ends = np.abs(line[[0, -1]]) / [2, 1.5]
     np.testing.assert_allclose(ends.max(axis=1), 1)
@@ -102,8 +107,12 @@ def test_contours_of_a_neuron_lie_where_its_loss_has_their_level(neuron):
     found = drawn(neuron, path_of("ab", "bc"))
     rings = found.frame.filter(pl.col("what") == "contour")
     best = neuron.trials.filter(seed=0).sort("final_train_loss")["trial"]
-    held = dict(neuron.weights.filter(pl.col("trial").is_in(best.implode())).select(
-        pl.concat_str("trial", pl.lit("/"), "array"), "values").collect().iter_rows())
+    held = dict(
+        neuron.weights.filter(pl.col("trial").is_in(best.implode()))
+        .select(pl.concat_str("trial", pl.lit("/"), "array"), "values")
+        .collect()
+        .iter_rows()
+    )
     train = find_task("two-gaussians-one-neuron").data("sample", None).train
     rows = np.linspace(0, len(train.inputs) - 1, 500).astype(int)
 
@@ -151,12 +160,21 @@ def test_an_unknown_scalar_lists_those_that_were_watched(neuron):
 
 
 def test_scalars_may_bear_the_names_of_columns_and_a_task_from_python_is_drawn_without_contours(tmp_path):
-    model = fallline.model(lambda key: {"value": jax.numpy.ones(()), "rank": jax.numpy.zeros(())},
-                           lambda w, inputs: w["value"] * inputs + w["rank"], name="own", watch=dict)
-    task = fallline.task("own", model=model, train=(np.arange(4.0, dtype=np.float32), np.ones(4, np.float32)),
-                         loss="squared_error")
-    study = Study(name="own", task=task, metric="final_train_loss",
-                  base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": "all", "steps": 20})
+    model = fallline.model(
+        lambda key: {"value": jax.numpy.ones(()), "rank": jax.numpy.zeros(())},
+        lambda w, inputs: w["value"] * inputs + w["rank"],
+        name="own",
+        watch=dict,
+    )
+    task = fallline.task(
+        "own", model=model, train=(np.arange(4.0, dtype=np.float32), np.ones(4, np.float32)), loss="squared_error"
+    )
+    study = Study(
+        name="own",
+        task=task,
+        metric="final_train_loss",
+        base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": "all", "steps": 20},
+    )
     run = study.run(tmp_path / "run").records
     found = drawn(run, Figure(kind="path"))
     paths = found.frame.filter(pl.col("what") == "path")
@@ -203,7 +221,7 @@ def test_the_lowest_point_of_the_saddles_picture_is_its_minimum(saddle):
 
 def test_the_slider_begins_at_its_end_so_still_pictures_show_whole_paths(saddle):
     chart = drawn(saddle.records, saddle.records.study.figures[0]).specification
-    slider, = (param for param in chart["params"] if "bind" in param and isinstance(param["bind"], dict))
+    (slider,) = (param for param in chart["params"] if "bind" in param and isinstance(param["bind"], dict))
     assert slider["value"] == slider["bind"]["max"] == PLACES
 
     def picture(place):
@@ -233,6 +251,7 @@ def test_in_the_page_the_slider_says_its_step_and_a_button_plays(saddle, tmp_pat
     _, text, log = opened(page, tmp_path / "profile")
     assert "CONSOLE" not in log
     (end, at_end), (start, at_start), (later, at_later) = json.loads(
-        re.search(r'data-seen="([^"]*)"', text)[1].replace("&quot;", '"'))
+        re.search(r'data-seen="([^"]*)"', text)[1].replace("&quot;", '"')
+    )
     assert (end, at_end, start, at_start) == (PLACES, "300", 0, "0")
     assert 20 < later < PLACES and int(at_later) == round(301 ** (later / PLACES) - 1)

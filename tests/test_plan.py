@@ -10,15 +10,24 @@ RULES = ["adam", "momentum", "gradient_descent"]
 
 
 def trials_of(steps, rates, rules, seeds, sizes):
-    study = Study(name="p", task="mnist-softmax", base={"learning_rate": 0.1, "steps": 3}, seeds=seeds,
-                  axes={"optimizer": rules, "learning_rate": rates, "steps": steps, "batch_size": sizes})
+    study = Study(
+        name="p",
+        task="mnist-softmax",
+        base={"learning_rate": 0.1, "steps": 3},
+        seeds=seeds,
+        axes={"optimizer": rules, "learning_rate": rates, "steps": steps, "batch_size": sizes},
+    )
     return study.trials()
 
 
-grids = st.builds(trials_of, st.lists(st.integers(1, 9), min_size=1, max_size=2, unique=True),
-                  st.lists(st.floats(1e-4, 1), min_size=1, max_size=4, unique=True),
-                  st.lists(st.sampled_from(RULES), min_size=1, max_size=3, unique=True), st.integers(1, 3),
-                  st.lists(st.integers(1, 50), min_size=1, max_size=2, unique=True))
+grids = st.builds(
+    trials_of,
+    st.lists(st.integers(1, 9), min_size=1, max_size=2, unique=True),
+    st.lists(st.floats(1e-4, 1), min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from(RULES), min_size=1, max_size=3, unique=True),
+    st.integers(1, 3),
+    st.lists(st.integers(1, 50), min_size=1, max_size=2, unique=True),
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,7 +49,7 @@ def test_every_trial_is_in_one_cohort_whatever_is_left_to_do(trials, most, data)
 
 
 def test_segments_hold_one_rule_each():
-    cohort, = plan(trials_of([3], [0.1, 0.2], RULES, 2, [10]))
+    (cohort,) = plan(trials_of([3], [0.1, 0.2], RULES, 2, [10]))
     assert [segment.optimizer.name for segment in cohort.segments] == RULES
     assert cohort.lanes == 6 and cohort.seeds == (0, 1)
 

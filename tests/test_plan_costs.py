@@ -38,9 +38,17 @@ NAMES = {
 
 
 def many():
-    return Study(name="many", task="mnist-softmax", metric="validation_loss", base={"steps": 10, "batch_size": 100},
-                 axes={"optimizer": ["momentum", "nesterov"], "learning_rate": [0.001 * (1 + n) for n in range(40)],
-                       "momentum": [0.01 * n for n in range(40)]})
+    return Study(
+        name="many",
+        task="mnist-softmax",
+        metric="validation_loss",
+        base={"steps": 10, "batch_size": 100},
+        axes={
+            "optimizer": ["momentum", "nesterov"],
+            "learning_rate": [0.001 * (1 + n) for n in range(40)],
+            "momentum": [0.01 * n for n in range(40)],
+        },
+    )
 
 
 @pytest.fixture
@@ -108,10 +116,14 @@ def test_the_second_plan_traces_nothing_and_says_the_same(unplanned, programs):
 
 def test_the_second_plan_needs_no_jax(unplanned, tmp_path):
     """In a process of its own, since the tests have JAX."""
-    script = ("import sys, fallline; plan = fallline.plan_study('convnet/optimizers'); "
-              "print(plan.trials, plan.seconds() > 0, 'jax' in sys.modules, 'equinox' in sys.modules)")
-    said = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-            for _ in range(2)]
+    script = (
+        "import sys, fallline; plan = fallline.plan_study('convnet/optimizers'); "
+        "print(plan.trials, plan.seconds() > 0, 'jax' in sys.modules, 'equinox' in sys.modules)"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
     assert said[0][:2] == ["189", "True"] and said[1] == ["189", "True", "False", "False"]
 
 
@@ -144,13 +156,18 @@ def test_the_shapes_a_task_says_are_those_of_its_data(task, size):
         pytest.skip("the data is not here")
     said = splits_of(found.shapes(size))
     assert {name: [(array.shape, array.dtype) for array in split] for name, split in said.items()} == {
-        name: [(array.shape, array.dtype) for array in split] for name, split in splits_of(real).items()}
+        name: [(array.shape, array.dtype) for array in split] for name, split in splits_of(real).items()
+    }
     assert found.examples[size] == len(said["train"].inputs)
 
 
 def test_a_study_with_code_of_its_own_is_planned_anew(tmp_path):
-    own = fallline.Study(name="own", task="line", metric="final_train_loss",
-                         base={"optimizer": "rules.py:mine", "steps": 3, "learning_rate": 0.1})
+    own = fallline.Study(
+        name="own",
+        task="line",
+        metric="final_train_loss",
+        base={"optimizer": "rules.py:mine", "steps": 3, "learning_rate": 0.1},
+    )
     assert place_of_plan(own, None) is None and place_of_plan(many(), None) is not None
     assert place_of_plan(many(), None) != place_of_plan(many().with_({"seeds": 2}), None)
     assert place_of_plan(many(), None) != place_of_plan(many(), tmp_path)
@@ -177,7 +194,7 @@ def test_cohorts_that_are_alike_are_one_row_and_the_total_comes_first(unplanned,
     code, out, _ = cli("plan", "convnet/optimizers")
     lines = out.splitlines()
     assert code == 0 and lines[0].startswith("convnet/optimizers: 189 trials in 63 cohorts, ")
-    table = lines[3:lines.index("", 3)]
+    table = lines[3 : lines.index("", 3)]
     assert len(table) == 2 and table[1].startswith("63 of 3 trials  1,100")
     assert max(len(line.rstrip()) for line in table) <= 80
     assert "not significantly" not in out and "product" not in out and len(lines) < 12

@@ -23,15 +23,29 @@ from fallline.store import Run
 
 INF = math.inf
 TARGET = {"metric": "validation_accuracy", "value": 0.9}
-COSTS = st.integers(1, 5).flatmap(lambda arms: st.lists(
-    st.lists(st.one_of(st.floats(1, 1e4), st.just(INF)), min_size=arms, max_size=arms), min_size=1, max_size=6))
+COSTS = st.integers(1, 5).flatmap(
+    lambda arms: st.lists(
+        st.lists(st.one_of(st.floats(1, 1e4), st.just(INF)), min_size=arms, max_size=arms), min_size=1, max_size=6
+    )
+)
 
 
-def reached(optimizer: str, steps: list[int | None], rate: float = 0.1, value: float = 0.95, **more: Any
-            ) -> list[dict[str, Any]]:
+def reached(
+    optimizer: str, steps: list[int | None], rate: float = 0.1, value: float = 0.95, **more: Any
+) -> list[dict[str, Any]]:
     """A row a seed with these steps to the target; None missed it."""
-    return [{"optimizer": optimizer, **numbers_of(optimizer, rate), "seed": seed, "steps": 100, "steps_to_target": step,
-             "validation_accuracy": value, **more} for seed, step in enumerate(steps)]
+    return [
+        {
+            "optimizer": optimizer,
+            **numbers_of(optimizer, rate),
+            "seed": seed,
+            "steps": 100,
+            "steps_to_target": step,
+            "validation_accuracy": value,
+            **more,
+        }
+        for seed, step in enumerate(steps)
+    ]
 
 
 def run_of(folder: Path, costs: dict[str, list[int | None]], **more: Any) -> Run:
@@ -68,8 +82,10 @@ def test_a_profile_is_what_dolan_and_more_wrote_and_its_score_the_area_below(cos
     found = ratios(np.array(costs))
     grid = np.linspace(1, WIDEST, 4001)
     for arm in range(found.shape[1]):
-        by_hand = [sum(row[arm] < INF and row[arm] <= r * min(row) * (1 + 1e-12) for row in costs) / len(costs)
-                   for r in (1, 1.5, 2, 4)]
+        by_hand = [
+            sum(row[arm] < INF and row[arm] <= r * min(row) * (1 + 1e-12) for row in costs) / len(costs)
+            for r in (1, 1.5, 2, 4)
+        ]
         assert profile(found[:, arm] * (1 - 1e-12), np.array([1, 1.5, 2, 4])) == pytest.approx(by_hand)
         heights = profile(found[:, arm], grid)
         assert (np.diff(heights) >= 0).all() and heights[0] >= 0 and heights[-1] <= 1
@@ -103,8 +119,9 @@ def test_steps_to_target_are_medians_and_a_miss_is_infinite_and_stays_in(tmp_pat
 
 
 def test_a_trial_that_diverged_after_the_target_missed_it(tmp_path):
-    rows = reached("adam", [10]) + [row | {"status": "diverged", "diverged_at": 50, "validation_accuracy": None}
-                                    for row in reached("momentum", [5])]
+    rows = reached("adam", [10]) + [
+        row | {"status": "diverged", "diverged_at": 50, "validation_accuracy": None} for row in reached("momentum", [5])
+    ]
     found = profiles([tiny(tmp_path / "run", rows, target=TARGET)])
     assert found.steps.tolist() == [[10, INF]]
 
@@ -118,8 +135,11 @@ def test_each_arm_stands_at_the_numbers_that_validation_chose_not_the_fastest(tm
 
 
 def three_runs(folder: Path) -> list[Run]:
-    costs = [{"adam": [10], "momentum": [20]}, {"momentum": [10], "adam": [20], "adagrad": [1]},
-             {"adam": [None], "momentum": [30]}]
+    costs = [
+        {"adam": [10], "momentum": [20]},
+        {"momentum": [10], "adam": [20], "adagrad": [1]},
+        {"adam": [None], "momentum": [30]},
+    ]
     return [run_of(folder / name, cost, task=name) for name, cost in zip("abc", costs, strict=True)]
 
 
@@ -135,8 +155,11 @@ def test_the_profile_of_three_runs_is_that_worked_by_hand(tmp_path):
     assert adam["geometric_mean"] == INF and momentum["geometric_mean"] == pytest.approx(2 ** (1 / 3))
     assert adam["common"] == 2 and adam["common_geometric_mean"] == pytest.approx(math.sqrt(2))
     curve = found.curves().filter(optimizer="adam")
-    assert curve.select("ratio", "share").rows() == [(1, pytest.approx(1 / 3)), (2, pytest.approx(2 / 3)),
-                                                     (4, pytest.approx(2 / 3))]
+    assert curve.select("ratio", "share").rows() == [
+        (1, pytest.approx(1 / 3)),
+        (2, pytest.approx(2 / 3)),
+        (4, pytest.approx(2 / 3)),
+    ]
 
 
 def test_the_order_of_runs_and_rows_changes_nothing(tmp_path):
@@ -144,14 +167,20 @@ def test_the_order_of_runs_and_rows_changes_nothing(tmp_path):
     tables = [profiles(order).table() for order in itertools.permutations(runs)]
     assert all(table.equals(tables[0]) for table in tables)
     rows = reached("adam", [10, 20, 30]) + reached("momentum", [5, None, 7])
-    turned = [profiles([tiny(tmp_path / f"turn{turn}", rows[turn:] + rows[:turn], target=TARGET)]).table()
-              for turn in range(4)]
+    turned = [
+        profiles([tiny(tmp_path / f"turn{turn}", rows[turn:] + rows[:turn], target=TARGET)]).table()
+        for turn in range(4)
+    ]
     assert all(table.equals(turned[0]) for table in turned)
 
 
 def test_the_tasks_of_one_run_are_problems_of_their_own(tmp_path):
-    rows = [row for task, steps in (("mnist", [10, 40]), ("fashion", [40, 10]))
-            for name, step in zip(("adam", "momentum"), steps, strict=True) for row in reached(name, [step], task=task)]
+    rows = [
+        row
+        for task, steps in (("mnist", [10, 40]), ("fashion", [40, 10]))
+        for name, step in zip(("adam", "momentum"), steps, strict=True)
+        for row in reached(name, [step], task=task)
+    ]
     found = profiles([tiny(tmp_path / "run", rows, target=TARGET)])
     assert {problem.within["task"] for problem in found.problems} == {"mnist", "fashion"}
     assert sorted(found.steps.tolist()) == [[10, 40], [40, 10]]
@@ -160,8 +189,13 @@ def test_the_tasks_of_one_run_are_problems_of_their_own(tmp_path):
 def test_without_a_target_one_is_set_at_nine_tenths_of_the_way_and_that_is_said(tmp_path):
     rows = [{**row, "steps_to_target": None} for name in ("adam", "momentum") for row in reached(name, [None])]
     rows[0]["validation_accuracy"], rows[1]["validation_accuracy"] = 0.9, 0.7
-    curves = pl.DataFrame({"trial": ["0" * 16] * 4 + ["0" * 15 + "1"] * 4, "step": [0, 25, 50, 100] * 2,
-                           "validation_accuracy": [0.1, 0.8, 0.83, 0.9, 0.1, 0.5, 0.6, 0.7]})
+    curves = pl.DataFrame(
+        {
+            "trial": ["0" * 16] * 4 + ["0" * 15 + "1"] * 4,
+            "step": [0, 25, 50, 100] * 2,
+            "validation_accuracy": [0.1, 0.8, 0.83, 0.9, 0.1, 0.5, 0.6, 0.7],
+        }
+    )
     found = profiles([tiny(tmp_path / "run", rows, curves)])
     goal = found.problems[0].goal
     assert goal.set_after and goal.value == pytest.approx(0.1 + 0.9 * 0.8)  # 0.82: adam at step 50, momentum never
@@ -171,10 +205,17 @@ def test_without_a_target_one_is_set_at_nine_tenths_of_the_way_and_that_is_said(
 
 
 def test_a_target_of_a_loss_is_reached_from_above(tmp_path):
-    rows = [{"optimizer": name, **numbers_of(name, 0.1), "steps": 100, "final_train_loss": loss}
-            for name, loss in (("adam", 0.0), ("momentum", 0.5))]
-    curves = pl.DataFrame({"trial": ["0" * 16] * 3 + ["0" * 15 + "1"] * 3, "step": [0, 1, 2] * 2,
-                           "train_loss": [1.0, 0.11, 0.09, 1.0, 0.9, 0.5]})
+    rows = [
+        {"optimizer": name, **numbers_of(name, 0.1), "steps": 100, "final_train_loss": loss}
+        for name, loss in (("adam", 0.0), ("momentum", 0.5))
+    ]
+    curves = pl.DataFrame(
+        {
+            "trial": ["0" * 16] * 3 + ["0" * 15 + "1"] * 3,
+            "step": [0, 1, 2] * 2,
+            "train_loss": [1.0, 0.11, 0.09, 1.0, 0.9, 0.5],
+        }
+    )
     found = profiles([tiny(tmp_path / "run", rows, curves, metric="train_loss")])
     assert found.problems[0].goal.value == pytest.approx(0.1)
     assert found.steps.tolist() == [[2, INF]]
@@ -212,8 +253,16 @@ def test_what_cannot_be_profiled_is_refused_in_words(tmp_path):
 
 def with_luck(folder: Path, random: np.random.Generator, means: list[dict[str, float]], seeds: int = 8) -> list[Run]:
     """A run a problem; steps to the target scatter by a quarter over seeds."""
-    return [run_of(folder / f"p{place}", {name: [max(1, round(mean * random.lognormal(0, 0.25))) for _ in range(seeds)]
-                                          for name, mean in own.items()}) for place, own in enumerate(means)]
+    return [
+        run_of(
+            folder / f"p{place}",
+            {
+                name: [max(1, round(mean * random.lognormal(0, 0.25))) for _ in range(seeds)]
+                for name, mean in own.items()
+            },
+        )
+        for place, own in enumerate(means)
+    ]
 
 
 MEANS = [{"adam": 20, "momentum": 30}, {"adam": 40, "momentum": 38}, {"adam": 25, "momentum": 60}]
@@ -221,8 +270,12 @@ MEANS = [{"adam": 20, "momentum": 30}, {"adam": 40, "momentum": 38}, {"adam": 25
 
 def test_bands_are_a_bootstrap_over_seeds_that_are_drawn_alike_for_all_arms(tmp_path):
     found = profiles(with_luck(tmp_path, np.random.default_rng(0), MEANS))
-    costs = np.array([[[problem.arms[key].steps_by_seed[seed] for seed in range(8)] for key in found.arms]
-                      for problem in found.problems])
+    costs = np.array(
+        [
+            [[problem.arms[key].steps_by_seed[seed] for seed in range(8)] for key in found.arms]
+            for problem in found.problems
+        ]
+    )
     assert np.median(costs, -1) == pytest.approx(found.steps)
     random, scores = np.random.default_rng(5), []
     for _ in range(4000):
@@ -235,8 +288,9 @@ def test_bands_are_a_bootstrap_over_seeds_that_are_drawn_alike_for_all_arms(tmp_
         assert table[name]["score_low"] <= table[name]["score"] <= table[name]["score_high"]
     curves = found.curves()
     assert (curves["low"] <= curves["share"]).all() and (curves["share"] <= curves["high"]).all()
-    assert (curves["high"] - curves["low"]).max() > 0.3 and curves.equals(profiles(
-        [Run(tmp_path / f"p{place}") for place in range(3)]).curves()), "always the same draws"
+    assert (curves["high"] - curves["low"]).max() > 0.3 and curves.equals(
+        profiles([Run(tmp_path / f"p{place}") for place in range(3)]).curves()
+    ), "always the same draws"
     for _, own in curves.group_by("optimizer"):
         assert all(own.sort("ratio")[name].is_sorted() for name in ("share", "low", "high"))
 
@@ -249,8 +303,12 @@ def test_bands_cover_the_score_of_many_seeds():
     for _ in range(150):
         costs = means[..., None] * random.lognormal(0, 0.25, (4, 2, 10))
         drawn = ratios(resampled_costs([[dict(enumerate(arm)) for arm in problem] for problem in costs]))
-        covered += [low <= value <= high for value, (low, high) in
-                    zip(truth, (score_band(drawn[..., place], WIDEST) for place in range(2)), strict=True)]
+        covered += [
+            low <= value <= high
+            for value, (low, high) in zip(
+                truth, (score_band(drawn[..., place], WIDEST) for place in range(2)), strict=True
+            )
+        ]
     assert np.mean(covered) > 0.9
 
 
@@ -280,8 +338,9 @@ def test_the_table_the_page_and_the_picture_have_the_bands(tmp_path):
 def test_the_words_agree_with_the_table(tmp_path):
     found = profiles(three_runs(tmp_path))
     plain, first, second = answer(found)
-    assert plain == ("To reach a target in few steps, use momentum (3 problems looked at; a problem is a task of one "
-                     "run).")
+    assert plain == (
+        "To reach a target in few steps, use momentum (3 problems looked at; a problem is a task of one run)."
+    )
     assert first.startswith("Fastest overall: momentum, first in 2 of 3 problems, on average (geometric) 1.26 times")
     assert "Next: adam, first in 1 of 3 problems, 1 of 3 problems missed" in second
     assert any("Left out, since not every problem has them: adagrad" in text for text in notes(found))
@@ -293,15 +352,16 @@ def test_the_words_agree_with_the_table(tmp_path):
 def test_the_plain_words_name_ties_and_misses(tmp_path):
     tie = profiles([run_of(tmp_path / "tie", {"adam": [10], "momentum": [10], "adagrad": [20]})])
     assert answer(tie)[0].startswith("To reach a target in few steps, use adam or momentum (1 problem")
-    runs = [run_of(tmp_path / "a", {"adam": [10], "momentum": [30]}),
-            run_of(tmp_path / "b", {"adam": [None], "momentum": [None]})]
+    runs = [
+        run_of(tmp_path / "a", {"adam": [10], "momentum": [30]}),
+        run_of(tmp_path / "b", {"adam": [None], "momentum": [None]}),
+    ]
     assert "use adam, though it missed the target of 1 (2 problems" in answer(profiles(runs))[0]
 
 
 def test_nobody_who_reached_anything_is_said(tmp_path):
     found = profiles([run_of(tmp_path / "run", {"adam": [None], "momentum": [None]})])
-    assert answer(found) == [
-        "Nothing reached a target on any problem: train for more steps, or name an easier target."]
+    assert answer(found) == ["Nothing reached a target on any problem: train for more steps, or name an easier target."]
     assert any("Nobody reached the target of run" in text for text in notes(found))
 
 
@@ -313,8 +373,9 @@ def test_runs_of_the_same_name_are_told_apart(tmp_path):
 def test_a_page_and_pictures_are_written_whole(tmp_path):
     found = profiles(three_runs(tmp_path))
     page = write(found, tmp_path / "profile.html").read_text()
-    assert "Fastest overall: momentum" in page and "<svg" in page and "http" not in page.replace(
-        "http://www.w3.org", "")
+    assert (
+        "Fastest overall: momentum" in page and "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
+    )
     assert "share of problems solved" in write(found, tmp_path / "profile.svg").read_text()
     assert write(found, tmp_path / "profile.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(StudyError, match=r"one of \.html, \.svg, \.png, got 'profile.pdf'"):

@@ -25,27 +25,36 @@ HEAVY = ("jax", "optax", "equinox", "scipy.stats", "vl_convert", "altair", "ray"
 
 @pytest.fixture
 def run(tmp_path):
-    claim = {"text": "Adam is better", "metric": "validation_accuracy", "better": {"optimizer": "adam"},
-             "worse": {"optimizer": "momentum"}}
-    return softmax_run(tmp_path / "run", optimizers=("adam", "momentum", "rmsprop"), rates=(0.01, 0.1), steps=50,
-                       claims=[claim])
+    claim = {
+        "text": "Adam is better",
+        "metric": "validation_accuracy",
+        "better": {"optimizer": "adam"},
+        "worse": {"optimizer": "momentum"},
+    }
+    return softmax_run(
+        tmp_path / "run", optimizers=("adam", "momentum", "rmsprop"), rates=(0.01, 0.1), steps=50, claims=[claim]
+    )
 
 
 @pytest.mark.parametrize("command", ["show", "report", "compare"])
 def test_a_command_that_reads_imports_nothing_that_trains_or_makes_pictures(run, command):
-    code = ("import sys; from fallline.cli import main\n"
-            "try: main()\n"
-            "except SystemExit as end: assert not end.code\n"
-            f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)")
+    code = (
+        "import sys; from fallline.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
     told = subprocess.run([sys.executable, "-c", code, command, str(run.folder)], capture_output=True, text=True)
     assert told.returncode == 0 and told.stderr.strip() == "[]", told.stderr
 
 
 def test_a_run_of_built_in_nets_imports_no_package_of_nets(tmp_path):
-    code = ("import sys, fallline; study = fallline.load_study('softmax/optimizers').preset('quick')\n"
-            "fallline.run(study.with_({'base': {'steps': 2}, 'seeds': 1}), sys.argv[1])\n"
-            "print([name for name in ('equinox', 'flax', 'keras', 'torch', 'altair', 'scipy.stats') "
-            "if name in sys.modules])")
+    code = (
+        "import sys, fallline; study = fallline.load_study('softmax/optimizers').preset('quick')\n"
+        "fallline.run(study.with_({'base': {'steps': 2}, 'seeds': 1}), sys.argv[1])\n"
+        "print([name for name in ('equinox', 'flax', 'keras', 'torch', 'altair', 'scipy.stats') "
+        "if name in sys.modules])"
+    )
     told = subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True)
     assert told.stdout.strip() == "[]", told.stderr
 
@@ -53,8 +62,10 @@ def test_a_run_of_built_in_nets_imports_no_package_of_nets(tmp_path):
 def test_the_report_of_a_line_fit_needs_no_jax_for_its_contours(tmp_path):
     """Its loss is a quadratic of two weights: ellipses that are known."""
     folder = line_run(tmp_path / "line", steps=20).folder
-    code = (f"import sys, fallline; page = fallline.open_run({str(folder)!r}).report().read_text()\n"
-            f"print([name for name in {HEAVY} if name in sys.modules], 'contours of the loss' in page)")
+    code = (
+        f"import sys, fallline; page = fallline.open_run({str(folder)!r}).report().read_text()\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], 'contours of the loss' in page)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.stdout.strip() == "[] True", told.stderr
 
@@ -84,9 +95,16 @@ def test_a_report_waits_for_the_disk_only_for_what_cannot_be_made_again(run, mon
     """The note that test was read is brought to the disk; page, Markdown and tables are renamed into place."""
     waited, renamed = [], []
     real_sync, real_replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda handle: (waited.append(os.readlink(f"/proc/self/fd/{handle}"))
-                                                     if os.path.exists("/proc") else waited.append(".test_reads.json"),
-                                                     real_sync(handle)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda handle: (
+            waited.append(os.readlink(f"/proc/self/fd/{handle}"))
+            if os.path.exists("/proc")
+            else waited.append(".test_reads.json"),
+            real_sync(handle),
+        ),
+    )
     monkeypatch.setattr(os, "replace", lambda old, new: (renamed.append(str(new)), real_replace(old, new)))
     page = write_report(run)
     assert len(waited) == 1 and ".test_reads.json" in waited[0]
@@ -113,7 +131,9 @@ def test_the_script_shipped_is_what_the_pinned_library_bundles():
 def test_figures_are_written_by_name_format_and_folder(run, tmp_path):
     result = open_run(run.folder)
     assert [path.name for path in result.figures("ranks", "curves", formats=["svg"], folder=tmp_path / "own")] == [
-        "ranks.svg", "curves.svg"]
+        "ranks.svg",
+        "curves.svg",
+    ]
     assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["curves.svg", "ranks.svg"]
     with pytest.raises(UnknownName, match=r"no figure is named 'rank' .* did you mean ranks\?"):
         result.figures("rank")
@@ -141,8 +161,9 @@ def test_the_page_is_written_though_nobody_reads_the_output(run, monkeypatch):
 
 def test_the_answer_is_out_before_the_page_is_written(run, monkeypatch):
     order = []
-    result = SimpleNamespace(records=open_run(run.folder).records, reader="python",
-                             report=lambda: order.append("page") or "page.html")
+    result = SimpleNamespace(
+        records=open_run(run.folder).records, reader="python", report=lambda: order.append("page") or "page.html"
+    )
     monkeypatch.setattr("builtins.print", lambda *said, **_: order.append(str(said[0]) if said else ""))
     print_outcome(result, True, Console(stderr=True, quiet=True))
     page = order.index("page")
@@ -152,6 +173,9 @@ def test_the_answer_is_out_before_the_page_is_written(run, monkeypatch):
 
 @pytest.mark.parametrize("command", ["show", "compare"])
 def test_a_terminal_without_a_sign_gets_a_question_mark_and_no_failure(run, command):
-    told = subprocess.run([sys.executable, "-m", "fallline", command, str(run.folder)], capture_output=True,
-                          env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    told = subprocess.run(
+        [sys.executable, "-m", "fallline", command, str(run.folder)],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
     assert told.returncode == 0 and b"?" in told.stdout and told.stdout.isascii(), told.stderr

@@ -22,6 +22,7 @@ LABELS = (INPUTS[:, 0] > 0).astype(np.int32) + (INPUTS[:, 1] > 0)
 
 def noisy_net():
     """Two layers with dropout between them, and a running mean of the hidden values as state."""
+
     def init(key):
         first, second = jax.random.split(key)
         return {"in": jax.random.normal(first, (8, 6)) * 0.5, "out": jax.random.normal(second, (3, 8)) * 0.5}
@@ -32,14 +33,22 @@ def noisy_net():
             state = {"mean": 0.9 * state["mean"] + 0.1 * hidden.mean(0)}
         return dropout(hidden - state["mean"], numbers["dropout_rate"], key) @ weights["out"].T, state
 
-    return fallline.Model("noisy-net", init, forward=forward, state=lambda key: {"mean": jnp.zeros(8)},
-                          numbers=(dropout_rate(0.3),))
+    return fallline.Model(
+        "noisy-net", init, forward=forward, state=lambda key: {"mean": jnp.zeros(8)}, numbers=(dropout_rate(0.3),)
+    )
 
 
 def task(model=None, name="noisy"):
-    return fallline.task(name, model=model or noisy_net(), train=(INPUTS[:120], LABELS[:120]),
-                         validation=(INPUTS[120:160], LABELS[120:160]), test=(INPUTS[160:], LABELS[160:]),
-                         loss="softmax_cross_entropy", metrics=["accuracy"], classes=("a", "b", "c"))
+    return fallline.task(
+        name,
+        model=model or noisy_net(),
+        train=(INPUTS[:120], LABELS[:120]),
+        validation=(INPUTS[120:160], LABELS[120:160]),
+        test=(INPUTS[160:], LABELS[160:]),
+        loss="softmax_cross_entropy",
+        metrics=["accuracy"],
+        classes=("a", "b", "c"),
+    )
 
 
 def study(base=None, axes=None, **more):
@@ -72,8 +81,7 @@ def losses_of(planned, layout):
 
 @pytest.mark.parametrize("layout", [Layout(1, True, 1, 10), Layout(1, False, 1, 1, loop=False)])
 def test_a_trial_is_the_same_alone_in_a_cohort_of_three_and_of_sixteen(layout):
-    axes = {"optimizer": ["adam", "momentum"], "learning_rate": [0.05, 0.02, 0.01, 0.001],
-            "dropout_rate": [0.3, 0.6]}
+    axes = {"optimizer": ["adam", "momentum"], "learning_rate": [0.05, 0.02, 0.01, 0.001], "dropout_rate": [0.3, 0.6]}
     base = {"l2_penalty": 0.01, "clip_norm": 1.0, "schedule": "cosine", "label_smoothing": 0.1, "ema_decay": 0.5}
     (whole,) = plan(study(base, axes).trials())
     assert whole.lanes == 16
@@ -131,17 +139,23 @@ def by_hand(steps, rate, penalty=lambda w: 0.0, factor=lambda k: 1.0, change=lam
     return np.array(losses), last
 
 
-@pytest.mark.parametrize(("numbers", "hand"), [
-    ({"l2_penalty": 0.3}, {"penalty": lambda w: 0.3 * w}),
-    ({"l1_penalty": 0.05}, {"penalty": lambda w: 0.05 * np.sign(w)}),
-    ({"weight_decay": 0.2}, {"decay": 0.2}),
-    ({"clip_norm": 0.1}, {"change": lambda w, g: g * min(1, 0.1 / np.sqrt((g * g).sum()))}),
-    ({"schedule": "exponential", "decay_rate": 0.5, "decay_steps": 4}, {"factor": lambda k: 0.5 ** (k / 4)}),
-    ({"schedule": "exponential", "decay_rate": 0.5, "decay_epochs": 4}, {"factor": lambda k: 0.5 ** (k / 4)}),
-    ({"schedule": "piecewise", "boundary_steps": [5], "factors": [1.0, 0.1]},
-     {"factor": lambda k: 1.0 if k <= 5 else 0.1}),
-    ({"warmup_steps": 10, "workers": 4}, {"factor": lambda k: 4 * min(1, k / 10)}),
-], ids=lambda value: next(iter(value)))
+@pytest.mark.parametrize(
+    ("numbers", "hand"),
+    [
+        ({"l2_penalty": 0.3}, {"penalty": lambda w: 0.3 * w}),
+        ({"l1_penalty": 0.05}, {"penalty": lambda w: 0.05 * np.sign(w)}),
+        ({"weight_decay": 0.2}, {"decay": 0.2}),
+        ({"clip_norm": 0.1}, {"change": lambda w, g: g * min(1, 0.1 / np.sqrt((g * g).sum()))}),
+        ({"schedule": "exponential", "decay_rate": 0.5, "decay_steps": 4}, {"factor": lambda k: 0.5 ** (k / 4)}),
+        ({"schedule": "exponential", "decay_rate": 0.5, "decay_epochs": 4}, {"factor": lambda k: 0.5 ** (k / 4)}),
+        (
+            {"schedule": "piecewise", "boundary_steps": [5], "factors": [1.0, 0.1]},
+            {"factor": lambda k: 1.0 if k <= 5 else 0.1},
+        ),
+        ({"warmup_steps": 10, "workers": 4}, {"factor": lambda k: 4 * min(1, k / 10)}),
+    ],
+    ids=lambda value: next(iter(value)),
+)
 def test_each_part_of_a_recipe_is_its_equation(tmp_path, numbers, hand):
     base = {"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all"} | numbers
     result = run(tmp_path, base, task=task(plain_net(), "plain"))
@@ -186,18 +200,30 @@ def test_patience_stops_lanes_and_the_rest_go_on(tmp_path):
 
 
 def test_a_block_whose_lanes_all_stopped_ends_at_once_and_resumes_as_it_was(tmp_path):
-    base = {"optimizer": "gradient_descent", "batch_size": "all", "steps": 100_000, "learning_rate": 1e-30,
-            "early_stop": 3}
+    base = {
+        "optimizer": "gradient_descent",
+        "batch_size": "all",
+        "steps": 100_000,
+        "learning_rate": 1e-30,
+        "early_stop": 3,
+    }
     result = run(tmp_path, base, task=task(plain_net(), "plain"))
     assert result.trials["stopped_at"][0] == 15 and result.curves["step"].max() == 15
 
 
 def test_reduce_on_plateau_lowers_the_rate_of_the_lane_that_stands_still(tmp_path):
-    base = {"optimizer": "gradient_descent", "batch_size": "all", "steps": 40, "learning_rate": 30.0,
-            "plateau_factor": 0.1, "patience": 1}
+    base = {
+        "optimizer": "gradient_descent",
+        "batch_size": "all",
+        "steps": 40,
+        "learning_rate": 30.0,
+        "plateau_factor": 0.1,
+        "patience": 1,
+    }
     result = run(tmp_path, base, {"schedule": ["constant", "reduce_on_plateau"]}, task=task(plain_net(), "plain"))
-    wild, tamed = (curve(result, schedule=name)["validation_loss"].drop_nulls() for name in
-                   ("constant", "reduce_on_plateau"))
+    wild, tamed = (
+        curve(result, schedule=name)["validation_loss"].drop_nulls() for name in ("constant", "reduce_on_plateau")
+    )
     assert tamed[-1] < wild[-1]
 
 
@@ -228,8 +254,14 @@ def test_batches_of_a_model_with_a_state_are_never_filled_up(tmp_path):
 
 def test_the_fill_of_a_batch_changes_nothing(tmp_path):
     """Batches of 50 of 120, the last of 20 kept: each loss is the mean over the examples that count."""
-    base = {"optimizer": "gradient_descent", "learning_rate": 1e-30, "batch_size": 50, "order": "file",
-            "last_batch": "kept", "steps": 6}
+    base = {
+        "optimizer": "gradient_descent",
+        "learning_rate": 1e-30,
+        "batch_size": 50,
+        "order": "file",
+        "last_batch": "kept",
+        "steps": 6,
+    }
     result = run(tmp_path, base, task=task(plain_net(), "plain"))
     _, weights = by_hand(0, 0.0)
     z = INPUTS[:120] @ weights.T
@@ -275,20 +307,23 @@ def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
     assert losses[:3].mean() > losses[-3:].mean() and result.trials["test_loss"][0] is not None
 
 
-@pytest.mark.parametrize(("base", "axes", "kind", "said"), [
-    ({"dropout_rate": 1.0}, {}, NumberError, r"dropout_rate must lie in \[0, 1\)"),
-    ({"batch_size": "open('x')"}, {}, StudyError, "batch_size"),
-    ({"batch_size": 500}, {}, StudyError, "120"),
-    ({"schedule": "exponentail"}, {}, UnknownName, "exponential"),
-    ({"schedule": "exponential"}, {}, (StudyError, NumberError), "decay_steps"),
-    ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a number of loss weighted_cross_entropy"),
-    ({"loss": "weighted_cross_entropy", "pos_weight": -1}, {}, NumberError, "pos_weight"),
-    ({"epochs": 0}, {}, NumberError, "epochs"),
-    ({"subset": 500}, {}, StudyError, "120"),
-    ({"order": "sorted"}, {}, UnknownName, "shuffled"),
-    ({"precision": "float16"}, {}, UnknownName, "bfloat16"),
-    ({"precision": "bfloat16"}, {}, StudyError, "this is a CPU"),
-])
+@pytest.mark.parametrize(
+    ("base", "axes", "kind", "said"),
+    [
+        ({"dropout_rate": 1.0}, {}, NumberError, r"dropout_rate must lie in \[0, 1\)"),
+        ({"batch_size": "open('x')"}, {}, StudyError, "batch_size"),
+        ({"batch_size": 500}, {}, StudyError, "120"),
+        ({"schedule": "exponentail"}, {}, UnknownName, "exponential"),
+        ({"schedule": "exponential"}, {}, (StudyError, NumberError), "decay_steps"),
+        ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a number of loss weighted_cross_entropy"),
+        ({"loss": "weighted_cross_entropy", "pos_weight": -1}, {}, NumberError, "pos_weight"),
+        ({"epochs": 0}, {}, NumberError, "epochs"),
+        ({"subset": 500}, {}, StudyError, "120"),
+        ({"order": "sorted"}, {}, UnknownName, "shuffled"),
+        ({"precision": "float16"}, {}, UnknownName, "bfloat16"),
+        ({"precision": "bfloat16"}, {}, StudyError, "this is a CPU"),
+    ],
+)
 def test_what_cannot_be_is_told_with_its_place(tmp_path, base, axes, kind, said):
     with pytest.raises(kind, match=said):
         run(tmp_path, base, axes)

@@ -15,10 +15,21 @@ from fallline.store import writing
 from fallline.study import Study
 
 CLAIMS = [{"text": "t", "better": {"learning_rate": 0.1}, "worse": {"learning_rate": 0.01}}]
-LINE = Study(name="s", task="line", metric="final_train_loss", axes={"learning_rate": [0.1, 0.01]}, claims=CLAIMS,
-             base={"optimizer": "gradient_descent", "batch_size": "all", "steps": 3})
-DIGITS = Study(name="s", task="mnist-softmax", axes={"learning_rate": [0.1, 0.01]}, claims=CLAIMS,
-               base={"optimizer": "adam", "batch_size": 100, "steps": 3})
+LINE = Study(
+    name="s",
+    task="line",
+    metric="final_train_loss",
+    axes={"learning_rate": [0.1, 0.01]},
+    claims=CLAIMS,
+    base={"optimizer": "gradient_descent", "batch_size": "all", "steps": 3},
+)
+DIGITS = Study(
+    name="s",
+    task="mnist-softmax",
+    axes={"learning_rate": [0.1, 0.01]},
+    claims=CLAIMS,
+    base={"optimizer": "adam", "batch_size": 100, "steps": 3},
+)
 
 
 def command(folder: Path, name: str, does: str) -> None:
@@ -99,14 +110,28 @@ def a_wrong_checkpoint_setting(monkeypatch, tmp_path):
     return LINE, {}, "FALLLINE_CHECKPOINT_SECONDS"
 
 
-WAYS = [no_sbatch, sbatch_says_no, no_ray, no_such_gpus, wrong_option, no_data, no_data_elsewhere, too_many_devices,
-        no_memory, a_batch_larger_than_the_data, a_text_that_is_too_long, a_disk_that_is_full,
-        a_wrong_checkpoint_setting]
+WAYS = [
+    no_sbatch,
+    sbatch_says_no,
+    no_ray,
+    no_such_gpus,
+    wrong_option,
+    no_data,
+    no_data_elsewhere,
+    too_many_devices,
+    no_memory,
+    a_batch_larger_than_the_data,
+    a_text_that_is_too_long,
+    a_disk_that_is_full,
+    a_wrong_checkpoint_setting,
+]
 
 
 def content(folder: Path) -> dict[str, bytes | None]:
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-            for path in sorted(folder.rglob("*"))}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -150,8 +175,11 @@ def test_an_interrupt_while_a_run_is_planned_leaves_nothing(tmp_path, monkeypatc
 
 def test_jobs_that_were_submitted_before_one_was_refused_are_cancelled(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
-    command(tmp_path / "bin", "sbatch",
-            f'echo "$@" >> {tmp_path}/sbatch\ntest $(wc -l < {tmp_path}/sbatch) = 1 || exit 1\necho 77')
+    command(
+        tmp_path / "bin",
+        "sbatch",
+        f'echo "$@" >> {tmp_path}/sbatch\ntest $(wc -l < {tmp_path}/sbatch) = 1 || exit 1\necho 77',
+    )
     command(tmp_path / "bin", "scancel", f'echo "$@" >> {tmp_path}/scancel')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(slurm, "TASKS", 1)

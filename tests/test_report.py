@@ -59,8 +59,14 @@ def crossed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def neurons(tmp_path_factory):
     base = {"optimizer": "adam", "learning_rate": 0.1, "batch_size": 8, "steps": 20}
-    study = Study(name="neurons", task="two", networks={"two": {"text": "xo = a*xp + b*xq"}}, base=base, seeds=2,
-                  metric="tail_train_loss")
+    study = Study(
+        name="neurons",
+        task="two",
+        networks={"two": {"text": "xo = a*xp + b*xq"}},
+        base=base,
+        seeds=2,
+        metric="tail_train_loss",
+    )
     return study.run(tmp_path_factory.mktemp("neurons") / "run").records
 
 
@@ -271,8 +277,11 @@ def test_the_sensitivity_takes_the_best_configuration_of_each_rate(softmax):
 
 @pytest.mark.parametrize(("scatter", "cut"), [(0.05, False), (3.0, True)])
 def test_whiskers_are_in_the_picture_or_it_is_said_that_they_are_cut(tmp_path, scatter, cut):
-    rows = [{"learning_rate": rate, "seed": seed, "validation_accuracy": rate + scatter * (seed - 1)}
-            for rate in (0.1, 0.2, 0.4) for seed in range(3)]
+    rows = [
+        {"learning_rate": rate, "seed": seed, "validation_accuracy": rate + scatter * (seed - 1)}
+        for rate in (0.1, 0.2, 0.4)
+        for seed in range(3)
+    ]
     found = drawn(tiny(tmp_path / "run", rows, seeds=3), Figure(kind="sensitivity"))
     low, high = found.specification["layer"][0]["encoding"]["y"]["scale"]["domain"]
     inside = low <= found.frame["low"].min() and found.frame["high"].max() <= high
@@ -353,12 +362,12 @@ def test_the_terminal_says_what_the_page_says(softmax):
     found = shown(softmax, top=3)
     opening = Opening.of(Results.of(softmax))
     assert found.before == [softmax.study.title, "", *opening.lead]
-    (table, under), = found.tables
+    ((table, under),) = found.tables
     brief = [column.texts[:3] for column in opening.columns if column.heading not in ("sd", "n", "test loss")]
     assert cells(table) == brief and "The first 3 of 9 rows." in under
     every = shown(softmax, top=20, every=True)
     assert every.before == [*found.before, *opening.sure]
-    assert every.after[:len(opening.figures)] == opening.figures and opening.figures[0] in str(every)
+    assert every.after[: len(opening.figures)] == opening.figures and opening.figures[0] in str(every)
     (arms, explained), (whole, _) = every.tables
     assert cells(arms) == [column.texts for column in opening.columns] and any("sd: " in line for line in explained)
     assert whole.row_count == 20

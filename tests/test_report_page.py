@@ -74,8 +74,20 @@ def pages(tmp_path_factory):
 
 def test_the_contents_come_in_the_promised_order(pages):
     page = Page(pages["softmax"].read_text())
-    promised = ["results", "pictures", "figure-sensitivity", "figure-curves-of-the-best", "figure-ranks", "caveats",
-                "all", "reported", "figures", "ran", "study", "read"]
+    promised = [
+        "results",
+        "pictures",
+        "figure-sensitivity",
+        "figure-curves-of-the-best",
+        "figure-ranks",
+        "caveats",
+        "all",
+        "reported",
+        "figures",
+        "ran",
+        "study",
+        "read",
+    ]
     assert [name for name in page.ids if name in promised] == promised
     words = page.text
     places = [
@@ -101,9 +113,12 @@ def test_the_contents_come_in_the_promised_order(pages):
 
 def test_the_answer_gives_mean_interval_and_seeds(pages):
     words = Page(pages["softmax"].read_text()).text
-    assert re.search(r"Gradient descent at learning rate 0\.5 is ahead \(best in (?:over )?\d\d % of resamples\): "
-                     r"validation accuracy 0\.9\d{3} ± 0\.\d+ "
-                     r"\(95 % confidence interval, n = 5\); ", words)
+    assert re.search(
+        r"Gradient descent at learning rate 0\.5 is ahead \(best in (?:over )?\d\d % of resamples\): "
+        r"validation accuracy 0\.9\d{3} ± 0\.\d+ "
+        r"\(95 % confidence interval, n = 5\); ",
+        words,
+    )
     assert "adadelta, learning rate 0.5, validation accuracy (0.8400 reported" in words
     assert "Reported, but without a value in this run: 1." in words
 

@@ -32,8 +32,11 @@ def recipes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def only_losses(tmp_path_factory):
     return recipes_run(
-        tmp_path_factory.mktemp("only") / "run", losses=LOSSES, rates=(0.01, 0.003, 0.001), accuracy=False,
-        predictions=False
+        tmp_path_factory.mktemp("only") / "run",
+        losses=LOSSES,
+        rates=(0.01, 0.003, 0.001),
+        accuracy=False,
+        predictions=False,
     )
 
 
@@ -71,8 +74,11 @@ def test_where_and_panel_choose_whose_matrix_is_drawn(recipes):
 def test_the_table_of_classes_gives_precision_recall_and_f1_over_seeds(recipes):
     found = drawn(recipes, Figure(kind="confusion"))
     best = Results.of(recipes).ranked.row(0, named=True)
-    own = recipes.trials.filter(pl.col("optimizer") == best["optimizer"], pl.col("loss_kind") == best["loss_kind"],
-                                pl.col("learning_rate") == best["learning_rate"])
+    own = recipes.trials.filter(
+        pl.col("optimizer") == best["optimizer"],
+        pl.col("loss_kind") == best["loss_kind"],
+        pl.col("learning_rate") == best["learning_rate"],
+    )
     recalls = []
     for trial in own["trial"]:
         truth, given = map(np.array, truth_and_given(recipes, trial))
@@ -97,8 +103,9 @@ def test_mistakes_show_each_example_with_what_it_is_and_was_taken_for(recipes):
     truth, _ = truth_and_given(recipes, recipes.trials["trial"][0])
     assert frame["true"].to_list() == [CLASSES[truth[example]] for example in frame["example"]]
     row = frame.row(0, named=True)
-    times = sum(truth_and_given(recipes, trial)[1][row["example"]] != truth[row["example"]]
-                for trial in recipes.trials["trial"])
+    times = sum(
+        truth_and_given(recipes, trial)[1][row["example"]] != truth[row["example"]] for trial in recipes.trials["trial"]
+    )
     assert (row["wrong"], row["trials"]) == (times, recipes.trials.height)
     svg = vl_convert.vegalite_to_svg(found.specification)
     assert svg.count("data:image/png;base64,") == frame.height
@@ -143,14 +150,18 @@ def test_early_stopping_is_held_against_the_last_step(recipes):
     rows = found.frame.filter(pl.col("what") == "patience")
     row = rows.filter(pl.col("patience") == 2).row(0, named=True)
     best = Results.of(recipes).ranked.row(0, named=True)
-    own = recipes.trials.filter(pl.col("optimizer") == best["optimizer"], pl.col("loss_kind") == best["loss_kind"],
-                                pl.col("learning_rate") == best["learning_rate"])
+    own = recipes.trials.filter(
+        pl.col("optimizer") == best["optimizer"],
+        pl.col("loss_kind") == best["loss_kind"],
+        pl.col("learning_rate") == best["learning_rate"],
+    )
     kept, last, stopped = [], [], []
     for trial in own["trial"]:
         looks = recipes.curves.filter(pl.col("trial") == trial, pl.col("validation_loss").is_not_null()).collect()
         losses, accuracies = looks["validation_loss"].to_list(), looks["validation_accuracy"].to_list()
-        end = next((k for k in range(2, len(losses)) if min(losses[k - 1 : k + 1]) >= min(losses[: k - 1])),
-                   len(losses) - 1)
+        end = next(
+            (k for k in range(2, len(losses)) if min(losses[k - 1 : k + 1]) >= min(losses[: k - 1])), len(losses) - 1
+        )
         kept.append(accuracies[int(np.argmin(losses[: end + 1]))])
         last.append(accuracies[-1])
         stopped.append(looks["step"][end])
@@ -169,8 +180,13 @@ def test_trials_that_did_stop_early_are_not_asked_what_they_would_have_done(tmp_
 def test_losses_of_different_kinds_have_panels_of_their_own(recipes):
     found = drawn(recipes, Figure(kind="curves", metric="train_loss"))
     assert found.frame["panel"].unique().sort().to_list() == sorted(
-        ["softmax cross entropy", "sigmoid focal (alpha 0.25, gamma 2)", "weighted cross entropy (pos weight 0.5)",
-         "weighted cross entropy (pos weight 1.5)"])
+        [
+            "softmax cross entropy",
+            "sigmoid focal (alpha 0.25, gamma 2)",
+            "weighted cross entropy (pos weight 0.5)",
+            "weighted cross entropy (pos weight 1.5)",
+        ]
+    )
     assert "cannot be compared" in found.caption
     together = drawn(recipes, Figure(kind="curves", metric="validation_accuracy"))
     assert together.frame["panel"].unique().sort().to_list() == ["adam", "momentum"]
@@ -222,8 +238,11 @@ def test_what_early_stopping_ended_has_results_and_is_told(tmp_path):
 def test_precision_against_recall_joins_what_differs_in_the_weight_alone(recipes):
     found = drawn(recipes, Figure(kind="precision_recall"))
     assert found.frame.height == 16
-    trials = recipes.trials.filter(pl.col("loss_kind") == "weighted_cross_entropy(pos_weight=0.5)",
-                                   pl.col("optimizer") == "adam", pl.col("learning_rate") == 0.01)
+    trials = recipes.trials.filter(
+        pl.col("loss_kind") == "weighted_cross_entropy(pos_weight=0.5)",
+        pl.col("optimizer") == "adam",
+        pl.col("learning_rate") == 0.01,
+    )
     row = found.frame.filter(pl.col("trial") == "adam, learning rate 0.01, weighted cross entropy, pos weight 0.5")
     assert row["precision"].to_list() == pytest.approx([trials["validation_macro_precision"].mean()])
     assert row["recall_high"].to_list() == pytest.approx([trials["validation_macro_recall"].max()])
@@ -233,8 +252,12 @@ def test_precision_against_recall_joins_what_differs_in_the_weight_alone(recipes
 
 
 def test_the_budget_is_told_with_its_calculation(tmp_path):
-    batches = [{"batch_size": 100, "steps": 550}, {"batch_size": "30 + 10*epoch"}, {"batch_size": None},
-               {"batch_size": 50, "subset": 2000, "subset_from": "random", "steps": 80}]
+    batches = [
+        {"batch_size": 100, "steps": 550},
+        {"batch_size": "30 + 10*epoch"},
+        {"batch_size": None},
+        {"batch_size": 50, "subset": 2000, "subset_from": "random", "steps": 80},
+    ]
     run = recipes_run(tmp_path / "run", rates=(0.01,), optimizers=("adam",), batches=batches, predictions=False)
     told = budget_table(budgets(run))
     assert told["in_words"].to_list() == [
@@ -257,8 +280,15 @@ def test_a_calculation_that_leaves_examples_over_says_so():
 
 def test_names_say_only_what_varies(tmp_path):
     batches = [{"batch_size": size, "order": order} for size in (50, "30 + 10*epoch") for order in ("shuffled", "file")]
-    run = recipes_run(tmp_path / "run", seeds=1, rates=(0.001,), optimizers=("adam",), batches=batches,
-                      more=({"l2_penalty": None}, {"l2_penalty": 1e-4}), predictions=False)
+    run = recipes_run(
+        tmp_path / "run",
+        seeds=1,
+        rates=(0.001,),
+        optimizers=("adam",),
+        batches=batches,
+        more=({"l2_penalty": None}, {"l2_penalty": 1e-4}),
+        predictions=False,
+    )
     results = Results.of(run)
     names = {words.recipe(row, results.varying) for row in results.ranked.iter_rows(named=True)}
     assert len(names) == 8
@@ -272,9 +302,14 @@ def test_a_thousand_trials_stay_readable(tmp_path):
     from fallline.report import write_figures, write_report
 
     run = recipes_run(
-        tmp_path / "run", seeds=1, optimizers=("adam", "momentum", "gradient_descent", "rmsprop", "adagrad"),
-        rates=tuple(np.geomspace(1e-4, 0.1, 25)), batches=[{"batch_size": size} for size in (10, 20, 50, 100)],
-        more=({"l2_penalty": None}, {"l2_penalty": 1e-3}), predictions=False)
+        tmp_path / "run",
+        seeds=1,
+        optimizers=("adam", "momentum", "gradient_descent", "rmsprop", "adagrad"),
+        rates=tuple(np.geomspace(1e-4, 0.1, 25)),
+        batches=[{"batch_size": size} for size in (10, 20, 50, 100)],
+        more=({"l2_penalty": None}, {"l2_penalty": 1e-3}),
+        predictions=False,
+    )
     assert run.trials.height == 1000
     page = write_report(run)
     text = page.read_text()

@@ -27,15 +27,28 @@ def linear(classes=3, features=4):
     return fallline.model(lambda key: {"W": jnp.zeros((classes, features))}, lambda w, x: x @ w["W"].T, name="linear")
 
 
-TASK = fallline.task("dots", model=linear(), train=(INPUTS[:80], TARGETS[:80]),
-                     validation=(INPUTS[80:100], TARGETS[80:100]),
-                     test=(INPUTS[100:], TARGETS[100:]), loss="softmax_cross_entropy", metrics=["accuracy"])
+TASK = fallline.task(
+    "dots",
+    model=linear(),
+    train=(INPUTS[:80], TARGETS[:80]),
+    validation=(INPUTS[80:100], TARGETS[80:100]),
+    test=(INPUTS[100:], TARGETS[100:]),
+    loss="softmax_cross_entropy",
+    metrics=["accuracy"],
+)
 
 
 def study(rates=(0.1, 0.01), seeds=3, steps=40, **more):
-    return fallline.Study(name="dots", task=TASK, metric="validation_loss", seeds=seeds, evaluate_every=10,
-                          base={"steps": steps, "batch_size": 16},
-                          axes={"optimizer": ["adam", "momentum"], "learning_rate": list(rates)}, **more)
+    return fallline.Study(
+        name="dots",
+        task=TASK,
+        metric="validation_loss",
+        seeds=seeds,
+        evaluate_every=10,
+        base={"steps": steps, "batch_size": 16},
+        axes={"optimizer": ["adam", "momentum"], "learning_rate": list(rates)},
+        **more,
+    )
 
 
 def records(folder):
@@ -73,7 +86,7 @@ def test_a_run_leaves_every_record_in_plain_files(tmp_path):
     assert told.rows() == reached.sort("trial").rows() and len(told) > 0
     timing = result.records.timings
     assert set(timing["steps"]) == {40} and (timing["trace_seconds"] > 0).all()
-    environment, = result.records.environments
+    (environment,) = result.records.environments
     assert environment["jax"] and environment["cores"] >= 1
     assert not (tmp_path / "run/lock.json").exists() and not (tmp_path / "run/checkpoints").exists()
 
@@ -94,8 +107,12 @@ def test_a_study_that_grew_trains_only_what_is_new(tmp_path, grown):
     study(**grown).run(tmp_path)
     result = fallline.open_run(tmp_path)
     assert set(result.trials["trial"]) == {trial.name for trial in study(**grown).trials()}
-    new = {name for cohort in result.records.plan["rounds"][1]["cohorts"] for block in cohort["blocks"]
-           for name in block["trials"]}
+    new = {
+        name
+        for cohort in result.records.plan["rounds"][1]["cohorts"]
+        for block in cohort["blocks"]
+        for name in block["trials"]
+    }
     assert new == set(result.trials["trial"]) - old and result.trials["trial"].n_unique() == len(result.trials)
 
 
@@ -127,8 +144,9 @@ def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monke
     assert not (tmp_path / "stopped/checkpoints").exists()
 
 
-@pytest.mark.parametrize("damage, why", [(b"", "damaged"), (b"PK\x03\x04 torn", "damaged"),
-                                         (None, "of another program")])
+@pytest.mark.parametrize(
+    "damage, why", [(b"", "damaged"), (b"PK\x03\x04 torn", "damaged"), (None, "of another program")]
+)
 def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatch, one_seed_a_block, damage, why):
     study().run(tmp_path / "whole")
     write, done = RunWriter.write_block, []
@@ -146,10 +164,15 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
     for path in (tmp_path / "run/checkpoints").glob("*.npz"):
         if damage is None:
             plan = json.loads((tmp_path / "run/plan.json").read_text())
-            trials = next(block["trials"] for cohort in plan["rounds"][0]["cohorts"] for block in cohort["blocks"]
-                          if block["name"] == path.stem)
-            Checkpoints(Layout(tmp_path / "run"), path.stem, trials).save([np.zeros(3)], {}, {"steps": [],
-                        "evaluated": [], "seconds": {}, "steady_steps": 0})
+            trials = next(
+                block["trials"]
+                for cohort in plan["rounds"][0]["cohorts"]
+                for block in cohort["blocks"]
+                if block["name"] == path.stem
+            )
+            Checkpoints(Layout(tmp_path / "run"), path.stem, trials).save(
+                [np.zeros(3)], {}, {"steps": [], "evaluated": [], "seconds": {}, "steady_steps": 0}
+            )
         else:
             path.write_bytes(damage)
     with pytest.warns(FalllineWarning, match="starts anew: its checkpoint is " + why):

@@ -29,8 +29,20 @@ from fallline.store.resolved import read_plan, read_study
 from faulty import small_blocks, study
 
 HOME = Path(fallline.__file__).parent
-RUNS_WHAT_IT_READS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml",
-                      "jsonpickle", "code", "codeop"}
+RUNS_WHAT_IT_READS = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "marshal",
+    "shelve",
+    "yaml",
+    "jsonpickle",
+    "code",
+    "codeop",
+}
 LOADS = {"eval", "exec", "compile", "__import__", "execfile"}
 LISTENS = {"socketserver", "http.server", "xmlrpc.server", "wsgiref", "asyncio"}
 
@@ -54,8 +66,11 @@ def test_nothing_that_is_read_can_run():
         for node in ast.walk(tree_of(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
-            wrong += [(path.name, name) for name in names if name.split(".")[0] in RUNS_WHAT_IT_READS | LISTENS
-                      or name in LISTENS]
+            wrong += [
+                (path.name, name)
+                for name in names
+                if name.split(".")[0] in RUNS_WHAT_IT_READS | LISTENS or name in LISTENS
+            ]
             if isinstance(node, ast.Call):
                 call = called(node)
                 words = {word.arg: ast.unparse(word.value) for word in node.keywords}
@@ -72,8 +87,12 @@ def test_nothing_that_is_read_can_run():
 
 
 def test_modules_of_the_users_are_imported_where_a_study_names_them_and_nowhere_else():
-    found = {path.relative_to(HOME).as_posix() for path in SOURCES for node in ast.walk(tree_of(path))
-             if isinstance(node, ast.Call) and called(node).endswith((".exec_module", "import_module"))}
+    found = {
+        path.relative_to(HOME).as_posix()
+        for path in SOURCES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and called(node).endswith((".exec_module", "import_module"))
+    }
     assert "study/resolve.py" in found
     users = {path for path in found if "exec_module" in (HOME / path).read_text()}
     assert users == {"study/resolve.py"}
@@ -113,8 +132,9 @@ print(heard)
 
 def test_a_run_its_resumption_and_its_report_touch_neither_the_network_nor_a_pickle(tmp_path, compile_cache):
     env = os.environ | {"FALLLINE_CHECKPOINT_SECONDS": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    told = subprocess.run([sys.executable, "-c", GUARDED], cwd=tmp_path, env=env, capture_output=True, text=True,
-                          timeout=300)
+    told = subprocess.run(
+        [sys.executable, "-c", GUARDED], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+    )
     assert told.returncode == 0, told.stderr
     assert told.stdout.strip() == "[]"
 
@@ -147,19 +167,25 @@ HOSTILE_PLANS = {
     "deep in a block": b'{"rounds": [{"cohorts": [{"name": "c", "blocks": ' + b"[" * DEEP + b"]" * DEEP + b"}]}]}",
     "a digit of a million places": b'{"format": ' + b"9" * 10**6 + b', "rounds": []}',
     "no text": b"\xff\xfe\x00",
-    "a name that leads out": json.dumps({"rounds": [{"cohorts": [{"name": "c", "blocks": [
-        {"name": "../../up", "seeds": [0], "trials": ["0" * 16]}]}]}]}).encode(),
-    "a name with the end of a line": json.dumps({"rounds": [{"cohorts": [{"name": "c", "blocks": [
-        {"name": "b\n", "seeds": [0], "trials": ["0" * 16]}]}]}]}).encode(),
+    "a name that leads out": json.dumps(
+        {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "../../up", "seeds": [0], "trials": ["0" * 16]}]}]}]}
+    ).encode(),
+    "a name with the end of a line": json.dumps(
+        {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b\n", "seeds": [0], "trials": ["0" * 16]}]}]}]}
+    ).encode(),
     "a cohort that leads out": json.dumps({"rounds": [{"cohorts": [{"name": "/etc", "blocks": []}]}]}).encode(),
-    "a huge count": json.dumps({"rounds": [{"cohorts": [{"name": "c", "layout": {"workers": 10**12},
-                                                         "blocks": []}]}]}).encode(),
-    "a seed below 0": json.dumps({"rounds": [{"cohorts": [{"name": "c", "blocks": [
-        {"name": "b", "seeds": [-1], "trials": ["0" * 16]}]}]}]}).encode(),
-    "trials that are no names": json.dumps({"rounds": [{"cohorts": [{"name": "c", "blocks": [
-        {"name": "b", "seeds": [0], "trials": ["../x"]}]}]}]}).encode(),
-    "not as many trials for each seed": json.dumps({"rounds": [{"cohorts": [{"name": "c", "blocks": [
-        {"name": "b", "seeds": [0, 1], "trials": ["0" * 16]}]}]}]}).encode(),
+    "a huge count": json.dumps(
+        {"rounds": [{"cohorts": [{"name": "c", "layout": {"workers": 10**12}, "blocks": []}]}]}
+    ).encode(),
+    "a seed below 0": json.dumps(
+        {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b", "seeds": [-1], "trials": ["0" * 16]}]}]}]}
+    ).encode(),
+    "trials that are no names": json.dumps(
+        {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b", "seeds": [0], "trials": ["../x"]}]}]}]}
+    ).encode(),
+    "not as many trials for each seed": json.dumps(
+        {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b", "seeds": [0, 1], "trials": ["0" * 16]}]}]}]}
+    ).encode(),
 }
 
 
@@ -174,7 +200,8 @@ def test_a_hostile_plan_is_refused_with_a_sentence(tmp_path, case):
 
 
 NAMES = st.text(st.sampled_from("ab./\\~\0 -_%$\n\u202e:é"), min_size=1, max_size=12) | st.sampled_from(
-    ["..", "../x", "/etc/passwd", "a/../../b", "a/b/c", "a//b", "~/x", "a/..", ".hidden", "con\n", "x" * 101])
+    ["..", "../x", "/etc/passwd", "a/../../b", "a/b/c", "a//b", "~/x", "a/..", ".hidden", "con\n", "x" * 101]
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -251,9 +278,36 @@ class Structure(HTMLParser):
         self.texts.append(text)
 
 
-EVIL = st.text(max_size=40) | st.lists(st.sampled_from([
-    "<", ">", "&", '"', "'", "</script>", "<script>", "<!--", "-->", "]]>", "onload=", "javascript:", "\\", "\n", "`",
-    "${", "{{", "&lt;", "\u2028", "<svg/onload=alert(1)>", "<img src=x>", "=", "/"]), max_size=8).map("".join)
+EVIL = st.text(max_size=40) | st.lists(
+    st.sampled_from(
+        [
+            "<",
+            ">",
+            "&",
+            '"',
+            "'",
+            "</script>",
+            "<script>",
+            "<!--",
+            "-->",
+            "]]>",
+            "onload=",
+            "javascript:",
+            "\\",
+            "\n",
+            "`",
+            "${",
+            "{{",
+            "&lt;",
+            "\u2028",
+            "<svg/onload=alert(1)>",
+            "<img src=x>",
+            "=",
+            "/",
+        ]
+    ),
+    max_size=8,
+).map("".join)
 
 
 def seen(text):
@@ -270,8 +324,13 @@ def test_no_text_becomes_an_element_or_an_attribute(text, attribute):
 
 
 @settings(max_examples=300, deadline=None)
-@given(value=st.recursive(EVIL | st.none() | st.booleans() | st.integers(), lambda inner: st.lists(inner, max_size=3)
-                          | st.dictionaries(EVIL, inner, max_size=3), max_leaves=6))
+@given(
+    value=st.recursive(
+        EVIL | st.none() | st.booleans() | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(EVIL, inner, max_size=3),
+        max_leaves=6,
+    )
+)
 def test_data_for_a_script_cannot_end_it_and_comes_back_as_it_was(value):
     markup = script_json(value, id="data")
     assert isinstance(markup, Markup)
@@ -296,14 +355,36 @@ FIGURES = [{"kind": "curves", "title": PAYLOAD}, {"kind": "sensitivity", "title"
 
 def hostile_run(folder, text):
     """A made-up run in which everything that is a study's or data's own word is ``text``."""
-    run = softmax_run(folder, seeds=2, optimizers=("adam",), rates=(0.01, 0.1), steps=50, title=text, question=text,
-                      about=text, source=text, figures=[{**figure, "title": text} for figure in FIGURES],
-                      claims=[{"text": text, "metric": "validation_accuracy", "better": {"learning_rate": 0.01},
-                               "worse": {"learning_rate": 0.1}}],
-                      extra={"optimizer": text, "loss": text, "task": text, "order": text, "data": text})
+    run = softmax_run(
+        folder,
+        seeds=2,
+        optimizers=("adam",),
+        rates=(0.01, 0.1),
+        steps=50,
+        title=text,
+        question=text,
+        about=text,
+        source=text,
+        figures=[{**figure, "title": text} for figure in FIGURES],
+        claims=[
+            {
+                "text": text,
+                "metric": "validation_accuracy",
+                "better": {"learning_rate": 0.01},
+                "worse": {"learning_rate": 0.1},
+            }
+        ],
+        extra={"optimizer": text, "loss": text, "task": text, "order": text, "data": text},
+    )
     for path in folder.glob("environments/*.json"):
-        path.write_text(json.dumps({key: text if isinstance(value, str) and key != "started" else value
-                                    for key, value in json.loads(path.read_text()).items()}))
+        path.write_text(
+            json.dumps(
+                {
+                    key: text if isinstance(value, str) and key != "started" else value
+                    for key, value in json.loads(path.read_text()).items()
+                }
+            )
+        )
     for path in folder.glob("timings/*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"device": text}))
     for path in folder.glob("trials/*.parquet"):
@@ -339,8 +420,16 @@ def test_reading_somebody_elses_run_runs_nothing_of_theirs(tmp_path, monkeypatch
         place.mkdir(exist_ok=True)
         (place / "evil.py").write_text(f"open({str(marker)!r}, 'w').close()")
     task = task.format(folder=tmp_path / "run")
-    run = softmax_run(tmp_path / "run", seeds=2, optimizers=("adam",), rates=(0.01, 0.1), steps=50, task=task,
-                      figures=[{"kind": "path", "of": ["W", "b"]}], extra={"task": task})
+    run = softmax_run(
+        tmp_path / "run",
+        seeds=2,
+        optimizers=("adam",),
+        rates=(0.01, 0.1),
+        steps=50,
+        task=task,
+        figures=[{"kind": "path", "of": ["W", "b"]}],
+        extra={"task": task},
+    )
     for path in run.folder.glob("curves/*.parquet"):
         pl.read_parquet(path).with_columns(W=pl.col("train_loss"), b=1 - pl.col("train_loss")).write_parquet(path)
     result = fallline.open_run(run.folder)

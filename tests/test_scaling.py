@@ -34,8 +34,11 @@ SIZES = fake_scale.SIZES
 
 def steps(law=TRUTH, noise=0.0, counts=(1, 2, 4, 8), sharing=lambda n: 1.0):
     drawn = np.random.default_rng(0)
-    return [Step(n, b / n, sharing(n), law.step(n, b, sharing(n)) * (1 + noise * drawn.standard_normal()))
-            for n in counts for b in LARGER]
+    return [
+        Step(n, b / n, sharing(n), law.step(n, b, sharing(n)) * (1 + noise * drawn.standard_normal()))
+        for n in counts
+        for b in LARGER
+    ]
 
 
 def reduces(law=TRUTH, counts=(2, 4, 8)):
@@ -80,9 +83,19 @@ def test_errors_are_of_points_that_were_held_out():
     assert errors(steps()[:2], [], 1e6).is_empty(), "too few points tell no error"
 
 
-@pytest.mark.parametrize("written, word", [("0", ">= 1"), ("two", "got 'two'"), ("2x0", ">= 1"), ("", "got ''"),
-                                           ("-1", "got '-1'"), ("9999999", "at most"), ("1.5", "got '1.5'"),
-                                           ("2x2x2", "got '2x2x2'")])
+@pytest.mark.parametrize(
+    "written, word",
+    [
+        ("0", ">= 1"),
+        ("two", "got 'two'"),
+        ("2x0", ">= 1"),
+        ("", "got ''"),
+        ("-1", "got '-1'"),
+        ("9999999", "at most"),
+        ("1.5", "got '1.5'"),
+        ("2x2x2", "got '2x2x2'"),
+    ],
+)
 def test_what_is_no_count_of_devices_is_told(written, word):
     with pytest.raises(NumberError) as told:
         parse_counts(written)
@@ -95,6 +108,7 @@ def test_counts_are_each_once_and_one_device_is_always_there():
 
 
 # What follows from measured steps.
+
 
 @pytest.mark.parametrize("total", [2, 3, 4, 6])
 def test_everything_that_is_told_apart_is_measured(total):
@@ -119,8 +133,11 @@ def test_speed_up_and_where_a_step_goes_are_those_of_the_truth():
     plain = fake_scale.points(TRUTH)
     for row in plain.axes.iter_rows(named=True):
         n, batch = row["devices"], row["batch"]
-        expected = {"strong": TRUTH.step(1, batch) / TRUTH.step(n, batch), "both": n,
-                    "weak": n * TRUTH.step(1, batch) / TRUTH.step(n, n * batch)}[row["scaling"]]
+        expected = {
+            "strong": TRUTH.step(1, batch) / TRUTH.step(n, batch),
+            "both": n,
+            "weak": n * TRUTH.step(1, batch) / TRUTH.step(n, n * batch),
+        }[row["scaling"]]
         assert row["speed_up"] == pytest.approx(expected) and row["efficiency"] == pytest.approx(expected / n)
         assert row["speed_up_low"] < expected < row["speed_up_high"]
     assert plain.law.step(64, 4096) == pytest.approx(TRUTH.step(64, 4096))
@@ -141,25 +158,43 @@ def test_an_epoch_takes_its_steps_times_the_seconds_of_one():
     growing = Pace("30 + 10*epoch", ((32, 10.0), (80, 4.0), (512, 1.0)), 3.0)
     same = Pace("128", ((128, 7.5),), 40.0)
     times = epoch_times(found, [growing, same])
-    row = times.row(by_predicate=(pl.col("batch") == "30 + 10*epoch") & (pl.col("count") == "4")
-                    & (pl.col("scaling") == "strong") & (pl.col("epoch") == 1), named=True)
+    row = times.row(
+        by_predicate=(pl.col("batch") == "30 + 10*epoch")
+        & (pl.col("count") == "4")
+        & (pl.col("scaling") == "strong")
+        & (pl.col("epoch") == 1),
+        named=True,
+    )
     assert row["seconds"] == pytest.approx(4 * TRUTH.step(4, 80)) and row["measured"], "the law is a line in the batch"
     assert row["difference"] == pytest.approx(4 * (TRUTH.step(4, 80) - TRUTH.step(1, 80)))
-    budget = budget_times(times, [growing, same]).row(by_predicate=(pl.col("batch") == "128") & (
-        pl.col("count") == "4") & (pl.col("scaling") == "weak"), named=True)
+    budget = budget_times(times, [growing, same]).row(
+        by_predicate=(pl.col("batch") == "128") & (pl.col("count") == "4") & (pl.col("scaling") == "weak"), named=True
+    )
     assert budget["steps"] == pytest.approx(40 * 7.5 / 4)
     assert budget["seconds"] == pytest.approx(40 * 7.5 / 4 * TRUTH.step(4, 512))
 
 
 # What is said of it.
 
+
 def scaled(folder, law, platform="gpu", cores=16, **how):
     """A measurement of that truth in a folder, as one of the built-in study."""
     study = fallline.load_study("workers/scaling")
-    facts = {"study": study.name, "identity": "x", "data": "full", "sizes": list(how.get("sizes", SIZES)),
-             "bytes": int(law.bytes), "weights": int(law.bytes) // 4, "examples": 60_000, "platform": platform,
-             "device": "a device", "cores": cores, "measured": "2026-01-01", "environments": [],
-             "paces": [{"batch": "128", "epochs": [[128, 468.75]], "whole": 40.0}]}
+    facts = {
+        "study": study.name,
+        "identity": "x",
+        "data": "full",
+        "sizes": list(how.get("sizes", SIZES)),
+        "bytes": int(law.bytes),
+        "weights": int(law.bytes) // 4,
+        "examples": 60_000,
+        "platform": platform,
+        "device": "a device",
+        "cores": cores,
+        "measured": "2026-01-01",
+        "environments": [],
+        "paces": [{"batch": "128", "epochs": [[128, 468.75]], "whole": 40.0}],
+    }
     ScaleFolder(folder).write(study, facts, fake_scale.rows(law, **how))
     return Scaled.open(folder)
 
@@ -170,7 +205,8 @@ def test_the_first_sentence_says_whether_to_use_4_gpus_and_for_what(tmp_path):
     assert said.startswith("Use 4 GPUs for trials side by side") and "not for one batch of 128" in said
     fast = Law(0.0, 1e-4, 1e-13, 1e-9, 1e6)
     assert scaled(tmp_path / "fast", fast).sentence.startswith(
-        "Use 4 GPUs for trials side by side, larger batches (128 each) and one batch of 128: ")
+        "Use 4 GPUs for trials side by side, larger batches (128 each) and one batch of 128: "
+    )
     crowded = scaled(tmp_path / "crowded", slow, sharing=lambda n: float(n)).sentence
     assert crowded.startswith("Do not use 4 GPUs for this")
 
@@ -196,12 +232,17 @@ def test_the_page_holds_what_it_says_and_can_be_made_again(tmp_path, capsys):
     found = scaled(tmp_path, TRUTH)
     page = found.report()
     text = page.read_text(encoding="utf-8")
-    assert found.sentence in html.unescape(text) and "40 epochs of 60,000 examples in batches of 128 by 1 worker are " \
-        "18,750 steps" in text
+    assert (
+        found.sentence in html.unescape(text)
+        and "40 epochs of 60,000 examples in batches of 128 by 1 worker are 18,750 steps" in text
+    )
     assert "7 min 36 s the budget" in text, "what was reported stands beside ours"
     assert not (page.parent / "figures").exists()
     assert {path.name for path in found.figures(formats=["svg"])} == {
-        "speed-up.svg", "where-a-step-goes.svg", "by-the-law.svg"}
+        "speed-up.svg",
+        "where-a-step-goes.svg",
+        "by-the-law.svg",
+    }
     write_figures(tmp_path, ["by-the-law"], "svg", tmp_path / "own")
     assert capsys.readouterr().out == f"{tmp_path / 'own' / 'by-the-law.svg'}\n"
     again = Scaled.open(tmp_path)
@@ -229,10 +270,17 @@ def test_counts_of_devices_are_measured_once_each_and_added_to(tmp_path):
         fallline.scale(study, [1, 2], tmp_path, batch_sizes=[8], repeats=1)
 
 
-@pytest.mark.parametrize("options, words", [
-    (["--devices", "0"], "a whole number >= 1"), (["--devices", "trial=2"], "got 'trial=2'"),
-    (["--devices", "512"], "at most 256 devices"), (["--batches", "9999"], "larger than the data: 4,000 examples"),
-    (["--batches", "1.5"], "whole numbers"), (["--set", "scale={devices=['x']}"], "got 'x'")])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--devices", "0"], "a whole number >= 1"),
+        (["--devices", "trial=2"], "got 'trial=2'"),
+        (["--devices", "512"], "at most 256 devices"),
+        (["--batches", "9999"], "larger than the data: 4,000 examples"),
+        (["--batches", "1.5"], "whole numbers"),
+        (["--set", "scale={devices=['x']}"], "got 'x'"),
+    ],
+)
 def test_what_cannot_be_measured_is_one_screen_and_nothing_is_started(cli, options, words):
     code, out, error = cli("scale", "softmax/optimizers", "--preset", "quick", *options)
     assert code == 2 and words in error and len(error.splitlines()) < 10 and not out
@@ -263,11 +311,11 @@ def recipes(**base):
 
 
 def test_a_batch_of_each_worker_is_a_larger_batch_and_fewer_steps():
-    shared, = recipes()
-    own, = recipes(batch_of="worker")
+    (shared,) = recipes()
+    (own,) = recipes(batch_of="worker")
     assert (shared.batches.size, shared.steps) == (50, 160)
     assert (own.batches.size, own.steps) == (200, 40) and own.steps == steps_of(2, 4000, 50, workers=4).steps
-    growing, = recipes(batch_of="worker", batch_size="30 + 10*epoch")
+    (growing,) = recipes(batch_of="worker", batch_size="30 + 10*epoch")
     assert growing.batches.size == "(30 + 10*epoch)*4"
     assert recipes(batch_of="worker", workers=1)[0].batches == shared.batches, "one worker is all workers"
     with pytest.raises(StudyError, match='needs a batch_size that is a number or a formula, got "all"'):
@@ -280,8 +328,10 @@ def test_a_batch_of_each_worker_is_a_larger_batch_and_fewer_steps():
 
 def test_the_calculation_of_a_budget_names_the_workers():
     row = {"epochs": 40.0, "train_examples": 60_000, "batch_size": "512", "steps": 4680, "workers": 4.0}
-    assert sentence(row) == "40 epochs × 60,000 examples / (128 a batch × 4 workers) = 4688: 4,680 steps; " \
+    assert (
+        sentence(row) == "40 epochs × 60,000 examples / (128 a batch × 4 workers) = 4688: 4,680 steps; "
         "the 96 examples left over in an epoch are dropped"
+    )
     assert "workers" not in sentence(row | {"workers": 1.0}) and "workers" not in sentence(row | {"workers": 3.0})
 
 
@@ -303,8 +353,9 @@ def test_records_from_before_the_power_of_the_workers_keep_their_names():
 
 
 def test_what_may_be_left_out_is_off_where_an_axis_wants_it_both_ways():
-    study = fallline.Study(name="n", task="mnist-softmax", base=WORKERS,
-                           axes={"warmup_epochs": ["off", 1], "early_stop": ["off", 3]})
+    study = fallline.Study(
+        name="n", task="mnist-softmax", base=WORKERS, axes={"warmup_epochs": ["off", 1], "early_stop": ["off", 3]}
+    )
     numbers = [trial.recipe.numbers.flat for trial in study.trials()]
     both = [(one["warmup_epochs"], one["early_stop"]) for one in numbers]
     assert both == [(None, None), (None, 3), (1, None), (1, 3)]

@@ -21,8 +21,11 @@ from fallline.schedules import check_schedule, find_schedule, schedules
 from fallline.schedules.scaling import RATE_NUMBERS, factors
 
 SCHEDULES = schedules()
-NEEDED = {"exponential": {"decay_epochs": 2.0}, "inverse_time": {"decay_epochs": 2.0},
-          "piecewise": {"boundary_epochs": [1, 2], "factors": [1, 0.1, 0.01]}}
+NEEDED = {
+    "exponential": {"decay_epochs": 2.0},
+    "inverse_time": {"decay_epochs": 2.0},
+    "piecewise": {"boundary_epochs": [1, 2], "factors": [1, 0.1, 0.01]},
+}
 """What a study must say of each, where the defaults do not do."""
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
@@ -40,24 +43,41 @@ def rates(name, total=100, per_epoch=10, start=0, stop=None, **numbers):
 
 CASES = [
     ("constant", {}),
-    ("exponential", {"decay_steps": 7}), ("exponential", {"decay_epochs": 0.3, "decay_rate": 0.5}),
-    ("exponential", {"decay_epochs": 0.2, "staircase": True}), ("exponential", {"decay_steps": 30, "staircase": True}),
-    ("exponential", {"decay_epochs": 2, "decay_rate": 1.05}), ("exponential", {"decay_epochs": 0.7, "staircase": 1}),
-    ("inverse_time", {"decay_steps": 7}), ("inverse_time", {"decay_epochs": 0.6, "staircase": True}),
+    ("exponential", {"decay_steps": 7}),
+    ("exponential", {"decay_epochs": 0.3, "decay_rate": 0.5}),
+    ("exponential", {"decay_epochs": 0.2, "staircase": True}),
+    ("exponential", {"decay_steps": 30, "staircase": True}),
+    ("exponential", {"decay_epochs": 2, "decay_rate": 1.05}),
+    ("exponential", {"decay_epochs": 0.7, "staircase": 1}),
+    ("inverse_time", {"decay_steps": 7}),
+    ("inverse_time", {"decay_epochs": 0.6, "staircase": True}),
     ("inverse_time", {"decay_epochs": 1, "decay_rate": 3}),
     ("piecewise", {"boundary_steps": [10, 25], "factors": [1, 0.5, 0.1]}),
     ("piecewise", {"boundary_epochs": [0.3, 0.6, 2.9], "factors": [0.2, 1, 0.5, 0]}),
     ("piecewise", {"boundary_steps": [2.5], "factors": [1, 2]}),
-    ("polynomial", {}), ("polynomial", {"decay_steps": 40, "power": 2}), ("polynomial", {"decay_epochs": 3.3}),
+    ("polynomial", {}),
+    ("polynomial", {"decay_steps": 40, "power": 2}),
+    ("polynomial", {"decay_epochs": 3.3}),
     ("polynomial", {"decay_epochs": 0.3, "cycle": True, "end_factor": 0.01, "power": 0.5}),
-    ("polynomial", {"decay_steps": 13, "cycle": True}), ("polynomial", {"decay_epochs": 400}),
-    ("cosine", {}), ("cosine", {"decay_steps": 40, "end_factor": 0.1}), ("cosine", {"decay_epochs": 2.5}),
-    ("one_cycle", {}), ("one_cycle", {"linear": True}), ("one_cycle", {"rise_fraction": 0.77, "end_factor": 0}),
+    ("polynomial", {"decay_steps": 13, "cycle": True}),
+    ("polynomial", {"decay_epochs": 400}),
+    ("cosine", {}),
+    ("cosine", {"decay_steps": 40, "end_factor": 0.1}),
+    ("cosine", {"decay_epochs": 2.5}),
+    ("one_cycle", {}),
+    ("one_cycle", {"linear": True}),
+    ("one_cycle", {"rise_fraction": 0.77, "end_factor": 0}),
     ("one_cycle", {"start_factor": 0, "rise_fraction": 0.1, "linear": True}),
     ("reduce_on_plateau", {}),
 ]
-RATES = [{}, {"warmup_steps": 30, "workers": 4}, {"warmup_epochs": 0.7, "warmup_from": 1, "workers": 8},
-         {"warmup_epochs": 2.5, "warmup_from": 0.1}, {"workers": 2}, {"warmup_steps": 1000}]
+RATES = [
+    {},
+    {"warmup_steps": 30, "workers": 4},
+    {"warmup_epochs": 0.7, "warmup_from": 1, "workers": 8},
+    {"warmup_epochs": 2.5, "warmup_from": 0.1},
+    {"workers": 2},
+    {"warmup_steps": 1000},
+]
 
 
 @pytest.mark.parametrize("name, numbers", CASES, ids=lambda value: str(value))
@@ -150,17 +170,22 @@ def test_sizes_that_change_with_the_epoch_leave_epochs_as_they_are():
 
 SAME = {
     "exponential": ({"decay_steps": 13, "decay_rate": 0.8}, partial(optax.exponential_decay, 1.0, 13, 0.8)),
-    "staircase": ({"decay_steps": 13, "decay_rate": 0.8, "staircase": True},
-                  partial(optax.exponential_decay, 1.0, 13, 0.8, staircase=True)),
-    "polynomial": ({"decay_steps": 40, "power": 2, "end_factor": 0.1},
-                   partial(optax.polynomial_schedule, 1.0, 0.1, 2, 40)),
+    "staircase": (
+        {"decay_steps": 13, "decay_rate": 0.8, "staircase": True},
+        partial(optax.exponential_decay, 1.0, 13, 0.8, staircase=True),
+    ),
+    "polynomial": (
+        {"decay_steps": 40, "power": 2, "end_factor": 0.1},
+        partial(optax.polynomial_schedule, 1.0, 0.1, 2, 40),
+    ),
     "cosine": ({"decay_steps": 40, "end_factor": 0.1}, partial(optax.cosine_decay_schedule, 1.0, 40, 0.1)),
     "one_cycle": ({"end_factor": 0.04 * 1e-4}, partial(optax.cosine_onecycle_schedule, 100, 1.0)),
     # At its boundary optax already multiplies by the next scale; ours belongs to the left piece.
-    "piecewise": ({"boundary_steps": [10, 25], "factors": [1, 0.5, 0.1]},
-                  partial(optax.piecewise_constant_schedule, 1.0, {11: 0.5, 26: 0.2})),
-    "constant": ({"warmup_steps": 20, "workers": 4, "warmup_from": 1},
-                 partial(optax.linear_schedule, 1.0, 4.0, 20)),
+    "piecewise": (
+        {"boundary_steps": [10, 25], "factors": [1, 0.5, 0.1]},
+        partial(optax.piecewise_constant_schedule, 1.0, {11: 0.5, 26: 0.2}),
+    ),
+    "constant": ({"warmup_steps": 20, "workers": 4, "warmup_from": 1}, partial(optax.linear_schedule, 1.0, 4.0, 20)),
 }
 
 
@@ -203,24 +228,27 @@ NAN, INF = math.nan, math.inf
 HALF = {"plateau_factor": 0.5}
 
 
-@pytest.mark.parametrize("values, numbers, expected", [
-    # patience 1: the second look in a row without a better loss lowers the rate, and the count starts anew
-    ([3, 2, 2, 2, 2, 2], HALF | {"patience": 1}, [1, 1, 1, 1, 0.5, 0.5, 0.25]),
-    ([3, 2, 2, 1, 1, 1], HALF | {"patience": 1}, [1, 1, 1, 1, 1, 1, 0.5]),
-    ([1, 1, 1, 1], HALF | {"patience": 0}, [1, 1, 0.5, 0.25, 0.125]),
-    # better by less than a tenth is not better, and the best stays the one before
-    ([10, 9.1, 8.9, 8.5], HALF | {"patience": 0, "threshold": 0.1}, [1, 1, 0.5, 0.5, 0.25]),
-    # after a fall two looks count for nothing, but a better loss among them is kept as the best
-    ([5, 5, 5, 5, 5, 5], HALF | {"patience": 0, "cooldown": 2}, [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]),
-    ([5, 5, 4, 4.5, 4.5], HALF | {"patience": 0, "cooldown": 2}, [1, 1, 0.5, 0.5, 0.5, 0.25]),
-    ([1] * 6, HALF | {"patience": 0, "min_factor": 0.2}, [1, 1, 0.5, 0.25, 0.2, 0.2, 0.2]),
-    # nan is a look at which nothing was seen
-    ([NAN, 3, NAN, 3, NAN, 3], HALF | {"patience": 1}, [1, 1, 1, 1, 1, 1, 0.5]),
-    ([INF, INF, 2, INF], HALF | {"patience": 0}, [1, 0.5, 0.25, 0.25, 0.125]),
-    # a loss below 0: better is lower by a part of its size
-    ([-1.0, -1.05, -2.0, -1.99], HALF | {"patience": 0, "threshold": 0.1}, [1, 1, 0.5, 0.5, 0.25]),
-    ([2, 1.9999], HALF | {"patience": 0, "threshold": 0}, [1, 1, 1]),
-])
+@pytest.mark.parametrize(
+    "values, numbers, expected",
+    [
+        # patience 1: the second look in a row without a better loss lowers the rate, and the count starts anew
+        ([3, 2, 2, 2, 2, 2], HALF | {"patience": 1}, [1, 1, 1, 1, 0.5, 0.5, 0.25]),
+        ([3, 2, 2, 1, 1, 1], HALF | {"patience": 1}, [1, 1, 1, 1, 1, 1, 0.5]),
+        ([1, 1, 1, 1], HALF | {"patience": 0}, [1, 1, 0.5, 0.25, 0.125]),
+        # better by less than a tenth is not better, and the best stays the one before
+        ([10, 9.1, 8.9, 8.5], HALF | {"patience": 0, "threshold": 0.1}, [1, 1, 0.5, 0.5, 0.25]),
+        # after a fall two looks count for nothing, but a better loss among them is kept as the best
+        ([5, 5, 5, 5, 5, 5], HALF | {"patience": 0, "cooldown": 2}, [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]),
+        ([5, 5, 4, 4.5, 4.5], HALF | {"patience": 0, "cooldown": 2}, [1, 1, 0.5, 0.5, 0.5, 0.25]),
+        ([1] * 6, HALF | {"patience": 0, "min_factor": 0.2}, [1, 1, 0.5, 0.25, 0.2, 0.2, 0.2]),
+        # nan is a look at which nothing was seen
+        ([NAN, 3, NAN, 3, NAN, 3], HALF | {"patience": 1}, [1, 1, 1, 1, 1, 1, 0.5]),
+        ([INF, INF, 2, INF], HALF | {"patience": 0}, [1, 0.5, 0.25, 0.25, 0.125]),
+        # a loss below 0: better is lower by a part of its size
+        ([-1.0, -1.05, -2.0, -1.99], HALF | {"patience": 0, "threshold": 0.1}, [1, 1, 0.5, 0.5, 0.25]),
+        ([2, 1.9999], HALF | {"patience": 0, "threshold": 0}, [1, 1, 1]),
+    ],
+)
 def test_reduce_on_plateau_falls_where_it_does_by_hand(values, numbers, expected):
     assert after_each(values, **numbers) == expected
 
@@ -239,37 +267,56 @@ def test_reduce_on_plateau_agrees_with_optax_which_counts_one_look_more(patience
     scales = jax.jit(jax.vmap(lambda series: jax.lax.scan(look, rule.init(jnp.zeros(())), series)[1]))(values)
     assert scales.min() < 1
     for series, theirs in zip(values, scales, strict=True):
-        found = after_each(series, plateau_factor=0.5, patience=patience, threshold=0.01, cooldown=cooldown,
-                           min_factor=1e-3)
+        found = after_each(
+            series, plateau_factor=0.5, patience=patience, threshold=0.01, cooldown=cooldown, min_factor=1e-3
+        )
         np.testing.assert_allclose(found[1:], theirs, rtol=1e-6)
 
 
 # What does not fit together.
 
 
-@pytest.mark.parametrize("name, numbers, kind, said", [
-    ("exponential", {}, StudyError, "decay_steps or decay_epochs is missing"),
-    ("inverse_time", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "got decay_steps 3.0, decay_epochs 1.0"),
-    ("cosine", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "keep one of them"),
-    ("polynomial", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "keep one of them"),
-    ("piecewise", {"factors": [1, 2]}, StudyError, "boundary_steps or boundary_epochs is missing"),
-    ("piecewise", {"boundary_steps": [3]}, NumberError, "needs factors"),
-    ("piecewise", {"boundary_steps": [3, 3], "factors": [1, 2, 3]}, NumberError, r"must increase, got \[3.0, 3.0\]"),
-    ("piecewise", {"boundary_epochs": [3], "factors": [1]}, StudyError, "one number more than .*, so 2 of them, got 1"),
-    ("piecewise", {"boundary_epochs": [0], "factors": [1, 2]}, NumberError, "boundary_epochs must be > 0"),
-    ("piecewise", {"boundary_epochs": 3, "factors": [1, 2]}, NumberError, "must be a list of numbers"),
-    ("piecewise", {"boundary_epochs": [3], "factors": [1, -2]}, NumberError, "factors must be >= 0"),
-    ("reduce_on_plateau", {"patience": 1.5}, NumberError, "patience must be a whole number, got 1.5"),
-    ("reduce_on_plateau", {"cooldown": 0.5}, NumberError, "cooldown must be a whole number"),
-    ("reduce_on_plateau", {"plateau_factor": 1}, NumberError, r"must lie in \(0, 1\), got 1"),
-    ("one_cycle", {"rise_fraction": 1.0}, NumberError, r"must lie in \(0, 1\)"),
-    ("constant", {"workers": 1.5}, NumberError, "workers must be a whole number, got 1.5"),
-    ("constant", {"workers": 0}, NumberError, "workers must be >= 1"),
-    ("constant", {"warmup_steps": 3, "warmup_epochs": 1}, StudyError, "warmup_steps and warmup_epochs say the same"),
-    ("constant", {"warmup_from": 1.5}, NumberError, r"must lie in \[0, 1\]"),
-    ("exponential", {"decay_rate": 0, "decay_steps": 1}, NumberError, "decay_rate must be > 0"),
-    ("exponential", {"decay_rates": 0.5}, UnknownName, "did you mean decay_rate"),
-])
+@pytest.mark.parametrize(
+    "name, numbers, kind, said",
+    [
+        ("exponential", {}, StudyError, "decay_steps or decay_epochs is missing"),
+        ("inverse_time", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "got decay_steps 3.0, decay_epochs 1.0"),
+        ("cosine", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "keep one of them"),
+        ("polynomial", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "keep one of them"),
+        ("piecewise", {"factors": [1, 2]}, StudyError, "boundary_steps or boundary_epochs is missing"),
+        ("piecewise", {"boundary_steps": [3]}, NumberError, "needs factors"),
+        (
+            "piecewise",
+            {"boundary_steps": [3, 3], "factors": [1, 2, 3]},
+            NumberError,
+            r"must increase, got \[3.0, 3.0\]",
+        ),
+        (
+            "piecewise",
+            {"boundary_epochs": [3], "factors": [1]},
+            StudyError,
+            "one number more than .*, so 2 of them, got 1",
+        ),
+        ("piecewise", {"boundary_epochs": [0], "factors": [1, 2]}, NumberError, "boundary_epochs must be > 0"),
+        ("piecewise", {"boundary_epochs": 3, "factors": [1, 2]}, NumberError, "must be a list of numbers"),
+        ("piecewise", {"boundary_epochs": [3], "factors": [1, -2]}, NumberError, "factors must be >= 0"),
+        ("reduce_on_plateau", {"patience": 1.5}, NumberError, "patience must be a whole number, got 1.5"),
+        ("reduce_on_plateau", {"cooldown": 0.5}, NumberError, "cooldown must be a whole number"),
+        ("reduce_on_plateau", {"plateau_factor": 1}, NumberError, r"must lie in \(0, 1\), got 1"),
+        ("one_cycle", {"rise_fraction": 1.0}, NumberError, r"must lie in \(0, 1\)"),
+        ("constant", {"workers": 1.5}, NumberError, "workers must be a whole number, got 1.5"),
+        ("constant", {"workers": 0}, NumberError, "workers must be >= 1"),
+        (
+            "constant",
+            {"warmup_steps": 3, "warmup_epochs": 1},
+            StudyError,
+            "warmup_steps and warmup_epochs say the same",
+        ),
+        ("constant", {"warmup_from": 1.5}, NumberError, r"must lie in \[0, 1\]"),
+        ("exponential", {"decay_rate": 0, "decay_steps": 1}, NumberError, "decay_rate must be > 0"),
+        ("exponential", {"decay_rates": 0.5}, UnknownName, "did you mean decay_rate"),
+    ],
+)
 def test_numbers_that_do_not_fit_together_are_refused_with_their_place(name, numbers, kind, said):
     with pytest.raises(kind, match=said) as told:
         check_schedule(find_schedule(name), numbers, "try, base")

@@ -31,11 +31,17 @@ def test_bytes_label_more_classes_than_a_byte_counts(name):
     assert np.isnan(run(outputs[:, :200], np.array([5, 0, 255], np.uint8)))
 
 
-@pytest.mark.parametrize("name, numbers", [
-    ("softmax_cross_entropy", {"label_smoothing": 0.2}), ("sigmoid_cross_entropy", {"label_smoothing": 0.2}),
-    ("weighted_cross_entropy", {"pos_weight": 1.5}), ("sigmoid_focal", {"alpha": 0.5}),
-    ("sigmoid_focal_of_probabilities", {"gamma": 1.5}), ("quadratic_weighted_kappa", {}),
-])
+@pytest.mark.parametrize(
+    "name, numbers",
+    [
+        ("softmax_cross_entropy", {"label_smoothing": 0.2}),
+        ("sigmoid_cross_entropy", {"label_smoothing": 0.2}),
+        ("weighted_cross_entropy", {"pos_weight": 1.5}),
+        ("sigmoid_focal", {"alpha": 0.5}),
+        ("sigmoid_focal_of_probabilities", {"gamma": 1.5}),
+        ("quadratic_weighted_kappa", {}),
+    ],
+)
 def test_a_distribution_over_the_classes_is_a_label_too(name, numbers):
     soft = GENERATOR.dirichlet(np.ones(5), size=6)
     outputs = softmax(LOGITS) if LOSSES[name].takes == "probabilities" else LOGITS
@@ -63,11 +69,15 @@ def test_losses_that_optax_has_agree_with_it():
         theirs = optax.losses
         return [
             (loss("softmax_cross_entropy")(z, labels), theirs.softmax_cross_entropy_with_integer_labels(z, labels)),
-            (loss("softmax_cross_entropy", label_smoothing=0.2)(z, labels),
-             theirs.softmax_cross_entropy(z, theirs.smooth_labels(y, 0.2))),
+            (
+                loss("softmax_cross_entropy", label_smoothing=0.2)(z, labels),
+                theirs.softmax_cross_entropy(z, theirs.smooth_labels(y, 0.2)),
+            ),
             (loss("sigmoid_cross_entropy")(z, y), theirs.sigmoid_binary_cross_entropy(z, y).mean(-1)),
-            (loss("sigmoid_focal", alpha=0.4, gamma=1.5)(z, y),
-             theirs.sigmoid_focal_loss(z, y, alpha=0.4, gamma=1.5).sum(-1)),
+            (
+                loss("sigmoid_focal", alpha=0.4, gamma=1.5)(z, y),
+                theirs.sigmoid_focal_loss(z, y, alpha=0.4, gamma=1.5).sum(-1),
+            ),
             (loss("huber", delta=0.5)(z, y), theirs.huber_loss(z, y, delta=0.5).sum(-1)),
         ]
 
@@ -119,8 +129,9 @@ def test_quadratic_kappa_has_the_value_that_tensorflow_addons_publishes():
 def test_kappa_is_least_for_right_answers_and_highest_for_the_farthest(kappa):
     labels = np.array([0, 2, 2, 0])
     run = jax.jit(LOSSES[kappa])
-    right, near, far = (float(run(np.eye(3, dtype=np.float32)[given], labels))
-                        for given in (labels, [0, 2, 1, 1], 2 - labels))
+    right, near, far = (
+        float(run(np.eye(3, dtype=np.float32)[given], labels)) for given in (labels, [0, 2, 1, 1], 2 - labels)
+    )
     assert right == pytest.approx(np.log(1e-6)) and right < near < 0 and far == pytest.approx(np.log(2), abs=1e-5)
 
 

@@ -16,12 +16,19 @@ from fallline.metrics.accuracy import accuracy, predicted
 N = 60
 INPUTS = np.linspace(-1, 1, N, dtype=np.float32)[:, None] + np.float32(0.01)
 YES = INPUTS[:, 0] > 0
-TARGETS = {"int": YES.astype(int), "bool": YES, "float": YES.astype(np.float32), "byte": YES.astype(np.uint8),
-           "column": YES[:, None].astype(np.float32), "int column": YES[:, None].astype(int)}
+TARGETS = {
+    "int": YES.astype(int),
+    "bool": YES,
+    "float": YES.astype(np.float32),
+    "byte": YES.astype(np.uint8),
+    "column": YES[:, None].astype(np.float32),
+    "int column": YES[:, None].astype(int),
+}
 
 
 def net(column, slope, ends=lambda x: x):
     """Logits slope * x, as [batch] or [batch, 1]."""
+
     def apply(weights, x):
         outputs = ends(weights["slope"] * x)
         return outputs if column else outputs[:, 0]
@@ -31,8 +38,9 @@ def net(column, slope, ends=lambda x: x):
 
 def trained(tmp_path, model, targets, loss="sigmoid_cross_entropy", metrics=("accuracy", "binary_accuracy"), **more):
     data = (INPUTS, targets)
-    task = fallline.task("yes-or-no", model=model, train=data, validation=data, test=data, loss=loss,
-                         metrics=list(metrics), **more)
+    task = fallline.task(
+        "yes-or-no", model=model, train=data, validation=data, test=data, loss=loss, metrics=list(metrics), **more
+    )
     study = Study(name="s", task=task, base={"optimizer": "gradient_descent", "learning_rate": 1e-9, "steps": 1})
     fallline.run(study, out=tmp_path / "run")
     return pl.read_parquet(tmp_path / "run" / "trials" / "*.parquet").row(0, named=True)
@@ -69,8 +77,9 @@ def test_precision_and_recall_of_a_yes_or_no_are_the_hand_counted_ones(tmp_path)
     np.testing.assert_array_equal(labels["labels"][0].to_numpy(), YES)
 
 
-@pytest.mark.parametrize("loss", ["sigmoid_cross_entropy", "weighted_cross_entropy", "sigmoid_focal",
-                                  "sigmoid_focal_of_probabilities"])
+@pytest.mark.parametrize(
+    "loss", ["sigmoid_cross_entropy", "weighted_cross_entropy", "sigmoid_focal", "sigmoid_focal_of_probabilities"]
+)
 def test_every_loss_of_logits_cuts_at_0(tmp_path, loss):
     row = trained(tmp_path, net(True, 0.2), TARGETS["float"], loss)  # probabilities within 0.05 of a half
     assert row["validation_accuracy"] == row["validation_binary_accuracy"] == 1
@@ -103,23 +112,48 @@ def test_a_linear_fit_of_zeros_and_ones_without_an_accuracy_keeps_no_predictions
     assert "validation_macro_f1" not in row and not (tmp_path / "run" / "predictions").exists()
 
 
-@pytest.mark.parametrize("targets, loss, more, said", [
-    (np.where(YES, 1, -1), "sigmoid_cross_entropy", {}, r"targets from 0 to 1, and those of train reach from -1 to 1; "
-                                                        r"write \(y \+ 1\) / 2 for y, or take squared_error"),
-    (INPUTS * 7, "weighted_cross_entropy", {}, "targets from 0 to 1"),
-    (TARGETS["int"], "softmax_cross_entropy", {}, "one output an example, .* for a single yes or no write sigmoid"),
-    (INPUTS, "squared_error", {}, "accuracy of one output an example needs targets 0 and 1 or -1 and 1"),
-    (TARGETS["int"], "sigmoid_cross_entropy", {"gives": "probabilities"},
-     "takes logits, and model net gives probabilities; let it give logits, .* a loss of probabilities: sigmoid_focal"),
-    (TARGETS["int"], "sigmoid_focal_of_probabilities", {"gives": "values"}, "takes probabilities, and model net gives"),
-])
+@pytest.mark.parametrize(
+    "targets, loss, more, said",
+    [
+        (
+            np.where(YES, 1, -1),
+            "sigmoid_cross_entropy",
+            {},
+            r"targets from 0 to 1, and those of train reach from -1 to 1; "
+            r"write \(y \+ 1\) / 2 for y, or take squared_error",
+        ),
+        (INPUTS * 7, "weighted_cross_entropy", {}, "targets from 0 to 1"),
+        (TARGETS["int"], "softmax_cross_entropy", {}, "one output an example, .* for a single yes or no write sigmoid"),
+        (INPUTS, "squared_error", {}, "accuracy of one output an example needs targets 0 and 1 or -1 and 1"),
+        (
+            TARGETS["int"],
+            "sigmoid_cross_entropy",
+            {"gives": "probabilities"},
+            "takes logits, and model net gives probabilities; let it give logits, .* a loss of probabilities: sigmoid_focal",
+        ),
+        (
+            TARGETS["int"],
+            "sigmoid_focal_of_probabilities",
+            {"gives": "values"},
+            "takes probabilities, and model net gives",
+        ),
+    ],
+)
 def test_what_does_not_fit_a_single_output_is_refused_with_what_does(tmp_path, targets, loss, more, said):
     with pytest.raises(ModelError, match=said):
         trained(tmp_path, net(True, 1.0), targets, loss, **more)
 
 
-@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "sparse_softmax_cross_entropy", "sigmoid_cross_entropy",
-                                  "sigmoid_focal", "weighted_cross_entropy"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "softmax_cross_entropy",
+        "sparse_softmax_cross_entropy",
+        "sigmoid_cross_entropy",
+        "sigmoid_focal",
+        "weighted_cross_entropy",
+    ],
+)
 def test_a_softmax_of_a_softmax_is_refused(tmp_path, loss):
     model = fallline.model(lambda key: eqx.nn.MLP(1, 3, 4, 1, final_activation=jax.nn.softmax, key=key), name="soft")
     with pytest.raises(ModelError, match=f"loss {loss} takes logits, and model soft gives probabilities"):
@@ -128,8 +162,9 @@ def test_a_softmax_of_a_softmax_is_refused(tmp_path, loss):
 
 def test_accuracy_of_rows_with_several_answers_is_refused_and_the_binary_one_counts_them(tmp_path):
     rows = np.stack([YES, np.ones(N), YES], 1).astype(np.float32)
-    model = fallline.model(lambda key: {"w": jnp.array([[3.0, 0.0, -3.0]])},
-                           lambda w, x: x @ w["w"] - jnp.array([0, 1, 0]), name="three")
+    model = fallline.model(
+        lambda key: {"w": jnp.array([[3.0, 0.0, -3.0]])}, lambda w, x: x @ w["w"] - jnp.array([0, 1, 0]), name="three"
+    )
     with pytest.raises(ModelError, match="do not sum to 1; for several answers an example take binary_accuracy"):
         trained(tmp_path, model, rows)
     row = trained(tmp_path, model, rows, metrics=["binary_accuracy"])
@@ -142,8 +177,9 @@ def test_nan_is_never_right_and_the_cut_itself_is_a_no():
     np.testing.assert_array_equal(predicted(outputs), [0, 0, 1])
 
 
-@pytest.mark.parametrize("gives, end", [(jax.nn.sigmoid, "sigmoid"),
-                                        (lambda x: jax.nn.softmax(jnp.tile(x, 3)), "softmax")])
+@pytest.mark.parametrize(
+    "gives, end", [(jax.nn.sigmoid, "sigmoid"), (lambda x: jax.nn.softmax(jnp.tile(x, 3)), "softmax")]
+)
 @pytest.mark.parametrize("loss", ["sigmoid_cross_entropy", "sigmoid_focal_of_probabilities"])
 def test_a_model_that_ends_in_probabilities_and_does_not_say_so_is_refused(tmp_path, gives, end, loss):
     rows = TARGETS["float"] if end == "sigmoid" else np.tile(TARGETS["column"], 3)
@@ -152,8 +188,14 @@ def test_a_model_that_ends_in_probabilities_and_does_not_say_so_is_refused(tmp_p
 
 
 def test_layers_of_frameworks_that_end_in_probabilities_are_seen():
-    for last, end in ((jax.nn.softmax, "softmax"), (jax.nn.sigmoid, "sigmoid"), (jax.nn.log_softmax, ""),
-                      (jnp.tanh, ""), (lambda x: x / 2, ""), (lambda x: jnp.exp(x) / 2 + 1, "")):
+    for last, end in (
+        (jax.nn.softmax, "softmax"),
+        (jax.nn.sigmoid, "sigmoid"),
+        (jax.nn.log_softmax, ""),
+        (jnp.tanh, ""),
+        (lambda x: x / 2, ""),
+        (lambda x: jnp.exp(x) / 2 + 1, ""),
+    ):
         layer = eqx.nn.Sequential([eqx.nn.Linear(2, 3, key=jax.random.key(0)), eqx.nn.Lambda(last)])
         traced = jax.make_jaxpr(jax.jit(lambda x, layer=layer: jax.vmap(layer)(x)))(jnp.ones((5, 2)))
         assert ends_in(traced.jaxpr) == end

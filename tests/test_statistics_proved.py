@@ -110,8 +110,9 @@ def tried(random: np.random.Generator, n: int, options: int, shared: float) -> t
 def read_by_others(values: np.ndarray, choices: np.ndarray) -> np.ndarray:
     """What ``crossed`` does, for all draws at once."""
     n, draws = values.shape[1], np.arange(len(values))
-    found = np.stack([values[draws, seed, choices[:, judges(seed, n)].mean(axis=1).argmin(axis=-1)]
-                      for seed in range(n)], axis=1)
+    found = np.stack(
+        [values[draws, seed, choices[:, judges(seed, n)].mean(axis=1).argmin(axis=-1)] for seed in range(n)], axis=1
+    )
     for draw in range(50):
         assert np.array_equal(crossed(values[draw], choices[draw]), found[draw])
     return found
@@ -171,8 +172,7 @@ TRUTHS = {
 }
 
 
-@pytest.mark.parametrize(("n", "options", "gap"), [
-    (5, 3, 1.0), (10, 9, 1.0), (20, 9, 0.7), (40, 3, 0.5)])
+@pytest.mark.parametrize(("n", "options", "gap"), [(5, 3, 1.0), (10, 9, 1.0), (20, 9, 0.7), (40, 3, 0.5)])
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_luck_in_the_tuning_does_not_part_arms_whose_best_rates_are_equal(truth, n, options, gap):
     """Where rates are half a standard deviation apart, seeds often choose another than the best, each arm its own. The
@@ -217,8 +217,10 @@ def tuned_p(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> tu
     n = sides[0].shape[1]
     ahead = np.stack([_t(sides[0] - sides[1]), *_against(sides[0], *second)])
     behind = np.stack([_t(sides[1] - sides[0]), *_against(sides[1], *first)])
-    p_values, as_tuned = (np.minimum(1.0, 2 * stats.t.sf(np.maximum(a, b), n - 1)) for a, b in
-                          ((ahead.min(0), behind.min(0)), (ahead[0], behind[0])))
+    p_values, as_tuned = (
+        np.minimum(1.0, 2 * stats.t.sf(np.maximum(a, b), n - 1))
+        for a, b in ((ahead.min(0), behind.min(0)), (ahead[0], behind[0]))
+    )
     for draw in range(3):
         a, b = (_arm(values[draw], choices[draw]) for values, choices in (first, second))
         own = all_pairs([difference(a, b, up=True)], up=True)[0]
@@ -235,8 +237,9 @@ def _against(own: np.ndarray, values: np.ndarray, choices: np.ndarray) -> list[n
     behind = choices - np.take_along_axis(choices, best[:, None, None], 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         beaten = _t(np.moveaxis(behind, 2, 0)) > stats.t.isf(0.05 / (count - 1), n - 1)
-    return [np.where(beaten[option] & (best != option), np.inf, _t(own - values[..., option]))
-            for option in range(count)]
+    return [
+        np.where(beaten[option] & (best != option), np.inf, _t(own - values[..., option])) for option in range(count)
+    ]
 
 
 def _t(samples: np.ndarray) -> np.ndarray:
@@ -244,9 +247,17 @@ def _t(samples: np.ndarray) -> np.ndarray:
 
 
 def _arm(values: np.ndarray, choices: np.ndarray) -> Arm:
-    rows = [{"trial": f"{seed}-{option}", "seed": seed, "learning_rate": float(option), "diverged": False,
-             "value": values[seed, option], "choice": choices[seed, option]}
-            for seed, option in np.ndindex(values.shape)]
+    rows = [
+        {
+            "trial": f"{seed}-{option}",
+            "seed": seed,
+            "learning_rate": float(option),
+            "diverged": False,
+            "value": values[seed, option],
+            "choice": choices[seed, option],
+        }
+        for seed, option in np.ndindex(values.shape)
+    ]
     return Arm({}, pl.DataFrame(rows), ("learning_rate",), fixed=False)
 
 
@@ -254,13 +265,25 @@ def test_a_comparison_of_a_run_gives_the_very_p_values_that_are_counted_here(tmp
     random, rates = np.random.default_rng(13), (0.1, 0.03, 0.01)
     values, choices = random.normal(0.9, 0.01, (2, ARMS, 8, len(rates)))
     names = [f"rule_{arm}" for arm in range(ARMS)]
-    run = tiny(tmp_path / "run", [
-        {"optimizer": name, "learning_rate": rate, "seed": seed, "test_accuracy": values[arm, seed, place],
-         "validation_accuracy": -choices[arm, seed, place]}
-        for arm, name in enumerate(names) for place, rate in enumerate(rates) for seed in range(8)])
+    run = tiny(
+        tmp_path / "run",
+        [
+            {
+                "optimizer": name,
+                "learning_rate": rate,
+                "seed": seed,
+                "test_accuracy": values[arm, seed, place],
+                "validation_accuracy": -choices[arm, seed, place],
+            }
+            for arm, name in enumerate(names)
+            for place, rate in enumerate(rates)
+            for seed in range(8)
+        ],
+    )
     read = np.stack([crossed(*one) for one in zip(values, choices, strict=True)])
-    expected = {frozenset((names[a], names[b])): p for (a, b), p in
-                zip(PAIRS, holm(t_test(differences(read))), strict=True)}
+    expected = {
+        frozenset((names[a], names[b])): p for (a, b), p in zip(PAIRS, holm(t_test(differences(read))), strict=True)
+    }
     found = pairs_frame(compared(run, metric="test_accuracy"))
     assert found.height == len(PAIRS)
     for row in found.iter_rows(named=True):
@@ -310,8 +333,13 @@ def test_the_corrected_test_over_folds_keeps_its_level_where_the_usual_one_does_
     random, count, draws = np.random.default_rng(17), 40, 2000
     features = random.normal(size=(2, draws, count))
     labels = features.sum(0) + random.normal(size=(draws, count)) > 0
-    gaps = np.stack([_wrong(features[0], labels, part) - _wrong(features[1], labels, part)
-                     for part in (np.arange(count) % folds == fold for fold in range(folds))], -1)
+    gaps = np.stack(
+        [
+            _wrong(features[0], labels, part) - _wrong(features[1], labels, part)
+            for part in (np.arange(count) % folds == fold for fold in range(folds))
+        ],
+        -1,
+    )
     corrected = np.array([corrected_p(row, 1 / (folds - 1)) or 1.0 for row in gaps])
     usual = np.array([corrected_p(row, 0.0) or 1.0 for row in gaps])
     assert usual[:9] == pytest.approx(np.nan_to_num([stats.ttest_1samp(row, 0.0).pvalue for row in gaps[:9]], nan=1.0))
@@ -356,5 +384,5 @@ def test_the_forecast_for_arms_that_diverge_holds_too():
     needed = seeds_to_tell(pilot(0.9, "sign"))
     drawn = np.where(np.random.default_rng(12).random((2000, needed)) < 0.9, np.inf, -np.inf)
     told = np.mean([weigh(sample, Region(low=0.0)).p_for <= 0.05 for sample in drawn])
-    fewer = np.mean([weigh(sample[:needed - 3], Region(low=0.0)).p_for <= 0.05 for sample in drawn])
+    fewer = np.mean([weigh(sample[: needed - 3], Region(low=0.0)).p_for <= 0.05 for sample in drawn])
     assert told > 0.78 and fewer < told

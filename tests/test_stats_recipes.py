@@ -28,8 +28,14 @@ def losses(folder: Path, accuracy: dict[str, float] | None = None, **fields: Any
         for kind, value in KINDS.items():
             loss, _, inside = kind.partition("(")
             weight = float(inside[:-1].partition("=")[2]) if inside else None
-            row = {"optimizer": optimizer, "loss": loss, "loss_kind": kind, "pos_weight": weight,
-                   "validation_loss": value - better, "final_train_loss": value - better}
+            row = {
+                "optimizer": optimizer,
+                "loss": loss,
+                "loss_kind": kind,
+                "pos_weight": weight,
+                "validation_loss": value - better,
+                "final_train_loss": value - better,
+            }
             rows.append(row | {name: value + better for name, value in (accuracy or {}).items()})
     return tiny(folder, rows, **{"metric": "validation_loss", **fields})
 
@@ -45,8 +51,11 @@ def test_an_accuracy_ranks_where_losses_are_of_different_kinds(tmp_path):
 
 
 def test_a_study_of_one_kind_of_loss_may_rank_by_it(tmp_path):
-    run = tiny(tmp_path / "run", [{"loss_kind": "l", "validation_loss": value} for value in (0.2, 0.1)],
-               metric="validation_loss")
+    run = tiny(
+        tmp_path / "run",
+        [{"loss_kind": "l", "validation_loss": value} for value in (0.2, 0.1)],
+        metric="validation_loss",
+    )
     assert (primary(run).column, primary(run).note) == ("validation_loss", "")
 
 
@@ -62,8 +71,10 @@ def test_kinds_of_loss_are_ranked_apart_where_nothing_else_was_recorded(tmp_path
 
 
 def test_a_reported_loss_is_held_against_trials_of_one_kind_only(tmp_path):
-    said = [{"where": {"optimizer": "adam"}, "metric": "validation_loss", "value": 0.2},
-            {"where": {"loss": "softmax_cross_entropy"}, "metric": "validation_loss", "value": 0.2}]
+    said = [
+        {"where": {"optimizer": "adam"}, "metric": "validation_loss", "value": 0.2},
+        {"where": {"loss": "softmax_cross_entropy"}, "metric": "validation_loss", "value": 0.2},
+    ]
     table = reported(losses(tmp_path / "run", reported=said))
     assert table["ours"].to_list() == [None, pytest.approx(0.28)]
     assert table["best"].to_list() == [None, pytest.approx(0.28)]
@@ -71,14 +82,23 @@ def test_a_reported_loss_is_held_against_trials_of_one_kind_only(tmp_path):
 
 def test_a_number_of_one_loss_alone_does_not_vary(tmp_path):
     assert varying(losses(tmp_path / "run")) == ["optimizer", "loss"]
-    rows = [{"loss": "weighted", "loss_kind": f"weighted(pos_weight={weight})", "pos_weight": weight,
-             "validation_accuracy": 0.9} for weight in (0.5, 1.5)]
+    rows = [
+        {
+            "loss": "weighted",
+            "loss_kind": f"weighted(pos_weight={weight})",
+            "pos_weight": weight,
+            "validation_accuracy": 0.9,
+        }
+        for weight in (0.5, 1.5)
+    ]
     assert varying(tiny(tmp_path / "two", rows)) == ["pos_weight"]
 
 
 def test_trials_that_early_stopping_ended_count_like_the_others(tmp_path):
-    rows = [{"seed": 0, "validation_accuracy": 0.8}, {"seed": 1, "validation_accuracy": 0.9, "status": "stopped",
-                                                      "stopped_at": 6}]
+    rows = [
+        {"seed": 0, "validation_accuracy": 0.8},
+        {"seed": 1, "validation_accuracy": 0.9, "status": "stopped", "stopped_at": 6},
+    ]
     row = summary(tiny(tmp_path / "run", rows)).row(0, named=True)
     assert row["validation_accuracy_mean"] == pytest.approx(0.85)
     assert (row["validation_accuracy_n"], row["diverged"], row["stopped"], row["stopped_at"]) == (2, 0, 1, 6.0)
@@ -119,7 +139,9 @@ def test_budgets_count_what_each_policy_ran(tmp_path):
     rows = [budget(seed=0), budget(seed=1, status="stopped", stopped_at=300), budget(batch_size=50, epochs=0.5)]
     table = budgets(tiny(tmp_path / "run", rows))
     assert table.select("batch_size", "trials", "stopped", "stopped_at", "steps_an_epoch").rows() == [
-        (100, 2, 1, 300.0, 500.0), (50, 1, 0, None, 1000.0)]
+        (100, 2, 1, 300.0, 500.0),
+        (50, 1, 0, None, 1000.0),
+    ]
     assert budgets(tiny(tmp_path / "old", [{"validation_accuracy": 0.9}])).is_empty()
 
 
@@ -149,12 +171,22 @@ def test_patience_ends_where_a_trial_with_early_stopping_ends(values, patience):
 
 
 def test_a_kept_look_is_held_against_the_last_one():
-    looks = pl.DataFrame({"trial": ["a"] * 4, "step": [0, 10, 20, 30], "watched": [3.0, 1.0, 2.0, 2.5],
-                          "value": [0.1, 0.8, 0.7, 0.75]})
+    looks = pl.DataFrame(
+        {"trial": ["a"] * 4, "step": [0, 10, 20, 30], "watched": [3.0, 1.0, 2.0, 2.5], "value": [0.1, 0.8, 0.7, 0.75]}
+    )
     row = stops(looks, [1]).row(0, named=True)
     assert row.pop("difference") == pytest.approx(0.05)
-    assert row == {"trial": "a", "patience": 1, "early": True, "stop_step": 20, "kept_step": 10, "kept_value": 0.8,
-                   "last_step": 30, "last_value": 0.75, "steps_saved": 10}
+    assert row == {
+        "trial": "a",
+        "patience": 1,
+        "early": True,
+        "stop_step": 20,
+        "kept_step": 10,
+        "kept_value": 0.8,
+        "last_step": 30,
+        "last_value": 0.75,
+        "steps_saved": 10,
+    }
 
 
 def test_damaged_answers_and_mistakes_are_named(tmp_path):

@@ -36,8 +36,14 @@ def test_a_zip_group_crosses_with_the_axes():
 
 
 def test_numbers_belong_to_one_optimizer():
-    trials = study(axes={"optimizer": ["adam", "momentum"], "learning_rate": [0.1],
-                         "adam": {"beta1": [0.8, 0.9]}, "momentum": {"learning_rate": [0.01, 0.02, 0.03]}}).trials()
+    trials = study(
+        axes={
+            "optimizer": ["adam", "momentum"],
+            "learning_rate": [0.1],
+            "adam": {"beta1": [0.8, 0.9]},
+            "momentum": {"learning_rate": [0.01, 0.02, 0.03]},
+        }
+    ).trials()
     by_rule = {name: [t for t in trials if t.recipe.optimizer.name == name] for name in ("adam", "momentum")}
     assert numbers(by_rule["adam"], "beta1") == [0.8, 0.9] and numbers(by_rule["adam"], "learning_rate") == [0.1, 0.1]
     assert numbers(by_rule["momentum"], "learning_rate") == [0.01, 0.02, 0.03]
@@ -51,7 +57,11 @@ def test_an_axis_of_a_number_leaves_rules_alone_that_do_not_take_it():
 def test_one_at_a_time_moves_each_number_from_the_base():
     trials = study(design="one_at_a_time", axes={"learning_rate": [0.1, 0.2], "beta1": [0.8]}).trials()
     assert sorted(zip(numbers(trials, "learning_rate"), numbers(trials, "beta1"), strict=True)) == [
-        (0.01, 0.8), (0.01, 0.9), (0.1, 0.9), (0.2, 0.9)]
+        (0.01, 0.8),
+        (0.01, 0.9),
+        (0.1, 0.9),
+        (0.2, 0.9),
+    ]
 
 
 def test_points_are_trials_of_their_own_and_equal_trials_are_one():
@@ -89,8 +99,14 @@ def test_toml_and_python_are_the_same_study():
 def test_a_trials_name_hangs_on_all_that_it_is_and_nothing_else():
     one = study(title="a", question="b").trials()[0]
     assert one.name == study(seeds=3, axes={"learning_rate": [0.01, 0.5]}).trials()[0].name
-    others = [study(base=BASE | {"learning_rate": 0.02}), study(base=BASE | {"steps": 11}), study(seeds=[1]),
-              study(base=BASE | {"optimizer": "nadam"}), study(evaluate_every=5), study(base=BASE | {"order": "file"})]
+    others = [
+        study(base=BASE | {"learning_rate": 0.02}),
+        study(base=BASE | {"steps": 11}),
+        study(seeds=[1]),
+        study(base=BASE | {"optimizer": "nadam"}),
+        study(evaluate_every=5),
+        study(base=BASE | {"order": "file"}),
+    ]
     assert len({one.name, *(other.trials()[0].name for other in others)}) == 7
 
 
@@ -102,32 +118,42 @@ def test_a_preset_changes_tables_key_by_key():
 
 
 def test_settings_reach_fields_tables_and_base():
-    changes = parse_settings(["steps=500", "seeds=3", "axes.learning_rate=[0.1, 1e-3]", "optimizer=lion",
-                              "base.adam.beta1=0.5"], Study.model_fields)
-    assert changes == {"base": {"steps": 500, "optimizer": "lion", "adam": {"beta1": 0.5}}, "seeds": 3,
-                       "axes": {"learning_rate": [0.1, 1e-3]}}
+    changes = parse_settings(
+        ["steps=500", "seeds=3", "axes.learning_rate=[0.1, 1e-3]", "optimizer=lion", "base.adam.beta1=0.5"],
+        Study.model_fields,
+    )
+    assert changes == {
+        "base": {"steps": 500, "optimizer": "lion", "adam": {"beta1": 0.5}},
+        "seeds": 3,
+        "axes": {"learning_rate": [0.1, 1e-3]},
+    }
 
 
-@pytest.mark.parametrize("wrong, part", [
-    (dict(axes={"momentun": [0.9]}), "no field or number of a recipe of this study is named 'momentun'"),
-    (dict(axes={"optimizer": ["momentum"], "momentum": [0.5, 0.9, 1.0]}),
-     "momentum must lie in [0, 1), got 1.0 (try, axes.momentum, value 3 of 3)"),
-    (dict(axes={"learning_rate": []}), "an axis is a list of at least one value, got [] (try, axes.learning_rate)"),
-    (dict(axes={"learning_rate": 0.1}), "an axis is a list"),
-    (dict(base=BASE | {"learning_rate": 0}), "learning_rate must be > 0, got 0 (try, base.learning_rate)"),
-    (dict(base=BASE | {"learning_rate": float("nan")}), "learning_rate must be > 0, got nan"),
-    (dict(base={"optimizer": "momentum", "steps": 3}), "momentum needs learning_rate, which has no default"),
-    (dict(base={"optimizer": "adam"}), "steps is missing"),
-    (dict(base=BASE | {"steps": 0}), "steps must be a whole number >= 1, got 0"),
-    (dict(base={"steps": 3}), "no optimizer is chosen"),
-    (dict(base=BASE | {"optimizer": "adm"}), "did you mean adam"),
-    (dict(task="lines"), "did you mean line"),
-    (dict(base=BASE | {"order": "random"}), "no order of batches is named 'random'"),
-    (dict(zip=[{"learning_rate": [0.1], "steps": [1, 2]}]), "need equal lengths: learning_rate has 1, steps has 2"),
-    (dict(axes={"momentum": {"momentum": [0.5]}}), "no optimizer of this study is named 'momentum'"),
-    (dict(points=[{"optimizer": "momentum", "beta1": 0.9}]), "beta1 is a number of optimizer adam"),
-    (dict(base=BASE | {"batch_size": 2.5}), "batch_size must be a whole number >= 1 or \"all\", got 2.5"),
-])
+@pytest.mark.parametrize(
+    "wrong, part",
+    [
+        (dict(axes={"momentun": [0.9]}), "no field or number of a recipe of this study is named 'momentun'"),
+        (
+            dict(axes={"optimizer": ["momentum"], "momentum": [0.5, 0.9, 1.0]}),
+            "momentum must lie in [0, 1), got 1.0 (try, axes.momentum, value 3 of 3)",
+        ),
+        (dict(axes={"learning_rate": []}), "an axis is a list of at least one value, got [] (try, axes.learning_rate)"),
+        (dict(axes={"learning_rate": 0.1}), "an axis is a list"),
+        (dict(base=BASE | {"learning_rate": 0}), "learning_rate must be > 0, got 0 (try, base.learning_rate)"),
+        (dict(base=BASE | {"learning_rate": float("nan")}), "learning_rate must be > 0, got nan"),
+        (dict(base={"optimizer": "momentum", "steps": 3}), "momentum needs learning_rate, which has no default"),
+        (dict(base={"optimizer": "adam"}), "steps is missing"),
+        (dict(base=BASE | {"steps": 0}), "steps must be a whole number >= 1, got 0"),
+        (dict(base={"steps": 3}), "no optimizer is chosen"),
+        (dict(base=BASE | {"optimizer": "adm"}), "did you mean adam"),
+        (dict(task="lines"), "did you mean line"),
+        (dict(base=BASE | {"order": "random"}), "no order of batches is named 'random'"),
+        (dict(zip=[{"learning_rate": [0.1], "steps": [1, 2]}]), "need equal lengths: learning_rate has 1, steps has 2"),
+        (dict(axes={"momentum": {"momentum": [0.5]}}), "no optimizer of this study is named 'momentum'"),
+        (dict(points=[{"optimizer": "momentum", "beta1": 0.9}]), "beta1 is a number of optimizer adam"),
+        (dict(base=BASE | {"batch_size": 2.5}), 'batch_size must be a whole number >= 1 or "all", got 2.5'),
+    ],
+)
 def test_what_is_wrong_is_named_with_its_law_and_place(wrong, part):
     with pytest.raises((StudyError, NumberError, UnknownName)) as told:
         study(**wrong).trials()
@@ -153,9 +179,11 @@ def test_every_built_in_study_expands_in_every_preset_and_reads_back_from_toml(n
 
 
 values = st.one_of(st.integers(-5, 5), st.floats(allow_nan=True), st.text(max_size=5), st.booleans(), st.none())
-tables = st.dictionaries(st.sampled_from(["optimizer", "learning_rate", "beta1", "steps", "adam", "x"]),
-                         st.one_of(values, st.lists(values, max_size=3),
-                                   st.dictionaries(st.text(max_size=5), values, max_size=2)), max_size=4)
+tables = st.dictionaries(
+    st.sampled_from(["optimizer", "learning_rate", "beta1", "steps", "adam", "x"]),
+    st.one_of(values, st.lists(values, max_size=3), st.dictionaries(st.text(max_size=5), values, max_size=2)),
+    max_size=4,
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -170,8 +198,9 @@ def test_any_tables_give_trials_or_an_error_of_ours(base, axes, points, seeds):
 
 
 @settings(max_examples=50, deadline=None)
-@given(rates=st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=4, unique=True), seeds=st.integers(1, 3),
-       data=st.data())
+@given(
+    rates=st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=4, unique=True), seeds=st.integers(1, 3), data=st.data()
+)
 def test_the_order_of_axes_and_values_names_no_trial_otherwise(rates, seeds, data):
     shuffled = data.draw(st.permutations(rates))
     one = study(axes={"learning_rate": rates, "beta1": [0.5, 0.9]}, seeds=seeds)

@@ -17,22 +17,32 @@ from fallline.store.sums import noted, read_journal
 from faulty import copied
 from faulty import study as small_study
 
-EDITS = {"gone": None, "emptied": lambda content: b"", "longer": lambda content: content + b" ",
-         "cut": lambda content: content[:len(content) // 2], "flipped": lambda content: _flipped(content)}
+EDITS = {
+    "gone": None,
+    "emptied": lambda content: b"",
+    "longer": lambda content: content + b" ",
+    "cut": lambda content: content[: len(content) // 2],
+    "flipped": lambda content: _flipped(content),
+}
 
 
 def _flipped(content, place=0.33):
     middle = int(place * len(content))
-    return content[:middle] + bytes(byte ^ 1 for byte in content[middle:middle + 1]) + content[middle + 1:]
+    return content[:middle] + bytes(byte ^ 1 for byte in content[middle : middle + 1]) + content[middle + 1 :]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run by jobs with its page, figures and an export: a file of every kind."""
     home = tmp_path_factory.mktemp("sums")
-    (home / "try.toml").write_text(STUDY.replace("[base]", '[[claims]]\ntext = "Adam is better."\n'
-                                                 'better = {optimizer = "adam"}\nworse = {optimizer = "momentum"}\n'
-                                                 "[base]"))
+    (home / "try.toml").write_text(
+        STUDY.replace(
+            "[base]",
+            '[[claims]]\ntext = "Adam is better."\n'
+            'better = {optimizer = "adam"}\nworse = {optimizer = "momentum"}\n'
+            "[base]",
+        )
+    )
     folder = home / "run"
     result = fallline.launch(home / "try.toml", folder, executor="local", options={"jobs": 1}).collect()
     result.report()
@@ -66,13 +76,25 @@ def test_a_file_that_is_changed_emptied_or_gone_is_found_whichever_it_is(whole, 
     assert fallline.verify(folder).findings == (), str(fallline.verify(folder))
     names = files_of(folder)
     assert name == "predicts" or {path.split("/")[0] for path in names} >= {
-        "trials", "curves", "weights", "timings", "environments", "launches", "report", "exports", "sums.json",
-        "study.toml", "plan.json", "claims.json"}
+        "trials",
+        "curves",
+        "weights",
+        "timings",
+        "environments",
+        "launches",
+        "report",
+        "exports",
+        "sums.json",
+        "study.toml",
+        "plan.json",
+        "claims.json",
+    }
     missed = []
     for path in names:
         found = lost(folder, path, edit)
-        if found is not None and not any(finding.path == path or path.startswith(f"{finding.path}/")
-                                         for finding in found.findings):
+        if found is not None and not any(
+            finding.path == path or path.startswith(f"{finding.path}/") for finding in found.findings
+        ):
             missed.append((path, str(found)))
         only_noted = path.startswith("exports/") or (edit == "longer" and "/logs/" in path)
         if found is not None and bool(found) != only_noted:
@@ -86,13 +108,16 @@ def run(whole, tmp_path):
     return copied(whole / "run", tmp_path / "run")
 
 
-@pytest.mark.parametrize("path, change", [
-    ("study.toml", lambda text: text.split("[[claims]]")[0]),
-    ("study.toml", lambda text: text.replace("final_train_loss", "min_train_loss")),
-    ("launches/001/launch.json", lambda text: text.replace('"local"', '"slurm"')),
-    ("launches/001/job.sh", lambda text: text + "true\n"),
-    ("claims.json", lambda text: text.replace('"recorded": 0', '"recorded": 7')),
-])
+@pytest.mark.parametrize(
+    "path, change",
+    [
+        ("study.toml", lambda text: text.split("[[claims]]")[0]),
+        ("study.toml", lambda text: text.replace("final_train_loss", "min_train_loss")),
+        ("launches/001/launch.json", lambda text: text.replace('"local"', '"slurm"')),
+        ("launches/001/job.sh", lambda text: text + "true\n"),
+        ("claims.json", lambda text: text.replace('"recorded": 0', '"recorded": 7')),
+    ],
+)
 def test_what_can_be_read_and_says_something_else_is_found(run, path, change):
     before = (run / path).read_text()
     (run / path).write_text(change(before))
@@ -121,8 +146,15 @@ def test_a_foreign_file_is_found_wherever_it_is_and_moved_aside(run, name):
     assert fallline.verify(run) and (run / "damaged/1" / name).read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["report/figures/.x.png.abcdefgh", ".sums.json.abcdefgh",
-                                  "exports/.csv.abcdefgh/a.csv", "scaling/.points.parquet.abcdefgh"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "report/figures/.x.png.abcdefgh",
+        ".sums.json.abcdefgh",
+        "exports/.csv.abcdefgh/a.csv",
+        "scaling/.points.parquet.abcdefgh",
+    ],
+)
 def test_what_a_kill_left_is_found_and_swept_at_resume(whole, run, name):
     (run / name).parent.mkdir(parents=True, exist_ok=True)
     (run / name).write_text("half")
@@ -162,18 +194,20 @@ def test_a_write_that_was_cut_short_before_or_after_the_file_is_no_damage(whole,
 @pytest.mark.parametrize("line", range(1, 7))
 def test_a_reading_killed_at_any_line_leaves_a_sound_folder(run, tmp_path, line):
     """The process that notes a reading of test kills itself at its k-th write of checksums or file."""
-    code = ("import os, signal, sys, pathlib, fallline\n"
-            "from fallline.store.files import write_json\n"
-            "count = 0\n"
-            "def counted(real):\n"
-            "    def call(*given, **named):\n"
-            "        global count\n"
-            "        count += 1\n"
-            f"        if count == {line}: os.kill(os.getpid(), signal.SIGKILL)\n"
-            "        return real(*given, **named)\n"
-            "    return call\n"
-            "for name in ('write', 'replace', 'open'): setattr(os, name, counted(getattr(os, name)))\n"
-            "write_json(pathlib.Path(sys.argv[1]), [])\n")
+    code = (
+        "import os, signal, sys, pathlib, fallline\n"
+        "from fallline.store.files import write_json\n"
+        "count = 0\n"
+        "def counted(real):\n"
+        "    def call(*given, **named):\n"
+        "        global count\n"
+        "        count += 1\n"
+        f"        if count == {line}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return real(*given, **named)\n"
+        "    return call\n"
+        "for name in ('write', 'replace', 'open'): setattr(os, name, counted(getattr(os, name)))\n"
+        "write_json(pathlib.Path(sys.argv[1]), [])\n"
+    )
     told = subprocess.run([sys.executable, "-c", code, run / "test_reads.json"])
     assert told.returncode in (0, -signal.SIGKILL)
     wrong = fallline.verify(run).wrong
@@ -182,9 +216,12 @@ def test_a_reading_killed_at_any_line_leaves_a_sound_folder(run, tmp_path, line)
 
 def test_many_at_once_leave_checksums_that_fit(run):
     """Readers note at the same time as whoever writes: no line is lost, whoever came last."""
+
     def write(number):
-        write_json(run / ("test_reads.json" if number % 2 else f"environments/{number:03d}.json"), [] if number % 2 else
-                   {"number": number})
+        write_json(
+            run / ("test_reads.json" if number % 2 else f"environments/{number:03d}.json"),
+            [] if number % 2 else {"number": number},
+        )
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(64)))
@@ -202,8 +239,9 @@ def test_a_disk_that_is_full_leaves_no_half_of_a_line(run, monkeypatch):
 
     before = (run / "sums.json").read_bytes()
     with monkeypatch.context() as patch, pytest.raises(fallline.errors.StoreError, match="the disk is full"):
-        patch.setattr(os, "write", lambda handle, content: full(handle, content) if len(content) > 60 else
-                      full(handle, b"x"))
+        patch.setattr(
+            os, "write", lambda handle, content: full(handle, content) if len(content) > 60 else full(handle, b"x")
+        )
         write_json(run / "claims.json", [])
     assert (run / "sums.json").read_bytes() == before and fallline.verify(run)
 

@@ -38,8 +38,11 @@ def parts(splits):
 def test_every_row_is_in_one_split_with_its_own_target_and_the_inputs_in_the_order_asked_for(table):
     splits = read_table(table, ["c", "a"], "y", scale="none")
     assert [len(part.targets) for part in parts(splits)] == [28, 6, 6]
-    found = sorted((*map(float, inputs), float(target)) for part in parts(splits)
-                   for inputs, target in zip(part.inputs, part.targets, strict=True))
+    found = sorted(
+        (*map(float, inputs), float(target))
+        for part in parts(splits)
+        for inputs, target in zip(part.inputs, part.targets, strict=True)
+    )
     assert found == sorted((c, float(a), float(y)) for a, _, c, y in ROWS)
     assert all(array.dtype == np.float32 for part in parts(splits) for array in part)
     assert (splits.inputs, splits.target, splits.words) == (("c", "a"), "y", ())
@@ -60,8 +63,9 @@ def test_the_seed_alone_says_which_rows_go_where(table):
     assert one.train.inputs[:, 0].tolist() != sorted(one.train.inputs[:, 0].tolist()), "rows are mixed"
 
 
-@pytest.mark.parametrize("fractions, counts", [((0.5, 0.25, 0.25), [20, 10, 10]), ((0.8, 0.2, 0.0), [32, 8]),
-                                               ((0.9, 0, 0.1), [36, 4])])
+@pytest.mark.parametrize(
+    "fractions, counts", [((0.5, 0.25, 0.25), [20, 10, 10]), ((0.8, 0.2, 0.0), [32, 8]), ((0.9, 0, 0.1), [36, 4])]
+)
 def test_fractions_are_as_asked_for(table, fractions, counts):
     assert [len(part.inputs) for part in parts(read_table(table, None, "y", fractions=fractions))] == counts
 
@@ -69,8 +73,10 @@ def test_fractions_are_as_asked_for(table, fractions, counts):
 def test_scaling_is_fitted_on_the_training_rows_alone(table):
     plain = parts(read_table(table, ["a", "b", "c"], "y", scale="none"))
     train = np.float64(plain[0].inputs)
-    wanted = {"standard": [(part.inputs - train.mean(0)) / train.std(0) for part in plain],
-              "max": [part.inputs / np.abs(train).max(0) for part in plain]}
+    wanted = {
+        "standard": [(part.inputs - train.mean(0)) / train.std(0) for part in plain],
+        "max": [part.inputs / np.abs(train).max(0) for part in plain],
+    }
     for scale, expected in wanted.items():
         splits = read_table(table, ["a", "b", "c"], "y", scale=scale)
         for part, inputs in zip(parts(splits), expected, strict=True):
@@ -106,38 +112,46 @@ def test_a_file_may_be_gzipped_have_a_mark_line_ends_of_windows_quotes_and_empty
 GOOD = "".join(f"{i},{i},{i % 2}\n" for i in range(30))
 
 
-@pytest.mark.parametrize("text, told", [
-    ("a,b,y\n1,2,0\n1,two,1\n", "line 3, column b: 'two' is no number"),
-    ("a,b,y\n1,2,0\n\n1,,1\n", "line 4, column b: the cell is empty"),
-    ('a,b,n,y\n1,2,"x\ny\nz",0\n1,oh,,1\n', "line 5, column b: 'oh' is no number"),
-    ("a,b,y\n1,nan,0\n1,2,1\n", "line 2, column b: nan is not a finite number"),
-    ("a,b,y\n1,2,0\n-inf,2,1\n", "line 3, column a: -inf is not a finite number"),
-    ("a,b,y\n1,1e39,0\n1,2,1\n", "line 2, column b: 1e39 is not a finite number of 32 bits"),
-    ("a,b,y\n1,2,0\n1,2,NaN\n", "line 3, column y: NaN is not a finite number"),
-    ("a,b,y\n1,2,0\n1,2,\n", "line 3, column y: the target is empty"),
-    ("a,b,y\n1,2\n1,2,0\n", "line 2, column y: the target is empty"),
-    ("a,b,y\n1,2,0\n1,2,1\n1,2,one\n", "line 4, column y: 'one' is no number"),
-    ("a,b,y\n1,2,red\n1,2,green\n1,2,blue\n", "target y must be numbers or two different words, it holds 3 different "
-                                              "(blue, green, red)"),
-    ("a,b,y\n1,2,red\n1,2,red\n", "it holds 1 different (red)"),
-    ("a,b,y\n1,2,0\n1,2,0,4\n", "line 3: 4 cells, the header names 3"),
-    ("a,c,y\n" + GOOD, "no column named 'b'; there are: a, c, y"),
-    ("a,bb,y\n" + GOOD, "no column named 'b'; did you mean bb"),
-    ("a;b;y\n" + GOOD.replace(",", ";"), "line 1 names one column, 'a;b;y', with ';' in it, so that is most likely"),
-    ("a,b,b,y\n" + "1,2,3,0\n" * 9, "has 2 columns named b; rename all but one"),
-    ("1,2,0\n" + GOOD, "no header: line 1 holds numbers only"),
-    ("\na,b,y\n" + GOOD, "no header: line 1 is empty"),
-    ("", "is empty; a table has a line with the names"),
-    ("\n \n", "is empty"),
-    ("a,b,y\n", "has a header and no rows"),
-    ("a,b,y", "has a header and no rows"),
-    ("a,b,y\n1,2,0\n", "has 1 row, too few to split 0.7, 0.15, 0.15"),
-    (b"a,b,y\n1,\xff,0\n", "is not UTF-8 text: invalid start byte at byte 8"),
-    ("a,b,y\n1,2,0\n".encode("utf-16"), "is not text: it holds a zero byte"),
-    (b"\x89PNG\r\n\x1a\n\0\0", "is not text"),
-    ("a" * 1_000_001 + "\n1\n", "the first line has 1,000,001 bytes"),
-    (",".join(f"x{i}" for i in range(10_001)) + "\n1\n", "has 10,001 columns; a table has at most 10,000"),
-])
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("a,b,y\n1,2,0\n1,two,1\n", "line 3, column b: 'two' is no number"),
+        ("a,b,y\n1,2,0\n\n1,,1\n", "line 4, column b: the cell is empty"),
+        ('a,b,n,y\n1,2,"x\ny\nz",0\n1,oh,,1\n', "line 5, column b: 'oh' is no number"),
+        ("a,b,y\n1,nan,0\n1,2,1\n", "line 2, column b: nan is not a finite number"),
+        ("a,b,y\n1,2,0\n-inf,2,1\n", "line 3, column a: -inf is not a finite number"),
+        ("a,b,y\n1,1e39,0\n1,2,1\n", "line 2, column b: 1e39 is not a finite number of 32 bits"),
+        ("a,b,y\n1,2,0\n1,2,NaN\n", "line 3, column y: NaN is not a finite number"),
+        ("a,b,y\n1,2,0\n1,2,\n", "line 3, column y: the target is empty"),
+        ("a,b,y\n1,2\n1,2,0\n", "line 2, column y: the target is empty"),
+        ("a,b,y\n1,2,0\n1,2,1\n1,2,one\n", "line 4, column y: 'one' is no number"),
+        (
+            "a,b,y\n1,2,red\n1,2,green\n1,2,blue\n",
+            "target y must be numbers or two different words, it holds 3 different (blue, green, red)",
+        ),
+        ("a,b,y\n1,2,red\n1,2,red\n", "it holds 1 different (red)"),
+        ("a,b,y\n1,2,0\n1,2,0,4\n", "line 3: 4 cells, the header names 3"),
+        ("a,c,y\n" + GOOD, "no column named 'b'; there are: a, c, y"),
+        ("a,bb,y\n" + GOOD, "no column named 'b'; did you mean bb"),
+        (
+            "a;b;y\n" + GOOD.replace(",", ";"),
+            "line 1 names one column, 'a;b;y', with ';' in it, so that is most likely",
+        ),
+        ("a,b,b,y\n" + "1,2,3,0\n" * 9, "has 2 columns named b; rename all but one"),
+        ("1,2,0\n" + GOOD, "no header: line 1 holds numbers only"),
+        ("\na,b,y\n" + GOOD, "no header: line 1 is empty"),
+        ("", "is empty; a table has a line with the names"),
+        ("\n \n", "is empty"),
+        ("a,b,y\n", "has a header and no rows"),
+        ("a,b,y", "has a header and no rows"),
+        ("a,b,y\n1,2,0\n", "has 1 row, too few to split 0.7, 0.15, 0.15"),
+        (b"a,b,y\n1,\xff,0\n", "is not UTF-8 text: invalid start byte at byte 8"),
+        ("a,b,y\n1,2,0\n".encode("utf-16"), "is not text: it holds a zero byte"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "is not text"),
+        ("a" * 1_000_001 + "\n1\n", "the first line has 1,000,001 bytes"),
+        (",".join(f"x{i}" for i in range(10_001)) + "\n1\n", "has 10,001 columns; a table has at most 10,000"),
+    ],
+)
 def test_what_is_wrong_with_a_table_is_told_with_its_place(tmp_path, text, told):
     path = written(tmp_path, text)
     with pytest.raises(DataError) as refused:
@@ -166,15 +180,24 @@ def test_a_table_of_more_rows_than_are_read_is_refused(table, monkeypatch):
     assert len(read_table(table, None, "y", fractions=(1, 0, 0)).train.targets) == 40
 
 
-@pytest.mark.parametrize("inputs, told", [(["a", "y"], "the column y is the target"), (["a", "a"], "a comes twice"),
-                                          ("ab", "must be a list of names"), ([], "gives no input")])
+@pytest.mark.parametrize(
+    "inputs, told",
+    [
+        (["a", "y"], "the column y is the target"),
+        (["a", "a"], "a comes twice"),
+        ("ab", "must be a list of names"),
+        ([], "gives no input"),
+    ],
+)
 def test_inputs_are_different_columns_and_not_the_target(table, inputs, told):
     with pytest.raises(DataError, match=told):
         read_table(table, inputs, "y")
 
 
-@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.5, 0.2, 0.2), (0, 0.5, 0.5), (1.2, -0.1, -0.1),
-                                       (math.nan, 0.5, 0.5), ("0.7", "0.2", "0.1")])
+@pytest.mark.parametrize(
+    "fractions",
+    [(0.7, 0.3), (0.5, 0.2, 0.2), (0, 0.5, 0.5), (1.2, -0.1, -0.1), (math.nan, 0.5, 0.5), ("0.7", "0.2", "0.1")],
+)
 def test_fractions_that_are_no_three_parts_of_a_whole_are_refused(table, fractions):
     with pytest.raises(NumberError, match="fractions must be three numbers"):
         read_table(table, None, "y", fractions=fractions)
@@ -189,10 +212,16 @@ def test_a_scale_or_a_seed_that_is_none_is_refused(table):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(
-    st.text(alphabet='a1.,;"\n\r -xy\u00e9', max_size=60), st.binary(max_size=60),
-    st.lists(st.lists(st.sampled_from(["1", "2.5", "", '"', '"a', "x", "-inf", " 7 ", "1_0", "0x1"]), max_size=4),
-             max_size=9).map(lambda rows: "a,b,y\n" + "\n".join(map(",".join, rows)))))
+@given(
+    st.one_of(
+        st.text(alphabet='a1.,;"\n\r -xy\u00e9', max_size=60),
+        st.binary(max_size=60),
+        st.lists(
+            st.lists(st.sampled_from(["1", "2.5", "", '"', '"a', "x", "-inf", " 7 ", "1_0", "0x1"]), max_size=4),
+            max_size=9,
+        ).map(lambda rows: "a,b,y\n" + "\n".join(map(",".join, rows))),
+    )
+)
 def test_any_content_gives_finite_splits_or_an_error_in_words(tmp_path_factory, content):
     path = written(tmp_path_factory.getbasetemp(), content, "any.csv")
     try:

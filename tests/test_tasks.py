@@ -64,11 +64,20 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
     def make(key):
         return eqx.nn.MLP(4, 2, width_size=8, depth=1, key=key)
 
-    task = fallline.task("halves", model=model(make, name="mlp"), train=(inputs, targets),
-                         loss="softmax_cross_entropy", metrics=["accuracy"])
-    study = fallline.Study(name="mlp", task=task, metric="final_train_loss", seeds=[4],
-                           base={"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all",
-                                 "steps": 5})
+    task = fallline.task(
+        "halves",
+        model=model(make, name="mlp"),
+        train=(inputs, targets),
+        loss="softmax_cross_entropy",
+        metrics=["accuracy"],
+    )
+    study = fallline.Study(
+        name="mlp",
+        task=task,
+        metric="final_train_loss",
+        seeds=[4],
+        base={"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all", "steps": 5},
+    )
     curve = study.run(tmp_path).curves["train_loss"].to_list()
 
     from fallline.executors.cohort import WEIGHTS
@@ -76,6 +85,7 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
     module = make(jax.random.fold_in(jax.random.key(4), WEIGHTS))
     by_hand = []
     for _ in range(6):
+
         def value(module):
             logits = jax.vmap(module)(inputs)
             return -jnp.take_along_axis(jax.nn.log_softmax(logits), targets[:, None], 1).mean()
@@ -87,11 +97,17 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
 
 
 def test_watched_scalars_of_a_module_are_recorded(tmp_path):
-    task = fallline.task("watched", model=model(lambda key: eqx.nn.Linear(2, 1, key=key), name="linear",
-                                                watch=lambda module: {"bias": module.bias[0]}),
-                         train=(np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)), loss="squared_error")
-    study = fallline.Study(name="w", task=task, metric="final_train_loss",
-                           base={"optimizer": "adam", "batch_size": "all", "steps": 3})
+    task = fallline.task(
+        "watched",
+        model=model(
+            lambda key: eqx.nn.Linear(2, 1, key=key), name="linear", watch=lambda module: {"bias": module.bias[0]}
+        ),
+        train=(np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)),
+        loss="squared_error",
+    )
+    study = fallline.Study(
+        name="w", task=task, metric="final_train_loss", base={"optimizer": "adam", "batch_size": "all", "steps": 3}
+    )
     curves = study.run(tmp_path).curves
     assert curves["bias"].n_unique() == 4 and curves["bias"].null_count() == 0
 
@@ -100,15 +116,18 @@ GOOD = (np.zeros((4, 3), np.float32), np.zeros(4, np.int32))
 LINEAR = model(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
 
 
-@pytest.mark.parametrize("wrong, part", [
-    (dict(train=(np.full((4, 3), np.nan), GOOD[1])), "train inputs hold nan at index (0, 0)"),
-    (dict(train=(GOOD[0], GOOD[1][:3])), "as many targets as inputs"),
-    (dict(train=(GOOD[0][:0], GOOD[1][:0])), "at least one"),
-    (dict(train=(np.array([["a"]]), np.zeros(1))), "must be numbers"),
-    (dict(test=([1, 2], [[1], [1, 2]])), "test must be a pair (inputs, targets) of arrays"),
-    (dict(model=lambda key: None), "model must be a fallline.Model, got function"),
-    (dict(metrics=["acuracy"]), "did you mean accuracy"),
-])
+@pytest.mark.parametrize(
+    "wrong, part",
+    [
+        (dict(train=(np.full((4, 3), np.nan), GOOD[1])), "train inputs hold nan at index (0, 0)"),
+        (dict(train=(GOOD[0], GOOD[1][:3])), "as many targets as inputs"),
+        (dict(train=(GOOD[0][:0], GOOD[1][:0])), "at least one"),
+        (dict(train=(np.array([["a"]]), np.zeros(1))), "must be numbers"),
+        (dict(test=([1, 2], [[1], [1, 2]])), "test must be a pair (inputs, targets) of arrays"),
+        (dict(model=lambda key: None), "model must be a fallline.Model, got function"),
+        (dict(metrics=["acuracy"]), "did you mean accuracy"),
+    ],
+)
 def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     values = dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | wrong
     with pytest.raises((ModelError, UnknownName)) as told:
@@ -116,14 +135,22 @@ def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     assert part in str(told.value)
 
 
-@pytest.mark.parametrize("changes, part", [
-    (dict(model=model(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)), "fails on a batch of inputs"),
-    (dict(model=model(lambda key: {}, lambda w, x: x)), "has no weights"),
-    (dict(train=(GOOD[0], np.array([0, 1, 2, 0]))), "train label 2 of example 2 must lie in 0 ... 1"),
-    (dict(metrics={"mean_error": lambda outputs, targets: outputs.mean()}),
-     "metric mean_error must give one value per example"),
-    (dict(loss=fallline.Loss("whole", lambda o, t: o.sum())), "loss whole must give one value per example"),
-])
+@pytest.mark.parametrize(
+    "changes, part",
+    [
+        (
+            dict(model=model(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)),
+            "fails on a batch of inputs",
+        ),
+        (dict(model=model(lambda key: {}, lambda w, x: x)), "has no weights"),
+        (dict(train=(GOOD[0], np.array([0, 1, 2, 0]))), "train label 2 of example 2 must lie in 0 ... 1"),
+        (
+            dict(metrics={"mean_error": lambda outputs, targets: outputs.mean()}),
+            "metric mean_error must give one value per example",
+        ),
+        (dict(loss=fallline.Loss("whole", lambda o, t: o.sum())), "loss whole must give one value per example"),
+    ],
+)
 def test_what_is_wrong_with_a_model_is_said_before_anything_is_trained(tmp_path, changes, part):
     task = fallline.task("own", **(dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | changes))
     study = fallline.Study(name="own", task=task, base={"optimizer": "adam", "steps": 2, "batch_size": 2})

@@ -86,8 +86,21 @@ def hostile(tmp_path_factory):
     return home
 
 
-@pytest.mark.parametrize("command", ["show", "show --all", "report", "compare", "verify", "status",
-                                     "figures --format svg", "export --to csv", "run", "run --set seeds=0"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "show",
+        "show --all",
+        "report",
+        "compare",
+        "verify",
+        "status",
+        "figures --format svg",
+        "export --to csv",
+        "run",
+        "run --set seeds=0",
+    ],
+)
 def test_no_command_hands_a_control_character_to_the_terminal(hostile, cli, monkeypatch, command):  # noqa: F811
     monkeypatch.chdir(hostile)
     name, *more = command.split()
@@ -97,12 +110,18 @@ def test_no_command_hands_a_control_character_to_the_terminal(hostile, cli, monk
 
 
 def test_progress_in_a_terminal_obeys_none_of_them(hostile, tmp_path):
-    code = (f"import os, sys; os.chdir({str(hostile)!r}); from fallline.cli import main\n"
-            f"sys.argv = ['fallline', 'run', 's.toml', '--out', {str(tmp_path / 'run')!r}, '--set', 'steps=400',\n"
-            "            '--set', 'axes.optimizer=[\"own.py:R\"]']; main()")
+    code = (
+        f"import os, sys; os.chdir({str(hostile)!r}); from fallline.cli import main\n"
+        f"sys.argv = ['fallline', 'run', 's.toml', '--out', {str(tmp_path / 'run')!r}, '--set', 'steps=400',\n"
+        "            '--set', 'axes.optimizer=[\"own.py:R\"]']; main()"
+    )
     outer = f"import pty, sys\nsys.exit(pty.spawn([sys.executable, '-c', {code!r}]) >> 8)"
-    told = subprocess.run([sys.executable, "-c", outer], capture_output=True, stdin=subprocess.DEVNULL,
-                          env=os.environ | {"TERM": "xterm", "COLUMNS": "200"})
+    told = subprocess.run(
+        [sys.executable, "-c", outer],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+    )
     text = told.stdout.decode()
     assert told.returncode == 0, text
     assert "\x1b[1m" in text and "=1+1\\x1b[31m" in text
@@ -124,8 +143,11 @@ def test_what_a_report_writes_holds_no_control_character_and_no_formula(hostile)
             xml.dom.minidom.parseString(text)
         elif path.suffix == ".csv":
             for row in csv.reader(io.StringIO(text)):
-                assert not [cell for cell in row if cell.startswith(("=", "@", "\t", "\r")) or (
-                    cell.startswith(("+", "-")) and not _is_number(cell))], path
+                assert not [
+                    cell
+                    for cell in row
+                    if cell.startswith(("=", "@", "\t", "\r")) or (cell.startswith(("+", "-")) and not _is_number(cell))
+                ], path
     assert figures and "=1+1\\x1b[31m" in page.read_text()
 
 
@@ -139,7 +161,10 @@ def test_cells_of_a_csv_are_no_formulas_and_numbers_stay_numbers(tmp_path):
     frame = pl.DataFrame({"=x": [-1.5, 2.0], "text": ["=A1", "-0.5"], "@more": ["+1e-3", " =B"], "plain": ["a", None]})
     write_table(tmp_path / "t.csv", frame)
     assert (tmp_path / "t.csv").read_text().splitlines() == [
-        "'=x,text,'@more,plain", "-1.5,'=A1,+1e-3,a", "2.0,-0.5,' =B,"]
+        "'=x,text,'@more,plain",
+        "-1.5,'=A1,+1e-3,a",
+        "2.0,-0.5,' =B,",
+    ]
 
 
 def test_texts_of_a_page_and_its_data_hold_no_control_character():
@@ -151,14 +176,26 @@ def test_texts_of_a_page_and_its_data_hold_no_control_character():
         assert json.loads(held) == [text] and held.isprintable()
 
 
-@pytest.mark.parametrize("arguments", [
-    ["a" * 4000], ["run", "a" * 4000], ["show", "a" * 4000], ["show", "b" * 200 + "/" + "c" * 3000],
-    ["run", "line/optimizers", "--preset", "a" * 4000], ["run", "try.toml", "--set", "a" * 4000 + "=1"],
-    ["run", "try.toml", "--set", f"axes.optimizer=['{'a' * 4000}']"], ["data", "get", "a" * 4000],
-    ["parts", "a" * 4000], ["export", "try.toml", "--to", "a" * 4000], ["compare", "x", "--by", "a " * 4000],
-    ["run", "try.toml", "--set", "axes.optimizer=[" + "'adm'," * 3000 + "]"], ["--" + "a" * 4000],
-    ["network", "show", "x = " + "a" * 4000 + "*"], ["run", "try.toml", "--data", "a" * 4000, "--bad"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["a" * 4000],
+        ["run", "a" * 4000],
+        ["show", "a" * 4000],
+        ["show", "b" * 200 + "/" + "c" * 3000],
+        ["run", "line/optimizers", "--preset", "a" * 4000],
+        ["run", "try.toml", "--set", "a" * 4000 + "=1"],
+        ["run", "try.toml", "--set", f"axes.optimizer=['{'a' * 4000}']"],
+        ["data", "get", "a" * 4000],
+        ["parts", "a" * 4000],
+        ["export", "try.toml", "--to", "a" * 4000],
+        ["compare", "x", "--by", "a " * 4000],
+        ["run", "try.toml", "--set", "axes.optimizer=[" + "'adm'," * 3000 + "]"],
+        ["--" + "a" * 4000],
+        ["network", "show", "x = " + "a" * 4000 + "*"],
+        ["run", "try.toml", "--data", "a" * 4000, "--bad"],
+    ],
+)
 def test_a_message_is_a_screen_however_long_the_name(cli, arguments):  # noqa: F811
     code, _, error = cli(*arguments)
     assert code == 2 and len(error) < 2000 and len(error.splitlines()) <= 24, len(error)
@@ -185,6 +222,8 @@ def test_an_exception_of_a_users_file_is_shown(cli):  # noqa: F811
 def test_a_warning_is_shown(cli, monkeypatch):  # noqa: F811
     import warnings
 
-    monkeypatch.setattr("fallline.cli.screens.studies_table",
-                        lambda: warnings.warn("a\x1b[31mb", fallline.errors.FalllineWarning, stacklevel=1))
+    monkeypatch.setattr(
+        "fallline.cli.screens.studies_table",
+        lambda: warnings.warn("a\x1b[31mb", fallline.errors.FalllineWarning, stacklevel=1),
+    )
     assert "fallline: a\\x1b[31mb\n" in cli("list")[2]

@@ -38,15 +38,27 @@ def layer():
 
 
 def task(name="three-ways", validation=None, test=(INPUTS[:30] + 0.1, LABELS[:30])):
-    return fallline.task(name, model=layer(), train=(INPUTS, LABELS), validation=validation, test=test,
-                         loss="softmax_cross_entropy", metrics=["accuracy"])
+    return fallline.task(
+        name,
+        model=layer(),
+        train=(INPUTS, LABELS),
+        validation=validation,
+        test=test,
+        loss="softmax_cross_entropy",
+        metrics=["accuracy"],
+    )
 
 
 def study(of=None, **fields):
-    usual = {"name": "ways", "task": of or task(), "metric": "validation_loss", "seeds": 2,
-             "base": {"steps": 12, "batch_size": 10, "optimizer": "adam"},
-             "axes": {"optimizer": ["adam", "momentum"], "learning_rate": [0.1, 0.01]},
-             "figures": [{"kind": "curves", "metric": "train_loss"}]}
+    usual = {
+        "name": "ways",
+        "task": of or task(),
+        "metric": "validation_loss",
+        "seeds": 2,
+        "base": {"steps": 12, "batch_size": 10, "optimizer": "adam"},
+        "axes": {"optimizer": ["adam", "momentum"], "learning_rate": [0.1, 0.01]},
+        "figures": [{"kind": "curves", "metric": "train_loss"}],
+    }
     return Study(**(usual | fields))
 
 
@@ -78,7 +90,7 @@ def test_every_example_validates_in_exactly_one_fold(examples, folds):
     for part, cut in zip(parts, cuts(None, folds), strict=True):
         assert sorted([*part.train.inputs[:, 0], *part.validation.inputs[:, 0]]) == list(range(examples))
         assert (np.diff(part.train.inputs[:, 0]) > 0).all(), "the order of the data stays"
-        assert (part.train.inputs[:, 0] / 7 == pytest.approx(part.train.targets)), "targets go with their inputs"
+        assert part.train.inputs[:, 0] / 7 == pytest.approx(part.train.targets), "targets go with their inputs"
         assert len(part.train.inputs) - cut.left(examples) in (0, 1)
     assert min(len(part.train.inputs) for part in parts) == cuts(None, folds)[0].left(examples)
 
@@ -100,10 +112,14 @@ def test_test_stays_and_validation_joins_what_folds_deal_out():
     assert 2 in np.concatenate([cut_splits("t", own, cut).train.inputs for cut in cuts(None, 3)])
 
 
-@pytest.mark.parametrize("cut, said", [
-    (Cut(holdout=0.001), "leaves 0 to validate on and 100 to train on"),
-    (Cut(holdout=0.999), "leaves 100 to validate on and 0 to train on"),
-    (Cut(folds=101, fold=1), "folds must be at most the number of examples, 100 of task t, got 101")])
+@pytest.mark.parametrize(
+    "cut, said",
+    [
+        (Cut(holdout=0.001), "leaves 0 to validate on and 100 to train on"),
+        (Cut(holdout=0.999), "leaves 100 to validate on and 0 to train on"),
+        (Cut(folds=101, fold=1), "folds must be at most the number of examples, 100 of task t, got 101"),
+    ],
+)
 def test_a_cut_that_leaves_nothing_is_refused(cut, said):
     with pytest.raises(StudyError, match=said):
         cut_splits("t", Splits(Split(INPUTS, LABELS)), cut)
@@ -123,10 +139,15 @@ def test_trials_without_a_cut_keep_their_names_and_each_cut_has_its_own():
     plain = study().trials()
     canonical = {key: value for key, value in plain[0].canonical.items() if key not in ("holdout", "folds", "fold")}
     assert canonical == plain[0].canonical and plain[0].name == digest(canonical)
-    assert parse_study('task = "line"\n[base]\noptimizer = "adam"\nsteps = 5\n', "named.toml").trials()[0].name == \
-        "99795182e821d42f"
-    every = [trial.name for one in (study(), study(holdout=0.2), study(holdout=0.3), study(folds=4), study(folds=5))
-             for trial in one.trials()]
+    assert (
+        parse_study('task = "line"\n[base]\noptimizer = "adam"\nsteps = 5\n', "named.toml").trials()[0].name
+        == "99795182e821d42f"
+    )
+    every = [
+        trial.name
+        for one in (study(), study(holdout=0.2), study(holdout=0.3), study(folds=4), study(folds=5))
+        for trial in one.trials()
+    ]
     assert len(set(every)) == len(every) == 8 * (1 + 1 + 1 + 4 + 5)
     folded = study(folds=5).trials()
     assert len({trial.name_across_folds for trial in folded}) == 8
@@ -145,8 +166,14 @@ def test_epochs_are_refused_where_folds_deal_out_the_validation_split_too(tmp_pa
         study(own, folds=4, base={"epochs": 1, "batch_size": 10}).run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("fields, said", [
-    ({"holdout": 0.2, "folds": 5}, "write one of them"), ({"holdout": 1.5}, "less than 1"), ({"folds": 1}, "or equal")])
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"holdout": 0.2, "folds": 5}, "write one of them"),
+        ({"holdout": 1.5}, "less than 1"),
+        ({"folds": 1}, "or equal"),
+    ],
+)
 def test_cuts_that_make_no_sense_are_refused(fields, said):
     with pytest.raises(StudyError, match=said):
         study(**fields)
@@ -165,8 +192,15 @@ def test_a_held_out_part_validates_and_the_columns_say_so(folder):
 def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
     folded = study(folds=4, seeds=1).run(tmp_path / "folds").trials
     part = cut_splits("t", Splits(Split(INPUTS, LABELS)), Cut(folds=4, fold=3))
-    given = fallline.task("given", model=layer(), train=part.train, validation=part.validation,
-                          test=(INPUTS[:30] + 0.1, LABELS[:30]), loss="softmax_cross_entropy", metrics=["accuracy"])
+    given = fallline.task(
+        "given",
+        model=layer(),
+        train=part.train,
+        validation=part.validation,
+        test=(INPUTS[:30] + 0.1, LABELS[:30]),
+        loss="softmax_cross_entropy",
+        metrics=["accuracy"],
+    )
     alone = study(given, seeds=1).run(tmp_path / "alone").trials
     names = ["validation_loss", "test_loss", "final_train_loss", "test_accuracy"]
     third = folded.filter(pl.col("fold") == 3).sort("optimizer", "learning_rate").select(names).to_numpy()
@@ -179,8 +213,9 @@ def test_folds_are_trials_of_their_own_and_one_value_a_seed_in_statistics(tmp_pa
     assert rows.height == 4 * 8 and means.height == 8 and sorted(rows["fold"].unique()) == [1, 2, 3, 4]
     assert set(means["data"]) == {"sample, 4 folds"} and "fold" not in means.columns
     for row in means.iter_rows(named=True):
-        own = rows.filter(pl.all_horizontal(pl.col(name) == row[name] for name in ("optimizer", "learning_rate",
-                                                                                   "seed")))
+        own = rows.filter(
+            pl.all_horizontal(pl.col(name) == row[name] for name in ("optimizer", "learning_rate", "seed"))
+        )
         for name in ("validation_accuracy", "test_loss", "final_train_loss", "best_validation_accuracy"):
             assert row[name] == pytest.approx(statistics.fmean(own[name]))
         assert row["trial"] == own["across_folds"][0]
@@ -203,10 +238,14 @@ def test_folds_are_trials_of_their_own_and_one_value_a_seed_in_statistics(tmp_pa
 
 def over_folds(rows, found) -> float:
     """Nadeau and Bengio's p, written out: differences of four folds, each a mean over seeds."""
-    first, second = (rows.filter(pl.col("optimizer") == arm["optimizer"],
-                                 pl.col("learning_rate") == arm["learning_rate"]).group_by("fold").agg(
-        pl.col(found.compared.metric).mean()).sort("fold")[found.compared.metric].to_numpy()
-        for arm in found.arms.iter_rows(named=True))
+    first, second = (
+        rows.filter(pl.col("optimizer") == arm["optimizer"], pl.col("learning_rate") == arm["learning_rate"])
+        .group_by("fold")
+        .agg(pl.col(found.compared.metric).mean())
+        .sort("fold")[found.compared.metric]
+        .to_numpy()
+        for arm in found.arms.iter_rows(named=True)
+    )
     gaps = first - second
     return 2 * scipy_stats.t.sf(abs(gaps.mean()) / np.sqrt((1 / 4 + 1 / 3) * gaps.var(ddof=1)), 3)
 
@@ -215,12 +254,28 @@ def test_a_fold_that_diverged_takes_its_trial_with_it_and_missing_folds_make_no_
     from fallline.store.folds import across_folds, curves_across_folds
 
     def row(trial, fold, status, value, across):
-        return {"trial": trial, "block": "b", "data": f"sample, fold {fold} of 2", "fold": fold, "folds": 2,
-                "across_folds": across, "learning_rate": 0.1, "seed": 0, "status": status, "test_loss": value,
-                "diverged_at": 4 if status == "diverged" else None, "train_examples": 8 + fold}
+        return {
+            "trial": trial,
+            "block": "b",
+            "data": f"sample, fold {fold} of 2",
+            "fold": fold,
+            "folds": 2,
+            "across_folds": across,
+            "learning_rate": 0.1,
+            "seed": 0,
+            "status": status,
+            "test_loss": value,
+            "diverged_at": 4 if status == "diverged" else None,
+            "train_examples": 8 + fold,
+        }
 
-    rows = [row("a1", 1, "done", 1.0, "a"), row("a2", 2, "diverged", None, "a"), row("b1", 1, "done", 2.0, "b"),
-            row("c1", 1, "done", 2.0, "c"), row("c2", 2, "done", 3.0, "c")]
+    rows = [
+        row("a1", 1, "done", 1.0, "a"),
+        row("a2", 2, "diverged", None, "a"),
+        row("b1", 1, "done", 2.0, "b"),
+        row("c1", 1, "done", 2.0, "c"),
+        row("c2", 2, "done", 3.0, "c"),
+    ]
     trials = pl.DataFrame(rows, infer_schema_length=None)
     found = across_folds(trials).sort("trial")
     assert found["trial"].to_list() == ["a", "c"] and found["status"].to_list() == ["diverged", "done"]
@@ -255,18 +310,30 @@ def test_a_fold_whose_block_is_gone_is_trained_again_as_it_was(tmp_path):
 # What chooses on test is refused
 
 
-@pytest.mark.parametrize("fields, said", [
-    ({"metric": "best_test_accuracy"}, "metric: best_test_accuracy would choose an epoch on the test split: .*"
-                                       "Write best_validation_accuracy"),
-    ({"metric": "best_test_loss_step"}, "Write best_validation_loss_step"),
-    ({"target": {"metric": "test_accuracy", "value": 0.9}}, "count the steps to a target on the test split"),
-    ({"figures": [{"kind": "stopping", "metric": "test_loss"}]}, "choose where to stop on the test split"),
-    ({"figures": [{"kind": "curves", "metric": "test_loss"}]}, "choose an epoch on the test split"),
-    ({"figures": [{"kind": "sensitivity", "metric": "test_accuracy"}]}, "choose the learning rate on the test split"),
-    ({"claims": [{"text": "a", "equal": {}, "metric": "best_test_accuracy"}]}, "claims.0: best_test_accuracy would"),
-    ({"claims": [{"text": "a", "equal": {}, "metric": "test_loss", "step": 5}]}, "test_loss would choose an epoch"),
-    ({"evaluate_on": "test"}, "no evaluate_on: the test split is evaluated once, after the last step"),
-    ({"test_every": 10}, "no test_every: the test split is evaluated once")])
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        (
+            {"metric": "best_test_accuracy"},
+            "metric: best_test_accuracy would choose an epoch on the test split: .*Write best_validation_accuracy",
+        ),
+        ({"metric": "best_test_loss_step"}, "Write best_validation_loss_step"),
+        ({"target": {"metric": "test_accuracy", "value": 0.9}}, "count the steps to a target on the test split"),
+        ({"figures": [{"kind": "stopping", "metric": "test_loss"}]}, "choose where to stop on the test split"),
+        ({"figures": [{"kind": "curves", "metric": "test_loss"}]}, "choose an epoch on the test split"),
+        (
+            {"figures": [{"kind": "sensitivity", "metric": "test_accuracy"}]},
+            "choose the learning rate on the test split",
+        ),
+        (
+            {"claims": [{"text": "a", "equal": {}, "metric": "best_test_accuracy"}]},
+            "claims.0: best_test_accuracy would",
+        ),
+        ({"claims": [{"text": "a", "equal": {}, "metric": "test_loss", "step": 5}]}, "test_loss would choose an epoch"),
+        ({"evaluate_on": "test"}, "no evaluate_on: the test split is evaluated once, after the last step"),
+        ({"test_every": 10}, "no test_every: the test split is evaluated once"),
+    ],
+)
 def test_a_study_that_would_choose_on_test_is_refused_with_the_reason(fields, said):
     with pytest.raises(StudyError, match=said) as refused:
         study(**fields)
@@ -348,9 +415,16 @@ def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
     assert [one.times for one in readings(layout)] == [2]
 
 
-@pytest.mark.parametrize("other, against", [
-    (reading(0.2), True), (reading(0.1, chosen_by="validation_loss"), True), (reading(0.1, arm="momentum"), False),
-    (Reading(NAMED, named="ab"), False), (Reading(ALL), False)])
+@pytest.mark.parametrize(
+    "other, against",
+    [
+        (reading(0.2), True),
+        (reading(0.1, chosen_by="validation_loss"), True),
+        (reading(0.1, arm="momentum"), False),
+        (Reading(NAMED, named="ab"), False),
+        (Reading(ALL), False),
+    ],
+)
 def test_another_choice_is_another_metric_or_another_configuration_of_an_arm(other, against):
     assert reading(0.1).against(other) == other.against(reading(0.1)) == against
 
@@ -374,8 +448,9 @@ def test_a_report_reads_test_for_the_chosen_alone_and_says_so(folder):
     (noted,) = readings(Layout(folder))
     assert len(noted.configurations) == 2 and noted.times == 1
     best = pl.read_csv(page.parent / "tables/best.csv")
-    assert {(pick.recipe["optimizer"], pick.recipe["learning_rate"]) for pick in noted.picks} == \
-        set(best.select("optimizer", "learning_rate").rows())
+    assert {(pick.recipe["optimizer"], pick.recipe["learning_rate"]) for pick in noted.picks} == set(
+        best.select("optimizer", "learning_rate").rows()
+    )
     for _ in range(2):
         page = fallline.open_run(folder).report()
     assert ", and twice since; chosen on validation loss." in page.read_text(encoding="utf-8")
@@ -391,7 +466,8 @@ def test_the_order_of_rows_changes_nothing_of_what_is_read(folder):
     after = chosen_by_run(open_run(folder))
     assert after.chosen_by == before.chosen_by and after.configurations == before.configurations
     assert not after.against(before) and {pick.arm_name for pick in after.picks} == {
-        pick.arm_name for pick in before.picks}
+        pick.arm_name for pick in before.picks
+    }
 
 
 def test_the_commands_note_who_they_are(folder, cli):
@@ -417,7 +493,8 @@ def test_a_second_look_with_another_choice_is_flagged(folder):
     second = fallline.open_run(folder).compare(metric="test_accuracy")
     flagged = [note for note in second.notes if "no longer blind" in note]
     assert len(flagged) == 1 and flagged[0].startswith(
-        "Test has been read for another choice before (2 configurations chosen on validation loss, on 20")
+        "Test has been read for another choice before (2 configurations chosen on validation loss, on 20"
+    )
     page = fallline.open_run(folder).report().read_text(encoding="utf-8")
     assert "Test has been read for another choice before" in page
 
@@ -433,8 +510,15 @@ def test_a_frame_of_every_trial_is_noted_once_an_opening(folder):
 
 
 def test_what_the_study_names_itself_is_noted_apart_and_is_no_choice(tmp_path):
-    claims = [{"text": "a", "metric": "test_accuracy", "better": {"optimizer": "adam"},
-               "worse": {"optimizer": "momentum"}, "tune": ["learning_rate"]}]
+    claims = [
+        {
+            "text": "a",
+            "metric": "test_accuracy",
+            "better": {"optimizer": "adam"},
+            "worse": {"optimizer": "momentum"},
+            "tune": ["learning_rate"],
+        }
+    ]
     result = study(holdout=0.2, claims=claims).run(tmp_path / "run")
     result.claims()
     result.report()

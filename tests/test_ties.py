@@ -65,10 +65,16 @@ class Shuffled(eqx.Module):
 
 
 def study(module, name, **base):
-    task = fallline.task(name, model=fallline.model(module, name=name), train=(INPUTS, TARGETS),
-                         validation=(INPUTS, TARGETS), loss="squared_error")
-    return Study(name="s", task=task, seeds=3, base={"optimizer": "gradient_descent", "learning_rate": 0.05,
-                                                     "steps": 20} | base)
+    task = fallline.task(
+        name,
+        model=fallline.model(module, name=name),
+        train=(INPUTS, TARGETS),
+        validation=(INPUTS, TARGETS),
+        loss="squared_error",
+    )
+    return Study(
+        name="s", task=task, seeds=3, base={"optimizer": "gradient_descent", "learning_rate": 0.05, "steps": 20} | base
+    )
 
 
 def beginning(module, seed):

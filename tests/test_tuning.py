@@ -40,9 +40,17 @@ GONE = {"status": "diverged", "diverged_at": 3, "validation_accuracy": None}
 
 def rows(optimizer: str, values: dict[float, list[float | None]], **more: Any) -> list[dict[str, Any]]:
     """A row a (rate, seed); None is a trial that diverged."""
-    return [{"optimizer": optimizer, **numbers_of(optimizer, rate), "seed": seed, **more,
-             **({"validation_accuracy": value} if value is not None else GONE)}
-            for rate, seeds in values.items() for seed, value in enumerate(seeds)]
+    return [
+        {
+            "optimizer": optimizer,
+            **numbers_of(optimizer, rate),
+            "seed": seed,
+            **more,
+            **({"validation_accuracy": value} if value is not None else GONE),
+        }
+        for rate, seeds in values.items()
+        for seed, value in enumerate(seeds)
+    ]
 
 
 def own(frame: pl.DataFrame, **kept: Any) -> dict[str, Any]:
@@ -170,8 +178,10 @@ def test_a_setting_that_diverged_with_a_seed_counts_as_the_worst_that_finished(t
 
 
 def test_a_diverged_setting_counts_as_the_highest_loss(tmp_path):
-    data = [{"learning_rate": rate, "final_train_loss": loss, **({} if loss else {"status": "diverged"})}
-            for rate, loss in ((0.1, None), (0.01, 4.0), (0.001, 1.0))]
+    data = [
+        {"learning_rate": rate, "final_train_loss": loss, **({} if loss else {"status": "diverged"})}
+        for rate, loss in ((0.1, None), (0.01, 4.0), (0.001, 1.0))
+    ]
     table = expected(searches(tiny(tmp_path / "run", data, metric="train_loss")))
     assert own(table, k=1)["value"] == pytest.approx((4 + 4 + 1) / 3)
 
@@ -216,8 +226,11 @@ def test_arms_may_be_the_values_of_any_recipe_column(tmp_path):
 
 
 def test_tasks_are_never_tries_of_one_search(tmp_path):
-    data = [row | {"task": task} for task in ("mnist", "fashion")
-            for row in rows("adam", {0.1: [0.5], 0.01: [0.9 if task == "mnist" else 0.7]})]
+    data = [
+        row | {"task": task}
+        for task in ("mnist", "fashion")
+        for row in rows("adam", {0.1: [0.5], 0.01: [0.9 if task == "mnist" else 0.7]})
+    ]
     run = tiny(tmp_path / "run", data)
     found = searches(run)
     assert [(search.group, search.tried) for search in found] == [({"task": "mnist"}, 2), ({"task": "fashion"}, 2)]
@@ -232,8 +245,17 @@ def ranked(values: dict[float, float | None], half: float | None = None, n: int 
     data = []
     for rate, value in values.items():
         ends = (None, None) if half is None or value is None else (value - half, value + half)
-        data.append({"learning_rate": rate, "trials": n, "diverged": int(value is None), "m_mean": value, "m_n": n,
-                     "m_low": ends[0], "m_high": ends[1]})
+        data.append(
+            {
+                "learning_rate": rate,
+                "trials": n,
+                "diverged": int(value is None),
+                "m_mean": value,
+                "m_n": n,
+                "m_low": ends[0],
+                "m_high": ends[1],
+            }
+        )
     data.sort(key=lambda row: -math.inf if row["m_mean"] is None else row["m_mean"], reverse=True)
     return pl.DataFrame(data, infer_schema_length=None).with_row_index("rank", offset=1)
 
@@ -355,8 +377,11 @@ def test_one_seed_and_divergence_are_defeats_that_say_so(tmp_path):
     assert duel(tmp_path / "gone", [None, None], [0.9, 0.8])[0].difference is None
     assert not duel(tmp_path / "other", [0.9, 0.8], [None, None])
     run = tiny(tmp_path / "run", rows("momentum", {0.1: [None]}) + rows("gradient_descent", {0.1: [0.9]}))
-    assert any("momentum contains gradient descent (at momentum 0) and yet loses to it (– against 0.9000; it diverged "
-               "more often)" in text.replace("Momentum", "momentum") for text in tuning_cautions(run))
+    assert any(
+        "momentum contains gradient descent (at momentum 0) and yet loses to it (– against 0.9000; it diverged "
+        "more often)" in text.replace("Momentum", "momentum")
+        for text in tuning_cautions(run)
+    )
 
 
 def test_a_rule_that_had_its_special_case_among_its_settings_is_only_told_to_try_more_rates(tmp_path):
@@ -388,8 +413,11 @@ def test_a_best_rate_at_a_border_comes_with_the_wider_study(tmp_path):
 
 def test_an_optimizers_own_rates_are_widened_alone(tmp_path):
     data = rows("adam", {0.1: [0.9], 0.01: [0.8]}) + rows("momentum", {0.1: [0.5], 0.01: [0.6], 0.001: [0.5]})
-    axes = {"optimizer": ["adam", "momentum"], "adam": {"learning_rate": [0.1, 0.01]},
-            "momentum": {"learning_rate": [0.1, 0.01, 0.001]}}
+    axes = {
+        "optimizer": ["adam", "momentum"],
+        "adam": {"learning_rate": [0.1, 0.01]},
+        "momentum": {"learning_rate": [0.1, 0.01, 0.001]},
+    }
     text = said(tiny(tmp_path / "run", data, axes=axes))
     assert "--set 'axes.adam.learning_rate=[10, 1, 0.1, 0.01]'" in text and "axes.momentum" not in text
 
@@ -408,8 +436,10 @@ def test_a_command_that_widened_the_rates_before_is_not_given_them_twice(tmp_pat
     command = "fallline run tiny --set seeds=2 --resume --set 'axes.learning_rate=[0.1, 0.01]' --out here"
     (run.folder / "environments" / "0.json").write_text(json.dumps({"command": command}))
     text = said(Run(run.folder))
-    assert ("fallline run tiny --set seeds=2 --resume --out here --set 'axes.learning_rate=[10, 1, 0.1, 0.01]'. Only"
-            in text)
+    assert (
+        "fallline run tiny --set seeds=2 --resume --out here --set 'axes.learning_rate=[10, 1, 0.1, 0.01]'. Only"
+        in text
+    )
 
 
 def test_other_numbers_at_a_border_are_named_but_zero_and_pairs_are_not(tmp_path):
@@ -506,7 +536,8 @@ def test_the_figure_shows_the_curves_and_its_table_the_arms(tmp_path):
     assert figure_kinds()["tuning"].fits(run)
     found = drawn(run, Figure(kind="tuning"))
     assert found.frame.filter(pl.col("k") == 3)["value"].to_list() == pytest.approx(
-        [own(expected(searches(run)), optimizer=name, k=3)["value"] for name in ("adam", "momentum")])
+        [own(expected(searches(run)), optimizer=name, k=3)["value"] for name in ("adam", "momentum")]
+    )
     assert found.table["arm"].to_list() == ["adam", "momentum"] and found.table["diverged"].to_list() == ["0 %", "17 %"]
     assert "counts as the worst that finished" in found.caption
     write_figure(tmp_path, found)
@@ -522,8 +553,12 @@ def test_the_figure_keeps_the_trials_it_is_told_and_any_column_may_be_an_arm(tmp
 
 
 def test_several_tasks_have_a_panel_each(tmp_path):
-    data = [row | {"task": task} for task in ("mnist", "fashion")
-            for name in ("adam", "momentum") for row in rows(name, {0.1: [0.5, 0.6], 0.01: [0.9, 0.8]})]
+    data = [
+        row | {"task": task}
+        for task in ("mnist", "fashion")
+        for name in ("adam", "momentum")
+        for row in rows(name, {0.1: [0.5, 0.6], 0.01: [0.9, 0.8]})
+    ]
     found = drawn(tiny(tmp_path / "run", data), Figure(kind="tuning"))
     assert found.frame["panel"].unique(maintain_order=True).to_list() == ["mnist", "fashion"]
     write_figure(tmp_path, found)

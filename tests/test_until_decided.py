@@ -59,7 +59,7 @@ def test_the_first_look_has_seeds_enough_to_see_a_spread():
 
 def p_values(draws: np.ndarray) -> np.ndarray:
     """[sequence, look, ...]: two-sided p of the paired t-test at each look; draws [sequence, seed, ...]."""
-    return np.stack([stats.ttest_1samp(draws[:, :look.seeds], 0.0, axis=1).pvalue for look in PLAN], 1)
+    return np.stack([stats.ttest_1samp(draws[:, : look.seeds], 0.0, axis=1).pvalue for look in PLAN], 1)
 
 
 def decided(p: np.ndarray) -> np.ndarray:
@@ -77,8 +77,11 @@ NULLS = {
     "heavy tails": lambda random: random.standard_t(3, (DRAWS, 100)),
     "uniform": lambda random: random.uniform(-1, 1, (DRAWS, 100)),
     "of two skewed": lambda random: random.exponential(size=(DRAWS, 100)) - random.exponential(size=(DRAWS, 100)),
-    "counts of examples": lambda random: random.binomial(500, 0.05, (DRAWS, 100)) - random.binomial(
-        500, 0.05, (DRAWS, 100)) + random.normal(0, 1e-9, (DRAWS, 100)),
+    "counts of examples": lambda random: (
+        random.binomial(500, 0.05, (DRAWS, 100))
+        - random.binomial(500, 0.05, (DRAWS, 100))
+        + random.normal(0, 1e-9, (DRAWS, 100))
+    ),
 }
 
 
@@ -97,7 +100,7 @@ def test_these_are_the_p_values_of_the_claims():
     draws = normal(np.random.default_rng(2))[:20]
     for row, found in zip(draws, p_values(draws), strict=True):
         for look, p in zip(PLAN, found, strict=True):
-            sides = [weigh(row[:look.seeds], region).p_for for region in (Region(low=0.0), Region(high=0.0))]
+            sides = [weigh(row[: look.seeds], region).p_for for region in (Region(low=0.0), Region(high=0.0))]
             assert min(sides) == pytest.approx(p)
 
 
@@ -115,8 +118,13 @@ def test_tuned_arms_that_are_equal_are_told_apart_in_under_five_percent_of_runs(
     random = np.random.default_rng(4)
     first, second = (normal(random, count) for count in rates)
     assert read(first[:5]) == pytest.approx(np.stack([crossed(row, row) for row in first[:5]]))
-    found = np.stack([stats.ttest_1samp(read(first[:, :look.seeds]) - read(second[:, :look.seeds]), 0.0, axis=1).pvalue
-                      for look in PLAN], 1)
+    found = np.stack(
+        [
+            stats.ttest_1samp(read(first[:, : look.seeds]) - read(second[:, : look.seeds]), 0.0, axis=1).pvalue
+            for look in PLAN
+        ],
+        1,
+    )
     assert 0.01 < (decided(found) < len(PLAN)).mean() <= 0.05 + MONTE_CARLO
 
 
@@ -133,7 +141,7 @@ def read(values: np.ndarray) -> np.ndarray:
 def test_diverging_trials_decide_wrongly_in_under_five_percent_of_runs():
     """A sign test: which of two equal arms did better at a seed is a coin."""
     better = np.random.default_rng(5).random((DRAWS, 100)) < 0.5
-    wins = np.stack([better[:, :look.seeds].sum(1) for look in PLAN], 1)
+    wins = np.stack([better[:, : look.seeds].sum(1) for look in PLAN], 1)
     counts = np.array([look.seeds for look in PLAN])
     found = 2 * stats.binom.cdf(np.minimum(wins, counts - wins), counts, 0.5)
     assert 0.005 < (decided(found) < len(PLAN)).mean() <= 0.05 + MONTE_CARLO
@@ -159,9 +167,15 @@ A = {"text": "adam is better", "better": {"optimizer": "adam"}, "worse": {"optim
 def pair_run(folder: Path, seeds: int = 10, **fields: Any) -> Any:
     """Two arms whose difference has p = 0.0375 with 10 seeds."""
     noise = np.array([3.0, -0.5, 2.5, 0.5, -1.0, 2.0, 1.5, 3.5, -1.0, 2.5])[:seeds] / 100
-    return tiny(folder, [{"optimizer": name, "seed": seed, "validation_accuracy": 0.5 + value + seed / 1000}
-                         for name, values in (("adam", noise), ("momentum", 0 * noise))
-                         for seed, value in enumerate(values)], **fields)
+    return tiny(
+        folder,
+        [
+            {"optimizer": name, "seed": seed, "validation_accuracy": 0.5 + value + seed / 1000}
+            for name, values in (("adam", noise), ("momentum", 0 * noise))
+            for seed, value in enumerate(values)
+        ],
+        **fields,
+    )
 
 
 def looked_at(run: Any, *counts: int, most: int = 20) -> None:
@@ -175,10 +189,10 @@ def looked_at(run: Any, *counts: int, most: int = 20) -> None:
 
 def test_a_claim_that_was_looked_at_twice_is_not_supported_at_five_percent(tmp_path):
     run = pair_run(tmp_path / "run", claims=[A])
-    at_once, = claims(run)
+    (at_once,) = claims(run)
     assert at_once.verdict == SUPPORTED and at_once.p == pytest.approx(0.0375, abs=1e-4)
     looked_at(run, 5, 10)
-    verdict, = claims(run)
+    (verdict,) = claims(run)
     assert verdict.verdict == UNDECIDED and verdict.p == at_once.p and verdict.level == 0.0125
     evidence = verdict.parts[0].evidence
     expected = stats.ttest_1samp([0.03, -0.005, 0.025, 0.005, -0.01, 0.02, 0.015, 0.035, -0.01, 0.025], 0)
@@ -190,7 +204,7 @@ def test_a_claim_that_was_looked_at_twice_is_not_supported_at_five_percent(tmp_p
 def test_seeds_beyond_the_last_look_are_not_read(tmp_path):
     run = pair_run(tmp_path / "run", claims=[A])
     looked_at(run, 5)
-    verdict, = claims(run)
+    (verdict,) = claims(run)
     assert verdict.parts[0].evidence.n == 5 and reading(run).trials["seed"].n_unique() == 5
 
 
@@ -207,14 +221,19 @@ def test_the_report_says_how_often_it_was_looked_at(tmp_path):
 
 
 def test_without_claims_the_best_arm_is_held_against_each_other_one(tmp_path):
-    rows = [{"optimizer": name, "seed": seed, "validation_accuracy": mean + 0.01 * np.sin(7.1 * seed + place)}
-            for place, (name, mean) in enumerate({"adam": 0.9, "momentum": 0.897, "ftrl": 0.5, "adagrad": 0.51}.items())
-            for seed in range(10)]
+    rows = [
+        {"optimizer": name, "seed": seed, "validation_accuracy": mean + 0.01 * np.sin(7.1 * seed + place)}
+        for place, (name, mean) in enumerate({"adam": 0.9, "momentum": 0.897, "ftrl": 0.5, "adagrad": 0.51}.items())
+        for seed in range(10)
+    ]
     run = tiny(tmp_path / "run", rows)
     looked_at(run, 5, 10)
     found = {question.text: question.verdict for question in questions(run)}
-    assert found == {"adam against momentum": UNDECIDED, "adam against adagrad": "told apart",
-                     "adam against ftrl": "told apart"}
+    assert found == {
+        "adam against momentum": UNDECIDED,
+        "adam against adagrad": "told apart",
+        "adam against ftrl": "told apart",
+    }
     assert noted_looks(run.layout).last.undecided == 1
     found = compared(run)
     assert found.level == 0.0125 and {pair.level for pair in found.pairs[0]} == {0.0125}
@@ -235,9 +254,16 @@ def test_damaged_looks_are_named(tmp_path):
 
 def line(**fields: Any) -> fallline.Study:
     """Batches of two of four points, in an order of the seed's own: a study with chance, trained in a moment."""
-    return fallline.Study(**{"name": "tiny/line", "task": "line", "metric": "final_train_loss",
-                             "base": {"optimizer": "adam", "batch_size": 2, "steps": 4},
-                             "axes": {"learning_rate": [0.5, 0.4999]}, **fields})
+    return fallline.Study(
+        **{
+            "name": "tiny/line",
+            "task": "line",
+            "metric": "final_train_loss",
+            "base": {"optimizer": "adam", "batch_size": 2, "steps": 4},
+            "axes": {"learning_rate": [0.5, 0.4999]},
+            **fields,
+        }
+    )
 
 
 def test_rounds_go_on_until_the_seeds_are_used_up_and_say_so(tmp_path):
@@ -255,8 +281,10 @@ def test_rounds_go_on_until_the_seeds_are_used_up_and_say_so(tmp_path):
 
 
 def test_a_large_effect_ends_after_the_first_look_and_seeds_run_before_are_told(tmp_path):
-    study = dots(rates=(0.1, 1e-6), claims=[{"text": "to learn is better", "better": {"learning_rate": 0.1},
-                                             "worse": {"learning_rate": 1e-6}}])
+    study = dots(
+        rates=(0.1, 1e-6),
+        claims=[{"text": "to learn is better", "better": {"learning_rate": 0.1}, "worse": {"learning_rate": 1e-6}}],
+    )
     fallline.run(study, tmp_path / "run")
     result = fallline.run(study, tmp_path / "run", until_decided=True)
     assert result.claims()["verdict"].to_list() == [SUPPORTED] and result.trials.height == 4 * 5
@@ -266,8 +294,10 @@ def test_a_large_effect_ends_after_the_first_look_and_seeds_run_before_are_told(
 
 def test_what_leaves_nothing_to_chance_is_decided_by_one_seed(tmp_path):
     told: list[str] = []
-    study = line(base={"optimizer": "adam", "batch_size": "all", "order": "file", "steps": 4}, claims=[
-        {"text": "0.5 is better", "better": {"learning_rate": 0.5}, "worse": "others"}])
+    study = line(
+        base={"optimizer": "adam", "batch_size": "all", "order": "file", "steps": 4},
+        claims=[{"text": "0.5 is better", "better": {"learning_rate": 0.5}, "worse": "others"}],
+    )
     result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
     assert result.trials.height == 2 and result.claims()["verdict"][0] != UNDECIDED
     assert "nothing is left to chance" in told[0] and noted_looks(result.records.layout) is None
@@ -293,7 +323,8 @@ def test_a_run_killed_in_a_round_goes_on_and_ends_as_one_that_was_not(tmp_path, 
     assert set(again.trials["trial"]) == set(whole.trials["trial"]) and again.trials.height == 24
     one, other = (noted_looks(result.records.layout) for result in (whole, again))
     assert [(look.seeds, look.level, look.verdicts) for look in one.made] == [
-        (look.seeds, look.level, look.verdicts) for look in other.made]
+        (look.seeds, look.level, look.verdicts) for look in other.made
+    ]
     assert other.before == 0
 
 
@@ -311,10 +342,10 @@ def test_a_run_killed_while_looking_looks_again(tmp_path, monkeypatch):
     assert len(noted_looks(result.records.layout).last.verdicts) == 1 and len(noted_looks(folder.layout).made) == 1
 
 
-@pytest.mark.parametrize(("study", "most", "message"), [
-    (line(seeds=8), 6, "--max-seeds 8 or more"),
-    (line(axes={}), None, "nothing to decide"),
-])
+@pytest.mark.parametrize(
+    ("study", "most", "message"),
+    [(line(seeds=8), 6, "--max-seeds 8 or more"), (line(axes={}), None, "nothing to decide")],
+)
 def test_rounds_that_cannot_be_are_refused_before_the_training(tmp_path, study, most, message):
     with pytest.raises(StudyError, match=message):
         fallline.run(study, tmp_path / "run", until_decided=True, max_seeds=most)
@@ -323,8 +354,9 @@ def test_rounds_that_cannot_be_are_refused_before_the_training(tmp_path, study, 
 
 def test_where_every_trial_diverges_it_ends_after_one_look(tmp_path):
     told: list[str] = []
-    study = line(base={"optimizer": "gradient_descent", "batch_size": 2, "steps": 40},
-                 axes={"learning_rate": [1e9, 2e9]})
+    study = line(
+        base={"optimizer": "gradient_descent", "batch_size": 2, "steps": 40}, axes={"learning_rate": [1e9, 2e9]}
+    )
     result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
     assert set(result.trials["status"]) == {"diverged"} and result.trials["seed"].n_unique() == 5
     assert told[-1] == "no two arms have results to compare"

@@ -164,10 +164,16 @@ OPTAX_TWINS = [
     ("nesterov", {"learning_rate": 0.005, "momentum": 0.8}, optax.sgd(0.005, 0.8, nesterov=True)),
     ("adagrad", {"learning_rate": 0.1, "initial_accumulator": 0.2}, optax.adagrad(0.1, 0.2, eps=0.0)),
     ("adadelta", {"learning_rate": 0.5, "decay": 0.9, "epsilon": 1e-6}, optax.adadelta(0.5, 0.9, 1e-6)),
-    ("rmsprop", {"learning_rate": 0.005, "momentum": 0.5},
-     optax.rmsprop(0.005, 0.9, 1e-10, initial_scale=1.0, momentum=0.5)),
-    ("rmsprop", {"learning_rate": 0.002, "epsilon": 1e-4, "centered": 1.0},
-     optax.rmsprop(0.002, 0.9, 1e-4, initial_scale=1.0, centered=True)),
+    (
+        "rmsprop",
+        {"learning_rate": 0.005, "momentum": 0.5},
+        optax.rmsprop(0.005, 0.9, 1e-10, initial_scale=1.0, momentum=0.5),
+    ),
+    (
+        "rmsprop",
+        {"learning_rate": 0.002, "epsilon": 1e-4, "centered": 1.0},
+        optax.rmsprop(0.002, 0.9, 1e-4, initial_scale=1.0, centered=True),
+    ),
 ]
 
 
@@ -251,8 +257,13 @@ def test_the_page_of_equations_holds_every_rule_and_loss():
 def test_adam_parts_from_the_paper_by_what_the_page_says(epsilon, documented):
     with jax.enable_x64(True):
         hat, paper = (
-            follow(find_optimizer(name).make, "line_fit", STEPS, jnp.float64,
-                   **full(name, {"learning_rate": 0.01, "epsilon": epsilon}))[0]
+            follow(
+                find_optimizer(name).make,
+                "line_fit",
+                STEPS,
+                jnp.float64,
+                **full(name, {"learning_rate": 0.01, "epsilon": epsilon}),
+            )[0]
             for name in ("adam", "adam_paper")
         )
     np.testing.assert_allclose(np.abs(hat - paper)[-1].max(), documented, rtol=0.05)

@@ -9,10 +9,16 @@ ROWS = [{"a": 1, "b": 2.5, "c": "x"}, {"a": 2, "b": 0.5, "c": "y"}]
 
 
 def points(alt, data):
-    return alt.Chart(data).mark_point(size=20, filled=True).encode(
-        x=alt.X("a:Q", title="across", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(values=[1, 2])),
-        y="b:Q", color=alt.Color("c:N", sort=None, legend=alt.Legend(orient="right")),
-        tooltip=["c:N", alt.Tooltip("b:Q", title="height", format=".2f")])
+    return (
+        alt.Chart(data)
+        .mark_point(size=20, filled=True)
+        .encode(
+            x=alt.X("a:Q", title="across", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(values=[1, 2])),
+            y="b:Q",
+            color=alt.Color("c:N", sort=None, legend=alt.Legend(orient="right")),
+            tooltip=["c:N", alt.Tooltip("b:Q", title="height", format=".2f")],
+        )
+    )
 
 
 def layered(alt):
@@ -23,22 +29,34 @@ def layered(alt):
     faded = alt.condition(pick, alt.value(1), alt.value(0.1))
     line = points(alt, data).encode(opacity=faded).add_params(pick, zoom)
     span = alt.Chart(data).transform_filter("datum.a > 0").mark_rule(clip=True).encode(x="a:Q", y="b:Q", y2="a:Q")
-    seen = points(alt, data).transform_calculate(said="datum.b + 1").encode(
-        opacity=alt.condition(hover, alt.value(1), alt.value(0)),
-        fill=alt.condition("datum.a > 1", alt.value("red"), alt.value("blue"))).add_params(hover)
+    seen = (
+        points(alt, data)
+        .transform_calculate(said="datum.b + 1")
+        .encode(
+            opacity=alt.condition(hover, alt.value(1), alt.value(0)),
+            fill=alt.condition("datum.a > 1", alt.value("red"), alt.value("blue")),
+        )
+        .add_params(hover)
+    )
     return alt.layer(line, span, seen.properties(name="dots"))
 
 
 def faceted(alt):
     whole = layered(alt).properties(width=200, height=100)
-    return whole.facet(alt.Facet("c:N", sort=["y", "x"], title=None), columns=2).properties(
-        spacing={"row": 4, "column": 3}).resolve_axis(x="independent").resolve_scale(y="independent")
+    return (
+        whole.facet(alt.Facet("c:N", sort=["y", "x"], title=None), columns=2)
+        .properties(spacing={"row": 4, "column": 3})
+        .resolve_axis(x="independent")
+        .resolve_scale(y="independent")
+    )
 
 
 def beside(alt):
     data = alt.Data(values=ROWS)
-    return alt.vconcat(alt.hconcat(points(alt, data), points(alt, data).properties(title="right"), spacing=9),
-                       alt.concat(points(alt, alt.Data(values=ROWS[:1])), points(alt, data), columns=2))
+    return alt.vconcat(
+        alt.hconcat(points(alt, data), points(alt, data).properties(title="right"), spacing=9),
+        alt.concat(points(alt, alt.Data(values=ROWS[:1])), points(alt, data), columns=2),
+    )
 
 
 def variables(alt):
@@ -60,14 +78,20 @@ def plain(specification):
 
     def renamed(part):
         if isinstance(part, dict):
-            return {key: names.setdefault(own, f"view {len(names)}") if key == "name" and isinstance(own, str)
-                    and own.startswith("view") else renamed(own) for key, own in sorted(part.items())
-                    if key not in ("$schema", "params")}
+            return {
+                key: names.setdefault(own, f"view {len(names)}")
+                if key == "name" and isinstance(own, str) and own.startswith("view")
+                else renamed(own)
+                for key, own in sorted(part.items())
+                if key not in ("$schema", "params")
+            }
         return [renamed(one) for one in part] if isinstance(part, list) else part
 
     found = renamed(specification)
-    params = [one | ({"views": [names.get(name, name) for name in one["views"]]} if "views" in one else {})
-              for one in specification.get("params", [])]
+    params = [
+        one | ({"views": [names.get(name, name) for name in one["views"]]} if "views" in one else {})
+        for one in specification.get("params", [])
+    ]
     return found | {"params": sorted(params, key=lambda one: one["name"])}
 
 

@@ -17,12 +17,29 @@ from faulty import TASK, copied, records, small_blocks, study
 
 BLOCK = "r1-c000-b001"
 OF_BLOCK = {kind: f"{kind}/{BLOCK}.parquet" for kind in ("trials", "curves", "predictions", "weights")}
-TEXTS = ["study.toml", "plan.json", f"timings/{BLOCK}.json", "claims.json", "test_reads.json", "sums.json",
-         "environments/000.json"]
-GONE = [*OF_BLOCK.values(), "study.toml", "plan.json", f"timings/{BLOCK}.json", "claims.json", "mistakes.parquet",
-        "answers"]
-DAMAGE = {"empty": lambda content: b"", "torn": lambda content: content[:len(content) // 2],
-          "foreign": lambda content: b"\x89PNG\r\n\x1a\n" + bytes(64)}
+TEXTS = [
+    "study.toml",
+    "plan.json",
+    f"timings/{BLOCK}.json",
+    "claims.json",
+    "test_reads.json",
+    "sums.json",
+    "environments/000.json",
+]
+GONE = [
+    *OF_BLOCK.values(),
+    "study.toml",
+    "plan.json",
+    f"timings/{BLOCK}.json",
+    "claims.json",
+    "mistakes.parquet",
+    "answers",
+]
+DAMAGE = {
+    "empty": lambda content: b"",
+    "torn": lambda content: content[: len(content) // 2],
+    "foreign": lambda content: b"\x89PNG\r\n\x1a\n" + bytes(64),
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +73,8 @@ def test_a_finished_run_is_sound_and_verifying_writes_nothing(run):
     assert str(found) == f"{run} is sound: 3 blocks with 6 trials"
     assert fallline.open_run(run).verify()
     assert {path: path.read_bytes() for path in run.rglob("*.*") if path.name != "test_reads.json"} == {
-        path: content for path, content in before.items() if path.name != "test_reads.json"}
+        path: content for path, content in before.items() if path.name != "test_reads.json"
+    }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -105,15 +123,18 @@ def test_after_a_repair_the_run_with_resume_makes_everything_again(run, whole, d
     assert not fallline.verify(run)
     done = fallline.repair_run(run)
     assert done and all(str(run / "damaged") not in line for line in done)
-    aside = {path.relative_to(run / "damaged/1").as_posix(): path.read_bytes()
-             for path in (run / "damaged").rglob("*.*")}
+    aside = {
+        path.relative_to(run / "damaged/1").as_posix(): path.read_bytes() for path in (run / "damaged").rglob("*.*")
+    }
     assert aside.items() >= names.items(), "nothing was deleted"
     study().run(run, resume=True)
     found = fallline.verify(run)
     assert found, str(found)
     assert kept.stat().st_ino == inode
-    trials = {folder: pl.read_parquet(folder / "trials/*.parquet").drop("block", "cohort").sort("trial")
-              for folder in (run, whole)}
+    trials = {
+        folder: pl.read_parquet(folder / "trials/*.parquet").drop("block", "cohort").sort("trial")
+        for folder in (run, whole)
+    }
     assert trials[run].equals(trials[whole])
     curves = [pl.read_parquet(folder / "curves/*.parquet").sort("trial", "step") for folder in (run, whole)]
     assert curves[0].equals(curves[1])
@@ -152,22 +173,25 @@ def rewrite(path, change):
     change(pl.read_parquet(path)).write_parquet(path)
 
 
-@pytest.mark.parametrize("kind, change, said", [
-    ("curves", lambda f: f.filter(pl.col("trial") != f["trial"][0]), "curves of 1 trials are missing"),
-    ("curves", lambda f: pl.concat([f, f.head(1)]), "have a step twice"),
-    ("curves", lambda f: f.filter(pl.col("step") > 0), "do not begin at step 0"),
-    ("curves", lambda f: f.filter(pl.col("step") < 40), "do not end where the trials did"),
-    ("curves", lambda f: f.filter((pl.col("step") != 7) | (pl.col("trial") != f["trial"][0])), "fewer points"),
-    ("curves", lambda f: f.with_columns(pl.col("train_loss") + 1), "end at another loss"),
-    ("curves", lambda f: f.with_columns(trial=pl.lit("f" * 16)), "of trials that are not of the block"),
-    ("curves", lambda f: f.rename({"step": "stpe"}), "no table of curves"),
-    ("trials", lambda f: f.with_columns(block=pl.lit("r9")), "of another block: r9"),
-    ("trials", lambda f: pl.concat([f, f.head(1)]), "there twice"),
-    ("trials", lambda f: f.head(1), "not those of the plan"),
-    ("trials", lambda f: f.drop("status"), "no table of trials"),
-    ("predictions", lambda f: f.filter(pl.col("trial") != f["trial"][0]), "not those of the block"),
-    ("weights", lambda f: f.head(0), "not those of the block"),
-])
+@pytest.mark.parametrize(
+    "kind, change, said",
+    [
+        ("curves", lambda f: f.filter(pl.col("trial") != f["trial"][0]), "curves of 1 trials are missing"),
+        ("curves", lambda f: pl.concat([f, f.head(1)]), "have a step twice"),
+        ("curves", lambda f: f.filter(pl.col("step") > 0), "do not begin at step 0"),
+        ("curves", lambda f: f.filter(pl.col("step") < 40), "do not end where the trials did"),
+        ("curves", lambda f: f.filter((pl.col("step") != 7) | (pl.col("trial") != f["trial"][0])), "fewer points"),
+        ("curves", lambda f: f.with_columns(pl.col("train_loss") + 1), "end at another loss"),
+        ("curves", lambda f: f.with_columns(trial=pl.lit("f" * 16)), "of trials that are not of the block"),
+        ("curves", lambda f: f.rename({"step": "stpe"}), "no table of curves"),
+        ("trials", lambda f: f.with_columns(block=pl.lit("r9")), "of another block: r9"),
+        ("trials", lambda f: pl.concat([f, f.head(1)]), "there twice"),
+        ("trials", lambda f: f.head(1), "not those of the plan"),
+        ("trials", lambda f: f.drop("status"), "no table of trials"),
+        ("predictions", lambda f: f.filter(pl.col("trial") != f["trial"][0]), "not those of the block"),
+        ("weights", lambda f: f.head(0), "not those of the block"),
+    ],
+)
 def test_files_of_a_block_must_fit_together_where_there_are_no_checksums(run, kind, change, said):
     without_sums(run)
     assert fallline.verify(run)
@@ -203,9 +227,15 @@ def test_trials_that_are_there_twice_are_told_and_trained_once(run, whole):
 
 
 def test_what_belongs_to_no_block_is_found(run):
-    strays = ["trials/notes.txt", "curves/r7-c000-b000.parquet", "checkpoints/r1-c000-b000.npz",
-              "checkpoints/r8-c000-b000.npz", "environments/old.json~", "trials/a b.parquet",
-              "trials/.r1-c000-b000.parquet.abcd1234"]
+    strays = [
+        "trials/notes.txt",
+        "curves/r7-c000-b000.parquet",
+        "checkpoints/r1-c000-b000.npz",
+        "checkpoints/r8-c000-b000.npz",
+        "environments/old.json~",
+        "trials/a b.parquet",
+        "trials/.r1-c000-b000.parquet.abcd1234",
+    ]
     (run / "checkpoints").mkdir()
     for name in strays:
         (run / name).write_bytes(b"x")
@@ -214,9 +244,19 @@ def test_what_belongs_to_no_block_is_found(run):
     assert fallline.verify(run) and not any((run / name).exists() for name in strays)
 
 
-OTHER_JSON = ["[]", "{}", "3", "null", "[[]]", "[{}]", '{"a": 1}', '{"rounds": 3}', '{"block": 3, "sha256": 4}',
-              '{"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b"}]}]}]}',
-              '[{"hash": 1, "noted": 2, "recorded": "x", "chance": 3}]']
+OTHER_JSON = [
+    "[]",
+    "{}",
+    "3",
+    "null",
+    "[[]]",
+    "[{}]",
+    '{"a": 1}',
+    '{"rounds": 3}',
+    '{"block": 3, "sha256": 4}',
+    '{"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "b"}]}]}]}',
+    '[{"hash": 1, "noted": 2, "recorded": "x", "chance": 3}]',
+]
 
 
 @pytest.mark.parametrize("name", [name for name in [*TEXTS, "models.json", "looks.json"] if name.endswith(".json")])
@@ -267,20 +307,28 @@ def test_a_block_of_another_study_is_told_apart(run, tmp_path):
 
 
 def test_a_study_that_was_never_wholly_planned_is_noted(tmp_path):
-    fallline.Study(name="line", task="line", metric="final_train_loss", axes={"learning_rate": [0.1, 0.2]},
-                   base={"optimizer": "adam", "batch_size": "all", "steps": 3}).run(tmp_path)
+    fallline.Study(
+        name="line",
+        task="line",
+        metric="final_train_loss",
+        axes={"learning_rate": [0.1, 0.2]},
+        base={"optimizer": "adam", "batch_size": "all", "steps": 3},
+    ).run(tmp_path)
     path = tmp_path / "study.toml"
     write_text(path, path.read_text().replace("0.2", "0.3"))
     found = fallline.verify(tmp_path)
     assert found and "1 trials of the study are not planned yet" in str(found)
 
 
-@pytest.mark.parametrize("owner, wrong, said", [
-    ({"host": socket.gethostname(), "pid": 2**22 + 1}, True, "was killed or its machine went down"),
-    ({"host": socket.gethostname(), "pid": os.getppid()}, False, "a run is under way"),
-    ({"host": "elsewhere", "pid": 7}, True, "process 7 on elsewhere holds the folder"),
-    ("torn", True, "it is torn"),
-])
+@pytest.mark.parametrize(
+    "owner, wrong, said",
+    [
+        ({"host": socket.gethostname(), "pid": 2**22 + 1}, True, "was killed or its machine went down"),
+        ({"host": socket.gethostname(), "pid": os.getppid()}, False, "a run is under way"),
+        ({"host": "elsewhere", "pid": 7}, True, "process 7 on elsewhere holds the folder"),
+        ("torn", True, "it is torn"),
+    ],
+)
 def test_a_lock_is_told_with_its_owner(run, owner, wrong, said):
     (run / "lock.json").write_text("" if owner == "torn" else json.dumps(owner))
     found = fallline.verify(run)
@@ -300,14 +348,19 @@ def test_the_command_prints_a_line_each_and_its_code_tells_sound_from_not(cli):
     code, told, _ = cli("verify", "run")
     assert code == 2 and told.splitlines() == [
         "curves/r1-c000-b000.parquet: it is empty; --repair moves the block aside, and the same command with --resume "
-        "trains it again", "run: 0 of 1 planned blocks done, 4 trials; 1 thing to mend",
-        "to mend what can be mended: fallline verify run --repair"]
+        "trains it again",
+        "run: 0 of 1 planned blocks done, 4 trials; 1 thing to mend",
+        "to mend what can be mended: fallline verify run --repair",
+    ]
     code, told, _ = cli("verify", "run", "--repair")
     assert code == 0 and told.startswith("block r1-c000-b000 is in damaged/1\n")
     assert cli("run", "try.toml", "--out", "run", "--no-report", "--resume")[0] == 0
     assert cli("verify", "run")[0] == 0
-    assert cli("verify", ".") == (2, "", "fallline: . is not a run folder: it has no plan.json; a run makes one: "
-                                  "fallline run NAME --out .\n")
+    assert cli("verify", ".") == (
+        2,
+        "",
+        "fallline: . is not a run folder: it has no plan.json; a run makes one: fallline run NAME --out .\n",
+    )
 
 
 def test_the_task_of_these_tests_has_every_kind_of_file(whole):

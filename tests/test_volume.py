@@ -28,8 +28,15 @@ STEPS, TRIALS = 1500, 100
 
 
 def small_study(**fields):
-    return Study(name="small", task="line", metric="final_train_loss", seeds=4, base={"batch_size": 2, "steps": 100},
-                 axes={"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.01, 1.0]}, **fields)
+    return Study(
+        name="small",
+        task="line",
+        metric="final_train_loss",
+        seeds=4,
+        base={"batch_size": 2, "steps": 100},
+        axes={"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.01, 1.0]},
+        **fields,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +53,14 @@ def test_a_study_of_2000_trials_is_named_once_planned_once_and_kept_in_few_files
 
     written, hashed = Counter(), Counter()
     real_write, real_digest = reading_files().write_atomically, naming.digest
-    monkeypatch.setattr(reading_files(), "write_atomically",
-                        lambda path, write, lasting=True: (written.update([path.parent.name, path.name]),
-                                                           real_write(path, write, lasting))[1])
+    monkeypatch.setattr(
+        reading_files(),
+        "write_atomically",
+        lambda path, write, lasting=True: (
+            written.update([path.parent.name, path.name]),
+            real_write(path, write, lasting),
+        )[1],
+    )
     monkeypatch.setattr(naming, "digest", lambda plain: (hashed.update(["all"]), real_digest(plain))[1])
     study = line_study(2000).with_({"base": {"steps": 20}})
     result = study.run(tmp_path / "run")
@@ -85,9 +97,16 @@ def test_no_block_records_more_than_memory_takes_and_every_trial_is_in_one(tmp_p
     assert sorted(records.trials["trial"]) == sorted(trial.name for trial in study.trials())
 
 
-STOPPED = Study(name="small", task="mnist-softmax", metric="validation_accuracy", seeds=2, evaluate_every=3,
-                record_every=5, base={"batch_size": 20, "steps": 39, "early_stop": 2},
-                axes={"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.01, 1e30]})
+STOPPED = Study(
+    name="small",
+    task="mnist-softmax",
+    metric="validation_accuracy",
+    seeds=2,
+    evaluate_every=3,
+    record_every=5,
+    base={"batch_size": 20, "steps": 39, "early_stop": 2},
+    axes={"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.01, 1e30]},
+)
 
 
 @pytest.mark.parametrize(("study", "ends"), [(small_study(), "diverged"), (STOPPED, "stopped")])
@@ -162,8 +181,9 @@ def test_thinned_curves_keep_peaks_ends_and_where_they_diverge(folder):
     run = open_run(folder).records
     spec = Figure(kind="curves", metric="train_loss", where={"optimizer": "adam", "seed": 3}, scale="linear")
     trials = run.trials.filter(optimizer="adam", seed=3)
-    trials = trials.with_columns(configuration=pl.int_range(pl.len(), dtype=pl.UInt32),
-                                 diverged=pl.col("status") == "diverged")
+    trials = trials.with_columns(
+        configuration=pl.int_range(pl.len(), dtype=pl.UInt32), diverged=pl.col("status") == "diverged"
+    )
     found = thin.thin_curves(run, trials, spec.metric, None, 60)
     every = run.curves_of(trials.select("trial", "configuration")).collect()
     assert every.height > 1000 and trials["diverged"].any()
@@ -216,8 +236,12 @@ def test_the_memory_of_a_run_hangs_on_its_blocks_and_not_on_its_points(tmp_path)
     """Four million points take hardly more than four hundred thousand: whole they would be 400 MB more."""
     peaks = []
     for steps in (1_000, 10_000):
-        done = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path / str(steps)), str(steps)],
-                              capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(tmp_path / str(steps)), str(steps)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         peaks.append(int(done.stdout.split()[-1]) / 1024)
     rows = pl.scan_parquet(tmp_path / "10000" / "curves" / "*.parquet").select(pl.len()).collect().item()
     assert rows == 400 * 10_001
@@ -231,6 +255,17 @@ def test_the_benchmark_of_volume_counts_what_is_outside_training():
     row = {"seconds": 10.0, "training_seconds": 4.0, "processor_seconds": 9.0, "peak_bytes": 5e8}
     work = {"trials": 1000, "stages": dict.fromkeys(("expand", "half", "report"), row)}
     assert _goals(work)[0].startswith("18.00 of 5 ms a trial")
-    results = {"machine": {"processor": "a", "cores": 2, "memory_bytes": None, "jax": "1", "fallline": "1",
-                           "started": "2026-05-11", "python": "3", "platform": "x"}, "works": {"line": work}}
+    results = {
+        "machine": {
+            "processor": "a",
+            "cores": 2,
+            "memory_bytes": None,
+            "jax": "1",
+            "fallline": "1",
+            "started": "2026-05-11",
+            "python": "3",
+            "platform": "x",
+        },
+        "works": {"line": work},
+    }
     assert "line: 1,000 trials" in table(json.loads(json.dumps(results)))

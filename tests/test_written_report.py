@@ -24,11 +24,17 @@ from fallline.report.results import Results
 from fallline.store import open_run
 
 EVIL = r"""100 % of a_b & c#1 {x} $y$ ~z ^w \input{/etc/passwd} <b>q</b> | [l](u) `c` *e* "s" 'r' -- −0.5 ± 2 ≤ ∞ é"""
-CLAIM = {"better": {"optimizer": "gradient_descent"}, "worse": {"optimizer": "adam"}, "tune": ["learning_rate"],
-         "metric": "validation_accuracy"}
-ANSWER = re.compile(r"^(?P<arm>.*?) is (?P<verb>best|ahead)(?: \(best in .*? of resamples\))?: "
-                    r"validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) "
-                    r"\(95 % confidence interval, n = (?P<n>\d+)\)")
+CLAIM = {
+    "better": {"optimizer": "gradient_descent"},
+    "worse": {"optimizer": "adam"},
+    "tune": ["learning_rate"],
+    "metric": "validation_accuracy",
+}
+ANSWER = re.compile(
+    r"^(?P<arm>.*?) is (?P<verb>best|ahead)(?: \(best in .*? of resamples\))?: "
+    r"validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) "
+    r"\(95 % confidence interval, n = (?P<n>\d+)\)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +42,27 @@ def reports(tmp_path_factory):
     """Folders of reports, and the runs they are of."""
     home = tmp_path_factory.mktemp("written")
     said = [{"where": {"optimizer": "adam"}, "metric": "validation_accuracy", "value": 0.92}]
-    evil = {"title": EVIL, "question": EVIL, "about": EVIL, "source": EVIL,
-            "claims": [{"text": EVIL, "metric": "validation_accuracy", "better": {"learning_rate": 0.01},
-                        "worse": {"learning_rate": 0.1}}],
-            "reported": [{"where": {"optimizer": EVIL}, "metric": "validation_accuracy", "value": 0.5}]}
+    evil = {
+        "title": EVIL,
+        "question": EVIL,
+        "about": EVIL,
+        "source": EVIL,
+        "claims": [
+            {
+                "text": EVIL,
+                "metric": "validation_accuracy",
+                "better": {"learning_rate": 0.01},
+                "worse": {"learning_rate": 0.1},
+            }
+        ],
+        "reported": [{"where": {"optimizer": EVIL}, "metric": "validation_accuracy", "value": 0.5}],
+    }
     runs = {
         "softmax": softmax_run(home / "softmax", reported=said, claims=[{"text": "SGD beats Adam", **CLAIM}]),
         "fixed": softmax_run(home / "fixed", rates=(0.01,), steps=100),
-        "evil": softmax_run(home / "evil", seeds=2, optimizers=("adam",), rates=(0.01, 0.1), steps=50,
-                            extra={"loss": EVIL}, **evil),
+        "evil": softmax_run(
+            home / "evil", seeds=2, optimizers=("adam",), rates=(0.01, 0.1), steps=50, extra={"loss": EVIL}, **evil
+        ),
         "line": line_run(home / "line", steps=100),
         "numbers": numbers_run(home / "numbers"),
         "recipes": recipes_run(home / "recipes", losses=LOSSES),
@@ -68,15 +86,23 @@ def test_the_answer_is_the_table_in_a_sentence(reports):
     assert float(found["mean"]) == pytest.approx(best["mean"], abs=5e-5)
     assert float(found["half"]) == pytest.approx((best["high"] - best["low"]) / 2, abs=5e-5)
     assert int(found["n"]) == best["n"] == 5
-    beside = {row["second_optimizer"].replace("_", " "): row for row in pairs.iter_rows(named=True)
-              if row["first_optimizer"] == "gradient_descent"}
+    beside = {
+        row["second_optimizer"].replace("_", " "): row
+        for row in pairs.iter_rows(named=True)
+        if row["first_optimizer"] == "gradient_descent"
+    }
     assert len(beside) == 8
     others = {row["optimizer"].replace("_", " "): row for row in arms.iter_rows(named=True)}
-    parts = {verdict: [row for row in others.values() if row["verdict"] == verdict]
-             for verdict in ("worse", "as good", "may be best", "worse as tuned")}
+    parts = {
+        verdict: [row for row in others.values() if row["verdict"] == verdict]
+        for verdict in ("worse", "as good", "may be best", "worse as tuned")
+    }
     assert all(row["told_apart"] <= (others[name]["verdict"] == "worse") for name, row in beside.items())
-    endings = {"as good": ("p_as_good", r"(is|are) as good, within"), "may be best": (
-        "p_best", r"\) (is|are) not significantly worse"), "worse as tuned": ("p_best", "(is|are) worse as tuned")}
+    endings = {
+        "as good": ("p_as_good", r"(is|are) as good, within"),
+        "may be best": ("p_best", r"\) (is|are) not significantly worse"),
+        "worse as tuned": ("p_best", "(is|are) worse as tuned"),
+    }
     for verdict, (figure, ending) in endings.items():
         part = next((one for one in text.split("; ") if re.search(ending, one)), "")
         named = re.findall(r"(?:^|, | and )([a-z ]+?) at learning rate [\d.]+ \(p = ([\d.]+)", part)
@@ -132,20 +158,40 @@ def _of(run, row) -> pl.DataFrame:
     return run.trials.filter(*same)
 
 
-@pytest.mark.parametrize(("rates", "told"), [
-    ({"adam": (0.1,), "momentum": (0.1,)},
-     "No winner is named, as the learning rate was 0.1 for all and tuned for none; adam"),
-    ({"adam": (0.1,), "momentum": (0.01,)},
-     "No winner is named, as the learning rate of each was set and not tuned; adam"),
-    ({"adam": (0.1, 0.2), "momentum": (0.01,)}, "No winner is named, as momentum ran at one learning rate only; adam"),
-    ({"adam": (0.1, 0.2), "momentum": (0.01, 0.1)}, "Use adam at learning rate 0.1: "),
-    ({"adam": (0.1, 0.2), "momentum": (None,)}, "Use adam at learning rate 0.1: "),
-])
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        (
+            {"adam": (0.1,), "momentum": (0.1,)},
+            "No winner is named, as the learning rate was 0.1 for all and tuned for none; adam",
+        ),
+        (
+            {"adam": (0.1,), "momentum": (0.01,)},
+            "No winner is named, as the learning rate of each was set and not tuned; adam",
+        ),
+        (
+            {"adam": (0.1, 0.2), "momentum": (0.01,)},
+            "No winner is named, as momentum ran at one learning rate only; adam",
+        ),
+        ({"adam": (0.1, 0.2), "momentum": (0.01, 0.1)}, "Use adam at learning rate 0.1: "),
+        ({"adam": (0.1, 0.2), "momentum": (None,)}, "Use adam at learning rate 0.1: "),
+    ],
+)
 def test_no_winner_is_named_where_a_learning_rate_was_not_tuned(rates, told, tmp_path):
-    run = tiny(tmp_path / "run", [
-        {"optimizer": name, "learning_rate": rate, "seed": seed,
-         "validation_accuracy": (0.9 if name == "adam" else 0.7) - (rate or 0) / 10 + (seed * 7 % 5) / 100}
-        for name, values in rates.items() for rate in values for seed in range(6)])
+    run = tiny(
+        tmp_path / "run",
+        [
+            {
+                "optimizer": name,
+                "learning_rate": rate,
+                "seed": seed,
+                "validation_accuracy": (0.9 if name == "adam" else 0.7) - (rate or 0) / 10 + (seed * 7 % 5) / 100,
+            }
+            for name, values in rates.items()
+            for rate in values
+            for seed in range(6)
+        ],
+    )
     opening = Opening.of(Results.of(run))
     verdicts = next(column for column in opening.columns if column.heading == "verdict").texts
     held = told.startswith("No winner")
@@ -156,17 +202,27 @@ def test_no_winner_is_named_where_a_learning_rate_was_not_tuned(rates, told, tmp
 
 
 def test_a_rate_that_is_itself_compared_needs_no_tuning(tmp_path):
-    rows = [{"learning_rate": rate, "seed": seed, "validation_accuracy": 0.9 - rate + seed / 1000 * rate}
-            for rate in (0.1, 0.2, 0.3) for seed in range(4)]
+    rows = [
+        {"learning_rate": rate, "seed": seed, "validation_accuracy": 0.9 - rate + seed / 1000 * rate}
+        for rate in (0.1, 0.2, 0.3)
+        for seed in range(4)
+    ]
     opening = Opening.of(Results.of(tiny(tmp_path / "run", rows)))
     assert opening.answers[0].startswith("Learning rate 0.1 is best")
 
 
 def test_an_arm_that_diverged_everywhere_is_called_so(tmp_path):
-    rows = [{"learning_rate": rate, "seed": seed, "status": "diverged" if rate == 0.3 else "done",
-             "diverged_at": 3 if rate == 0.3 else None,
-             "validation_accuracy": None if rate == 0.3 else 0.9 - rate + seed / 1000 * rate}
-            for rate in (0.1, 0.2, 0.3) for seed in range(4)]
+    rows = [
+        {
+            "learning_rate": rate,
+            "seed": seed,
+            "status": "diverged" if rate == 0.3 else "done",
+            "diverged_at": 3 if rate == 0.3 else None,
+            "validation_accuracy": None if rate == 0.3 else 0.9 - rate + seed / 1000 * rate,
+        }
+        for rate in (0.1, 0.2, 0.3)
+        for seed in range(4)
+    ]
     opening = Opening.of(Results.of(tiny(tmp_path / "run", rows)))
     columns = {column.heading: column.texts for column in opening.columns}
     assert opening.answers[0].endswith("; learning rate 0.3 diverged at every seed.")
@@ -181,27 +237,44 @@ def test_one_configuration_has_an_opening_too(tmp_path):
 
 
 def test_too_many_arms_are_not_tested_but_ranked(tmp_path):
-    rows = [{"learning_rate": 1 / place, "seed": seed,
-             "validation_accuracy": 0.9 - place / 1000 + seed * (place % 7) / 1e4}
-            for place in range(1, 61) for seed in range(2)]
+    rows = [
+        {"learning_rate": 1 / place, "seed": seed, "validation_accuracy": 0.9 - place / 1000 + seed * (place % 7) / 1e4}
+        for place in range(1, 61)
+        for seed in range(2)
+    ]
     opening = Opening.of(Results.of(tiny(tmp_path / "run", rows)))
     assert opening.comparison is None
     assert opening.answers[0].startswith("Best: learning rate 1") and "over 2 paired seeds" in opening.beside[-1]
 
 
 def test_too_many_arms_at_one_learning_rate_have_no_winner_either(tmp_path):
-    rows = [{"beta1": place / 100, "seed": seed, "validation_accuracy": 0.9 - place / 1000 + seed * (place % 7) / 1e4}
-            for place in range(1, 61) for seed in range(2)]
+    rows = [
+        {"beta1": place / 100, "seed": seed, "validation_accuracy": 0.9 - place / 1000 + seed * (place % 7) / 1e4}
+        for place in range(1, 61)
+        for seed in range(2)
+    ]
     opening = Opening.of(Results.of(tiny(tmp_path / "run", rows)))
     assert opening.comparison is None
-    assert opening.answers[0].startswith("No winner is named, as the learning rate was 0.1 for all and tuned for none; "
-                                         "ahead is beta1 0.01: validation accuracy 0.8991.")
+    assert opening.answers[0].startswith(
+        "No winner is named, as the learning rate was 0.1 for all and tuned for none; "
+        "ahead is beta1 0.01: validation accuracy 0.8991."
+    )
 
 
 def test_many_groups_share_the_opening(tmp_path):
-    rows = [{"task": f"t{task}", "optimizer": name, "learning_rate": rate, "seed": seed,
-             "validation_accuracy": 0.5 + task / 100 + (name == "adam") / 10 + rate + seed / 100}
-            for task in range(9) for name in ("adam", "momentum") for rate in (0.1, 0.2) for seed in range(2)]
+    rows = [
+        {
+            "task": f"t{task}",
+            "optimizer": name,
+            "learning_rate": rate,
+            "seed": seed,
+            "validation_accuracy": 0.5 + task / 100 + (name == "adam") / 10 + rate + seed / 100,
+        }
+        for task in range(9)
+        for name in ("adam", "momentum")
+        for rate in (0.1, 0.2)
+        for seed in range(2)
+    ]
     opening = Opening.of(Results.of(tiny(tmp_path / "run", rows)))
     assert len(opening.answers) == 4 and opening.beside == ["The table answers for 5 more."]
     assert len(opening.columns[0].texts) == 18
@@ -295,7 +368,7 @@ def test_markdown_opens_with_the_answer_and_keeps_every_text_as_it_is(reports, n
     assert found["headings"][0] == _plain(study.title or study.name)
     assert paragraphs[:first] == ([_plain(study.question)] if study.question else [])
     said = [*opening.lead, *opening.sure, *opening.figures]
-    assert paragraphs[first:first + len(said)] == [_plain(text) for text in said]
+    assert paragraphs[first : first + len(said)] == [_plain(text) for text in said]
     assert all(_plain(text) in found["paragraphs"] for text in opening.caveats)
     assert not found["html"] and not found["links"]
     assert not found["images"], "no picture was drawn, so none is linked"
@@ -339,8 +412,10 @@ def _read_markdown(text: str) -> dict[str, list]:
         elif token.type.endswith("_open"):
             inside = token.type.removesuffix("_open")
         elif token.type == "inline":
-            said = "".join(child.content if child.type in ("text", "text_special", "code_inline") else ""
-                           for child in token.children)
+            said = "".join(
+                child.content if child.type in ("text", "text_special", "code_inline") else ""
+                for child in token.children
+            )
             found["images"] += [child.attrs["src"] for child in token.children if child.type == "image"]
             found["links"] += [child.attrs["href"] for child in token.children if child.type == "link_open"]
             found["html"] += [child.content for child in token.children if child.type.startswith("html")]
@@ -405,8 +480,11 @@ def test_signs_of_latex_are_themselves(text):
 
 
 def test_a_table_of_letters_that_pdflatex_lacks_says_so(tmp_path):
-    rows = [{"optimizer": name, "learning_rate": rate, "validation_accuracy": 0.5 + rate}
-            for name in ("adam", "优化器") for rate in (0.1, 0.2)]
+    rows = [
+        {"optimizer": name, "learning_rate": rate, "validation_accuracy": 0.5 + rate}
+        for name in ("adam", "优化器")
+        for rate in (0.1, 0.2)
+    ]
     folder = write_report(tiny(tmp_path / "run", rows)).parent
     assert "only XeLaTeX and LuaLaTeX set" in (folder / "tables" / "answer.tex").read_text().split("\n")[0]
 
@@ -427,17 +505,42 @@ def test_pdflatex_sets_every_table(reports, tmp_path):
             shutil.copy(path, tmp_path / f"{place}-{path.name}")
             text.append(rf"\input{{{place}-{path.name}}}\clearpage")
     (tmp_path / "all.tex").write_text("\n".join([*text, r"\end{document}"]))
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"],
-                          cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
 
 
 SAID = {"textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "ldots": "…"}
-MATHS = {"-": "−", r"\pm": "±", r"\times": "×", r"\cdot": "·", r"\leq": "≤", r"\geq": "≥", r"\approx": "≈",
-         r"\neq": "≠", r"\infty": "∞", r"\to": "→", r"\surd": "√", r"\in": "∈", "^2": "²", "^3": "³",
-         r"^\circ": "°", r"\mu": "µ", "<": "<", ">": ">", "|": "|"}
-TOKEN = re.compile(r"\\(?P<word>[A-Za-z]+)(?:\{\})?|\\(?P<sign>[%&#_${}])|\$(?P<maths>[^$]*)\$|(?P<brace>[{}])|"
-                   r"(?P<plain>[^\\%&#_$^~{}]|~)")
+MATHS = {
+    "-": "−",
+    r"\pm": "±",
+    r"\times": "×",
+    r"\cdot": "·",
+    r"\leq": "≤",
+    r"\geq": "≥",
+    r"\approx": "≈",
+    r"\neq": "≠",
+    r"\infty": "∞",
+    r"\to": "→",
+    r"\surd": "√",
+    r"\in": "∈",
+    "^2": "²",
+    "^3": "³",
+    r"^\circ": "°",
+    r"\mu": "µ",
+    "<": "<",
+    ">": ">",
+    "|": "|",
+}
+TOKEN = re.compile(
+    r"\\(?P<word>[A-Za-z]+)(?:\{\})?|\\(?P<sign>[%&#_${}])|\$(?P<maths>[^$]*)\$|(?P<brace>[{}])|"
+    r"(?P<plain>[^\\%&#_$^~{}]|~)"
+)
 
 
 def _tokens(text: str):
@@ -479,8 +582,9 @@ def _greek(command: str) -> str:
 
 def _typeset(text: str) -> str:
     """A text as paper shows it: one line, its quotes and marks of one kind."""
-    line = "".join(sign if sign.isprintable() or sign == "\u00a0" else " "
-                   for sign in unicodedata.normalize("NFC", text))
+    line = "".join(
+        sign if sign.isprintable() or sign == "\u00a0" else " " for sign in unicodedata.normalize("NFC", text)
+    )
     return _one_kind(re.sub(" +", " ", line).strip(" "))
 
 
@@ -499,11 +603,14 @@ def _read_latex(text: str) -> tuple[list[str], list[list[str]], str]:
     kinds = re.search(r"\\begin\{tabular\}\{@\{\}(.*)@\{\}\}", body)[1]
     caption = re.search(r"\\caption\{(.*)\}\n", body)[1]
     start = lines.index(r"\toprule")
-    inner = [line for line in lines[start + 1:lines.index(r"\bottomrule")] if line != r"\midrule"]
+    inner = [line for line in lines[start + 1 : lines.index(r"\bottomrule")] if line != r"\midrule"]
     assert all(line.endswith(r" \\") for line in inner)
     rows = [_cells(line.removesuffix(r" \\")) for line in inner]
-    return (re.findall(r"[lr]|p\{[^}]*\}", kinds), [[_without_latex(cell.strip(" ")) for cell in row] for row in rows],
-            _without_latex(caption))
+    return (
+        re.findall(r"[lr]|p\{[^}]*\}", kinds),
+        [[_without_latex(cell.strip(" ")) for cell in row] for row in rows],
+        _without_latex(caption),
+    )
 
 
 def _cells(row: str) -> list[str]:

@@ -71,8 +71,9 @@ class Result:
         try:
             return self.scan_curves().collect()
         except PARQUET_FAILURES as failure:
-            raise StoreError(f"a file in {self.records.layout.root / 'curves'} was damaged after it was written: "
-                             f"{told(failure)}") from None
+            raise StoreError(
+                f"a file in {self.records.layout.root / 'curves'} was damaged after it was written: {told(failure)}"
+            ) from None
 
     def scan_curves(self) -> pl.LazyFrame:
         """``curves`` as a lazy frame: nothing is read before its ``collect``, and then only what is asked for.
@@ -91,8 +92,10 @@ class Result:
         rows = self.records.weights.filter(pl.col("trial") == self._trial(trial)).collect()
         if rows.is_empty():
             raise StoreError(f"no weights of trial {trial} were kept: it diverged, or its model is a large one")
-        return {name: np.array(values, np.float32).reshape(shape)
-                for name, shape, values in rows.select("array", "shape", "values").iter_rows()}
+        return {
+            name: np.array(values, np.float32).reshape(shape)
+            for name, shape, values in rows.select("array", "shape", "values").iter_rows()
+        }
 
     def learnt(self, trial: str) -> dict[str, float]:
         """What a trial of a network of neurons learnt: its learnables by name, and ``bias_NEURON`` of each neuron."""
@@ -108,8 +111,10 @@ class Result:
         found = self.records.fold_trials.filter(pl.col("trial").str.starts_with(trial))["trial"].to_list()
         if len(found) != 1:
             problem = "has no trial" if not found else f"has {len(found)} trials"
-            raise StoreError(f"the run in {self.folder} {problem} whose name begins with {trial!r}; "
-                             "the names are the column trial of its trials")
+            raise StoreError(
+                f"the run in {self.folder} {problem} whose name begins with {trial!r}; "
+                "the names are the column trial of its trials"
+            )
         return found[0]
 
     def summary(self) -> pl.DataFrame:
@@ -139,8 +144,9 @@ class Result:
         read_chosen(self.records, self.reader)
         return str(shown(self.records))
 
-    def compare(self, by: str | Sequence[str] | None = None, metric: str | None = None,
-                tune: str | Sequence[str] | None = None) -> Comparison:
+    def compare(
+        self, by: str | Sequence[str] | None = None, metric: str | None = None, tune: str | Sequence[str] | None = None
+    ) -> Comparison:
         """The arms told apart by the column or columns ``by``: which is best, and which differences are real.
 
         ``by`` is by default what the study varies: the optimizer, else its other parts, else its numbers. ``metric`` is
@@ -178,8 +184,14 @@ class Result:
 
         return pandas_frame(self.records, table)
 
-    def export(self, to: str, out: str | Path | None = None, *, points: int = 200,
-               progress: Callable[[int, int], None] | None = None) -> Path:
+    def export(
+        self,
+        to: str,
+        out: str | Path | None = None,
+        *,
+        points: int = 200,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Path:
         """Write the run to the new folder ``out`` for another tool: "tensorboard", "mlflow", "parquet" or "csv".
 
         ``out`` defaults to ``exports/TO`` in the run folder. Of each curve of a trial TensorBoard and MLflow get at
@@ -189,8 +201,9 @@ class Result:
 
         return export(self.records, to, None if out is None else Path(out), points, progress)
 
-    def figures(self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"),
-                folder: str | Path | None = None) -> list[Path]:
+    def figures(
+        self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"), folder: str | Path | None = None
+    ) -> list[Path]:
         """Write the figures of the report, or those ``names``, as files; their paths.
 
         ``folder`` is by default report/figures in the run folder. For a chart to show or change: ``figure``.
@@ -208,11 +221,25 @@ class Result:
         return write_report(self.records, None if path is None else Path(path), self.reader)
 
 
-def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str | None = None, resume: bool = False,
-        data: str | Path | None = None, listen: Listener | None = None, command: str = "", until_decided: bool = False,
-        max_seeds: int | None = None, tell: Callable[[str], None] | None = None, executor: str | None = None,
-        options: Mapping[str, Any] | None = None, processes: int = 1,
-        devices: str | None = None, scaling: bool = True, fresh: bool = False) -> Result:
+def run(
+    study: Study | str | Path,
+    out: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    resume: bool = False,
+    data: str | Path | None = None,
+    listen: Listener | None = None,
+    command: str = "",
+    until_decided: bool = False,
+    max_seeds: int | None = None,
+    tell: Callable[[str], None] | None = None,
+    executor: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    processes: int = 1,
+    devices: str | None = None,
+    scaling: bool = True,
+    fresh: bool = False,
+) -> Result:
     """Train every trial of ``study`` (a Study, a built-in study's name or a TOML file) that has no records in ``out``.
 
     ``out`` defaults to ``runs/NAME``; ``data`` is a folder with full data sets. With ``until_decided`` seeds are added
@@ -236,8 +263,18 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
             from fallline.executors.here import run_here
 
             return run_here(whole, out, resume, folder, listen, command, mesh)
-        launched = launch(whole, out, executor=executor, options=options, processes=processes, resume=resume, data=data,
-                          listen=listen, command=command, devices=devices)
+        launched = launch(
+            whole,
+            out,
+            executor=executor,
+            options=options,
+            processes=processes,
+            resume=resume,
+            data=data,
+            listen=listen,
+            command=command,
+            devices=devices,
+        )
         try:
             return launched.collect(listen=listen, tell=tell).folder
         except KeyboardInterrupt:
@@ -255,8 +292,9 @@ def run(study: Study | str | Path, out: str | Path | None = None, *, preset: str
 
 
 @contextmanager
-def _measured(study: Study, out: Path, folder: Path | None, tell: Callable[[str], None] | None, command: str,
-              wanted: bool) -> Iterator[None]:
+def _measured(
+    study: Study, out: Path, folder: Path | None, tell: Callable[[str], None] | None, command: str, wanted: bool
+) -> Iterator[None]:
     """Measure what more devices buy before the run that this guards, where the study asks and it is ``wanted``; of a
     run that is refused nothing is left."""
     if study.scale is None or not wanted:
@@ -276,8 +314,15 @@ def _measured(study: Study, out: Path, folder: Path | None, tell: Callable[[str]
         raise
 
 
-def _begin_anew(study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None,
-                tell: Callable[[str], None] | None, elsewhere: bool = False) -> None:
+def _begin_anew(
+    study: Study,
+    out: Path,
+    data: Path | None,
+    resume: bool,
+    mesh: Mesh | None,
+    tell: Callable[[str], None] | None,
+    elsewhere: bool = False,
+) -> None:
     """Put the run folder aside once the study is known to be lawful."""
     from fallline.executors.anew import begin_anew
 
@@ -315,8 +360,11 @@ class Jobs:
         launch = self._launch
         count = len(launch.cohorts)
         ids = ", ".join(str(array) for array, *_ in launch.ids.get("arrays", []))
-        return (f"{count} job{'s' * (count > 1)} over {launch.executor}" + (f", job {ids}" if ids else "")
-                + f"; what they print is in {launch.folder / 'logs'}")
+        return (
+            f"{count} job{'s' * (count > 1)} over {launch.executor}"
+            + (f", job {ids}" if ids else "")
+            + f"; what they print is in {launch.folder / 'logs'}"
+        )
 
     @property
     def stay(self) -> bool:
@@ -346,8 +394,9 @@ class Jobs:
 
         cancel_run(self.folder)
 
-    def collect(self, wait: bool = True, listen: Listener | None = None,
-                tell: Callable[[str], None] | None = None) -> Result:
+    def collect(
+        self, wait: bool = True, listen: Listener | None = None, tell: Callable[[str], None] | None = None
+    ) -> Result:
         """Wait for the jobs and finish the run's records.
 
         JobsError where cohorts failed; what was trained is kept and can be opened. StoreError where jobs are out and
@@ -360,11 +409,23 @@ class Jobs:
         return Result(Run(self.folder), self.reader)
 
 
-def launch(study: Study | str | Path, out: str | Path | None = None, *, executor: str,
-           options: Mapping[str, Any] | None = None, processes: int = 1, preset: str | None = None,
-           resume: bool = False, data: str | Path | None = None, listen: Listener | None = None, command: str = "",
-           dry: bool = False, devices: str | None = None, fresh: bool = False,
-           tell: Callable[[str], None] | None = None) -> Jobs:
+def launch(
+    study: Study | str | Path,
+    out: str | Path | None = None,
+    *,
+    executor: str,
+    options: Mapping[str, Any] | None = None,
+    processes: int = 1,
+    preset: str | None = None,
+    resume: bool = False,
+    data: str | Path | None = None,
+    listen: Listener | None = None,
+    command: str = "",
+    dry: bool = False,
+    devices: str | None = None,
+    fresh: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Jobs:
     """Plan ``study`` as ``run`` does and launch a job a cohort over an executor, without waiting.
 
     ``processes`` train each cohort together, on a mesh of their ``devices``, "data=2". ``dry``: all but the launch; the
@@ -388,8 +449,9 @@ def jobs(folder: str | Path, reader: str = "python") -> Jobs:
     return found
 
 
-def _resolved(study: Study | str | Path, preset: str | None, out: str | Path | None, data: str | Path | None
-              ) -> tuple[Study, Path, Path | None]:
+def _resolved(
+    study: Study | str | Path, preset: str | None, out: str | Path | None, data: str | Path | None
+) -> tuple[Study, Path, Path | None]:
     """The study itself, its run folder, the folder of full data."""
     study = study if isinstance(study, Study) else load_study(study)
     study = study.preset(preset) if preset else study
@@ -418,10 +480,20 @@ def repair_run(folder: str | Path) -> tuple[str, ...]:
     return repair(folder)
 
 
-def scale(study: Study | str | Path, devices: Sequence[int | str] | str | None = None, out: str | Path | None = None, *,
-          preset: str | None = None, data: str | Path | None = None, batch_sizes: Sequence[int] | None = None,
-          repeats: int | None = None, seconds: float | None = None, tell: Callable[[str], None] | None = None,
-          follow: Callable[[str], None] | None = None, command: str = "") -> Scaled:
+def scale(
+    study: Study | str | Path,
+    devices: Sequence[int | str] | str | None = None,
+    out: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    data: str | Path | None = None,
+    batch_sizes: Sequence[int] | None = None,
+    repeats: int | None = None,
+    seconds: float | None = None,
+    tell: Callable[[str], None] | None = None,
+    follow: Callable[[str], None] | None = None,
+    command: str = "",
+) -> Scaled:
     """Measure what more devices buy for ``study``: its steps on each of ``devices``, with one batch split over them, a
     batch on each, and a trial on each.
 
@@ -438,13 +510,22 @@ def scale(study: Study | str | Path, devices: Sequence[int | str] | str | None =
     study = study.preset(preset) if preset else study
     asked = Asked.of(study, devices, batch_sizes, repeats, seconds)
     folder = Path(out) if out is not None else Path(f"{default_folder(study, preset)}-scale")
-    return Scaled.open(measure_scaling(study, folder, asked, None if data is None else Path(data), tell, follow,
-                                       command))
+    return Scaled.open(
+        measure_scaling(study, folder, asked, None if data is None else Path(data), tell, follow, command)
+    )
 
 
-def plan_study(study: Study | str | Path, *, preset: str | None = None, data: str | Path | None = None,
-               device: str | None = None, compile_all: bool = False, measure: bool = False,
-               calibrate_again: bool = False, tell: Callable[[str], None] | None = None) -> Forecast:
+def plan_study(
+    study: Study | str | Path,
+    *,
+    preset: str | None = None,
+    data: str | Path | None = None,
+    device: str | None = None,
+    compile_all: bool = False,
+    measure: bool = False,
+    calibrate_again: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Forecast:
     """What ``study`` would take, before it trains: cohorts, FLOPs, memory, time, disk, each as a range.
 
     Programs that no run compiled before are counted by law, ``compile_all`` compiles them; the first time the device is
@@ -457,12 +538,20 @@ def plan_study(study: Study | str | Path, *, preset: str | None = None, data: st
 
     study = study if isinstance(study, Study) else load_study(study)
     study = study.preset(preset) if preset else study
-    return forecast_study(study, None if data is None else Path(data), device, compile_all, measure, calibrate_again,
-                          tell)
+    return forecast_study(
+        study, None if data is None else Path(data), device, compile_all, measure, calibrate_again, tell
+    )
 
 
-def utilisation(task: Any, batches: Sequence[int] | None = None, *, optimizer: Any = "adam", data: str = "sample",
-                folder: str | Path | None = None, tell: Callable[[str], None] | None = None) -> pl.DataFrame:
+def utilisation(
+    task: Any,
+    batches: Sequence[int] | None = None,
+    *,
+    optimizer: Any = "adam",
+    data: str = "sample",
+    folder: str | Path | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> pl.DataFrame:
     """How well this device is used by training ``task`` at each batch size (1 to 4,096 by default), a row a size.
 
     One lane trains alone for a moment at each. The columns are those of ``fallline.executors.utilisation``; ``data``
@@ -481,13 +570,17 @@ def default_folder(study: Study, preset: str | None = None) -> Path:
 
 def _check_figures(study: Study) -> None:
     """A figure that there is not is an error before the training, not after it; one of a preset as well."""
-    wanted = [(f"{study.name}, figures, {number} of {len(study.figures)}", figure.kind)
-              for number, figure in enumerate(study.figures, start=1)]
+    wanted = [
+        (f"{study.name}, figures, {number} of {len(study.figures)}", figure.kind)
+        for number, figure in enumerate(study.figures, start=1)
+    ]
     for name, changes in study.presets.items():
         own = changes.get("figures")
-        wanted += [(f"{study.name}, presets.{name}, figures, {number} of {len(own)}", figure["kind"])
-                   for number, figure in enumerate(own if isinstance(own, list) else [], start=1)
-                   if isinstance(figure, dict) and "kind" in figure]
+        wanted += [
+            (f"{study.name}, presets.{name}, figures, {number} of {len(own)}", figure["kind"])
+            for number, figure in enumerate(own if isinstance(own, list) else [], start=1)
+            if isinstance(figure, dict) and "kind" in figure
+        ]
     if wanted:
         from fallline.report.kinds import figure_kinds
 
@@ -506,8 +599,11 @@ def open_run(folder: str | Path, reader: str = "python", all_rounds: bool = Fals
         if records.earlier.height:
             from fallline.report.earlier import earlier_in_words
 
-            raise StoreError(f"the run in {folder} has no finished block yet of the study as it stands; go on with it: "
-                             f"the command that began it, and --resume. {earlier_in_words(records)}")
-        raise StoreError(f"the run in {folder} has no finished block yet; go on with it: the command that began it, "
-                         "and --resume")
+            raise StoreError(
+                f"the run in {folder} has no finished block yet of the study as it stands; go on with it: "
+                f"the command that began it, and --resume. {earlier_in_words(records)}"
+            )
+        raise StoreError(
+            f"the run in {folder} has no finished block yet; go on with it: the command that began it, and --resume"
+        )
     return Result(records, reader)

@@ -44,8 +44,14 @@ class Question:
     seeds_most: int | None = None
 
 
-def train_until_decided(study: Study, out: Path, train: Callable[[Study], object], most: int | None = None,
-                        folder: Path | None = None, tell: Tell | None = None) -> Path:
+def train_until_decided(
+    study: Study,
+    out: Path,
+    train: Callable[[Study], object],
+    most: int | None = None,
+    folder: Path | None = None,
+    tell: Tell | None = None,
+) -> Path:
     """Train ``study`` with more and more seeds until its claims, or its pairs of arms, are decided; the run folder.
 
     ``train(grown)`` trains what ``out`` has no records of yet. Between rounds the run is looked at, as
@@ -75,8 +81,10 @@ def train_until_decided(study: Study, out: Path, train: Callable[[Study], object
 def questions(run: Run) -> list[Question]:
     """What a study asks, judged at the level of the last look: its claims, or else the pairs of the best arm."""
     if run.study.claims:
-        return [Question(verdict.claim.text, verdict.verdict, verdict.seeds_needed, verdict.seeds_most)
-                for verdict in claims(run)]
+        return [
+            Question(verdict.claim.text, verdict.verdict, verdict.seeds_needed, verdict.seeds_most)
+            for verdict in claims(run)
+        ]
     if run.trials.filter(finished()).is_empty():
         return []
     found = compared(run, compared_by(run))
@@ -97,8 +105,9 @@ def _of_best(found: Compared, place: int) -> list[Question]:
             ruled_out = standing.verdict == WORSE or (standing.p_best is not None and standing.p_best <= found.level)
             as_good = standing.verdict == AS_GOOD and bool(found.run.study.margins)
             verdict = SAME if same else TOLD_APART if ruled_out else AS_GOOD if as_good else UNDECIDED
-            questions.append(Question(f"{names[0]} against {names[1]}{within}", verdict, standing.seeds_needed,
-                                      standing.seeds_most))
+            questions.append(
+                Question(f"{names[0]} against {names[1]}{within}", verdict, standing.seeds_needed, standing.seeds_most)
+            )
     return questions
 
 
@@ -113,14 +122,18 @@ def _planned(study: Study, out: Path, most: int | None) -> Looks:
     """The looks of a run that was not looked at in rounds before."""
     own = study.seed_list
     if not study.claims and len(study.trials()) == len(own) * (study.folds or 1):
-        raise StudyError(f"{study.name} has no claims and one configuration, so there is nothing to decide; leave out "
-                         "--until-decided and give --seeds")
+        raise StudyError(
+            f"{study.name} has no claims and one configuration, so there is nothing to decide; leave out "
+            "--until-decided and give --seeds"
+        )
     most = max(USUAL_MOST, len(own)) if most is None else most
     if most < 2:
         raise StudyError("one seed decides nothing where chance has a part; give --max-seeds 2 or more, better 10")
     if len(own) > most:
-        raise StudyError(f"{study.name} has {len(own)} seeds of its own; at most {most} is too few: give --max-seeds "
-                         f"{len(own)} or more, or fewer --seeds")
+        raise StudyError(
+            f"{study.name} has {len(own)} seeds of its own; at most {most} is too few: give --max-seeds "
+            f"{len(own)} or more, or fewer --seeds"
+        )
     more = range(max(own) + 1, max(own) + 1 + most - len(own))
     return Looks((*own, *more), _readable(out), plan_looks(first_look(len(own), most), most))
 
@@ -137,12 +150,16 @@ def _fitting(looks: Looks, study: Study, most: int | None) -> Looks:
     """The looks that the folder planned, which another number of seeds would make worthless."""
     own, planned = study.seed_list, looks.planned[-1].seeds
     if most is not None and most != planned:
-        raise StudyError(f"this run's looks were planned for at most {planned} seeds, and their levels with them; "
-                         f"looking on up to {most} would break the promised error. Leave out --max-seeds, or begin "
-                         "anew in another folder with other seeds (--set 'seeds=[1000, 1001, ...]')")
-    if looks.seeds[:len(own)] != tuple(own):
-        raise StudyError(f"this run's looks were planned over {planned} seeds that begin with {looks.seeds[0]}, and "
-                         f"{study.name} has others now; train those in another folder with --out")
+        raise StudyError(
+            f"this run's looks were planned for at most {planned} seeds, and their levels with them; "
+            f"looking on up to {most} would break the promised error. Leave out --max-seeds, or begin "
+            "anew in another folder with other seeds (--set 'seeds=[1000, 1001, ...]')"
+        )
+    if looks.seeds[: len(own)] != tuple(own):
+        raise StudyError(
+            f"this run's looks were planned over {planned} seeds that begin with {looks.seeds[0]}, and "
+            f"{study.name} has others now; train those in another folder with --out"
+        )
     return looks
 
 
@@ -169,8 +186,10 @@ def _looked(run: Run, looks: Looks, look: Look) -> Looks:
 
 def _coming(looks: Looks, look: Look) -> str:
     place = looks.planned.index(look) + 1
-    return (f"round {place} of at most {len(looks.planned)}: {words.plural(look.seeds, 'seed')}, "
-            f"then a look at the {percent(look.level)} level")
+    return (
+        f"round {place} of at most {len(looks.planned)}: {words.plural(look.seeds, 'seed')}, "
+        f"then a look at the {percent(look.level)} level"
+    )
 
 
 def _outcome(looks: Looks, look: Look, asked: Sequence[Question]) -> str:
@@ -195,10 +214,14 @@ def _needed(left: Sequence[Question]) -> str:
     needed = [(question.seeds_needed, question.seeds_most) for question in left if question.seeds_needed is not None]
     them = "it" if len(left) == 1 else "them"
     if not needed:
-        return (f"By what was seen, no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle "
-                f"{them}")
+        return (
+            f"By what was seen, no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle {them}"
+        )
     least, most = max(needed, key=lambda ends: (ends[0], math.inf if ends[1] is None else ends[1]))
     told = f"By what was seen, about {words.seeds_range(least, most)} would settle"
     hopeless = len(left) - len(needed)
-    return f"{told} {them}" if not hopeless else (
-        f"{told} all but {words.count(hopeless)}, for which no number is feasible")
+    return (
+        f"{told} {them}"
+        if not hopeless
+        else (f"{told} all but {words.count(hopeless)}, for which no number is feasible")
+    )

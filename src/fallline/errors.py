@@ -21,27 +21,72 @@ import re
 from collections.abc import Iterable, Sequence
 
 CALLED_HERE = {
-    "sgd": ("gradient_descent",), "gd": ("gradient_descent",), "vanilla_sgd": ("gradient_descent",),
-    "sgd_momentum": ("momentum",), "sgdm": ("momentum",), "heavy_ball": ("momentum",), "nag": ("nesterov",),
-    "sgd_nesterov": ("nesterov",), "rms_prop": ("rmsprop",), "adam_w": ("adamw",), "ada_grad": ("adagrad",),
-    "ada_delta": ("adadelta",), "signsgd": ("sign_sgd",), "sgd+": ("sgd_plus",),
-    "mse": ("mean_squared_error", "squared_error"), "mse_loss": ("squared_error",), "mseloss": ("squared_error",),
-    "l2_loss": ("squared_error",), "mae": ("mean_absolute_error",), "acc": ("accuracy",),
-    "bce": ("sigmoid_cross_entropy",), "binary_cross_entropy": ("sigmoid_cross_entropy",),
-    "binary_crossentropy": ("sigmoid_cross_entropy",), "bce_with_logits": ("sigmoid_cross_entropy",),
-    "bcewithlogitsloss": ("sigmoid_cross_entropy",), "bceloss": ("sigmoid_cross_entropy",),
-    "ce": ("softmax_cross_entropy",), "cross_entropy": ("softmax_cross_entropy",),
-    "crossentropyloss": ("softmax_cross_entropy",), "categorical_crossentropy": ("softmax_cross_entropy",),
-    "sparse_categorical_crossentropy": ("sparse_softmax_cross_entropy",), "nll": ("softmax_cross_entropy",),
-    "smooth_l1": ("huber",), "focal": ("sigmoid_focal",), "focal_loss": ("sigmoid_focal",),
-    "lr": ("learning_rate",), "eta": ("learning_rate",), "rate": ("learning_rate",), "step_size": ("learning_rate",),
-    "wd": ("weight_decay",), "decay": ("decay", "weight_decay"), "l2": ("l2", "l2_penalty"), "l1": ("l1", "l1_penalty"),
-    "b1": ("beta1",), "b2": ("beta2",), "beta_1": ("beta1",), "beta_2": ("beta2",), "eps": ("epsilon",),
-    "mu": ("momentum",), "bs": ("batch_size",), "batch": ("batch_size",), "batchsize": ("batch_size",),
-    "warmup": ("warmup_steps", "warmup_epochs"), "grad_clip": ("clip_norm",), "clip": ("clip_norm",),
-    "max_grad_norm": ("clip_norm",), "dropout": ("dropout_rate",), "ema": ("ema_decay",), "epoch": ("epochs",),
-    "step": ("step", "steps"), "seed": ("seed", "seeds"), "cosine_decay": ("cosine",), "step_decay": ("piecewise",),
-    "exp": ("exponential",), "none": ("constant",), "plateau": ("reduce_on_plateau",),
+    "sgd": ("gradient_descent",),
+    "gd": ("gradient_descent",),
+    "vanilla_sgd": ("gradient_descent",),
+    "sgd_momentum": ("momentum",),
+    "sgdm": ("momentum",),
+    "heavy_ball": ("momentum",),
+    "nag": ("nesterov",),
+    "sgd_nesterov": ("nesterov",),
+    "rms_prop": ("rmsprop",),
+    "adam_w": ("adamw",),
+    "ada_grad": ("adagrad",),
+    "ada_delta": ("adadelta",),
+    "signsgd": ("sign_sgd",),
+    "sgd+": ("sgd_plus",),
+    "mse": ("mean_squared_error", "squared_error"),
+    "mse_loss": ("squared_error",),
+    "mseloss": ("squared_error",),
+    "l2_loss": ("squared_error",),
+    "mae": ("mean_absolute_error",),
+    "acc": ("accuracy",),
+    "bce": ("sigmoid_cross_entropy",),
+    "binary_cross_entropy": ("sigmoid_cross_entropy",),
+    "binary_crossentropy": ("sigmoid_cross_entropy",),
+    "bce_with_logits": ("sigmoid_cross_entropy",),
+    "bcewithlogitsloss": ("sigmoid_cross_entropy",),
+    "bceloss": ("sigmoid_cross_entropy",),
+    "ce": ("softmax_cross_entropy",),
+    "cross_entropy": ("softmax_cross_entropy",),
+    "crossentropyloss": ("softmax_cross_entropy",),
+    "categorical_crossentropy": ("softmax_cross_entropy",),
+    "sparse_categorical_crossentropy": ("sparse_softmax_cross_entropy",),
+    "nll": ("softmax_cross_entropy",),
+    "smooth_l1": ("huber",),
+    "focal": ("sigmoid_focal",),
+    "focal_loss": ("sigmoid_focal",),
+    "lr": ("learning_rate",),
+    "eta": ("learning_rate",),
+    "rate": ("learning_rate",),
+    "step_size": ("learning_rate",),
+    "wd": ("weight_decay",),
+    "decay": ("decay", "weight_decay"),
+    "l2": ("l2", "l2_penalty"),
+    "l1": ("l1", "l1_penalty"),
+    "b1": ("beta1",),
+    "b2": ("beta2",),
+    "beta_1": ("beta1",),
+    "beta_2": ("beta2",),
+    "eps": ("epsilon",),
+    "mu": ("momentum",),
+    "bs": ("batch_size",),
+    "batch": ("batch_size",),
+    "batchsize": ("batch_size",),
+    "warmup": ("warmup_steps", "warmup_epochs"),
+    "grad_clip": ("clip_norm",),
+    "clip": ("clip_norm",),
+    "max_grad_norm": ("clip_norm",),
+    "dropout": ("dropout_rate",),
+    "ema": ("ema_decay",),
+    "epoch": ("epochs",),
+    "step": ("step", "steps"),
+    "seed": ("seed", "seeds"),
+    "cosine_decay": ("cosine",),
+    "step_decay": ("piecewise",),
+    "exp": ("exponential",),
+    "none": ("constant",),
+    "plateau": ("reduce_on_plateau",),
 }
 """What other libraries and papers call things, and what they are called here. They are answered and not taken as they
 are: a mean over outputs is not a sum, and a loss of logits not one of probabilities.
@@ -51,8 +96,9 @@ are: a mean over outputs is not a sum, and a loss of logits not one of probabili
 MOST_LINES, MOST_SIGNS, LONGEST_WORD = 24, 1600, 400
 """A screen: what a message may have. A path is a word too."""
 
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-                     "\ufff9-\ufffb\ud800-\udfff]")
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 """What a terminal obeys instead of showing it, what turns the direction of text, and halves of signs."""
 
 
@@ -71,7 +117,7 @@ def a_screen_of(text: str) -> str:
     lines = text.split("\n")
     if len(lines) > MOST_LINES:
         left_out = len(lines) - MOST_LINES + 1
-        lines[MOST_LINES - 8:-7] = [f"... ({left_out:,} lines are left out)"]
+        lines[MOST_LINES - 8 : -7] = [f"... ({left_out:,} lines are left out)"]
         text = "\n".join(lines)
     if len(text) > MOST_SIGNS:
         half = MOST_SIGNS // 2 - 50
@@ -130,8 +176,11 @@ class UnknownName(StudyError):
 
 def _meant(name: str, known: Sequence[str]) -> list[str]:
     """What was most likely meant: what it is called here, else names written alike, the likeliest first."""
-    here = [ours for ours in CALLED_HERE.get(name.strip().casefold().replace("-", "_").replace(" ", "_"), ())
-            if ours in known]
+    here = [
+        ours
+        for ours in CALLED_HERE.get(name.strip().casefold().replace("-", "_").replace(" ", "_"), ())
+        if ours in known
+    ]
     return here or difflib.get_close_matches(name[:LONGEST_NAME], known, n=3, cutoff=0.5)
 
 

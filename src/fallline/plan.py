@@ -56,8 +56,9 @@ class PlannedCohort:
         return [trial for seed in seeds for trial in rows[seed]]
 
 
-def plan(trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None,
-         places: int = 1) -> list[PlannedCohort]:
+def plan(
+    trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None, places: int = 1
+) -> list[PlannedCohort]:
     """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, at ``max_lanes`` a seed, where
     a seed would record more than ``MOST_POINTS``, and where there are fewer seeds than ``places`` to train at, so that
     each has something to do.
@@ -90,7 +91,7 @@ def spread(cohorts: Sequence[PlannedCohort], jobs: int) -> list[PlannedCohort]:
         if longest is None or _length(longest) == 0:
             return found
         place = found.index(longest)
-        found[place:place + 1] = _by_seeds(longest) if len(longest.seeds) > 1 else halves(longest)
+        found[place : place + 1] = _by_seeds(longest) if len(longest.seeds) > 1 else halves(longest)
     return found
 
 
@@ -104,15 +105,17 @@ def halves(cohort: PlannedCohort) -> list[PlannedCohort]:
     """The cohort as two, by lanes; one of a single lane as two by seeds; of a single trial there is no half."""
     lanes = [(column[0].recipe, list(column)) for column in zip(*cohort.trials, strict=True)]
     if len(lanes) > 1:
-        parts = [lanes[:len(lanes) // 2], lanes[len(lanes) // 2:]]
+        parts = [lanes[: len(lanes) // 2], lanes[len(lanes) // 2 :]]
         return [_cohort(f"{cohort.name}{letter}", cohort.seeds, part) for letter, part in zip("ab", parts, strict=True)]
     return _by_seeds(cohort) if len(cohort.seeds) > 1 else [cohort]
 
 
 def _by_seeds(cohort: PlannedCohort) -> list[PlannedCohort]:
     middle = len(cohort.seeds) // 2
-    return [rebuild(f"{cohort.name}{letter}", rows)
-            for letter, rows in zip("ab", (cohort.trials[:middle], cohort.trials[middle:]), strict=True)]
+    return [
+        rebuild(f"{cohort.name}{letter}", rows)
+        for letter, rows in zip("ab", (cohort.trials[:middle], cohort.trials[middle:]), strict=True)
+    ]
 
 
 def rebuild(name: str, trials: Sequence[Sequence[Trial]]) -> PlannedCohort:
@@ -134,8 +137,16 @@ def _points(trial: Trial) -> int:
 def _shape(trial: Trial) -> tuple[Any, ...]:
     """What trials must share to run in one program and one loop."""
     recipe = trial.recipe
-    return (trial.task.name, trial.data_as_cut, recipe.loss.name, recipe.batches, recipe.steps, recipe.precision,
-            trial.evaluate_every, trial.record_every)
+    return (
+        trial.task.name,
+        trial.data_as_cut,
+        recipe.loss.name,
+        recipe.batches,
+        recipe.steps,
+        recipe.precision,
+        trial.evaluate_every,
+        trial.record_every,
+    )
 
 
 def _rule_ranks(recipes: Iterable[Recipe]) -> dict[str, int]:
@@ -151,14 +162,22 @@ def _cohort(name: str, seeds: tuple[int, ...], lanes: Sequence[tuple[Recipe, lis
     segments = tuple(PlannedSegment(recipes[0].optimizer, tuple(recipes)) for recipes in by_rule.values())
     first = lanes[0][1][0]
     trials = tuple(tuple(own[seed] for _, own in lanes) for seed in range(len(seeds)))
-    return PlannedCohort(name, first.task, first.data_as_cut, segments, seeds,
-                         first.evaluate_every or default_evaluate_every(first.recipe.steps), first.record_every, trials)
+    return PlannedCohort(
+        name,
+        first.task,
+        first.data_as_cut,
+        segments,
+        seeds,
+        first.evaluate_every or default_evaluate_every(first.recipe.steps),
+        first.record_every,
+        trials,
+    )
 
 
 def _parts(lanes: Sequence[Any], most: int) -> Iterable[Sequence[Any]]:
     count = -(-len(lanes) // most)
     size = -(-len(lanes) // count)
-    return [lanes[first:first + size] for first in range(0, len(lanes), size)]
+    return [lanes[first : first + size] for first in range(0, len(lanes), size)]
 
 
 def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:

@@ -16,13 +16,24 @@ from fallline.norms import norm_in_parts
 
 L1 = nonnegative("l1_penalty", 0.0, "adds l1 sum |x| to the objective")
 L2 = nonnegative("l2_penalty", 0.0, "adds l2/2 sum x^2 to the objective, so l2 x to the gradient")
-DECAY = nonnegative("weight_decay", 0.0, "takes rate * decay * x from each weight besides the update "
-                                         "(Loshchilov and Hutter, 2019)")
-CLIP = positive("clip_norm", None, "scales a gradient whose norm over all weights is larger down to it "
-                                   "(Pascanu, Mikolov and Bengio, 2013)", optional=True)
-AVERAGE = Number("ema_decay", 0.0, low=0.0, high=1.0, high_open=True,
-                 meaning="evaluates the average a = d a + (1 - d) x of the weights, from the first ones on "
-                         "(Polyak and Juditsky, 1992)")
+DECAY = nonnegative(
+    "weight_decay", 0.0, "takes rate * decay * x from each weight besides the update (Loshchilov and Hutter, 2019)"
+)
+CLIP = positive(
+    "clip_norm",
+    None,
+    "scales a gradient whose norm over all weights is larger down to it (Pascanu, Mikolov and Bengio, 2013)",
+    optional=True,
+)
+AVERAGE = Number(
+    "ema_decay",
+    0.0,
+    low=0.0,
+    high=1.0,
+    high_open=True,
+    meaning="evaluates the average a = d a + (1 - d) x of the weights, from the first ones on "
+    "(Polyak and Juditsky, 1992)",
+)
 
 NUMBERS: tuple[Number, ...] = (L1, L2, DECAY, CLIP, AVERAGE)
 

@@ -9,8 +9,13 @@ import numpy as np
 
 from fallline.contracts import Number, nonnegative
 
-PATIENCE = Number("early_stop", None, low=1, optional=True,
-                  meaning="looks at validation without a better loss after which a trial is stopped")
+PATIENCE = Number(
+    "early_stop",
+    None,
+    low=1,
+    optional=True,
+    meaning="looks at validation without a better loss after which a trial is stopped",
+)
 CHANGE = nonnegative("early_stop_change", 0.0, "how much lower a validation loss must be to count as better")
 
 NUMBERS: tuple[Number, ...] = (PATIENCE, CHANGE)

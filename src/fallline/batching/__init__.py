@@ -18,6 +18,21 @@ from fallline.batching.policy import (
 from fallline.batching.stream import BatchStream
 from fallline.batching.widths import width_for, widths
 
-__all__ = ["ORDERS", "BatchPolicy", "BatchStream", "Budget", "check_batch_of", "check_batch_size", "check_last",
-           "check_order", "check_overlap", "check_subset", "check_subset_from", "epochs_of", "steps_of",
-           "times_workers", "width_for", "widths"]
+__all__ = [
+    "ORDERS",
+    "BatchPolicy",
+    "BatchStream",
+    "Budget",
+    "check_batch_of",
+    "check_batch_size",
+    "check_last",
+    "check_order",
+    "check_overlap",
+    "check_subset",
+    "check_subset_from",
+    "epochs_of",
+    "steps_of",
+    "times_workers",
+    "width_for",
+    "widths",
+]

@@ -41,8 +41,10 @@ def steps_of(epochs: float, examples: int, batch_size: int, workers: int = 1, la
     exact = as_written(checked) * an_epoch
     steps = whole_steps(exact)
     rounded = "" if exact == steps else f" ({_plain(exact)} before rounding)"
-    sentence = (f"{_count(checked, 'epoch')} of {_count(examples, 'example')} {_batches(batch_size, workers, last)} "
-                f"{_are(checked)} {_count(steps, 'step')}{rounded}")
+    sentence = (
+        f"{_count(checked, 'epoch')} of {_count(examples, 'example')} {_batches(batch_size, workers, last)} "
+        f"{_are(checked)} {_count(steps, 'step')}{rounded}"
+    )
     return Budget(steps, checked, _seen(steps, an_epoch, examples, batch_size * workers), sentence)
 
 
@@ -55,8 +57,10 @@ def epochs_of(steps: int, examples: int, batch_size: int, workers: int = 1, last
     _check_whole("steps", steps)
     an_epoch = _steps_an_epoch(examples, batch_size, workers, last)
     epochs = steps / an_epoch
-    sentence = (f"{_count(steps, 'step')} {_batches(batch_size, workers, last)} {_are(steps)} "
-                f"{_count(epochs, 'epoch')} of {_count(examples, 'example')}")
+    sentence = (
+        f"{_count(steps, 'step')} {_batches(batch_size, workers, last)} {_are(steps)} "
+        f"{_count(epochs, 'epoch')} of {_count(examples, 'example')}"
+    )
     return Budget(steps, float(epochs), _seen(steps, an_epoch, examples, batch_size * workers), sentence)
 
 
@@ -66,8 +70,10 @@ def _steps_an_epoch(examples: int, batch_size: int, workers: int, last: str) -> 
     if last not in LAST:
         raise UnknownName("way with the last batch", last, LAST)
     if batch_size * workers > examples:
-        raise StudyError(f"batch_size x workers must be at most the number of training examples, {examples:,}; "
-                         f"got {batch_size:,} x {workers:,}")
+        raise StudyError(
+            f"batch_size x workers must be at most the number of training examples, {examples:,}; "
+            f"got {batch_size:,} x {workers:,}"
+        )
     exact = Fraction(examples, batch_size * workers)
     return {"carried": exact, "dropped": Fraction(math.floor(exact)), "kept": Fraction(math.ceil(exact))}[last]
 

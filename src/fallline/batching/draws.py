@@ -35,11 +35,15 @@ class Labels:
     def check(self, examples: int) -> np.ndarray:
         """The values, or StudyError where they are not whole numbers [examples]."""
         if self.values is None:
-            raise StudyError("the order balanced needs a class label of each training example, and there are none; "
-                             'write order = "shuffled"')
+            raise StudyError(
+                "the order balanced needs a class label of each training example, and there are none; "
+                'write order = "shuffled"'
+            )
         if self.values.shape != (examples,) or not np.issubdtype(self.values.dtype, np.integer):
-            raise StudyError(f"the order balanced needs labels that are whole numbers [{examples}], got "
-                             f'{self.values.dtype} {list(self.values.shape)}; write order = "shuffled"')
+            raise StudyError(
+                f"the order balanced needs labels that are whole numbers [{examples}], got "
+                f'{self.values.dtype} {list(self.values.shape)}; write order = "shuffled"'
+            )
         return self.values
 
 
@@ -74,7 +78,7 @@ def chosen(draw: Draw) -> np.ndarray:
     """
     if draw.subset is None or draw.subset_from == "first":
         return np.arange(draw.used)
-    return np.sort(_generator(draw.seed, SUBSET).permutation(draw.examples)[:draw.subset])
+    return np.sort(_generator(draw.seed, SUBSET).permutation(draw.examples)[: draw.subset])
 
 
 @lru_cache(maxsize=64)

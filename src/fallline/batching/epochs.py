@@ -118,7 +118,7 @@ class ChangingEpochs:
         epoch = int(np.searchsorted(bounds, start, side="right")) - 1
         while position < stop:
             until = min(stop, int(bounds[epoch + 1]))
-            sizes[position - start:until - start] = cuts[epoch].size
+            sizes[position - start : until - start] = cuts[epoch].size
             if cuts[epoch].rest and until == bounds[epoch + 1]:
                 sizes[until - start - 1] = cuts[epoch].rest
             position, epoch = until, epoch + 1
@@ -144,8 +144,10 @@ class ChangingEpochs:
         more, ends = list(cuts), [int(bounds[-1])]
         while len(more) < epochs or ends[-1] < steps:
             if len(more) >= MAX_EPOCHS:
-                raise StudyError(f"a batch_size that changes with the epoch is for at most {MAX_EPOCHS:,} epochs; "
-                                 "give fewer steps, or a batch_size that is a number")
+                raise StudyError(
+                    f"a batch_size that changes with the epoch is for at most {MAX_EPOCHS:,} epochs; "
+                    "give fewer steps, or a batch_size that is a number"
+                )
             size = self._size(len(more))
             if not more or more[-1].size != size:
                 more.append(cut(self._examples, size, self._overlap, self._last))
@@ -158,14 +160,17 @@ class ChangingEpochs:
     def _size(self, epoch: int) -> int:
         size = self._formula.size(epoch)
         if size > self._examples:
-            raise StudyError(f"batch_size must be at most {self._most}, {self._examples:,}; "
-                             f'"{self._formula.text}" is {shown(size)} at epoch {epoch:,}')
+            raise StudyError(
+                f"batch_size must be at most {self._most}, {self._examples:,}; "
+                f'"{self._formula.text}" is {shown(size)} at epoch {epoch:,}'
+            )
         return size
 
 
 @lru_cache(maxsize=64)
-def epochs_for(size: int | str | None, examples: int, overlap: float, last: str,
-               most: str = "the number of training examples") -> SameEpochs | ChangingEpochs:
+def epochs_for(
+    size: int | str | None, examples: int, overlap: float, last: str, most: str = "the number of training examples"
+) -> SameEpochs | ChangingEpochs:
     """The epochs of a policy over ``examples``, which an error calls ``most``; they are the same for all seeds."""
     if isinstance(size, str):
         changing = ChangingEpochs(parse(size), examples, overlap, last, most)

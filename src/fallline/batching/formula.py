@@ -36,8 +36,9 @@ class Formula:
         """The value at ``epoch`` rounded down; NumberError where that is below 1 or there is none."""
         size = self.value(epoch).__floor__()
         if size < 1:
-            raise NumberError(f'batch_size must be at least 1 at every epoch, but "{self.text}" is {shown(size)} '
-                              f"at epoch {epoch:,}")
+            raise NumberError(
+                f'batch_size must be at least 1 at every epoch, but "{self.text}" is {shown(size)} at epoch {epoch:,}'
+            )
         return size
 
     def value(self, epoch: int) -> Fraction:
@@ -56,8 +57,10 @@ class Formula:
             else:
                 right, left = stack.pop(), stack.pop()
                 if right == 0 and one in ("/", "//"):
-                    raise NumberError(f'batch_size must be at least 1 at every epoch, but "{self.text}" divides by '
-                                      f"zero at epoch {epoch:,}")
+                    raise NumberError(
+                        f'batch_size must be at least 1 at every epoch, but "{self.text}" divides by '
+                        f"zero at epoch {epoch:,}"
+                    )
                 stack.append(_OPERATORS[one](left, right))
         return stack.pop()
 
@@ -75,8 +78,9 @@ def parse(text: str, where: str = "") -> Formula:
     """The formula that ``text`` is, or StudyError with a caret under what cannot be read."""
     if len(text) > MAX_CHARACTERS:
         place = f" ({where})" if where else ""
-        raise StudyError(f"batch_size as a formula must have at most {MAX_CHARACTERS} characters, "
-                         f"got {len(text):,}{place}")
+        raise StudyError(
+            f"batch_size as a formula must have at most {MAX_CHARACTERS} characters, got {len(text):,}{place}"
+        )
     try:
         return _parse(text)
     except _Unreadable as failure:
@@ -97,8 +101,10 @@ class _Unreadable(Exception):
     def as_error(self, text: str, where: str) -> StudyError:
         line = "".join(one if one.isprintable() else "?" for one in text)
         place = f" ({where})" if where else ""
-        return StudyError(f"batch_size cannot be read as a formula of the epoch{place}: {self.reason}; "
-                          f'write "30 + 10*epoch", for example\n  {line}\n  {" " * self.at}^')
+        return StudyError(
+            f"batch_size cannot be read as a formula of the epoch{place}: {self.reason}; "
+            f'write "30 + 10*epoch", for example\n  {line}\n  {" " * self.at}^'
+        )
 
 
 @lru_cache(maxsize=256)
@@ -126,9 +132,9 @@ def _tokens(text: str) -> list[tuple[str, int]]:
                 end += 1
             if text[at:end] != "epoch":
                 raise _Unreadable(f"no name but epoch is known, got {text[at:end]}", at)
-        elif text[at:at + 2] == "//":
+        elif text[at : at + 2] == "//":
             end += 1
-        elif text[at:at + 2] == "**":
+        elif text[at : at + 2] == "**":
             raise _Unreadable(f"there are no powers, only {_KNOWN}", at)
         elif one not in "+-*/() ":
             raise _Unreadable(f"only {_KNOWN} are known, got {one!r}", at)

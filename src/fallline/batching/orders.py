@@ -43,7 +43,7 @@ def balanced(examples: int, generator: Generators, classes: Classes) -> np.ndarr
         own = members[turn]
         needed = len(range(place, examples, len(members)))
         passes = np.tile(own, (-(-needed // len(own)), 1))
-        walk[place::len(members)] = draw.permuted(passes, axis=1).ravel()[:needed]
+        walk[place :: len(members)] = draw.permuted(passes, axis=1).ravel()[:needed]
     return walk
 
 

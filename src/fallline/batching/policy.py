@@ -40,8 +40,12 @@ class BatchPolicy:
     def plain(self) -> dict[str, int | float | str | None]:
         """The policy as plain values, for hashing; ``subset_from`` is None where there is no subset."""
         return {
-            "batch_size": self.size, "order": self.order, "overlap": self.overlap, "subset": self.subset,
-            "subset_from": None if self.subset is None else self.subset_from, "last": self.last,
+            "batch_size": self.size,
+            "order": self.order,
+            "overlap": self.overlap,
+            "subset": self.subset,
+            "subset_from": None if self.subset is None else self.subset_from,
+            "last": self.last,
         }
 
 
@@ -134,5 +138,4 @@ def _shown(value: object, most: int = 60) -> str:
     except BaseException as failure:  # whole numbers of thousands of digits, objects of the user's whose repr fails
         but_an_interrupt(failure)
         return f"a value of type {type(value).__name__}"
-    return text if len(text) < most else text[:most - 3] + "..."
-
+    return text if len(text) < most else text[: most - 3] + "..."

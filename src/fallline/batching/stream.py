@@ -33,8 +33,9 @@ class BatchStream:
     def __post_init__(self) -> None:
         subset = self.policy.subset
         if subset is not None and subset > self.examples:
-            raise StudyError(f"subset must be at most the number of training examples, {self.examples:,}; "
-                             f"got {subset:,}")
+            raise StudyError(
+                f"subset must be at most the number of training examples, {self.examples:,}; got {subset:,}"
+            )
         _ = self._epochs  # a batch larger than the data is an error now
 
     @property
@@ -85,7 +86,7 @@ class BatchStream:
         while step < stop:
             one, first = self._epochs.cut(epoch), self._epochs.first(epoch)
             until = min(stop, first + one.steps)
-            into = batches[step - start:until - start]
+            into = batches[step - start : until - start]
             self._cut_out(walk(self._draw, epoch), one, step - first, until - first, into)
             step, epoch = until, epoch + 1
         return batches
@@ -94,12 +95,12 @@ class BatchStream:
         """Batches ``first`` ... ``last - 1`` of an epoch whose examples come as ``order``."""
         full, width = min(last, one.full), into.shape[1]
         if first < full and one.size == one.stride == width:
-            into[:full - first] = order[first * width:full * width].reshape(-1, width)
+            into[: full - first] = order[first * width : full * width].reshape(-1, width)
         elif first < full:
             starts = np.arange(first, full)[:, None] * one.stride
-            into[:full - first] = order[starts + self._fill(np.arange(one.size), width)]
+            into[: full - first] = order[starts + self._fill(np.arange(one.size), width)]
         if last > one.full:
-            into[-1] = self._fill(order[one.full * one.stride:][:one.rest], width)
+            into[-1] = self._fill(order[one.full * one.stride :][: one.rest], width)
 
     @staticmethod
     def _fill(batch: np.ndarray, width: int) -> np.ndarray:

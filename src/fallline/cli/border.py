@@ -19,9 +19,26 @@ OF_STUDY = "fallline_study_"
 JAX_FILES = ("jax/_src/config.py", "jax/_src/xla_bridge.py", "jax/_src/cloud_tpu_init.py", "jax/_src/logging_config.py")
 """Where JAX reads its settings and looks for devices."""
 
-READ = frozenset({"study.toml", "plan.json", "trials", "curves", "predictions", "weights", "answers", "timings",
-                  "environments", "mistakes.parquet", "models.json", "claims.json", "looks.json", "test_reads.json",
-                  "launches", "scaling"})
+READ = frozenset(
+    {
+        "study.toml",
+        "plan.json",
+        "trials",
+        "curves",
+        "predictions",
+        "weights",
+        "answers",
+        "timings",
+        "environments",
+        "mistakes.parquet",
+        "models.json",
+        "claims.json",
+        "looks.json",
+        "test_reads.json",
+        "launches",
+        "scaling",
+    }
+)
 """What commands read of a run folder; no damage elsewhere makes one fail."""
 
 SETTINGS = ("JAX_", "JAXLIB_", "XLA_", "CUDA_")
@@ -30,8 +47,12 @@ SETTINGS = ("JAX_", "JAXLIB_", "XLA_", "CUDA_")
 def error_of(failure: BaseException, arguments: Sequence[str]) -> FalllineError | None:
     """The error of ours that says what came, with its remedy; None where it is no failure of others. ``arguments`` are
     those of the command: a run folder may be among them."""
-    return (_of_jax(failure) or _of_a_users_file(failure) or _without_docstrings(failure)
-            or _of_a_folder(failure, arguments))
+    return (
+        _of_jax(failure)
+        or _of_a_users_file(failure)
+        or _without_docstrings(failure)
+        or _of_a_folder(failure, arguments)
+    )
 
 
 def _of_jax(failure: BaseException) -> StudyError | None:
@@ -44,11 +65,15 @@ def _of_jax(failure: BaseException) -> StudyError | None:
         return None
     said, platforms = _said(failure), os.environ.get("JAX_PLATFORMS")
     if starts and platforms is not None:
-        return StudyError(f"JAX has no device of the kind that JAX_PLATFORMS={platforms[:60]} asks for ({said}); unset "
-                          "JAX_PLATFORMS, or JAX_PLATFORMS=cpu takes the processor")
+        return StudyError(
+            f"JAX has no device of the kind that JAX_PLATFORMS={platforms[:60]} asks for ({said}); unset "
+            "JAX_PLATFORMS, or JAX_PLATFORMS=cpu takes the processor"
+        )
     if settings:
-        return StudyError(f"JAX does not run with the settings of this environment: {', '.join(settings)} ({said}); "
-                          f"unset what is not needed: unset {settings[0].partition('=')[0]}")
+        return StudyError(
+            f"JAX does not run with the settings of this environment: {', '.join(settings)} ({said}); "
+            f"unset what is not needed: unset {settings[0].partition('=')[0]}"
+        )
     return StudyError(f"JAX does not start on this machine ({said}); JAX_PLATFORMS=cpu takes the processor alone")
 
 
@@ -57,8 +82,10 @@ def _without_docstrings(failure: BaseException) -> StudyError | None:
     frames = traceback.extract_tb(failure.__traceback__)
     if sys.flags.optimize < 2 or not any("/altair/" in frame.filename.replace(os.sep, "/") for frame in frames):
         return None
-    return StudyError(f"altair does not start without docstrings ({_said(failure)}); unset PYTHONOPTIMIZE, or set it "
-                      "to 1, and write python without -OO")
+    return StudyError(
+        f"altair does not start without docstrings ({_said(failure)}); unset PYTHONOPTIMIZE, or set it "
+        "to 1, and write python without -OO"
+    )
 
 
 def _of_a_users_file(failure: BaseException) -> ModelError | None:
@@ -67,8 +94,11 @@ def _of_a_users_file(failure: BaseException) -> ModelError | None:
     for frame, line in traceback.walk_tb(failure.__traceback__):
         if str(frame.f_globals.get("__name__", "")).startswith(OF_STUDY):
             place = f"{frame.f_code.co_filename}, line {line}, in {frame.f_code.co_name}"
-    return None if place is None else ModelError(f"{place}, fails: {_said(failure)}; mend it and go on with the same "
-                                                 "command and --resume")
+    return (
+        None
+        if place is None
+        else ModelError(f"{place}, fails: {_said(failure)}; mend it and go on with the same command and --resume")
+    )
 
 
 def _of_a_folder(failure: BaseException, arguments: Sequence[str]) -> StoreError | None:
@@ -80,8 +110,10 @@ def _of_a_folder(failure: BaseException, arguments: Sequence[str]) -> StoreError
     for folder in filter(_is_run, map(Path, arguments)):
         wrong = [finding for finding in verify(folder).wrong if finding.path.split("/")[0] in READ]
         if wrong:
-            return StoreError(f"the run in {folder} cannot be read ({_said(failure)}), for it is damaged: {wrong[0]}. "
-                              f"All there is to mend: fallline verify {folder}")
+            return StoreError(
+                f"the run in {folder} cannot be read ({_said(failure)}), for it is damaged: {wrong[0]}. "
+                f"All there is to mend: fallline verify {folder}"
+            )
     return None
 
 

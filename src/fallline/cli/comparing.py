@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def compare_arms(folder: Path, by: str | None, metric: str | None, tune: str | None, csv: Path | None,
-                 all_rounds: bool = False) -> None:
+def compare_arms(
+    folder: Path, by: str | None, metric: str | None, tune: str | None, csv: Path | None, all_rounds: bool = False
+) -> None:
     """Print the answer in plain words and with figures, the arms and the pairs; write both tables where ``csv`` says
     so."""
     from fallline.api import open_run

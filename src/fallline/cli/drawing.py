@@ -14,8 +14,7 @@ def write_figures(folder: Path, names: list[str], formats: str, out: Path | None
     from fallline.report.scaling.result import Scaled
     from fallline.store.scale import ScaleFolder
 
-    found = Scaled.open(folder) if ScaleFolder(folder).exists else (
-        open_run(folder, "fallline figures", all_rounds))
+    found = Scaled.open(folder) if ScaleFolder(folder).exists else (open_run(folder, "fallline figures", all_rounds))
     with new_screen(stderr=True).status("drawing"):
         written = found.figures(*names, formats=parted(formats), folder=out)
     print("\n".join(map(str, written)))

@@ -38,8 +38,9 @@ class Ending:
                     signal.signal(number, self._hear)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, before in self._before.items():
             if signal.getsignal(number) == self._hear:  # all is said and done: who asks may ask again
                 signal.signal(number, signal.SIG_IGN if self.heard else before)

@@ -19,11 +19,14 @@ def export_run(folder: Path, to: str, out: Path | None, points: int, all_rounds:
     result = open_run(folder, all_rounds=all_rounds)
     with Progress(*columns, console=new_screen(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{to}: trials", total=None)
-        path = result.export(to, out, points=points,
-                             progress=lambda done, of: bar.update(task, completed=done, total=of))
+        path = result.export(
+            to, out, points=points, progress=lambda done, of: bar.update(task, completed=done, total=of)
+        )
     print(path)
-    look = {"tensorboard": f"tensorboard --logdir {path}",
-            "mlflow": f"mlflow ui --backend-store-uri sqlite:///{path.resolve()}/mlflow.db"}
+    look = {
+        "tensorboard": f"tensorboard --logdir {path}",
+        "mlflow": f"mlflow ui --backend-store-uri sqlite:///{path.resolve()}/mlflow.db",
+    }
     if to in look:
         print(f"look at it: {look[to]}")
     if said := earlier_in_words(result.records):

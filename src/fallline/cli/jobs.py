@@ -39,18 +39,30 @@ def over_which(elsewhere: dict[str, Any]) -> str | None:
     return elsewhere["executor"]
 
 
-def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Path | None, resume: bool,
-                 report: bool) -> None:
+def launch_study(
+    study: Study, folder: Path, elsewhere: dict[str, Any], data: Path | None, resume: bool, report: bool
+) -> None:
     """Launch the jobs of a study; wait for them and print what came out, unless told otherwise."""
     from fallline.api import launch
 
     screen = new_screen(stderr=True)
     try:
         with Display(screen, study.name) as display:
-            jobs = launch(study, folder, executor=elsewhere["executor"], options=elsewhere["options"],
-                          processes=elsewhere["processes"], resume=resume, data=data, listen=display.hear,
-                          command=shlex.join(["fallline", *sys.argv[1:]]), dry=elsewhere["dry"],
-                          devices=elsewhere["devices"], fresh=elsewhere["fresh"], tell=display.tell)
+            jobs = launch(
+                study,
+                folder,
+                executor=elsewhere["executor"],
+                options=elsewhere["options"],
+                processes=elsewhere["processes"],
+                resume=resume,
+                data=data,
+                listen=display.hear,
+                command=shlex.join(["fallline", *sys.argv[1:]]),
+                dry=elsewhere["dry"],
+                devices=elsewhere["devices"],
+                fresh=elsewhere["fresh"],
+                tell=display.tell,
+            )
     except KeyboardInterrupt:
         say_stopped(folder)
         raise
@@ -62,8 +74,11 @@ def launch_study(study: Study, folder: Path, elsewhere: dict[str, Any], data: Pa
     else:
         print(f"{study.name}: {jobs.described}", file=sys.stderr)
         if not elsewhere["wait"]:
-            print(f"fallline status {folder} shows them, fallline collect {folder} waits for them, fallline cancel "
-                  f"{folder} ends them", file=sys.stderr)
+            print(
+                f"fallline status {folder} shows them, fallline collect {folder} waits for them, fallline cancel "
+                f"{folder} ends them",
+                file=sys.stderr,
+            )
             return
     _collect(jobs, study.name, report, stays=jobs.stay)
 
@@ -101,8 +116,16 @@ def print_status(folder: Path) -> None:
         table.add_column(heading)
     for row in frame.iter_rows(named=True):
         share = 100 * row["reached"] / row["steps"] if row["steps"] else 0
-        table.add_row(str(row["number"]), Text(row["name"]), row["state"], f"{row['done_trials']} of {row['trials']}",
-                      f"{share:.0f} %", Text(row["where"]), str(row["attempts"]), Text(row["reason"]))
+        table.add_row(
+            str(row["number"]),
+            Text(row["name"]),
+            row["state"],
+            f"{row['done_trials']} of {row['trials']}",
+            f"{share:.0f} %",
+            Text(row["where"]),
+            str(row["attempts"]),
+            Text(row["reason"]),
+        )
     print_whole(table)
     print(launched.described)
     words = dict(frame["state"].value_counts().iter_rows())
@@ -116,8 +139,10 @@ def cancel_jobs(folder: Path) -> None:
     from fallline.api import jobs
 
     jobs(folder).cancel()
-    print(f"the jobs of {folder} were asked to end; fallline status {folder} shows when they have. Go on with the same "
-          "command and --resume")
+    print(
+        f"the jobs of {folder} were asked to end; fallline status {folder} shows when they have. Go on with the same "
+        "command and --resume"
+    )
 
 
 def collect_jobs(folder: Path, wait: bool, report: bool) -> None:
@@ -140,8 +165,10 @@ def _collect(jobs: Jobs, name: str, report: bool, wait: bool = True, stays: bool
             result = jobs.collect(wait, listen=display.hear, tell=display.tell)
     except KeyboardInterrupt:
         if stays:
-            say(f"the jobs go on without this command. fallline collect {jobs.folder} waits for them, fallline cancel "
-                f"{jobs.folder} ends them.")
+            say(
+                f"the jobs go on without this command. fallline collect {jobs.folder} waits for them, fallline cancel "
+                f"{jobs.folder} ends them."
+            )
         else:
             jobs.cancel()
             say_stopped(jobs.folder)

@@ -32,8 +32,15 @@ def show_network(text: str) -> None:
     }
     room = max(map(len, lists)) + 2
     for name, words in lists.items():
-        print(textwrap.fill(", ".join(words), WIDTH, initial_indent=name.ljust(room), subsequent_indent=" " * room,
-                            break_long_words=False))
+        print(
+            textwrap.fill(
+                ", ".join(words),
+                WIDTH,
+                initial_indent=name.ljust(room),
+                subsequent_indent=" " * room,
+                break_long_words=False,
+            )
+        )
     print(f"\n{network}")
 
 
@@ -44,8 +51,16 @@ def draw_network(text: str, out: Path) -> None:
     print(out)
 
 
-def explain_network(text: str | None, at: str, target: str, values: str | None, seed: int | None, folder: Path | None,
-                    trial: str | None, rate: float | None) -> None:
+def explain_network(
+    text: str | None,
+    at: str,
+    target: str,
+    values: str | None,
+    seed: int | None,
+    folder: Path | None,
+    trial: str | None,
+    rate: float | None,
+) -> None:
     """The passes of one example forward and back, with values that are given, begun from a seed, or of a run."""
     if sum(one is not None for one in (values, seed, folder)) > 1:
         raise NetworkError("the values come from one place; give one of --values, --seed and --run")
@@ -62,8 +77,10 @@ def explain_network(text: str | None, at: str, target: str, values: str | None, 
             numbers, told = named_numbers(values, "--values", "ap=0.5,bias_xw=0"), ""
         else:
             numbers = _begun(network, seed or 0)
-            told = (f"The values are drawn uniform in [0, 1) from seed {seed or 0}, as a training with that seed "
-                    "begins by default.")
+            told = (
+                f"The values are drawn uniform in [0, 1) from seed {seed or 0}, as a training with that seed "
+                "begins by default."
+            )
 
     from fallline.networks.explain import explain
 
@@ -87,8 +104,10 @@ def read_network(text: str) -> Network:
     if is_folder and text.strip():
         raise NetworkError(f"{path} is a folder; give a file with a network's text, or the text itself")
     if text.strip() and "=" not in text and "\n" not in text:
-        raise NetworkError(f"there is no file {text[:80]}, and it is no text of a network either: it has no =. "
-                           f'A text is, for instance: "{EXAMPLE}"')
+        raise NetworkError(
+            f"there is no file {text[:80]}, and it is no text of a network either: it has no =. "
+            f'A text is, for instance: "{EXAMPLE}"'
+        )
     return parse(text)
 
 
@@ -142,10 +161,16 @@ def _of_run(folder: Path, trial: str | None) -> tuple[Network, dict[str, float],
     numbers = result.learnt(name)
     trials = result.records.fold_trials
     row = trials.filter(trials["trial"].str.starts_with(name)).row(0, named=True)
-    recipe = ", ".join(f"{key.replace('_', ' ')} {exact(row[key])}"
-                       for key in ("task", "optimizer", "learning_rate", "seed") if row.get(key) is not None)
-    return parse(texts[row["task"]]), numbers, (f"The values are those of trial {row['trial']} after its last step, "
-                                               f"{how} ({recipe}).")
+    recipe = ", ".join(
+        f"{key.replace('_', ' ')} {exact(row[key])}"
+        for key in ("task", "optimizer", "learning_rate", "seed")
+        if row.get(key) is not None
+    )
+    return (
+        parse(texts[row["task"]]),
+        numbers,
+        (f"The values are those of trial {row['trial']} after its last step, {how} ({recipe})."),
+    )
 
 
 def _best(result: Result) -> tuple[str, str]:
@@ -159,8 +184,11 @@ def _best(result: Result) -> tuple[str, str]:
     if metric.within:
         raise StoreError(f"{metric.note} Name a trial: --trial NAME, from the column trial of its trials")
     own = result.records.fold_trials.filter(finished(), pl.col("task").is_in(list(result.records.model_texts)))
-    ranked = own.drop_nulls(metric.column).drop_nans(metric.column).sort(
-        metric.column, descending=metric.up, maintain_order=True)
+    ranked = (
+        own.drop_nulls(metric.column)
+        .drop_nans(metric.column)
+        .sort(metric.column, descending=metric.up, maintain_order=True)
+    )
     if ranked.is_empty():
         raise StoreError(f"no trial of a network in {result.folder} has a {metric.label}; name one: --trial NAME")
     value = ranked[metric.column][0]

@@ -38,8 +38,15 @@ Row = tuple[tuple[Number, ...], str]
 
 
 def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
-    return {"optimizers": _optimizers, "schedules": _schedules, "losses": _losses, "metrics": _metrics,
-            "tasks": _tasks, "orders": _orders, "numbers": _numbers}
+    return {
+        "optimizers": _optimizers,
+        "schedules": _schedules,
+        "losses": _losses,
+        "metrics": _metrics,
+        "tasks": _tasks,
+        "orders": _orders,
+        "numbers": _numbers,
+    }
 
 
 def _optimizers() -> dict[str, Row]:

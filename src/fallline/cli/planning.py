@@ -23,8 +23,17 @@ PART = re.compile(r"(?:, )?part \d+ of \d+: (.*)")
 """In the reason why a cohort stands apart: that it is one of several alike, and why those are several."""
 
 
-def plan_study(name: str, preset: str | None, settings: list[str], data: Path | None, device: str | None,
-               compile_all: bool, measure: bool, calibrate: bool, as_json: bool) -> None:
+def plan_study(
+    name: str,
+    preset: str | None,
+    settings: list[str],
+    data: Path | None,
+    device: str | None,
+    compile_all: bool,
+    measure: bool,
+    calibrate: bool,
+    as_json: bool,
+) -> None:
     """Load the study, forecast it, print the forecast."""
     from fallline.api import plan_study as forecast
     from fallline.cli.training import chosen_study
@@ -32,9 +41,15 @@ def plan_study(name: str, preset: str | None, settings: list[str], data: Path | 
     screen = new_screen(stderr=True)
     study = chosen_study(name, preset, settings)
     with screen.status("planning"):
-        found = forecast(study, data=data, device=device, compile_all=compile_all, measure=measure,
-                         calibrate_again=calibrate,
-                         tell=lambda line: screen.print(f"{study.name}: {line}", highlight=False, markup=False))
+        found = forecast(
+            study,
+            data=data,
+            device=device,
+            compile_all=compile_all,
+            measure=measure,
+            calibrate_again=calibrate,
+            tell=lambda line: screen.print(f"{study.name}: {line}", highlight=False, markup=False),
+        )
     if as_json:
         print(json.dumps(found.told, indent=1))
         return
@@ -69,8 +84,9 @@ class Row:
 
     def span(self, name: str) -> tuple[float, float] | None:
         """The least low and the greatest high bound of a predicted figure; None where there is none."""
-        lows, highs = ([getattr(cohort.predicted, f"{name}_{bound}") for cohort in self.cohorts]
-                       for bound in ("low", "high"))
+        lows, highs = (
+            [getattr(cohort.predicted, f"{name}_{bound}") for cohort in self.cohorts] for bound in ("low", "high")
+        )
         return None if None in lows else (min(lows), max(highs))
 
 
@@ -109,25 +125,44 @@ def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
     listed, wide = rows(found), width >= WIDE
     measured = any(cohort.tried is not None for cohort in found.cohorts)
     apart = any(row.apart for row in listed)
-    heads = ["cohorts", *(["apart by"] if apart else []), *(["weights"] if wide else []), "steps", "batch", "memory",
-             "time each", *(["limited by"] if limits else []),
-             *(["measured memory", "measured time"] if measured else [])]
+    heads = [
+        "cohorts",
+        *(["apart by"] if apart else []),
+        *(["weights"] if wide else []),
+        "steps",
+        "batch",
+        "memory",
+        "time each",
+        *(["limited by"] if limits else []),
+        *(["measured memory", "measured time"] if measured else []),
+    ]
     for head in heads:
-        table.add_column(head, justify="left" if head in ("cohorts", "apart by", "limited by") else "right",
-                         max_width=46 if head == "apart by" else None)
+        table.add_column(
+            head,
+            justify="left" if head in ("cohorts", "apart by", "limited by") else "right",
+            max_width=46 if head == "apart by" else None,
+        )
     for row in listed:
         first, own = row.first, row.first.predicted
         limit = own.bound or "-"
         if wide and own.bound_share is not None:
             limit += f" ({100 * own.bound_share:.0f} %)"
-        cells = [name(row), *([row.apart] if apart else []), *([count(first.weights)] if wide else []),
-                 count(first.steps), "all" if first.batch_size is None else str(first.batch_size),
-                 _span(row, "memory", size) if wide else _most_memory(row), _span(row, "seconds", seconds),
-                 *([limit] if limits else [])]
+        cells = [
+            name(row),
+            *([row.apart] if apart else []),
+            *([count(first.weights)] if wide else []),
+            count(first.steps),
+            "all" if first.batch_size is None else str(first.batch_size),
+            _span(row, "memory", size) if wide else _most_memory(row),
+            _span(row, "seconds", seconds),
+            *([limit] if limits else []),
+        ]
         if measured:
             tried = [cohort.tried for cohort in row.cohorts if cohort.tried is not None]
-            cells += [_greatest([one.memory_bytes for one in tried], size),
-                      _greatest([one.seconds for one in tried], seconds)]
+            cells += [
+                _greatest([one.memory_bytes for one in tried], size),
+                _greatest([one.seconds for one in tried], seconds),
+            ]
         table.add_row(*map(cell, cells))
     return table
 
@@ -167,10 +202,14 @@ def total(found: Forecast) -> Iterator[str]:
     from fallline.report.words import number, plural, seconds, size
 
     low, high = found.seconds("seconds_low"), found.seconds("seconds_high")
-    yield (f"{found.study}: {plural(found.trials, 'trial')} in {plural(len(found.cohorts), 'cohort')}, {seconds(low)} "
-           f"to {seconds(high)} of training on {found.calibration.device}.")
-    yield (f"Memory: {size(found.memory_low)} to {size(found.memory_high)} beyond the {size(found.process_bytes)} of a "
-           f"process with its packages loaded. Disk: about {size(found.disk_bytes)}. {number(found.flops, 3)} FLOPs.")
+    yield (
+        f"{found.study}: {plural(found.trials, 'trial')} in {plural(len(found.cohorts), 'cohort')}, {seconds(low)} "
+        f"to {seconds(high)} of training on {found.calibration.device}."
+    )
+    yield (
+        f"Memory: {size(found.memory_low)} to {size(found.memory_high)} beyond the {size(found.process_bytes)} of a "
+        f"process with its packages loaded. Disk: about {size(found.disk_bytes)}. {number(found.flops, 3)} FLOPs."
+    )
 
 
 def notes(found: Forecast) -> Iterator[str]:
@@ -181,15 +220,20 @@ def notes(found: Forecast) -> Iterator[str]:
     limits = [limit[1] for cohort in found.cohorts if (limit := PART.search(cohort.why))]
     for limit in {limit.lstrip("0123456789"): limit for limit in reversed(limits)}.values():  # the first of each
         yield f"Several cohorts: {limit}."
-    yield (f"Not included: compiling, about {seconds(found.compile_seconds)} where programs are new; writing; the "
-           "report.")
+    yield (
+        f"Not included: compiling, about {seconds(found.compile_seconds)} where programs are new; writing; the report."
+    )
     by_law = sum(cohort.predicted.how == "by law" for cohort in found.cohorts)
     if by_law:
-        yield (f"~ marks the {plural(by_law, 'cohort')} counted from programs that were never compiled here; a run or "
-               "--compile makes that exact.")
-    rates = (f"matmuls {number(calibration.product_flops / 1e9, 3)} GFLOP/s, memory "
-             f"{number(calibration.memory_bytes_per_second / 1e9, 3)} GB/s, a dispatch "
-             f"{number(1e6 * calibration.dispatch_seconds, 3)} us")
+        yield (
+            f"~ marks the {plural(by_law, 'cohort')} counted from programs that were never compiled here; a run or "
+            "--compile makes that exact."
+        )
+    rates = (
+        f"matmuls {number(calibration.product_flops / 1e9, 3)} GFLOP/s, memory "
+        f"{number(calibration.memory_bytes_per_second / 1e9, 3)} GB/s, a dispatch "
+        f"{number(1e6 * calibration.dispatch_seconds, 3)} us"
+    )
     source = f"{calibration.source} on {calibration.when}" if calibration.when else calibration.source
     yield f"{calibration.device}, {source}: {rates}. {experience(found)}"
     if calibration.memory_bytes is not None and found.memory_high > calibration.memory_bytes:
@@ -205,5 +249,7 @@ def experience(found: Forecast) -> str:
     corrected = sum(cohort.predicted.observed > 0 for cohort in found.cohorts)
     if not corrected:
         return "No run of such programs has corrected the times yet; every run narrows them."
-    return (f"Times of {plural(corrected, 'cohort')} are corrected by {plural(found.calibration.runs, 'earlier run')} "
-            "of cohorts here.")
+    return (
+        f"Times of {plural(corrected, 'cohort')} are corrected by {plural(found.calibration.runs, 'earlier run')} "
+        "of cohorts here."
+    )

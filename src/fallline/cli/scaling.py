@@ -10,8 +10,16 @@ from fallline.cli.terminal import new_screen
 from fallline.errors import NumberError
 
 
-def scale_study(name: str, devices: str | None, preset: str | None, settings: list[str], batches: str | None,
-                repeats: int | None, out: Path | None, data: Path | None) -> None:
+def scale_study(
+    name: str,
+    devices: str | None,
+    preset: str | None,
+    settings: list[str],
+    batches: str | None,
+    repeats: int | None,
+    out: Path | None,
+    data: Path | None,
+) -> None:
     """Measure the study, print what more devices buy, write the page."""
     from fallline.api import default_folder, scale
     from fallline.cli.screens import print_whole
@@ -23,11 +31,21 @@ def scale_study(name: str, devices: str | None, preset: str | None, settings: li
     folder = out or Path(f"{default_folder(study, preset)}-scale")
     screen = new_screen(stderr=True)
     with screen.status("measuring") as status:
+
         def tell(line: str) -> None:
             screen.print(f"{study.name}: {line}", highlight=False, markup=False, soft_wrap=True)
 
-        found = scale(study, devices, folder, data=data, batch_sizes=_sizes(batches), repeats=repeats, tell=tell,
-                      follow=status.update, command=shlex.join(["fallline", *sys.argv[1:]]))
+        found = scale(
+            study,
+            devices,
+            folder,
+            data=data,
+            batch_sizes=_sizes(batches),
+            repeats=repeats,
+            tell=tell,
+            follow=status.update,
+            command=shlex.join(["fallline", *sys.argv[1:]]),
+        )
     if number() > 0:
         return  # the first of the processes tells what came out
     print("\n".join(found.sentences), end="\n\n")

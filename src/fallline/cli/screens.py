@@ -102,8 +102,9 @@ def data_table(folder: Path | None) -> None:
             where = f"not found: fallline data get {row.name}"
         else:
             where = str(Path(next(iter(row.found))).parent)
-        table.add_row(row.name, "in the package" if row.sample_shipped else "-", Text(where, overflow="fold"),
-                      Text(row.licence))
+        table.add_row(
+            row.name, "in the package" if row.sample_shipped else "-", Text(where, overflow="fold"), Text(row.licence)
+        )
     new_screen().print(table)
 
 
@@ -127,7 +128,12 @@ def verify(name: str | None, folder: Path | None) -> int:
         table.add_column(heading, overflow="fold")
     rows = verify_data(name, folder)
     for row in rows:
-        table.add_row(row.dataset, row.file, row.state, Text(str(row.detail or "")),
-                      style={"wrong": "red", "missing": "dim"}.get(row.state))
+        table.add_row(
+            row.dataset,
+            row.file,
+            row.state,
+            Text(str(row.detail or "")),
+            style={"wrong": "red", "missing": "dim"}.get(row.state),
+        )
     new_screen().print(table)
     return 2 if any(row.state == "wrong" for row in rows) else 0

@@ -22,8 +22,17 @@ if TYPE_CHECKING:
     from fallline.study import Study
 
 
-def run_study(name: str, preset: str | None, settings: list[str], out: Path | None, data: Path | None, resume: bool,
-              report: bool, rounds: dict[str, Any], elsewhere: dict[str, Any]) -> None:
+def run_study(
+    name: str,
+    preset: str | None,
+    settings: list[str],
+    out: Path | None,
+    data: Path | None,
+    resume: bool,
+    report: bool,
+    rounds: dict[str, Any],
+    elsewhere: dict[str, Any],
+) -> None:
     """Load the study, lay preset and settings over it, train it, print what came out.
 
     ``rounds`` are the arguments ``until_decided``, ``max_seeds`` and ``scaling`` of ``fallline.run``, ``elsewhere``
@@ -31,8 +40,9 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
     """
     study = chosen_study(name, preset, settings)
     if rounds["max_seeds"] is not None and not rounds["until_decided"]:
-        raise StudyError("--max-seeds says where --until-decided ends, which is not given; for a fixed number of seeds "
-                         "write --seeds")
+        raise StudyError(
+            "--max-seeds says where --until-decided ends, which is not given; for a fixed number of seeds write --seeds"
+        )
 
     from fallline.api import default_folder, run
     from fallline.engine.processes import number
@@ -45,18 +55,33 @@ def run_study(name: str, preset: str | None, settings: list[str], out: Path | No
         launch_study(study, folder, elsewhere | {"executor": executor}, data, resume, report)
         return
     if rounds["until_decided"] and (elsewhere["dry"] or not elsewhere["wait"]):
-        raise StudyError("--until-decided looks at the run after each round, so it waits for the jobs of each; leave "
-                         "out --no-wait and --dry-run")
+        raise StudyError(
+            "--until-decided looks at the run after each round, so it waits for the jobs of each; leave "
+            "out --no-wait and --dry-run"
+        )
     screen = new_screen(stderr=True)
     begun = time.perf_counter()
-    ENDING.second = (f"ended at once; what was done up to the last checkpoint is kept in {folder}. Go on with the same "
-                     "command and --resume.")
+    ENDING.second = (
+        f"ended at once; what was done up to the last checkpoint is kept in {folder}. Go on with the same "
+        "command and --resume."
+    )
     try:
         with Display(screen, study.name) as display:
-            result = run(study, folder, resume=resume, data=data, listen=display.hear, tell=display.tell, **rounds,
-                         devices=elsewhere["devices"], fresh=elsewhere["fresh"], executor=executor,
-                         options=elsewhere["options"], processes=elsewhere["processes"],
-                         command=shlex.join(["fallline", *sys.argv[1:]]))
+            result = run(
+                study,
+                folder,
+                resume=resume,
+                data=data,
+                listen=display.hear,
+                tell=display.tell,
+                **rounds,
+                devices=elsewhere["devices"],
+                fresh=elsewhere["fresh"],
+                executor=executor,
+                options=elsewhere["options"],
+                processes=elsewhere["processes"],
+                command=shlex.join(["fallline", *sys.argv[1:]]),
+            )
     except KeyboardInterrupt:
         say_stopped(folder)
         raise
@@ -128,8 +153,12 @@ class Display:
 
     def __init__(self, console: Console, name: str):
         self.live = console.is_terminal
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), TaskProgressColumn(),
-                   TextColumn("{task.fields[facts]}", markup=False))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[facts]}", markup=False),
+        )
         self.progress = Progress(*columns, console=console, disable=not self.live)
         self.task = self.progress.add_task(name, total=None, facts="")
         self.name, self.last = name, time.monotonic()
@@ -141,8 +170,9 @@ class Display:
         self.progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self.progress.stop()
         except OSError:  # the terminal hung up
@@ -155,13 +185,21 @@ class Display:
             self.known = news.done
         self.latest, now = news, time.monotonic()
         self.pace.hear(news, now)
-        self.progress.update(self.task, completed=news.done, total=news.total, facts=self._facts(),
-                             description=f"{self.name}: {news.phase}")
+        self.progress.update(
+            self.task,
+            completed=news.done,
+            total=news.total,
+            facts=self._facts(),
+            description=f"{self.name}: {news.phase}",
+        )
         if not self.live and now - self.last >= self.EVERY_SECONDS:
             self.last = now
             share = 100 * news.done / max(news.total, 1)
-            print(f"{time.strftime('%H:%M:%S')} {self.name}: {news.phase}, {share:.0f} %, {self._facts()}",
-                  file=sys.stderr, flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} {self.name}: {news.phase}, {share:.0f} %, {self._facts()}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def tell(self, line: str) -> None:
         """Print a line about the rounds of a run, above the bar; the pace is taken anew in each round."""

@@ -20,8 +20,14 @@ def use_device(task: str, batches: str | None, optimizer: str, full: bool, data:
         raise StudyError(f"--out takes a file that ends in one of {', '.join(SUFFIXES)}, got {out.name!r}")
     screen = new_screen(stderr=True)
     with screen.status("timing") as status:
-        frame = utilisation(task, sizes(batches) if batches else BATCHES, optimizer=optimizer,
-                            data="full" if full else "sample", folder=data, tell=status.update)
+        frame = utilisation(
+            task,
+            sizes(batches) if batches else BATCHES,
+            optimizer=optimizer,
+            data="full" if full else "sample",
+            folder=data,
+            tell=status.update,
+        )
     print(answer(frame, task))
     print(reported(), end="\n\n")
     print_whole(rich_table(shown(frame), f"Batch sizes on {frame['device'][0]}, one lane alone"))

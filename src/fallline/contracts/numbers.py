@@ -98,8 +98,9 @@ def flag(name: str, default: bool, meaning: str = "") -> Number:
     return Number(name, float(default), flag=True, meaning=meaning)
 
 
-def check_numbers(kind: str, owner: str, declared: tuple[Number, ...], given: Mapping[str, object],
-                  where: str = "") -> dict[str, Value]:
+def check_numbers(
+    kind: str, owner: str, declared: tuple[Number, ...], given: Mapping[str, object], where: str = ""
+) -> dict[str, Value]:
     """The full numbers of a rule: ``given`` checked against ``declared``, defaults filled in."""
     laws = {number.name: number for number in declared}
     for name in given:
@@ -110,8 +111,9 @@ def check_numbers(kind: str, owner: str, declared: tuple[Number, ...], given: Ma
         if name in given:
             full[name] = number.check(given[name], f"{owner}{', ' + where if where else ''}")
         elif number.default is None and not number.optional:
-            raise NumberError(f"{owner} needs {name}, which has no default: {name} {number.law}"
-                              + (f" ({where})" if where else ""))
+            raise NumberError(
+                f"{owner} needs {name}, which has no default: {name} {number.law}" + (f" ({where})" if where else "")
+            )
         else:
             full[name] = number.default
     return full

@@ -136,7 +136,7 @@ class Metric:
 
     def __post_init__(self) -> None:
         if self.goal not in ("", *GOALS):
-            raise StudyError(f"metric {self.name}: goal must be \"min\" (less is better) or \"max\", got {self.goal!r}")
+            raise StudyError(f'metric {self.name}: goal must be "min" (less is better) or "max", got {self.goal!r}')
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         """The values of a batch, [batch], at the function's own cut where it cuts."""

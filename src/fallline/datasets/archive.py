@@ -27,8 +27,10 @@ def read_known_archive(file: DataFile, path: Path, inner: str) -> dict[str, byte
         with open(path, "rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
             if found not in file.sha256_published:
-                raise DataError(f"{path} is not {file.published} as published: its SHA-256 is {found}, expected "
-                                f"{' or '.join(file.sha256_published)}; fetch it anew")
+                raise DataError(
+                    f"{path} is not {file.published} as published: its SHA-256 is {found}, expected "
+                    f"{' or '.join(file.sha256_published)}; fetch it anew"
+                )
             stream.seek(0)
             members = read_members(stream, path, wanted)
     except OSError as error:
@@ -64,8 +66,10 @@ def _check_member(member: tarfile.TarInfo, number: int, path: Path | str) -> Non
     if number >= MAX_MEMBERS:
         raise DataError(f"{path} holds more than {MAX_MEMBERS} members")
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) or member.issparse():
-        raise DataError(f"{path}: member {member.name!r} must be a plain file or a folder; it is a link, a device or "
-                        "of another special kind")
+        raise DataError(
+            f"{path}: member {member.name!r} must be a plain file or a folder; it is a link, a device or "
+            "of another special kind"
+        )
     if member.name.startswith(("/", "\\")) or ".." in member.name.replace("\\", "/").split("/") or ":" in member.name:
         raise DataError(f"{path}: member {member.name!r} leads out of the archive")
 

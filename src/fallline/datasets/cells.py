@@ -64,8 +64,11 @@ class Cells:
             raise self.wrong(row, name, f"{what}; every row needs a number there")
         large = values.is_nan() | (values.abs() > float(np.finfo(np.float32).max))
         if (row := _first(large)) is not None:
-            raise self.wrong(row, name, f"{cells[row][:SHOWN]} is not a finite number of 32 bits; remove the row, or "
-                                        "put a number there")
+            raise self.wrong(
+                row,
+                name,
+                f"{cells[row][:SHOWN]} is not a finite number of 32 bits; remove the row, or put a number there",
+            )
         return values.to_numpy()
 
     def parsed(self, name: str) -> pl.Series:
@@ -116,8 +119,10 @@ def _text(path: Path, max_bytes: int) -> bytes:
         while piece := source.read(CHUNK_BYTES):
             data += piece
             if len(data) > max_bytes:
-                raise DataError(f"{path} holds more than {max_bytes:,} bytes; a table of that size is none that we "
-                                "read: take fewer rows or columns")
+                raise DataError(
+                    f"{path} holds more than {max_bytes:,} bytes; a table of that size is none that we "
+                    "read: take fewer rows or columns"
+                )
     text = bytes(data.removeprefix(b"\xef\xbb\xbf"))
     if not text.strip():
         raise DataError(f"{path} is empty; a table has a line with the names of its columns, then a line a row")
@@ -126,26 +131,31 @@ def _text(path: Path, max_bytes: int) -> bytes:
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as failure:
-        raise DataError(f"{path} is not UTF-8 text: {failure.reason} at byte {failure.start:,}; save it as CSV in "
-                        "UTF-8") from None
+        raise DataError(
+            f"{path} is not UTF-8 text: {failure.reason} at byte {failure.start:,}; save it as CSV in UTF-8"
+        ) from None
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _header(path: Path, data: bytes, separator: str) -> tuple[str, ...]:
     """The names of the columns, as the first line gives them."""
-    line = data[:data.find(b"\n")] if b"\n" in data else data
+    line = data[: data.find(b"\n")] if b"\n" in data else data
     if len(line) > MAX_HEADER:
         raise DataError(f"{path}: the first line has {len(line):,} bytes; a header has at most {MAX_HEADER:,}")
     names = next((tuple(name.strip() for name in record) for _, record in _records(path, line, separator)), ())
     if not any(names) or line.strip() == b"":
         raise DataError(f"{path} has no header: line 1 is empty; it must name the columns")
     if all(_is_number(name) for name in names if name):
-        raise DataError(f"{path} has no header: line 1 holds numbers only, {', '.join(names[:4])[:SHOWN]}; "
-                        "put a line with the names of the columns before it")
+        raise DataError(
+            f"{path} has no header: line 1 holds numbers only, {', '.join(names[:4])[:SHOWN]}; "
+            "put a line with the names of the columns before it"
+        )
     if len(names) == 1 and (other := next((one for one in SEPARATORS if one != separator and one in names[0]), None)):
-        raise DataError(f"{path}: line 1 names one column, {names[0][:SHOWN]!r}, with {other!r} in it, so that is most "
-                        f"likely what separates the cells: write separator = {other!r} where the table is read, or "
-                        f"save it with {separator!r}")
+        raise DataError(
+            f"{path}: line 1 names one column, {names[0][:SHOWN]!r}, with {other!r} in it, so that is most "
+            f"likely what separates the cells: write separator = {other!r} where the table is read, or "
+            f"save it with {separator!r}"
+        )
     if len(names) > MAX_COLUMNS:
         raise DataError(f"{path} has {len(names):,} columns; a table has at most {MAX_COLUMNS:,}")
     return names
@@ -157,13 +167,20 @@ def _columns(path: Path, data: bytes, separator: str, columns: int) -> list[pl.S
 
     names = [str(i) for i in range(columns)]
     try:
-        frame = pl.read_csv(io.BytesIO(data), has_header=False, separator=separator, n_rows=MAX_ROWS + 2,
-                            schema=dict.fromkeys(names, pl.String))
+        frame = pl.read_csv(
+            io.BytesIO(data),
+            has_header=False,
+            separator=separator,
+            n_rows=MAX_ROWS + 2,
+            schema=dict.fromkeys(names, pl.String),
+        )
     except pl.exceptions.PolarsError as failure:
         for line, record in _records(path, data, separator):
             if record and len(record) != columns:
-                raise DataError(f"{path}, line {line}: {len(record)} cells, the header names {columns}; give each row "
-                                "one cell a column") from None
+                raise DataError(
+                    f"{path}, line {line}: {len(record)} cells, the header names {columns}; give each row "
+                    "one cell a column"
+                ) from None
         raise DataError(f"cannot read {path} as CSV: {str(failure).splitlines()[0]}") from None
     if frame.height > MAX_ROWS + 1:
         raise DataError(f"{path} has more than {MAX_ROWS:,} rows; take fewer")

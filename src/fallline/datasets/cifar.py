@@ -49,8 +49,9 @@ def decode(data: bytes | bytearray, path: Path | str) -> Split:
     """Records as images uint8 [n, 32, 32, 3], channel last, and labels int32 [n]."""
     count, rest = divmod(len(data), RECORD_BYTES)
     if rest or not count:
-        raise DataError(f"{path} holds {len(data):,} bytes, expected a whole number of records of "
-                        f"{RECORD_BYTES:,} bytes")
+        raise DataError(
+            f"{path} holds {len(data):,} bytes, expected a whole number of records of {RECORD_BYTES:,} bytes"
+        )
     records = np.frombuffer(data, np.uint8).reshape(count, RECORD_BYTES)
     labels = records[:, 0].astype(np.int32)
     check_labels(labels, CLASSES, path)

@@ -28,17 +28,29 @@ _BEGINNINGS = {
 }
 
 _BATCHES = tuple(
-    DataFile(name, ("cifar-10", f"cifar-10/{INNER}", INNER), bytes_unpacked=BATCH * RECORD_BYTES,
-             head=(SAMPLE_BATCH * RECORD_BYTES, beginning))
-    for name, beginning in _BEGINNINGS.items())
+    DataFile(
+        name,
+        ("cifar-10", f"cifar-10/{INNER}", INNER),
+        bytes_unpacked=BATCH * RECORD_BYTES,
+        head=(SAMPLE_BATCH * RECORD_BYTES, beginning),
+    )
+    for name, beginning in _BEGINNINGS.items()
+)
 _ARCHIVE = DataFile(
-    "cifar-10-binary.tar.gz", ("cifar-10",), published="cifar-10-binary.tar.gz", bytes_published=170_052_171,
+    "cifar-10-binary.tar.gz",
+    ("cifar-10",),
+    published="cifar-10-binary.tar.gz",
+    bytes_published=170_052_171,
     sha256_published=("c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",),
-    urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",), members=_BATCHES)
+    urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    members=_BATCHES,
+)
 _SAMPLE = tuple(
-    DataFile(name, ("cifar-10-sample",), bytes_unpacked=SAMPLE_BATCH * RECORD_BYTES, sha256_unpacked=whole,
-             size="sample")
-    for name, whole in _BEGINNINGS.items())
+    DataFile(
+        name, ("cifar-10-sample",), bytes_unpacked=SAMPLE_BATCH * RECORD_BYTES, sha256_unpacked=whole, size="sample"
+    )
+    for name, whole in _BEGINNINGS.items()
+)
 
 
 def load(size: str = "sample", folder: Path | None = None) -> Splits:
@@ -53,8 +65,12 @@ def load(size: str = "sample", folder: Path | None = None) -> Splits:
     if not copy.missing:
         return _splits({file.name: read_batch(file, path) for file, path in copy.found}, TRAIN["sample"])
     if find_copy([_ARCHIVE], folder).missing:
-        raise missing_files("cifar-10", copy.missing, folder,
-                            "; no sample of CIFAR-10 ships in the package, the full data serves for it")
+        raise missing_files(
+            "cifar-10",
+            copy.missing,
+            folder,
+            "; no sample of CIFAR-10 ships in the package, the full data serves for it",
+        )
     beginnings = {name: Split(*(array[:SAMPLE_BATCH] for array in batch)) for name, batch in _full(folder).items()}
     return _splits(beginnings, TRAIN["sample"])
 
@@ -72,8 +88,9 @@ def _splits(batches: dict[str, Split], train: int) -> Splits:
     names = [name for name in _BEGINNINGS if name != "test_batch.bin"]
     images = np.concatenate([batches[name].inputs for name in names])
     labels = np.concatenate([batches[name].targets for name in names])
-    return Splits(Split(images[:train], labels[:train]), Split(images[train:], labels[train:]),
-                  batches["test_batch.bin"])
+    return Splits(
+        Split(images[:train], labels[:train]), Split(images[train:], labels[train:]), batches["test_batch.bin"]
+    )
 
 
 CIFAR_10 = Dataset(
@@ -85,4 +102,5 @@ CIFAR_10 = Dataset(
     files=(_ARCHIVE, *_SAMPLE),
     has_sample=False,
     examples=TRAIN,
-    shapes=labelled_images({"full": (45_000, 5_000, 10_000), "sample": (4_000, 1_000, 1_000)}, (32, 32, 3)))
+    shapes=labelled_images({"full": (45_000, 5_000, 10_000), "sample": (4_000, 1_000, 1_000)}, (32, 32, 3)),
+)

@@ -48,15 +48,28 @@ def list_data(folder: Path | str | None = None) -> list[DataRow]:
     for name, dataset in sorted(_known().items()):
         full = _of_size(dataset, "full")
         copy = find_copy(full, folder)
-        rows.append(DataRow(
-            name, dataset.title, tuple(path for _, path in copy.found), tuple(file.names[0] for file in copy.missing),
-            sum(file.bytes_published for file in full), dataset.has_sample, dataset.licence))
+        rows.append(
+            DataRow(
+                name,
+                dataset.title,
+                tuple(path for _, path in copy.found),
+                tuple(file.names[0] for file in copy.missing),
+                sum(file.bytes_published for file in full),
+                dataset.has_sample,
+                dataset.licence,
+            )
+        )
     return rows
 
 
-def get_data(name: str, folder: Path | str | None = None, progress: Callable[[int, int], None] | None = None,
-             mirrors: Sequence[str] | None = None, timeout_seconds: float = 30.0,
-             pause_seconds: float = 1.0) -> Path:
+def get_data(
+    name: str,
+    folder: Path | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    mirrors: Sequence[str] | None = None,
+    timeout_seconds: float = 30.0,
+    pause_seconds: float = 1.0,
+) -> Path:
     """The folder that holds the full data, after fetching what is missing or wrong.
 
     ``folder`` is the place it goes into (else FALLLINE_DATA, else the user's cache), in a sub-folder by the dataset's
@@ -73,9 +86,15 @@ def get_data(name: str, folder: Path | str | None = None, progress: Callable[[in
         if there is None:
             path = places(folder)[0] / file.folders[0] / file.published
             urls = [f"{mirror.rstrip('/')}/{file.published}" for mirror in mirrors] if mirrors else file.urls
-            fetch(urls, path, max_bytes=file.bytes_published + HEADER_BYTES, check=_checker(file),
-                  progress=progress and (lambda n, before=done: progress(min(before + n, total), total)),
-                  timeout_seconds=timeout_seconds, pause_seconds=pause_seconds)
+            fetch(
+                urls,
+                path,
+                max_bytes=file.bytes_published + HEADER_BYTES,
+                check=_checker(file),
+                progress=progress and (lambda n, before=done: progress(min(before + n, total), total)),
+                timeout_seconds=timeout_seconds,
+                pause_seconds=pause_seconds,
+            )
             home = path.parent
         else:
             home = home or there
@@ -91,7 +110,7 @@ def verify_data(name: str | None = None, folder: Path | str | None = None) -> li
     A sample outside the package is told of only where some of it is there.
     """
     rows = []
-    for dataset in ([_find(name)] if name else [part for _, part in sorted(_known().items())]):
+    for dataset in [_find(name)] if name else [part for _, part in sorted(_known().items())]:
         for size in ("full", "sample"):
             copy = find_copy(_of_size(dataset, size), folder)
             if size == "sample" and not copy.found:

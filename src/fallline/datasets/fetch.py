@@ -25,9 +25,16 @@ ABANDONED_SECONDS = 300.0
 _NETWORK = (OSError, http.client.HTTPException, ValueError)
 
 
-def fetch(urls: Iterable[str], target: Path, *, max_bytes: int, check: Callable[[Path], object],
-          progress: Callable[[int], None] | None = None, timeout_seconds: float = 30.0,
-          pause_seconds: float = 1.0) -> Path:
+def fetch(
+    urls: Iterable[str],
+    target: Path,
+    *,
+    max_bytes: int,
+    check: Callable[[Path], object],
+    progress: Callable[[int], None] | None = None,
+    timeout_seconds: float = 30.0,
+    pause_seconds: float = 1.0,
+) -> Path:
     """``target``, fetched from the first of ``urls`` that gives it right.
 
     ``check(path)`` raises DataError where the content is wrong; nothing gets the name ``target`` before it passed.
@@ -57,12 +64,21 @@ def fetch(urls: Iterable[str], target: Path, *, max_bytes: int, check: Callable[
     except OSError as error:
         raise _disk_error(error, target, max_bytes) from error
     again = f"; what has come is kept in {kept}, the next try goes on from there" if kept else ""
-    raise DataError(f"{target.name} could not be fetched{again}. Try again, or put the file into {target.parent} "
-                    f"yourself. Each mirror failed:{''.join(failures) or ' there is none'}")
+    raise DataError(
+        f"{target.name} could not be fetched{again}. Try again, or put the file into {target.parent} "
+        f"yourself. Each mirror failed:{''.join(failures) or ' there is none'}"
+    )
 
 
-def _from_mirror(url: str, own: Path, max_bytes: int, check: Callable[[Path], object],
-                 progress: Callable[[int], None] | None, timeout_seconds: float, pause_seconds: float) -> str:
+def _from_mirror(
+    url: str,
+    own: Path,
+    max_bytes: int,
+    check: Callable[[Path], object],
+    progress: Callable[[int], None] | None,
+    timeout_seconds: float,
+    pause_seconds: float,
+) -> str:
     """Empty where ``own`` is now whole and right, else why not."""
     failure = ""
     for _ in range(MAX_TRIES):
@@ -84,8 +100,9 @@ def _from_mirror(url: str, own: Path, max_bytes: int, check: Callable[[Path], ob
     return failure
 
 
-def _receive(url: str, own: Path, max_bytes: int, progress: Callable[[int], None] | None,
-             timeout_seconds: float) -> str:
+def _receive(
+    url: str, own: Path, max_bytes: int, progress: Callable[[int], None] | None, timeout_seconds: float
+) -> str:
     """Append what the server gives to ``own``; empty when it gave all it has, else what went wrong."""
     begun = _size(own)
     try:
@@ -106,8 +123,14 @@ def _receive(url: str, own: Path, max_bytes: int, progress: Callable[[int], None
         return _store(response, own, start, whole, max_bytes, progress)
 
 
-def _store(response: http.client.HTTPResponse, own: Path, start: int, whole: int | None, max_bytes: int,
-           progress: Callable[[int], None] | None) -> str:
+def _store(
+    response: http.client.HTTPResponse,
+    own: Path,
+    start: int,
+    whole: int | None,
+    max_bytes: int,
+    progress: Callable[[int], None] | None,
+) -> str:
     done = start
     with open(own, "ab" if start else "wb") as part:
         while True:
@@ -134,9 +157,15 @@ def _store(response: http.client.HTTPResponse, own: Path, start: int, whole: int
 def _open(url: str, begun: int, timeout_seconds: float) -> http.client.HTTPResponse:
     """The open response. The opener knows http and https alone: file, ftp and data are unknown to it."""
     opener = urllib.request.OpenerDirector()
-    for handler in (urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
-                    urllib.request.HTTPSHandler, urllib.request.HTTPDefaultErrorHandler,
-                    urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor):
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
         opener.add_handler(handler())
     headers = {"User-Agent": f"fallline/{__version__}"}
     if begun:
@@ -199,5 +228,7 @@ def _disk_error(error: OSError, target: Path, max_bytes: int) -> DataError:
     free = ""
     with contextlib.suppress(OSError):
         free = f" ({shutil.disk_usage(target.parent).free:,} bytes are free there, up to {max_bytes:,} are needed)"
-    return DataError(f"cannot write {target}: {error.strerror or error}{free}; make room or leave to write there, or "
-                     "name another folder by --data DIR or FALLLINE_DATA")
+    return DataError(
+        f"cannot write {target}: {error.strerror or error}{free}; make room or leave to write there, or "
+        "name another folder by --data DIR or FALLLINE_DATA"
+    )

@@ -106,7 +106,8 @@ def missing_files(dataset: str, missing: Iterable[DataFile], folder: Path | str 
     return DataError(
         f"{dataset}: {names} not found (packed or unpacked); looked in {looked_in(missing, folder)}. Fetch the full "
         f"data with `fallline data get {dataset}`, or name the folder that holds {missing[0].folders[0]}/ by "
-        f"--data DIR or {VARIABLE}{or_else}")
+        f"--data DIR or {VARIABLE}{or_else}"
+    )
 
 
 def looked_in(files: Iterable[DataFile], folder: Path | str | None) -> str:

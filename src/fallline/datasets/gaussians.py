@@ -40,8 +40,9 @@ def two_gaussians(inputs: int, examples: int = 5_000, seed: int = 0) -> Splits:
         raise NumberError(f"inputs x examples must be at most {MAX_ENTRIES:,}, got {inputs:,} x {examples:,}")
     drawn = [_draw(inputs, count, seed, stream) for stream, count in enumerate((examples, HELD_OUT, HELD_OUT))]
     largest = np.abs(drawn[0][0]).max()
-    return Splits(*(Split((points / largest).astype(np.float32), classes.astype(np.float32))
-                    for points, classes in drawn))
+    return Splits(
+        *(Split((points / largest).astype(np.float32), classes.astype(np.float32)) for points, classes in drawn)
+    )
 
 
 def _draw(inputs: int, examples: int, seed: int, stream: int) -> tuple[np.ndarray, np.ndarray]:

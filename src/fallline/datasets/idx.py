@@ -46,25 +46,32 @@ def check_labels(labels: np.ndarray, classes: int, path: Path | str) -> None:
     """DataError where a label is not one of 0 .. classes - 1."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
-        raise DataError(f"{path}: label {wrong[0]} of {labels.size} is {labels[wrong[0]]}, labels must lie in "
-                        f"0..{classes - 1} ({wrong.size} are wrong)")
+        raise DataError(
+            f"{path}: label {wrong[0]} of {labels.size} is {labels[wrong[0]]}, labels must lie in "
+            f"0..{classes - 1} ({wrong.size} are wrong)"
+        )
 
 
 def _read(source: Source, max_bytes: int, expected: tuple[int, ...] | None = None) -> np.ndarray:
     zero, code, rank = struct.unpack(">HBB", source.take(4, "the magic number"))
     if zero or code not in TYPES or not 1 <= rank <= MAX_RANK:
         types = ", ".join(f"{known:02x}" for known in TYPES)
-        raise DataError(f"{source.path} is not an IDX file: it begins with {zero:04x} {code:02x} {rank:02x}, expected "
-                        f"0000, a type of {types}, a rank of 1 to {MAX_RANK}")
+        raise DataError(
+            f"{source.path} is not an IDX file: it begins with {zero:04x} {code:02x} {rank:02x}, expected "
+            f"0000, a type of {types}, a rank of 1 to {MAX_RANK}"
+        )
     shape = struct.unpack(f">{rank}I", source.take(4 * rank, "the dimensions"))
     if expected is not None and (code != 0x08 or shape != expected):
-        raise DataError(f"{source.path} says it holds {_words(shape)} values of type {code:02x}, expected "
-                        f"{_words(expected)} of type 08")
+        raise DataError(
+            f"{source.path} says it holds {_words(shape)} values of type {code:02x}, expected "
+            f"{_words(expected)} of type 08"
+        )
     kind = np.dtype(TYPES[code])
     size = math.prod(shape) * kind.itemsize
     if size == 0 or size > max_bytes:
-        raise DataError(f"{source.path} says it holds {_words(shape)} values, {size:,} bytes; expected 1 to "
-                        f"{max_bytes:,} bytes")
+        raise DataError(
+            f"{source.path} says it holds {_words(shape)} values, {size:,} bytes; expected 1 to {max_bytes:,} bytes"
+        )
     data = source.take(size, f"{_words(shape)} values")
     return np.frombuffer(data, kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
 

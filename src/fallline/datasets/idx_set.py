@@ -24,15 +24,29 @@ SHAPES = {
 IMAGES = labelled_images({"full": (TRAIN, 60_000 - TRAIN, 10_000), "sample": (4_000, 1_000, 1_000)}, (28, 28))
 
 
-def idx_files(dataset: str, mirrors: tuple[str, ...], bytes_published: tuple[int, ...], published: tuple[str, ...],
-              unpacked: tuple[str, ...]) -> tuple[DataFile, ...]:
+def idx_files(
+    dataset: str,
+    mirrors: tuple[str, ...],
+    bytes_published: tuple[int, ...],
+    published: tuple[str, ...],
+    unpacked: tuple[str, ...],
+) -> tuple[DataFile, ...]:
     """The four files in the order of SHAPES, with their sizes in bytes and hashes in the same order."""
     return tuple(
-        DataFile(name, (dataset,), bytes_unpacked=4 + 4 * len(shape) + int(np.prod(shape)), sha256_unpacked=whole,
-                 published=f"{name}.gz", bytes_published=packed_bytes, sha256_published=(packed,),
-                 urls=tuple(f"{mirror}{name}.gz" for mirror in mirrors))
-        for (name, shape), packed_bytes, packed, whole
-        in zip(SHAPES.items(), bytes_published, published, unpacked, strict=True))
+        DataFile(
+            name,
+            (dataset,),
+            bytes_unpacked=4 + 4 * len(shape) + int(np.prod(shape)),
+            sha256_unpacked=whole,
+            published=f"{name}.gz",
+            bytes_published=packed_bytes,
+            sha256_published=(packed,),
+            urls=tuple(f"{mirror}{name}.gz" for mirror in mirrors),
+        )
+        for (name, shape), packed_bytes, packed, whole in zip(
+            SHAPES.items(), bytes_published, published, unpacked, strict=True
+        )
+    )
 
 
 def loader(dataset: str, files: tuple[DataFile, ...]) -> Callable[..., Splits]:
@@ -44,13 +58,16 @@ def loader(dataset: str, files: tuple[DataFile, ...]) -> Callable[..., Splits]:
     def load(size: str = "sample", folder: Path | None = None) -> Splits:
         if check_size(dataset, size) == "sample":
             return load_sample(dataset)
-        copy = need_copy(dataset, files, folder,
-                         ", or use the small sample in the package: --set data=sample")
+        copy = need_copy(dataset, files, folder, ", or use the small sample in the package: --set data=sample")
         images, labels, test_images, test_labels = (
             read_known(file, path, SHAPES[file.name], CLASSES if len(SHAPES[file.name]) == 1 else 0)
-            for file, path in copy.found)
+            for file, path in copy.found
+        )
         labels = labels.astype(np.int32)
-        return Splits(Split(images[:TRAIN], labels[:TRAIN]), Split(images[TRAIN:], labels[TRAIN:]),
-                      Split(test_images, test_labels.astype(np.int32)))
+        return Splits(
+            Split(images[:TRAIN], labels[:TRAIN]),
+            Split(images[TRAIN:], labels[TRAIN:]),
+            Split(test_images, test_labels.astype(np.int32)),
+        )
 
     return load

@@ -13,8 +13,13 @@ def labelled_images(examples: Mapping[str, tuple[int, int, int]], shape: tuple[i
     """From a size ("sample", "full") to splits of images uint8 [n, *shape] with labels int32 [n], all of them zero;
     ``examples`` are those of train, validation and test by size.
     """
+
     def splits(size: str) -> Splits:
-        return Splits(*(Split(np.broadcast_to(np.uint8(0), (count, *shape)), np.broadcast_to(np.int32(0), (count,)))
-                        for count in examples[size]))
+        return Splits(
+            *(
+                Split(np.broadcast_to(np.uint8(0), (count, *shape)), np.broadcast_to(np.int32(0), (count,)))
+                for count in examples[size]
+            )
+        )
 
     return splits

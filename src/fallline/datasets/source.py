@@ -70,15 +70,18 @@ class Source:
     def end(self) -> None:
         """Check that nothing follows. In a gzipped file this checks its checksum too."""
         if self.read(1):
-            raise DataError(f"{self.path} goes on after its {self.bytes_read - 1:,} bytes of content; "
-                            "it must end there")
+            raise DataError(
+                f"{self.path} goes on after its {self.bytes_read - 1:,} bytes of content; it must end there"
+            )
 
 
 def check_hash(file: DataFile, path: Path, found: str) -> None:
     """DataError unless ``found`` is the hash of the unpacked ``file``."""
     if file.sha256_unpacked and found != file.sha256_unpacked:
-        raise DataError(f"{path} is not {file.name} as published: the SHA-256 of its content is {found}, expected "
-                        f"{file.sha256_unpacked}; fetch it anew")
+        raise DataError(
+            f"{path} is not {file.name} as published: the SHA-256 of its content is {found}, expected "
+            f"{file.sha256_unpacked}; fetch it anew"
+        )
 
 
 def check_head(file: DataFile, path: Path, content: bytes | bytearray) -> None:
@@ -88,8 +91,10 @@ def check_head(file: DataFile, path: Path, content: bytes | bytearray) -> None:
     length, expected = file.head
     found = hashlib.sha256(memoryview(content)[:length]).hexdigest()
     if found != expected:
-        raise DataError(f"{path} is not {file.name} as published: the SHA-256 of its first {length:,} bytes is "
-                        f"{found}, expected {expected}; fetch it anew")
+        raise DataError(
+            f"{path} is not {file.name} as published: the SHA-256 of its first {length:,} bytes is "
+            f"{found}, expected {expected}; fetch it anew"
+        )
 
 
 def check_file(file: DataFile, path: Path) -> str:
@@ -97,14 +102,17 @@ def check_file(file: DataFile, path: Path) -> str:
     if file.sha256_published and _file_sha256(path) in file.sha256_published:
         return "SHA-256 as published"
     if not file.bytes_unpacked:
-        raise DataError(f"{path} is not {file.published} as published: its SHA-256 is {_file_sha256(path)}, expected "
-                        f"{' or '.join(file.sha256_published)}; fetch it anew")
+        raise DataError(
+            f"{path} is not {file.published} as published: its SHA-256 is {_file_sha256(path)}, expected "
+            f"{' or '.join(file.sha256_published)}; fetch it anew"
+        )
     with Source(path) as source:
         beginning = source.take(file.head[0] if file.head else 0, "its beginning")
         while source.bytes_read < file.bytes_unpacked:
             if not source.read(min(CHUNK_BYTES, file.bytes_unpacked - source.bytes_read)):
-                raise DataError(f"{path} is cut short: it must hold {file.bytes_unpacked:,} bytes, "
-                                f"{source.bytes_read:,} are there")
+                raise DataError(
+                    f"{path} is cut short: it must hold {file.bytes_unpacked:,} bytes, {source.bytes_read:,} are there"
+                )
         source.end()
     check_head(file, path, beginning)
     check_hash(file, path, source.sha256)

@@ -35,9 +35,17 @@ class Table(Splits):
     scale: tuple[float, ...] = ()
 
 
-def read_table(path: Path | str, inputs: Sequence[str] | None, target: str, *, scale: str = "standard",
-               fractions: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0, separator: str = ",",
-               max_bytes: int = MAX_BYTES) -> Table:
+def read_table(
+    path: Path | str,
+    inputs: Sequence[str] | None,
+    target: str,
+    *,
+    scale: str = "standard",
+    fractions: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    separator: str = ",",
+    max_bytes: int = MAX_BYTES,
+) -> Table:
     """The columns ``inputs`` and ``target`` of a CSV file with a header, as train, validation and test.
 
     Inputs float32 [n, inputs] in the order asked for, targets float32 [n]. Without ``inputs`` all named columns but the
@@ -65,8 +73,10 @@ def read_table(path: Path | str, inputs: Sequence[str] | None, target: str, *, s
         scaled = ((columns - shift) / divisor).astype(np.float32)
     if not np.isfinite(scaled).all():
         column = names[int(np.argwhere(~np.isfinite(scaled))[0][1])]
-        raise DataError(f"{cells.path}: scaled by its training rows the column {column} leaves the range of 32 bits; "
-                        'write scale = "none", or remove the rows that lie so far out')
+        raise DataError(
+            f"{cells.path}: scaled by its training rows the column {column} leaves the range of 32 bits; "
+            'write scale = "none", or remove the rows that lie so far out'
+        )
     train, validation, test = (Split(scaled[rows], targets[rows]) if len(rows) else None for rows in parts)
     assert train is not None, "the fraction of training is above 0"
     return Table(train, validation, test, names, target, words, tuple(map(float, shift)), tuple(map(float, divisor)))
@@ -101,17 +111,24 @@ def _targets(cells: Cells, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if parsed.null_count() < len(parsed):
         cells.numbers(name)  # raises, with the place of the cell that is no number
     shown = ", ".join(word[:SHOWN] for word in sorted(different.head(4).to_list()))
-    raise DataError(f"{cells.path}: the target {name} must be numbers or two different words, it holds "
-                    f"{different.len():,} different ({shown}{', ...' if different.len() > 4 else ''}); give the "
-                    "classes as numbers, or keep the rows of two")
+    raise DataError(
+        f"{cells.path}: the target {name} must be numbers or two different words, it holds "
+        f"{different.len():,} different ({shown}{', ...' if different.len() > 4 else ''}); give the "
+        "classes as numbers, or keep the rows of two"
+    )
 
 
 def _fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     shares = tuple(fractions)
-    if len(shares) != 3 or not all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares) or (
-            not math.isclose(sum(shares), 1, abs_tol=1e-9) or shares[0] <= 0):
-        raise NumberError("fractions must be three numbers for train, validation and test, the first above 0, that add "
-                          f"up to 1, got {shares}")
+    if (
+        len(shares) != 3
+        or not all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares)
+        or (not math.isclose(sum(shares), 1, abs_tol=1e-9) or shares[0] <= 0)
+    ):
+        raise NumberError(
+            "fractions must be three numbers for train, validation and test, the first above 0, that add "
+            f"up to 1, got {shares}"
+        )
     return shares
 
 
@@ -121,8 +138,10 @@ def _parts(path: Path, rows: int, shares: tuple[float, float, float], seed: int)
     short = any(share > 0 and count == 0 for share, count in zip(shares[1:], held, strict=True))
     if short or sum(held) >= rows:
         said = ", ".join(f"{share:g}" for share in shares)
-        raise DataError(f"{path} has {rows:,} row{'s' * (rows != 1)}, too few to split {said} with at least one row "
-                        "each; give more rows, or fractions of 0 for what is not wanted")
+        raise DataError(
+            f"{path} has {rows:,} row{'s' * (rows != 1)}, too few to split {said} with at least one row "
+            "each; give more rows, or fractions of 0 for what is not wanted"
+        )
     order = np.random.Generator(np.random.Philox(np.random.SeedSequence([TABLE, seed]))).permutation(rows)
     ends = [rows - sum(held), rows - held[1]]
     return np.split(order, ends)

@@ -47,7 +47,7 @@ class Batches:
         """The examples of those steps for every seed, int32 [seeds, room, width]; what is left of the room is 0."""
         chosen = np.zeros((len(self.streams), room, width), np.int32)
         for seed, stream in enumerate(self.streams):
-            chosen[seed, :stop - start] = stream.indices(start, stop, width)
+            chosen[seed, : stop - start] = stream.indices(start, stop, width)
         return chosen
 
     def sizes(self, start: int, stop: int, room: int) -> np.ndarray | None:
@@ -55,5 +55,5 @@ class Batches:
         if not self.masked:
             return None
         sizes = np.ones(room, np.int32)
-        sizes[:stop - start] = self.streams[0].sizes(start, stop)
+        sizes[: stop - start] = self.streams[0].sizes(start, stop)
         return sizes

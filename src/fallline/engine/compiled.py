@@ -29,8 +29,15 @@ class Compiled:
     Such a function gives a record, arrays by name; with ``carries`` first its first argument's successor.
     """
 
-    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = (), thin: bool = True,
-                 everywhere: Any | None = None, name: str | None = None, carries: bool = False):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        donate: tuple[int, ...] = (),
+        thin: bool = True,
+        everywhere: Any | None = None,
+        name: str | None = None,
+        carries: bool = False,
+    ):
         self.carries = carries
         self.thin, self.name = thin, name if everywhere is None else None
         self.traces = 0
@@ -146,6 +153,10 @@ def _peak_bytes(program: Any) -> int | None:
     memory = program.memory_analysis()
     if memory is None:
         return None
-    held = (memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-            - memory.alias_size_in_bytes)
+    held = (
+        memory.temp_size_in_bytes
+        + memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
     return held or None

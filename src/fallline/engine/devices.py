@@ -57,10 +57,20 @@ def elsewhere() -> Elsewhere | None:
     return _planned_for.get()
 
 
-HELD = {"jax_enable_x64": False, "jax_numpy_dtype_promotion": "standard", "jax_default_prng_impl": "threefry2x32",
-        "jax_threefry_partitionable": True, "jax_random_seed_offset": 0,
-        "jax_default_matmul_precision": None, "jax_numpy_rank_promotion": "allow", "jax_disable_jit": False,
-        "jax_no_tracing": False, "jax_debug_nans": False, "jax_debug_infs": False, "jax_transfer_guard": None}
+HELD = {
+    "jax_enable_x64": False,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_default_matmul_precision": None,
+    "jax_numpy_rank_promotion": "allow",
+    "jax_disable_jit": False,
+    "jax_no_tracing": False,
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+    "jax_transfer_guard": None,
+}
 """What JAX is held to, whatever its environment variables say: weights, draws and products are made by these, and no
 trial's name tells of another value; programs are compiled, and what diverges ends as diverged. The values are those
 that JAX has where nothing is said.
@@ -148,8 +158,10 @@ def products(precision: str) -> AbstractContextManager[None]:
     place = elsewhere()
     if (jax.default_backend() if place is None else place.kind) == "cpu":
         if precision != "float32":
-            raise StudyError(f"precision {precision} needs an accelerator that has it, and this is a CPU, where few "
-                             "studies would train faster so; use precision = \"float32\"")
+            raise StudyError(
+                f"precision {precision} needs an accelerator that has it, and this is a CPU, where few "
+                'studies would train faster so; use precision = "float32"'
+            )
         return nullcontext()
     if place is not None:
         return nullcontext()  # nothing is traced for good

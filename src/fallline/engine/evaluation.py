@@ -60,15 +60,25 @@ class Evaluated(NamedTuple):
 
     @classmethod
     def of(cls, cohort: Cohort) -> Evaluated:
-        return cls(cohort.model, cohort.loss, cohort.metrics, cohort.prepare,
-                   tuple(segment.lanes for segment in cohort.segments), cohort.gives, cohort.classifies,
-                   cohort.precision, cohort.cut, cohort.weight_types)
+        return cls(
+            cohort.model,
+            cohort.loss,
+            cohort.metrics,
+            cohort.prepare,
+            tuple(segment.lanes for segment in cohort.segments),
+            cohort.gives,
+            cohort.classifies,
+            cohort.precision,
+            cohort.cut,
+            cohort.weight_types,
+        )
 
     @property
     def words(self) -> str:
         """The same by the names of its parts."""
-        named = self._replace(model=self.model.name, loss=self.loss.name, metrics=[name for name, _ in self.metrics],
-                              prepare=None)
+        named = self._replace(
+            model=self.model.name, loss=self.loss.name, metrics=[name for name, _ in self.metrics], prepare=None
+        )
         return str(tuple(named))
 
 
@@ -77,8 +87,15 @@ class Evaluation:
     without the dimensions of seeds and lanes, as ``Program`` has it. ``name`` tells it apart, as ``Compiled`` has it.
     """
 
-    def __init__(self, cohort: Cohort, lowering: str = "", thin: bool = True, row: Row = ALONE, bare: bool = False,
-                 name: str | None = None):
+    def __init__(
+        self,
+        cohort: Cohort,
+        lowering: str = "",
+        thin: bool = True,
+        row: Row = ALONE,
+        bare: bool = False,
+        name: str | None = None,
+    ):
         self.cohort, self.lowering, self.row, self.bare = cohort, lowering, row, bare
         self.compiled = Compiled(self._sums, thin=thin, everywhere=row.everywhere if row.data > 1 else None, name=name)
         self._value: Any = None  # of the sums of a loss of a whole split
@@ -96,7 +113,7 @@ class Evaluation:
         # One batch after the other: each that waits in a queue would hold memory of its own.
         seen = [dict(jax.device_get(self.compiled(*inputs, *batch))) for batch in held.batches]
         classes = [part.pop("predicted") for part in seen if "predicted" in part]
-        predicted = np.concatenate(classes, axis=-1)[..., :held.examples] if classes else None
+        predicted = np.concatenate(classes, axis=-1)[..., : held.examples] if classes else None
         sums = jax.tree.map(lambda *parts: np.sum(parts, axis=0, dtype=np.float64), *seen)
         loss = self._loss(sums.pop("loss"), numbers, held.examples)
         return Outcome({"loss": loss, **{name: total / held.examples for name, total in sums.items()}}, predicted)
@@ -126,6 +143,7 @@ class Evaluation:
     def _of_sums(self, sums: Any, numbers: tuple[Numbers, ...]) -> np.ndarray:
         """The value of a loss of the whole split, from the sums over all batches."""
         if self._value is None:
+
             def value(sums: Any, numbers: dict[str, Array]) -> Array:
                 return self.cohort.loss.of_sums(sums, **numbers)
 
@@ -158,15 +176,18 @@ def _seen(lanes: Lanes) -> tuple[Any, Any]:
     return (lanes.weights if lanes.average is None else lanes.average), lanes.model
 
 
-def hold_out(splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: Row = ALONE,
-             most: int | None = EVALUATION_BATCH) -> dict[str, HeldOut]:
+def hold_out(
+    splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: Row = ALONE, most: int | None = EVALUATION_BATCH
+) -> dict[str, HeldOut]:
     """Splits (inputs [n, ...], targets [n, ...]) on the devices of a row, ready to be evaluated; all in batches of the
     same size, at most so many examples, or with None each split in one.
     """
     size, held = batch_size([len(inputs) for inputs, _ in splits.values()], row, most), {}
     for name, (inputs, targets) in splits.items():
-        batches = [_padded(inputs[first:first + size], targets[first:first + size], size)
-                   for first in range(0, len(inputs), size)]
+        batches = [
+            _padded(inputs[first : first + size], targets[first : first + size], size)
+            for first in range(0, len(inputs), size)
+        ]
         held[name] = HeldOut(len(inputs), tuple(row.put(batch) for batch in batches))
     return held
 

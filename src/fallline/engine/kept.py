@@ -47,7 +47,7 @@ class Traced(NamedTuple):
     def lowered(self, arguments: tuple[Any, ...], donate: tuple[int, ...]) -> Any:
         """Ready to compile, for arguments of those shapes as one list of arrays."""
         sizes = [len(jax.tree.leaves(argument)) for argument in arguments]
-        places = tuple(place for index in donate for place in range(sum(sizes[:index]), sum(sizes[:index + 1])))
+        places = tuple(place for index in donate for place in range(sum(sizes[:index]), sum(sizes[: index + 1])))
         return jax.jit(self.function.call, donate_argnums=places).lower(*jax.tree.leaves(arguments))
 
 
@@ -116,7 +116,9 @@ def _forget_oldest(folder: Path) -> None:
 def _made_by() -> str:
     """The package's source, the libraries that trace, and the device."""
     home = Path(fallline.__file__).parent
-    source = [f"{file.relative_to(home)} {(found := file.stat()).st_size} {found.st_mtime_ns}"
-              for file in sorted(home.rglob("*.py"))]
+    source = [
+        f"{file.relative_to(home)} {(found := file.stat()).st_size} {found.st_mtime_ns}"
+        for file in sorted(home.rglob("*.py"))
+    ]
     precision = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "")
     return "\n".join([*source, fallline.__version__, jax.__version__, version("optax"), precision, device_name()])

@@ -59,8 +59,9 @@ def _on_cpu() -> bool:
     return (jax.default_backend() if place is None else place.kind) == "cpu"
 
 
-def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True,
-          mesh: Mesh = ONE_DEVICE) -> Layout:
+def guess(
+    weights: int, lanes: int, seeds: int, steps: int, longest: int, looped: bool = True, mesh: Mesh = ONE_DEVICE
+) -> Layout:
     """A layout that suits: small steps all together, a share of the seeds a core; on a CPU large ones a seed at a time
     on every core, on an accelerator as many seeds as a program may hold.
 
@@ -71,8 +72,15 @@ def guess(weights: int, lanes: int, seeds: int, steps: int, longest: int, looped
     places = mesh.trial if spread else cores()
 
     def layout(together: int, wide: bool, chunk: int, loop: bool = True) -> Layout:
-        return Layout(together, wide, min(places, seeds // together) if wide else places, min(longest, chunk), loop,
-                      trial=mesh.trial, data=mesh.data)
+        return Layout(
+            together,
+            wide,
+            min(places, seeds // together) if wide else places,
+            min(longest, chunk),
+            loop,
+            trial=mesh.trial,
+            data=mesh.data,
+        )
 
     if not looped and _on_cpu():
         return layout(1, False, 25, loop=False)

@@ -38,8 +38,9 @@ class Mesh:
                 raise StudyError(f"{FORM}, got {text[:60]!r}")
             axis, count = written[1], int(written[2])
             if axis not in AXES:
-                raise StudyError(f"a mesh has the axes trial (seeds and lanes) and data (the batch), not {axis!r}; "
-                                 f"{FORM}")
+                raise StudyError(
+                    f"a mesh has the axes trial (seeds and lanes) and data (the batch), not {axis!r}; {FORM}"
+                )
             if axis in found or count < 1:
                 raise StudyError(f"each axis of a mesh is given once, with 1 device or more, got {text[:60]!r}; {FORM}")
             found[axis] = count
@@ -57,8 +58,7 @@ class Mesh:
         return [Row(shares=self.data)]
 
     def rows(self) -> list[Row]:
-        """The rows in which this process has a device, each with its place; StudyError where there are too few devices.
-        """
+        """The rows in which this process has a device, each with its place; StudyError where there are too few devices."""
         jax = prepare_jax()
         there = jax.devices()
         if self.devices == 1 and jax.process_count() == 1:
@@ -66,10 +66,13 @@ class Mesh:
         if self.devices > len(there):
             have = f"there is 1 ({there[0].device_kind})" if len(there) == 1 else f"there are {len(there)}"
             raise StudyError(f"devices {self}: this needs {self.devices} devices, and {have}; {_remedy(self)}")
-        own = [tuple(there[first:first + self.data]) for first in range(0, self.devices, self.data)]
+        own = [tuple(there[first : first + self.data]) for first in range(0, self.devices, self.data)]
         here = jax.process_index()
-        return [Row(place, devices) for place, devices in enumerate(own)
-                if any(device.process_index == here for device in devices)]
+        return [
+            Row(place, devices)
+            for place, devices in enumerate(own)
+            if any(device.process_index == here for device in devices)
+        ]
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,9 @@ class Row:
         import jax
         from jax.sharding import NamedSharding, PartitionSpec
 
-        said = jax.make_array_from_callback((self.data,), NamedSharding(self._mesh, PartitionSpec("data")),
-                                            lambda part: np.full(1, flag))
+        said = jax.make_array_from_callback(
+            (self.data,), NamedSharding(self._mesh, PartitionSpec("data")), lambda part: np.full(1, flag)
+        )
         return bool(np.asarray(jax.jit(jax.numpy.any, out_shardings=self.everywhere)(said)))
 
 
@@ -171,6 +175,8 @@ def _remedy(mesh: Mesh) -> str:
     jax = prepare_jax()
     if jax.default_backend() == "cpu":
         cores = os.cpu_count() or 1
-        return (f"a CPU is one device unless you cut it up: {CPU_DEVICES}={mesh.devices} fallline ... "
-                f"(devices that share {cores} core{'s' * (cores > 1)} gain nothing beyond them)")
+        return (
+            f"a CPU is one device unless you cut it up: {CPU_DEVICES}={mesh.devices} fallline ... "
+            f"(devices that share {cores} core{'s' * (cores > 1)} gain nothing beyond them)"
+        )
     return "ask for fewer"

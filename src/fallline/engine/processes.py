@@ -49,14 +49,21 @@ def join_processes(jax: Any) -> None:
         return
     own, coordinator = number(), os.environ.get(COORDINATOR, "")
     if not re.fullmatch(r"[\w.\-\[\]:]+:\d{1,5}", coordinator):
-        raise StudyError(f"{PROCESSES}={count()} needs {COORDINATOR}, host:port of the first process, got "
-                         f"{coordinator[:60]!r}")
+        raise StudyError(
+            f"{PROCESSES}={count()} needs {COORDINATOR}, host:port of the first process, got {coordinator[:60]!r}"
+        )
     jax.config.update("jax_enable_preemption_service", False)
     host, _, port = coordinator.rpartition(":")
     loopback = host in ("127.0.0.1", "localhost")
-    jax.distributed.initialize(coordinator, count(), own, initialization_timeout=JOIN_SECONDS,
-                               heartbeat_timeout_seconds=SILENT_SECONDS, shutdown_timeout_seconds=SILENT_SECONDS,
-                               coordinator_bind_address=f"127.0.0.1:{port}" if loopback else None)
+    jax.distributed.initialize(
+        coordinator,
+        count(),
+        own,
+        initialization_timeout=JOIN_SECONDS,
+        heartbeat_timeout_seconds=SILENT_SECONDS,
+        shutdown_timeout_seconds=SILENT_SECONDS,
+        coordinator_bind_address=f"127.0.0.1:{port}" if loopback else None,
+    )
 
 
 def meet(place: str) -> None:
@@ -81,9 +88,11 @@ def told(failure: BaseException) -> ProcessError | None:
         return None
     if not any(word in str(failure) for word in LOST):
         return None
-    return ProcessError(f"process {jax.process_index()} of {jax.process_count()} lost another one in the middle of a "
-                        "step: it died or cannot be reached. What was done is kept: go on with the same command and "
-                        "--resume")
+    return ProcessError(
+        f"process {jax.process_index()} of {jax.process_count()} lost another one in the middle of a "
+        "step: it died or cannot be reached. What was done is kept: go on with the same command and "
+        "--resume"
+    )
 
 
 def leave(code: int) -> None:

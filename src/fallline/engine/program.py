@@ -59,8 +59,14 @@ class Program:
     of one of 20 with 3 million weights.
     """
 
-    def __init__(self, cohort: Cohort, layout: Layout, row: Row = ALONE, evaluation: Evaluation | None = None,
-                 task: str | None = None):
+    def __init__(
+        self,
+        cohort: Cohort,
+        layout: Layout,
+        row: Row = ALONE,
+        evaluation: Evaluation | None = None,
+        task: str | None = None,
+    ):
         """``evaluation`` is that of a program that evaluates in the same way, ``evaluates_as``; else one is made.
         ``task`` names the task where all parts of the cohort are known by their names, so that what is traced of them
         may be kept on disk.
@@ -72,8 +78,14 @@ class Program:
         self._everywhere = row.everywhere if row.data > 1 else None
         self.start = Compiled(self.start_state, everywhere=self._everywhere)
         how = f"{layout.seeds} seeds, {layout.lowering}"
-        self.evaluation = evaluation or Evaluation(cohort, layout.lowering, self.thin, row, self.bare,
-                                                   task and f"evaluate {task} {Evaluated.of(cohort).words} {how}")
+        self.evaluation = evaluation or Evaluation(
+            cohort,
+            layout.lowering,
+            self.thin,
+            row,
+            self.bare,
+            task and f"evaluate {task} {Evaluated.of(cohort).words} {how}",
+        )
         self.start_shapes: Any = None  # of weights, model's state and keys before the first step, once somebody asked
         self.state_shapes: Any = None  # of what it carries from step to step
         self._name = task and f"advance {task} {_words(cohort)} {asdict(replace(layout, workers=1, trial=1))}"
@@ -132,17 +144,24 @@ class Program:
         """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
         with self._lock:
             if width not in self._advances:
-                self._advances[width] = Compiled(self._advance, donate=(0,), thin=self.thin,
-                                                 everywhere=self._everywhere, name=self._name,
-                                                 carries=True)
+                self._advances[width] = Compiled(
+                    self._advance,
+                    donate=(0,),
+                    thin=self.thin,
+                    everywhere=self._everywhere,
+                    name=self._name,
+                    carries=True,
+                )
             return self._advances[width]
 
-    def _advance(self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array,
-                 steps: Array) -> tuple[State, Record]:
+    def _advance(
+        self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array, steps: Array
+    ) -> tuple[State, Record]:
         """The state ``steps`` (at most a chunk) later, and the record of each step: [chunk, seeds, lanes].
 
         ``keys`` [seeds] are the noise of each seed; a step's own is folded from it. A state that is ``bare`` stays so.
         """
+
         def one_seed(state: State, chosen: Array, size: Array | None, factors: Array | None, key: Array) -> Any:
             counts = None
             if self.cohort.masked:
@@ -178,6 +197,7 @@ class Program:
 
     def _steps(self, one_step: Any, state: State, stretch: Stretch, steps: Array) -> tuple[State, Record]:
         """``one_step`` over the first ``steps`` of ``stretch`` [chunk, ...], each step's record kept."""
+
         def at(i: Any) -> tuple[Any, ...]:
             return tuple(None if part is None else part[i] for part in stretch)
 
@@ -199,8 +219,14 @@ def _words(cohort: Cohort) -> str:
     """The cohort by the names of its parts."""
     segments = [(own.optimizer.name, own.lanes) for own in cohort.segments]
     metrics = [name for name, _ in cohort.metrics]
-    named = cohort._replace(model=cohort.model.name, loss=cohort.loss.name, metrics=metrics, prepare=None,
-                            segments=segments, regularisers=sorted(cohort.regularisers))
+    named = cohort._replace(
+        model=cohort.model.name,
+        loss=cohort.loss.name,
+        metrics=metrics,
+        prepare=None,
+        segments=segments,
+        regularisers=sorted(cohort.regularisers),
+    )
     return str(tuple(named))
 
 
@@ -218,6 +244,7 @@ def _seed(state: State, seed: int) -> State:
 
 def _lone(state: State) -> State:
     """A state of one seed, segments of one lane without their lane dimension."""
+
     def without(lanes: Lanes) -> Lanes:
         alone = lanes.ended_at.shape[0] == 1
         return jax.tree.map(lambda leaf: leaf[0], lanes) if alone else lanes
@@ -227,8 +254,10 @@ def _lone(state: State) -> State:
 
 def _in_lanes(cohort: Cohort, state: State) -> State:
     """The reverse of ``_lone``."""
-    segments = (jax.tree.map(lambda leaf: leaf[None], lanes) if segment.lanes == 1 else lanes
-                for segment, lanes in zip(cohort.segments, state.segments, strict=True))
+    segments = (
+        jax.tree.map(lambda leaf: leaf[None], lanes) if segment.lanes == 1 else lanes
+        for segment, lanes in zip(cohort.segments, state.segments, strict=True)
+    )
     return state._replace(segments=tuple(segments))
 
 
@@ -253,8 +282,9 @@ def _shaped(state: State) -> State:
 
 
 def _seed_of(stretch: Stretch, seed: int) -> Stretch:
-    return stretch._replace(batches=stretch.batches[seed],
-                            factors=None if stretch.factors is None else stretch.factors[seed])
+    return stretch._replace(
+        batches=stretch.batches[seed], factors=None if stretch.factors is None else stretch.factors[seed]
+    )
 
 
 def _stack(states: list[State]) -> State:

@@ -35,8 +35,9 @@ def run_side_by_side(jobs: Sequence[Callable[[], Job]], workers: int, on_failure
             size = workers
 
 
-def run_in_rows(jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int,
-                on_failure: Callable[[], None]) -> None:
+def run_in_rows(
+    jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int, on_failure: Callable[[], None]
+) -> None:
     """Run all ``jobs`` to their ends, one at a time in each of ``rows``, and raise the first failure.
 
     A job is made for the row that takes it: the next that waits, whichever row is free. Where this process has not all
@@ -50,7 +51,7 @@ def run_in_rows(jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int
             return next(waiting, None)
 
     def work_off(row: Row) -> None:
-        own = iter(jobs[row.place::of])
+        own = iter(jobs[row.place :: of])
         while not over.is_set() and (make := next(own, None) if dealt else next_job()) is not None:
             for _ in make(row=row):
                 pass

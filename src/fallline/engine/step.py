@@ -46,7 +46,8 @@ def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], batch: Batch,
     factors = _cut(cohort, batch.factors) if cohort.scheduled else [None] * len(cohort.segments)
     segments = []
     for segment, own, lanes, factor, (gradient, variables, record) in zip(
-            cohort.segments, numbers, state.segments, factors, found, strict=True):
+        cohort.segments, numbers, state.segments, factors, found, strict=True
+    ):
         alive, finite = lanes.ended_at == ALIVE, jnp.isfinite(record["loss"])
         move = each_lane(lambda *lane, s=segment: _move(cohort, s.optimizer.make, *lane))
         weights, rule, average, variables = move(own, factor, alive & finite, gradient, variables, lanes)
@@ -55,8 +56,16 @@ def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], batch: Batch,
     return State(tuple(segments), state.step + 1), _join([record for *_, record in found])
 
 
-def measure(cohort: Cohort, loss: dict[str, Array], model: dict[str, Array], weights: Any, state: Any, inputs: Array,
-            targets: Array, counts: Array) -> Record:
+def measure(
+    cohort: Cohort,
+    loss: dict[str, Array],
+    model: dict[str, Array],
+    weights: Any,
+    state: Any,
+    inputs: Array,
+    targets: Array,
+    counts: Array,
+) -> Record:
     """The sums over the examples that count (``counts`` [batch] of 0 and 1) of loss and metrics, one lane.
 
     ``loss`` and ``model`` are their numbers, ``state`` the model's. Of a loss of a whole batch ``loss`` is what it adds
@@ -70,8 +79,9 @@ def measure(cohort: Cohort, loss: dict[str, Array], model: dict[str, Array], wei
         value = jax.tree.map(in_float32, (cohort.loss.sums or cohort.loss.function)(linked, targets, counts, **loss))
     else:
         value = jnp.where(counts > 0, in_float32(cohort.loss.function(linked, targets, **loss)), 0).sum()
-    seen = {name: jnp.where(counts > 0, in_float32(metric(outputs, targets)), 0).sum()
-            for name, metric in cohort.metrics}
+    seen = {
+        name: jnp.where(counts > 0, in_float32(metric(outputs, targets)), 0).sum() for name, metric in cohort.metrics
+    }
     if cohort.classifies:
         seen["predicted"] = predicted(outputs, cohort.cut).astype(jnp.uint16)
     return {"loss": value, **seen}
@@ -79,6 +89,7 @@ def measure(cohort: Cohort, loss: dict[str, Array], model: dict[str, Array], wei
 
 def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` of one lane, over lanes; a lane alone has no lane dimension, which would make products slow."""
+
     def over(*trees: Any) -> Any:
         if jax.tree.leaves(trees)[0].shape[0] == 1:
             lane = jax.tree.map(lambda leaf: leaf[0], trees)
@@ -88,8 +99,16 @@ def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:
     return over
 
 
-def _move(cohort: Cohort, make: Any, numbers: Numbers, factor: Array | None, goes_on: Array, gradient: Any,
-          variables: Any, lane: Lanes) -> tuple[Any, Any, Any, Any]:
+def _move(
+    cohort: Cohort,
+    make: Any,
+    numbers: Numbers,
+    factor: Array | None,
+    goes_on: Array,
+    gradient: Any,
+    variables: Any,
+    lane: Lanes,
+) -> tuple[Any, Any, Any, Any]:
     """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters), and so does
     one at a rate of 0, whatever its rule makes of that."""
     rule, weights, moves = dict(numbers.rule), lane.weights, goes_on
@@ -120,7 +139,8 @@ def _gradient_of_lanes(cohort: Cohort, numbers: Numbers, lanes: Lanes, batch: Ba
         return value, (variables, {"loss": value, **seen, **watched})
 
     gradient, (variables, record) = each_lane(jax.grad(objective, has_aux=True))(
-        lanes.weights, lanes.model, numbers.loss, numbers.model)
+        lanes.weights, lanes.model, numbers.loss, numbers.model
+    )
     return gradient, variables, record
 
 
@@ -141,8 +161,9 @@ def _wide_pass(cohort: Cohort, numbers: tuple[Numbers, ...], segments: tuple[Lan
     def join(trees: list[Any]) -> Any:
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
-    together = segments[0]._replace(weights=join([own.weights for own in segments]),
-                                    model=join([own.model for own in segments]))
+    together = segments[0]._replace(
+        weights=join([own.weights for own in segments]), model=join([own.model for own in segments])
+    )
     common = numbers[0]._replace(loss=join([own.loss for own in numbers]), model=join([own.model for own in numbers]))
     parts = _gradient_of_lanes(cohort, common, together, batch)
     return list(zip(*(_cut(cohort, part) for part in parts), strict=True))

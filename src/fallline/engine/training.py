@@ -124,7 +124,7 @@ def stretch(program: Program, work: Work, looks: Looks, start: int, stop: int, w
         assert work.factors is not None, "a scheduled cohort has factors"
         known = work.factors(start, stop, looks)
         factors = np.ones((known.shape[0], room, known.shape[2]), np.float32)
-        factors[:, :stop - start] = known
+        factors[:, : stop - start] = known
     return Stretch(work.batches.indices(start, stop, width, room), work.batches.sizes(start, stop, room), factors)
 
 
@@ -161,7 +161,7 @@ def _end(state: State, enough: np.ndarray, step: int) -> State:
     """The state with those lanes [seeds, lanes] ended at this step, where they had not ended before."""
     segments, first = [], 0
     for lanes in state.segments:
-        own = enough[:, first:first + lanes.ended_at.shape[1]]
+        own = enough[:, first : first + lanes.ended_at.shape[1]]
         first += own.shape[1]
         ended_at = np.where(own & (np.asarray(lanes.ended_at) == ALIVE), step, np.asarray(lanes.ended_at))
         segments.append(lanes._replace(ended_at=np.asarray(ended_at, np.int32)))
@@ -194,7 +194,7 @@ def _advance(program: Program, work: Work, state: State, records: Records, done:
         records.curves.setdefault(name, []).append(values[kept])
         if name == "loss":
             before = values[:0] if records.tail is None else records.tail
-            records.tail = np.concatenate([before, values])[-tail_steps(work.steps):]
+            records.tail = np.concatenate([before, values])[-tail_steps(work.steps) :]
     return state
 
 
@@ -227,8 +227,9 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
             records.predicted[split] = predicted
     records.seconds["evaluate"] += time.perf_counter() - started
     if work.keeps_weights:
-        records.weights = _joined([lanes.weights if lanes.average is None else lanes.average
-                                   for lanes in program.shaped(state).segments])
+        records.weights = _joined(
+            [lanes.weights if lanes.average is None else lanes.average for lanes in program.shaped(state).segments]
+        )
     ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
     after = work.batches.after(done)
     _, width = work.batches.ahead(after, 1)
@@ -265,7 +266,7 @@ def _tell_apart(work: Work, records: Records, before: np.ndarray, after: np.ndar
     stopped = np.full(before.shape, ALIVE)
     if work.stops is not None:
         for look, step in enumerate(records.evaluated):
-            said = work.stops(records.looks[:look + 1]) & (before == step) & (step < work.steps)
+            said = work.stops(records.looks[: look + 1]) & (before == step) & (step < work.steps)
             stopped = np.where(said, step, stopped)
     records.stopped_at = stopped
     records.diverged_at = np.where(stopped == ALIVE, after, ALIVE)

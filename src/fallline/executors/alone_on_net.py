@@ -32,6 +32,8 @@ def leave_the_network() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP | IFF_RUNNING))
     except (OSError, AttributeError) as failure:
-        raise FalllineError("Ray listens on every network interface of a machine, and this system does not let it be "
-                            f"shut in ({failure}). Start a Ray cluster yourself where that is safe, and give its "
-                            "--address") from None
+        raise FalllineError(
+            "Ray listens on every network interface of a machine, and this system does not let it be "
+            f"shut in ({failure}). Start a Ray cluster yourself where that is safe, and give its "
+            "--address"
+        ) from None

@@ -14,15 +14,15 @@ from fallline.store.layout import Layout
 from fallline.study import Study
 
 
-def begin_anew(study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None, elsewhere: bool
-               ) -> Path | None:
+def begin_anew(
+    study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None, elsewhere: bool
+) -> Path | None:
     """Check ``study``, then rename the folder ``out``; where what it held is now, None where it held nothing.
 
     StudyError with ``resume``, which wants the opposite; StoreError where somebody trains in that folder.
     """
     if resume:
-        raise StudyError("--fresh begins anew and --resume goes on with what is there; leave out --fresh to go "
-                         "on")
+        raise StudyError("--fresh begins anew and --resume goes on with what is there; leave out --fresh to go on")
     Setup(study, data, mesh=mesh, elsewhere=elsewhere).check()
     aside = None
     if processes.number() == 0:

@@ -30,15 +30,22 @@ def write_answers(setup: Setup, writer: RunWriter, trials: Iterable[Trial]) -> N
         if _classes(trials, trial, splits) is None:
             continue
         names = list(trial.task.classes)
-        rows = [{"task": task, "data": data, "split": name, "labels": labels_of(split.targets).astype(np.uint16),
-                 "classes": names} for name, split in _held(splits).items()]
+        rows = [
+            {
+                "task": task,
+                "data": data,
+                "split": name,
+                "labels": labels_of(split.targets).astype(np.uint16),
+                "classes": names,
+            }
+            for name, split in _held(splits).items()
+        ]
         if rows:
             writer.write_answers(answers_name(task, data), pl.DataFrame(rows, schema=ANSWERS))
 
 
 def lack_answers(writer: RunWriter) -> bool:
-    """Whether labels or mistakes are missing of what is recorded: a run was killed at its very end, or they were lost.
-    """
+    """Whether labels or mistakes are missing of what is recorded: a run was killed at its very end, or they were lost."""
     wanted: set[tuple[str, str]] = set()
     stands = _stands(writer)
     for block in writer.paths.done_blocks():
@@ -64,8 +71,7 @@ def write_mistakes(setup: Setup, writer: RunWriter) -> None:
             if not writer.paths.predictions(block).exists():
                 continue
             named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"])
-            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data)
-                                   & stands)
+            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data) & stands)
             if of_task.is_empty():
                 continue
             rows = read_parquet(writer.paths.predictions(block)).join(of_task, on="trial", how="semi")
@@ -111,9 +117,19 @@ def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> p
     others[np.arange(len(labels)), labels] = -1
     rows = []
     for example in order[wrong[order] > 0]:
-        rows.append({"task": task, "data": data, "split": split, "example": int(example),
-                     "label": int(labels[example]), "wrong": int(wrong[example]), "trials": trials,
-                     "most_common": int(others[example].argmax()), **_picture(held.inputs[example])})
+        rows.append(
+            {
+                "task": task,
+                "data": data,
+                "split": split,
+                "example": int(example),
+                "label": int(labels[example]),
+                "wrong": int(wrong[example]),
+                "trials": trials,
+                "most_common": int(others[example].argmax()),
+                **_picture(held.inputs[example]),
+            }
+        )
     return pl.DataFrame(rows, infer_schema_length=None)
 
 

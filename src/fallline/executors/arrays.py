@@ -59,8 +59,9 @@ class Arrays:
     def shapes(self) -> tuple[Any, ...]:
         """What programs hang on: folds whose arrays have the same shapes share theirs."""
         parts = splits_of(self.splits).items()
-        return tuple((name, *(array.shape for array in split), *(str(array.dtype) for array in split))
-                     for name, split in parts)
+        return tuple(
+            (name, *(array.shape for array in split), *(str(array.dtype) for array in split)) for name, split in parts
+        )
 
 
 def load_arrays(task: Task, size: str, folder: Any, cut: Cut | None = None) -> Arrays:
@@ -84,6 +85,6 @@ def _aligned(array: Any) -> Any:
         return array
     room = np.empty(array.nbytes + ALIGNMENT, np.uint8)
     first = -room.ctypes.data % ALIGNMENT
-    placed = room[first:first + array.nbytes].view(array.dtype).reshape(array.shape)
+    placed = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
     placed[...] = array
     return placed

@@ -34,8 +34,9 @@ class Session(Protocol):
     watch: Watch
 
 
-def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: RunWriter, target: Target | None,
-                session: Session) -> Iterator[None]:
+def train_block(
+    ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: RunWriter, target: Target | None, session: Session
+) -> Iterator[None]:
     """Train the block, pausing after every chunk, and write its records at the end.
 
     Where the session stops, the block keeps a checkpoint and ends without records. Of the processes that share a row
@@ -64,10 +65,15 @@ def train_block(ready: ReadyCohort, block: str, seeds: tuple[int, ...], writer: 
             yield
     if not row.leads:
         return
-    writer.write_block(block, trial_rows(ready, seeds, records, block, target, session.shown),
-                       curve_rows(ready, seeds, records), predicted_rows(ready, seeds, records),
-                       weight_rows(ready, seeds, records), _timing(ready, block, seeds, work, records, started)
-                       | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.told})
+    writer.write_block(
+        block,
+        trial_rows(ready, seeds, records, block, target, session.shown),
+        curve_rows(ready, seeds, records),
+        predicted_rows(ready, seeds, records),
+        weight_rows(ready, seeds, records),
+        _timing(ready, block, seeds, work, records, started)
+        | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.told},
+    )
     checkpoints.remove()
     session.count.finished(records)
 
@@ -89,14 +95,25 @@ def _diverged(work: Work, state: State, records: Records) -> int:
     return int((ended >= 0).sum()) if work.stops is None else 0
 
 
-def _timing(ready: ReadyCohort, block: str, seeds: tuple[int, ...], work: Work, records: Records,
-            started: str) -> dict[str, Any]:
+def _timing(
+    ready: ReadyCohort, block: str, seeds: tuple[int, ...], work: Work, records: Records, started: str
+) -> dict[str, Any]:
     """What the block cost. Tracing and compiling are the program's, the same in all blocks that share it."""
     parts = ready.program.parts
-    return {"block": block, "cohort": ready.planned.name, "device": device_name(), "started": started,
-            "lanes": len(seeds) * ready.planned.lanes, "seeds": len(seeds), "steps": work.steps,
-            "parameters": ready.weights, "trace_seconds": sum(part.trace_seconds for part in parts),
-            "compile_seconds": sum(part.compile_seconds for part in parts),
-            **{f"{name}_seconds": seconds for name, seconds in records.seconds.items()},
-            "steady_steps": records.steady_steps, "predicted_memory_bytes": ready.program.memory_bytes,
-            "widths": list(ready.widths), "layout": asdict(ready.layout)}
+    return {
+        "block": block,
+        "cohort": ready.planned.name,
+        "device": device_name(),
+        "started": started,
+        "lanes": len(seeds) * ready.planned.lanes,
+        "seeds": len(seeds),
+        "steps": work.steps,
+        "parameters": ready.weights,
+        "trace_seconds": sum(part.trace_seconds for part in parts),
+        "compile_seconds": sum(part.compile_seconds for part in parts),
+        **{f"{name}_seconds": seconds for name, seconds in records.seconds.items()},
+        "steady_steps": records.steady_steps,
+        "predicted_memory_bytes": ready.program.memory_bytes,
+        "widths": list(ready.widths),
+        "layout": asdict(ready.layout),
+    }

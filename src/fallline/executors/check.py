@@ -34,9 +34,11 @@ def weight_shapes(task: str, model: Model) -> Any:
         raise ModelError(f"task {task}: model {model.name} has no weights; init(key) must give float arrays")
     for leaf in leaves:
         if not hasattr(leaf, "dtype") or not prepare_jax().numpy.issubdtype(leaf.dtype, np.floating):
-            raise ModelError(f"task {task}: a weight of model {model.name} is an array of "
-                             f"{getattr(leaf, 'dtype', type(leaf).__name__)}, shape {getattr(leaf, 'shape', ())}; "
-                             "init(key) must give float arrays")
+            raise ModelError(
+                f"task {task}: a weight of model {model.name} is an array of "
+                f"{getattr(leaf, 'dtype', type(leaf).__name__)}, shape {getattr(leaf, 'shape', ())}; "
+                "init(key) must give float arrays"
+            )
     return shapes
 
 
@@ -59,20 +61,26 @@ def _shapes_of(fails: str, model: Model, function: Any) -> Any:
 def check_splits(task: str, splits: Any) -> None:
     """Train, validation and test are pairs of arrays of one kind; ModelError where they are not."""
     if not isinstance(splits, Splits) or not all(isinstance(split, Split) for split in splits_of(splits).values()):
-        raise ModelError(f"task {task}: data(size, folder) must give fallline.Splits of fallline.Split, "
-                         f"got {shown(splits)}")
+        raise ModelError(
+            f"task {task}: data(size, folder) must give fallline.Splits of fallline.Split, got {shown(splits)}"
+        )
     for name, split in splits_of(splits).items():
         for role, array, first in zip(Split._fields, split, splits.train, strict=True):
             if not isinstance(array, np.ndarray) or len(array) != len(split.inputs) or len(array) == 0:
-                raise ModelError(f"task {task}: {name} {role} must be a numpy array with a row an example, "
-                                 "as many rows in inputs as in targets, at least one")
+                raise ModelError(
+                    f"task {task}: {name} {role} must be a numpy array with a row an example, "
+                    "as many rows in inputs as in targets, at least one"
+                )
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-                raise ModelError(f"task {task}: {name} {role} hold {array[place]} at index {place}; "
-                                 "every value must be finite")
+                raise ModelError(
+                    f"task {task}: {name} {role} hold {array[place]} at index {place}; every value must be finite"
+                )
             if (array.shape[1:], array.dtype) != (first.shape[1:], first.dtype):
-                raise ModelError(f"task {task}: {name} {role} have examples of shape {array.shape[1:]} and type "
-                                 f"{array.dtype}, those of train {first.shape[1:]} and {first.dtype}; they must agree")
+                raise ModelError(
+                    f"task {task}: {name} {role} have examples of shape {array.shape[1:]} and type "
+                    f"{array.dtype}, those of train {first.shape[1:]} and {first.dtype}; they must agree"
+                )
 
 
 def splits_of(splits: Splits) -> dict[str, Split]:
@@ -93,9 +101,16 @@ def columns_of(task: Task, more: Iterable[str] = ()) -> tuple[set[str], set[str]
     seen = {f"{split}_{name}" for split in ("train", "validation") for name in names}
     watched = _watched(task, weight_shapes(task.name, task.model)) if task.model.watch else []
     macro = {f"{split}_macro_{name}" for split in ("validation", "test") for name in ("precision", "recall", "f1")}
-    columns = {*seen, *(f"test_{name}" for name in names), *(f"final_train_{name}" for name in names), "min_train_loss",
-               "tail_train_loss",
-               *(f"best_validation_{name}" for name in names), *(f"final_{name}" for name in watched), *macro}
+    columns = {
+        *seen,
+        *(f"test_{name}" for name in names),
+        *(f"final_train_{name}" for name in names),
+        "min_train_loss",
+        "tail_train_loss",
+        *(f"best_validation_{name}" for name in names),
+        *(f"final_{name}" for name in watched),
+        *macro,
+    }
     return {*seen, *watched}, columns
 
 
@@ -120,15 +135,19 @@ def check_choice(study: Study, trials: Iterable[Trial], task: Task, splits: Spli
     kinds = {recipe.loss_kind for recipe in recipes}
     by_test = on_test(study.metric) or (len(kinds) > 1 and study.metric.endswith("_loss") and bool(task.metrics))
     if splits.validation is None and splits.test is not None and len(recipes) > 1 and by_test:
-        raise StudyError(f"task {task.name} has no validation split, so the {len(recipes)} configurations of "
-                         f"{study.name} would be chosen on test: {REASON}. Hold out a part of train, holdout = 0.2, "
-                         "or cross-validate, folds = 5")
+        raise StudyError(
+            f"task {task.name} has no validation split, so the {len(recipes)} configurations of "
+            f"{study.name} would be chosen on test: {REASON}. Hold out a part of train, holdout = 0.2, "
+            "or cross-validate, folds = 5"
+        )
     dealt = len(splits.train.inputs) + (0 if splits.validation is None else len(splits.validation.inputs))
     known = task.examples.get(study.data, dealt)
     if study.folds and known != dealt and _in_epochs([study.base, study.axes, study.zip, study.points]):
-        raise StudyError(f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds "
-                         f"deal out its validation split too, {dealt:,} examples in all ({study.name}); give steps "
-                         "instead")
+        raise StudyError(
+            f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds "
+            f"deal out its validation split too, {dealt:,} examples in all ({study.name}); give steps "
+            "instead"
+        )
 
 
 def _in_epochs(tables: Any) -> bool:
@@ -153,14 +172,23 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
     outputs = jax.eval_shape(in_float32, own)  # as losses and metrics see them
     taken = jax.eval_shape(lambda outputs: as_taken(cohort.loss.takes, cohort.gives, outputs), outputs)
     scalar, counts = jax.ShapeDtypeStruct((), np.float32), jax.ShapeDtypeStruct((2,), np.float32)
-    _check_loss(task, cohort, taken, targets, fails(f"loss {cohort.loss.name}"),
-                {number.name: scalar for number in cohort.loss.numbers}, counts)
+    _check_loss(
+        task,
+        cohort,
+        taken,
+        targets,
+        fails(f"loss {cohort.loss.name}"),
+        {number.name: scalar for number in cohort.loss.numbers},
+        counts,
+    )
     for name, metric in cohort.metrics:
         value = _try(fails(f"metric {name}"), jax.eval_shape, metric, outputs, targets)
         if getattr(value, "shape", None) != (2,):
-            raise ModelError(f"task {task.name}: metric {name} must give one value per example, shape (2,) for 2 "
-                             f"examples; it gave {_shape(value)} from outputs {outputs.shape} and targets "
-                             f"{targets.shape}")
+            raise ModelError(
+                f"task {task.name}: metric {name} must give one value per example, shape (2,) for 2 "
+                f"examples; it gave {_shape(value)} from outputs {outputs.shape} and targets "
+                f"{targets.shape}"
+            )
     _check_names(task, [name for name, _ in cohort.metrics], _watched(task, weights))
     _check_labels(task, cohort, outputs, splits)
     for segment in cohort.segments:
@@ -177,9 +205,11 @@ def _check_fit(task: Task, loss: Loss) -> None:
         return
     fitting = [other.name for other in losses().values() if other.takes == task.gives]
     fitting.sort(key=lambda name: name.split("_")[0] != loss.name.split("_")[0])  # of the same sort first
-    raise ModelError(f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
-                     f"{task.gives}; let it give logits, without a softmax or sigmoid at its end, and leave gives out, "
-                     f"or take a loss of {task.gives}: {', '.join(fitting)}")
+    raise ModelError(
+        f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
+        f"{task.gives}; let it give logits, without a softmax or sigmoid at its end, and leave gives out, "
+        f"or take a loss of {task.gives}: {', '.join(fitting)}"
+    )
 
 
 def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: str) -> Any:
@@ -193,8 +223,9 @@ def _check_model(task: Task, cohort: Cohort, weights: Any, inputs: Any, fails: s
         if not hasattr(outputs, "shape"):
             raise ModelError(f"task {task.name}: model {model.name} must give one array, got {shown(outputs)}")
         if _shapes(after) != _shapes(state):
-            raise ModelError(f"task {task.name}: model {model.name} must keep the shapes and types of its state from "
-                             "pass to pass")
+            raise ModelError(
+                f"task {task.name}: model {model.name} must keep the shapes and types of its state from pass to pass"
+            )
     _check_end(task, cohort, ends_in(traced.jaxpr), outputs)
     return outputs
 
@@ -206,12 +237,15 @@ def _check_end(task: Task, cohort: Cohort, end: str, outputs: Any) -> None:
     cuts = any(isinstance(metric, MetricAt) and single(outputs) for _, metric in cohort.metrics)
     if cohort.loss.takes in ("logits", "probabilities") or (cohort.loss.takes == "outputs" and cuts):
         what = f"loss {cohort.loss.name} takes logits" if cohort.loss.takes == "logits" else "logits are expected of it"
-        raise ModelError(f"task {task.name}: model {task.model.name} ends in a {end}, and {what}; take the {end} out, "
-                         "or say that it gives probabilities, gives = \"probabilities\", with a loss of these")
+        raise ModelError(
+            f"task {task.name}: model {task.model.name} ends in a {end}, and {what}; take the {end} out, "
+            'or say that it gives probabilities, gives = "probabilities", with a loss of these'
+        )
 
 
-def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: str, numbers: dict[str, Any],
-                counts: Any) -> None:
+def _check_loss(
+    task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: str, numbers: dict[str, Any], counts: Any
+) -> None:
     """The loss gives a float an example, or one of the batch."""
     jax, loss = prepare_jax(), cohort.loss
     if loss.whole:
@@ -220,8 +254,10 @@ def _check_loss(task: Task, cohort: Cohort, outputs: Any, targets: Any, fails: s
         value, wanted = _try(fails, lambda: jax.eval_shape(loss.function, outputs, targets, **numbers)), (2,)
     if getattr(value, "shape", None) != wanted:
         rule = "one value per example, shape (2,) for 2 examples" if wanted else "one value of the batch"
-        raise ModelError(f"task {task.name}: loss {loss.name} must give {rule}; it gave {_shape(value)} from outputs "
-                         f"{outputs.shape} and targets {targets.shape}")
+        raise ModelError(
+            f"task {task.name}: loss {loss.name} must give {rule}; it gave {_shape(value)} from outputs "
+            f"{outputs.shape} and targets {targets.shape}"
+        )
     if not jax.numpy.issubdtype(value.dtype, jax.numpy.floating):
         raise ModelError(f"task {task.name}: loss {loss.name} must give float values, it gave {value.dtype}")
 
@@ -234,8 +270,11 @@ def classes_of(task: Task, splits: Splits, loss: Loss) -> int | None:
     jax, model = prepare_jax(), task.model
     targets = splits.train.targets
     labels = targets.ndim == 1 and targets.dtype.kind in "iu"
-    answers = single(targets) and is_yes_or_no(targets) and (
-        loss.takes in ("logits", "probabilities") or "accuracy" in task.metrics)
+    answers = (
+        single(targets)
+        and is_yes_or_no(targets)
+        and (loss.takes in ("logits", "probabilities") or "accuracy" in task.metrics)
+    )
     if not labels and not answers:
         return None
     inputs = jax.ShapeDtypeStruct((2, *splits.train.inputs.shape[1:]), splits.train.inputs.dtype)
@@ -274,8 +313,10 @@ def _check_names(task: Task, metrics: list[str], watched: list[str]) -> None:
     names = [*metrics, *watched]
     for name in names:
         if not isinstance(name, str) or not name.isidentifier() or name in TAKEN or names.count(name) > 1:
-            raise ModelError(f"task {task.name}: a metric or watched scalar cannot be named {name!r}; it is a word of "
-                             f"letters, digits and _, used once, and none of {', '.join(sorted(TAKEN))}")
+            raise ModelError(
+                f"task {task.name}: a metric or watched scalar cannot be named {name!r}; it is a word of "
+                f"letters, digits and _, used once, and none of {', '.join(sorted(TAKEN))}"
+            )
 
 
 def _check_labels(task: Task, cohort: Cohort, outputs: Any, splits: Splits) -> None:
@@ -286,16 +327,20 @@ def _check_labels(task: Task, cohort: Cohort, outputs: Any, splits: Splits) -> N
         return
     classes = outputs.shape[1]
     if task.classes and len(task.classes) != classes:
-        raise ModelError(f"task {task.name}: model {task.model.name} has {classes} outputs and the data "
-                         f"{len(task.classes)} classes; its last layer must give one output a class")
+        raise ModelError(
+            f"task {task.name}: model {task.model.name} has {classes} outputs and the data "
+            f"{len(task.classes)} classes; its last layer must give one output a class"
+        )
     for name, split in splits_of(splits).items():
         if split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
             continue
         wrong = np.flatnonzero((split.targets < 0) | (split.targets >= classes))
         if len(wrong):
             label, example = int(split.targets[wrong[0]]), int(wrong[0])
-            raise ModelError(f"task {task.name}: {name} label {label} of example {example} must lie in "
-                             f"0 ... {classes - 1}: the model has {classes} outputs")
+            raise ModelError(
+                f"task {task.name}: {name} label {label} of example {example} must lie in "
+                f"0 ... {classes - 1}: the model has {classes} outputs"
+            )
 
 
 def _check_targets(task: Task, cohort: Cohort, outputs: Any, name: str, targets: np.ndarray) -> None:
@@ -303,17 +348,23 @@ def _check_targets(task: Task, cohort: Cohort, outputs: Any, name: str, targets:
     rows = targets.shape == (len(targets), *outputs.shape[1:]) or (single(targets) and single(outputs))
     if cohort.loss.shares and rows and targets.size and not 0 <= targets.min() <= targets.max() <= 1:
         hint = "write (y + 1) / 2 for y" if is_plus_minus(targets) else "scale them"
-        raise ModelError(f"task {task.name}: loss {cohort.loss.name} takes targets from 0 to 1, and those of {name} "
-                         f"reach from {targets.min():g} to {targets.max():g}; {hint}, or take squared_error")
+        raise ModelError(
+            f"task {task.name}: loss {cohort.loss.name} takes targets from 0 to 1, and those of {name} "
+            f"reach from {targets.min():g} to {targets.max():g}; {hint}, or take squared_error"
+        )
     choice = find_metric("accuracy").function
     counts_choices = any(getattr(metric, "function", None) is choice for _, metric in cohort.metrics)
     if counts_choices and single(outputs) and not is_yes_or_no(targets):
-        raise ModelError(f"task {task.name}: accuracy of one output an example needs targets 0 and 1 or -1 and 1, and "
-                         f"those of {name} reach from {targets.min():g} to {targets.max():g}; for numbers take "
-                         "mean_absolute_error")
+        raise ModelError(
+            f"task {task.name}: accuracy of one output an example needs targets 0 and 1 or -1 and 1, and "
+            f"those of {name} reach from {targets.min():g} to {targets.max():g}; for numbers take "
+            "mean_absolute_error"
+        )
     if counts_choices and rows and not single(outputs) and not _one_a_row(targets):
-        raise ModelError(f"task {task.name}: accuracy counts one class an example, and rows of {name} targets do not "
-                         "sum to 1; for several answers an example take binary_accuracy")
+        raise ModelError(
+            f"task {task.name}: accuracy counts one class an example, and rows of {name} targets do not "
+            "sum to 1; for several answers an example take binary_accuracy"
+        )
 
 
 def _one_a_row(targets: np.ndarray) -> bool:
@@ -354,8 +405,9 @@ def check_follows(rule: Optimizer, weights: Any, schedule: str) -> None:
     jax = prepare_jax()
     numbers = {number.name: jax.ShapeDtypeStruct((), np.float32) for number in rule.numbers}
     rate = numbers.pop("learning_rate")
-    state = jax.eval_shape(lambda rate, numbers, weights: rule.make(learning_rate=rate, **numbers).init(weights),
-                           rate, numbers, weights)
+    state = jax.eval_shape(
+        lambda rate, numbers, weights: rule.make(learning_rate=rate, **numbers).init(weights), rate, numbers, weights
+    )
 
     def change(rate: Any, numbers: Any, state: Any, weights: Any) -> Any:
         return rule.make(learning_rate=rate, **numbers).update(weights, state, weights)[0]
@@ -366,9 +418,11 @@ def check_follows(rule: Optimizer, weights: Any, schedule: str) -> None:
         if any(var in reached for var in step.invars if not hasattr(var, "val")):  # a literal has a value, and no hash
             reached |= set(step.outvars)
     if not any(var in reached for var in traced.outvars if not hasattr(var, "val")):
-        raise StudyError(f"optimizer {rule.name} takes its learning_rate when it begins and no step of it hangs on the "
-                         f"rate, so it cannot follow {schedule}; write schedule = \"constant\" without warm-up and "
-                         f"workers for {rule.name}, or multiply its steps by learning_rate in update()")
+        raise StudyError(
+            f"optimizer {rule.name} takes its learning_rate when it begins and no step of it hangs on the "
+            f'rate, so it cannot follow {schedule}; write schedule = "constant" without warm-up and '
+            f"workers for {rule.name}, or multiply its steps by learning_rate in update()"
+        )
 
 
 def _shapes(tree: Any) -> Any:

@@ -14,8 +14,9 @@ from fallline.store.layout import Layout
 from fallline.study import Study, Trial
 
 
-def note_claims(study: Study, trials: list[Trial], layout: Layout, recorded: int,
-                load: Callable[[Task], Arrays]) -> None:
+def note_claims(
+    study: Study, trials: list[Trial], layout: Layout, recorded: int, load: Callable[[Task], Arrays]
+) -> None:
     """Note the claims, if there are any, with the number of trials ``recorded`` before them."""
     if study.claims and store.noted_claims(layout, study) is None:
         store.note_claims(layout, study, recorded, has_chance(trials, load))

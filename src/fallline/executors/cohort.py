@@ -45,9 +45,17 @@ MOST_SIZES = 8
 class ReadyCohort:
     """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
 
-    def __init__(self, planned: PlannedCohort, arrays: Arrays, programs: Programs,
-                 metrics: Mapping[str, Metric] | None = None, layout: Layout | None = None,
-                 mesh: Mesh = ONE_DEVICE, elsewhere: bool = False, goals: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        planned: PlannedCohort,
+        arrays: Arrays,
+        programs: Programs,
+        metrics: Mapping[str, Metric] | None = None,
+        layout: Layout | None = None,
+        mesh: Mesh = ONE_DEVICE,
+        elsewhere: bool = False,
+        goals: Mapping[str, str] | None = None,
+    ):
         """Without a ``layout`` it is the one that suits the cohort here. ``goals`` say of metrics by name whether less
         or more is better.
         """
@@ -110,15 +118,19 @@ class ReadyCohort:
         if odd and (not varies or self.planned.task.model.state is not None):
             size, data = odd[0], self.mesh.data
             near = " or ".join(str(whole) for whole in (even(size) - data, even(size)) if whole)
-            raise StudyError(f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} "
-                             f"devices; use batches of {near}, or other devices than data={data}")
+            raise StudyError(
+                f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} "
+                f"devices; use batches of {near}, or other devices than data={data}"
+            )
         if self.planned.task.model.state is None or len(counts) == 1:
             filled = tuple(dict.fromkeys(even(width) for width in widths(counts)))
             return filled, varies and self.planned.task.model.state is None
         if len(counts) > MOST_SIZES:
-            raise StudyError(f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
-                             f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
-                             "programs; use fewer sizes, or last_batch = \"dropped\"")
+            raise StudyError(
+                f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
+                f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
+                'programs; use fewer sizes, or last_batch = "dropped"'
+            )
         return tuple(sorted(counts)), False
 
     @cached_property
@@ -177,17 +189,23 @@ class ReadyCohort:
         import jax
 
         if self.program.state_shapes is None:
-            self.program.state_shapes = jax.eval_shape(self.program.start_state, work.weights, work.variables,
-                                                       work.numbers)
+            self.program.state_shapes = jax.eval_shape(
+                self.program.start_state, work.weights, work.variables, work.numbers
+            )
         return self.program.state_shapes
 
     @property
     def budget(self) -> dict[str, Any]:
         """How long each trial runs, in every unit."""
         batches = self.planned.recipe.batches
-        return {"steps": self.planned.recipe.steps, "epochs": self.epochs, "batch_size": batches.size,
-                "train_examples": len(self.arrays.splits.train.inputs), "examples_used": self.stream(0).examples_used,
-                "examples_seen": self.examples_seen}
+        return {
+            "steps": self.planned.recipe.steps,
+            "epochs": self.epochs,
+            "batch_size": batches.size,
+            "train_examples": len(self.arrays.splits.train.inputs),
+            "examples_used": self.stream(0).examples_used,
+            "examples_seen": self.examples_seen,
+        }
 
     def work_of(self, seeds: int) -> float:
         """What so many seeds cost, in multiplications of a weight with an example."""
@@ -199,7 +217,7 @@ class ReadyCohort:
 
     def _blocks(self, layout: Layout) -> list[tuple[int, ...]]:
         seeds, size = self.planned.seeds, layout.seeds
-        return [seeds[first:first + size] for first in range(0, len(seeds), size)]
+        return [seeds[first : first + size] for first in range(0, len(seeds), size)]
 
     def stream(self, seed: int) -> BatchStream:
         """The batches of a seed."""
@@ -211,12 +229,28 @@ class ReadyCohort:
         """What the engine is to do for these seeds; with ``shapes`` no weights are made, and have shapes alone."""
         planned, streams = self.planned, [self.stream(seed) for seed in seeds]
         rates = Rates(planned, streams) if self.cohort.scheduled else None
-        weights, variables, noise = self._shapes(seeds) if shapes and self.program.row.data == 1 else (
-            *self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
+        weights, variables, noise = (
+            self._shapes(seeds)
+            if shapes and self.program.row.data == 1
+            else (*self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
+        )
         numbers = self.numbers if shapes else self.program.row.put(self.numbers)  # once, not in every dispatch
-        return Work(numbers, weights, variables, noise, Batches(streams, self.widths, self.masked),
-                    *self.examples, self.watched, planned.recipe.steps, planned.evaluate_every, planned.record_every,
-                    rates, self.stops, self.weights <= KEPT_WEIGHTS, (id(self.arrays), seeds))
+        return Work(
+            numbers,
+            weights,
+            variables,
+            noise,
+            Batches(streams, self.widths, self.masked),
+            *self.examples,
+            self.watched,
+            planned.recipe.steps,
+            planned.evaluate_every,
+            planned.record_every,
+            rates,
+            self.stops,
+            self.weights <= KEPT_WEIGHTS,
+            (id(self.arrays), seeds),
+        )
 
     @property
     def examples(self) -> tuple[Data, dict[str, HeldOut]]:
@@ -247,8 +281,11 @@ class ReadyCohort:
     def _numbers(self, segment: PlannedSegment) -> Numbers:
         def column(part: str, names: set[str] | None = None) -> dict[str, np.ndarray]:
             rows = [dict(getattr(recipe.numbers, part)) for recipe in segment.recipes]
-            return {name: np.array([regularisation.as_array(name, row.get(name)) for row in rows], np.float32)
-                    for name in rows[0] if names is None or name in names}
+            return {
+                name: np.array([regularisation.as_array(name, row.get(name)) for row in rows], np.float32)
+                for name in rows[0]
+                if names is None or name in names
+            }
 
         return Numbers(column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers))
 
@@ -260,17 +297,35 @@ class ReadyCohort:
         loss, every = planned.recipe.loss, dict(task.metrics) | dict(metrics)
         cut = cut_of(task.gives, loss.takes, self.arrays.splits.train.targets)
         bound = tuple((name, metric_of(name, metric).at(cut)) for name, metric in every.items())
-        return Cohort(task.model, loss, bound, task.prepare, segments, task.gives,
-                      any(Rates.needed(recipe) for recipe in recipes), self.masked,
-                      regularisation.AVERAGE.name in self.regularisers, self.classes is not None,
-                      frozenset(self.regularisers), planned.recipe.precision, cut,
-                      narrow_types(task.name, task.model))
+        return Cohort(
+            task.model,
+            loss,
+            bound,
+            task.prepare,
+            segments,
+            task.gives,
+            any(Rates.needed(recipe) for recipe in recipes),
+            self.masked,
+            regularisation.AVERAGE.name in self.regularisers,
+            self.classes is not None,
+            frozenset(self.regularisers),
+            planned.recipe.precision,
+            cut,
+            narrow_types(task.name, task.model),
+        )
 
     def _layout(self) -> Layout:
         planned, seeds = self.planned, len(self.planned.seeds)
         longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
-        best = guess(self.weights, planned.lanes, seeds, planned.recipe.steps, longest,
-                     looped(planned.task, self.arrays.splits), self.mesh)
+        best = guess(
+            self.weights,
+            planned.lanes,
+            seeds,
+            planned.recipe.steps,
+            longest,
+            looped(planned.task, self.arrays.splits),
+            self.mesh,
+        )
         most = max(1, MOST_POINTS // planned.points)
         if best.seeds <= most:
             return best
@@ -291,5 +346,5 @@ def _keys(seeds: tuple[int, ...], stream: int) -> Any:
 WEIGHTS = 0x77676874
 """Keeps the draws for weights apart from any other use of the same seed ("wght" in ASCII)."""
 
-NOISE = 0x6e6f6973
+NOISE = 0x6E6F6973
 """Keeps the draws for noise apart ("nois" in ASCII)."""

@@ -67,8 +67,9 @@ class Counting:
             family = self._kin.setdefault(repr(_key(ready, part, kin=True)), [])
             found = self._known[id(program)] = self._count(ready, part, program, family)
             law = COMPILING_SECONDS_A_LINE * found.letters / LETTERS_A_LINE
-            self._compiling[id(program)] = program.compile_seconds or (0.0 if found.held else
-                                                                       found.compile_seconds or law)
+            self._compiling[id(program)] = program.compile_seconds or (
+                0.0 if found.held else found.compile_seconds or law
+            )
             family.append(Kin(_width(ready, part), _state_bytes(ready), found))
         return self._known[id(program)]
 
@@ -131,6 +132,7 @@ def _scaled(family: list[Kin], width: int, state_bytes: int) -> Counted:
     nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the kin's is read
     and written once a step.
     """
+
     def far(one: Kin) -> float:
         return abs(math.log(one.width / width)) if width else 0.0
 
@@ -142,8 +144,9 @@ def _scaled(family: list[Kin], width: int, state_bytes: int) -> Counted:
     found = near.counted.costs
     found = found if near.width == width else found.on_the_line(work, (width - near.width) / (other - near.width))
     carried = max(-found.threaded.bytes, 2.0 * (state_bytes - near.state_bytes))
-    threaded = found.threaded if found.native.operations else replace(found.threaded,
-                                                                       bytes=found.threaded.bytes + carried)
+    threaded = (
+        found.threaded if found.native.operations else replace(found.threaded, bytes=found.threaded.bytes + carried)
+    )
     return replace(near.counted, held=None, costs=replace(found, threaded=threaded))
 
 
@@ -154,20 +157,39 @@ def _key(ready: ReadyCohort, part: str, kin: bool = False) -> list[Any]:
     import jax
 
     cohort, layout = ready.cohort, ready.layout
-    same = [fallline.__version__, jax.__version__, device_name(), part, ready.planned.task.name, ready.weights,
-            cohort.model.name, [name for name, _ in cohort.metrics], sorted(cohort.regularisers),
-            [cohort.gives, cohort.scheduled, cohort.masked, cohort.averaged, cohort.classifies, cohort.precision]]
+    same = [
+        fallline.__version__,
+        jax.__version__,
+        device_name(),
+        part,
+        ready.planned.task.name,
+        ready.weights,
+        cohort.model.name,
+        [name for name, _ in cohort.metrics],
+        sorted(cohort.regularisers),
+        [cohort.gives, cohort.scheduled, cohort.masked, cohort.averaged, cohort.classifies, cohort.precision],
+    ]
     if kin:
         lanes = [segment.lanes for segment in cohort.segments]
         return [*same, lanes, layout.seeds, layout.wide, layout.loop, layout.lowering, layout.mesh.data]
     segments = [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]
-    return [*same, cohort.loss.name, segments, asdict(layout), [] if part == "evaluate" else ready.widths,
-            ready.arrays.shapes]
+    return [
+        *same,
+        cohort.loss.name,
+        segments,
+        asdict(layout),
+        [] if part == "evaluate" else ready.widths,
+        ready.arrays.shapes,
+    ]
 
 
 def _held(compiled: Any) -> Held | None:
     memory = compiled.memory_analysis()
     if memory is None or not memory.argument_size_in_bytes:
         return None
-    return Held(memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes,
-                memory.alias_size_in_bytes)
+    return Held(
+        memory.argument_size_in_bytes,
+        memory.output_size_in_bytes,
+        memory.temp_size_in_bytes,
+        memory.alias_size_in_bytes,
+    )

@@ -52,8 +52,16 @@ class Ask:
     mesh: Mesh | None = None
 
 
-def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: Path | None = None,
-               listen: Listener | None = None, command: str = "", dry: bool = False) -> Launch | None:
+def launch_run(
+    study: Study,
+    out: Path,
+    ask: Ask,
+    resume: bool = False,
+    folder: Path | None = None,
+    listen: Listener | None = None,
+    command: str = "",
+    dry: bool = False,
+) -> Launch | None:
     """Plan what ``study`` has no records of and launch a job a cohort; None where nothing is left to train.
 
     ``dry``: everything but the launch itself. StoreError where jobs of an earlier launch are still out. Where it is
@@ -67,8 +75,10 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
     paths = Layout(out)
     check_nothing_out(paths)
     if ask.processes > 1 and (ask.mesh is None or ask.mesh.devices % ask.processes):
-        raise StudyError(f"{ask.processes} processes train a cohort together on a mesh, as many devices in each: "
-                         f"--devices data={ask.processes}, for example")
+        raise StudyError(
+            f"{ask.processes} processes train a cohort together on a mesh, as many devices in each: "
+            f"--devices data={ask.processes}, for example"
+        )
     setup = Setup(study, folder, mesh=ask.mesh, elsewhere=True)
     setup.check()
     if not dry:
@@ -82,8 +92,9 @@ def launch_run(study: Study, out: Path, ask: Ask, resume: bool = False, folder: 
         return _launch_left(writer, ask.executor, options, ask.processes, dry)
 
 
-def collect_run(out: Path, wait: bool = True, listen: Listener | None = None,
-                tell: Callable[[str], None] | None = None) -> list[CohortState]:
+def collect_run(
+    out: Path, wait: bool = True, listen: Listener | None = None, tell: Callable[[str], None] | None = None
+) -> list[CohortState]:
     """Wait for the jobs of the last launch, launch what has to be planned anew, and finish the run's records.
 
     How every cohort ended. JobsError where some did not end well, after the rest was finished; StoreError where jobs
@@ -95,8 +106,9 @@ def collect_run(out: Path, wait: bool = True, listen: Listener | None = None,
         return _collected(paths, wait, listen, tell, place)
 
 
-def _collected(paths: Layout, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
-               ) -> list[CohortState]:
+def _collected(
+    paths: Layout, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
+) -> list[CohortState]:
     for _ in range(MOST_LAUNCHES):
         launched = last_launch(paths)
         ended = _wait(launched, wait, listen, place)
@@ -126,13 +138,22 @@ def _check_all_done(paths: Layout, found: list[CohortState]) -> None:
     bad = [state for state in found if state.state != DONE]
     if not bad:
         return
-    lines = [f"  cohort {state.number} {state.state}" + (f": {state.reason}" if state.reason else "")
-             for state in bad[:MAX_LINES]]
+    lines = [
+        f"  cohort {state.number} {state.state}" + (f": {state.reason}" if state.reason else "")
+        for state in bad[:MAX_LINES]
+    ]
     more = [f"  and {len(bad) - MAX_LINES} more; fallline status {paths.root} lists them"] if bad[MAX_LINES:] else []
     logs = last_launch(paths).folder / "logs"
-    raise JobsError("\n".join([f"{len(bad)} of {len(found)} cohorts of the run in {paths.root} are not done:", *lines,
-                               *more, f"What they printed is in {logs}. What was trained is kept: go on with the same "
-                               "command and --resume"]))
+    raise JobsError(
+        "\n".join(
+            [
+                f"{len(bad)} of {len(found)} cohorts of the run in {paths.root} are not done:",
+                *lines,
+                *more,
+                f"What they printed is in {logs}. What was trained is kept: go on with the same command and --resume",
+            ]
+        )
+    )
 
 
 def _begun(paths: Layout) -> bool:
@@ -140,19 +161,24 @@ def _begun(paths: Layout) -> bool:
     return bool(paths.done_blocks()) or any(paths.checkpoints.glob("*")) or not paths.plan.exists()
 
 
-def _launch_left(writer: RunWriter, name: str, options: Mapping[str, Any], processes: int, dry: bool = False
-                 ) -> Launch | None:
+def _launch_left(
+    writer: RunWriter, name: str, options: Mapping[str, Any], processes: int, dry: bool = False
+) -> Launch | None:
     """Jobs for all cohorts with blocks left."""
     stand = writer.standing()
-    left = tuple(place for place, cohort in enumerate(writer.planned_cohorts())
-                 if any(name in stand for name, _ in left_of(writer, cohort)))
+    left = tuple(
+        place
+        for place, cohort in enumerate(writer.planned_cohorts())
+        if any(name in stand for name, _ in left_of(writer, cohort))
+    )
     if not left:
         return None
     return _launch(writer.paths, name, left, options, processes, dry)
 
 
-def _launch(paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping[str, Any], processes: int,
-            dry: bool = False) -> Launch:
+def _launch(
+    paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping[str, Any], processes: int, dry: bool = False
+) -> Launch:
     executor = find_executor(name)
     launched = new_launch(paths, name, cohorts, processes, options)
     write_text(launched.script, executor.show(launched))
@@ -178,24 +204,35 @@ def _wait(launched: Launch, wait: bool, listen: Listener | None, place: Place | 
         if not out and (lost_since is None or asked - lost_since >= LOST_SECONDS):
             return found
         if out and not wait:
-            raise StoreError(f"{len(out)} of {len(found)} jobs of the run in {launched.root} are still out; "
-                             "fallline status shows them, fallline collect without --no-wait waits for them")
+            raise StoreError(
+                f"{len(out)} of {len(found)} jobs of the run in {launched.root} are still out; "
+                "fallline status shows them, fallline collect without --no-wait waits for them"
+            )
         time.sleep(LOOK_SECONDS)
 
 
 def _progress(launched: Launch, found: list[CohortState]) -> Progress:
     own = notes(launched.folder)
     latest = {note.cohort: note for note in own}
-    done = sum(state.steps if state.state == DONE else latest[state.number].reached if state.number in latest else 0
-               for state in found)
+    done = sum(
+        state.steps if state.state == DONE else latest[state.number].reached if state.number in latest else 0
+        for state in found
+    )
     words: dict[str, int] = {}
     for state in found:
         words[state.state] = words.get(state.state, 0) + 1
     phase = "training, " + ", ".join(f"{count} {word}" for word, count in words.items())
-    return Progress(done, sum(state.steps for state in found), sum(note.diverged for note in latest.values()), phase,
-                    sum(state.done_trials for state in found), sum(state.trials for state in found),
-                    sum(note.stopped for note in latest.values()), float(done),
-                    float(sum(state.steps for state in found)))
+    return Progress(
+        done,
+        sum(state.steps for state in found),
+        sum(note.diverged for note in latest.values()),
+        phase,
+        sum(state.done_trials for state in found),
+        sum(state.trials for state in found),
+        sum(note.stopped for note in latest.values()),
+        float(done),
+        float(sum(state.steps for state in found)),
+    )
 
 
 def _in_smaller_parts(launched: Launch) -> Launch | None:

@@ -51,8 +51,14 @@ def _memory_bytes() -> int | None:
 def _commit() -> str | None:
     """The commit of the working folder, where it is a git checkout; "+" marks uncommitted changes."""
     try:
-        told = subprocess.run(["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=Path.cwd(), text=True,
-                              capture_output=True, timeout=5, check=True)
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=Path.cwd(),
+            text=True,
+            capture_output=True,
+            timeout=5,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return told.stdout.strip() or None

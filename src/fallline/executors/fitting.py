@@ -30,8 +30,10 @@ def fitting(planned: PlannedCohort, make: Make) -> list[ReadyCohort]:
         return [make(planned, replace(ready.layout, workers=1))]
     parts = halves(planned)
     if len(parts) == 1:
-        raise StudyError(f"task {planned.task.name}: one trial needs {needed / 1e9:.2f} GB, and programs may hold "
-                         f"{budget / 1e9:.2f} GB; use a smaller batch or model, or give more: FALLLINE_MEMORY_GB=...")
+        raise StudyError(
+            f"task {planned.task.name}: one trial needs {needed / 1e9:.2f} GB, and programs may hold "
+            f"{budget / 1e9:.2f} GB; use a smaller batch or model, or give more: FALLLINE_MEMORY_GB=..."
+        )
     return [ready for part in parts for ready in fitting(part, make)]
 
 
@@ -42,5 +44,7 @@ def smaller(ready: ReadyCohort, planned: PlannedCohort, make: Make) -> list[Read
         return [make(part) for part in parts]
     if ready.layout.workers > 1:
         return [make(planned, replace(ready.layout, workers=1))]
-    raise StudyError(f"task {planned.task.name}: the memory ran out with a single trial in training; use a smaller "
-                     "batch or model. What was done is kept: go on with the same command and --resume")
+    raise StudyError(
+        f"task {planned.task.name}: the memory ran out with a single trial in training; use a smaller "
+        "batch or model. What was done is kept: go on with the same command and --resume"
+    )

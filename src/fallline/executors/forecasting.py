@@ -61,10 +61,17 @@ def outlines(cohorts: Sequence[ReadyCohort], counting: Counting, time_alone: boo
         together = jobs[ready.layout.workers]
         beside = ready.layout.workers > 1 and together > 1
         how: How = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
-        found[id(ready)] = Outline(_shape(ready, examples, together, step, look), step.costs,
-                                   step.held or _step_by_law(ready, step), None if look is None else look.costs,
-                                   None if look is None else look.held or _look_by_law(look), how, machinery, beside,
-                                   names_of(ready))
+        found[id(ready)] = Outline(
+            _shape(ready, examples, together, step, look),
+            step.costs,
+            step.held or _step_by_law(ready, step),
+            None if look is None else look.costs,
+            None if look is None else look.held or _look_by_law(look),
+            how,
+            machinery,
+            beside,
+            names_of(ready),
+        )
     return [found[id(ready)] for ready in cohorts]
 
 
@@ -103,25 +110,34 @@ def _predictable(cohorts: Sequence[ReadyCohort]) -> bool:
 
 def _seen(law: dict[str, dict[str, Any]], timings: Sequence[dict[str, Any]]) -> list[Seen]:
     """The step and the evaluation of a cohort by the law and as its blocks measured them, the medians."""
-    steps = [own["steady_seconds"] / own["steady_steps"] for own in timings
-             if own["steady_steps"] and own["steady_seconds"] > LEAST_SECONDS]
+    steps = [
+        own["steady_seconds"] / own["steady_steps"]
+        for own in timings
+        if own["steady_steps"] and own["steady_seconds"] > LEAST_SECONDS
+    ]
     looks = [own["evaluate_seconds"] for own in timings if own["evaluate_seconds"] > LEAST_SECONDS]
-    return [Seen(law[part]["kind"], law[part]["program"], law[part]["seconds"], statistics.median(measured))
-            for part, measured in (("step", steps), ("evaluation", looks)) if part in law and measured]
+    return [
+        Seen(law[part]["kind"], law[part]["program"], law[part]["seconds"], statistics.median(measured))
+        for part, measured in (("step", steps), ("evaluation", looks))
+        if part in law and measured
+    ]
 
 
 def _step_by_law(ready: ReadyCohort, step: Counted) -> Held:
     """Of a step that was not compiled: its gradient, and what its products give, each for the way back."""
     weights = 4 * ready.weights * ready.planned.lanes * ready.layout.seeds
-    products = sum(4 * count * product.batch * product.rows * product.columns
-                   for count, product in step.costs.threaded.products)
+    products = sum(
+        4 * count * product.batch * product.rows * product.columns for count, product in step.costs.threaded.products
+    )
     return Held(0, 0, int(weights + products), 0)
 
 
 def _look_by_law(look: Counted) -> Held:
     """Of an evaluation that was not compiled: what its largest product takes and gives, since nothing is kept."""
-    sizes = (4 * product.batch * product.rows * (product.inner + product.columns)
-             for _, product in look.costs.threaded.products)
+    sizes = (
+        4 * product.batch * product.rows * (product.inner + product.columns)
+        for _, product in look.costs.threaded.products
+    )
     return Held(0, 0, max(sizes, default=0), 0)
 
 
@@ -162,17 +178,24 @@ def _shape(ready: ReadyCohort, examples: int, beside: int, step: Counted, look: 
     kept = 4 * ready.weights if ready.weights <= KEPT_WEIGHTS else 0
     trials = planned.lanes * len(planned.seeds)
     return Shape(
-        jobs=len(blocks), at_once=min(layout.workers, beside), steps=steps,
+        jobs=len(blocks),
+        at_once=min(layout.workers, beside),
+        steps=steps,
         dispatch=min(layout.chunk, longest) if layout.loop else 1,
-        looks=1 + math.ceil(steps / planned.evaluate_every) if ready.watched else 0, batches=watched,
+        looks=1 + math.ceil(steps / planned.evaluate_every) if ready.watched else 0,
+        batches=watched,
         last_batches=sum(len(one.batches) for one in held.values()) - watched,
         last_looks=len(held) - len(ready.watched),
         share=ready.examples_seen / (steps * max(ready.widths)),
         call=(step.given + step.gives, step.gives - len(carried)),
         look=(0, 0) if look is None else (look.given + look.gives, look.gives),
-        state_bytes=sum(map(_bytes, carried)), start_bytes=4 * ready.weights * layout.seeds, data_bytes=examples,
-        rows=points * lanes * len(blocks), columns=1 + len(program.cohort.metrics),
-        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * (predicted + kept))
+        state_bytes=sum(map(_bytes, carried)),
+        start_bytes=4 * ready.weights * layout.seeds,
+        data_bytes=examples,
+        rows=points * lanes * len(blocks),
+        columns=1 + len(program.cohort.metrics),
+        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * (predicted + kept),
+    )
 
 
 def _leaves(tree: Any) -> list[Any]:

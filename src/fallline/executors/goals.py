@@ -20,8 +20,10 @@ def with_goals(study: Study, metrics: Iterable[Metric], tasks: Iterable[Task]) -
     of_tasks = [metric_of(name, one) for task in tasks for name, one in task.metrics.items()]
     for metric in (*metrics, *of_tasks):
         if metric.goal and found.setdefault(metric.name, metric.goal) != metric.goal:
-            raise StudyError(f"study {study.name}: two metrics are named {metric.name}, and of one less is better, of "
-                             "the other more; give each a name of its own")
+            raise StudyError(
+                f"study {study.name}: two metrics are named {metric.name}, and of one less is better, of "
+                "the other more; give each a name of its own"
+            )
     new = {name: goal for name, goal in found.items() if goal_of(name) != goal} | dict(study.goals)
     return study if new == study.goals else study.model_copy(update={"goals": new})
 
@@ -37,6 +39,8 @@ def check_goals(study: Study, task: Task, more: Iterable[str] = ()) -> None:
 
 
 def _unknown(what: str, name: str, study: Study) -> StudyError:
-    return StudyError(f"whether less or more of {what} is better cannot be told from its name; write "
-                      f"fallline.Metric({name!r}, function, goal=\"min\") or goal=\"max\", or in the study "
-                      f"{study.name} [goals] {name} = \"min\"")
+    return StudyError(
+        f"whether less or more of {what} is better cannot be told from its name; write "
+        f'fallline.Metric({name!r}, function, goal="min") or goal="max", or in the study '
+        f'{study.name} [goals] {name} = "min"'
+    )

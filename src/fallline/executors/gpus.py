@@ -26,7 +26,7 @@ class Gpus:
         """The least used GPUs for a job, and what tells it of them; of a machine without GPUs nothing."""
         if not self.users:
             return [], {}
-        own = sorted(self.users, key=self.users.__getitem__)[:max(self.a_job, 1)]
+        own = sorted(self.users, key=self.users.__getitem__)[: max(self.a_job, 1)]
         for gpu in own:
             self.users[gpu] += 1
         told = {"CUDA_VISIBLE_DEVICES": ",".join(own)}

@@ -18,8 +18,14 @@ from fallline.executors.supervisor import Ended
 from fallline.store.launches import Launch
 from fallline.store.place import make_folder
 
-CARRIED = ("FALLLINE_CPU_DEVICES", "FALLLINE_DATA", "FALLLINE_CACHE",
-           "FALLLINE_CHECKPOINT_SECONDS", "FALLLINE_MEMORY_GB", "PYTHONPATH")
+CARRIED = (
+    "FALLLINE_CPU_DEVICES",
+    "FALLLINE_DATA",
+    "FALLLINE_CACHE",
+    "FALLLINE_CHECKPOINT_SECONDS",
+    "FALLLINE_MEMORY_GB",
+    "PYTHONPATH",
+)
 """Settings of the command that launches which go with the jobs to other machines."""
 
 TIED = "FALLLINE_PARENT"
@@ -63,8 +69,15 @@ class Group:
             own = shared | ({"FALLLINE_PROCESS": str(process)} if count > 1 else {})
             make_folder(launched.log(cohort).parent)
             with launched.log(cohort, process).open("ab") as log:
-                processes.append(subprocess.Popen(worker_command(launched, cohort), env=own, stdin=subprocess.DEVNULL,
-                                                  stdout=log, stderr=subprocess.STDOUT))
+                processes.append(
+                    subprocess.Popen(
+                        worker_command(launched, cohort),
+                        env=own,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                    )
+                )
         return cls(launched, cohort, processes)
 
     def ended(self) -> Ended | None:

@@ -19,8 +19,15 @@ from fallline.store.writing import RunWriter
 from fallline.study import Study
 
 
-def run_here(study: Study, out: Path, resume: bool = False, folder: Path | None = None,
-             listen: Listener | None = None, command: str = "", mesh: Mesh | None = None) -> Path:
+def run_here(
+    study: Study,
+    out: Path,
+    resume: bool = False,
+    folder: Path | None = None,
+    listen: Listener | None = None,
+    command: str = "",
+    mesh: Mesh | None = None,
+) -> Path:
     """Train every trial of ``study`` that ``out`` has no records of; ``out`` is a run folder from the first moment.
 
     ``folder`` holds the full data sets. A stopped run goes on with ``resume``: finished blocks are kept, an

@@ -12,15 +12,22 @@ from fallline.study import Study, dump_study, parse_study
 
 def check_leaving(study: Study) -> None:
     """StudyError where a worker that reads the study from its file would not train the same."""
-    own = list(dict.fromkeys(f"{type(part).__name__.lower()} {part.name}" for part in _objects(study)
-                             if not _is_found(study, part)))
+    own = list(
+        dict.fromkeys(
+            f"{type(part).__name__.lower()} {part.name}" for part in _objects(study) if not _is_found(study, part)
+        )
+    )
     if own:
-        raise StudyError(f"{', '.join(own)} of study {study.name} live in this Python process alone, and workers find "
-                         "parts by name. Put them into a file beside the study and name them there, 'file.py:NAME' "
-                         "(docs/own-model.md shows how), or leave out executor, which trains in this process")
+        raise StudyError(
+            f"{', '.join(own)} of study {study.name} live in this Python process alone, and workers find "
+            "parts by name. Put them into a file beside the study and name them there, 'file.py:NAME' "
+            "(docs/own-model.md shows how), or leave out executor, which trains in this process"
+        )
     if study.folder is None and _names_files(study):
-        raise StudyError(f"study {study.name} names Python files of its own but has no folder; load it from a file "
-                         "with fallline.load_study, so that workers find them")
+        raise StudyError(
+            f"study {study.name} names Python files of its own but has no folder; load it from a file "
+            "with fallline.load_study, so that workers find them"
+        )
 
 
 def _is_found(study: Study, part: Any) -> bool:

@@ -28,8 +28,23 @@ from fallline.tasks import tasks
 FOLLOWS = ("data", "loss_kind")
 """Columns of a trial that follow from its recipe and may tell arms apart."""
 
-RECORDS = ("seed", "status", "trial", "block", "cohort", "configuration", "parameters", "train_examples",
-           "examples_seen", "split", "example", "label", "wrong", "trials", "most_common")
+RECORDS = (
+    "seed",
+    "status",
+    "trial",
+    "block",
+    "cohort",
+    "configuration",
+    "parameters",
+    "train_examples",
+    "examples_seen",
+    "split",
+    "example",
+    "label",
+    "wrong",
+    "trials",
+    "most_common",
+)
 """What a figure may select or colour by as well: columns of trials and of the examples that were mistaken."""
 
 DATA = ("sample", "full")
@@ -141,8 +156,9 @@ def _check_tables(study: Study, names: Names, where: str) -> None:
         for name in figure.of:
             _known("watched scalar", name, names.curves, f"{here}, of")
         if figure.metric is not None and figure.kind in OF_A_COLUMN:
-            _known("result of a trial", figure.metric, {*names.results, *names.curves, *names.numbers},
-                   f"{here}, metric")
+            _known(
+                "result of a trial", figure.metric, {*names.results, *names.curves, *names.numbers}, f"{here}, metric"
+            )
 
 
 def _check_claim(claim: Claim, names: Names, where: str) -> None:
@@ -200,8 +216,13 @@ def _known(kind: str, name: Any, known: Iterable[str], where: str) -> None:
 def _arms(claim: Claim) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The claim's tables of settings, each with the name of its field."""
     equal = claim.equal if isinstance(claim.equal, list) else [claim.equal]
-    tables = [("better", claim.better), ("worse", claim.worse), ("arm", claim.arm), ("where", claim.where),
-              *(("equal", table) for table in equal)]
+    tables = [
+        ("better", claim.better),
+        ("worse", claim.worse),
+        ("arm", claim.arm),
+        ("where", claim.where),
+        *(("equal", table) for table in equal),
+    ]
     return ((name, table) for name, table in tables if isinstance(table, Mapping))
 
 
@@ -216,8 +237,12 @@ def _presets(study: Study) -> dict[str, Expansion]:
             found[name] = Expansion(whole.preset(name))
         except UnknownName as failure:
             place = failure.where.removeprefix(f"{study.name}, ")
-            raise UnknownName(failure.kind, failure.name, failure.known,
-                              ", ".join(filter(None, [study.name, f"presets.{name}", place]))) from None
+            raise UnknownName(
+                failure.kind,
+                failure.name,
+                failure.known,
+                ", ".join(filter(None, [study.name, f"presets.{name}", place])),
+            ) from None
         except StudyError as failure:
             if failure.__cause__ is None:  # else a module of the user's could not be loaded here
                 raise type(failure)(f"{failure} ({study.name}, presets.{name})") from None

@@ -20,8 +20,16 @@ from fallline.study.trial import digest
 
 FORMAT = 1
 
-DECIDING = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "XLA_FLAGS",
-            "JAX_ENABLE_X64", "FALLLINE_DATA", CPU_DEVICES)
+DECIDING = (
+    "JAX_PLATFORMS",
+    "JAX_PLATFORM_NAME",
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "XLA_FLAGS",
+    "JAX_ENABLE_X64",
+    "FALLLINE_DATA",
+    CPU_DEVICES,
+)
 """The variables by which the device and the data of a plan may change."""
 
 DRIVERS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/accel0")
@@ -44,12 +52,22 @@ def place_of_plan(study: Study, folder: Path | None) -> Path | None:
     it; None of a study with parts that are not named alone, whose code or data may change under the same name.
     """
     written = {name: getattr(study, name) for name in type(study).model_fields if name != "folder"}
-    if study.networks or not all(map(_named_alone, (written[name] for name in
-                                                    ("task", "metrics", "base", "axes", "zip", "points")))):
+    if study.networks or not all(
+        map(_named_alone, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
+    ):
         return None
-    key = [fallline.__version__, version("jax"), version("jaxlib"), version("optax"), processor(), cores(),
-           [os.environ.get(name) for name in DECIDING], [Path(name).exists() for name in DRIVERS], str(folder),
-           plain(study)]
+    key = [
+        fallline.__version__,
+        version("jax"),
+        version("jaxlib"),
+        version("optax"),
+        processor(),
+        cores(),
+        [os.environ.get(name) for name in DECIDING],
+        [Path(name).exists() for name in DRIVERS],
+        str(folder),
+        plain(study),
+    ]
     return cache_folder() / "plans" / f"{digest(key)}.json"
 
 
@@ -80,8 +98,15 @@ def remember_plan(place: Path | None, known: KnownPlan) -> None:
     for facts, outline in known.cohorts:
         text = json.dumps(asdict(outline))
         cohorts.append((facts, alike.setdefault(text, len(alike))))
-    head = json.dumps({"format": FORMAT, "device": known.device, "process_bytes": known.process_bytes,
-                       "compile_seconds": known.compile_seconds, "cohorts": cohorts})
+    head = json.dumps(
+        {
+            "format": FORMAT,
+            "device": known.device,
+            "process_bytes": known.process_bytes,
+            "compile_seconds": known.compile_seconds,
+            "cohorts": cohorts,
+        }
+    )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_suffix(f".{time.monotonic_ns()}")
@@ -119,5 +144,8 @@ def _outline(written: dict[str, Any]) -> Outline:
     shape = Shape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "look")})
     held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "look_held")}
     look = None if written["look"] is None else read_costs(written["look"])
-    return Outline(**written | held | {"shape": shape, "step": read_costs(written["step"]), "look": look,
-                                       "programs": tuple(written["programs"])})
+    return Outline(
+        **written
+        | held
+        | {"shape": shape, "step": read_costs(written["step"]), "look": look, "programs": tuple(written["programs"])}
+    )

@@ -77,8 +77,9 @@ def standing(setup: Setup, writer: RunWriter) -> set[str]:
     return {trial.name for trial in (*setup.trials, *more)}
 
 
-def plan_round(setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], instead_of: Blocks | None = None
-               ) -> list[Part]:
+def plan_round(
+    setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], instead_of: Blocks | None = None
+) -> list[Part]:
     """Write the plan of these cohorts down; of ``instead_of`` nothing more is expected."""
     if not cohorts:
         return []
@@ -88,14 +89,23 @@ def plan_round(setup: Setup, writer: RunWriter, cohorts: list[ReadyCohort], inst
         planned = ready.planned
         blocks = [(f"r{number}-{planned.name}-b{k:03d}", seeds) for k, seeds in enumerate(ready.blocks())]
         parts.append((ready, blocks))
-        written.append({"name": planned.name, "layout": asdict(ready.layout), "lanes": planned.lanes,
-                        "device": device_name(), "budget": ready.budget,
-                        "predicted": None if predicted is None else predicted.told,
-                        "blocks": [{"name": name, "seeds": list(seeds),
-                                    "trials": [trial.name for trial in planned.of_seeds(seeds)]}
-                                   for name, seeds in blocks]})
-    writer.add_round({"round": number, "study": setup.study.hash, "cohorts": written},
-                     {name for name, _ in instead_of or []})
+        written.append(
+            {
+                "name": planned.name,
+                "layout": asdict(ready.layout),
+                "lanes": planned.lanes,
+                "device": device_name(),
+                "budget": ready.budget,
+                "predicted": None if predicted is None else predicted.told,
+                "blocks": [
+                    {"name": name, "seeds": list(seeds), "trials": [trial.name for trial in planned.of_seeds(seeds)]}
+                    for name, seeds in blocks
+                ],
+            }
+        )
+    writer.add_round(
+        {"round": number, "study": setup.study.hash, "cohorts": written}, {name for name, _ in instead_of or []}
+    )
     return parts
 
 
@@ -111,8 +121,10 @@ def ready_again(setup: Setup, writer: RunWriter, written: dict[str, Any]) -> Rea
     """A cohort of the plan, as it is written there, ready to train here."""
     found = _rebuilt(written, {trial.name: trial for trial in setup.trials}, writer)
     if found is None:
-        raise StoreError(f"{writer.paths.study} does not have the trials of cohort {written['name']} any more; run the "
-                         "study as it was when they were planned")
+        raise StoreError(
+            f"{writer.paths.study} does not have the trials of cohort {written['name']} any more; run the "
+            "study as it was when they were planned"
+        )
     return setup.make(*found[:2])
 
 
@@ -127,12 +139,15 @@ def unfinished(setup: Setup, writer: RunWriter) -> list[tuple[PlannedCohort, Lay
     """
     by_name = {trial.name: trial for trial in setup.trials}
     found = [_rebuilt(cohort, by_name, writer) for cohort in writer.planned_cohorts()]
-    return [(planned, layout.on(setup.mesh) if setup.mesh else layout, left)
-            for planned, layout, left in filter(None, found)]
+    return [
+        (planned, layout.on(setup.mesh) if setup.mesh else layout, left)
+        for planned, layout, left in filter(None, found)
+    ]
 
 
-def _rebuilt(written: dict[str, Any], by_name: dict[str, Trial], writer: RunWriter
-             ) -> tuple[PlannedCohort, Layout, Blocks] | None:
+def _rebuilt(
+    written: dict[str, Any], by_name: dict[str, Trial], writer: RunWriter
+) -> tuple[PlannedCohort, Layout, Blocks] | None:
     """A written cohort, its layout and what is left of it; None where the study has not all of its trials."""
     try:
         left = left_of(writer, written)
@@ -142,11 +157,12 @@ def _rebuilt(written: dict[str, Any], by_name: dict[str, Trial], writer: RunWrit
         planned = rebuild(written["name"], [[by_name[name] for name in row] for row in rows])
         return planned, Layout(**written["layout"]), left
     except (LookupError, TypeError, ValueError, ZeroDivisionError):
-        raise StoreError(f"{writer.paths.plan} is not a plan; it was damaged after it was written: "
-                         f"{PLAN_REMEDY}") from None
+        raise StoreError(
+            f"{writer.paths.plan} is not a plan; it was damaged after it was written: {PLAN_REMEDY}"
+        ) from None
 
 
 def _by_seed(block: dict[str, Any]) -> list[list[str]]:
     """A written block's trials, a row a seed."""
     lanes = len(block["trials"]) // len(block["seeds"])
-    return [block["trials"][first:first + lanes] for first in range(0, len(block["trials"]), lanes)]
+    return [block["trials"][first : first + lanes] for first in range(0, len(block["trials"]), lanes)]

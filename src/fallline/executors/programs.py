@@ -25,8 +25,9 @@ class Programs:
         self._known: dict[Any, Program] = {}
         self._evaluations: dict[Any, Evaluation] = {}
 
-    def of(self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: Row = ALONE,
-           task: str | None = None) -> Program:
+    def of(
+        self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: Row = ALONE, task: str | None = None
+    ) -> Program:
         """The program of that cohort in that layout on data of that task and shape, for a row of devices; made now if
         there is none. ``task`` is what ``built_in`` says.
         """
@@ -43,10 +44,15 @@ def built_in(task: Task, cohort: Cohort) -> str | None:
     a function of theirs does is not known from its name.
     """
     try:
-        ours = (find_task(task.name) is task and find_loss(cohort.loss.name) is cohort.loss
-                and all(find_optimizer(own.optimizer.name) is own.optimizer for own in cohort.segments)
-                and all(name in task.metrics and metric == metric_of(name, task.metrics[name]).at(cohort.cut)
-                        for name, metric in cohort.metrics))
+        ours = (
+            find_task(task.name) is task
+            and find_loss(cohort.loss.name) is cohort.loss
+            and all(find_optimizer(own.optimizer.name) is own.optimizer for own in cohort.segments)
+            and all(
+                name in task.metrics and metric == metric_of(name, task.metrics[name]).at(cohort.cut)
+                for name, metric in cohort.metrics
+            )
+        )
     except FalllineError:
         return None
     return task.name if ours else None

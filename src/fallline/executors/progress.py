@@ -81,8 +81,22 @@ class Count:
 
     def say(self, phase: str) -> None:
         """Tell the listener how things stand."""
-        self.listen(Progress(self.done, self.total, self.diverged, phase, self.trials, self.all_trials, self.stopped,
-                             self.work, self.all_work, self.metric, self.best, self.best_trial))
+        self.listen(
+            Progress(
+                self.done,
+                self.total,
+                self.diverged,
+                phase,
+                self.trials,
+                self.all_trials,
+                self.stopped,
+                self.work,
+                self.all_work,
+                self.metric,
+                self.best,
+                self.best_trial,
+            )
+        )
 
     def _look(self, ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> None:
         values = records.held_out.get(self.metric)

@@ -81,8 +81,11 @@ def check_options(executor: Executor, given: Mapping[str, Any]) -> dict[str, Any
     for name in given:
         if name not in known:
             raise StudyError(f"executor {executor.name} takes no option {name}; it takes " + ", ".join(known))
-    missing = [option.name for option in fields(executor.options)
-               if option.name not in given and option.default is MISSING and option.default_factory is MISSING]
+    missing = [
+        option.name
+        for option in fields(executor.options)
+        if option.name not in given and option.default is MISSING and option.default_factory is MISSING
+    ]
     if missing:
         raise StudyError(f"executor {executor.name} needs the option {missing[0]}")
     made = executor.options(**given)

@@ -31,10 +31,15 @@ def curve_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> 
     held = {name: values[0] for name, values in records.held_out.items()}
     names = [trial.name for trial in ready.planned.of_seeds(seeds)]
     steps = np.union1d(records.steps, records.evaluated if held else []).astype(np.int64)
-    columns = [*((name, values, np.searchsorted(steps, records.steps)) for name, values in train.items()),
-               *((name, values, np.searchsorted(steps, records.evaluated)) for name, values in held.items())]
-    last = np.where(records.stopped_at >= 0, records.stopped_at,
-                    np.where(records.diverged_at >= 0, records.diverged_at - 1, steps[-1])).ravel()
+    columns = [
+        *((name, values, np.searchsorted(steps, records.steps)) for name, values in train.items()),
+        *((name, values, np.searchsorted(steps, records.evaluated)) for name, values in held.items()),
+    ]
+    last = np.where(
+        records.stopped_at >= 0,
+        records.stopped_at,
+        np.where(records.diverged_at >= 0, records.diverged_at - 1, steps[-1]),
+    ).ravel()
     together = max(1, MOST_ROWS // len(steps))
 
     def pieces(*_: Any) -> Iterator[pl.DataFrame]:
@@ -46,8 +51,13 @@ def curve_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> 
     return register_io_source(pieces, schema=_piece(names, steps, columns, last, slice(1)).schema)
 
 
-def _piece(names: list[str], steps: np.ndarray, columns: list[tuple[str, np.ndarray, np.ndarray]], last: np.ndarray,
-           lanes: slice) -> pl.DataFrame:
+def _piece(
+    names: list[str],
+    steps: np.ndarray,
+    columns: list[tuple[str, np.ndarray, np.ndarray]],
+    last: np.ndarray,
+    lanes: slice,
+) -> pl.DataFrame:
     """The rows of some lanes. A column is its name, its values [points, seeds, lanes] and where they lie in ``steps``;
     elsewhere it is missing."""
     names, ends = names[lanes], last[lanes]
@@ -66,8 +76,14 @@ def _piece(names: list[str], steps: np.ndarray, columns: list[tuple[str, np.ndar
     return rows.fill_nan(None)
 
 
-def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, block: str, target: Target | None,
-               shown: frozenset[str]) -> pl.DataFrame:
+def trial_rows(
+    ready: ReadyCohort,
+    seeds: tuple[int, ...],
+    records: Records,
+    block: str,
+    target: Target | None,
+    shown: frozenset[str],
+) -> pl.DataFrame:
     """One row a trial: what it was, how it ended, its best and final values.
 
     ``shown`` are the names of the numbers that some trial of the study has at another value than off.
@@ -79,9 +95,19 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
     recipes = [_recipe_columns(ready, recipe, shown) for segment in planned.segments for recipe in segment.recipes]
     rows = []
     for place, trial in enumerate(planned.of_seeds(seeds)):
-        rows.append({"trial": trial.name, "block": block, "cohort": planned.name, "task": trial.task.name,
-                     "data": trial.data_as_cut, **_fold_columns(trial), **recipes[place % planned.lanes],
-                     "seed": trial.seed, **{name: values[place] for name, values in results.items()}})
+        rows.append(
+            {
+                "trial": trial.name,
+                "block": block,
+                "cohort": planned.name,
+                "task": trial.task.name,
+                "data": trial.data_as_cut,
+                **_fold_columns(trial),
+                **recipes[place % planned.lanes],
+                "seed": trial.seed,
+                **{name: values[place] for name, values in results.items()},
+            }
+        )
     whole = {name: pl.Int64 for name in ("diverged_at", "stopped_at", "steps_to_target", "seed")}
     if not isinstance(planned.recipe.batches.size, str):
         whole["batch_size"] = pl.Int64
@@ -91,8 +117,14 @@ def trial_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records, blo
 def _recipe_columns(ready: ReadyCohort, recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
     """The recipe with its budget. Numbers that are off in the whole study have no column."""
     examples = len(ready.arrays.splits.train.inputs)
-    return {**recipe_columns(recipe, shown), "steps": recipe.steps, "epochs": ready.epochs,
-            "examples_seen": ready.examples_seen, "train_examples": examples, "precision": recipe.precision}
+    return {
+        **recipe_columns(recipe, shown),
+        "steps": recipe.steps,
+        "epochs": ready.epochs,
+        "examples_seen": ready.examples_seen,
+        "train_examples": examples,
+        "precision": recipe.precision,
+    }
 
 
 def _fold_columns(trial: Trial) -> dict[str, Any]:
@@ -116,8 +148,10 @@ def _class_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:
     for split, predicted in records.predicted.items():
         labels = labels_of(getattr(ready.arrays.splits, split).targets)
         means = macros(labels, predicted.reshape(-1, predicted.shape[-1]), ready.classes)
-        found |= {f"{split}_macro_{name}": _listed(values, records.diverged_at.ravel() < 0)
-                  for name, values in zip(Macro._fields, means.T, strict=True)}
+        found |= {
+            f"{split}_macro_{name}": _listed(values, records.diverged_at.ravel() < 0)
+            for name, values in zip(Macro._fields, means.T, strict=True)
+        }
     return found
 
 
@@ -128,8 +162,13 @@ def predicted_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records)
         s, lane = divmod(place, ready.planned.lanes)
         if records.diverged_at[s, lane] < 0:
             rows += [(trial.name, split, predicted[s, lane]) for split, predicted in records.predicted.items()]
-    return pl.DataFrame({"trial": [name for name, _, _ in rows], "split": [split for _, split, _ in rows],
-                         "predicted": pl.Series([classes for _, _, classes in rows], dtype=pl.List(pl.UInt16))})
+    return pl.DataFrame(
+        {
+            "trial": [name for name, _, _ in rows],
+            "split": [split for _, split, _ in rows],
+            "predicted": pl.Series([classes for _, _, classes in rows], dtype=pl.List(pl.UInt16)),
+        }
+    )
 
 
 def weight_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
@@ -141,11 +180,23 @@ def weight_rows(ready: ReadyCohort, seeds: tuple[int, ...], records: Records) ->
     for place, trial in enumerate(ready.planned.of_seeds(seeds)):
         s, lane = divmod(place, ready.planned.lanes)
         if records.diverged_at[s, lane] < 0:
-            rows += [(trial.name, jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape[2:],
-                      leaf[s, lane].ravel()) for path, leaf in leaves]
-    return pl.DataFrame({"trial": [row[0] for row in rows], "array": [row[1] for row in rows],
-                         "shape": pl.Series([list(row[2]) for row in rows], dtype=pl.List(pl.Int64)),
-                         "values": pl.Series([row[3] for row in rows], dtype=pl.List(pl.Float32))})
+            rows += [
+                (
+                    trial.name,
+                    jax.tree_util.keystr(path, simple=True, separator="."),
+                    leaf.shape[2:],
+                    leaf[s, lane].ravel(),
+                )
+                for path, leaf in leaves
+            ]
+    return pl.DataFrame(
+        {
+            "trial": [row[0] for row in rows],
+            "array": [row[1] for row in rows],
+            "shape": pl.Series([list(row[2]) for row in rows], dtype=pl.List(pl.Int64)),
+            "values": pl.Series([row[3] for row in rows], dtype=pl.List(pl.Float32)),
+        }
+    )
 
 
 def _train_values(ready: ReadyCohort, records: Records) -> dict[str, list[Any]]:

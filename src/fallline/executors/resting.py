@@ -18,8 +18,12 @@ def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
     series = {f"curves:{name}": np.concatenate(chunks) for name, chunks in records.curves.items()}
     series["tail:loss"] = records.tail
     series |= {f"held_out:{name}": np.stack(values) for name, values in records.held_out.items()}
-    notes = {"steps": records.steps, "evaluated": records.evaluated, "seconds": records.seconds,
-             "steady_steps": records.steady_steps}
+    notes = {
+        "steps": records.steps,
+        "evaluated": records.evaluated,
+        "seconds": records.seconds,
+        "steady_steps": records.steady_steps,
+    }
     checkpoints.save(leaves, series, notes)
 
 
@@ -33,11 +37,12 @@ def load(checkpoints: Checkpoints, program: Program, work: Work) -> tuple[State,
     leaves, series, notes = saved
     shapes = jax.eval_shape(program.start_state, work.weights, work.variables, work.numbers)
     wanted, tree = jax.tree.flatten(shapes)
-    leaves = [_as_wanted(leaf, own.dtype) for leaf, own in zip(leaves, wanted, strict=False)] + leaves[len(wanted):]
+    leaves = [_as_wanted(leaf, own.dtype) for leaf, own in zip(leaves, wanted, strict=False)] + leaves[len(wanted) :]
     if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:
         raise Unusable("is of another program")
-    records = Records(steps=notes["steps"], evaluated=notes["evaluated"], seconds=notes["seconds"],
-                      steady_steps=notes["steady_steps"])
+    records = Records(
+        steps=notes["steps"], evaluated=notes["evaluated"], seconds=notes["seconds"], steady_steps=notes["steady_steps"]
+    )
     for name, values in series.items():
         kind, _, metric = name.partition(":")
         if kind == "tail":

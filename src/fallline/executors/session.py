@@ -63,8 +63,10 @@ class Session:
                 self._side_by_side(together)
             except _RanOut as failure:
                 self.stopping = False
-                left = [(ready, [block for block in blocks if not self.writer.is_done(block[0])])
-                        for ready, blocks in together]
+                left = [
+                    (ready, [block for block in blocks if not self.writer.is_done(block[0])])
+                    for ready, blocks in together
+                ]
                 rest += [(ready, blocks) for ready, blocks in left if blocks and ready is not failure.ready]
                 rest += smaller(failure.ready, next(blocks for ready, blocks in left if ready is failure.ready))
             work = rest

@@ -27,8 +27,14 @@ class Setup:
     where they were not, and ``elsewhere`` whether others train on them; ``say`` hears what is being done, in words.
     """
 
-    def __init__(self, study: Study, folder: Path | None, trials: list[Trial] | None = None, mesh: Mesh | None = None,
-                 elsewhere: bool = False):
+    def __init__(
+        self,
+        study: Study,
+        folder: Path | None,
+        trials: list[Trial] | None = None,
+        mesh: Mesh | None = None,
+        elsewhere: bool = False,
+    ):
         self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
         self.folder, self.mesh, self.elsewhere = folder, mesh, elsewhere
         self.trials = study.trials() if trials is None else trials
@@ -39,8 +45,7 @@ class Setup:
         self._arrays: dict[tuple[str, Cut | None], Arrays] = {}
 
     def check(self) -> None:
-        """Every name in the study means something, and there are the devices; or an error before anything is written.
-        """
+        """Every name in the study means something, and there are the devices; or an error before anything is written."""
         if self.mesh is not None and not self.elsewhere:
             self.mesh.rows()
         for task in self.tasks:
@@ -56,8 +61,16 @@ class Setup:
         """The cohort ready to train, in ``layout`` or in the one that suits it here."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
-        return ReadyCohort(planned, arrays, self._programs, self.metrics, layout, self.mesh or ONE_DEVICE,
-                           self.elsewhere, self.study.goals)
+        return ReadyCohort(
+            planned,
+            arrays,
+            self._programs,
+            self.metrics,
+            layout,
+            self.mesh or ONE_DEVICE,
+            self.elsewhere,
+            self.study.goals,
+        )
 
     def share(self, other: Setup) -> None:
         """Take over the examples that another setup of the same data has read."""
@@ -82,5 +95,7 @@ class Setup:
 
 def _metrics(study: Study) -> list[Metric]:
     """The metrics that a study adds to those of its task."""
-    return [resolve(Metric, written, study.folder, f"{study.name}, metrics, {n + 1} of {len(study.metrics)}")
-            for n, written in enumerate(study.metrics)]
+    return [
+        resolve(Metric, written, study.folder, f"{study.name}, metrics, {n + 1} of {len(study.metrics)}")
+        for n, written in enumerate(study.metrics)
+    ]

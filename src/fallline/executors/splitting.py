@@ -30,10 +30,18 @@ def _facts(cohort: PlannedCohort) -> dict[str, Any]:
     """What trials of one program must have in common, in words; plan.py splits by the same."""
     recipe = cohort.recipe
     batches = {"batches " + name: value for name, value in recipe.batches.plain.items() if name != "batch_size"}
-    return {"task": cohort.task.name, "data": cohort.data, "loss": recipe.loss.name,
-            "batch size": recipe.batches.size or "all", **batches, "steps": recipe.steps,
-            "precision": recipe.precision, "evaluated every": cohort.evaluate_every,
-            "recorded every": cohort.record_every, "seeds": ", ".join(map(str, cohort.seeds))}
+    return {
+        "task": cohort.task.name,
+        "data": cohort.data,
+        "loss": recipe.loss.name,
+        "batch size": recipe.batches.size or "all",
+        **batches,
+        "steps": recipe.steps,
+        "precision": recipe.precision,
+        "evaluated every": cohort.evaluate_every,
+        "recorded every": cohort.record_every,
+        "seeds": ", ".join(map(str, cohort.seeds)),
+    }
 
 
 def _limit(cohort: PlannedCohort) -> str:

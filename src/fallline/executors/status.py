@@ -9,17 +9,7 @@ from typing import Any
 
 from fallline.errors import StoreError
 from fallline.executors.groups import tail
-from fallline.executors.protocol import (
-    CANCELLED,
-    DONE,
-    FAILED,
-    LOST,
-    OVER,
-    RUNNING,
-    WAITING,
-    Seen,
-    find_executor,
-)
+from fallline.executors.protocol import CANCELLED, DONE, FAILED, LOST, OVER, RUNNING, WAITING, Seen, find_executor
 from fallline.store.launches import CONTINUED, Launch, Note, launches, notes
 from fallline.store.launches import FAILED as NOTED_FAILED
 from fallline.store.layout import Layout
@@ -57,8 +47,9 @@ def last_launch(paths: Layout) -> Launch:
     """The last launch of a run, or StoreError where there was none."""
     found = launches(paths)
     if not found:
-        raise StoreError(f"no jobs were launched for {paths.root}; fallline run STUDY --executor local|slurm|ray "
-                         "launches some")
+        raise StoreError(
+            f"no jobs were launched for {paths.root}; fallline run STUDY --executor local|slurm|ray launches some"
+        )
     return found[-1]
 
 
@@ -67,9 +58,11 @@ def check_nothing_out(paths: Layout) -> None:
     for launched in launches(paths)[-1:]:
         out = [state for state in states(launched) if state.state not in OVER]
         if out:
-            raise StoreError(f"{len(out)} jobs of the run in {paths.root} are still out ({launched.executor}); see "
-                             f"them with fallline status {paths.root}, wait for them with fallline collect "
-                             f"{paths.root}, or end them with fallline cancel {paths.root}")
+            raise StoreError(
+                f"{len(out)} jobs of the run in {paths.root} are still out ({launched.executor}); see "
+                f"them with fallline status {paths.root}, wait for them with fallline collect "
+                f"{paths.root}, or end them with fallline cancel {paths.root}"
+            )
 
 
 def run_states(folder: str | Path) -> list[CohortState]:
@@ -83,13 +76,17 @@ def run_states(folder: str | Path) -> list[CohortState]:
             found = {state.number: state for state in states(launched)} | found
     writer = RunWriter(paths)
     stand = writer.standing()
-    own = {number for number, cohort in enumerate(writer.planned_cohorts())
-           if any(block["name"] in stand for block in cohort["blocks"])}
+    own = {
+        number
+        for number, cohort in enumerate(writer.planned_cohorts())
+        if any(block["name"] in stand for block in cohort["blocks"])
+    }
     return [found[number] for number in sorted(own & found.keys())]
 
 
-def states(launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Sequence[dict[str, Any]] | None = None
-           ) -> list[CohortState]:
+def states(
+    launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Sequence[dict[str, Any]] | None = None
+) -> list[CohortState]:
     """How its cohorts stand; ``seen`` is what the executor said, which is asked where it is not given, as ``planned``
     is read, the cohorts of the plan."""
     paths = Layout(launched.root)
@@ -98,18 +95,24 @@ def states(launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Se
     own: dict[int, list[Note]] = {}
     for note in notes(launched.folder):
         own.setdefault(note.cohort, []).append(note)
-    done = {number: [block for block in planned[number]["blocks"] if writer.is_done(block["name"])]
-            for number in launched.cohorts if number < len(planned)}  # a plan may have been lost and made anew
+    done = {
+        number: [block for block in planned[number]["blocks"] if writer.is_done(block["name"])]
+        for number in launched.cohorts
+        if number < len(planned)
+    }  # a plan may have been lost and made anew
     if seen is None:
         over = all(len(ended) == len(planned[number]["blocks"]) for number, ended in done.items())
         seen = {} if over or not launched.ids else find_executor(launched.executor).status(launched)
     busy = set(live(paths))
-    return [_state(number, planned[number], ended, own.get(number, []), seen.get(number, UNKNOWN), busy, launched)
-            for number, ended in done.items()]
+    return [
+        _state(number, planned[number], ended, own.get(number, []), seen.get(number, UNKNOWN), busy, launched)
+        for number, ended in done.items()
+    ]
 
 
-def _state(number: int, written: dict, done: list[dict], own: list[Note], seen: Seen, busy: set[str],
-           launched: Launch) -> CohortState:
+def _state(
+    number: int, written: dict, done: list[dict], own: list[Note], seen: Seen, busy: set[str], launched: Launch
+) -> CohortState:
     blocks = written["blocks"]
     trials = sum(len(block["trials"]) for block in blocks)
     last = own[-1] if own else None
@@ -134,6 +137,18 @@ def _state(number: int, written: dict, done: list[dict], own: list[Note], seen: 
     again = seen.again and state in (FAILED, LOST) and not noted and not launched.cancelled.exists()
     steps = int(written["budget"]["steps"]) * trials
     where = ", ".join(filter(None, [seen.where, last.host if last and state == RUNNING else ""]))
-    return CohortState(number, written["name"], trials, sum(len(block["trials"]) for block in done), len(blocks),
-                       len(done), steps, steps if state == DONE else last.reached if last else 0, state, reason, where,
-                       len(own), again)
+    return CohortState(
+        number,
+        written["name"],
+        trials,
+        sum(len(block["trials"]) for block in done),
+        len(blocks),
+        len(done),
+        steps,
+        steps if state == DONE else last.reached if last else 0,
+        state,
+        reason,
+        where,
+        len(own),
+        again,
+    )

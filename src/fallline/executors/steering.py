@@ -37,8 +37,10 @@ class Rates:
     def check(planned: PlannedCohort) -> None:
         """StudyError where an optimizer cannot follow the schedule of one of its recipes."""
         for segment in planned.segments:
-            moved = next((recipe for recipe in segment.recipes
-                          if changes_rate(recipe.schedule, dict(recipe.numbers.schedule))), None)
+            moved = next(
+                (recipe for recipe in segment.recipes if changes_rate(recipe.schedule, dict(recipe.numbers.schedule))),
+                None,
+            )
             if moved is not None:
                 name = moved.schedule.name
                 what = f"schedule {name}" if name != "constant" else "a warm-up or workers"
@@ -77,8 +79,9 @@ class Stops:
         patient = [recipe for recipe in recipes if recipe.patience is not None]
         if (watching or patient) and "validation" not in watched:
             what = f"schedule {watching[0].schedule.name}" if watching else stopping.PATIENCE.name
-            raise StudyError(f"{what} watches the validation loss, and task {planned.task.name} has no validation "
-                             "split")
+            raise StudyError(
+                f"{what} watches the validation loss, and task {planned.task.name} has no validation split"
+            )
         if not patient:
             return None
         numbers = [dict(recipe.numbers.stopping) for recipe in recipes]

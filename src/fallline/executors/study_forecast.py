@@ -53,8 +53,11 @@ class CohortForecast:
         """As plain values, those of the prediction beside the others."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("predicted", "tried")}
         own["batch_size"] = None if self.batch_size is None else str(self.batch_size)
-        measured = {} if self.tried is None else {"measured_seconds": self.tried.seconds,
-                                                  "measured_memory_bytes": self.tried.memory_bytes}
+        measured = (
+            {}
+            if self.tried is None
+            else {"measured_seconds": self.tried.seconds, "measured_memory_bytes": self.tried.memory_bytes}
+        )
         return own | {name: value for name, value in self.predicted.told.items() if name != "memory_parts"} | measured
 
 
@@ -120,20 +123,37 @@ class Forecast:
     def told(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         calibration = self.calibration
-        return {"study": self.study, "device": calibration.device, "rates": calibration.source,
-                "product_flops": calibration.product_flops,
-                "memory_bytes_per_second": calibration.memory_bytes_per_second, "trials": self.trials,
-                "flops": self.flops, "seconds": self.seconds(), "seconds_low": self.seconds("seconds_low"),
-                "seconds_high": self.seconds("seconds_high"), "memory_bytes": self.memory_bytes,
-                "memory_low": self.memory_low, "memory_high": self.memory_high,
-                "compile_seconds": self.compile_seconds, "process_bytes": self.process_bytes,
-                "disk_bytes": self.disk_bytes, "planned_seconds": self.planned_seconds,
-                "cohorts": [cohort.row | {"memory_parts": cohort.predicted.memory_parts} for cohort in self.cohorts]}
+        return {
+            "study": self.study,
+            "device": calibration.device,
+            "rates": calibration.source,
+            "product_flops": calibration.product_flops,
+            "memory_bytes_per_second": calibration.memory_bytes_per_second,
+            "trials": self.trials,
+            "flops": self.flops,
+            "seconds": self.seconds(),
+            "seconds_low": self.seconds("seconds_low"),
+            "seconds_high": self.seconds("seconds_high"),
+            "memory_bytes": self.memory_bytes,
+            "memory_low": self.memory_low,
+            "memory_high": self.memory_high,
+            "compile_seconds": self.compile_seconds,
+            "process_bytes": self.process_bytes,
+            "disk_bytes": self.disk_bytes,
+            "planned_seconds": self.planned_seconds,
+            "cohorts": [cohort.row | {"memory_parts": cohort.predicted.memory_parts} for cohort in self.cohorts],
+        }
 
 
-def forecast_study(study: Study, folder: Path | None = None, device: str | None = None, compile_all: bool = False,
-                   measure: bool = False, calibrate_again: bool = False,
-                   tell: Callable[[str], None] | None = None) -> Forecast:
+def forecast_study(
+    study: Study,
+    folder: Path | None = None,
+    device: str | None = None,
+    compile_all: bool = False,
+    measure: bool = False,
+    calibrate_again: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Forecast:
     """Forecast ``study``; nothing trains. ``folder`` holds full data sets, ``device`` names one that is not here.
 
     Nothing is compiled but with ``compile_all``: programs are as they were counted before, in a plan or a run, else by
@@ -199,8 +219,9 @@ def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates:
     return KnownPlan(device_name(), tuple(zip(facts, found, strict=True)), before, counting.compile_seconds)
 
 
-def _with_trial(study: Study, folder: Path | None, number: int, cohort: CohortForecast,
-                tell: Callable[[str], None] | None) -> CohortForecast:
+def _with_trial(
+    study: Study, folder: Path | None, number: int, cohort: CohortForecast, tell: Callable[[str], None] | None
+) -> CohortForecast:
     from fallline.executors.trying import TRIED_SECONDS, try_cohort
 
     if tell is not None:
@@ -216,10 +237,21 @@ def _alike(planned: PlannedCohort) -> tuple[Any, ...]:
 
     recipe, first = planned.recipe, planned.trials[0][0]
     recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
-    return (planned.task.name, first.cut, planned.data, recipe.loss.name, recipe.batches, recipe.steps,
-            recipe.precision, planned.evaluate_every, planned.record_every, len(planned.seeds),
-            tuple((segment.optimizer.name, len(segment.recipes)) for segment in planned.segments),
-            frozenset[str]().union(*(recipe.in_use for recipe in recipes)), any(map(Rates.needed, recipes)))
+    return (
+        planned.task.name,
+        first.cut,
+        planned.data,
+        recipe.loss.name,
+        recipe.batches,
+        recipe.steps,
+        recipe.precision,
+        planned.evaluate_every,
+        planned.record_every,
+        len(planned.seeds),
+        tuple((segment.optimizer.name, len(segment.recipes)) for segment in planned.segments),
+        frozenset[str]().union(*(recipe.in_use for recipe in recipes)),
+        any(map(Rates.needed, recipes)),
+    )
 
 
 def _facts(planned: PlannedCohort, ready: ReadyCohort, why: str) -> dict[str, Any]:
@@ -228,7 +260,18 @@ def _facts(planned: PlannedCohort, ready: ReadyCohort, why: str) -> dict[str, An
 
     budget, layout = ready.budget, ready.layout
     size = budget["batch_size"]
-    return {"name": planned.name, "task": planned.task.name, "why": why, "trials": planned.lanes * len(planned.seeds),
-            "lanes": planned.lanes, "seeds": len(planned.seeds), "blocks": len(ready.blocks()),
-            "steps": planned.recipe.steps, "batch_size": size, "epochs": budget["epochs"], "weights": ready.weights,
-            "workers": layout.workers, "layout": layout_in_words(layout)}
+    return {
+        "name": planned.name,
+        "task": planned.task.name,
+        "why": why,
+        "trials": planned.lanes * len(planned.seeds),
+        "lanes": planned.lanes,
+        "seeds": len(planned.seeds),
+        "blocks": len(ready.blocks()),
+        "steps": planned.recipe.steps,
+        "batch_size": size,
+        "epochs": budget["epochs"],
+        "weights": ready.weights,
+        "workers": layout.workers,
+        "layout": layout_in_words(layout),
+    }

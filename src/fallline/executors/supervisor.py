@@ -16,17 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fallline.errors import StoreError
-from fallline.executors.protocol import (
-    CANCELLED,
-    DONE,
-    FAILED,
-    GIVEN_UP,
-    LOST,
-    MOST_ATTEMPTS,
-    RUNNING,
-    WAITING,
-    Seen,
-)
+from fallline.executors.protocol import CANCELLED, DONE, FAILED, GIVEN_UP, LOST, MOST_ATTEMPTS, RUNNING, WAITING, Seen
 from fallline.store.files import write_json
 from fallline.store.launches import Launch, notes, read_launch
 from fallline.store.lock import read_owner, this_process
@@ -65,9 +55,13 @@ def launch(launched: Launch) -> dict[str, Any]:
     _file(launched).unlink(missing_ok=True)
     with (launched.folder / "logs" / "supervisor.log").open("ab") as log:
         _forget_ended()
-        process = subprocess.Popen([sys.executable, "-m", "fallline.executors.supervisor",
-                                    str(launched.folder / "launch.json")], start_new_session=True,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fallline.executors.supervisor", str(launched.folder / "launch.json")],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
     _STARTED.append(process)
     return asdict(replace(this_process(), pid=process.pid, started=None))
 
@@ -178,8 +172,9 @@ class _Supervisor:
         self._tell()
 
     def _tell(self) -> None:
-        write_json(_file(self.launched), with_own_sum(
-            {str(cohort): list(seen[:3]) for cohort, seen in self.seen.items()}))
+        write_json(
+            _file(self.launched), with_own_sum({str(cohort): list(seen[:3]) for cohort, seen in self.seen.items()})
+        )
 
 
 def _forget_ended() -> None:

@@ -36,11 +36,21 @@ def try_cohort(study: Study, folder: Path | None, number: int, steps: int) -> Tr
 
     StudyError where the study cannot be written as TOML, as one with parts made in Python cannot.
     """
-    asked = {"study": dump_study(study), "name": study.name, "number": number, "steps": steps,
-             "home": None if study.folder is None else str(study.folder),
-             "folder": None if folder is None else str(folder)}
-    ended = subprocess.run([sys.executable, "-m", "fallline.executors.trying"], input=json.dumps(asked), text=True,
-                           capture_output=True, check=False)
+    asked = {
+        "study": dump_study(study),
+        "name": study.name,
+        "number": number,
+        "steps": steps,
+        "home": None if study.folder is None else str(study.folder),
+        "folder": None if folder is None else str(folder),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "fallline.executors.trying"],
+        input=json.dumps(asked),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise StudyError(f"cohort {number} could not be tried: {last}")
@@ -71,7 +81,7 @@ def _tried(study: Study, folder: Path | None, number: int, steps: int) -> Tried:
         ready = setup.make(plan(setup.trials, setup.most_lanes)[number])
         whole, blocks = ready.planned.recipe.steps, ready.blocks()
         most = min(whole, max(steps, 2 * ready.layout.chunk))
-        works = [replace(ready.work(seeds), steps=most) for seeds in blocks[:ready.layout.workers]]
+        works = [replace(ready.work(seeds), steps=most) for seeds in blocks[: ready.layout.workers]]
         done: list[Any] = []
 
         def job(work: Any) -> Any:

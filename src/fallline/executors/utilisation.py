@@ -28,8 +28,14 @@ MOST_STEPS = 2000
 LOOK_SECONDS = 0.02
 
 
-def utilisation(task: Any, batches: Sequence[int] = BATCHES, optimizer: Any = "adam", data: str = "sample",
-                folder: Path | None = None, tell: Callable[[str], None] | None = None) -> pl.DataFrame:
+def utilisation(
+    task: Any,
+    batches: Sequence[int] = BATCHES,
+    optimizer: Any = "adam",
+    data: str = "sample",
+    folder: Path | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> pl.DataFrame:
     """One row a batch size, of one lane in a program of its own: ``step_seconds`` measured and by the law,
     ``examples_a_second``, ``flops_a_second`` and their ``share`` of the device's measured rate of products, ``busy``
     the share of time that the device's own counter calls it busy (NVML; null where there is none). Sizes that the data
@@ -41,8 +47,14 @@ def utilisation(task: Any, batches: Sequence[int] = BATCHES, optimizer: Any = "a
     setup: Setup | None = None
     rows = []
     for batch in batches:
-        study = Study(name="utilisation", task=task, data=data, metric="final_train_loss", evaluate_every=MOST_STEPS,
-                      base={"optimizer": optimizer, "batch_size": batch, "steps": MOST_STEPS})
+        study = Study(
+            name="utilisation",
+            task=task,
+            data=data,
+            metric="final_train_loss",
+            evaluate_every=MOST_STEPS,
+            base={"optimizer": optimizer, "batch_size": batch, "steps": MOST_STEPS},
+        )
         held, setup = setup, Setup(study, folder)
         if held is not None:
             setup.share(held)
@@ -52,16 +64,27 @@ def utilisation(task: Any, batches: Sequence[int] = BATCHES, optimizer: Any = "a
         if tell is not None:
             tell(f"timing batches of {batch:,}")
         ready = setup.make(plan(setup.trials, setup.most_lanes)[0])
-        predicted, = predict_all([ready], calibration)
+        (predicted,) = predict_all([ready], calibration)
         seconds, busy = _timed(ready)
         rate = predicted.flops_a_step / seconds
-        rows.append({"batch": batch, "step_seconds": seconds, "predicted_step_seconds": predicted.step_seconds,
-                     "examples_a_second": batch / seconds, "flops_a_second": rate,
-                     "share": rate / calibration.product_flops, "busy": busy, "device": calibration.device,
-                     "bound": predicted.bound})
+        rows.append(
+            {
+                "batch": batch,
+                "step_seconds": seconds,
+                "predicted_step_seconds": predicted.step_seconds,
+                "examples_a_second": batch / seconds,
+                "flops_a_second": rate,
+                "share": rate / calibration.product_flops,
+                "busy": busy,
+                "device": calibration.device,
+                "bound": predicted.bound,
+            }
+        )
     if not rows:
-        raise StudyError(f"none of the batch sizes {', '.join(map(str, batches))} fits the data, which has "
-                         f"{examples:,} examples to train on")
+        raise StudyError(
+            f"none of the batch sizes {', '.join(map(str, batches))} fits the data, which has "
+            f"{examples:,} examples to train on"
+        )
     return pl.DataFrame(rows, schema_overrides={"busy": pl.Float64})
 
 

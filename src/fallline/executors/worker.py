@@ -12,17 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fallline.engine import processes
 from fallline.errors import FalllineError, ProcessError, StoreError, StudyError
 from fallline.executors.protocol import AGAIN, CONTINUE, GIVEN_UP, MOST_ATTEMPTS
-from fallline.store.launches import (
-    CONTINUED,
-    DONE,
-    FAILED,
-    TRAINING,
-    Note,
-    in_vain,
-    notes,
-    standing,
-    write_note,
-)
+from fallline.store.launches import CONTINUED, DONE, FAILED, TRAINING, Note, in_vain, notes, standing, write_note
 from fallline.store.layout import Layout
 from fallline.store.leases import Leases
 from fallline.store.place import held
@@ -95,8 +85,12 @@ class _Attempt:
     def run(self) -> int:
         vain = in_vain(notes(self.folder, self.cohort), self.note.standing) if self.counts else []
         if len(vain) >= MOST_ATTEMPTS:
-            return self._end(FAILED, f"given up after {len(vain)} attempts that came no further; the last: "
-                             f"{vain[-1].reason or 'it was killed'}", GIVEN_UP)
+            return self._end(
+                FAILED,
+                f"given up after {len(vain)} attempts that came no further; the last: "
+                f"{vain[-1].reason or 'it was killed'}",
+                GIVEN_UP,
+            )
         self._tell(self.note)
         try:
             self._train()
@@ -151,8 +145,9 @@ class _Attempt:
         raise StudyError("the memory ran out; fallline collect plans what is left in parts that need less")
 
     def _hear(self, news: Progress) -> None:
-        self.note = replace(self.note, state=TRAINING, reached=news.done, steps=news.total, diverged=news.diverged,
-                            stopped=news.stopped)
+        self.note = replace(
+            self.note, state=TRAINING, reached=news.done, steps=news.total, diverged=news.diverged, stopped=news.stopped
+        )
         if time.monotonic() - self.noted >= NOTE_SECONDS:
             self._tell(self.note)
 

@@ -15,13 +15,18 @@ from fallline.store import Run
 from fallline.store.files import cannot_write
 from fallline.store.sums import note_folder
 
-EXPORTS = {"tensorboard": tensorboard.write, "mlflow": mlflow.write, "parquet": frames.write_parquets,
-           "csv": frames.write_csvs}
+EXPORTS = {
+    "tensorboard": tensorboard.write,
+    "mlflow": mlflow.write,
+    "parquet": frames.write_parquets,
+    "csv": frames.write_csvs,
+}
 """By name, what fills a folder: called with the run, the folder to fill, the folder it will be, points, progress."""
 
 
-def export(run: Run, to: str, out: Path | None = None, points: int = POINTS,
-           progress: Callable[[int, int], None] | None = None) -> Path:
+def export(
+    run: Run, to: str, out: Path | None = None, points: int = POINTS, progress: Callable[[int, int], None] | None = None
+) -> Path:
     """Write the run to the new folder ``out`` (default: ``exports/TO`` in the run folder), in the form ``to``.
 
     Of each curve of a trial TensorBoard and MLflow get at most ``points`` points, evenly spread with both ends; 0: all.
@@ -43,8 +48,9 @@ def export(run: Run, to: str, out: Path | None = None, points: int = POINTS,
 def _fill(run: Run, to: str, out: Path, points: int, progress: Callable[[int, int], None]) -> None:
     """A folder beside ``out``, filled and then renamed."""
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-        raise StoreError(f"{out} is there already; an export makes a new folder: remove that one, or choose another "
-                         "with --out")
+        raise StoreError(
+            f"{out} is there already; an export makes a new folder: remove that one, or choose another with --out"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     import pandas
 
 FRAMES: dict[str, Callable[[Run], pl.DataFrame]] = {
-    "trials": lambda run: run.trials, "curves": lambda run: run.curves.collect(), "summary": summary}
+    "trials": lambda run: run.trials,
+    "curves": lambda run: run.curves.collect(),
+    "summary": summary,
+}
 """By name, the frames of a run: a row a trial, a row a (trial, step), a row a configuration."""
 
 

@@ -34,17 +34,23 @@ def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[i
     need("mlflow")
     address = f"sqlite:///{(folder / DATABASE).resolve()}"
     if re.search(r"[?#%]", address):
-        raise StoreError(f"the address of an MLflow database cannot hold ?, # or %: {home.resolve()}; choose another "
-                         "folder with --out")
+        raise StoreError(
+            f"the address of an MLflow database cannot hold ?, # or %: {home.resolve()}; choose another "
+            "folder with --out"
+        )
     trials = exported_trials(run)
     with _quiet(), _client(address) as client:
         from mlflow.exceptions import MlflowException
 
         try:
             experiment = client.create_experiment(
-                run.study.name, artifact_location=(home.resolve() / "artifacts").as_uri(),
-                tags={"mlflow.note.content": run.study.question or run.study.title or run.study.name,
-                      "fallline.run_folder": str(run.folder)})
+                run.study.name,
+                artifact_location=(home.resolve() / "artifacts").as_uri(),
+                tags={
+                    "mlflow.note.content": run.study.question or run.study.title or run.study.name,
+                    "fallline.run_folder": str(run.folder),
+                },
+            )
             for done, (name, curves) in enumerate(curves_of_trials(run, points), start=1):
                 _write_trial(client, experiment, trials[name], curves)
                 progress(done, len(trials))
@@ -60,16 +66,21 @@ def _write_trial(client: Any, experiment: str, trial: ExportedTrial, curves: pl.
     from mlflow.entities import Metric, Param
 
     began, ended = (round(1000 * seconds) for seconds in (trial.began, trial.ended))
-    made = client.create_run(experiment, start_time=began, run_name=trial.name,
-                             tags={f"fallline.{key}": value for key, value in trial.tags.items()}).info.run_id
+    made = client.create_run(
+        experiment,
+        start_time=began,
+        run_name=trial.name,
+        tags={f"fallline.{key}": value for key, value in trial.tags.items()},
+    ).info.run_id
     params = [Param(key, str(value)) for key, value in {**trial.recipe, "seed": trial.seed}.items()]
-    metrics = [Metric(_key(name), value, began, step)
-               for step, name, value in curves.select("step", "metric", "value").iter_rows()]
-    metrics += [Metric(_key(f"result/{name}"), value, began, trial.last_step)
-                for name, value in trial.results.items()]
+    metrics = [
+        Metric(_key(name), value, began, step)
+        for step, name, value in curves.select("step", "metric", "value").iter_rows()
+    ]
+    metrics += [Metric(_key(f"result/{name}"), value, began, trial.last_step) for name, value in trial.results.items()]
     client.log_batch(made, params=params)
     for first in range(0, len(metrics), BATCH):
-        client.log_batch(made, metrics=metrics[first:first + BATCH])
+        client.log_batch(made, metrics=metrics[first : first + BATCH])
     client.set_terminated(made, status="FAILED" if trial.diverged else "FINISHED", end_time=ended)
 
 

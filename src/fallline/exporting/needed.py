@@ -6,9 +6,11 @@ import importlib.util
 
 from fallline.errors import StoreError
 
-EXTRAS = {"tensorboard": ("TensorBoard", ("tensorboard",)),
-          "mlflow": ("MLflow with a local database", ("mlflow", "sqlalchemy", "alembic")),
-          "pandas": ("pandas with Arrow", ("pandas", "pyarrow"))}
+EXTRAS = {
+    "tensorboard": ("TensorBoard", ("tensorboard",)),
+    "mlflow": ("MLflow with a local database", ("mlflow", "sqlalchemy", "alembic")),
+    "pandas": ("pandas with Arrow", ("pandas", "pyarrow")),
+}
 """By extra, its name in words and the modules it brings."""
 
 
@@ -17,5 +19,6 @@ def need(extra: str) -> None:
     words, modules = EXTRAS[extra]
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise StoreError(f"this needs {words}, and {' and '.join(missing)} cannot be found; write: "
-                         f"pip install 'fallline[{extra}]'")
+        raise StoreError(
+            f"this needs {words}, and {' and '.join(missing)} cannot be found; write: pip install 'fallline[{extra}]'"
+        )

@@ -29,8 +29,9 @@ def curves_of_trials(run: Run, most: int) -> Iterator[tuple[str, pl.DataFrame]]:
     for (block,), trials in run.trials.group_by("block", maintain_order=True):
         path = run.layout.curves(str(block))
         rows = pl.scan_parquet(path, glob=False)
-        names = [name for name, kind in rows.collect_schema().items()
-                 if name not in ("trial", "step") and kind.is_numeric()]
+        names = [
+            name for name, kind in rows.collect_schema().items() if name not in ("trial", "step") and kind.is_numeric()
+        ]
         together = max(1, MOST_ROWS * trials.height // max(1, rows.select(pl.len()).collect().item()))
         for own in trials.select("trial").iter_slices(together):
             read = rows.filter(pl.col("trial").is_in(own["trial"].implode()))
@@ -53,8 +54,11 @@ def thinned(curves: pl.DataFrame, name: str, most: int) -> pl.DataFrame:
 
     Evenly in the rows: of n rows, those where floor(row (most - 1) / (n - 1)) grows.
     """
-    rows = curves.select("trial", pl.col("step").cast(pl.Int64), metric=pl.lit(name), value=pl.col(name)
-                         .cast(pl.Float64)).filter(pl.col("value").is_finite()).sort("trial", "step")
+    rows = (
+        curves.select("trial", pl.col("step").cast(pl.Int64), metric=pl.lit(name), value=pl.col(name).cast(pl.Float64))
+        .filter(pl.col("value").is_finite())
+        .sort("trial", "step")
+    )
     if not most:
         return rows
     row = pl.int_range(pl.len()).over("trial")

@@ -50,8 +50,14 @@ def _write_trial(folder: Path, trial: ExportedTrial, curves: pl.DataFrame, mixed
         for step, rows in _by_step(curves):
             add(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in rows]), step)
         if trial.results:
-            add(Summary(value=[Summary.Value(tag=result_tag(name), simple_value=value)
-                               for name, value in trial.results.items()]), trial.last_step)
+            add(
+                Summary(
+                    value=[
+                        Summary.Value(tag=result_tag(name), simple_value=value) for name, value in trial.results.items()
+                    ]
+                ),
+                trial.last_step,
+            )
         add(_ended(trial), trial.last_step)
 
 
@@ -73,17 +79,23 @@ def _experiment(run: Run, trials: dict[str, ExportedTrial], mixed: set[str]) -> 
 
     told, columns = varying(run), []
     for name in recipe_columns(run.trials):
-        values = {str(trial.recipe[name]) if name in mixed else trial.recipe[name]
-                  for trial in trials.values() if name in trial.recipe}
+        values = {
+            str(trial.recipe[name]) if name in mixed else trial.recipe[name]
+            for trial in trials.values()
+            if name in trial.recipe
+        }
         if values:
             words = any(isinstance(value, str) for value in values)
-            info = api_pb2.HParamInfo(name=name, differs=name in told,
-                                      type=api_pb2.DATA_TYPE_STRING if words else api_pb2.DATA_TYPE_FLOAT64)
+            info = api_pb2.HParamInfo(
+                name=name, differs=name in told, type=api_pb2.DATA_TYPE_STRING if words else api_pb2.DATA_TYPE_FLOAT64
+            )
             if len(values) <= MOST_VALUES:
                 info.domain_discrete.extend(sorted(values))
             columns.append(info)
-    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=result_tag(name)), display_name=label(name))
-               for name in result_columns(run)]
+    metrics = [
+        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=result_tag(name)), display_name=label(name))
+        for name in result_columns(run)
+    ]
     began = min(trial.began for trial in trials.values())
     experiment = api_pb2.Experiment(hparam_infos=columns, metric_infos=metrics, time_created_secs=began)
     return _message(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
@@ -112,8 +124,9 @@ def _message(tag: str, content: Any) -> Any:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import metadata
 
-    return Summary(value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content),
-                                        tensor=metadata.NULL_TENSOR)])
+    return Summary(
+        value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR)]
+    )
 
 
 @contextmanager
@@ -130,4 +143,5 @@ def _event_file(folder: Path, time: float) -> Iterator[Add]:
         writer = RecordWriter(file)
         writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
         yield lambda summary, step: writer.write(
-            Event(wall_time=time, step=step, summary=summary).SerializeToString(deterministic=True))
+            Event(wall_time=time, step=step, summary=summary).SerializeToString(deterministic=True)
+        )

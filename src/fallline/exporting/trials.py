@@ -59,14 +59,26 @@ def exported_trials(run: Run) -> dict[str, ExportedTrial]:
     names = [_name(row, told, digits_of(run)) for row in rows]
     times = {block: _times(run, block) for block in frame["block"].unique().to_list()}
     clashes = {name for name, count in Counter(names).items() if count > 1}
-    return {row["trial"]: ExportedTrial(
-        trial=row["trial"], name=f"{name}-{row['trial']}" if name in clashes else name,
-        configuration=row["configuration"], seed=row["seed"], status=row["status"], recipe=_recipe(row, columns),
-        results={column: float(row[column]) for column in results if row[column] is not None
-                 and not row.get(f"{column} missing")},
-        last_step=_last_step(row), began=times[row["block"]][0], ended=times[row["block"]][1],
-        tags=_tags(row, [name for name in gaps if row[f"{name} missing"]]),
-    ) for row, name in zip(rows, names, strict=True)}
+    return {
+        row["trial"]: ExportedTrial(
+            trial=row["trial"],
+            name=f"{name}-{row['trial']}" if name in clashes else name,
+            configuration=row["configuration"],
+            seed=row["seed"],
+            status=row["status"],
+            recipe=_recipe(row, columns),
+            results={
+                column: float(row[column])
+                for column in results
+                if row[column] is not None and not row.get(f"{column} missing")
+            },
+            last_step=_last_step(row),
+            began=times[row["block"]][0],
+            ended=times[row["block"]][1],
+            tags=_tags(row, [name for name in gaps if row[f"{name} missing"]]),
+        )
+        for row, name in zip(rows, names, strict=True)
+    }
 
 
 def _tags(row: Mapping[str, Any], gaps: list[str]) -> dict[str, str]:

@@ -120,11 +120,14 @@ def recall(device: str | None = None) -> Calibration | None:
         if written.pop("format") != FORMAT or written["jax"] != version("jax"):
             return None
         rates = {name: _rates(**written.pop(name)) for name in ("alone", "beside")}
-        observed = {str(kind): [(str(program), float(ratio)) for program, ratio in ratios]
-                    for kind, ratios in written.pop("observed").items()}
+        observed = {
+            str(kind): [(str(program), float(ratio)) for program, ratio in ratios]
+            for kind, ratios in written.pop("observed").items()
+        }
         names = {own.name for own in fields(Calibration)}
-        return Calibration(**rates, observed=observed,
-                           **{name: value for name, value in written.items() if name in names})
+        return Calibration(
+            **rates, observed=observed, **{name: value for name, value in written.items() if name in names}
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

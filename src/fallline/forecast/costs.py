@@ -47,14 +47,19 @@ class Work:
         """The work on the line from here (0) through another (1), never below 0; as many operations, and as many
         products, as here.
         """
+
         def at(mine: float, others: float) -> float:
             return max(0.0, mine + share * (others - mine))
 
         own = self.product_operations
         more = at(own, other.product_operations) / own if own else 1.0
-        return Work(self.operations, at(self.elements, other.elements),
-                    at(self.transcendentals, other.transcendentals), at(self.bytes, other.bytes),
-                    [(more * count, product) for count, product in self.products])
+        return Work(
+            self.operations,
+            at(self.elements, other.elements),
+            at(self.transcendentals, other.transcendentals),
+            at(self.bytes, other.bytes),
+            [(more * count, product) for count, product in self.products],
+        )
 
     @property
     def product_operations(self) -> float:
@@ -78,8 +83,11 @@ class Costs:
 
     def on_the_line(self, other: Costs, share: float) -> Costs:
         """As ``Work.on_the_line``, part by part."""
-        return Costs(self.threaded.on_the_line(other.threaded, share), self.native.on_the_line(other.native, share),
-                     self.dispatch.on_the_line(other.dispatch, share))
+        return Costs(
+            self.threaded.on_the_line(other.threaded, share),
+            self.native.on_the_line(other.native, share),
+            self.dispatch.on_the_line(other.dispatch, share),
+        )
 
     @property
     def floating_operations(self) -> float:

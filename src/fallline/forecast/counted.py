@@ -36,8 +36,14 @@ def recall_counted(key: list[Any]) -> Counted | None:
         if written["format"] != FORMAT:
             return None
         held = written["held"]
-        return Counted(read_costs(written["costs"]), None if held is None else Held(**held), int(written["letters"]),
-                       int(written["given"]), int(written["gives"]), float(written["compile_seconds"]))
+        return Counted(
+            read_costs(written["costs"]),
+            None if held is None else Held(**held),
+            int(written["letters"]),
+            int(written["given"]),
+            int(written["gives"]),
+            float(written["compile_seconds"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -28,8 +28,14 @@ class Exercise(NamedTuple):
 
 def exercises() -> list[Exercise]:
     """One for each rate that is fitted, or two: matmuls in training steps, passes, small loops."""
-    return [_dense(), _lanes(16), _passes("passes"), _passes("exponentials", exponentials=True),
-            _small("loop"), _small("curved loop", curved=True)]
+    return [
+        _dense(),
+        _lanes(16),
+        _passes("passes"),
+        _passes("exponentials", exponentials=True),
+        _small("loop"),
+        _small("curved loop", curved=True),
+    ]
 
 
 def product(size: int) -> Exercise:
@@ -79,6 +85,7 @@ def _dense() -> Exercise:
 
 def _lanes(lanes: int) -> Exercise:
     """Lanes of a 784-10 softmax layer on one batch of a hundred: thin matmuls side by side."""
+
     def loss(weights: Any, x: Any) -> Any:
         return jax.nn.logsumexp(x @ weights.T, axis=1).mean()
 
@@ -95,6 +102,7 @@ def _lanes(lanes: int) -> Exercise:
 
 def _passes(name: str, exponentials: bool = False) -> Exercise:
     """Four passes a step over a million numbers that stay in the last cache, with an exponential each or without."""
+
     def step(xs: Any) -> Any:
         moved = [jnp.exp(-x) if exponentials else 0.5 * x + 1.0 for x in xs]
         return [*moved[1:], moved[0]]
@@ -106,6 +114,7 @@ def _small(name: str, curved: bool = False) -> Exercise:
     """A layer 4-3 of nine lanes under momentum, with sigmoids where it is ``curved``: XLA makes one native function of
     the loop on a CPU.
     """
+
     def loss(weights: Any, x: Any) -> Any:
         sums = (x[None, :, None, :] * weights[:, None]).sum(-1)
         return (((jax.nn.sigmoid(sums) if curved else sums) - 0.2) ** 2).sum()

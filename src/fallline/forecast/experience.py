@@ -82,8 +82,9 @@ def learn(observed: Observed, seen: Iterable[Seen]) -> Observed:
     return found
 
 
-def correction(observed: Mapping[str, list[tuple[str, float]]], of_kind: str, program: str, unsure: float
-               ) -> Correction:
+def correction(
+    observed: Mapping[str, list[tuple[str, float]]], of_kind: str, program: str, unsure: float
+) -> Correction:
     """What is known of a program of that kind, whose forecast by the law alone is off by ``unsure`` at most."""
     ratios: dict[str, list[float]] = {}
     for name, ratio in observed.get(of_kind, ()):
@@ -98,8 +99,11 @@ def correction(observed: Mapping[str, list[tuple[str, float]]], of_kind: str, pr
         shift = _drawn(own, shift, DOUBT_OF_A_PROGRAM)
         span = min(span, _span(own, shift) if len(own) > 2 else math.log(KNOWN_UNSURE))
     most = math.log(MOST_FACTOR)
-    return Correction(math.exp(max(-most, min(most, shift))), math.exp(max(span, math.log(LEAST_UNSURE))),
-                      sum(map(len, ratios.values())))
+    return Correction(
+        math.exp(max(-most, min(most, shift))),
+        math.exp(max(span, math.log(LEAST_UNSURE))),
+        sum(map(len, ratios.values())),
+    )
 
 
 def _drawn(logs: list[float], towards: float, doubt: float) -> float:

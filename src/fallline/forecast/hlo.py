@@ -9,23 +9,79 @@ from typing import Any, NamedTuple
 
 from fallline.forecast.costs import Costs, Product, Work
 
-FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id",
-        "domain", "opt-barrier", "add-dependency", "copy-done", "get-dimension-size"}
+FREE = {
+    "parameter",
+    "constant",
+    "tuple",
+    "get-tuple-element",
+    "bitcast",
+    "after-all",
+    "partition-id",
+    "replica-id",
+    "domain",
+    "opt-barrier",
+    "add-dependency",
+    "copy-done",
+    "get-dimension-size",
+}
 """Instructions that cost nothing at run time."""
 
 SLICES = {"gather", "dynamic-slice", "slice"}
 """Read as much of their first operand as they give."""
 
-MATERIAL = {"dot", "convolution", "reduce", "reduce-window", "select-and-scatter", "scatter", "sort", "gather",
-            "dynamic-slice", "dynamic-update-slice", "concatenate", "fft", "custom-call"}
+MATERIAL = {
+    "dot",
+    "convolution",
+    "reduce",
+    "reduce-window",
+    "select-and-scatter",
+    "scatter",
+    "sort",
+    "gather",
+    "dynamic-slice",
+    "dynamic-update-slice",
+    "concatenate",
+    "fft",
+    "custom-call",
+}
 """Their results are arrays in memory; what lies between two of them XLA fuses."""
 
-TRANSCENDENTAL = {"exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "tanh", "power", "sine",
-                  "cosine", "tan", "atan2", "erf", "cbrt"}
+TRANSCENDENTAL = {
+    "exponential",
+    "exponential-minus-one",
+    "log",
+    "log-plus-one",
+    "logistic",
+    "tanh",
+    "power",
+    "sine",
+    "cosine",
+    "tan",
+    "atan2",
+    "erf",
+    "cbrt",
+}
 """Some ten to thirty instructions an element; a root and a division are counted as ordinary."""
 
-TYPE_BYTES = {"pred": 1, "s4": 1, "u4": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "f16": 2, "bf16": 2, "s32": 4,
-              "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8, "c64": 8, "c128": 16}
+TYPE_BYTES = {
+    "pred": 1,
+    "s4": 1,
+    "u4": 1,
+    "s8": 1,
+    "u8": 1,
+    "s16": 2,
+    "u16": 2,
+    "f16": 2,
+    "bf16": 2,
+    "s32": 4,
+    "u32": 4,
+    "f32": 4,
+    "s64": 8,
+    "u64": 8,
+    "f64": 8,
+    "c64": 8,
+    "c128": 16,
+}
 
 ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
 HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) (?:\(.*)?\{$")
@@ -182,8 +238,20 @@ class _Program:
     @staticmethod
     def _computed(one: _Instruction, around: dict[str, _Instruction]) -> tuple[float, float]:
         """Elements computed, and how many of them with a transcendental function."""
-        if one.opcode in ("broadcast", "reshape", "transpose", "copy", "iota", "dot", "convolution", *SLICES,
-                          "dynamic-update-slice", "scatter", "concatenate", "pad"):
+        if one.opcode in (
+            "broadcast",
+            "reshape",
+            "transpose",
+            "copy",
+            "iota",
+            "dot",
+            "convolution",
+            *SLICES,
+            "dynamic-update-slice",
+            "scatter",
+            "concatenate",
+            "pad",
+        ):
             return 0.0, 0.0
         elements = float(one.elements)
         if one.opcode in ("reduce", "reduce-window", "select-and-scatter", "sort") and one.operands[0] in around:
@@ -214,7 +282,7 @@ def _instruction(name: str, written: str) -> _Instruction | None:
     opened = written.index("(", end)
     closed = _closing(written, opened)
     operands = re.findall(r"%?([\w.\-]+)", re.sub(r"/\*.*?\*/", "", written[opened:closed]))
-    return _Instruction(name, written[:end], opcode, operands, written[closed + 1:])
+    return _Instruction(name, written[:end], opcode, operands, written[closed + 1 :])
 
 
 def _closing(text: str, opened: int) -> int:

@@ -9,8 +9,17 @@ import numpy as np
 from fallline.forecast.calibration import Calibration, Rates
 from fallline.forecast.costs import Costs
 
-NAMES = ("operation", "cached_byte", "streamed_byte", "product_operation", "large_product_operation", "transcendental",
-         "native_operation", "native_element", "native_transcendental")
+NAMES = (
+    "operation",
+    "cached_byte",
+    "streamed_byte",
+    "product_operation",
+    "large_product_operation",
+    "transcendental",
+    "native_operation",
+    "native_element",
+    "native_transcendental",
+)
 """The rates in the order of ``features``."""
 
 Bound = Literal["overhead", "memory", "arithmetic"]
@@ -27,11 +36,22 @@ def features(counted: Costs, cache_bytes: float) -> np.ndarray:
     threaded, native = counted.threaded, counted.native
     moved = threaded.bytes + sum(count * product.bytes for count, product in threaded.products)
     streamed = moved > cache_bytes
-    large = sum(count * product.operations for count, product in threaded.products
-                if product.operations >= LARGE_OPERATIONS)
-    return np.array([threaded.operations, 0.0 if streamed else moved, moved if streamed else 0.0,
-                     threaded.product_operations - large, large, threaded.transcendentals, native.operations,
-                     native.elements + native.product_operations, native.transcendentals])
+    large = sum(
+        count * product.operations for count, product in threaded.products if product.operations >= LARGE_OPERATIONS
+    )
+    return np.array(
+        [
+            threaded.operations,
+            0.0 if streamed else moved,
+            moved if streamed else 0.0,
+            threaded.product_operations - large,
+            large,
+            threaded.transcendentals,
+            native.operations,
+            native.elements + native.product_operations,
+            native.transcendentals,
+        ]
+    )
 
 
 def parts(counted: Costs, rates: Rates, cache_bytes: float) -> np.ndarray:

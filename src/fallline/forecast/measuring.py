@@ -58,9 +58,20 @@ def measure() -> Calibration:
         counted = [one.costs for one in (whole, passes, *steps)]
         laws.append(fitted(counted, np.array([*seconds[:2], *seconds[3:]]), cache, usual))
     (alone, errors), (beside, _), first = laws[0], laws[-1], timed[1]
-    return Calibration(device_name(), 2 * PRODUCT_SIZE**3 / first[0], 8 * STREAM_NUMBERS / first[1], first[2],
-                       cache, _memory_bytes(), alone, beside, float(np.median(errors)),
-                       when=time.strftime("%Y-%m-%d"), jax=jax.__version__, page_byte=_page_byte() if cpu else 0.0)
+    return Calibration(
+        device_name(),
+        2 * PRODUCT_SIZE**3 / first[0],
+        8 * STREAM_NUMBERS / first[1],
+        first[2],
+        cache,
+        _memory_bytes(),
+        alone,
+        beside,
+        float(np.median(errors)),
+        when=time.strftime("%Y-%m-%d"),
+        jax=jax.__version__,
+        page_byte=_page_byte() if cpu else 0.0,
+    )
 
 
 def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> Rates:
@@ -70,9 +81,18 @@ def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> R
     is in the cache half as long again as fast, one exponential as long as forty operations of a matmul.
     """
     operation = 1 / product_flops
-    return Rates(call / 120, 0.7 / bytes_per_second, 1 / bytes_per_second, operation, operation, 40 * operation,
-                 call / 5000, 12 * operation, 50 * operation,
-                 Host(*(call * share for share in USUAL_HOST)))
+    return Rates(
+        call / 120,
+        0.7 / bytes_per_second,
+        1 / bytes_per_second,
+        operation,
+        operation,
+        40 * operation,
+        call / 5000,
+        12 * operation,
+        50 * operation,
+        Host(*(call * share for share in USUAL_HOST)),
+    )
 
 
 class _Ready:
@@ -112,8 +132,9 @@ def _rounds(programs: Sequence[_Ready], at_once: Sequence[int]) -> dict[int, lis
     with ThreadPoolExecutor(max(at_once)) as pool:
         for _ in range(ROUNDS):
             for count in at_once:
-                times[count].append([statistics.mean(pool.map(lambda one: one.seconds(), [one] * count))
-                                     for one in programs])
+                times[count].append(
+                    [statistics.mean(pool.map(lambda one: one.seconds(), [one] * count)) for one in programs]
+                )
     return {count: np.median(np.array(rounds), axis=0).tolist() for count, rounds in times.items()}
 
 

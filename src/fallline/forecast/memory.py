@@ -26,13 +26,31 @@ COHORT_BYTES, EVALUATING_BYTES = 5e6, 4e6
 
 def machinery_bytes(cohorts: int, letters: Collection[int], evaluates: bool) -> float:
     """Of a run of so many cohorts, with the letters of the text of each of its programs."""
-    return (MACHINERY_BYTES + COHORT_BYTES * (cohorts - 1) + PROGRAM_BYTES * len(letters)
-            + BYTES_A_LETTER * sum(letters) + EVALUATING_BYTES * evaluates)
+    return (
+        MACHINERY_BYTES
+        + COHORT_BYTES * (cohorts - 1)
+        + PROGRAM_BYTES * len(letters)
+        + BYTES_A_LETTER * sum(letters)
+        + EVALUATING_BYTES * evaluates
+    )
 
 
 class _Mallinfo(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks",
-                                                     "fsmblks", "uordblks", "fordblks", "keepcost")]
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
 
 
 @cache
@@ -96,8 +114,9 @@ class Watch:
             self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()

@@ -146,11 +146,29 @@ def predict(outline: Outline, calibration: Calibration | None) -> Prediction:
     off = UNSURE_MEMORY[outline.how]
     disk = shape.rows * shape.columns * CELL_BYTES + shape.disk_bytes
     time = _Seconds() if calibration is None else _time(outline, calibration, parts["programs"] + parts["states"])
-    return Prediction(outline.how, step.floating_operations, flops, time.step, time.whole, time.low, time.high,
-                      time.evaluating, time.block, memory, memory * (1 - off), memory * (1 + off), parts, disk,
-                      time.bound, time.bound_share, shape.at_once,
-                      None if calibration is None else calibration.product_flops,
-                      None if calibration is None else calibration.source, time.law, time.observed)
+    return Prediction(
+        outline.how,
+        step.floating_operations,
+        flops,
+        time.step,
+        time.whole,
+        time.low,
+        time.high,
+        time.evaluating,
+        time.block,
+        memory,
+        memory * (1 - off),
+        memory * (1 + off),
+        parts,
+        disk,
+        time.bound,
+        time.bound_share,
+        shape.at_once,
+        None if calibration is None else calibration.product_flops,
+        None if calibration is None else calibration.source,
+        time.law,
+        time.observed,
+    )
 
 
 @dataclass(frozen=True)
@@ -178,8 +196,9 @@ def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seco
     calls = math.ceil(shape.steps / shape.dispatch)
     calling = calls * (host.seconds(*shape.call) + _paging(outline.step_held, calibration))
     training = each * shape.steps + calling
-    law = {"step": {"kind": kind("step", step, beside), "program": outline.programs[0],
-                    "seconds": training / shape.steps}}
+    law = {
+        "step": {"kind": kind("step", step, beside), "program": outline.programs[0], "seconds": training / shape.steps}
+    }
     seen = correction(calibration.observed, law["step"]["kind"], outline.programs[0], unsure)
     evaluated, evaluating = Correction(unsure=unsure), 0.0
     once = first.first_seconds(shape.call[0]) + calibration.page_byte * new_bytes
@@ -189,15 +208,27 @@ def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seco
         evaluating = (shape.looks * shape.batches + shape.last_batches) * batch
         evaluating += host.look * (shape.looks + shape.last_looks)
         once += first.first_seconds(shape.look[0])
-        law["evaluation"] = {"kind": kind("evaluation", look, beside), "program": outline.programs[1],
-                             "seconds": evaluating}
+        law["evaluation"] = {
+            "kind": kind("evaluation", look, beside),
+            "program": outline.programs[1],
+            "seconds": evaluating,
+        }
         evaluated = correction(calibration.observed, law["evaluation"]["kind"], outline.programs[1], unsure)
     training, evaluating = seen.factor * training, evaluated.factor * evaluating
     spans = ((training * shape.jobs, seen.unsure), (evaluating * shape.jobs, evaluated.unsure), (once, unsure))
     what, share = bound(step, calibration, host.seconds(*shape.call) / shape.dispatch)
-    return _Seconds(seen.factor * each, evaluating, training + evaluating, sum(seconds for seconds, _ in spans),
-                    sum(seconds / off for seconds, off in spans), sum(seconds * off for seconds, off in spans), what,
-                    share, law, seen.runs)
+    return _Seconds(
+        seen.factor * each,
+        evaluating,
+        training + evaluating,
+        sum(seconds for seconds, _ in spans),
+        sum(seconds / off for seconds, off in spans),
+        sum(seconds * off for seconds, off in spans),
+        what,
+        share,
+        law,
+        seen.runs,
+    )
 
 
 def _paging(held: Held, calibration: Calibration) -> float:
@@ -214,9 +245,10 @@ def _memory(shape: Shape, step: Held, look: Held | None, machinery: float) -> tu
     waiting = shape.state_bytes + shape.start_bytes
     programs, values = (at_once + SCRATCH_SHARE) * working, shape.rows * shape.columns / blocks * at_once
     training, writing = programs + values * VALUE_BYTES, values * VALUE_BYTES_WRITTEN
-    records = {"programs": 0.0, "records": writing} if writing > training else {"programs": programs,
-                                                                                  "records": values * VALUE_BYTES}
-    parts = records | {"states": float(at_once * waiting), "examples": float(shape.data_bytes),
-                       "machinery": machinery}
+    records = (
+        {"programs": 0.0, "records": writing}
+        if writing > training
+        else {"programs": programs, "records": values * VALUE_BYTES}
+    )
+    parts = records | {"states": float(at_once * waiting), "examples": float(shape.data_bytes), "machinery": machinery}
     return sum(parts.values()), parts
-

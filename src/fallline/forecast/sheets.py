@@ -28,14 +28,17 @@ class Sheet:
         return {"tf32": self.tf32, "bfloat16": self.bfloat16}.get(precision) or self.float32
 
 
-SHEETS = {sheet.name: sheet for sheet in (
-    Sheet("v100", 15.7e12, None, None, 900e9, 32e9, "NVIDIA V100 data sheet, SXM2, 32 GB"),
-    Sheet("t4", 8.1e12, None, None, 320e9, 16e9, "NVIDIA T4 data sheet"),
-    Sheet("a100", 19.5e12, 156e12, 312e12, 2039e9, 80e9, "NVIDIA A100 data sheet, SXM, 80 GB"),
-    Sheet("l4", 30.3e12, 60e12, 121e12, 300e9, 24e9, "NVIDIA L4 data sheet, without sparsity"),
-    Sheet("h100", 67e12, 494e12, 989e12, 3350e9, 80e9, "NVIDIA H100 data sheet, SXM, without sparsity"),
-    Sheet("h200", 67e12, 494e12, 989e12, 4800e9, 141e9, "NVIDIA H200 data sheet, SXM, without sparsity"),
-)}
+SHEETS = {
+    sheet.name: sheet
+    for sheet in (
+        Sheet("v100", 15.7e12, None, None, 900e9, 32e9, "NVIDIA V100 data sheet, SXM2, 32 GB"),
+        Sheet("t4", 8.1e12, None, None, 320e9, 16e9, "NVIDIA T4 data sheet"),
+        Sheet("a100", 19.5e12, 156e12, 312e12, 2039e9, 80e9, "NVIDIA A100 data sheet, SXM, 80 GB"),
+        Sheet("l4", 30.3e12, 60e12, 121e12, 300e9, 24e9, "NVIDIA L4 data sheet, without sparsity"),
+        Sheet("h100", 67e12, 494e12, 989e12, 3350e9, 80e9, "NVIDIA H100 data sheet, SXM, without sparsity"),
+        Sheet("h200", 67e12, 494e12, 989e12, 4800e9, 141e9, "NVIDIA H200 data sheet, SXM, without sparsity"),
+    )
+}
 
 REACHED = 0.5
 """Of its peak a GPU reaches about half in the products and passes of training steps that fill it."""
@@ -54,8 +57,27 @@ def from_sheet(name: str, precision: str = "float32") -> Calibration:
     if sheet is None:
         raise UnknownName("device", name, SHEETS, "--device")
     product, memory = REACHED * sheet.product_flops(precision), REACHED * sheet.memory_bytes_per_second
-    rates = Rates(KERNEL_SECONDS, 1 / (4 * memory), 1 / memory, 1 / product, 1 / product, 4 / sheet.float32,
-                  KERNEL_SECONDS, 4 / sheet.float32, 16 / sheet.float32, HOST)
-    return Calibration(sheet.name, sheet.product_flops(precision), sheet.memory_bytes_per_second, HOST.call,
-                       CACHE_BYTES, sheet.memory_bytes, rates, rates, SPREAD,
-                       f"from its data sheet, not measured: {sheet.source}")
+    rates = Rates(
+        KERNEL_SECONDS,
+        1 / (4 * memory),
+        1 / memory,
+        1 / product,
+        1 / product,
+        4 / sheet.float32,
+        KERNEL_SECONDS,
+        4 / sheet.float32,
+        16 / sheet.float32,
+        HOST,
+    )
+    return Calibration(
+        sheet.name,
+        sheet.product_flops(precision),
+        sheet.memory_bytes_per_second,
+        HOST.call,
+        CACHE_BYTES,
+        sheet.memory_bytes,
+        rates,
+        rates,
+        SPREAD,
+        f"from its data sheet, not measured: {sheet.source}",
+    )

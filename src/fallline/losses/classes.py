@@ -41,8 +41,10 @@ def are_whole(loss, outputs, labels, takes="logits"):
 def need_classes(loss, outputs):
     """ModelError where there is one output an example: its softmax is 1 whatever it is."""
     if single(outputs):
-        raise ModelError(f"{loss} needs two classes or more, got one output an example, {outputs.shape}, whose softmax "
-                         "is always 1; for a single yes or no write sigmoid_cross_entropy")
+        raise ModelError(
+            f"{loss} needs two classes or more, got one output an example, {outputs.shape}, whose softmax "
+            "is always 1; for a single yes or no write sigmoid_cross_entropy"
+        )
 
 
 def indices(labels, classes):

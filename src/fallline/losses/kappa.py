@@ -42,8 +42,9 @@ def _sums(probabilities, labels, counts=None, *, name, power):
     if counts is not None:
         y, p = (jnp.where(counts[:, None] > 0, array, 0) for array in (y, p))
         examples = counts.sum().astype(p.dtype)
-    return KappaSums(jnp.sum((y @ _distances(p.shape[1], power, p.dtype)) * p), jnp.sum(y, axis=0), jnp.sum(p, axis=0),
-                     examples)
+    return KappaSums(
+        jnp.sum((y @ _distances(p.shape[1], power, p.dtype)) * p), jnp.sum(y, axis=0), jnp.sum(p, axis=0), examples
+    )
 
 
 def _of_sums(sums, *, power):

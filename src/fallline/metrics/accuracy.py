@@ -24,8 +24,10 @@ def accuracy(outputs: Any, targets: Any, cut: float = 0.0) -> Any:
     """
     if single(outputs):
         if not single(targets) or targets.shape[0] != outputs.shape[0]:
-            raise ModelError(f"accuracy of one output an example needs one target each, got outputs {outputs.shape} "
-                             f"and targets {targets.shape}")
+            raise ModelError(
+                f"accuracy of one output an example needs one target each, got outputs {outputs.shape} "
+                f"and targets {targets.shape}"
+            )
         right = (_yes(outputs, cut) == _yes(targets, HALF)) & ~jnp.isnan(outputs.reshape(-1))
         return right.astype(jnp.float32)
     return (outputs.argmax(-1) == _labels("accuracy", outputs, targets)).astype(jnp.float32)
@@ -43,11 +45,13 @@ def binary_accuracy(outputs: Any, targets: Any, cut: float = 0.5) -> Any:
     example's, as in Keras. An output of nan is never right. The cut is 0.5 of probabilities and 0 of logits, and itself
     a no. ModelError where there is not one target for each output.
     """
-    shapes = [tuple(size for place, size in enumerate(array.shape) if place == 0 or size != 1)
-              for array in (outputs, targets)]
+    shapes = [
+        tuple(size for place, size in enumerate(array.shape) if place == 0 or size != 1) for array in (outputs, targets)
+    ]
     if not shapes[0] or shapes[0] != shapes[1]:
-        raise ModelError(f"binary_accuracy needs one target for each output, got outputs {outputs.shape} and targets "
-                         f"{targets.shape}")
+        raise ModelError(
+            f"binary_accuracy needs one target for each output, got outputs {outputs.shape} and targets {targets.shape}"
+        )
     rows = (outputs.shape[0], math.prod(outputs.shape[1:]))
     o, y = outputs.reshape(rows), targets.reshape(rows)
     right = ((o > cut) == (y > HALF)) & ~jnp.isnan(o)
@@ -95,7 +99,8 @@ def _top(k: int) -> Metric:
 
 ACCURACY = Metric("accuracy", accuracy, "the label is the first choice", goal="max", cuts=True)
 
-BINARY_ACCURACY = Metric("binary_accuracy", binary_accuracy, "the output is on the target's side of the cut",
-                         goal="max", cuts=True)
+BINARY_ACCURACY = Metric(
+    "binary_accuracy", binary_accuracy, "the output is on the target's side of the cut", goal="max", cuts=True
+)
 
 TOP_2_ACCURACY, TOP_3_ACCURACY, TOP_5_ACCURACY = _top(2), _top(3), _top(5)

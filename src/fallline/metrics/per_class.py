@@ -39,8 +39,10 @@ def confusion(labels: Any, predicted: Any, classes: int) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == classes:
         labels = labels.argmax(1)
     if labels.ndim != 1 or labels.shape != predicted.shape:
-        raise ModelError(f"a confusion matrix needs one prediction a label, got labels {labels.shape} and predictions "
-                         f"{predicted.shape}")
+        raise ModelError(
+            f"a confusion matrix needs one prediction a label, got labels {labels.shape} and predictions "
+            f"{predicted.shape}"
+        )
     true, given = (_places(role, values, classes) for role, values in (("label", labels), ("prediction", predicted)))
     return np.bincount(true * classes + given, minlength=classes * classes).reshape(classes, classes)
 
@@ -79,7 +81,7 @@ def macros(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarra
     found, together = [], max(1, MOST_PLACES // max(1, len(labels)))
     pairs = labels.astype(np.int64) * classes
     for first in range(0, len(predicted), together):
-        rows = predicted[first:first + together]
+        rows = predicted[first : first + together]
         places = pairs + rows + np.arange(len(rows))[:, None] * classes**2
         counts = np.bincount(places.ravel(), minlength=len(rows) * classes**2)
         scores = per_class(counts.reshape(len(rows), classes, classes))

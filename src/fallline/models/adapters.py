@@ -11,8 +11,13 @@ from fallline.errors import ModelError
 from fallline.models.from_equinox import from_equinox
 
 
-def model(init: Callable[[Any], Any], apply: Callable[[Any, Any], Any] | None = None, *, name: str = "",
-          watch: Callable[[Any], Mapping[str, Any]] | None = None) -> Model:
+def model(
+    init: Callable[[Any], Any],
+    apply: Callable[[Any, Any], Any] | None = None,
+    *,
+    name: str = "",
+    watch: Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Model:
     """A Model from ``init(key)`` and ``apply(weights, inputs)``, or from ``init(key)`` that makes an equinox module.
 
     A module is called on one example at a time, as equinox does (``from_equinox`` says what else it may do); an

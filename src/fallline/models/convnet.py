@@ -28,8 +28,12 @@ class ConvNet(NamedTuple):
     @classmethod
     def make(cls, key: Any) -> ConvNet:
         first, second, hidden, output = jax.random.split(key, 4)
-        return cls(_convolution(first, 1, 32), _convolution(second, 32, 64), _linear(hidden, 7 * 7 * 64, 1024),
-                   _linear(output, 1024, 10))
+        return cls(
+            _convolution(first, 1, 32),
+            _convolution(second, 32, 64),
+            _linear(hidden, 7 * 7 * 64, 1024),
+            _linear(output, 1024, 10),
+        )
 
     def __call__(self, images: Any, dropout_rate: Any = 0.5, key: Any = None) -> Any:
         """Logits [batch, 10] of ``images`` [batch, 28, 28, 1] or [batch, 784]; nothing is dropped without a key."""

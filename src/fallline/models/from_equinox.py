@@ -17,8 +17,13 @@ DRAWN = "drawn "
 """Begins the names, in a model's state, of arrays that are drawn from the key and are no weights."""
 
 
-def from_equinox(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float | None = None,
-                 watch: Callable[[Any], Mapping[str, Any]] | None = None) -> Model:
+def from_equinox(
+    make: Callable[[Any], Any],
+    *,
+    name: str = "",
+    dropout_rate: float | None = None,
+    watch: Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Model:
     """A Model of the module that ``make(key)`` gives, called on one example at a time.
 
     A module with a state (``eqx.nn.BatchNorm``) is parted from it; ``make`` may also give the pair (module, state) of
@@ -89,8 +94,10 @@ class _Call:
         self.stateful = stateful
         axes = {layer.axis_name for layer in _layers(module, eqx.nn.BatchNorm)} or {"batch"}
         if len(axes) > 1 or not all(isinstance(axis, str) for axis in axes):
-            raise ModelError(f"the BatchNorm layers of model {name} must name one axis, the batch; "
-                             f"got axis_name {', '.join(sorted(map(repr, axes)))}")
+            raise ModelError(
+                f"the BatchNorm layers of model {name} must name one axis, the batch; "
+                f"got axis_name {', '.join(sorted(map(repr, axes)))}"
+            )
         self.axis = axes.pop()
 
     def __call__(self, module: Any, state: Any, inputs: Any, key: Any) -> tuple[Any, Any]:
@@ -123,12 +130,15 @@ def _probe(make: Any, name: str) -> tuple[Any, Any, Ties]:
         found.append(Ties.of(eqx.filter(module, eqx.is_inexact_array)))
         return module, state
 
-    module, state = shapes_of(eqx.filter_eval_shape, parted,
-                              f"init(key) of model {name}, which should give an equinox module,")
+    module, state = shapes_of(
+        eqx.filter_eval_shape, parted, f"init(key) of model {name}, which should give an equinox module,"
+    )
     if not isinstance(module, eqx.Module) or not callable(module):
-        raise ModelError(f"init(key) of model {name} must give an equinox module that can be called, got "
-                         f"{type(module).__name__}; for weights of another kind write fallline.model(init, apply), for "
-                         "Flax fallline.from_flax, for Keras fallline.from_keras")
+        raise ModelError(
+            f"init(key) of model {name} must give an equinox module that can be called, got "
+            f"{type(module).__name__}; for weights of another kind write fallline.model(init, apply), for "
+            "Flax fallline.from_flax, for Keras fallline.from_keras"
+        )
     return module, state, found[-1]
 
 

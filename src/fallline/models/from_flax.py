@@ -12,8 +12,13 @@ from fallline.models.probe import shapes_of
 from fallline.models.rates import LaneRate, numbers_of
 
 
-def from_flax(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float | None = None,
-              watch: Callable[[Any], Mapping[str, Any]] | None = None) -> Model:
+def from_flax(
+    make: Callable[[Any], Any],
+    *,
+    name: str = "",
+    dropout_rate: float | None = None,
+    watch: Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Model:
     """A Model of the ``nnx.Module`` that ``make(rngs)`` gives, called on a batch [batch, ...].
 
     The weights are its ``nnx.Param``, the state all other variables but those of its random streams, which begin anew
@@ -37,8 +42,13 @@ def from_flax(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float
 
     def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
         noise = _seeds(nnx, plan, key)
-        module = nnx.merge(plan.graph, *(_filled(nnx, variables, values) for variables, values in
-                                         ((plan.weights, weights), (plan.noise, noise), (plan.state, state))))
+        module = nnx.merge(
+            plan.graph,
+            *(
+                _filled(nnx, variables, values)
+                for variables, values in ((plan.weights, weights), (plan.noise, noise), (plan.state, state))
+            ),
+        )
         if key is None:
             module.eval()
             return module(inputs), state
@@ -50,8 +60,14 @@ def from_flax(make: Callable[[Any], Any], *, name: str = "", dropout_rate: float
         after = _values(nnx, _part(nnx, module).state)
         return outputs, {name: after[name] for name in state}
 
-    return Model(name, init, watch=watch, forward=forward, state=state if plan.state else None,
-                 numbers=numbers_of(rates, dropout_rate, name))
+    return Model(
+        name,
+        init,
+        watch=watch,
+        forward=forward,
+        state=state if plan.state else None,
+        numbers=numbers_of(rates, dropout_rate, name),
+    )
 
 
 class _Parts(NamedTuple):
@@ -91,6 +107,7 @@ def _values(nnx: Any, variables: dict[tuple, Any]) -> dict[str, Any]:
 
 def _filled(nnx: Any, variables: dict[tuple, Any], values: Mapping[str, Any]) -> Any:
     """An nnx state of the kinds of ``variables`` that holds ``values``."""
+
     def fill(path: tuple, held: Any) -> Any:
         value = values[_name(path)]
         return held.replace(value) if isinstance(held, nnx.Variable) else value

@@ -20,8 +20,13 @@ SEED = "seed_generator_state"
 """What Keras names the variable of a layer that draws noise."""
 
 
-def from_keras(make: Callable[[], Any], *, name: str = "", dropout_rate: float | None = None,
-               watch: Callable[[Any], Mapping[str, Any]] | None = None) -> Model:
+def from_keras(
+    make: Callable[[], Any],
+    *,
+    name: str = "",
+    dropout_rate: float | None = None,
+    watch: Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Model:
     """A Model of the built ``keras.Model`` that ``make()`` gives, called on a batch [batch, ...].
 
     The weights are its trainable variables, the state the others but those that seed noise, which follow from the
@@ -54,8 +59,10 @@ def from_keras(make: Callable[[], Any], *, name: str = "", dropout_rate: float |
 
         first, model = skeleton(), _made(keras, make, int(jax.random.bits(key)), name)
         if model is first:
-            raise ModelError(f"make() of model {name} gives the same model again; it must make a new one each time, "
-                             "since each seed begins with weights of its own")
+            raise ModelError(
+                f"make() of model {name} gives the same model again; it must make a new one each time, "
+                "since each seed begins with weights of its own"
+            )
         return model
 
     def init(key: Any) -> dict[str, Any]:
@@ -74,8 +81,9 @@ def from_keras(make: Callable[[], Any], *, name: str = "", dropout_rate: float |
             del rate.now
         if key is None:
             return outputs, state
-        kept = [value for variable, value in zip(model.non_trainable_variables, after, strict=True)
-                if variable.name != SEED]
+        kept = [
+            value for variable, value in zip(model.non_trainable_variables, after, strict=True) if variable.name != SEED
+        ]
         return outputs, dict(zip(sorted(state), kept, strict=True))
 
     return Model(name, init, watch=watch, forward=forward, state=state, numbers=numbers, traceable=False)
@@ -89,11 +97,15 @@ def _made(keras: Any, make: Any, seed: int, name: str) -> Any:
     if not isinstance(model, keras.Model):
         raise ModelError(f"make() of model {name} must give a keras.Model, got {type(model).__name__}")
     if not model.built:
-        raise ModelError(f"model {name} has no weights yet: begin it with keras.Input(shape), or call "
-                         "model.build((None, ...)) in make()")
+        raise ModelError(
+            f"model {name} has no weights yet: begin it with keras.Input(shape), or call "
+            "model.build((None, ...)) in make()"
+        )
     if model.losses:
-        raise ModelError(f"the layers of model {name} add losses of their own (regularizers), which would be left out; "
-                         "take them out of the model and use the recipe's l1_penalty and l2_penalty")
+        raise ModelError(
+            f"the layers of model {name} add losses of their own (regularizers), which would be left out; "
+            "take them out of the model and use the recipe's l1_penalty and l2_penalty"
+        )
     return model
 
 
@@ -109,8 +121,7 @@ def _generators_put_back() -> Iterator[None]:
 
 
 def _let_rate_vary(keras: Any, model: Any, rate: threading.local, name: str) -> None:
-    layers = [layer for layer in model._flatten_layers()
-              if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
     if not layers:
         raise ModelError(f"model {name} has no keras.layers.Dropout of a rate above 0 for dropout_rate to replace")
     for layer in layers:
@@ -139,5 +150,9 @@ def _others(model: Any, state: Mapping[str, Any], key: Any) -> list[Any]:
 
     kept = iter(_in_order(state))
     noise = jax.random.key(0) if key is None else key
-    return [jax.random.bits(jax.random.fold_in(noise, place), variable.shape, "uint32") if variable.name == SEED
-            else next(kept) for place, variable in enumerate(model.non_trainable_variables)]
+    return [
+        jax.random.bits(jax.random.fold_in(noise, place), variable.shape, "uint32")
+        if variable.name == SEED
+        else next(kept)
+        for place, variable in enumerate(model.non_trainable_variables)
+    ]

@@ -32,6 +32,8 @@ def need_keras() -> Any:
         if backend == "jax":
             raise
     if backend != "jax":
-        raise ModelError(f"from_keras needs Keras 3 on JAX, but it runs on {backend}; "
-                         "set the environment variable KERAS_BACKEND=jax before keras is imported")
+        raise ModelError(
+            f"from_keras needs Keras 3 on JAX, but it runs on {backend}; "
+            "set the environment variable KERAS_BACKEND=jax before keras is imported"
+        )
     return keras

@@ -18,8 +18,9 @@ class Ties(NamedTuple):
         """Those of a module as it was made, whose arrays are the same object where a layer stands in two places."""
         leaves, _ = _with_gaps(weights)
         seen: dict[int, int] = {}
-        return cls(tuple(place if leaf is None else seen.setdefault(id(leaf), place)
-                         for place, leaf in enumerate(leaves)))
+        return cls(
+            tuple(place if leaf is None else seen.setdefault(id(leaf), place) for place, leaf in enumerate(leaves))
+        )
 
     def cut(self, weights: Any) -> Any:
         """The weights with each array once: gaps where it comes again, so that it is trained as one."""
@@ -48,8 +49,10 @@ def drawn_places(make: Callable[[Any], Any], name: str) -> tuple[int, ...]:
     drawn = tuple(place for place, var in enumerate(made.outvars) if not hasattr(var, "val") and var in reached)
     for place in drawn:
         if jnp.issubdtype(made.outvars[place].aval.dtype, jax.dtypes.prng_key):
-            raise ModelError(f"model {name} keeps a random key, which would be the same at every step; give __call__ "
-                             "an argument key, which is new for every example and step")
+            raise ModelError(
+                f"model {name} keeps a random key, which would be the same at every step; give __call__ "
+                "an argument key, which is new for every example and step"
+            )
     return drawn
 
 

@@ -28,8 +28,12 @@ class WorkersNet(NamedTuple):
     @classmethod
     def make(cls, key: Any) -> WorkersNet:
         first, second, hidden, output = jax.random.split(key, 4)
-        return cls(_convolution(first, 1, 32), _convolution(second, 32, 64), _linear(hidden, 12 * 12 * 64, 128),
-                   _linear(output, 128, 10))
+        return cls(
+            _convolution(first, 1, 32),
+            _convolution(second, 32, 64),
+            _linear(hidden, 12 * 12 * 64, 128),
+            _linear(output, 128, 10),
+        )
 
     def __call__(self, images: Any, conv_dropout_rate: Any = 0.25, dropout_rate: Any = 0.5, key: Any = None) -> Any:
         """Logits [batch, 10] of ``images`` [batch, 28, 28, 1] or [batch, 784]; nothing is dropped without a key."""
@@ -44,8 +48,13 @@ def workers_convnet() -> Model:
     """The model of a ``WorkersNet``. Its numbers are the ``conv_dropout_rate`` of the pooled images, 0.25 as published,
     and the ``dropout_rate`` of the last hidden layer, 0.5.
     """
-    return Model("workers-convnet", WorkersNet.make, forward=_forward,
-                 numbers=(rate_number(0.25, "conv_dropout_rate"), rate_number(0.5)), looped=False)
+    return Model(
+        "workers-convnet",
+        WorkersNet.make,
+        forward=_forward,
+        numbers=(rate_number(0.25, "conv_dropout_rate"), rate_number(0.5)),
+        looped=False,
+    )
 
 
 def _forward(net: WorkersNet, state: Any, inputs: Any, key: Any, numbers: Any) -> tuple[Any, Any]:

@@ -51,7 +51,8 @@ def draw(network: Network, values: Values | None = None, *, dark: bool = False) 
     """
     colors = DARK if dark else LIGHT
     return picture(network, values, colors).configure(
-        background=colors.paper, font=FONT, view={"stroke": None}, padding=8)
+        background=colors.paper, font=FONT, view={"stroke": None}, padding=8
+    )
 
 
 def save(network: Network, path: str | Path, values: Values | None = None) -> None:
@@ -89,8 +90,7 @@ def picture(network: Network, values: Values | None = None, colors: Colors = LIG
     texts = {(edge.source, edge.target): _texts(edge, values) for edge in edges}
     wide = {pair: sum(labels.width(said, LABEL) for said in both) + 10 * all(both) for pair, both in texts.items()}
     placing = place(network, edges, names, wide)
-    weights = {} if values is None else {
-        (edge.source, edge.target): labels.weight(edge, values) for edge in edges}
+    weights = {} if values is None else {(edge.source, edge.target): labels.weight(edge, values) for edge in edges}
     shown = _shown(placing, edges, weights)
     thick = THICK if placing.labelled else max(1.6, min(THICK_SMALL, 70 / math.sqrt(len(shown))))
     bottom = placing.height + KEY
@@ -123,30 +123,41 @@ def _shown(placing: Placing, edges: Sequence[Edge], weights: dict[tuple[str, str
     return order[:kept][::-1]
 
 
-def _edges(placing: Placing, edges: Sequence[Edge], weights: dict[tuple[str, str], float], thick: float,
-           colors: Colors) -> Any:
+def _edges(
+    placing: Placing, edges: Sequence[Edge], weights: dict[tuple[str, str], float], thick: float, colors: Colors
+) -> Any:
     """Lines: grey where nothing is trained, else as wide as the weight is large, in the colour of its sign."""
     import altair as alt
 
     most, ways, rows = heaviest(weights), routes(placing, edges), []
     for i, edge in enumerate(edges):
         pair = (edge.source, edge.target)
-        own = {"edge": i, "says": " → ".join(pair), "term": _cut(labels.in_names(edge), 60),
-               **_stroke(weights.get(pair), most, thick, placing.labelled, len(edges))}
+        own = {
+            "edge": i,
+            "says": " → ".join(pair),
+            "term": _cut(labels.in_names(edge), 60),
+            **_stroke(weights.get(pair), most, thick, placing.labelled, len(edges)),
+        }
         points = ways[pair].round(1).tolist()
         if placing.labelled:
             rows += [own | {"x": x, "y": y} for x, y in points]
         else:
-            rows += [own | {"x": a, "y": b, "x2": c, "y2": d}
-                     for (a, b), (c, d) in pairwise(points)]
+            rows += [own | {"x": a, "y": b, "x2": c, "y2": d} for (a, b), (c, d) in pairwise(points)]
     chart = alt.Chart(alt.InlineData(values=rows))
-    tips = [alt.Tooltip(f"{field}:N", title=title) for field, title in
-            (("says", "edge"), ("term", "term"), *([("weight", "weight")] if weights else []))]
+    tips = [
+        alt.Tooltip(f"{field}:N", title=title)
+        for field, title in (("says", "edge"), ("term", "term"), *([("weight", "weight")] if weights else []))
+    ]
     marked = chart.mark_line(strokeCap="butt", strokeJoin="round") if placing.labelled else chart.mark_rule()
     ends = {"detail": "edge:N"} if placing.labelled else {"x2": "x2:Q", "y2": "y2:Q"}
     return marked.encode(
-        **at("x", "y"), **ends, tooltip=tips, color=signs(colors, colors.line if placing.labelled else colors.muted),
-        size=alt.Size("wide:Q", scale=None), strokeOpacity=alt.StrokeOpacity("solid:Q", scale=None))
+        **at("x", "y"),
+        **ends,
+        tooltip=tips,
+        color=signs(colors, colors.line if placing.labelled else colors.muted),
+        size=alt.Size("wide:Q", scale=None),
+        strokeOpacity=alt.StrokeOpacity("solid:Q", scale=None),
+    )
 
 
 def _stroke(weight: float | None, most: float, thick: float, labelled: bool, of: int) -> dict[str, Any]:
@@ -165,8 +176,15 @@ def _labels(placing: Placing, texts: dict[tuple[str, str], tuple[str, str]], col
     rows = []
     for pair, (named, valued) in texts.items():
         column = placing.columns[placing.boxes[pair[1]].column]
-        rows.append({"named": named, "valued": valued, "x": column.labels, "x2": column.gather,
-                     "y": placing.rows[pair] - THICK / 2 - 2.5})
+        rows.append(
+            {
+                "named": named,
+                "valued": valued,
+                "x": column.labels,
+                "x2": column.gather,
+                "y": placing.rows[pair] - THICK / 2 - 2.5,
+            }
+        )
     trained = any(valued for _, valued in texts.values())
     style = {"baseline": "alphabetic", "fontSize": LABEL}
     layers = [text(rows, "named", "x", colors.muted if trained else colors.text, align="left", **style)]
@@ -181,22 +199,48 @@ def _nodes(placing: Placing, network: Network, values: Values | None, colors: Co
     known = {neuron.name: neuron for neuron in network.neurons}
     inputs, neurons, shapes = [], [], []
     for name, box in placing.boxes.items():
-        row = {"name": labels.fitted(name, size, 2 * box.half_width - 8), "whole": name, "x": box.x, "y": box.y,
-               "left": box.x - box.half_width, "right": box.x + box.half_width,
-               "top": box.y - box.half_height, "bottom": box.y + box.half_height}
+        row = {
+            "name": labels.fitted(name, size, 2 * box.half_width - 8),
+            "whole": name,
+            "x": box.x,
+            "y": box.y,
+            "left": box.x - box.half_width,
+            "right": box.x + box.half_width,
+            "top": box.y - box.half_height,
+            "bottom": box.y + box.half_height,
+        }
         if name not in known:
             inputs.append(row)
             continue
         said = labels.note(known[name], values)
-        neurons.append(row | {
-            "y": box.y - (7 if placing.labelled else 0), "formula": _cut(str(known[name]), 160), "said": _cut(said, 90),
-            "note": labels.fitted(said, SMALL, 2 * box.half_width + 60), "under": row["bottom"] + 13})
+        neurons.append(
+            row
+            | {
+                "y": box.y - (7 if placing.labelled else 0),
+                "formula": _cut(str(known[name]), 160),
+                "said": _cut(said, 90),
+                "note": labels.fitted(said, SMALL, 2 * box.half_width + 60),
+                "under": row["bottom"] + 13,
+            }
+        )
         shapes.append((known[name].activation, box.x, box.y + 10))
-    layers = [_boxes(inputs, {"whole": "input"}, colors.fill, colors.line),
-              _boxes(neurons, {"whole": "neuron", "formula": "is", "said": "and"}, colors.paper, colors.muted)]
+    layers = [
+        _boxes(inputs, {"whole": "input"}, colors.fill, colors.line),
+        _boxes(neurons, {"whole": "neuron", "formula": "is", "said": "and"}, colors.paper, colors.muted),
+    ]
     if placing.named:
-        layers.append(text([*inputs, *neurons], "name", "x", colors.text, align="center", baseline="middle",
-                           fontSize=size, fontWeight=600))
+        layers.append(
+            text(
+                [*inputs, *neurons],
+                "name",
+                "x",
+                colors.text,
+                align="center",
+                baseline="middle",
+                fontSize=size,
+                fontWeight=600,
+            )
+        )
     if placing.labelled:
         layers += curves(shapes, colors)
         layers.append(text(neurons, "note", "x", colors.muted, "under", align="center", fontSize=SMALL))
@@ -207,11 +251,16 @@ def _boxes(rows: list[dict[str, Any]], told: dict[str, str], fill: str, stroke: 
     import altair as alt
 
     line = 1.3 if rows[0]["bottom"] - rows[0]["top"] > 6 else 0.5
-    chart = alt.Chart(alt.InlineData(values=rows)).mark_rect(cornerRadius=99, fill=fill, stroke=stroke,
-                                                             strokeWidth=line)
-    return chart.encode(**at("left", "top"), x2="right:Q", y2="bottom:Q",
-                        tooltip=[alt.Tooltip(f"{name}:N", title=title) for name, title in told.items()])
+    chart = alt.Chart(alt.InlineData(values=rows)).mark_rect(
+        cornerRadius=99, fill=fill, stroke=stroke, strokeWidth=line
+    )
+    return chart.encode(
+        **at("left", "top"),
+        x2="right:Q",
+        y2="bottom:Q",
+        tooltip=[alt.Tooltip(f"{name}:N", title=title) for name, title in told.items()],
+    )
 
 
 def _cut(said: str, most: int) -> str:
-    return said if len(said) <= most else said[:most - 1] + "…"
+    return said if len(said) <= most else said[: most - 1] + "…"

@@ -28,8 +28,15 @@ Factor = tuple[str, str, float]
 """A factor of a product: its name, its number as text, its value."""
 
 
-def explain(network: Network | str | Sequence[str], example: Numbers, target: Numbers, values: Mapping[str, float],
-            loss: str = "squared_error", *, learning_rate: float | None = None) -> Explanation:
+def explain(
+    network: Network | str | Sequence[str],
+    example: Numbers,
+    target: Numbers,
+    values: Mapping[str, float],
+    loss: str = "squared_error",
+    *,
+    learning_rate: float | None = None,
+) -> Explanation:
     """The forward pass of one example and the gradient of its loss, every number with where it comes from.
 
     ``example`` holds a number for each input, ``target`` one for each output: by name, or in the network's order.
@@ -73,8 +80,9 @@ def _forward(neuron: Neuron, known: dict[str, float], biases: Mapping[str, float
     return NeuronRow(neuron.name, neuron.activation, terms, bias, total, value)
 
 
-def _backward(order: list[Neuron], forward: tuple[NeuronRow, ...], known: Mapping[str, float],
-              targets: Mapping[str, float]) -> tuple[tuple[BackwardRow, ...], dict[str, list[Product]]]:
+def _backward(
+    order: list[Neuron], forward: tuple[NeuronRow, ...], known: Mapping[str, float], targets: Mapping[str, float]
+) -> tuple[tuple[BackwardRow, ...], dict[str, list[Product]]]:
     """The rows from the outputs back, and for each learnable and bias the paths on which the loss reaches it.
 
     A neuron's turn comes after all that read it: by then ``paths`` holds all that flows back into it.
@@ -82,8 +90,11 @@ def _backward(order: list[Neuron], forward: tuple[NeuronRow, ...], known: Mappin
     paths: dict[str, list[Product]] = {neuron.name: [] for neuron in order}
     of_trained: dict[str, list[Product]] = {}
     for name, wanted in targets.items():
-        error = Product(f"2*({name} - {target_name(name, targets)})", f"2*({number(known[name])} - {factor(wanted)})",
-                        2 * (known[name] - wanted))
+        error = Product(
+            f"2*({name} - {target_name(name, targets)})",
+            f"2*({number(known[name])} - {factor(wanted)})",
+            2 * (known[name] - wanted),
+        )
         paths[name].append(error)
     rows = []
     for neuron, row in zip(reversed(order), reversed(forward), strict=True):
@@ -151,7 +162,11 @@ def _sigmoid(total: float) -> float:
 
 
 _ACTIVATIONS: dict[str, Callable[[float], float]] = {
-    "sigmoid": _sigmoid, "tanh": math.tanh, "relu": lambda total: max(total, 0.0), "identity": lambda total: total}
+    "sigmoid": _sigmoid,
+    "tanh": math.tanh,
+    "relu": lambda total: max(total, 0.0),
+    "identity": lambda total: total,
+}
 
 
 def _slope(row: NeuronRow) -> tuple[str, float]:
@@ -159,11 +174,11 @@ def _slope(row: NeuronRow) -> tuple[str, float]:
     total, value = number(row.sum), number(row.value)
     if row.activation == "sigmoid":
         small = math.exp(-abs(row.sum))
-        slope = small / (1 + small)**2
+        slope = small / (1 + small) ** 2
         formula = f"sigmoid({total})*sigmoid(-{total})" if value == "1" else f"{value}*(1 - {value})"
     elif row.activation == "tanh":
         small = math.exp(-2 * abs(row.sum))
-        slope = 4 * small / (1 + small)**2
+        slope = 4 * small / (1 + small) ** 2
         formula = f"1/cosh({total})^2" if value in ("1", "-1") else f"1 - {factor(row.value)}^2"
     elif row.activation == "relu":
         if row.sum == 0:
@@ -185,12 +200,15 @@ def _by_name(what: str, names: tuple[str, ...], given: Any) -> dict[str, float]:
         known = set(names)
         for name in given:
             if name not in known:
-                raise UnknownName({"example": "input", "target": "output"}.get(what, "learnable or bias"), name, names,
-                                  what)
+                raise UnknownName(
+                    {"example": "input", "target": "output"}.get(what, "learnable or bias"), name, names, what
+                )
         missing = [name for name in names if name not in given]
         if missing:
-            raise NetworkError(f"{what} must hold a number for each of {_listed(names)}; {_listed(missing)} "
-                               f"{'is' if len(missing) == 1 else 'are'} missing")
+            raise NetworkError(
+                f"{what} must hold a number for each of {_listed(names)}; {_listed(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} missing"
+            )
         return {name: _number(given[name], f"{name} of {what}") for name in names}
     if isinstance(given, str | bytes | set | frozenset):
         raise NetworkError(f"{what} must be numbers by name, or in the order {_listed(names)}; got {given!r:.60}")
@@ -199,7 +217,7 @@ def _by_name(what: str, names: tuple[str, ...], given: Any) -> dict[str, float]:
     except TypeError:
         row = [given]
     if len(row) != len(names):
-        count = f"{len(names)} number{'s'[:len(names) != 1]}"
+        count = f"{len(names)} number{'s'[: len(names) != 1]}"
         raise NetworkError(f"{what} must hold {count}, in the order {_listed(names)}; got {len(row)}")
     return {name: _number(value, f"{name} of {what}") for name, value in zip(names, row, strict=True)}
 

@@ -134,8 +134,9 @@ class Explanation:
         import polars as pl
 
         columns = ("pass", "name", "what", "formula", "numbers", "value")
-        return pl.DataFrame(list(self._quantities()), orient="row",
-                            schema={**dict.fromkeys(columns, pl.String), "value": pl.Float64})
+        return pl.DataFrame(
+            list(self._quantities()), orient="row", schema={**dict.fromkeys(columns, pl.String), "value": pl.Float64}
+        )
 
     def _quantities(self) -> Iterable[tuple[Any, ...]]:
         for name, value in self.inputs.items():
@@ -164,26 +165,35 @@ class Explanation:
             names, numbers = _sum_of(row)
             added = _added([*(number(one.value) for one in row.terms), number(row.bias)])
             once = "" if added == number(row.sum) else f"= {row.activation}({added}) "
-            rows += _wrapped(row.name, f"= {row.activation}({names})", f"= {row.activation}({numbers})",
-                             f"{once}= {row.activation}({number(row.sum)}) = {number(row.value)}")
+            rows += _wrapped(
+                row.name,
+                f"= {row.activation}({names})",
+                f"= {row.activation}({numbers})",
+                f"{once}= {row.activation}({number(row.sum)}) = {number(row.value)}",
+            )
         names, numbers = self._loss()
         rows += _wrapped("loss", f"= {names}", f"= {numbers} = {number(self.loss)}")
         return Table("Forward, from the inputs to the loss", ("", "in names, then in numbers"), tuple(rows))
 
     def _loss(self) -> tuple[str, str]:
         """The loss in names and in numbers."""
-        return (" + ".join(f"({name} - {target_name(name, self.targets)})^2" for name in self.targets),
-                " + ".join(f"({number(self.outputs[name])} - {factor(target)})^2"
-                           for name, target in self.targets.items()))
+        return (
+            " + ".join(f"({name} - {target_name(name, self.targets)})^2" for name in self.targets),
+            " + ".join(f"({number(self.outputs[name])} - {factor(target)})^2" for name, target in self.targets.items()),
+        )
 
     def _backward(self) -> Table:
         rows: list[tuple[str, ...]] = []
         for row in self.backward:
-            rows += _with_paths(row.name, row.paths, (number(row.value_gradient),
-                                                      row.slope_formula, number(row.sum_gradient)))
-        return Table("Backward, from the loss to the inputs; d[n] is the gradient of the loss at the sum of neuron n",
-                     ("neuron", "where it comes from", "dL/dvalue", "* slope of the activation", "= d[neuron]"),
-                     tuple(rows), right=(2, 4))
+            rows += _with_paths(
+                row.name, row.paths, (number(row.value_gradient), row.slope_formula, number(row.sum_gradient))
+            )
+        return Table(
+            "Backward, from the loss to the inputs; d[n] is the gradient of the loss at the sum of neuron n",
+            ("neuron", "where it comes from", "dL/dvalue", "* slope of the activation", "= d[neuron]"),
+            tuple(rows),
+            right=(2, 4),
+        )
 
     def _gradients(self) -> Table:
         stepped = self.learning_rate is not None
@@ -216,8 +226,10 @@ def target_name(output: str, outputs: Iterable[str]) -> str:
 
 def _sum_of(row: NeuronRow) -> tuple[str, str]:
     """The sum of a neuron in names and in numbers."""
-    return (_added([*(one.names for one in row.terms), f"bias_{row.name}"]),
-            _added([*(one.numbers for one in row.terms), number(row.bias)]))
+    return (
+        _added([*(one.names for one in row.terms), f"bias_{row.name}"]),
+        _added([*(one.numbers for one in row.terms), number(row.bias)]),
+    )
 
 
 def _added(texts: list[str]) -> str:
@@ -230,32 +242,51 @@ def _with_paths(name: str, paths: tuple[Product, ...], results: tuple[str, ...])
     for place, path in enumerate(paths):
         formula = f"{path.names} = {path.numbers}" + (f" = {number(path.value)}" if len(paths) > 1 else "")
         last = place == len(paths) - 1
-        yield (name if place == 0 else "", ("+ " if place else "") + formula,
-               *(results if last else [""] * len(results)))
+        yield (
+            name if place == 0 else "",
+            ("+ " if place else "") + formula,
+            *(results if last else [""] * len(results)),
+        )
 
 
 def _wrapped(name: str, *formulas: str) -> Iterable[tuple[str, str]]:
     """A row a line of the formulas; long ones go on, indented, in the next."""
-    lines = [line for formula in formulas
-             for line in textwrap.wrap(formula, WIDTH, subsequent_indent="    ", break_long_words=False,
-                                       break_on_hyphens=False)]
+    lines = [
+        line
+        for formula in formulas
+        for line in textwrap.wrap(
+            formula, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+    ]
     return [(name if place == 0 else "", line) for place, line in enumerate(lines)]
 
 
 def _as_text(table: Table) -> str:
     cells = (table.headings, *table.rows)
     widths = [max(len(row[column]) for row in cells) for column in range(len(table.headings))]
-    lines = ["  ".join(text.rjust(width) if column in table.right else text.ljust(width)
-                       for column, (text, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-             for row in cells]
+    lines = [
+        "  ".join(
+            text.rjust(width) if column in table.right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
     return "\n".join([table.title, *lines])
 
 
 def _as_html(table: Table) -> str:
     def row(cells: tuple[str, ...], tag: str) -> str:
-        return "<tr>" + "".join(f'<{tag} style="text-align: {"right" if place in table.right else "left"}">'
-                                f"{html.escape(cell)}</{tag}>" for place, cell in enumerate(cells)) + "</tr>"
+        return (
+            "<tr>"
+            + "".join(
+                f'<{tag} style="text-align: {"right" if place in table.right else "left"}">{html.escape(cell)}</{tag}>'
+                for place, cell in enumerate(cells)
+            )
+            + "</tr>"
+        )
 
     body = "".join(row(cells, "td") for cells in table.rows)
-    return (f"<table><caption>{html.escape(table.title)}</caption><thead>{row(table.headings, 'th')}</thead>"
-            f"<tbody>{body}</tbody></table>")
+    return (
+        f"<table><caption>{html.escape(table.title)}</caption><thead>{row(table.headings, 'th')}</thead>"
+        f"<tbody>{body}</tbody></table>"
+    )

@@ -13,8 +13,9 @@ from fallline.networks.marks import LABEL, THIN, Colors, at, signs, text
 from fallline.networks.network import ACTIVATIONS, Network
 
 
-def key(network: Network, y: float, weights: Mapping[Any, float], thick: float, drawn: int, of: int,
-        colors: Colors) -> tuple[list[Any], float]:
+def key(
+    network: Network, y: float, weights: Mapping[Any, float], thick: float, drawn: int, of: int, colors: Colors
+) -> tuple[list[Any], float]:
     """In a line at ``y``: the activations, what widths and colours mean, how many edges were left out; and its end."""
     x, texts, shapes, lines = 4.0, [], [], []
     for kind in ACTIVATIONS:
@@ -28,8 +29,15 @@ def key(network: Network, y: float, weights: Mapping[Any, float], thick: float, 
         x += labels.width("weight", LABEL) + 10
         for part in (-1, -0.5, 0.5, 1):
             said = labels.number(part * most)
-            lines.append({"x": x, "x2": x + 26, "y": y, "wide": THIN + (thick - THIN) * abs(part),
-                          "sign": "above" if part > 0 else "below"})
+            lines.append(
+                {
+                    "x": x,
+                    "x2": x + 26,
+                    "y": y,
+                    "wide": THIN + (thick - THIN) * abs(part),
+                    "sign": "above" if part > 0 else "below",
+                }
+            )
             texts.append({"text": said, "x": x + 31, "y": y})
             x += 45 + labels.width(said, LABEL)
     if drawn < of:
@@ -50,8 +58,11 @@ def heaviest(weights: Mapping[Any, float]) -> float:
 def _samples(lines: list[dict[str, Any]], colors: Colors) -> Any:
     import altair as alt
 
-    return alt.Chart(alt.InlineData(values=lines)).mark_rule(strokeOpacity=0.9).encode(
-        **at("x", "y"), x2="x2:Q", color=signs(colors, colors.line), size=alt.Size("wide:Q", scale=None))
+    return (
+        alt.Chart(alt.InlineData(values=lines))
+        .mark_rule(strokeOpacity=0.9)
+        .encode(**at("x", "y"), x2="x2:Q", color=signs(colors, colors.line), size=alt.Size("wide:Q", scale=None))
+    )
 
 
 def curves(which: list[tuple[str, float, float]], colors: Colors) -> list[Any]:
@@ -63,8 +74,10 @@ def curves(which: list[tuple[str, float, float]], colors: Colors) -> list[Any]:
         across, along, zero = _curve(kind)
         base = y + 6 - 12 * zero
         axes += [{"x": x - 12, "y": base, "x2": x + 12, "y2": base}, {"x": x, "y": y - 6, "x2": x, "y2": y + 6}]
-        curves += [{"one": i, "x": round(x + 12 * a, 1), "y": round(y + 6 - 12 * b, 2)}
-                   for a, b in zip(across, along, strict=True)]
+        curves += [
+            {"one": i, "x": round(x + 12 * a, 1), "y": round(y + 6 - 12 * b, 2)}
+            for a, b in zip(across, along, strict=True)
+        ]
     lines = alt.Chart(alt.InlineData(values=axes)).mark_rule(color=colors.line, strokeWidth=0.8)
     drawn = alt.Chart(alt.InlineData(values=curves)).mark_line(color=colors.text, strokeWidth=1.5)
     return [lines.encode(**at("x", "y"), x2="x2:Q", y2="y2:Q"), drawn.encode(**at("x", "y"), detail="one:N")]

@@ -47,15 +47,18 @@ def checked(network: Network, values: Values | None) -> dict[str, float] | None:
             raise UnknownName("learnable or bias", name, needed, "values")
     missing = [name for name in needed if name not in values]
     if missing:
-        raise ModelError("values must hold a number for each learnable and each bias of the network; missing: "
-                         f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}")
+        raise ModelError(
+            "values must hold a number for each learnable and each bias of the network; missing: "
+            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        )
     return {name: float(values[name]) for name in needed}
 
 
 def in_names(edge: Edge) -> str:
     """The terms of an edge: ``ap``, ``2·ap·xp²``, ``ap + aq·xp·xq``; a source by itself is left out."""
-    return _sum((term.coefficient, [_own(term), term.learnable or "", *_raised(term, edge.source)])
-                for term in edge.terms)
+    return _sum(
+        (term.coefficient, [_own(term), term.learnable or "", *_raised(term, edge.source)]) for term in edge.terms
+    )
 
 
 def in_values(edge: Edge, values: Values) -> str:
@@ -81,8 +84,10 @@ def note(neuron: Neuron, values: Values | None) -> str:
     alone = [term for term in neuron.terms if not term.sources]
     said = [_sum([(term.coefficient, [_own(term), term.learnable or ""])]) for term in alone]
     if values is not None:
-        said = [f"{text} {number(_factor(term, values))}" if term.learnable else text
-                for term, text in zip(alone, said, strict=True)]
+        said = [
+            f"{text} {number(_factor(term, values))}" if term.learnable else text
+            for term, text in zip(alone, said, strict=True)
+        ]
     bias = "bias" if values is None else f"bias {number(values[f'bias_{neuron.name}'])}"
     return ", ".join([*said, bias])
 
@@ -106,8 +111,9 @@ def number(value: float) -> str:
 
 def width(text: str, size: float) -> float:
     """About how many pixels a text takes in a sans-serif of this size; rather too many than too few."""
-    return size * sum(0.34 if one in _NARROW else 0.95 if one in _WIDE else 0.73 if one.isupper() else 0.6
-                      for one in text)
+    return size * sum(
+        0.34 if one in _NARROW else 0.95 if one in _WIDE else 0.73 if one.isupper() else 0.6 for one in text
+    )
 
 
 def fitted(text: str, size: float, room: float) -> str:

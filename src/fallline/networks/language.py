@@ -34,18 +34,26 @@ SHOWN = 100
 
 HEADERS = ("inputs", "activation")
 
-_TOKENS = re.compile(r"""
+_TOKENS = re.compile(
+    r"""
     [ \t\r]* (?: (?P<name>[A-Za-z_][A-Za-z0-9_]*) | (?P<sign>\*\*|[-+*^=():,])
     | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<end>;|\n[ \t\r\n]*|\Z) | (?P<remark>\#[^\n]*))
-""", re.VERBOSE)
+""",
+    re.VERBOSE,
+)
 
 _INNER_SUM = "brackets stand only around a whole sum, after its activation; give the sum inside a neuron of its own"
 _NO_POWER = "only a name takes a power, and only one; write the value out"
-_MISPLACED = {"(": _INNER_SUM, "^": _NO_POWER, "**": _NO_POWER, ")": "this ) closes no bracket; leave it out",
-              "=": "a line has one =; begin a new line before the name",
-              ",": "a comma stands only between the names of a header; write ; or begin a new line",
-              ":": "a colon stands only after inputs or activation, on a line of their own; leave it out",
-              **dict.fromkeys("+-*", "nothing follows the bracket of an activation; give it a neuron of its own")}
+_MISPLACED = {
+    "(": _INNER_SUM,
+    "^": _NO_POWER,
+    "**": _NO_POWER,
+    ")": "this ) closes no bracket; leave it out",
+    "=": "a line has one =; begin a new line before the name",
+    ",": "a comma stands only between the names of a header; write ; or begin a new line",
+    ":": "a colon stands only after inputs or activation, on a line of their own; leave it out",
+    **dict.fromkeys("+-*", "nothing follows the bracket of an activation; give it a neuron of its own"),
+}
 """What to say of a sign that cannot go on a neuron's line."""
 
 
@@ -87,10 +95,10 @@ def wrong(text: str, at: int, message: str) -> NoReturn:
     """Raise NetworkError with the line, the column and a caret under it."""
     start = text.rfind("\n", 0, at) + 1
     stop = text.find("\n", at)
-    line = text[start:stop if stop >= 0 else len(text)].replace("\t", " ").replace("\r", " ")
+    line = text[start : stop if stop >= 0 else len(text)].replace("\t", " ").replace("\r", " ")
     column = at - start
     first = max(0, column - SHOWN // 2) if len(line) > SHOWN else 0
-    cut = "".join(one if one.isprintable() else "?" for one in line[first:first + SHOWN])
+    cut = "".join(one if one.isprintable() else "?" for one in line[first : first + SHOWN])
     caret = " " * (column - first) + "^"
     raise NetworkError(f"network, line {line_of(text, at)}, column {column + 1}: {message}\n    {cut}\n    {caret}")
 
@@ -168,11 +176,14 @@ class _Reader:
         name = self.name("the name of a neuron, as in: xw = ap*xp + aq*xq")
         if not self.accept("="):
             self.fail(f"expected = after {name.text}, found {_said(self.next)}")
-        line = self.activated(name) if self.next.kind == "name" and self.ahead() == "(" else Line(
-            name, None, self.sum())
+        line = (
+            self.activated(name) if self.next.kind == "name" and self.ahead() == "(" else Line(name, None, self.sum())
+        )
         if self.next.kind != "end":
-            self.fail(_MISPLACED.get(self.next.text) or f"{_said(self.next)} does not continue the line; write + - or "
-                                                        "* before it, or begin a new line")
+            self.fail(
+                _MISPLACED.get(self.next.text)
+                or f"{_said(self.next)} does not continue the line; write + - or * before it, or begin a new line"
+            )
         return line
 
     def activated(self, name: Token) -> Line:
@@ -185,8 +196,11 @@ class _Reader:
         products = self.sum()
         if not self.accept(")"):
             stray = _MISPLACED.get(self.next.text) if self.next.text in ("(", "^", "**") else None
-            self.fail(stray or f"expected + - * or ) here, found {_said(self.next)}; the ( of line "
-                               f"{line_of(self.text, opened.at)} is still open")
+            self.fail(
+                stray
+                or f"expected + - * or ) here, found {_said(self.next)}; the ( of line "
+                f"{line_of(self.text, opened.at)} is still open"
+            )
         return Line(name, activation, products)
 
     def sum(self) -> tuple[Product, ...]:
@@ -218,8 +232,10 @@ class _Reader:
         product = constant * float(number)
         zero = constant == 0 or not number.lower().partition("e")[0].strip("0.")
         if not (product == 0 if zero else SMALLEST <= abs(product) <= LARGEST):
-            self.fail(f"the number of a term must be 0 or of a size from {SMALLEST} to {LARGEST}, and this makes it "
-                      f"{product:.3g}; numbers have 32 bits")
+            self.fail(
+                f"the number of a term must be 0 or of a size from {SMALLEST} to {LARGEST}, and this makes it "
+                f"{product:.3g}; numbers have 32 bits"
+            )
         self.take()
         return product
 
@@ -227,8 +243,12 @@ class _Reader:
         if not self.accept("^", "**"):
             return 1
         token = self.next
-        if token.kind != "number" or not token.text.isdigit() or len(token.text) > 3 or (
-                not 1 <= int(token.text) <= MAX_POWER):
+        if (
+            token.kind != "number"
+            or not token.text.isdigit()
+            or len(token.text) > 3
+            or (not 1 <= int(token.text) <= MAX_POWER)
+        ):
             self.fail(f"a power must be a whole number from 1 to {MAX_POWER}, found {_said(token)}")
         return int(self.take().text)
 
@@ -247,8 +267,12 @@ def _tokens(text: str) -> Iterator[Token]:
         match = match_at(text, at)
         if match is None:
             at = len(text) - len(text[at:].lstrip(" \t\r"))
-            wrong(text, at, f"{_sign(text[at])} is no part of a network; names are of the letters a to z, digits and "
-                            "_, signs are + - * ^ = ( ) : , ; #")
+            wrong(
+                text,
+                at,
+                f"{_sign(text[at])} is no part of a network; names are of the letters a to z, digits and "
+                "_, signs are + - * ^ = ( ) : , ; #",
+            )
         kind = str(match.lastgroup)
         said, at = match[kind], match.end()
         if kind == "sign":

@@ -41,8 +41,7 @@ def text(rows: list[dict[str, Any]], field: str, x: str, color: str, y: str = "y
     """The texts in ``field`` at these pixels."""
     import altair as alt
 
-    return alt.Chart(alt.InlineData(values=rows)).mark_text(color=color, **style).encode(
-        **at(x, y), text=f"{field}:N")
+    return alt.Chart(alt.InlineData(values=rows)).mark_text(color=color, **style).encode(**at(x, y), text=f"{field}:N")
 
 
 def at(x: str, y: str) -> dict[str, Any]:

@@ -31,8 +31,10 @@ def parse(text: str | Sequence[str], activation: str = "sigmoid") -> Network:
         wrong(lines.text, 0, "the network is empty; write a line a neuron, as in: xw = ap*xp + aq*xq")
     network = _Meaning(lines, activation).network()
     if len(lines.text) > MAX_CHARACTERS // 10 and len(str(network)) > MAX_CHARACTERS:
-        raise NetworkError(f"a network printed in full must have at most {MAX_CHARACTERS:,} characters, got "
-                           f"{len(str(network)):,}; write shorter names, or fewer terms")
+        raise NetworkError(
+            f"a network printed in full must have at most {MAX_CHARACTERS:,} characters, got "
+            f"{len(str(network)):,}; write shorter names, or fewer terms"
+        )
     return network
 
 
@@ -61,9 +63,12 @@ class _Meaning:
             if name not in read:
                 wrong(self.text, token.at, f"no neuron reads the input {name}; use it, or leave it out here")
         if not read:
-            wrong(self.text, self.lines.neurons[0].name.at,
-                  "the network has no input: no neuron reads a name that begins with x and stands on no left side; "
-                  "write a term with one, as ap*xp")
+            wrong(
+                self.text,
+                self.lines.neurons[0].name.at,
+                "the network has no input: no neuron reads a name that begins with x and stands on no left side; "
+                "write a term with one, as ap*xp",
+            )
         return Network(tuple(self.declared or read), neurons)
 
     def neuron(self, line: Line) -> Neuron:
@@ -80,22 +85,38 @@ class _Meaning:
                 continue
             sources[token.text] = sources.get(token.text, 0) + power
             if sources[token.text] > MAX_POWER:
-                wrong(self.text, token.at, f"the powers of {token.text} in this term add up to {sources[token.text]}; "
-                                           f"at most {MAX_POWER} make sense")
+                wrong(
+                    self.text,
+                    token.at,
+                    f"the powers of {token.text} in this term add up to {sources[token.text]}; "
+                    f"at most {MAX_POWER} make sense",
+                )
         return Term(product.constant, learnable.text if learnable else None, tuple(sources.items()))
 
     def refuse_learnable(self, token: Token, power: int, before: Token | None) -> None:
         """NetworkError unless a term may have this learnable after the one ``before``."""
         name = token.text
         if before is not None:
-            wrong(self.text, token.at, f"two learnables in a product: {before.text} and {name}; a term has one at "
-                                       "most. An input's name begins with x, or stands in a line inputs: ...")
+            wrong(
+                self.text,
+                token.at,
+                f"two learnables in a product: {before.text} and {name}; a term has one at "
+                "most. An input's name begins with x, or stands in a line inputs: ...",
+            )
         if power > 1:
-            wrong(self.text, token.at, f"the learnable {name} has a power; a term has one learnable, once. "
-                                       "An input's name begins with x, or stands in a line inputs: ...")
+            wrong(
+                self.text,
+                token.at,
+                f"the learnable {name} has a power; a term has one learnable, once. "
+                "An input's name begins with x, or stands in a line inputs: ...",
+            )
         if name.startswith("bias_") and name.removeprefix("bias_") in self.defined:
-            wrong(self.text, token.at, f"{name} is the bias that {name.removeprefix('bias_')} has unwritten; leave it "
-                                       "out, or give the learnable another name")
+            wrong(
+                self.text,
+                token.at,
+                f"{name} is the bias that {name.removeprefix('bias_')} has unwritten; leave it "
+                "out, or give the learnable another name",
+            )
 
     def is_source(self, token: Token) -> bool:
         """Whether a name is an input or a neuron and no learnable."""
@@ -111,8 +132,12 @@ class _Meaning:
 
     def refuse_cycles(self) -> None:
         """NetworkError with the path of the first cycle; the caret is under the name that closes it."""
-        reads = {line.name.text: [token for product in line.products for token, _ in product.factors
-                                  if token.text in self.defined] for line in self.lines.neurons}
+        reads = {
+            line.name.text: [
+                token for product in line.products for token, _ in product.factors if token.text in self.defined
+            ]
+            for line in self.lines.neurons
+        }
         done: set[str] = set()
         for start in reads:
             path, waiting = [start], [iter([] if start in done else reads[start])]
@@ -124,7 +149,7 @@ class _Meaning:
                     done.add(path[-1])
                     on_path.discard(path.pop())
                 elif token.text in on_path:
-                    self.cycle([*path[path.index(token.text):], token.text], token)
+                    self.cycle([*path[path.index(token.text) :], token.text], token)
                 elif token.text not in done:
                     path.append(token.text)
                     on_path.add(token.text)
@@ -132,8 +157,11 @@ class _Meaning:
 
     def cycle(self, names: list[str], closing: Token) -> None:
         shown = names if len(names) <= 8 else [*names[:4], "...", *names[-3:]]
-        wrong(self.text, closing.at, f"a cycle: {' reads '.join(shown)}; a neuron may only read what does not "
-                                     "depend on it")
+        wrong(
+            self.text,
+            closing.at,
+            f"a cycle: {' reads '.join(shown)}; a neuron may only read what does not depend on it",
+        )
 
     def _default(self, activation: str) -> str:
         named = self.lines.headers.get("activation")
@@ -142,8 +170,9 @@ class _Meaning:
         if len(named) > 1:
             wrong(self.text, named[1].at, "one activation stands for all; that of a neuron is written around its sum")
         if named[0].text not in ACTIVATIONS:
-            wrong(self.text, named[0].at, f"no activation is named {named[0].text}; there are: "
-                                          f"{', '.join(ACTIVATIONS)}")
+            wrong(
+                self.text, named[0].at, f"no activation is named {named[0].text}; there are: {', '.join(ACTIVATIONS)}"
+            )
         return named[0].text
 
     def _declared(self) -> dict[str, Token] | None:
@@ -160,7 +189,11 @@ class _Meaning:
             before = found.get(token.text) or others.get(token.text)
             if before is not None:
                 first, second = sorted((before.at, token.at))
-                wrong(self.text, second, f"{token.text} is defined twice, first in line {line_of(self.text, first)}; "
-                                         "give one of them another name")
+                wrong(
+                    self.text,
+                    second,
+                    f"{token.text} is defined twice, first in line {line_of(self.text, first)}; "
+                    "give one of them another name",
+                )
             found[token.text] = token
         return found

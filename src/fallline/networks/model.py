@@ -21,8 +21,14 @@ class NeuronModel(Model):
     network: Network | None = None
 
 
-def neurons(text: str | Sequence[str] | Network, *, activation: str = "sigmoid", name: str = "",
-            watch: Iterable[str] = (), begin: tuple[float, float] = (0.0, 1.0)) -> NeuronModel:
+def neurons(
+    text: str | Sequence[str] | Network,
+    *,
+    activation: str = "sigmoid",
+    name: str = "",
+    watch: Iterable[str] = (),
+    begin: tuple[float, float] = (0.0, 1.0),
+) -> NeuronModel:
     """A Model from a network's text, a line a neuron; NetworkError shows the place of what cannot be read.
 
     ``model.apply(weights, inputs [batch, inputs])`` gives [batch], or [batch, outputs] of several outputs; inputs are
@@ -41,15 +47,19 @@ def neurons(text: str | Sequence[str] | Network, *, activation: str = "sigmoid",
         import jax
 
         keys = jax.random.split(key)
-        return {"weights": jax.random.uniform(keys[0], (len(network.learnables),), minval=low, maxval=high),
-                "biases": jax.random.uniform(keys[1], (len(network.neurons),), minval=low, maxval=high)}
+        return {
+            "weights": jax.random.uniform(keys[0], (len(network.learnables),), minval=low, maxval=high),
+            "biases": jax.random.uniform(keys[1], (len(network.neurons),), minval=low, maxval=high),
+        }
 
     def apply(weights: Mapping[str, Any], inputs: Any) -> Any:
         nonlocal run
         if inputs.shape[-1:] != (len(network.inputs),):
-            raise ModelError(f"the network has {len(network.inputs)} inputs, {', '.join(network.inputs[:8])}"
-                             f"{', ...' if len(network.inputs) > 8 else ''}, and got examples of shape "
-                             f"{tuple(inputs.shape[1:])}")
+            raise ModelError(
+                f"the network has {len(network.inputs)} inputs, {', '.join(network.inputs[:8])}"
+                f"{', ...' if len(network.inputs) > 8 else ''}, and got examples of shape "
+                f"{tuple(inputs.shape[1:])}"
+            )
         if run is None:
             from fallline.networks.passes import forward
 

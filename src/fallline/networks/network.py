@@ -53,8 +53,11 @@ class Neuron:
     def __str__(self) -> str:
         first, *rest = self.terms
         said = ("-" if _negative(first) else "") + first.factors
-        return f"{self.name} = {self.activation}({said}" + "".join(
-            f" {'-' if _negative(term) else '+'} {term.factors}" for term in rest) + ")"
+        return (
+            f"{self.name} = {self.activation}({said}"
+            + "".join(f" {'-' if _negative(term) else '+'} {term.factors}" for term in rest)
+            + ")"
+        )
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,15 @@ class Network:
                     heapq.heappush(ready, reader)
         return tuple(found)
 
-    def explain(self, example: Any, target: Any, values: Mapping[str, float], loss: str = "squared_error", *,
-                learning_rate: float | None = None) -> Explanation:
+    def explain(
+        self,
+        example: Any,
+        target: Any,
+        values: Mapping[str, float],
+        loss: str = "squared_error",
+        *,
+        learning_rate: float | None = None,
+    ) -> Explanation:
         """The passes of one example, forward and back, number by number; the arguments are in networks/explain.py."""
         from fallline.networks.explain import explain
 

@@ -60,9 +60,13 @@ def _is_full(layer: tuple[Neuron, ...]) -> bool:
     """Whether every neuron has the same sources in the same order, each with a learnable of its own: a dense layer."""
     terms = [term for neuron in layer for term in neuron.terms]
     named = [term.learnable for term in terms]
-    return (None not in named and len(set(named)) == len(named) and all(term.coefficient == 1 for term in terms)
-            and len({tuple(term.sources for term in neuron.terms) for neuron in layer}) == 1
-            and len({neuron.activation for neuron in layer}) == 1)
+    return (
+        None not in named
+        and len(set(named)) == len(named)
+        and all(term.coefficient == 1 for term in terms)
+        and len({tuple(term.sources for term in neuron.terms) for neuron in layer}) == 1
+        and len({neuron.activation for neuron in layer}) == 1
+    )
 
 
 def _full_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
@@ -150,6 +154,5 @@ def _power_of(sources: tuple[tuple[str, int], ...], values: Values, like: Any) -
 
 def _monomial(term: Term, values: Values) -> Any:
     """The product of a term's sources with their powers; 1 where it has none."""
-    factors = [values[name] if power == 1 else jax.lax.integer_pow(values[name], power)
-               for name, power in term.sources]
+    factors = [values[name] if power == 1 else jax.lax.integer_pow(values[name], power) for name, power in term.sources]
     return reduce(operator.mul, factors) if factors else 1.0

@@ -76,8 +76,9 @@ class Placing:
     rows: dict[tuple[str, str], float]
 
 
-def place(network: Network, edges: Sequence[Edge], names: Mapping[str, float],
-          labels: Mapping[tuple[str, str], float]) -> Placing:
+def place(
+    network: Network, edges: Sequence[Edge], names: Mapping[str, float], labels: Mapping[tuple[str, str], float]
+) -> Placing:
     """The picture's places; ``names`` and ``labels`` say how wide the texts are."""
     labelled = len(edges) <= MOST_LABELLED and len(network.layers) < MOST_COLUMNS
     column = columns_of(network)
@@ -88,8 +89,9 @@ def place(network: Network, edges: Sequence[Edge], names: Mapping[str, float],
         incoming[edge.target] += 1
     if labelled:
         half_heights = {name: NEURON if name in incoming else INPUT for name in column}
-        blocks = {name: max(ROW * (incoming[name] / 2) + 4, NEURON + NOTE) if name in incoming else INPUT
-                  for name in column}
+        blocks = {
+            name: max(ROW * (incoming[name] / 2) + 4, NEURON + NOTE) if name in incoming else INPUT for name in column
+        }
         between, gap, slack = ROW / 2, GAP, 2 * GAP
     else:
         most = max(sum(items.names[i] in column for i in own) for own in order)
@@ -105,8 +107,16 @@ def place(network: Network, edges: Sequence[Edge], names: Mapping[str, float],
     named = half_heights[network.inputs[0]] >= NAMED
     half_widths = _half_widths(column, names if named else {}, half_heights, labelled)
     columns, width = _across(column, half_widths, labels if labelled else {}, height)
-    boxes = {name: Box(at, (columns[at].left + columns[at].right) / 2, float(y[items.key[name]]), half_widths[name],
-                       half_heights[name]) for name, at in column.items()}
+    boxes = {
+        name: Box(
+            at,
+            (columns[at].left + columns[at].right) / 2,
+            float(y[items.key[name]]),
+            half_widths[name],
+            half_heights[name],
+        )
+        for name, at in column.items()
+    }
     chains = {(edge.source, edge.target): chain for edge, chain in zip(edges, items.chains, strict=True)}
     passes = {pair: tuple((items.column[i], float(y[i])) for i in chain[1:-1]) for pair, chain in chains.items()}
     before = {pair: float(y[chain[-2]]) for pair, chain in chains.items()}
@@ -205,22 +215,26 @@ def _crossings(gaps: list[np.ndarray], place: np.ndarray) -> int:
     return total
 
 
-def _levels(order: list[np.ndarray], gaps: list[np.ndarray], halves: np.ndarray, gap: float, slack: float,
-            passing: np.ndarray) -> np.ndarray:
+def _levels(
+    order: list[np.ndarray], gaps: list[np.ndarray], halves: np.ndarray, gap: float, slack: float, passing: np.ndarray
+) -> np.ndarray:
     """The y of every item: near the mean of what it is joined to, in its column's order, none over another.
 
     ``gap`` is left between neighbours at least; in a short column up to ``slack`` more.
     """
-    apart = [halves[own][:-1] + halves[own][1:] + np.where(passing[own][:-1] & passing[own][1:], 0, gap)
-             for own in order]
+    apart = [
+        halves[own][:-1] + halves[own][1:] + np.where(passing[own][:-1] & passing[own][1:], 0, gap) for own in order
+    ]
     tall = max(one.sum() for one in apart)
     apart = [one + np.clip((0.66 * tall - one.sum()) / max(1, len(one)), 0, slack) for one in apart]
     y = np.zeros(len(halves))
     for own, one in zip(order, apart, strict=True):
         y[own] = np.concatenate([[0], np.cumsum(one)]) - one.sum() / 2
     last = len(order) - 1
-    both = [np.concatenate([*gaps[max(0, at - 1):at], *(one[:, ::-1] for one in gaps[at:at + 1])])
-            for at in range(last + 1)]
+    both = [
+        np.concatenate([*gaps[max(0, at - 1) : at], *(one[:, ::-1] for one in gaps[at : at + 1])])
+        for at in range(last + 1)
+    ]
     for sweep in range(8):
         for at in range(last + 1) if sweep % 2 == 0 else range(last, -1, -1):
             y[order[at]] = _settled(_means(both[at], y)[order[at]], apart[at], 1 + 3 * passing[order[at]])
@@ -239,8 +253,9 @@ def _settled(wanted: np.ndarray, apart: np.ndarray, weight: np.ndarray) -> np.nd
     return np.repeat([block[0] for block in blocks], [int(block[2]) for block in blocks]) + offset
 
 
-def _half_widths(column: Mapping[str, int], names: Mapping[str, float], half_heights: Mapping[str, float],
-                 labelled: bool) -> dict[str, float]:
+def _half_widths(
+    column: Mapping[str, int], names: Mapping[str, float], half_heights: Mapping[str, float], labelled: bool
+) -> dict[str, float]:
     """Neurons are all equally wide, and inputs; wide enough for their names where these are written."""
     found = {}
     for kind in (True, False):
@@ -254,8 +269,9 @@ def _half_widths(column: Mapping[str, int], names: Mapping[str, float], half_hei
     return found
 
 
-def _across(column: Mapping[str, int], half_widths: Mapping[str, float], labels: Mapping[tuple[str, str], float],
-            height: float) -> tuple[tuple[Column, ...], float]:
+def _across(
+    column: Mapping[str, int], half_widths: Mapping[str, float], labels: Mapping[tuple[str, str], float], height: float
+) -> tuple[tuple[Column, ...], float]:
     """The columns from left to right, and the width of the whole."""
     count = max(column.values()) + 1
     neurons = max(half for name, half in half_widths.items() if column[name])
@@ -278,5 +294,8 @@ def _rows(before: Mapping[tuple[str, str], float], boxes: Mapping[str, Box]) -> 
     arriving: dict[str, list[tuple[str, str]]] = {}
     for pair in sorted(before, key=before.__getitem__):
         arriving.setdefault(pair[1], []).append(pair)
-    return {pair: boxes[target].y + (i - (len(pairs) - 1) / 2) * ROW
-            for target, pairs in arriving.items() for i, pair in enumerate(pairs)}
+    return {
+        pair: boxes[target].y + (i - (len(pairs) - 1) / 2) * ROW
+        for target, pairs in arriving.items()
+        for i, pair in enumerate(pairs)
+    }

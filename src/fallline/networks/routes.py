@@ -74,6 +74,8 @@ def _ports(placing: Placing, pairs: Sequence[Pair], own: int) -> dict[Pair, tupl
         for pair, angle in zip(group, np.radians(np.linspace(-widest, widest, len(group))), strict=True):
             angle = 0.0 if len(group) == 1 else angle
             end = box.x + side * (box.half_width - box.half_height)
-            found[pair] = (float(end + side * box.half_height * np.cos(angle)),
-                           float(box.y + box.half_height * np.sin(angle)))
+            found[pair] = (
+                float(end + side * box.half_height * np.cos(angle)),
+                float(box.y + box.half_height * np.sin(angle)),
+            )
     return found

@@ -12,7 +12,11 @@ import numpy as np
 from fallline.networks.network import ACTIVATIONS, Network
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu, "identity": lambda sums: sums}
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "identity": lambda sums: sums,
+}
 
 
 class Steps(NamedTuple):
@@ -57,8 +61,9 @@ def walk(network: Network, learnable: dict[str, int], bias: dict[str, int]) -> C
             return jax.lax.dynamic_update_slice_in_dim(values, after[..., None], at, axis=-1), None
 
         places = np.arange(first, first + len(network.neurons))
-        values, _ = jax.lax.scan(next_neuron, jnp.concatenate([inputs, ones, later], axis=-1),
-                                 jax.tree.map(jnp.asarray, (places, steps)))
+        values, _ = jax.lax.scan(
+            next_neuron, jnp.concatenate([inputs, ones, later], axis=-1), jax.tree.map(jnp.asarray, (places, steps))
+        )
         return values[..., outputs[0]] if len(outputs) == 1 else values[..., outputs]
 
     return run
@@ -78,7 +83,7 @@ def _steps(network: Network, learnable: dict[str, int], bias: dict[str, int]) ->
     for i, neuron in enumerate(order):
         for j, term in enumerate(neuron.terms):
             own = [place[name] for name, power in term.sources for _ in range(power)]
-            factors[i, j, :len(own)] = own
+            factors[i, j, : len(own)] = own
             coefficients[i, j] = term.coefficient
             if term.learnable is not None:
                 learnables[i, j] = learnable[term.learnable]

@@ -43,7 +43,11 @@ def _ftrl(learning_rate, learning_rate_power, initial_accumulator, l1, l2, l2_sh
         changed = jnp.where(state.per_rate > 0, per_rate - state.per_rate, 0)
         z = jax.tree.map(
             lambda z, g, x, r, r0: z + g + (twice_shrink - (r - r0) * per_rate - r0 * changed) * x,
-            state.linears, gradients, weights, r, state.powers,
+            state.linears,
+            gradients,
+            weights,
+            r,
+            state.powers,
         )
         # clip(z) - z is exactly 0 within l1 and sign(z) l1 - z beyond it
         leaders = jax.tree.map(lambda z, r: over(lr * (jnp.clip(z, -l1, l1) - z), r + twice_l2), z, r)

@@ -27,13 +27,21 @@ class NovogradState(NamedTuple):
 
 
 def _lamb(learning_rate, beta1, beta2, epsilon, weight_decay):
-    return optax.chain(optax.scale_by_adam(beta1, beta2, epsilon), optax.add_decayed_weights(weight_decay),
-                       _scale_by_trust(1.0), optax.scale_by_learning_rate(learning_rate))
+    return optax.chain(
+        optax.scale_by_adam(beta1, beta2, epsilon),
+        optax.add_decayed_weights(weight_decay),
+        _scale_by_trust(1.0),
+        optax.scale_by_learning_rate(learning_rate),
+    )
 
 
 def _lars(learning_rate, momentum, weight_decay, trust_coefficient):
-    return optax.chain(optax.add_decayed_weights(weight_decay), _scale_by_trust(trust_coefficient),
-                       optax.scale_by_learning_rate(learning_rate), optax.trace(momentum))
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay),
+        _scale_by_trust(trust_coefficient),
+        optax.scale_by_learning_rate(learning_rate),
+        optax.trace(momentum),
+    )
 
 
 def _novograd(learning_rate, beta1, beta2, epsilon, weight_decay):
@@ -48,8 +56,13 @@ def _novograd(learning_rate, beta1, beta2, epsilon, weight_decay):
             return jnp.where(state.count == 0, new, norm_of(both))
 
         roots = jax.tree.map(root, gradients, state.roots)
-        m = jax.tree.map(lambda m, g, x, s: beta1 * m + (g / (s + epsilon) + weight_decay * x),
-                         state.means, gradients, weights, roots)
+        m = jax.tree.map(
+            lambda m, g, x, s: beta1 * m + (g / (s + epsilon) + weight_decay * x),
+            state.means,
+            gradients,
+            weights,
+            roots,
+        )
         return jax.tree.map(lambda m: -learning_rate * m, m), NovogradState(state.count + 1, m, roots)
 
     return optax.GradientTransformation(init, update)
@@ -57,6 +70,7 @@ def _novograd(learning_rate, beta1, beta2, epsilon, weight_decay):
 
 def _scale_by_trust(coefficient):
     """``u`` times ``coefficient norm(x) / norm(u)`` of each layer; as it is where one of the norms is 0."""
+
     def scale(u, x):
         of_weights, (size, rest) = norm_of(x), norm_in_parts(u)
         nothing = (of_weights == 0) | (rest == 0)

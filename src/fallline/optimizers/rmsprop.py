@@ -37,7 +37,10 @@ def _rmsprop(learning_rate, decay, momentum, epsilon, centered):
         q = jax.tree.map(lambda q, g: q + (1 - decay) * (g - q), state.means, gradients)
         b = jax.tree.map(
             lambda b, g, w, q: mu * b + lr * g * jax.lax.rsqrt(w + (1 - centered) * (q * q) + eps),
-            state.steps, gradients, w, q,
+            state.steps,
+            gradients,
+            w,
+            q,
         )
         return jax.tree.map(jnp.negative, b), RmspropState(q, w, b)
 

@@ -29,7 +29,8 @@ def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
 
     def init(weights):
         return RpropState(
-            jax.tree.map(jnp.zeros_like, weights), jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights),
+            jax.tree.map(jnp.zeros_like, weights),
+            jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights),
             jnp.asarray(learning_rate),
         )
 
@@ -50,8 +51,15 @@ RPROP = Optimizer(
     make=_rprop,
     numbers=(
         positive("learning_rate", None, "the first step of every weight"),
-        Number("eta_minus", 0.5, low=0.0, high=1.0, low_open=True, high_open=True,
-               meaning="factor of the step where the gradient's sign turned"),
+        Number(
+            "eta_minus",
+            0.5,
+            low=0.0,
+            high=1.0,
+            low_open=True,
+            high_open=True,
+            meaning="factor of the step where the gradient's sign turned",
+        ),
         Number("eta_plus", 1.2, low=1.0, low_open=True, meaning="factor of the step where the sign stayed"),
         positive("smallest_step", 1e-6, "no step becomes smaller"),
         positive("largest_step", 50.0, "no step becomes larger"),

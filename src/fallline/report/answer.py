@@ -29,11 +29,17 @@ def answer(results: Results) -> tuple[str, str, str]:
         return "Kinds of loss are ranked apart", "", _best_of_each(results)
     mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
     if mean is None and results.ranked["missing"].sum():
-        return (f"Nothing here can be used: {results.metric.label} was not a number in any trial that finished", "",
-                NO_NUMBER)
+        return (
+            f"Nothing here can be used: {results.metric.label} was not a number in any trial that finished",
+            "",
+            NO_NUMBER,
+        )
     if mean is None:
-        return (f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}", "",
-                f"To go on, {smaller_rates(results.run)}")
+        return (
+            f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}",
+            "",
+            f"To go on, {smaller_rates(results.run)}",
+        )
     name = words.recipe(first, results.varying, results.digits) or "the one configuration of this study"
     value = f"{results.metric.label} {words.number(mean)}"
     if n == 1:

@@ -16,9 +16,14 @@ from fallline.stats.compare import Compared, Group, lost
 
 MOST_NAMED = 3
 
-BESIDE = ((SAME, "Level but for rounding"), (AS_GOOD, "As good"), (OPEN, "May be as good"),
-          (AS_TUNED, "Worse as tuned, but perhaps not at another setting"), (WORSE, "Significantly worse"),
-          (LOST, ""))
+BESIDE = (
+    (SAME, "Level but for rounding"),
+    (AS_GOOD, "As good"),
+    (OPEN, "May be as good"),
+    (AS_TUNED, "Worse as tuned, but perhaps not at another setting"),
+    (WORSE, "Significantly worse"),
+    (LOST, ""),
+)
 """How the other arms stand, and what is said before their names; of those lost at every seed what became of them."""
 
 

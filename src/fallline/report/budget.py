@@ -12,8 +12,14 @@ from fallline.report.tables import frame_table
 from fallline.stats import budgets
 from fallline.store import Run
 
-USUAL = {"workers": 1.0, "overlap": 0.0, "subset": None, "subset_from": None, "last_batch": "dropped",
-         "early_stop": None}
+USUAL = {
+    "workers": 1.0,
+    "overlap": 0.0,
+    "subset": None,
+    "subset_from": None,
+    "last_batch": "dropped",
+    "early_stop": None,
+}
 """What needs no column where every row has it."""
 
 

@@ -25,15 +25,42 @@ SIGNS = {SUPPORTED: "✓", REFUTED: "✗", UNDECIDED: "?", UNTESTED: words.MISSI
 COLORS = {SUPPORTED: "--m9", REFUTED: "--alarm", UNDECIDED: "--ink", UNTESTED: "--muted"}
 
 FIGURES = {
-    "estimate": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "n": pl.Int64,
-    "seeds_needed": pl.Int64, "seeds_most": pl.Int64,
+    "estimate": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p": pl.Float64,
+    "n": pl.Int64,
+    "seeds_needed": pl.Int64,
+    "seeds_most": pl.Int64,
 }
-OVERVIEW = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "compared": pl.String,
-            **FIGURES, "comparisons": pl.Int64, "note": pl.String, "budget": pl.String}
-PARTS = {"claim": pl.Int64, "text": pl.String, "verdict": pl.String, "metric": pl.String, "within": pl.String,
-         "first": pl.String, "second": pl.String, "comparison": pl.String, **FIGURES, "p_holm": pl.Float64,
-         "method": pl.String, "first_diverged": pl.Int64, "second_diverged": pl.Int64, "first_missing": pl.Int64,
-         "second_missing": pl.Int64}
+OVERVIEW = {
+    "claim": pl.Int64,
+    "text": pl.String,
+    "verdict": pl.String,
+    "metric": pl.String,
+    "compared": pl.String,
+    **FIGURES,
+    "comparisons": pl.Int64,
+    "note": pl.String,
+    "budget": pl.String,
+}
+PARTS = {
+    "claim": pl.Int64,
+    "text": pl.String,
+    "verdict": pl.String,
+    "metric": pl.String,
+    "within": pl.String,
+    "first": pl.String,
+    "second": pl.String,
+    "comparison": pl.String,
+    **FIGURES,
+    "p_holm": pl.Float64,
+    "method": pl.String,
+    "first_diverged": pl.Int64,
+    "second_diverged": pl.Int64,
+    "first_missing": pl.Int64,
+    "second_missing": pl.Int64,
+}
 
 READING = (
     "A claim holds where each of its comparisons does: the {} interval lies on the claimed side. It is refuted where "
@@ -57,10 +84,22 @@ def overview(run: Run) -> pl.DataFrame:
     for place, verdict in enumerate(claims(run)):
         deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
         figures = dict.fromkeys(FIGURES) if deciding is None else _figures(deciding)
-        rows.append({"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict,
-                     "metric": verdict.column, "compared": _compared(verdict, deciding), **figures, "p": verdict.p,
-                     "seeds_needed": verdict.seeds_needed, "seeds_most": verdict.seeds_most,
-                     "comparisons": len(verdict.parts), "note": verdict.note, "budget": own_budget(verdict)})
+        rows.append(
+            {
+                "claim": place + 1,
+                "text": verdict.claim.text,
+                "verdict": verdict.verdict,
+                "metric": verdict.column,
+                "compared": _compared(verdict, deciding),
+                **figures,
+                "p": verdict.p,
+                "seeds_needed": verdict.seeds_needed,
+                "seeds_most": verdict.seeds_most,
+                "comparisons": len(verdict.parts),
+                "note": verdict.note,
+                "budget": own_budget(verdict),
+            }
+        )
     return pl.DataFrame(rows, schema=OVERVIEW)
 
 
@@ -69,14 +108,26 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     rows = []
     for place, verdict in enumerate(verdicts):
         said = {"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict, "metric": verdict.column}
-        rows += [said | {"within": _within(verdict, part), "first": _arm(verdict, part, 0),
-                         "second": _arm(verdict, part, 1), "comparison": part.verdict, **_figures(part),
-                         "p": _own_p(part), "p_holm": None if _own_p(part) is None else part.p_holm,
-                         "seeds_needed": part.seeds_needed, "seeds_most": part.seeds_most,
-                         "method": part.evidence.method,
-                         "first_diverged": part.diverged[0], "second_diverged": part.diverged[1],
-                         "first_missing": part.missing[0], "second_missing": part.missing[1]}
-                 for part in verdict.parts]
+        rows += [
+            said
+            | {
+                "within": _within(verdict, part),
+                "first": _arm(verdict, part, 0),
+                "second": _arm(verdict, part, 1),
+                "comparison": part.verdict,
+                **_figures(part),
+                "p": _own_p(part),
+                "p_holm": None if _own_p(part) is None else part.p_holm,
+                "seeds_needed": part.seeds_needed,
+                "seeds_most": part.seeds_most,
+                "method": part.evidence.method,
+                "first_diverged": part.diverged[0],
+                "second_diverged": part.diverged[1],
+                "first_missing": part.missing[0],
+                "second_missing": part.missing[1],
+            }
+            for part in verdict.parts
+        ]
         if not verdict.parts:
             rows.append(dict.fromkeys(PARTS) | said)
     return pl.DataFrame(rows, schema=PARTS)
@@ -90,8 +141,9 @@ def lines(run: Run) -> list[str]:
     for verdict in verdicts:
         figures = "" if verdict.deciding is None else f" ({_in_short(verdict, verdict.parts[verdict.deciding])})"
         told = _settles(verdict) or verdict.note
-        found.append(f"{SIGNS[verdict.verdict]} {verdict.verdict}: {verdict.claim.text}{figures}"
-                     + (f"; {told}" if told else ""))
+        found.append(
+            f"{SIGNS[verdict.verdict]} {verdict.verdict}: {verdict.claim.text}{figures}" + (f"; {told}" if told else "")
+        )
     return [*found, *filter(None, [budget_sentence(verdicts)])]
 
 
@@ -105,8 +157,12 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
     body = [_row(verdict) for verdict in verdicts]
     count = sum(len(verdict.parts) for verdict in verdicts)
     every = details(f"All {words.plural(count, 'comparison')}", _all_parts(verdicts)) if count > len(verdicts) else None
-    return join(tag("p", introduction(run, verdicts), cls="note lead"), table(head, body),
-                tag("p", READING.format(confidence(verdicts[0].level)), cls="note"), every)
+    return join(
+        tag("p", introduction(run, verdicts), cls="note lead"),
+        table(head, body),
+        tag("p", READING.format(confidence(verdicts[0].level)), cls="note"),
+        every,
+    )
 
 
 def columns(verdicts: Sequence[Verdict]) -> list[Column]:
@@ -115,11 +171,16 @@ def columns(verdicts: Sequence[Verdict]) -> list[Column]:
     figures = [[words.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs]
     notes = [f"{words.capital(verdict.note)}." if verdict.note else "" for verdict in verdicts]
     compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
-    found = [("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
-             ("claim", [one.claim.text for one in verdicts]), ("compared", compared),
-             *((name, [row[place] for row in figures]) for place, name in enumerate(
-                 ("estimate", f"{confidence(verdicts[0].level)} interval", "p", "n"))),
-             ("to settle it", [_settles(one) for one in verdicts])]
+    found = [
+        ("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
+        ("claim", [one.claim.text for one in verdicts]),
+        ("compared", compared),
+        *(
+            (name, [row[place] for row in figures])
+            for place, name in enumerate(("estimate", f"{confidence(verdicts[0].level)} interval", "p", "n"))
+        ),
+        ("to settle it", [_settles(one) for one in verdicts]),
+    ]
     return [Column(name, texts, texts, numeric=2 < place < 7) for place, (name, texts) in enumerate(found)]
 
 
@@ -133,9 +194,13 @@ def _row(verdict: Verdict) -> Markup:
     note = f"{words.capital(verdict.note)}." if verdict.note else ""
     said = " ".join(filter(None, [_compared(verdict, deciding), note]))
     figures = [words.MISSING] * 4 if deciding is None else _texts(verdict, deciding, verdict.p)
-    return tag("tr", tag("td", word(verdict.verdict)), tag("td", verdict.claim.text, tag("small", said), cls="wrap",
-                                                           style="min-width:300px;max-width:420px"),
-               [tag("td", text, cls="n") for text in figures], tag("td", _settles(verdict), cls="wrap soft"))
+    return tag(
+        "tr",
+        tag("td", word(verdict.verdict)),
+        tag("td", verdict.claim.text, tag("small", said), cls="wrap", style="min-width:300px;max-width:420px"),
+        [tag("td", text, cls="n") for text in figures],
+        tag("td", _settles(verdict), cls="wrap soft"),
+    )
 
 
 def word(verdict: str) -> Markup:
@@ -146,14 +211,23 @@ def word(verdict: str) -> Markup:
 
 def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
     interval = f"{confidence(verdicts[0].level)} interval"
-    heads = ["claim", "within", "first", "second", "verdict", "estimate", interval, "p", "n", "p (Holm)",
-             "method"]
+    heads = ["claim", "within", "first", "second", "verdict", "estimate", interval, "p", "n", "p (Holm)", "method"]
     right = ("claim", "estimate", interval, "p", "n", "p (Holm)")
     head = [tag("th", name, cls="n" if name in right else None) for name in heads]
-    body = [tag("tr", tag("td", place + 1, cls="n"), tag("td", _within(verdict, part)),
-                tag("td", _arm(verdict, part, 0)), tag("td", _arm(verdict, part, 1)), tag("td", word(part.verdict)),
-                [tag("td", text, cls="n") for text in _all_texts(verdict, part)], tag("td", part.evidence.method))
-            for place, verdict in enumerate(verdicts) for part in verdict.parts]
+    body = [
+        tag(
+            "tr",
+            tag("td", place + 1, cls="n"),
+            tag("td", _within(verdict, part)),
+            tag("td", _arm(verdict, part, 0)),
+            tag("td", _arm(verdict, part, 1)),
+            tag("td", word(part.verdict)),
+            [tag("td", text, cls="n") for text in _all_texts(verdict, part)],
+            tag("td", part.evidence.method),
+        )
+        for place, verdict in enumerate(verdicts)
+        for part in verdict.parts
+    ]
     return table(head, body)
 
 
@@ -188,9 +262,10 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
         lost = sum(one.verdict == REFUTED for one in verdict.parts)
         won = sum(one.verdict == SUPPORTED for one in verdict.parts)
         count = words.count(len(verdict.parts))
-        said += {SUPPORTED: f"; the closest of {count} comparisons, which all hold",
-                 REFUTED: f"; {lost} of {count} comparisons refute it, {won} hold"}.get(
-                     verdict.verdict, f"; {won} of {count} comparisons hold, none refutes it")
+        said += {
+            SUPPORTED: f"; the closest of {count} comparisons, which all hold",
+            REFUTED: f"; {lost} of {count} comparisons refute it, {won} hold",
+        }.get(verdict.verdict, f"; {won} of {count} comparisons hold, none refutes it")
     if part.evidence.method == "values":
         said += "; nothing is left to chance"
     if part.evidence.method == "sign":
@@ -228,8 +303,9 @@ def _within(verdict: Verdict, part: Part) -> str:
 
 def _digits(verdict: Verdict) -> words.Digits:
     """With how many digits the settings of its parts are told apart."""
-    return words.digits_in(row for part in verdict.parts
-                           for row in (part.within, part.first, part.second or {}, *part.chosen))
+    return words.digits_in(
+        row for part in verdict.parts for row in (part.within, part.first, part.second or {}, *part.chosen)
+    )
 
 
 def _figures(part: Part) -> dict[str, Any]:
@@ -261,13 +337,15 @@ def _in_short(verdict: Verdict, part: Part) -> str:
     said = [estimate if interval == words.MISSING else f"{estimate}, {confidence(verdict.level)} {interval}"]
     said += [f"p {p if p.startswith('<') else '= ' + p}"] if verdict.p is not None else []
     count = len(verdict.parts)
-    which = {SUPPORTED: f"the closest of {words.count(count)} comparisons",
-             REFUTED: f"the worst of {words.count(count)} comparisons"}.get(
-                 verdict.verdict, f"the weakest of {words.count(count)} comparisons")
+    which = {
+        SUPPORTED: f"the closest of {words.count(count)} comparisons",
+        REFUTED: f"the worst of {words.count(count)} comparisons",
+    }.get(verdict.verdict, f"the weakest of {words.count(count)} comparisons")
     what = "" if part.second is None else " difference"
     at = "" if verdict.claim.step is None else f" at step {words.count(verdict.claim.step)}:"
-    return (f"{_pair(verdict, part)}: {label(verdict.column)}{what}{at} {', '.join([*said, f'n = {n}'])}"
-            + (f"; {which}" if count > 1 else ""))
+    return f"{_pair(verdict, part)}: {label(verdict.column)}{what}{at} {', '.join([*said, f'n = {n}'])}" + (
+        f"; {which}" if count > 1 else ""
+    )
 
 
 def _settles(verdict: Verdict) -> str:
@@ -282,6 +360,9 @@ def _settles(verdict: Verdict) -> str:
     if verdict.seeds_needed is None:
         return f"no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle it"
     least, most = verdict.seeds_needed, verdict.seeds_most
-    more = words.count(least - n) + ("" if least == most else " or more" if most is None else
-                                     f" to {words.count(most - n)}") + ("" if most is None else " more")
+    more = (
+        words.count(least - n)
+        + ("" if least == most else " or more" if most is None else f" to {words.count(most - n)}")
+        + ("" if most is None else " more")
+    )
     return f"about {words.seeds_range(least, most)} would settle it, {more}"

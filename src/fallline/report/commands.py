@@ -31,9 +31,12 @@ def again(run: Run, settings: Mapping[str, Any]) -> str:
 def to_finish(run: Run) -> str:
     """That trials of the run are still to come, and the command that trains them; empty where none are."""
     missing, every = len(run.missing), len(run.planned)
-    return (f"The run is not finished: {words.count(missing)} of its {words.plural(every, 'block')} of trials "
-            f"{'is' if missing == 1 else 'are'} still to be trained, and may change this: {again(run, {})}"
-            if missing else "")
+    return (
+        f"The run is not finished: {words.count(missing)} of its {words.plural(every, 'block')} of trials "
+        f"{'is' if missing == 1 else 'are'} still to be trained, and may change this: {again(run, {})}"
+        if missing
+        else ""
+    )
 
 
 def wider(run: Run, at: Sequence[tuple[Any, Border]]) -> str:
@@ -64,9 +67,11 @@ def at_rates(run: Run, tried: Iterable[float]) -> str:
     return f"train each at several learning rates: {again(run, {f'axes.{RATE}': _list(values)})}"
 
 
-SCALE = ("look at the scale of the data and of the initial weights: a first loss is not finite where inputs or targets "
-         "are beyond 1e19 or so, or where a logarithm or a root is taken of what is not positive. Standardise them "
-         "(prepare of the task, or scale of a table).")
+SCALE = (
+    "look at the scale of the data and of the initial weights: a first loss is not finite where inputs or targets "
+    "are beyond 1e19 or so, or where a logarithm or a root is taken of what is not positive. Standardise them "
+    "(prepare of the task, or scale of a table)."
+)
 """What to do where the loss was not finite before the first update."""
 
 
@@ -85,8 +90,9 @@ def smaller_rates(run: Run) -> str:
         return "try smaller learning rates."
     values = [float(f"{min(tried) * factor:.1g}") for factor in (0.1, 0.01, 0.001)]
     if isinstance(run.study.axes.get(RATE), list):
-        return ("try smaller learning rates: "
-                + again(run, {f"axes.{RATE}": _list([*values, *map(float, run.study.axes[RATE])])}))
+        return "try smaller learning rates: " + again(
+            run, {f"axes.{RATE}": _list([*values, *map(float, run.study.axes[RATE])])}
+        )
     said = words.listed([words.setting(value) for value in values])
     return f"try smaller learning rates than {words.setting(min(tried))}, such as {said}."
 

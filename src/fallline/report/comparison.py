@@ -58,13 +58,20 @@ class Comparison:
     """What was noted of this reading of the test split, in sentences."""
 
     @classmethod
-    def of(cls, run: Run, by: str | Sequence[str] | None = None, metric: str | None = None,
-           tune: str | Sequence[str] | None = None) -> Comparison:
+    def of(
+        cls,
+        run: Run,
+        by: str | Sequence[str] | None = None,
+        metric: str | None = None,
+        tune: str | Sequence[str] | None = None,
+    ) -> Comparison:
         """As ``stats.compare.compared``, which says what the arguments mean and what is raised; ``by`` is by default
         what the study varies (``stats.question.by_default``)."""
         if run.trials.filter(finished()).is_empty() and run.trials.height:
-            raise StudyError(f"{run.folder} has nothing to compare: every trial diverged, {how_diverged(run.trials)}. "
-                             f"To go on, {smaller_rates(run)}")
+            raise StudyError(
+                f"{run.folder} has nothing to compare: every trial diverged, {how_diverged(run.trials)}. "
+                f"To go on, {smaller_rates(run)}"
+            )
         return cls(compared(run, by or by_default(run), metric, tune))
 
     @cached_property
@@ -123,30 +130,62 @@ def arm_columns(comparison: Comparison) -> list[Column]:
     rows, compared = comparison.arms.to_dicts(), comparison.compared
     found = _settings(compared, rows, [*compared.held, *compared.by, *compared.tune])
     if _lettered(compared):
-        found.insert(0, Column("arm", [_letters(row["place"] - 1) for row in rows], [row["place"] for row in rows],
-                               numeric=False, help="its name in the table of pairs"))
+        found.insert(
+            0,
+            Column(
+                "arm",
+                [_letters(row["place"] - 1) for row in rows],
+                [row["place"] for row in rows],
+                numeric=False,
+                help="its name in the table of pairs",
+            ),
+        )
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
     found += [
-        Column(label(compared.metric) + ", median" * (centre == "median"), [_centre(row, centre) for row in rows],
-               [row[centre] for row in rows]),
+        Column(
+            label(compared.metric) + ", median" * (centre == "median"),
+            [_centre(row, centre) for row in rows],
+            [row[centre] for row in rows],
+        ),
         _figures("sd", rows, "sd", lambda x: words.number(x, 2), SD),
         _figures("n", rows, "n", words.count, "seeds"),
-        Column("95 % interval", [_interval(row) for row in rows], [row["low"] for row in rows],
-               help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows)),
-        Column("mean rank", [_rank(row) for row in rows], [row["mean_rank"] for row in rows],
-               help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
-                    "seeds"),
+        Column(
+            "95 % interval",
+            [_interval(row) for row in rows],
+            [row["low"] for row in rows],
+            help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows),
+        ),
+        Column(
+            "mean rank",
+            [_rank(row) for row in rows],
+            [row["mean_rank"] for row in rows],
+            help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
+            "seeds",
+        ),
         _figures("tried", rows, "tried", words.count, "settings to choose from"),
-        Column("diverged", [f"{words.count(row['diverged'])} of {words.count(row['trials'])}" if row["diverged"]
-                            else "0" for row in rows], [row["diverged"] for row in rows],
-               help="trials, over all settings tried"),
+        Column(
+            "diverged",
+            [
+                f"{words.count(row['diverged'])} of {words.count(row['trials'])}" if row["diverged"] else "0"
+                for row in rows
+            ],
+            [row["diverged"] for row in rows],
+            help="trials, over all settings tried",
+        ),
     ]
     if any(row["missing"] for row in rows):
-        found.append(Column("no number", [f"{words.count(row['missing'])} of {words.count(row['trials'])}"
-                                          if row["missing"] else "0" for row in rows],
-                            [row["missing"] for row in rows],
-                            help="trials that finished and whose metric is not a number, over all settings tried; they "
-                                 "count as the worst"))
+        found.append(
+            Column(
+                "no number",
+                [
+                    f"{words.count(row['missing'])} of {words.count(row['trials'])}" if row["missing"] else "0"
+                    for row in rows
+                ],
+                [row["missing"] for row in rows],
+                help="trials that finished and whose metric is not a number, over all settings tried; they "
+                "count as the worst",
+            )
+        )
     return _kept(found)
 
 
@@ -155,36 +194,65 @@ def pair_columns(comparison: Comparison) -> list[Column]:
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
     found = _settings(compared, rows, compared.held)
     lettered = _lettered(compared)
-    names = [[_letters(place) if lettered else named(compared.run, arm.settings, compared.by)
-              for place, arm in enumerate(group.arms)] for group in compared.groups]
+    names = [
+        [
+            _letters(place) if lettered else named(compared.run, arm.settings, compared.by)
+            for place, arm in enumerate(group.arms)
+        ]
+        for group in compared.groups
+    ]
     for side, heading in enumerate(("first", "second")):
-        texts = [own[places[side]] for own, group in zip(names, compared.groups, strict=True)
-                 for places in group.places]
+        texts = [
+            own[places[side]] for own, group in zip(names, compared.groups, strict=True) for places in group.places
+        ]
         found.append(Column(heading, texts, texts, numeric=False))
     found += [
         _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
-        Column(f"{confidence(compared.level)} interval", [_interval(row, sign=True) for row in rows],
-               [row["low"] for row in rows],
-               help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}"),
+        Column(
+            f"{confidence(compared.level)} interval",
+            [_interval(row, sign=True) for row in rows],
+            [row["low"] for row in rows],
+            help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}",
+        ),
         _figures("n", rows, "n", words.count, "seeds that both have"),
-        _figures("p", rows, "p", p_text, f"{CHANCE}: paired t test; sign test where trials {_gone(compared)}; of arms "
-                 "that were tuned, for every setting that could be best"),
+        _figures(
+            "p",
+            rows,
+            "p",
+            p_text,
+            f"{CHANCE}: paired t test; sign test where trials {_gone(compared)}; of arms "
+            "that were tuned, for every setting that could be best",
+        ),
         _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
-        Column("told apart", [_verdict(row) for row in rows], [row["told_apart"] for row in rows], numeric=False,
-               help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"
-                    + "; the same = no difference but rounding" * any(row["same"] for row in rows)),
+        Column(
+            "told apart",
+            [_verdict(row) for row in rows],
+            [row["told_apart"] for row in rows],
+            numeric=False,
+            help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"
+            + "; the same = no difference but rounding" * any(row["same"] for row in rows),
+        ),
         _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
         _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "signed ranks"),
         _figures("effect", rows, "effect_size", lambda x: words.number(x, 2), "Cohen's d: mean over sd of differences"),
-        Column("P(better)", [_share_better(row) for row in rows], [row["better"] for row in rows],
-               help="share of seeds at which the first is better, ties count half, with its 95 % interval"),
+        Column(
+            "P(better)",
+            [_share_better(row) for row in rows],
+            [row["better"] for row in rows],
+            help="share of seeds at which the first is better, ties count half, with its 95 % interval",
+        ),
         _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
         _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: other examples"),
-        Column("to settle it", ["" if row["seeds_needed"] is None else
-                                words.seeds_range(row["seeds_needed"], row["seeds_most"]) for row in rows],
-               [row["seeds_needed"] for row in rows],
-               help="seeds that would tell the pair apart in 8 of 10 studies, if the effect is as seen here, to where "
-                    "it is a little smaller"),
+        Column(
+            "to settle it",
+            [
+                "" if row["seeds_needed"] is None else words.seeds_range(row["seeds_needed"], row["seeds_most"])
+                for row in rows
+            ],
+            [row["seeds_needed"] for row in rows],
+            help="seeds that would tell the pair apart in 8 of 10 studies, if the effect is as seen here, to where "
+            "it is a little smaller",
+        ),
     ]
     return _kept(found)
 
@@ -220,22 +288,36 @@ def section(comparison: Comparison) -> Markup:
     count = comparison.pairs.height
     drawn = _markup(pairs)
     said = [tag("li", text) for text in comparison.notes]
-    return join([tag("p", sentence, cls="note lead") for sentence in comparison.answer], _markup(arms),
-                details(f"All {words.plural(count, 'pair')}", drawn) if count > MOST_PAIRS else drawn,
-                tag("ul", said, cls="cautions") if said else None)
+    return join(
+        [tag("p", sentence, cls="note lead") for sentence in comparison.answer],
+        _markup(arms),
+        details(f"All {words.plural(count, 'pair')}", drawn) if count > MOST_PAIRS else drawn,
+        tag("ul", said, cls="cautions") if said else None,
+    )
 
 
 def _markup(columns: Sequence[Column]) -> Markup:
     count = len(columns[0].texts) if columns else 0
-    body = [tag("tr", [tag("td", column.texts[place], cls="n" if column.numeric else None,
-                           data_v=column.values[place]) for column in columns]) for place in range(count)]
+    body = [
+        tag(
+            "tr",
+            [
+                tag("td", column.texts[place], cls="n" if column.numeric else None, data_v=column.values[place])
+                for column in columns
+            ],
+        )
+        for place in range(count)
+    ]
     return table([head(column) for column in columns], body)
 
 
 def _lettered(compared: Compared) -> bool:
     """Whether the settings of an arm that is compared with another make a long name."""
-    return any(len(named(compared.run, group.arms[place].settings, compared.by)) > LONG_NAME
-               for group in compared.groups for place in {place for pair in group.places for place in pair})
+    return any(
+        len(named(compared.run, group.arms[place].settings, compared.by)) > LONG_NAME
+        for group in compared.groups
+        for place in {place for pair in group.places for place in pair}
+    )
 
 
 def _letters(place: int) -> str:

@@ -21,8 +21,11 @@ Beside = tuple[Arm, Pair, Standing]
 
 def beside_first(group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> list[Beside]:
     """The arms that have something to compare with the first of their group."""
-    return [(group.arms[second], pair, found[second]) for (first, second), pair
-            in zip(group.places, pairs, strict=True) if first == 0]
+    return [
+        (group.arms[second], pair, found[second])
+        for (first, second), pair in zip(group.places, pairs, strict=True)
+        if first == 0
+    ]
 
 
 def answer(compared: Compared, place: int) -> str:
@@ -78,8 +81,10 @@ def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
         return "with one seed nothing tells whether the others are worse: run 5 seeds or more, 10 for a claim"
     if not beside:
         return "no other arm has a seed in common with it"
-    by_verdict = {verdict: [one for one in beside if one[2].verdict == verdict]
-                  for verdict in (SAME, AS_GOOD, OPEN, AS_TUNED, WORSE, LOST)}
+    by_verdict = {
+        verdict: [one for one in beside if one[2].verdict == verdict]
+        for verdict in (SAME, AS_GOOD, OPEN, AS_TUNED, WORSE, LOST)
+    }
     gone = [one for one in by_verdict[LOST] if (one[2].p_best or 0.0) > compared.level]
     apart = by_verdict[WORSE] + [one for one in by_verdict[LOST] if one not in gone]
     said = []
@@ -88,16 +93,20 @@ def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
         said.append(f"{names} {_are(by_verdict[SAME])} the same but for rounding")
     if by_verdict[AS_GOOD]:
         margin = by_verdict[AS_GOOD][0][2].margin
-        names = words.listed([f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})"
-                              for arm, _, standing in by_verdict[AS_GOOD]], 3)
+        names = words.listed(
+            [f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})" for arm, _, standing in by_verdict[AS_GOOD]],
+            3,
+        )
         said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within {words.margin(margin)}")
     if by_verdict[OPEN]:
         names = _with_p(compared, by_verdict[OPEN])
         said.append(f"{words.listed(names, 3)} {_are(names)} not significantly worse")
     if by_verdict[AS_TUNED]:
         names = _with_p(compared, by_verdict[AS_TUNED])
-        said.append(f"{words.listed(names, 3)} {_are(names)} worse as tuned here, but at another setting not "
-                    "significantly worse")
+        said.append(
+            f"{words.listed(names, 3)} {_are(names)} worse as tuned here, but at another setting not "
+            "significantly worse"
+        )
     if apart:
         said.append(_told_apart(compared, apart, bool(said or gone)))
     if gone:
@@ -112,8 +121,11 @@ def _are(some: Sequence[object]) -> str:
 
 def _with_p(compared: Compared, beside: Sequence[Beside]) -> list[str]:
     """Names with their p and what would settle it."""
-    said = [(arm, p_words(standing.p_best), settles(pair, standing)) for arm, pair, standing in beside
-            if standing.p_best is not None]
+    said = [
+        (arm, p_words(standing.p_best), settles(pair, standing))
+        for arm, pair, standing in beside
+        if standing.p_best is not None
+    ]
     return [f"{arm_name(compared, arm)} ({', '.join(filter(None, texts))})" for arm, *texts in said]
 
 

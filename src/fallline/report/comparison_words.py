@@ -70,8 +70,16 @@ def p_words(p: float) -> str:
 
 def notes(compared: Compared) -> list[str]:
     """What a reader should hold against the figures, in words; the weightiest first."""
-    parts: tuple[Callable[[Compared], list[str]], ...] = (_seeds, _lost, _choice, _tests, _rounds, _left_out,
-                                                          _examples, _folds)
+    parts: tuple[Callable[[Compared], list[str]], ...] = (
+        _seeds,
+        _lost,
+        _choice,
+        _tests,
+        _rounds,
+        _left_out,
+        _examples,
+        _folds,
+    )
     return [text for part in parts for text in part(compared)]
 
 
@@ -95,21 +103,32 @@ def _seeds(compared: Compared) -> list[str]:
         said.append(f"Fewer than {FEW_SEEDS} seeds say little about spread; 10 to 20 make a claim.")
     uneven = any(set(arm.sample) != set(group.seeds) for group in compared.groups for arm in group.arms)
     if uneven:
-        few = [f"{arm_name(compared, arm)} ({words.count(len(arm.sample))} of {words.count(len(group.seeds))})"
-               for group in compared.groups for arm in group.arms if set(arm.sample) != set(group.seeds)]
-        said.append(f"Not every arm has every seed: {words.listed(few, 5)}. Each pair is compared over the seeds that "
-                    "both have.")
+        few = [
+            f"{arm_name(compared, arm)} ({words.count(len(arm.sample))} of {words.count(len(group.seeds))})"
+            for group in compared.groups
+            for arm in group.arms
+            if set(arm.sample) != set(group.seeds)
+        ]
+        said.append(
+            f"Not every arm has every seed: {words.listed(few, 5)}. Each pair is compared over the seeds that "
+            "both have."
+        )
     return said
 
 
 def _lost(compared: Compared) -> list[str]:
     arms = _every_arm(compared)
-    found = [f"{arm_name(compared, arm)} ({words.count(lost(arm))} of {words.plural(len(arm.sample), 'seed')})"
-             for arm in arms if lost(arm)]
+    found = [
+        f"{arm_name(compared, arm)} ({words.count(lost(arm))} of {words.plural(len(arm.sample), 'seed')})"
+        for arm in arms
+        if lost(arm)
+    ]
     if not found:
         return []
-    return [f"At their best settings {how_lost(compared, arms)}: {words.listed(found, 5)}. A lost seed counts as worse "
-            "than any other, so there the figure is the median and the test is the sign test."]
+    return [
+        f"At their best settings {how_lost(compared, arms)}: {words.listed(found, 5)}. A lost seed counts as worse "
+        "than any other, so there the figure is the median and the test is the sign test."
+    ]
 
 
 def _choice(compared: Compared) -> list[str]:
@@ -125,13 +144,17 @@ def _choice(compared: Compared) -> list[str]:
         said[0] += f"{lucky if chooses.column == compared.metric else ''}."
     elif not all(arm.exact for arm in arms):
         said[0] += ". Each seed is read at what half of the other seeds choose, so that no seed judges what it chose."
-        said.append("What seeds choose may not be the best there is. So an arm is called worse only where it loses at "
-                    "every setting that could be its best; where it loses only at those its seeds chose, it is worse "
-                    "as tuned. Differences and intervals are of the arms as tuned.")
+        said.append(
+            "What seeds choose may not be the best there is. So an arm is called worse only where it loses at "
+            "every setting that could be its best; where it loses only at those its seeds chose, it is worse "
+            "as tuned. Differences and intervals are of the arms as tuned."
+        )
         split = [arm_name(compared, arm) for arm in arms if not arm.one_choice]
         if split:
-            said.append(f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "
-                        "all together, the figures are of what each half chose.")
+            said.append(
+                f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "
+                "all together, the figures are of what each half chose."
+            )
     else:
         said[0] += "."
     if compared.metric.startswith("test_") and not chooses.column.startswith("test_"):
@@ -155,24 +178,32 @@ def _tests(compared: Compared) -> list[str]:
     if count > 1:
         said[0] += " The intervals are those of one pair by itself."
     if max(len(group.arms) for group in compared.groups) > 2:
-        said.append(f"Which arms can be the best is asked of each beside the first, at {percent(compared.level)} for "
-                    f"all{' of a group' * (len(compared.groups) > 1)} together (multiple comparison with the best, "
-                    f"Hsu 1984): in {percent(1 - compared.level)} of studies the truly best arm is among those that "
-                    "are not called worse.")
+        said.append(
+            f"Which arms can be the best is asked of each beside the first, at {percent(compared.level)} for "
+            f"all{' of a group' * (len(compared.groups) > 1)} together (multiple comparison with the best, "
+            f"Hsu 1984): in {percent(1 - compared.level)} of studies the truly best arm is among those that "
+            "are not called worse."
+        )
     said += _logs(compared)
     n = max(pair.evidence.n for pair in pairs)
     least = least_permutation_p(n)
     if least * count > compared.level:
-        said.append(f"With {words.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p under "
-                    f"{words.number(least, 2)}" + (f", {p_text(min(1.0, least * count))} after Holm" * (count > 1))
-                    + ": here they cannot tell arms apart by themselves, and the t test leans on differences that "
-                      "are roughly normal.")
+        said.append(
+            f"With {words.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p under "
+            f"{words.number(least, 2)}"
+            + (f", {p_text(min(1.0, least * count))} after Holm" * (count > 1))
+            + ": here they cannot tell arms apart by themselves, and the t test leans on differences that "
+            "are roughly normal."
+        )
         return said
-    doubted = sum(pair.told_apart and pair.p_permutation is not None and pair.p_permutation > pair.level
-                  for pair in pairs)
+    doubted = sum(
+        pair.told_apart and pair.p_permutation is not None and pair.p_permutation > pair.level for pair in pairs
+    )
     if doubted:
-        said.append(f"In {words.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
-                    f"over {words.number(compared.level, 2)}: more seeds would settle the doubt.")
+        said.append(
+            f"In {words.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
+            f"over {words.number(compared.level, 2)}: more seeds would settle the doubt."
+        )
     return said
 
 
@@ -181,9 +212,11 @@ def _logs(compared: Compared) -> list[str]:
     found = [pair for pair in _every_pair(compared) if pair.evidence.logs and pair.told_apart]
     if not found:
         return []
-    return [f"In {words.plural(len(found), 'pair')} told apart one arm is worse and scatters more, and p is that of "
-            "the logarithms of the values, where a single large value hides nothing; the interval is of the plain "
-            "difference and may hold 0."]
+    return [
+        f"In {words.plural(len(found), 'pair')} told apart one arm is worse and scatters more, and p is that of "
+        "the logarithms of the values, where a single large value hides nothing; the interval is of the plain "
+        "difference and may hold 0."
+    ]
 
 
 def _rounds(compared: Compared) -> list[str]:
@@ -201,8 +234,10 @@ def _left_out(compared: Compared) -> list[str]:
         names = [named(compared.run, settings, settings) for settings in compared.alone]
         said.append(f"Left out, as nothing shares all else with them: {words.listed(names, 5)}.")
     if len(compared.groups) > 1:
-        said.append(f"What varies besides ({words.listed([words.name(name) for name in compared.held])}) is the same "
-                    "within a comparison; Holm's correction counts the pairs of all of them.")
+        said.append(
+            f"What varies besides ({words.listed([words.name(name) for name in compared.held])}) is the same "
+            "within a comparison; Holm's correction counts the pairs of all of them."
+        )
     return said
 
 
@@ -211,13 +246,17 @@ def _examples(compared: Compared) -> list[str]:
     if not found:
         return []
     several = "; over several seeds, twice the median of their p" if max(same.seeds for same in found) > 1 else ""
-    return [f"McNemar's test compares the trained models on the same {words.count(found[0].examples)} examples"
-            f"{several}. It speaks of other examples, not of other seeds."]
+    return [
+        f"McNemar's test compares the trained models on the same {words.count(found[0].examples)} examples"
+        f"{several}. It speaks of other examples, not of other seeds."
+    ]
 
 
 def _folds(compared: Compared) -> list[str]:
     found = [cut for group in compared.over_folds for cut in group if cut is not None]
     if not found:
         return []
-    return [f"The p over {words.count(found[0].folds)} folds is of the settings that all seeds choose, by the "
-            "corrected resampled t test (Nadeau and Bengio 2003): it speaks of other examples, not of other seeds."]
+    return [
+        f"The p over {words.count(found[0].folds)} folds is of the settings that all seeds choose, by the "
+        "corrected resampled t test (Nadeau and Bengio 2003): it speaks of other examples, not of other seeds."
+    ]

@@ -17,8 +17,9 @@ Section = tuple[str, str, Markup | None]
 """A section's key, its heading, and what stands in it; None leaves it out."""
 
 
-def document(name: str, title: str, question: str, sections: Sequence[Section], about: str,
-             bare: Sequence[str] = ()) -> str:
+def document(
+    name: str, title: str, question: str, sections: Sequence[Section], about: str, bare: Sequence[str] = ()
+) -> str:
     """The whole page. Sections named in ``bare`` stand without their heading; ``about`` is the last line."""
     sections = [section for section in sections if section[2]]
     head = tag(
@@ -45,11 +46,7 @@ def document(name: str, title: str, question: str, sections: Sequence[Section], 
         for key, heading, content in sections
     ]
     main = tag(
-        "main",
-        tag("h1", title),
-        tag("p", question, cls="question") if question else None,
-        body,
-        tag("footer", about),
+        "main", tag("h1", title), tag("p", question, cls="question") if question else None, body, tag("footer", about)
     )
     scripts = [
         script_json({"light": theme(), "dark": theme(dark=True)}, id="themes"),

@@ -15,5 +15,7 @@ def earlier_in_words(run: Run) -> str:
     some = f"{words.plural(count, 'trial')} of an earlier form of this study {'is' if count == 1 else 'are'}"
     if run.all_rounds:
         return f"{some} part of this answer, as was asked for (--all-rounds)."
-    return (f"{some} in the folder and not part of this answer (fallline show {run.folder} --all-rounds counts "
-            f"{'it' if count == 1 else 'them'}).")
+    return (
+        f"{some} in the folder and not part of this answer (fallline show {run.folder} --all-rounds counts "
+        f"{'it' if count == 1 else 'them'})."
+    )

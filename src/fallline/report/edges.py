@@ -18,16 +18,21 @@ WORDS = {"lowest": ("smallest", "a smaller"), "highest": ("largest", "a larger")
 def edges(compared: Compared) -> str:
     """Of each group whose best arm is at the smallest or largest rate that was tried, that it is so, and what to type;
     empty where none is. The rate may be tuned for the arm or be what is compared itself."""
-    at = [(group, border) for group in compared.groups
-          if not reserve(compared, group) and (border := _edge(compared, group)) is not None]
+    at = [
+        (group, border)
+        for group in compared.groups
+        if not reserve(compared, group) and (border := _edge(compared, group)) is not None
+    ]
     if not at:
         return ""
     command = wider(compared.run, [(_optimizer(group.arms[0]), border) for group, border in at])
     if len(compared.groups) == 1:
         return _said(at[0][1], command)
     which = [f"{named(compared.run, group.within, group.within)} ({border.side})" for group, border in at]
-    return (f"The best learning rate is the end of those tried for {words.listed(which, MOST_NAMED)}, and one beyond "
-            f"may do better" + (f": {command}" if command else "."))
+    return (
+        f"The best learning rate is the end of those tried for {words.listed(which, MOST_NAMED)}, and one beyond "
+        f"may do better" + (f": {command}" if command else ".")
+    )
 
 
 def edge_of_best(results: Results) -> str:
@@ -42,8 +47,9 @@ def edge_of_best(results: Results) -> str:
 
 def _said(border: Border, command: str) -> str:
     side, more = WORDS[border.side]
-    return (f"Its learning rate is the {side} that was tried, and {more} one may do better"
-            + (f": {command}" if command else "."))
+    return f"Its learning rate is the {side} that was tried, and {more} one may do better" + (
+        f": {command}" if command else "."
+    )
 
 
 def _edge(compared: Compared, group: Group) -> Border | None:

@@ -36,8 +36,11 @@ def write_figure(folder: Path, drawn: Drawn, formats: Sequence[str] = FORMATS) -
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(printable_json(without_pointer(drawn.specification)))
-    makers = {"svg": lambda: svg, "pdf": lambda: vl_convert.svg_to_pdf(svg),
-              "png": lambda: vl_convert.svg_to_png(svg, scale=SCALE)}
+    makers = {
+        "svg": lambda: svg,
+        "pdf": lambda: vl_convert.svg_to_pdf(svg),
+        "png": lambda: vl_convert.svg_to_png(svg, scale=SCALE),
+    }
     paths = {kind: folder / f"{drawn.name}.{kind}" for kind in formats}
     for kind, path in paths.items():
         write_derived(path, makers[kind]())
@@ -95,6 +98,11 @@ def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
     schema = frame.collect_schema()
     text = [name for name, kind in schema.items() if isinstance(kind, (pl.String, pl.Categorical, pl.Enum))]
     frame = frame.with_columns(pl.col(text).cast(pl.String)) if text else frame
-    made = [pl.when(pl.col(name).str.contains(FORMULA) & ~pl.col(name).str.contains(NUMBER)).then("'" + pl.col(name))
-            .otherwise(pl.col(name)).alias(name) for name in text]
+    made = [
+        pl.when(pl.col(name).str.contains(FORMULA) & ~pl.col(name).str.contains(NUMBER))
+        .then("'" + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in text
+    ]
     return frame.with_columns(made).rename({name: f"'{name}" for name in schema if re.match(FORMULA, name)})

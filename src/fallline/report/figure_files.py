@@ -20,8 +20,9 @@ COMMAND = "fallline figures DIR"
 """What draws the files, for what says how to get them; DIR is the run folder."""
 
 
-def write_figures(run: Run, names: Sequence[str] = (), formats: Sequence[str] = FORMATS,
-                  folder: Path | None = None) -> list[Path]:
+def write_figures(
+    run: Run, names: Sequence[str] = (), formats: Sequence[str] = FORMATS, folder: Path | None = None
+) -> list[Path]:
     """Write the figures of the run's page as ``NAME.svg``, ``.pdf`` and ``.png``; the paths written.
 
     ``names`` are the page's own, by default all; ``folder`` is by default ``report/figures`` in the run folder. Light
@@ -36,11 +37,13 @@ def write_figures(run: Run, names: Sequence[str] = (), formats: Sequence[str] = 
     return _written(makers, names, formats, folder or run.layout.report / "figures", f"the page of {run.folder}")
 
 
-def write_scaling_figures(scaled: Scaled, names: Sequence[str] = (), formats: Sequence[str] = FORMATS,
-                          folder: Path | None = None) -> list[Path]:
+def write_scaling_figures(
+    scaled: Scaled, names: Sequence[str] = (), formats: Sequence[str] = FORMATS, folder: Path | None = None
+) -> list[Path]:
     """The same for the page of a scale measurement."""
-    return _written(_of_scaling(scaled), names, formats, folder or scaled.files.report / "figures",
-                    f"the page of {scaled.folder}")
+    return _written(
+        _of_scaling(scaled), names, formats, folder or scaled.files.report / "figures", f"the page of {scaled.folder}"
+    )
 
 
 def _of_scaling(scaled: Scaled) -> dict[str, Callable[[], Drawn]]:
@@ -49,8 +52,9 @@ def _of_scaling(scaled: Scaled) -> dict[str, Callable[[], Drawn]]:
     return {picture.name: lambda picture=picture: picture for picture in pictures(scaled)}
 
 
-def _written(makers: dict[str, Callable[[], Drawn]], names: Sequence[str], formats: Sequence[str], folder: Path,
-             where: str) -> list[Path]:
+def _written(
+    makers: dict[str, Callable[[], Drawn]], names: Sequence[str], formats: Sequence[str], folder: Path, where: str
+) -> list[Path]:
     for name in names:
         if name not in makers:
             raise UnknownName("figure", name, makers, where)

@@ -14,20 +14,60 @@ PAPER = 64
 """Characters, beside the gaps, that stand side by side on a sheet of paper; a wider table is made smaller."""
 
 _SIGNS = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "{''}", "`": "{`}",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # after a row's end these two would be an option of it
-    "−": "$-$", "–": "--", "—": "---", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\leq$",
-    "≥": r"$\geq$", "≈": r"$\approx$", "≠": r"$\neq$", "∞": r"$\infty$", "→": r"$\to$", "√": r"$\surd$",
-    "∈": r"$\in$", "²": "$^2$", "³": "$^3$", "°": r"$^\circ$", "µ": r"$\mu$", "…": r"\ldots{}", "✓": r"$\surd$",
-    "✗": r"$\times$", "‘": "{`}", "’": "{'}", "“": "{``}", "”": "{''}", "\u00a0": "~",
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': "{''}",
+    "`": "{`}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",  # after a row's end these two would be an option of it
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≈": r"$\approx$",
+    "≠": r"$\neq$",
+    "∞": r"$\infty$",
+    "→": r"$\to$",
+    "√": r"$\surd$",
+    "∈": r"$\in$",
+    "²": "$^2$",
+    "³": "$^3$",
+    "°": r"$^\circ$",
+    "µ": r"$\mu$",
+    "…": r"\ldots{}",
+    "✓": r"$\surd$",
+    "✗": r"$\times$",
+    "‘": "{`}",
+    "’": "{'}",
+    "“": "{``}",
+    "”": "{''}",
+    "\u00a0": "~",
 }
 _JOIN = {"-": "-–—", "–": "-–—", "—": "-–—", "'": "'"}
 """The signs that LaTeX would join with these before them."""
 
-_LETTERS, _NAMES = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", (
-    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi "
-    "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+_LETTERS, _NAMES = (
+    "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
+    (
+        "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi "
+        "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+    ),
 )
 _GREEK = dict(zip(_LETTERS, _NAMES.split(), strict=True))
 _KNOWN = re.compile(r"[\x20-\x7e\u00c0-\u017f\u00a1-\u00bf]*")
@@ -42,22 +82,24 @@ def table(written: Written, study: str) -> str:
     kinds = "".join(_kind(width, column.numeric) for width, column in zip(widths, written.columns, strict=True))
     wide = sum(min(width, BROKEN) for width in widths) > PAPER
     caption = escaped(" ".join(filter(None, [written.caption, written.note])))
-    text = "\n".join([
-        r"\begin{table}",
-        r"\centering\small",
-        rf"\caption{{{caption}}}",
-        rf"\label{{tab:{label(study)}-{label(written.name)}}}",
-        r"\setlength{\tabcolsep}{4pt}",
-        *([r"\resizebox{\linewidth}{!}{%"] if wide else []),
-        rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
-        r"\toprule",
-        lines[0],
-        r"\midrule",
-        *lines[1:],
-        r"\bottomrule",
-        r"\end{tabular}" + "}" * wide,
-        r"\end{table}",
-    ])
+    text = "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering\small",
+            rf"\caption{{{caption}}}",
+            rf"\label{{tab:{label(study)}-{label(written.name)}}}",
+            r"\setlength{\tabcolsep}{4pt}",
+            *([r"\resizebox{\linewidth}{!}{%"] if wide else []),
+            rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}" + "}" * wide,
+            r"\end{table}",
+        ]
+    )
     needs = "" if _KNOWN.fullmatch(text.replace("\n", " ")) else "; it has letters that only XeLaTeX and LuaLaTeX set"
     return f"% \\usepackage{{booktabs{',graphicx' * wide}}}{needs}\n{text}\n"
 

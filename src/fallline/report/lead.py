@@ -18,8 +18,11 @@ BEST_CURVES = "curves-of-the-best"
 def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
     """The figures that come first, by name: those of the study where they show the metric that ranks, else our own."""
     found = _sensitivity(opening, named) | _curves(opening, named) | _ranks(opening, named)
-    return {name: spec for name, spec in found.items() if figure_kinds()[spec.kind].fits(opening.results.run)
-            or name in named}
+    return {
+        name: spec
+        for name, spec in found.items()
+        if figure_kinds()[spec.kind].fits(opening.results.run) or name in named
+    }
 
 
 def of_the_page(run: Run) -> dict[str, Figure]:
@@ -34,7 +37,7 @@ def _sensitivity(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure
     own = _of_kind(named, "sensitivity")
     ranking = {name: spec for name, spec in own.items() if _metric(opening, spec) == _metric(opening, Figure(kind=""))}
     several = 1 if opening.comparison is None else len(opening.comparison.compared.groups)
-    first = dict(list((ranking or own).items())[:max(several, 1)])
+    first = dict(list((ranking or own).items())[: max(several, 1)])
     return first or {"sensitivity": Figure(kind="sensitivity")}
 
 
@@ -53,10 +56,16 @@ def _curves(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
     if best.len() == trials["configuration"].n_unique() and own:
         return own
     metric = curve_column(compared.metric)
-    return {BEST_CURVES: Figure(kind="curves", metric=metric, color=compared.by[0],
-                                panel=compared.held[0] if compared.held else None,
-                                title=f"{label(metric)} against the step, each at its best setting",
-                                where={"configuration": best.to_list()})}
+    return {
+        BEST_CURVES: Figure(
+            kind="curves",
+            metric=metric,
+            color=compared.by[0],
+            panel=compared.held[0] if compared.held else None,
+            title=f"{label(metric)} against the step, each at its best setting",
+            where={"configuration": best.to_list()},
+        )
+    }
 
 
 def _ranks(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:

@@ -38,16 +38,20 @@ def _made(looks: Looks) -> str:
 
 def _spent(looks: Looks) -> str:
     last, most = looks.last, words.count(looks.planned[-1].seeds)
-    return (f"Verdicts are those of the last look, tested at {percent(last.level)}: looking often could decide by "
-            f"luck, so the {percent(LEVEL)} allowed for all looks up to {most} seeds are spent in proportion to the "
-            f"seeds, {percent(looks.spent)} so far (alpha spending, Lan and DeMets 1983).")
+    return (
+        f"Verdicts are those of the last look, tested at {percent(last.level)}: looking often could decide by "
+        f"luck, so the {percent(LEVEL)} allowed for all looks up to {most} seeds are spent in proportion to the "
+        f"seeds, {percent(looks.spent)} so far (alpha spending, Lan and DeMets 1983)."
+    )
 
 
 def _before(looks: Looks) -> str:
     if not looks.before:
         return ""
-    return (f"{words.plural(looks.before, 'seed').capitalize()} had been run, and could be read at {percent(LEVEL)}, "
-            "before the looks were planned.")
+    return (
+        f"{words.plural(looks.before, 'seed').capitalize()} had been run, and could be read at {percent(LEVEL)}, "
+        "before the looks were planned."
+    )
 
 
 def _ended(looks: Looks) -> str:

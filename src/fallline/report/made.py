@@ -24,8 +24,10 @@ def budget_sentence(verdicts: Sequence[Verdict]) -> str:
         some = any(pair is not None and pair[1].configurations < pair[0].configurations for pair in pairs)
         made, judged = made._replace(configurations=0), judged._replace(configurations=0)
         fewer = ", some of them in fewer configurations" if some else ""
-    return (f"{_which(places, len(verdicts))} made about {_said(made, judged)}; this run judges {them} by "
-            f"{_said(judged, made)}{fewer}.")
+    return (
+        f"{_which(places, len(verdicts))} made about {_said(made, judged)}; this run judges {them} by "
+        f"{_said(judged, made)}{fewer}."
+    )
 
 
 def own_budget(verdict: Verdict) -> str:
@@ -39,9 +41,12 @@ def own_budget(verdict: Verdict) -> str:
 def _together(budgets: Sequence[Budget]) -> Budget:
     """From the least of all to the most; the configurations of the first."""
     images = [one.images for one in budgets]
-    return Budget(budgets[0].configurations, _reach([one.steps for one in budgets]),
-                  None if None in images else _reach([one for one in images if one is not None]),
-                  tuple(sorted({name for one in budgets for name in one.data})))
+    return Budget(
+        budgets[0].configurations,
+        _reach([one.steps for one in budgets]),
+        None if None in images else _reach([one for one in images if one is not None]),
+        tuple(sorted({name for one in budgets for name in one.data})),
+    )
 
 
 def _reach(spans: Sequence[Span]) -> Span:

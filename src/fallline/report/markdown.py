@@ -15,8 +15,14 @@ _BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
 """What at the start of a line begins a list, a rule or a heading."""
 
 
-def page(opening: Opening, tables: Sequence[Written], lead: Sequence[Drawn], rest: Sequence[Drawn], html: str,
-         at_hand: Collection[str] = ()) -> str:
+def page(
+    opening: Opening,
+    tables: Sequence[Written],
+    lead: Sequence[Drawn],
+    rest: Sequence[Drawn],
+    html: str,
+    at_hand: Collection[str] = (),
+) -> str:
     """report.md, beside the page ``html``, with the pictures that are ``at_hand``. Every text of the study and its data
     is escaped and stands as it was written."""
     study = opening.results.run.study

@@ -42,8 +42,10 @@ def _of(run: Run, column: str) -> str:
     names = [named(run, row, varies) for row in found.unique("configuration", maintain_order=True).to_dicts()]
     where = f" ({words.listed([f'{name}' for name in names], SHOWN)})" if any(names) else ""
     worst = "it counts" if found.height == 1 else "they count"
-    return (f"{words.capital(label(column))} was not a number in {words.count(found.height)} of "
-            f"{words.plural(of, 'trial')}{where}: {worst} as worse than any that has one.")
+    return (
+        f"{words.capital(label(column))} was not a number in {words.count(found.height)} of "
+        f"{words.plural(of, 'trial')}{where}: {worst} as worse than any that has one."
+    )
 
 
 def _gaps(run: Run, column: str) -> pl.DataFrame:

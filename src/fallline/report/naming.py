@@ -25,6 +25,9 @@ def digits_of(run: Run | None) -> words.Digits:
 @once
 def _digits(run: Run) -> dict[str, int]:
     names = [name for name in (*recipe_columns(run.trials), "epochs") if name in run.trials.columns]
-    found = {name: words.digits_apart(run.trials[name].unique().to_list()) for name in names
-             if run.trials.schema[name].is_float()}
+    found = {
+        name: words.digits_apart(run.trials[name].unique().to_list())
+        for name in names
+        if run.trials.schema[name].is_float()
+    }
     return {name: digits for name, digits in found.items() if digits > words.LEAST}

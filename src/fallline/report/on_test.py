@@ -46,8 +46,10 @@ def ranked_on_test(results: Results) -> list[str]:
     if best[mean] == rows[0][mean]:
         return []
     names = [named(results.run, row, results.varying) for row in (best, rows[0])]
-    return [f"On the test set {names[0]} is ahead: {label(column)} {words.number(best[mean])} against "
-            f"{words.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"]
+    return [
+        f"On the test set {names[0]} is ahead: {label(column)} {words.number(best[mean])} against "
+        f"{words.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"
+    ]
 
 
 _STAYS = "The choice stays that of validation: who chooses on test has no split left to judge by."
@@ -68,10 +70,13 @@ def _of(compared: Compared, group: Group, column: str) -> str:
         return ""
     gap = gaps[ahead] if up else -gaps[ahead]
     best, other = arm_name(compared, group.arms[0]), arm_name(compared, group.arms[ahead])
-    within = f"{words.capital(named(compared.run, group.within, group.within))}: on" if len(
-        compared.groups) > 1 else "On"
-    return (f"{within} the test set {other} is ahead of {best}, which {compared.chosen_by.label} chose: "
-            f"{label(column)} {_by(gap, group.arms, values)}. {_STAYS}")
+    within = (
+        f"{words.capital(named(compared.run, group.within, group.within))}: on" if len(compared.groups) > 1 else "On"
+    )
+    return (
+        f"{within} the test set {other} is ahead of {best}, which {compared.chosen_by.label} chose: "
+        f"{label(column)} {_by(gap, group.arms, values)}. {_STAYS}"
+    )
 
 
 def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]) -> str:

@@ -44,9 +44,13 @@ LEFT_OUT = ("mean rank", "tried", "diverged", "no number")
 """Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
 
 NUMBERLESS = "no number"
-VERDICTS = {WORSE: "by more than luck explains", AS_TUNED: "at another setting it may be as good",
-            OPEN: "not significantly worse than the first", AS_GOOD: "within the margin of the first",
-            SAME: "the same but for rounding"}
+VERDICTS = {
+    WORSE: "by more than luck explains",
+    AS_TUNED: "at another setting it may be as good",
+    OPEN: "not significantly worse than the first",
+    AS_GOOD: "within the margin of the first",
+    SAME: "the same but for rounding",
+}
 """What a verdict means where its own words do not say it."""
 
 
@@ -109,10 +113,10 @@ class Opening:
         it, and one a group where several groups are compared."""
         devices = [self.scaled.sentence] if self.scaled else []
         if self.comparison is None:
-            return [*self.answers, *self.beside][:2 + len(devices)]
+            return [*self.answers, *self.beside][: 2 + len(devices)]
         said = brief(self.comparison.compared)
         if (groups := len(self.comparison.answer)) > 1:
-            said = said[:MOST_SENTENCES + len(said) - groups]
+            said = said[: MOST_SENTENCES + len(said) - groups]
         return [*devices, *said]
 
     @property
@@ -142,12 +146,18 @@ class Opening:
         range, a winner that another one beats on the test set, trials of an earlier form of the study."""
         run = self.results.run
         if self.comparison is None:
-            found = [missing_in_words(run, self.results.metric.column), edge_of_best(self.results),
-                     *ranked_on_test(self.results)]
+            found = [
+                missing_in_words(run, self.results.metric.column),
+                edge_of_best(self.results),
+                *ranked_on_test(self.results),
+            ]
         else:
             compared = self.comparison.compared
-            found = [missing_in_words(run, compared.metric, compared.chosen_by.column), edges(compared),
-                     *beaten_on_test(compared)]
+            found = [
+                missing_in_words(run, compared.metric, compared.chosen_by.column),
+                edges(compared),
+                *beaten_on_test(compared),
+            ]
         return list(filter(None, [*found, earlier_in_words(run)]))
 
     @cached_property
@@ -155,13 +165,16 @@ class Opening:
         """The table: the arms and how each stands to the best of its group, or the ranked rows."""
         if self.comparison is None:
             return columns(self.results, self.ranked)
-        found = [replace(column, names=column.heading == "optimizer" and not column.numeric)
-                 for column in arm_columns(self.comparison) if column.heading not in LEFT_OUT]
+        found = [
+            replace(column, names=column.heading == "optimizer" and not column.numeric)
+            for column in arm_columns(self.comparison)
+            if column.heading not in LEFT_OUT
+        ]
         gap, p, verdict = _against_best(self.comparison)
         figure = next(place for place, column in enumerate(found) if column.heading == "n") - 1
         figure -= found[figure].heading == "sd"
         tested = any(value is not None for value in p.values)
-        return [*found[:figure + 1], verdict, gap, *[p] * tested, *found[figure + 1:], *_tested(self.comparison)]
+        return [*found[: figure + 1], verdict, gap, *[p] * tested, *found[figure + 1 :], *_tested(self.comparison)]
 
     @cached_property
     def reserves(self) -> list[str]:
@@ -197,8 +210,10 @@ class Opening:
         """Why a table of configurations has other means than the opening's; empty where it has none."""
         if self.comparison is None or not _split(self.comparison):
             return ""
-        return ("A mean here is of one setting at all seeds. In the first table each seed is read at the setting that "
-                "other seeds choose, so that no choice is judged by what made it, and the mean may be another.")
+        return (
+            "A mean here is of one setting at all seeds. In the first table each seed is read at the setting that "
+            "other seeds choose, so that no choice is judged by what made it, and the mean may be another."
+        )
 
     @cached_property
     def caveats(self) -> list[str]:
@@ -215,12 +230,18 @@ def _split(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
     compared = comparison.compared
-    split = [named(compared.run, arm.settings, compared.by) for group in compared.groups for arm in group.arms
-             if compared.tune and not arm.one_choice]
+    split = [
+        named(compared.run, arm.settings, compared.by)
+        for group in compared.groups
+        for arm in group.arms
+        if compared.tune and not arm.one_choice
+    ]
     if not split:
         return ""
-    return (f"Not all seeds choose the same setting for {words.listed(split, 5)}: shown is the one that all together "
-            "choose, the mean is over what each seed was read at.")
+    return (
+        f"Not all seeds choose the same setting for {words.listed(split, 5)}: shown is the one that all together "
+        "choose, the mean is over what each seed was read at."
+    )
 
 
 def _against_best(comparison: Comparison) -> list[Column]:
@@ -237,17 +258,34 @@ def _against_best(comparison: Comparison) -> list[Column]:
             pair, gone = beside.get(place), standing.verdict == LOST and group.arms[place].missing_at
             gaps.append(None if pair is None else _finite(-pair.evidence.estimate))
             ps.append(standing.p_best)
-            verdicts.append(NUMBERLESS if gone else AHEAD if held and standing.verdict == BEST else
-                            standing.verdict or words.MISSING)
+            verdicts.append(
+                NUMBERLESS
+                if gone
+                else AHEAD
+                if held and standing.verdict == BEST
+                else standing.verdict or words.MISSING
+            )
     return [
-        Column("to the best", [words.signed(gap) for gap in gaps], gaps,
-               help="mean difference to the first row, seed by seed" if len(compared.groups) == 1 else
-               "mean difference to the best beside it, seed by seed"),
-        Column("p", [p_text(p) for p in ps], ps,
-               help=CHANCE + ", if the arm were the best; for all arms together"),
-        Column("verdict", verdicts, verdicts, numeric=False,
-               help="; ".join(f"{name} = {said}" for name, said in VERDICTS.items() if name in verdicts and (
-                   name == SAME or any(p is not None for p in ps)))),
+        Column(
+            "to the best",
+            [words.signed(gap) for gap in gaps],
+            gaps,
+            help="mean difference to the first row, seed by seed"
+            if len(compared.groups) == 1
+            else "mean difference to the best beside it, seed by seed",
+        ),
+        Column("p", [p_text(p) for p in ps], ps, help=CHANCE + ", if the arm were the best; for all arms together"),
+        Column(
+            "verdict",
+            verdicts,
+            verdicts,
+            numeric=False,
+            help="; ".join(
+                f"{name} = {said}"
+                for name, said in VERDICTS.items()
+                if name in verdicts and (name == SAME or any(p is not None for p in ps))
+            ),
+        ),
     ]
 
 
@@ -269,8 +307,14 @@ def _tested(comparison: Comparison) -> list[Column]:
         values = [_read(arm, name) for arm in arms]
         means = [float(value.mean()) if value.size else None for value in values]
         texts = [_spread(value, arm) for value, arm in zip(values, arms, strict=True)]
-        found.append(Column(label(name), texts, means, help="on data that chose nothing, at the setting shown; mean "
-                                                            "± half its 95 % confidence interval"))
+        found.append(
+            Column(
+                label(name),
+                texts,
+                means,
+                help="on data that chose nothing, at the setting shown; mean ± half its 95 % confidence interval",
+            )
+        )
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 

@@ -40,6 +40,7 @@ BARE = ("results", "pictures")
 LARGE = 2
 """So many answers stand in large letters; more would push their table off the screen."""
 
+
 def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
 
@@ -67,8 +68,10 @@ def _write_report(run: Run, page: Path, who: str) -> Path:
     texts = written(opening, verdicts, beside)
     for table in texts:
         write_derived(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
-    write_derived(page.with_name(f"{page.stem}.md"), markdown.page(opening, texts, lead, rest, page.name,
-                                                                      at_hand(run, page.parent / "figures")))
+    write_derived(
+        page.with_name(f"{page.stem}.md"),
+        markdown.page(opening, texts, lead, rest, page.name, at_hand(run, page.parent / "figures")),
+    )
     scaled = scaling.pictures(opening.scaled) if opening.scaled else []
     if opening.scaled:
         scaling.write_beside(opening.scaled, scaled, page.parent)
@@ -88,9 +91,15 @@ def _frames(opening: Opening, verdicts: list[Verdict], beside: Any) -> dict[str,
     """The tables written as CSV."""
     results, comparison = opening.results, opening.comparison
     compared = {} if comparison is None else {"arms": comparison.arms, "pairs": comparison.pairs}
-    return {**compared, "ranked": results.ranked, "best": results.best, "claims": parts_frame(verdicts),
-            "reported": _flat(beside), "times": results.run.timings,
-            "predicted": predicted_frame(results.run)}
+    return {
+        **compared,
+        "ranked": results.ranked,
+        "best": results.best,
+        "claims": parts_frame(verdicts),
+        "reported": _flat(beside),
+        "times": results.run.timings,
+        "predicted": predicted_frame(results.run),
+    }
 
 
 def _flat(beside: Any) -> Any:
@@ -98,8 +107,9 @@ def _flat(beside: Any) -> Any:
     return beside.drop("where", "at").insert_column(0, type(beside.to_series(0))("trials", said, dtype=str))
 
 
-def _page(opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, verdicts: list[Verdict],
-          scaled: list[Drawn]) -> str:
+def _page(
+    opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, verdicts: list[Verdict], scaled: list[Drawn]
+) -> str:
     results = opening.results
     study = results.run.study
     look = Look.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
@@ -125,9 +135,13 @@ def _answer(opening: Opening, look: Look) -> Markup:
     results = opening.results
     large = opening.lead
     size = "first" if len(large) <= LARGE else "several"
-    said = tag("div", [tag("p", text, cls=size) for text in large],
-               [tag("p", with_command(text), cls="sure") for text in opening.sure],
-               [tag("p", with_command(text), cls="next") for text in opening.figures], cls="answer")
+    said = tag(
+        "div",
+        [tag("p", text, cls=size) for text in large],
+        [tag("p", with_command(text), cls="sure") for text in opening.sure],
+        [tag("p", with_command(text), cls="next") for text in opening.figures],
+        cls="answer",
+    )
     if opening.comparison is None:
         drawn_table = ranked(results, opening.ranked, look, 12)
     else:
@@ -136,8 +150,11 @@ def _answer(opening: Opening, look: Look) -> Markup:
 
 
 def _caveats(opening: Opening) -> Markup | None:
-    return (tag("ul", [tag("li", with_command(text)) for text in opening.caveats], cls="cautions") if opening.caveats
-            else None)
+    return (
+        tag("ul", [tag("li", with_command(text)) for text in opening.caveats], cls="cautions")
+        if opening.caveats
+        else None
+    )
 
 
 def _all(opening: Opening, look: Look) -> Markup | None:
@@ -149,8 +166,12 @@ def _all(opening: Opening, look: Look) -> Markup | None:
         pairs = f"All {words.plural(comparison.pairs.height, 'pair')}"
         found.append(details(pairs, plain_table(pair_columns(comparison))))
         if results.by_optimizer:
-            found.append(details("Each optimizer at its best, with all that was recorded",
-                                 join(ranked(results, results.best, look, 16), other)))
+            found.append(
+                details(
+                    "Each optimizer at its best, with all that was recorded",
+                    join(ranked(results, results.best, look, 16), other),
+                )
+            )
     if comparison is not None or results.by_optimizer:
         heading = f"All {words.plural(results.ranked.height, 'configuration')}, ranked"
         found.append(details(heading, join(ranked(results, results.ranked, look, MOST_SHOWN), other)))
@@ -204,8 +225,11 @@ def _reading(results: Results) -> Markup:
                 spread,
                 "The best of many is a little lucky: its value is chosen and shown on the same numbers.",
                 "A trial diverged when its loss stopped being finite. It has no results, and its curve ends there.",
-                *(["A trial that early stopping ended has the results of the step at which it ended."]
-                  if "stopped" in results.ranked.columns else []),
+                *(
+                    ["A trial that early stopping ended has the results of the step at which it ended."]
+                    if "stopped" in results.ranked.columns
+                    else []
+                ),
                 "In the figures: point at a line for its values, click a name in a legend to single it out, drag to "
                 "move, hold Shift and turn the wheel to zoom, double-click to go back. "
                 "A click on a table's heading sorts it.",

@@ -26,9 +26,14 @@ def _figure(picture: Drawn) -> Markup:
         "night": night(str(chart)),
         "renderer": "canvas" if stored else "svg",
     }
-    files = join([join(" ", tag("button", kind, type="button", data_kind=kind.lower(), data_name=picture.name))
-                  for kind in ("SVG", "PNG")],
-                 " ", tag("a", "CSV", href=f"tables/figure-{picture.name}.csv"))
+    files = join(
+        [
+            join(" ", tag("button", kind, type="button", data_kind=kind.lower(), data_name=picture.name))
+            for kind in ("SVG", "PNG")
+        ],
+        " ",
+        tag("a", "CSV", href=f"tables/figure-{picture.name}.csv"),
+    )
     return tag(
         "figure",
         tag("h3", picture.title),

@@ -45,8 +45,19 @@ def use(compared: Compared) -> list[str]:
 def sure(compared: Compared) -> list[str]:
     """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
     gaps = missing_in_words(compared.run, compared.metric, compared.chosen_by.column)
-    return list(filter(None, [to_finish(compared.run), gaps, _rates(compared), _how_sure(compared), _seeds(compared),
-                              earlier_in_words(compared.run)]))
+    return list(
+        filter(
+            None,
+            [
+                to_finish(compared.run),
+                gaps,
+                _rates(compared),
+                _how_sure(compared),
+                _seeds(compared),
+                earlier_in_words(compared.run),
+            ],
+        )
+    )
 
 
 def next_command(compared: Compared) -> str:
@@ -66,12 +77,18 @@ def _how_sure(compared: Compared) -> str:
     few = f" So few show only large differences: {FEW_SEEDS} seeds or more say more." if n < FEW_SEEDS else ""
     if not worse:
         return f"{trained} No other does worse by more than luck could make it.{few}"
-    who = ("The other one does" if len(others) == 1 else f"All {words.count(len(others))} others do"
-           if worse == len(others) else f"{words.count(worse)} of the {words.count(len(others))} others "
-           f"{'does' if worse == 1 else 'do'}")
+    who = (
+        "The other one does"
+        if len(others) == 1
+        else f"All {words.count(len(others))} others do"
+        if worse == len(others)
+        else f"{words.count(worse)} of the {words.count(len(others))} others {'does' if worse == 1 else 'do'}"
+    )
     than = " than the first beside them" if len(compared.groups) > 1 else ""
-    return (f"{trained} {who} worse{than} by more than luck explains: luck alone would say so of the truly best in "
-            f"fewer than 1 of {words.count(1 / compared.level)} studies.{few}")
+    return (
+        f"{trained} {who} worse{than} by more than luck explains: luck alone would say so of the truly best in "
+        f"fewer than 1 of {words.count(1 / compared.level)} studies.{few}"
+    )
 
 
 def _rates(compared: Compared) -> str:
@@ -86,24 +103,35 @@ def _rates(compared: Compared) -> str:
 def _seeds(compared: Compared) -> str:
     """What more seeds would settle, and the command that trains them; empty where nothing is open."""
     if any(pair.evidence.method == "one seed" for pairs in compared.pairs for pair in pairs):
-        return (f"{FEW_SEEDS} seeds show what is luck, 10 make a claim: "
-                f"{again(compared.run, {'seeds': FEW_SEEDS})}")
+        return f"{FEW_SEEDS} seeds show what is luck, 10 make a claim: {again(compared.run, {'seeds': FEW_SEEDS})}"
     looks = noted_looks(compared.run.layout)
     others = [one for own in _every_beside(compared) for one in own]
     open_ = [(pair, standing) for _, pair, standing in others if standing.open]
     if not open_ or (looks is not None and looks.last is not None):
         return ""
     if any(pair.evidence.n <= NO_FORECAST for pair, _ in open_):
-        return (f"Two seeds cannot tell how many would settle it; {FEW_SEEDS} show what is luck, 10 make a claim: "
-                f"{again(compared.run, {'seeds': FEW_SEEDS})}")
-    needed = [(standing.seeds_needed, standing.seeds_most) for _, standing in open_
-              if standing.seeds_needed is not None and standing.seeds_needed <= WORTH_WAITING]
+        return (
+            f"Two seeds cannot tell how many would settle it; {FEW_SEEDS} show what is luck, 10 make a claim: "
+            f"{again(compared.run, {'seeds': FEW_SEEDS})}"
+        )
+    needed = [
+        (standing.seeds_needed, standing.seeds_most)
+        for _, standing in open_
+        if standing.seeds_needed is not None and standing.seeds_needed <= WORTH_WAITING
+    ]
     if not needed:
-        return (f"More than {WORTH_WAITING} seeds would be needed to tell the best from what may be as good: take "
-                "whichever suits you.")
+        return (
+            f"More than {WORTH_WAITING} seeds would be needed to tell the best from what may be as good: take "
+            "whichever suits you."
+        )
     least, most = max(needed, key=lambda ends: (ends[0], math.inf if ends[1] is None else ends[1]))
-    what = "it" if len(open_) == 1 else "all that is open" if len(needed) == len(open_) else (
-        f"{words.count(len(needed))} of the {words.count(len(open_))} that are open")
+    what = (
+        "it"
+        if len(open_) == 1
+        else "all that is open"
+        if len(needed) == len(open_)
+        else (f"{words.count(len(needed))} of the {words.count(len(open_))} that are open")
+    )
     seeds = most if most is not None and most <= WORTH_WAITING else least
     return f"About {words.seeds_range(least, most)} would settle {what}: {again(compared.run, {'seeds': seeds})}"
 
@@ -141,10 +169,16 @@ def _use(compared: Compared, group: Group, others: Sequence[Beside], held: str, 
     ahead = f"{words.capital(name)} is ahead." if held else f"Use {found}."
     said = f"{words.capital(why)}; {name} is ahead." if why else ahead
     if same:
-        said += (f" {words.capital(_named(compared, [best, *same]))} give the same results." if held or why else
-                 " They give the same results.")
-    for verdict, one, several in ((AS_GOOD, "is as good", "are as good"), (OPEN, "may be as good", "may be as good"),
-                                  (AS_TUNED, *2 * ("did worse, but at another setting may be as good",))):
+        said += (
+            f" {words.capital(_named(compared, [best, *same]))} give the same results."
+            if held or why
+            else " They give the same results."
+        )
+    for verdict, one, several in (
+        (AS_GOOD, "is as good", "are as good"),
+        (OPEN, "may be as good", "may be as good"),
+        (AS_TUNED, *2 * ("did worse, but at another setting may be as good",)),
+    ):
         own = [(arm, standing) for arm, _, standing in others if standing.verdict == verdict]
         if own:
             within = f" (within {words.margin(own[0][1].margin)})" if verdict == AS_GOOD else ""

@@ -18,14 +18,26 @@ BOUNDS = {
     "memory": "memory: reading and writing its arrays, so that faster arithmetic would bring little",
     "arithmetic": "arithmetic: its products and functions, so that it takes as long as they do",
 }
-NOTE = ("Memory is what the process held beyond its packages at its peak while it trained, by the allocator's counter; "
-        "time the sum over blocks of training and evaluation. Neither has the compiling before it, and both were "
-        "predicted before the first step. FLOPs are counted in the compiled program; the share is of a large float32 "
-        "product measured on this device.")
-SHAPE = {"cohort": pl.String, "predicted_memory_bytes": pl.Float64, "memory_bytes": pl.Float64,
-         "resident_bytes": pl.Float64, "predicted_seconds": pl.Float64, "seconds": pl.Float64, "flops": pl.Float64,
-         "flops_a_second": pl.Float64, "share": pl.Float64, "bound": pl.String, "bound_share": pl.Float64,
-         "how": pl.String}
+NOTE = (
+    "Memory is what the process held beyond its packages at its peak while it trained, by the allocator's counter; "
+    "time the sum over blocks of training and evaluation. Neither has the compiling before it, and both were "
+    "predicted before the first step. FLOPs are counted in the compiled program; the share is of a large float32 "
+    "product measured on this device."
+)
+SHAPE = {
+    "cohort": pl.String,
+    "predicted_memory_bytes": pl.Float64,
+    "memory_bytes": pl.Float64,
+    "resident_bytes": pl.Float64,
+    "predicted_seconds": pl.Float64,
+    "seconds": pl.Float64,
+    "flops": pl.Float64,
+    "flops_a_second": pl.Float64,
+    "share": pl.Float64,
+    "bound": pl.String,
+    "bound_share": pl.Float64,
+    "how": pl.String,
+}
 
 
 def predicted_frame(run: Run) -> pl.DataFrame:
@@ -51,12 +63,20 @@ def _row(name: str, told: dict[str, Any], own: pl.DataFrame) -> dict[str, Any]:
     working = float(own.select(pl.sum_horizontal(SECONDS[:2]).sum()).item())
     rate = told["flops"] * told["at_once"] / working if working else None
     product = told.get("product_flops")
-    return {"cohort": name, "predicted_memory_bytes": told["memory_bytes"],
-            "memory_bytes": own["peak_memory_bytes"].cast(pl.Float64).max(),
-            "resident_bytes": own["resident_bytes"].cast(pl.Float64).max(),
-            "predicted_seconds": told["seconds"], "seconds": seconds, "flops": told["flops"], "flops_a_second": rate,
-            "share": rate / product if rate and product else None, "bound": told["bound"],
-            "bound_share": told["bound_share"], "how": told["how"]}
+    return {
+        "cohort": name,
+        "predicted_memory_bytes": told["memory_bytes"],
+        "memory_bytes": own["peak_memory_bytes"].cast(pl.Float64).max(),
+        "resident_bytes": own["resident_bytes"].cast(pl.Float64).max(),
+        "predicted_seconds": told["seconds"],
+        "seconds": seconds,
+        "flops": told["flops"],
+        "flops_a_second": rate,
+        "share": rate / product if rate and product else None,
+        "bound": told["bound"],
+        "bound_share": told["bound_share"],
+        "how": told["how"],
+    }
 
 
 def section(run: Run) -> Markup | None:
@@ -64,15 +84,35 @@ def section(run: Run) -> Markup | None:
     frame = predicted_frame(run)
     if frame.is_empty():
         return None
-    heads = ["cohort", "memory", "predicted", "error", "time", "predicted", "error", "FLOP/s", "of the device",
-             "bound by"]
-    body = [tag("tr", tag("td", row["cohort"]), [tag("td", text, cls="n") for text in _cells(row)],
-                tag("td", "–" if row["bound"] is None else f"{row['bound']} ({_percent(row['bound_share'])})"))
-            for row in frame.iter_rows(named=True)]
+    heads = [
+        "cohort",
+        "memory",
+        "predicted",
+        "error",
+        "time",
+        "predicted",
+        "error",
+        "FLOP/s",
+        "of the device",
+        "bound by",
+    ]
+    body = [
+        tag(
+            "tr",
+            tag("td", row["cohort"]),
+            [tag("td", text, cls="n") for text in _cells(row)],
+            tag("td", "–" if row["bound"] is None else f"{row['bound']} ({_percent(row['bound_share'])})"),
+        )
+        for row in frame.iter_rows(named=True)
+    ]
     drawn = table([tag("th", head, cls="n" if 0 < place < 9 else None) for place, head in enumerate(heads)], body)
     drawn = drawn if frame.height <= 6 else details(f"Predicted and measured, {frame.height} cohorts", drawn)
-    return join(tag("h3", "Predicted and measured", id="predicted"), tag("p", sentence(frame)), drawn,
-                tag("p", NOTE, cls="note"))
+    return join(
+        tag("h3", "Predicted and measured", id="predicted"),
+        tag("p", sentence(frame)),
+        drawn,
+        tag("p", NOTE, cls="note"),
+    )
 
 
 def sentence(frame: pl.DataFrame) -> str:
@@ -82,8 +122,10 @@ def sentence(frame: pl.DataFrame) -> str:
         both = frame.filter(pl.col(f"predicted_{name}").is_not_null(), pl.col(name) > 0)
         if both.height:
             off = (both[f"predicted_{name}"] / both[name] - 1).abs()
-            told.append(f"{what} was predicted to within {_percent(off.median())} on the median and "
-                        f"{_percent(off.max())} at worst")
+            told.append(
+                f"{what} was predicted to within {_percent(off.median())} on the median and "
+                f"{_percent(off.max())} at worst"
+            )
     said = " and ".join(told) + ". " if told else ""
     if "Memory" not in said[:6]:
         said = said[:1].upper() + said[1:]
@@ -91,16 +133,28 @@ def sentence(frame: pl.DataFrame) -> str:
     if bounds.is_empty():
         return said + "The device was not calibrated, so that no time was predicted: fallline plan calibrates it, once."
     most = bounds.row(0, named=True)
-    reached = "" if most["share"] is None else (f" It reached {words.number(most['flops_a_second'] / 1e9, 3)} GFLOP/s, "
-                                                f"{_percent(most['share'])} of what this device can do.")
+    reached = (
+        ""
+        if most["share"] is None
+        else (
+            f" It reached {words.number(most['flops_a_second'] / 1e9, 3)} GFLOP/s, "
+            f"{_percent(most['share'])} of what this device can do."
+        )
+    )
     return f"{said}What took longest, {most['cohort']}, is bound by {BOUNDS[most['bound']]}.{reached}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    return [words.size(row["memory_bytes"]), words.size(row["predicted_memory_bytes"]),
-            _off(row["predicted_memory_bytes"], row["memory_bytes"]), words.seconds(row["seconds"]),
-            words.seconds(row["predicted_seconds"]), _off(row["predicted_seconds"], row["seconds"]),
-            words.number(row["flops_a_second"], 3), _percent(row["share"])]
+    return [
+        words.size(row["memory_bytes"]),
+        words.size(row["predicted_memory_bytes"]),
+        _off(row["predicted_memory_bytes"], row["memory_bytes"]),
+        words.seconds(row["seconds"]),
+        words.seconds(row["predicted_seconds"]),
+        _off(row["predicted_seconds"], row["seconds"]),
+        words.number(row["flops_a_second"], 3),
+        _percent(row["share"]),
+    ]
 
 
 def _off(predicted: float | None, measured: float | None) -> str:

@@ -57,10 +57,15 @@ def answer(found: Profiles) -> list[str]:
         key = tuple(row[name] for name in found.by)
         head = "Next" if len(said) > 1 else "Fastest overall"
         mean = row["geometric_mean"]
-        took = (f"on average (geometric) {words.number(mean, 3)} times the least steps" if math.isfinite(mean) else
-                f"{row['problems'] - row['reached']} of {row['problems']} problems missed")
-        said.append(f"{head}: {name_of(found, key)}, first in {row['first']} of "
-                    f"{words.plural(row['problems'], 'problem')}, {took} (score {_score(row)}).")
+        took = (
+            f"on average (geometric) {words.number(mean, 3)} times the least steps"
+            if math.isfinite(mean)
+            else f"{row['problems'] - row['reached']} of {row['problems']} problems missed"
+        )
+        said.append(
+            f"{head}: {name_of(found, key)}, first in {row['first']} of "
+            f"{words.plural(row['problems'], 'problem')}, {took} (score {_score(row)})."
+        )
     return said
 
 
@@ -72,8 +77,10 @@ def _plain(found: Profiles, table: pl.DataFrame) -> str:
     missed = rows[0]["problems"] - rows[0]["reached"]
     but = f", though {'it' if len(rows) == 1 else 'each'} missed the target of {words.count(missed)}" if missed else ""
     seen = words.plural(len(found.problems), "problem")
-    return (f"To reach a target in few steps, use {' or '.join(words.listed(names, 3).rsplit(' and ', 1))}{but} "
-            f"({seen} looked at; a problem is a task of one run).")
+    return (
+        f"To reach a target in few steps, use {' or '.join(words.listed(names, 3).rsplit(' and ', 1))}{but} "
+        f"({seen} looked at; a problem is a task of one run)."
+    )
 
 
 def notes(found: Profiles) -> list[str]:
@@ -87,15 +94,23 @@ def notes(found: Profiles) -> list[str]:
         told.append(f"Left out, since not every problem has them: {words.listed(names, MOST_NAMED)}.")
     after = [place_of(found, problem) for problem in found.problems if problem.goal.set_after]
     if after:
-        told.append(f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, "
-                    f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Name targets "
-                    "before the run to be sure.")
-    nobody = [place_of(found, problem) for problem, row in zip(found.problems, found.steps, strict=True)
-              if all(math.isinf(cost) for cost in row)]
+        told.append(
+            f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, "
+            f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Name targets "
+            "before the run to be sure."
+        )
+    nobody = [
+        place_of(found, problem)
+        for problem, row in zip(found.problems, found.steps, strict=True)
+        if all(math.isinf(cost) for cost in row)
+    ]
     if nobody:
         told.append(f"Nobody reached the target of {words.listed(nobody, MOST_NAMED)}; that counts against all alike.")
-    looks = [f"{place_of(found, problem)} every {words.plural(problem.every, 'step')}" for problem in found.problems
-             if problem.every and problem.every > 1]
+    looks = [
+        f"{place_of(found, problem)} every {words.plural(problem.every, 'step')}"
+        for problem in found.problems
+        if problem.every and problem.every > 1
+    ]
     if looks:
         told.append(f"Steps are known as finely as the metric was looked at: {words.listed(looks, MOST_NAMED)}.")
     if any(reach.n == 1 for problem in found.problems for reach in problem.arms.values()):
@@ -118,12 +133,15 @@ def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
     table = found.table(found.seconds if seconds else None)
     rows = []
     for row in table.iter_rows(named=True):
-        line = {"arm": name_of(found, tuple(row[name] for name in found.by)), "score": _score(row),
-                "first in": f"{row['first']} of {row['problems']}",
-                "within twice the least": f"{100 * row['within_2']:.0f} %",
-                "within 4 times": f"{100 * row['within_4']:.0f} %",
-                "reached": f"{row['reached']} of {row['problems']}",
-                "geometric mean of ratios": words.number(row["geometric_mean"], 3)}
+        line = {
+            "arm": name_of(found, tuple(row[name] for name in found.by)),
+            "score": _score(row),
+            "first in": f"{row['first']} of {row['problems']}",
+            "within twice the least": f"{100 * row['within_2']:.0f} %",
+            "within 4 times": f"{100 * row['within_4']:.0f} %",
+            "reached": f"{row['reached']} of {row['problems']}",
+            "geometric mean of ratios": words.number(row["geometric_mean"], 3),
+        }
         if 0 < row["common"] < row["problems"]:
             line[f"where all solved it ({row['common']})"] = words.number(row["common_geometric_mean"], 3)
         rows.append(line)
@@ -144,12 +162,20 @@ def problem_table(found: Profiles) -> pl.DataFrame:
     for problem, ratios in zip(found.problems, found.ratios, strict=True):
         for place, key in sorted(enumerate(found.arms), key=lambda item: (ratios[item[0]], repr(item[1]))):
             reach = problem.arms[key]
-            rows.append({"problem": place_of(found, problem), "target": _goal(problem), "arm": name_of(found, key),
-                         "steps to target": words.number(reach.steps) if math.isinf(reach.steps) else
-                         words.count(reach.steps), "ratio": words.number(ratios[place], 3),
-                         "seeds there": f"{reach.reached} of {reach.n}",
-                         "seconds alone": words.number(reach.seconds, 3),
-                         "at": words.recipe(reach.settings, reach.settings, digits) or words.MISSING})
+            rows.append(
+                {
+                    "problem": place_of(found, problem),
+                    "target": _goal(problem),
+                    "arm": name_of(found, key),
+                    "steps to target": words.number(reach.steps)
+                    if math.isinf(reach.steps)
+                    else words.count(reach.steps),
+                    "ratio": words.number(ratios[place], 3),
+                    "seeds there": f"{reach.reached} of {reach.n}",
+                    "seconds alone": words.number(reach.seconds, 3),
+                    "at": words.recipe(reach.settings, reach.settings, digits) or words.MISSING,
+                }
+            )
     told = pl.DataFrame(rows)
     return told if found.seconds is not None else told.drop("seconds alone")
 
@@ -166,22 +192,34 @@ def chart(found: Profiles) -> Any:
     curves = found.curves()
     names = [name_of(found, key) for key in curves.select(found.by).iter_rows()]
     curves = curves.select("ratio", "share", "low", "high").with_columns(color=pl.Series(names, dtype=pl.String))
-    curves = curves.with_columns(color_place=pl.col("color").replace_strict({name: n for n, name in enumerate(order)},
-                                                                            return_dtype=pl.Int64))
+    curves = curves.with_columns(
+        color_place=pl.col("color").replace_strict({name: n for n, name in enumerate(order)}, return_dtype=pl.Int64)
+    )
     column = found.by[0] if len(found.by) == 1 else "arm"
     look = Look.of(sorted(key[0] for key in found.arms) if column == "optimizer" else [])
-    x = alt.X("ratio:Q", title="times the least steps, log scale",
-              scale=alt.Scale(type="log", domain=[1, WIDEST], nice=False), axis=alt.Axis(values=[1, 1.5, 2, 3, 4]))
-    y = alt.Y("share:Q", title="share of problems solved", scale=alt.Scale(domain=[0, 1], nice=False),
-              axis=alt.Axis(format=".0%", tickCount=5))
+    x = alt.X(
+        "ratio:Q",
+        title="times the least steps, log scale",
+        scale=alt.Scale(type="log", domain=[1, WIDEST], nice=False),
+        axis=alt.Axis(values=[1, 1.5, 2, 3, 4]),
+    )
+    y = alt.Y(
+        "share:Q",
+        title="share of problems solved",
+        scale=alt.Scale(domain=[0, 1], nice=False),
+        axis=alt.Axis(format=".0%", tickCount=5),
+    )
     lines = alt.Chart(common.held(curves)).mark_line(interpolate="step-after", strokeWidth=2, clip=False)
     colors = common.colors(curves, column, look, alt.Legend(orient="right"))
     picture = lines.encode(x=x, y=y, tooltip=["color:N", "ratio:Q", "share:Q"], **colors)
     if curves["low"].null_count() < curves.height:
-        area = alt.Chart(common.held(curves)).mark_area(interpolate="step-after", strokeWidth=0, line=False,
-                                                        opacity=BAND if len(order) <= FEW_ARMS else BAND / 2)
-        picture = alt.layer(area.encode(x=x, y=alt.Y("low:Q", title=y["title"], scale=y["scale"]), y2="high:Q",
-                                        color=colors["color"]), picture)
+        area = alt.Chart(common.held(curves)).mark_area(
+            interpolate="step-after", strokeWidth=0, line=False, opacity=BAND if len(order) <= FEW_ARMS else BAND / 2
+        )
+        picture = alt.layer(
+            area.encode(x=x, y=alt.Y("low:Q", title=y["title"], scale=y["scale"]), y2="high:Q", color=colors["color"]),
+            picture,
+        )
     return picture.properties(width=WIDTH - 220, height=320, config=theme())
 
 
@@ -210,17 +248,27 @@ def write(found: Profiles, path: str | Path) -> Path:
 
 def _page(found: Profiles) -> str:
     style = resources.files("fallline.report").joinpath("template.css").read_text(encoding="utf-8")
-    head = tag("head", tag("meta", charset="utf-8"),
-               tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-               tag("title", "Performance profiles"), tag("style", Markup(variables() + style)))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", "Performance profiles"),
+        tag("style", Markup(variables() + style)),
+    )
     times = arm_table(found, seconds=True) if found.seconds is not None else None
     main = tag(
         "main",
         tag("h1", "Who reaches the target soonest"),
-        tag("div", [tag("p", text, cls=None if place else "first") for place, text in enumerate(answer(found))],
-            cls="answer"),
-        tag("section", frame_table(arm_table(found)), tag("ul", [tag("li", text) for text in notes(found)],
-                                                          cls="cautions")),
+        tag(
+            "div",
+            [tag("p", text, cls=None if place else "first") for place, text in enumerate(answer(found))],
+            cls="answer",
+        ),
+        tag(
+            "section",
+            frame_table(arm_table(found)),
+            tag("ul", [tag("li", text) for text in notes(found)], cls="cautions"),
+        ),
         tag("section", tag("h2", "Profiles"), tag("figure", tag("figcaption", READING), Markup(svg(found)))),
         tag("section", tag("h2", "The same by seconds"), frame_table(times)) if times is not None else None,
         tag("section", tag("h2", "Problems"), frame_table(problem_table(found))),

@@ -69,11 +69,13 @@ def in_words(noted: Reading, every: Sequence[Reading]) -> list[str]:
     said = [_said(noted)]
     against = [one for one in every if one.against(noted)]
     if against:
-        before = words.listed([f"{_count(one)} chosen on {label(one.chosen_by)}, on {_day(one.first.first)}"
-                               for one in against], 3)
+        before = words.listed(
+            [f"{_count(one)} chosen on {label(one.chosen_by)}, on {_day(one.first.first)}" for one in against], 3
+        )
         said.append(f"Test has been read for another choice before ({before}): its p-values are no longer blind.")
-    further = {name for one in every if one.kind == CHOSEN and one not in (noted, *against)
-               for name in one.configurations} - noted.configurations
+    further = {
+        name for one in every if one.kind == CHOSEN and one not in (noted, *against) for name in one.configurations
+    } - noted.configurations
     if further:
         said[0] = f"{said[0][:-1]}; in other comparisons for {words.count(len(further))} more."
     if any(one.kind == NAMED for one in every):
@@ -86,8 +88,10 @@ def _said(noted: Reading) -> str:
     first = noted.first
     since = noted.times - 1
     again = f", and {TIMES[since] if since < len(TIMES) else f'{words.count(since)} times'} since" if since else ""
-    return (f"Test was read for {_count(noted)}, first on {_day(first.first)} by {first.who} ({first.user}){again}; "
-            f"chosen on {label(noted.chosen_by)}.")
+    return (
+        f"Test was read for {_count(noted)}, first on {_day(first.first)} by {first.who} ({first.user}){again}; "
+        f"chosen on {label(noted.chosen_by)}."
+    )
 
 
 def _frames(every: Sequence[Reading]) -> list[str]:
@@ -96,9 +100,11 @@ def _frames(every: Sequence[Reading]) -> list[str]:
         return []
     times = sum(one.times for one in handed)
     how_often = TIMES[times] if times < len(TIMES) else f"{words.count(times)} times"
-    return [f"A frame with the test values of every trial was handed out {how_often}, first on "
-            f"{_day(handed[0].first.first)} to {handed[0].first.who} ({handed[0].first.user}): whether anybody chose "
-            "by it is not known."]
+    return [
+        f"A frame with the test values of every trial was handed out {how_often}, first on "
+        f"{_day(handed[0].first.first)} to {handed[0].first.who} ({handed[0].first.user}): whether anybody chose "
+        "by it is not known."
+    ]
 
 
 def _count(reading: Reading) -> str:

@@ -112,8 +112,12 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
             frame[sd].to_list(),
             help="standard deviation over seeds, n − 1 in the divisor",
         ),
-        Column("n", [words.count(row[n]) for row in rows], frame[n].to_list(),
-               help="seeds that have a number" if results.ranked["missing"].sum() else "seeds that finished"),
+        Column(
+            "n",
+            [words.count(row[n]) for row in rows],
+            frame[n].to_list(),
+            help="seeds that have a number" if results.ranked["missing"].sum() else "seeds that finished",
+        ),
         Column(
             "95 % interval",
             [interval(row[low], row[high]) for row in rows],
@@ -187,9 +191,15 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     if results.ranked["missing"].sum():
         gaps, of = ("tried_missing", "tried_trials") if "tried_missing" in frame.columns else ("missing", "trials")
         texts = [f"{words.count(row[gaps])} of {words.count(row[of])}" if row[gaps] else "0" for row in rows]
-        found.append(Column("no number", texts, frame[gaps].to_list(), help="trials that finished and whose "
-                            f"{metric.label} is not a number"
-                            + (", over all settings tried" if gaps == "tried_missing" else "")))
+        found.append(
+            Column(
+                "no number",
+                texts,
+                frame[gaps].to_list(),
+                help="trials that finished and whose "
+                f"{metric.label} is not a number" + (", over all settings tried" if gaps == "tried_missing" else ""),
+            )
+        )
     return [column for column in found if set(column.texts) != {words.MISSING}]
 
 

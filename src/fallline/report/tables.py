@@ -53,8 +53,9 @@ def arms_table(found: Sequence[Column], comparison: Comparison, look: Look, show
     rows = comparison.arms.to_dicts()
     frame = comparison.arms.select(*(pl.col(name).alias(f"_{name}") for name in ("mean", "low", "high")))
     spans = Span.over(frame, "", shown)
-    place = 1 + max(number for number, part in enumerate(found) if part.heading == "n" or
-                    part.heading.endswith(" interval"))
+    place = 1 + max(
+        number for number, part in enumerate(found) if part.heading == "n" or part.heading.endswith(" interval")
+    )
     heads = [head(part) for part in found]
     heads.insert(place, tag("th", "", aria_label="interval, drawn"))
     body = []
@@ -72,11 +73,20 @@ def plain_table(found: Sequence[Column], shown: int = 20) -> Markup:
     """Columns as they are, the first rows open; long names run over several lines."""
     count = len(found[0].texts) if found else 0
     kinds = ["n" if part.numeric else "wrap" if max(map(len, part.texts), default=0) > LONG else None for part in found]
-    body = [tag("tr", [tag("td", part.texts[number], cls=kind, data_v=sorting(part, number))
-                       for part, kind in zip(found, kinds, strict=True)],
-                cls="rest" if number >= shown else None) for number in range(count)]
-    return table([head(part) for part in found], body,
-                 f"Show {words.count(count - shown)} more" if count > shown else None)
+    body = [
+        tag(
+            "tr",
+            [
+                tag("td", part.texts[number], cls=kind, data_v=sorting(part, number))
+                for part, kind in zip(found, kinds, strict=True)
+            ],
+            cls="rest" if number >= shown else None,
+        )
+        for number in range(count)
+    ]
+    return table(
+        [head(part) for part in found], body, f"Show {words.count(count - shown)} more" if count > shown else None
+    )
 
 
 def _more(all_rows: int, held: int, shown: int) -> str:

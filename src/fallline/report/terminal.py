@@ -87,7 +87,7 @@ def _explained(found: list[Column], caption: str, top: int, width: int | None) -
 
 
 def _fitted(found: list[Column], top: int, width: int | None) -> Table:
-    return _table(found[:_fitting(found, width)], min(top, len(found[0].texts)))
+    return _table(found[: _fitting(found, width)], min(top, len(found[0].texts)))
 
 
 def _first_rows(found: list[Column], top: int) -> list[str]:
@@ -101,8 +101,12 @@ def _table(columns: list[Column], count: int) -> Table:
 
     found = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        found.add_column(cell(_heading(column)), justify="right" if column.numeric else "left", no_wrap=True,
-                         min_width=_width(column))
+        found.add_column(
+            cell(_heading(column)),
+            justify="right" if column.numeric else "left",
+            no_wrap=True,
+            min_width=_width(column),
+        )
     for place in range(count):
         found.add_row(*(cell(column.texts[place]) for column in columns))
     return found

@@ -62,12 +62,16 @@ def _defeated(defeat: Defeat) -> str:
     elif gap.low is None:
         told += "; one seed"
     else:
-        told += (f"; difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, 95 % interval "
-                 f"{interval(gap.low, gap.high, sign=True)}")
+        told += (
+            f"; difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, 95 % interval "
+            f"{interval(gap.low, gap.high, sign=True)}"
+        )
     at = defeat.case.reason
     also = "" if _had(defeat) else f", and {at} among its values"
-    return (f"{_place(defeat.general)}{words.capital(general)} contains {special} (at {at}) and yet loses to it "
-            f"({told}): it was tuned too little. Try more learning rates{also}.")
+    return (
+        f"{_place(defeat.general)}{words.capital(general)} contains {special} (at {at}) and yet loses to it "
+        f"({told}): it was tuned too little. Try more learning rates{also}."
+    )
 
 
 def _had(defeat: Defeat) -> bool:
@@ -81,11 +85,16 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
     told = []
     if rates:
         offer = wider(run, [(search.arm.get("optimizer"), border) for search, border in at if border.number == RATE])
-        told.append(f"Best at the end of the learning rates tried: {words.listed(rates)}. A wider range may do better"
-                    + (f": {offer}" if offer else "."))
-    others = [f"{_place(search)}{words.name(border.number)} of {arm_name(search)} "
-              f"({border.side}, {words.value_of(border.number, search.best[border.number], digits_of(search.run))})"
-              for search, border in at if border.number != RATE]
+        told.append(
+            f"Best at the end of the learning rates tried: {words.listed(rates)}. A wider range may do better"
+            + (f": {offer}" if offer else ".")
+        )
+    others = [
+        f"{_place(search)}{words.name(border.number)} of {arm_name(search)} "
+        f"({border.side}, {words.value_of(border.number, search.best[border.number], digits_of(search.run))})"
+        for search, border in at
+        if border.number != RATE
+    ]
     if others:
         told.append(f"Best at the end of the values tried: {words.listed(others)}. A wider range may do better.")
     return told
@@ -93,8 +102,7 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
 
 def _untuned(group: Sequence[Search]) -> list[str]:
     """Arms at one learning rate."""
-    one = [search for search in group if RATE in search.rows.columns
-           and search.rows[RATE].drop_nulls().n_unique() == 1]
+    one = [search for search in group if RATE in search.rows.columns and search.rows[RATE].drop_nulls().n_unique() == 1]
     if not one:
         return []
     who = "Every optimizer" if len(one) == len(group) else words.capital(words.listed(map(arm_name, one), SHOWN))
@@ -106,13 +114,21 @@ def _tries(group: Sequence[Search]) -> list[str]:
     if len(counts) == 1:
         return []
     least = min(counts)
-    told = [f"{words.listed([arm_name(search) for search in group if search.tried == count], SHOWN)} "
-            f"{words.plural(count, 'setting')}" for count in sorted(counts, reverse=True)]
+    told = [
+        f"{words.listed([arm_name(search) for search in group if search.tried == count], SHOWN)} "
+        f"{words.plural(count, 'setting')}"
+        for count in sorted(counts, reverse=True)
+    ]
     tries = "try" if least == 1 else "tries"
-    values = [f"{words.number(value)} for {arm_name(search)}" for search, value in at_equal_tries(group, least)
-              if value is not None]
-    return [f"Not tuned alike: {'; '.join(told)}. Who tries more finds more; after {least} {tries} each, drawn at "
-            f"random, the expected best {group[0].metric.label} is {words.listed(values, SHOWN)}."]
+    values = [
+        f"{words.number(value)} for {arm_name(search)}"
+        for search, value in at_equal_tries(group, least)
+        if value is not None
+    ]
+    return [
+        f"Not tuned alike: {'; '.join(told)}. Who tries more finds more; after {least} {tries} each, drawn at "
+        f"random, the expected best {group[0].metric.label} is {words.listed(values, SHOWN)}."
+    ]
 
 
 def _budgets(group: Sequence[Search]) -> list[str]:
@@ -120,8 +136,11 @@ def _budgets(group: Sequence[Search]) -> list[str]:
     for key, unit in (("steps", "step"), ("examples", "example"), ("seeds", "seed")):
         counts = {search.budget[key] for search in group}
         if len(counts) > 1 and None not in counts:
-            by_count = [f"{words.listed([arm_name(s) for s in group if s.budget[key] == count], SHOWN)} "
-                        f"{words.plural(count, unit)}" for count in sorted(counts, reverse=True)]
+            by_count = [
+                f"{words.listed([arm_name(s) for s in group if s.budget[key] == count], SHOWN)} "
+                f"{words.plural(count, unit)}"
+                for count in sorted(counts, reverse=True)
+            ]
             told.append("; ".join(by_count))
     return [f"Unequal budgets: {', and '.join(told)} (the most of any trial)."] if told else []
 
@@ -130,10 +149,13 @@ def _defaults(group: Sequence[Search]) -> list[str]:
     lacking = [search for search in group if search.defaults.state == MISSING]
     if not lacking:
         return []
-    said = [f"{arm_name(search)} ({words.recipe(search.defaults.numbers, search.defaults.numbers)})"
-            for search in lacking]
-    return [f"Not tried with all defaults: {words.listed(said, SHOWN)}. What tuning gains over them is not known; a "
-            "[[points]] with these numbers in the study adds them."]
+    said = [
+        f"{arm_name(search)} ({words.recipe(search.defaults.numbers, search.defaults.numbers)})" for search in lacking
+    ]
+    return [
+        f"Not tried with all defaults: {words.listed(said, SHOWN)}. What tuning gains over them is not known; a "
+        "[[points]] with these numbers in the study adds them."
+    ]
 
 
 def _fixed(group: Sequence[Search]) -> list[str]:

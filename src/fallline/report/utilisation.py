@@ -39,8 +39,11 @@ def answer(frame: pl.DataFrame, task: str) -> str:
     what = "used (by its own counter)" if used == "busy" else "used (its rate of large products is 100 %)"
     last = int(frame["batch"].max())
     end = knee(frame)
-    more = (f"beyond {end:,} more brings nothing" if end < last else
-            f"and up to {last:,}, the largest tried, more brings more")
+    more = (
+        f"beyond {end:,} more brings nothing"
+        if end < last
+        else f"and up to {last:,}, the largest tried, more brings more"
+    )
     return f"{task}: {said} the device is {what}; {more}."
 
 
@@ -52,14 +55,20 @@ def reported() -> str:
 
 def shown(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame in words, for people."""
-    rows = [{"batch": words.count(row["batch"]), "step": words.seconds(row["step_seconds"]),
-             "by the law": words.seconds(row["predicted_step_seconds"]),
-             "examples/s": words.count(round(row["examples_a_second"])),
-             "GFLOP/s": words.number(row["flops_a_second"] / 1e9, 3), "of the device": f"{100 * row['share']:.2g} %",
-             "busy": words.MISSING if row["busy"] is None else f"{100 * row['busy']:.0f} %",
-             "bound by": row["bound"],
-             "reported": f"{100 * REPORTED[row['batch']]:.0f} %" if row["batch"] in REPORTED else ""}
-            for row in frame.iter_rows(named=True)]
+    rows = [
+        {
+            "batch": words.count(row["batch"]),
+            "step": words.seconds(row["step_seconds"]),
+            "by the law": words.seconds(row["predicted_step_seconds"]),
+            "examples/s": words.count(round(row["examples_a_second"])),
+            "GFLOP/s": words.number(row["flops_a_second"] / 1e9, 3),
+            "of the device": f"{100 * row['share']:.2g} %",
+            "busy": words.MISSING if row["busy"] is None else f"{100 * row['busy']:.0f} %",
+            "bound by": row["bound"],
+            "reported": f"{100 * REPORTED[row['batch']]:.0f} %" if row["batch"] in REPORTED else "",
+        }
+        for row in frame.iter_rows(named=True)
+    ]
     return pl.DataFrame(rows)
 
 
@@ -103,10 +112,18 @@ def write(frame: pl.DataFrame, task: str, path: str | Path) -> Path:
 
 def _page(frame: pl.DataFrame, task: str, svg: str) -> str:
     style = resources.files("fallline.report").joinpath("template.css").read_text(encoding="utf-8")
-    head = tag("head", tag("meta", charset="utf-8"), tag("title", f"Utilisation: {task}"),
-               tag("style", Markup(variables() + style)))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("title", f"Utilisation: {task}"),
+        tag("style", Markup(variables() + style)),
+    )
     device = frame["device"][0]
-    main = tag("main", tag("h1", f"How well {task} uses {device}"),
-               tag("div", tag("p", answer(frame, task), cls="first"), tag("p", reported()), cls="answer"),
-               tag("section", tag("figure", Markup(svg))), tag("section", frame_table(shown(frame))))
+    main = tag(
+        "main",
+        tag("h1", f"How well {task} uses {device}"),
+        tag("div", tag("p", answer(frame, task), cls="first"), tag("p", reported()), cls="answer"),
+        tag("section", tag("figure", Markup(svg))),
+        tag("section", frame_table(shown(frame))),
+    )
     return page_of(head, tag("body", main))

@@ -170,8 +170,10 @@ class Chart:
 
     def encode(self, **channels: Any) -> Chart:
         """The chart with these channels: ``Channel``, "field:Q", or several of either."""
-        return self._with(encoding=self.parts.get("encoding", {})
-                          | {name: _channel(name, channel) for name, channel in channels.items()})
+        return self._with(
+            encoding=self.parts.get("encoding", {})
+            | {name: _channel(name, channel) for name, channel in channels.items()}
+        )
 
     def properties(self, **parts: Any) -> Chart:
         """The chart with width, height, title, name, data, spacing, config ..."""
@@ -188,8 +190,14 @@ class Chart:
     def transform_joinaggregate(self, groupby: list[str], **fields: str) -> Chart:
         """Rows with a figure of their group: ``last="max(step)"``."""
         parted = {name: said.rstrip(")").split("(") for name, said in fields.items()}
-        return self._transformed([{"joinaggregate": [{"as": name, "op": op, "field": field}
-                                                     for name, (op, field) in parted.items()], "groupby": groupby}])
+        return self._transformed(
+            [
+                {
+                    "joinaggregate": [{"as": name, "op": op, "field": field} for name, (op, field) in parted.items()],
+                    "groupby": groupby,
+                }
+            ]
+        )
 
     def _transformed(self, more: list[dict[str, Any]]) -> Chart:
         return self._with(transform=[*self.parts.get("transform", []), *more])

@@ -89,8 +89,10 @@ def digits_apart(values: Iterable[Any]) -> int:
     (6, 8)
     """
     numbers = {value for value in values if isinstance(value, float)}
-    return next((digits for digits in range(LEAST, MOST) if len({setting(one, digits) for one in numbers})
-                 == len(numbers)), MOST)
+    return next(
+        (digits for digits in range(LEAST, MOST) if len({setting(one, digits) for one in numbers}) == len(numbers)),
+        MOST,
+    )
 
 
 def digits_in(rows: Iterable[Mapping[str, Any]]) -> Digits:
@@ -176,8 +178,15 @@ def setting_of(column: str, value: Any, digits: Digits = USUAL) -> str:
 
 def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
     """The trials a reported figure speaks of: "adam, learning rate 0.005 or 0.01"."""
-    said, digits = [], digits_in({name: value} for table in (kept, at) for name, one in table.items()
-                                 for value in (one if isinstance(one, (list, tuple)) else [one]))
+    said, digits = (
+        [],
+        digits_in(
+            {name: value}
+            for table in (kept, at)
+            for name, one in table.items()
+            for value in (one if isinstance(one, (list, tuple)) else [one])
+        ),
+    )
     for column, wanted in [*kept.items(), *at.items()]:
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
         text = " or ".join(value_of(column, value, digits) for value in values)

@@ -61,8 +61,11 @@ def written(opening: Opening, verdicts: Sequence[Verdict], beside: pl.DataFrame)
         found.append(_written("pairs", "Every pair", told_of, pairs))
     if not beside.is_empty():
         whence = f" Source: {source}." if source else ""
-        found.append(_written("reported", "Reported and ours", f"Published figures beside ours.{whence}",
-                              _beside(opening, beside)))
+        found.append(
+            _written(
+                "reported", "Reported and ours", f"Published figures beside ours.{whence}", _beside(opening, beside)
+            )
+        )
     if comparison is not None or results.by_optimizer:
         head = columns(results, results.ranked.head(MOST_ROWS))
         caption = f"Ranked by {results.metric.label}. {opening.otherwise}".rstrip()

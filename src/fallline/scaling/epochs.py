@@ -45,11 +45,22 @@ def epoch_times(points: Points, paces: Sequence[Pace]) -> pl.DataFrame:
                     seconds, measured = points.step_seconds(count, size * times)
                     base, _ = points.step_seconds("1", size)
                     low, high = (points.step_seconds(count, size * times, what)[0] for what in ("low", "high"))
-                    rows.append({"batch": pace.batch, "scaling": scaling, "count": count, "devices": n, "epoch": epoch,
-                                 "batch_size": size * times, "steps": steps / times,
-                                 "seconds": seconds * steps / times, "low": low * steps / times,
-                                 "high": high * steps / times,
-                                 "difference": seconds * steps / times - base * steps, "measured": measured})
+                    rows.append(
+                        {
+                            "batch": pace.batch,
+                            "scaling": scaling,
+                            "count": count,
+                            "devices": n,
+                            "epoch": epoch,
+                            "batch_size": size * times,
+                            "steps": steps / times,
+                            "seconds": seconds * steps / times,
+                            "low": low * steps / times,
+                            "high": high * steps / times,
+                            "difference": seconds * steps / times - base * steps,
+                            "measured": measured,
+                        }
+                    )
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -57,12 +68,23 @@ def budget_times(times: pl.DataFrame, paces: Sequence[Pace]) -> pl.DataFrame:
     """One row a (batch, scaling, count): steps and seconds of the whole budget, seconds of its mean epoch, speed-up
     with its range (the least of one over the most of the other, and the reverse)."""
     whole = pl.DataFrame([{"batch": pace.batch, "epochs": pace.whole, "alike": pace.alike} for pace in paces])
-    found = times.join(whole, on="batch", how="left", maintain_order="left").group_by(
-        "batch", "scaling", "count", "devices", "epochs", maintain_order=True).agg(
-        *((pl.col(name) * pl.col("alike")).sum() for name in ("steps", "seconds", "low", "high")),
-        pl.col("measured").all())
+    found = (
+        times.join(whole, on="batch", how="left", maintain_order="left")
+        .group_by("batch", "scaling", "count", "devices", "epochs", maintain_order=True)
+        .agg(
+            *((pl.col(name) * pl.col("alike")).sum() for name in ("steps", "seconds", "low", "high")),
+            pl.col("measured").all(),
+        )
+    )
     one = found.filter(count="1").select("batch", "scaling", "epochs", one="seconds", one_low="low", one_high="high")
-    return found.join(one, on=["batch", "scaling", "epochs"], how="left", maintain_order="left").with_columns(
-        an_epoch=pl.col("seconds") / pl.col("epochs"), speed_up=pl.col("one") / pl.col("seconds"),
-        speed_up_low=pl.col("one_low") / pl.col("high"), speed_up_high=pl.col("one_high") / pl.col("low"),
-        efficiency=pl.col("one") / pl.col("seconds") / pl.col("devices")).drop("one", "one_low", "one_high")
+    return (
+        found.join(one, on=["batch", "scaling", "epochs"], how="left", maintain_order="left")
+        .with_columns(
+            an_epoch=pl.col("seconds") / pl.col("epochs"),
+            speed_up=pl.col("one") / pl.col("seconds"),
+            speed_up_low=pl.col("one_low") / pl.col("high"),
+            speed_up_high=pl.col("one_high") / pl.col("low"),
+            efficiency=pl.col("one") / pl.col("seconds") / pl.col("devices"),
+        )
+        .drop("one", "one_low", "one_high")
+    )

@@ -99,11 +99,26 @@ class Judged:
         law of one host; and across hosts, where those were measured. Null where no batch is."""
         counts = sorted({*(self.points.devices(name) for name in self.points.counts), *BEYOND} - {1})
         law, across = self.points.law, self.points.law_across
-        kinds = {"devices": pl.Int64, "communication": pl.Float64, "pays_from": pl.Float64, "good_from": pl.Float64,
-                 "pays_from_across": pl.Float64}
-        return pl.DataFrame([{"devices": n, "communication": law.communication(n), "pays_from": law.pays_from(n),
-                              "good_from": law.efficient_from(n, GOOD),
-                              "pays_from_across": across and across.pays_from(n)} for n in counts], schema=kinds)
+        kinds = {
+            "devices": pl.Int64,
+            "communication": pl.Float64,
+            "pays_from": pl.Float64,
+            "good_from": pl.Float64,
+            "pays_from_across": pl.Float64,
+        }
+        return pl.DataFrame(
+            [
+                {
+                    "devices": n,
+                    "communication": law.communication(n),
+                    "pays_from": law.pays_from(n),
+                    "good_from": law.efficient_from(n, GOOD),
+                    "pays_from_across": across and across.pays_from(n),
+                }
+                for n in counts
+            ],
+            schema=kinds,
+        )
 
     def _nearest(self, rows: pl.DataFrame) -> dict | None:
         if rows.is_empty():
@@ -112,5 +127,12 @@ class Judged:
 
 
 def _forecast(axis: str, scaling: str, devices: int, batch: int, seconds: float, speed_up: float) -> dict:
-    return {"axis": axis, "scaling": scaling, "devices": devices, "batch": batch, "seconds": seconds,
-            "speed_up": speed_up, "efficiency": speed_up / devices}
+    return {
+        "axis": axis,
+        "scaling": scaling,
+        "devices": devices,
+        "batch": batch,
+        "seconds": seconds,
+        "speed_up": speed_up,
+        "efficiency": speed_up / devices,
+    }

@@ -98,8 +98,14 @@ def fit_law(steps: Sequence[Step], reduces: Sequence[Reduce], size: float) -> La
     return Law(*(float(value) for value in found / scale), size)
 
 
-ERRORS = {"left_out": pl.String, "devices": pl.Int64, "local": pl.Float64, "measured": pl.Float64,
-          "predicted": pl.Float64, "error": pl.Float64}
+ERRORS = {
+    "left_out": pl.String,
+    "devices": pl.Int64,
+    "local": pl.Float64,
+    "measured": pl.Float64,
+    "predicted": pl.Float64,
+    "error": pl.Float64,
+}
 
 
 def errors(steps: Sequence[Step], reduces: Sequence[Reduce], size: float) -> pl.DataFrame:
@@ -111,7 +117,7 @@ def errors(steps: Sequence[Step], reduces: Sequence[Reduce], size: float) -> pl.
     rows = []
     most = max((one.devices for one in steps), default=1)
     for place, one in enumerate(steps):
-        rest = [*steps[:place], *steps[place + 1:]]
+        rest = [*steps[:place], *steps[place + 1 :]]
         rows += _held("each", rest, reduces, size, [one])
     if sum(1 for count in {one.devices for one in steps} if count > 1) > 1:
         rest = [one for one in steps if one.devices < most]

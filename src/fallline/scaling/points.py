@@ -11,9 +11,19 @@ import polars as pl
 from fallline.scaling.law import Law, Reduce, Step, errors, fit_law
 from fallline.scaling.wanted import ALONE, DATA, REDUCE, TRIAL, filled
 
-ROWS = {"count": pl.String, "hosts": pl.Int64, "devices": pl.Int64, "what": pl.String, "batch": pl.Int64,
-        "width": pl.Int64, "local": pl.Int64, "bytes": pl.Int64, "repeat": pl.Int64, "steps": pl.Int64,
-        "seconds": pl.Float64}
+ROWS = {
+    "count": pl.String,
+    "hosts": pl.Int64,
+    "devices": pl.Int64,
+    "what": pl.String,
+    "batch": pl.Int64,
+    "width": pl.Int64,
+    "local": pl.Int64,
+    "bytes": pl.Int64,
+    "repeat": pl.Int64,
+    "steps": pl.Int64,
+    "seconds": pl.Float64,
+}
 """One row a repeat of a measured program: ``seconds`` is of one step over ``steps`` steps (of one all-reduce).
 ``batch`` is what was asked for, ``width`` what it was filled up to, ``local`` the examples of each device."""
 
@@ -32,9 +42,17 @@ class Points:
     def medians(self) -> pl.DataFrame:
         """One row a program: the median over repeats, the least and the most."""
         keys = ["count", "hosts", "devices", "what", "batch", "width", "local", "bytes"]
-        return self.rows.group_by(keys, maintain_order=True).agg(
-            repeats=pl.len(), steps=pl.col("steps").max(), low=pl.col("seconds").min(), high=pl.col("seconds").max(),
-            seconds=pl.col("seconds").median()).sort("hosts", "devices", "what", "width")
+        return (
+            self.rows.group_by(keys, maintain_order=True)
+            .agg(
+                repeats=pl.len(),
+                steps=pl.col("steps").max(),
+                low=pl.col("seconds").min(),
+                high=pl.col("seconds").max(),
+                seconds=pl.col("seconds").median(),
+            )
+            .sort("hosts", "devices", "what", "width")
+        )
 
     @cached_property
     def counts(self) -> list[str]:
@@ -76,11 +94,24 @@ class Points:
         if base is None:
             return None
         speed = work * base["seconds"] / one["seconds"]
-        return {"axis": axis, "scaling": scaling, "count": one["count"], "hosts": one["hosts"],
-                "devices": one["devices"], "batch": batch, "local": one["local"], "width": one["width"],
-                "alone": base["seconds"], "seconds": one["seconds"], "low": one["low"], "high": one["high"],
-                "speed_up": speed, "speed_up_low": work * base["low"] / one["high"],
-                "speed_up_high": work * base["high"] / one["low"], "efficiency": speed / one["devices"]}
+        return {
+            "axis": axis,
+            "scaling": scaling,
+            "count": one["count"],
+            "hosts": one["hosts"],
+            "devices": one["devices"],
+            "batch": batch,
+            "local": one["local"],
+            "width": one["width"],
+            "alone": base["seconds"],
+            "seconds": one["seconds"],
+            "low": one["low"],
+            "high": one["high"],
+            "speed_up": speed,
+            "speed_up_low": work * base["low"] / one["high"],
+            "speed_up_high": work * base["high"] / one["low"],
+            "efficiency": speed / one["devices"],
+        }
 
     @cached_property
     def parts(self) -> pl.DataFrame:
@@ -100,9 +131,20 @@ class Points:
                 continue
             compute, side = alone["seconds"], beside["seconds"]
             spoken = float(reduce["seconds"][-1])
-            rows.append({"count": one["count"], "hosts": one["hosts"], "devices": one["devices"],
-                         "batch": one["batch"], "local": one["local"], "seconds": one["seconds"], "compute": compute,
-                         "sharing": side - compute, "communication": spoken, "rest": one["seconds"] - side - spoken})
+            rows.append(
+                {
+                    "count": one["count"],
+                    "hosts": one["hosts"],
+                    "devices": one["devices"],
+                    "batch": one["batch"],
+                    "local": one["local"],
+                    "seconds": one["seconds"],
+                    "compute": compute,
+                    "sharing": side - compute,
+                    "communication": spoken,
+                    "rest": one["seconds"] - side - spoken,
+                }
+            )
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def sharing(self, count: str) -> float:
@@ -110,16 +152,20 @@ class Points:
         least 1."""
         if self.devices(count) == 1:
             return 1.0
-        ratios = [one["seconds"] / alone["seconds"]
-                  for one in self.medians.filter(what=TRIAL, count=count).iter_rows(named=True)
-                  if (alone := self.at(ALONE, "1", one["width"]))]
+        ratios = [
+            one["seconds"] / alone["seconds"]
+            for one in self.medians.filter(what=TRIAL, count=count).iter_rows(named=True)
+            if (alone := self.at(ALONE, "1", one["width"]))
+        ]
         return max(1.0, float(np.median(ratios))) if ratios else 1.0
 
     def steps(self, across: bool = False) -> list[Step]:
         """The measured steps that a law is fitted to: of one device, and of several on one host or across hosts."""
         kept = self.medians.filter((pl.col("what") == ALONE) | ((pl.col("what") == DATA) & self._links(across)))
-        return [Step(one["devices"], one["local"], self.sharing(one["count"]), one["seconds"])
-                for one in kept.iter_rows(named=True)]
+        return [
+            Step(one["devices"], one["local"], self.sharing(one["count"]), one["seconds"])
+            for one in kept.iter_rows(named=True)
+        ]
 
     def reduces(self, across: bool = False) -> list[Reduce]:
         kept = self.medians.filter((pl.col("what") == REDUCE) & self._links(across))

@@ -48,8 +48,12 @@ def wanted(count: Count, counts: Sequence[Count], sizes: Sequence[int]) -> list[
     device: all sizes that any of them gives a device.
     """
     if count.total == 1:
-        local = {one.width // n if one.what == DATA else one.width
-                 for other in counts if (n := other.total) > 1 for one in wanted(other, counts, sizes)}
+        local = {
+            one.width // n if one.what == DATA else one.width
+            for other in counts
+            if (n := other.total) > 1
+            for one in wanted(other, counts, sizes)
+        }
         return [Wanted(ALONE, size, size) for size in sorted(local | set(sizes))]
     n, found = count.total, dict[tuple[str, int], Wanted]()
     for one in _split(n, sizes):

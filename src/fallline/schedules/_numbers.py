@@ -31,6 +31,7 @@ def end_factor(default: float) -> Number:
 
 def check_one_of(*names: str) -> Callable[[Mapping[str, Any], str], None]:
     """A check that exactly one of ``names`` is given."""
+
     def check(numbers: Mapping[str, Any], where: str) -> None:
         check_at_most_one(*names)(numbers, where)
         if all(numbers[name] is None for name in names):
@@ -41,12 +42,14 @@ def check_one_of(*names: str) -> Callable[[Mapping[str, Any], str], None]:
 
 def check_at_most_one(*names: str) -> Callable[[Mapping[str, Any], str], None]:
     """A check that no two of ``names`` are given."""
+
     def check(numbers: Mapping[str, Any], where: str) -> None:
         given = [name for name in names if numbers[name] is not None]
         if len(given) > 1:
             said = ", ".join(f"{name} {numbers[name]!r}" for name in given)
-            raise StudyError(f"{' and '.join(names)} say the same thing in two ways, got {said} ({where}); "
-                             "keep one of them")
+            raise StudyError(
+                f"{' and '.join(names)} say the same thing in two ways, got {said} ({where}); keep one of them"
+            )
 
     return check
 

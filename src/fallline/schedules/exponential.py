@@ -9,8 +9,9 @@ from fallline.schedules._numbers import check_one_of, decay_epochs, decay_steps,
 from fallline.schedules._time import begun, turns
 
 
-def _factor(clock: Clock, decay_rate: float, decay_steps: float | None, decay_epochs: float | None,
-            staircase: float) -> np.ndarray:
+def _factor(
+    clock: Clock, decay_rate: float, decay_steps: float | None, decay_epochs: float | None, staircase: float
+) -> np.ndarray:
     """``decay_rate^(t / T)``, float64 [n]; with staircase the power is rounded down."""
     times = turns(clock, decay_steps, decay_epochs)
     with np.errstate(over="ignore"):  # a rate that grows beyond all numbers is infinite, and the trial diverges

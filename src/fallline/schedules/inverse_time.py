@@ -9,8 +9,9 @@ from fallline.schedules._numbers import check_one_of, decay_epochs, decay_steps,
 from fallline.schedules._time import begun, turns
 
 
-def _factor(clock: Clock, decay_rate: float, decay_steps: float | None, decay_epochs: float | None,
-            staircase: float) -> np.ndarray:
+def _factor(
+    clock: Clock, decay_rate: float, decay_steps: float | None, decay_epochs: float | None, staircase: float
+) -> np.ndarray:
     """``1 / (1 + decay_rate t / T)``, float64 [n]; with staircase t / T is rounded down."""
     times = turns(clock, decay_steps, decay_epochs)
     return 1 / (1 + decay_rate * (begun(times) if staircase else times))

@@ -22,14 +22,21 @@ ONE_CYCLE = Schedule(
     name="one_cycle",
     factor=_factor,
     numbers=(
-        Number("rise_fraction", 0.3, low=0, high=1, low_open=True, high_open=True,
-               meaning="part of the budget in which the rate rises to learning_rate"),
+        Number(
+            "rise_fraction",
+            0.3,
+            low=0,
+            high=1,
+            low_open=True,
+            high_open=True,
+            meaning="part of the budget in which the rate rises to learning_rate",
+        ),
         nonnegative("start_factor", 0.04, "factor at the first step"),
         end_factor(0.0001),
         flag("linear", False, "whether the rate goes along straight lines rather than half waves of a cosine"),
     ),
     title="one cycle",
     equation="f = s + (1 - s) h(p / r) where p < r, else 1 - (1 - e) h((p - r) / (1 - r));  "
-             "p = min(t, T) / T;  h(q) = (1 - cos(pi q)) / 2, linear: h(q) = q",
+    "p = min(t, T) / T;  h(q) = (1 - cos(pi q)) / 2, linear: h(q) = q",
     source="Smith and Topin, 2019; cosine pieces: PyTorch's OneCycleLR",
 )

@@ -14,8 +14,12 @@ from fallline.schedules._numbers import check_one_of
 from fallline.schedules._time import NEAR
 
 
-def _factor(clock: Clock, boundary_steps: tuple[float, ...] | None, boundary_epochs: tuple[float, ...] | None,
-            factors: tuple[float, ...]) -> np.ndarray:
+def _factor(
+    clock: Clock,
+    boundary_steps: tuple[float, ...] | None,
+    boundary_epochs: tuple[float, ...] | None,
+    factors: tuple[float, ...],
+) -> np.ndarray:
     """The factor of the piece each step lies in, float64 [n]; a boundary belongs to the piece on its left."""
     time, boundaries = (clock.epochs, boundary_epochs) if boundary_steps is None else (clock.steps, boundary_steps)
     piece = np.searchsorted(np.asarray(boundaries) * (1 + NEAR), np.asarray(time, np.float64), side="left")
@@ -29,18 +33,34 @@ def _check(numbers: Mapping[str, Any], where: str) -> None:
     if any(left >= right for left, right in pairwise(boundaries)):
         raise NumberError(f"{name} must increase, got {list(boundaries)} ({where})")
     if len(factors) != len(boundaries) + 1:
-        raise StudyError(f"factors must hold one number more than {name}, so {len(boundaries) + 1} of them, "
-                         f"got {len(factors)} ({where})")
+        raise StudyError(
+            f"factors must hold one number more than {name}, so {len(boundaries) + 1} of them, "
+            f"got {len(factors)} ({where})"
+        )
 
 
 PIECEWISE = Schedule(
     name="piecewise",
     factor=_factor,
     numbers=(
-        Number("boundary_steps", None, low=0, low_open=True, optional=True, many=True,
-               meaning="steps after which the next factor holds"),
-        Number("boundary_epochs", None, low=0, low_open=True, optional=True, many=True,
-               meaning="epochs after which the next factor holds"),
+        Number(
+            "boundary_steps",
+            None,
+            low=0,
+            low_open=True,
+            optional=True,
+            many=True,
+            meaning="steps after which the next factor holds",
+        ),
+        Number(
+            "boundary_epochs",
+            None,
+            low=0,
+            low_open=True,
+            optional=True,
+            many=True,
+            meaning="epochs after which the next factor holds",
+        ),
         Number("factors", None, low=0, many=True, meaning="what the rate is multiplied by, one for each piece"),
     ),
     check=_check,

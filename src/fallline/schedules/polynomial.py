@@ -9,8 +9,9 @@ from fallline.schedules._numbers import check_at_most_one, decay_epochs, decay_s
 from fallline.schedules._time import ended, turns
 
 
-def _factor(clock: Clock, decay_steps: float | None, decay_epochs: float | None, end_factor: float, power: float,
-            cycle: float) -> np.ndarray:
+def _factor(
+    clock: Clock, decay_steps: float | None, decay_epochs: float | None, end_factor: float, power: float, cycle: float
+) -> np.ndarray:
     """``(1 - e) (1 - t / T)^power + e``, float64 [n]; e holds after T, or with cycle T is as many T as reach t."""
     times = turns(clock, decay_steps, decay_epochs)
     done = np.minimum(times / ended(times) if cycle else times, 1.0)

@@ -16,8 +16,9 @@ def _factor(clock: Clock, **numbers: float) -> np.ndarray:
     return np.ones(len(clock.steps))
 
 
-def _watching(values: np.ndarray, plateau_factor: float, patience: float, threshold: float, cooldown: float,
-              min_factor: float) -> float:
+def _watching(
+    values: np.ndarray, plateau_factor: float, patience: float, threshold: float, cooldown: float, min_factor: float
+) -> float:
     """The factor in force after the last of ``values``, the validation loss at each look, float64 [looks].
 
     nan is a look at which nothing was seen; it counts for nothing. An infinite loss is one that is not better.
@@ -45,11 +46,24 @@ REDUCE_ON_PLATEAU = Schedule(
     name="reduce_on_plateau",
     factor=_factor,
     numbers=(
-        Number("plateau_factor", 0.1, low=0, high=1, low_open=True, high_open=True,
-               meaning="what the rate is multiplied by on a plateau"),
+        Number(
+            "plateau_factor",
+            0.1,
+            low=0,
+            high=1,
+            low_open=True,
+            high_open=True,
+            meaning="what the rate is multiplied by on a plateau",
+        ),
         nonnegative("patience", 10, "looks without a better loss that are let pass"),
-        Number("threshold", 1e-4, low=0, high=1, high_open=True,
-               meaning="how much less than the best a loss must be to count as better, as a part of the best"),
+        Number(
+            "threshold",
+            1e-4,
+            low=0,
+            high=1,
+            high_open=True,
+            meaning="how much less than the best a loss must be to count as better, as a part of the best",
+        ),
         nonnegative("cooldown", 0, "looks after a fall that count for nothing"),
         Number("min_factor", 0.0, low=0, high=1, meaning="factor below which the rate does not fall"),
     ),
@@ -57,7 +71,7 @@ REDUCE_ON_PLATEAU = Schedule(
     check=_check,
     title="reduce on plateau",
     equation="better: v < best - threshold abs(best), then best = v;  "
-             "f = max(plateau_factor f, min_factor) after more than patience looks in a row that are not better;  "
-             "f = 1, best = infinity at the start",
+    "f = max(plateau_factor f, min_factor) after more than patience looks in a row that are not better;  "
+    "f = 1, best = infinity at the start",
     source="PyTorch's ReduceLROnPlateau, threshold_mode rel",
 )

@@ -16,8 +16,13 @@ RATE_NUMBERS: tuple[Number, ...] = (
     positive("warmup_epochs", None, "epochs in which the rate climbs to its height", optional=True),
     Number("warmup_from", 0.0, low=0.0, high=1.0, meaning="factor at the first step of a warm-up"),
     Number("workers", 1.0, low=1.0, meaning="workers that share a step: the rate is multiplied by their number"),
-    Number("rate_power", 1.0, low=0.0, high=1.0,
-           meaning="the power of the workers that multiplies the rate: 1 their number, 0.5 its root, 0 a fixed rate"),
+    Number(
+        "rate_power",
+        1.0,
+        low=0.0,
+        high=1.0,
+        meaning="the power of the workers that multiplies the rate: 1 their number, 0.5 its root, 0 a fixed rate",
+    ),
 )
 """Goyal et al., 2017, sections 2.1 and 2.2: the linear scaling rule and the gradual warm-up; the root is Krizhevsky's,
 2014, section 5.

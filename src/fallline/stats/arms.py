@@ -65,8 +65,9 @@ class Arm:
         by = [name for name in self.tune if name in self.rows.columns]
         seeds, options, _, _ = self._table
         gone = {(seed, *setting) for seed, *setting in self.rows.filter("missing").select("seed", *by).iter_rows()}
-        return [seed for seed, place in zip(seeds, self._read_at, strict=True)
-                if (seed, *options[place].values()) in gone]
+        return [
+            seed for seed, place in zip(seeds, self._read_at, strict=True) if (seed, *options[place].values()) in gone
+        ]
 
     @cached_property
     def contenders(self) -> list[dict[int, float]]:
@@ -74,8 +75,10 @@ class Arm:
         seeds, options, values, choices = self._table
         if len(options) == 1 or len(seeds) == 1:
             return []
-        return [{seed: float(value) for seed, value in zip(seeds, values[:, place], strict=True)
-                 if not math.isnan(value)} for place in could_be_best(choices)]
+        return [
+            {seed: float(value) for seed, value in zip(seeds, values[:, place], strict=True) if not math.isnan(value)}
+            for place in could_be_best(choices)
+        ]
 
     @cached_property
     def chosen(self) -> Settings:
@@ -121,7 +124,7 @@ class Arm:
         seeds: dict[tuple[Any, ...], set[int]] = {}
         first: dict[tuple[Any, ...], list[str]] = {}
         for row in self.rows.select("seed", *by, *names).iter_rows():
-            setting, records = row[1:len(by) + 1], [str(record) for record in row[len(by) + 1:]]  # NaN is like NaN
+            setting, records = row[1 : len(by) + 1], [str(record) for record in row[len(by) + 1 :]]  # NaN is like NaN
             seeds.setdefault(setting, set()).add(row[0])
             if first.setdefault(setting, records) != records:
                 return False
@@ -200,8 +203,11 @@ def could_be_best(choices: np.ndarray) -> list[int]:
     is none.
     """
     lost, best, count = _lost(choices), _best(choices), choices.shape[1]
-    return [place for place in np.flatnonzero(lost == lost.min()).tolist()
-            if place == best or not _beaten(choices[:, place], choices[:, best], RULED_OUT / (count - 1))]
+    return [
+        place
+        for place in np.flatnonzero(lost == lost.min()).tolist()
+        if place == best or not _beaten(choices[:, place], choices[:, best], RULED_OUT / (count - 1))
+    ]
 
 
 def _beaten(option: np.ndarray, best: np.ndarray, level: float) -> bool:
@@ -268,12 +274,18 @@ def arms(trials: pl.DataFrame, table: Settings, identity: Sequence[str], tune: S
         return []
     groups = kept.partition_by(identity, include_key=True) if identity else [kept]
     found = [Arm({name: group[name][0] for name in identity}, group, tuple(tune), fixed) for group in groups]
-    return sorted(found, key=lambda arm: [(value is not None, isinstance(value, str), value if value is not None else 0)
-                                          for value in arm.settings.values()])
+    return sorted(
+        found,
+        key=lambda arm: [
+            (value is not None, isinstance(value, str), value if value is not None else 0)
+            for value in arm.settings.values()
+        ],
+    )
 
 
-def pairs(first: list[Arm], second: list[Arm], held: Sequence[str] | None, named: set[str]) -> tuple[
-        list[str], list[tuple[Arm, Arm]]]:
+def pairs(
+    first: list[Arm], second: list[Arm], held: Sequence[str] | None, named: set[str]
+) -> tuple[list[str], list[tuple[Arm, Arm]]]:
     """The pairs to compare, and the columns in which they agree.
 
     ``held`` None means all else equal: every column that tells arms apart, is not ``named``, and is a setting in both.
@@ -281,9 +293,20 @@ def pairs(first: list[Arm], second: list[Arm], held: Sequence[str] | None, named
     both = [*first, *second]
     columns = list(both[0].settings) if both else []
     if held is None:
-        held = [name for name in columns if name not in named and all(
-            name in NULL_IS_A_CHOICE or any(arm.settings[name] is not None for arm in side)
-            for side in (first, second))]
+        held = [
+            name
+            for name in columns
+            if name not in named
+            and all(
+                name in NULL_IS_A_CHOICE or any(arm.settings[name] is not None for arm in side)
+                for side in (first, second)
+            )
+        ]
     held = [name for name in held if len({arm.settings.get(name) for arm in both}) > 1]
-    return held, [(a, b) for a, b in itertools.product(first, second) if a is not b and a.settings != b.settings
-                  and all(a.settings.get(name) == b.settings.get(name) for name in held)]
+    return held, [
+        (a, b)
+        for a, b in itertools.product(first, second)
+        if a is not b
+        and a.settings != b.settings
+        and all(a.settings.get(name) == b.settings.get(name) for name in held)
+    ]

@@ -48,8 +48,9 @@ class Standing:
         return self.verdict in (OPEN, AS_TUNED)
 
 
-def standings(group: Group, others: Mapping[int, tuple[Pair, Sample]], margin: float | None, level: float = LEVEL
-              ) -> list[Standing]:
+def standings(
+    group: Group, others: Mapping[int, tuple[Pair, Sample]], margin: float | None, level: float = LEVEL
+) -> list[Standing]:
     """How each arm of a group stands, in their order; ``others`` has the pair of the first and the arm at each place.
 
     An arm is ruled out where the first, which has the best mean, is better at the level shared out over the k - 1 arms
@@ -68,11 +69,15 @@ def standings(group: Group, others: Mapping[int, tuple[Pair, Sample]], margin: f
     count = max(len({group.stands_for[place] for place in others} - {0}), 2)
     equal = _as_good(others, group, margin, level)
     shares = group.best_shares
-    found = [Standing(UNKNOWN, best_share=None if shares is None else float(shares[place]))
-             for place in range(len(group.arms))]
+    found = [
+        Standing(UNKNOWN, best_share=None if shares is None else float(shares[place]))
+        for place in range(len(group.arms))
+    ]
     for place, (pair, _) in others.items():
-        p, own = (_against_first(pair, *one, count, group.up) for one in (
-            (pair.p, pair.p_holm), (pair.p_as_tuned, pair.p_as_tuned_holm)))
+        p, own = (
+            _against_first(pair, *one, count, group.up)
+            for one in ((pair.p, pair.p_holm), (pair.p_as_tuned, pair.p_as_tuned_holm))
+        )
         found[place] = replace(found[place], p_best=p, p_best_as_tuned=own, p_as_good=equal.get(place), margin=margin)
         found[place] = replace(found[place], verdict=_verdict(pair, found[place], level))
         if found[place].open:
@@ -81,8 +86,11 @@ def standings(group: Group, others: Mapping[int, tuple[Pair, Sample]], margin: f
     settled = [standing.verdict for place, standing in enumerate(found) if place in others]
     found = [replace(one, verdict=LOST) if group.lost(place) else one for place, one in enumerate(found)]
     if not group.lost(0):
-        alone = settled and all(verdict in (WORSE, SAME) for verdict in settled) and not all(
-            pair.evidence.method == "one seed" for pair, _ in others.values())
+        alone = (
+            settled
+            and all(verdict in (WORSE, SAME) for verdict in settled)
+            and not all(pair.evidence.method == "one seed" for pair, _ in others.values())
+        )
         level_ = bool(settled) and all(verdict == SAME for verdict in settled)
         found[0] = replace(found[0], verdict=SAME if level_ else BEST if alone else AHEAD)
     return found
@@ -110,8 +118,9 @@ def _against_first(pair: Pair, p: float | None, p_holm: float | None, count: int
     return min(1.0, count * p / 2, p_holm) if ahead else min(1.0, count * (1 - p / 2))
 
 
-def _as_good(others: Mapping[int, tuple[Pair, Sample]], group: Group, margin: float | None, level: float
-             ) -> dict[int, float]:
+def _as_good(
+    others: Mapping[int, tuple[Pair, Sample]], group: Group, margin: float | None, level: float
+) -> dict[int, float]:
     """The p-values of equivalence after Holm, by place; none where there is no margin or no test."""
     asked = [place for place, (pair, _) in others.items() if pair.p is not None and group.stands_for[place] == place]
     if margin is None or not margin > 0 or not asked:
@@ -141,4 +150,3 @@ def best_shares(values: np.ndarray, up: bool) -> np.ndarray | None:
     means = resampled(np.where(lost, finite.max() + far, costs))
     first = means <= means.min(0) + 1e-12 * np.abs(means).min(0)
     return (first / first.sum(0)).mean(1)[places.ravel()]
-

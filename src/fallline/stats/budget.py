@@ -22,11 +22,15 @@ def budgets(run: Run) -> pl.DataFrame:
     keys = [name for name in names if name in trials.columns]
     early = pl.col("status") == "stopped"
     at = pl.col("stopped_at") if "stopped_at" in trials.columns else pl.lit(None, pl.Int64)
-    grouped = trials.drop_nulls("epochs").group_by(keys, maintain_order=True).agg(
-        pl.col("epochs").first(),
-        pl.col("examples_seen").mean(),
-        trials=pl.len(),
-        stopped=early.sum(),
-        stopped_at=at.filter(early).median(),
+    grouped = (
+        trials.drop_nulls("epochs")
+        .group_by(keys, maintain_order=True)
+        .agg(
+            pl.col("epochs").first(),
+            pl.col("examples_seen").mean(),
+            trials=pl.len(),
+            stopped=early.sum(),
+            stopped_at=at.filter(early).median(),
+        )
     )
     return grouped.with_columns(steps_an_epoch=pl.col("steps") / pl.col("epochs"))

@@ -100,8 +100,10 @@ def claims(run: Run) -> list[Verdict]:
     read, identity = reading(run), varying(run)
     noted = noted_claims(run.layout, run.study)
     fixed = noted is not None and not noted.chance
-    return [replace(_judged(run, read, identity, fixed, claim, made), level=read.level, budgets=made)
-            for claim, made in zip(run.study.claims, budgets(run, run.study.claims), strict=True)]
+    return [
+        replace(_judged(run, read, identity, fixed, claim, made), level=read.level, budgets=made)
+        for claim, made in zip(run.study.claims, budgets(run, run.study.claims), strict=True)
+    ]
 
 
 def region_of(claim: Claim, up: bool) -> Region:
@@ -116,14 +118,17 @@ def region_of(claim: Claim, up: bool) -> Region:
     return Region(low=claim.margin) if up else Region(high=-claim.margin)
 
 
-def decide(evidence: Sequence[Evidence], region: Region, level: float = LEVEL) -> tuple[
-        str, list[str], list[float], int]:
+def decide(
+    evidence: Sequence[Evidence], region: Region, level: float = LEVEL
+) -> tuple[str, list[str], list[float], int]:
     """The verdict on a claim with these parts, at least one; the verdict of each; p-values after Holm; and the place of
     the part that decides."""
     tested = holm(np.array([part.p_against if part.method != "values" else np.nan for part in evidence]))
     adjusted = [part.p_against if np.isnan(p) else float(p) for part, p in zip(evidence, tested, strict=True)]
-    verdicts = [SUPPORTED if part.p_for <= level else REFUTED if p <= level else UNDECIDED
-                for part, p in zip(evidence, adjusted, strict=True)]
+    verdicts = [
+        SUPPORTED if part.p_for <= level else REFUTED if p <= level else UNDECIDED
+        for part, p in zip(evidence, adjusted, strict=True)
+    ]
     places = range(len(evidence))
     if REFUTED in verdicts:
         worst = min(places, key=lambda place: (adjusted[place], _inside(evidence[place], region)))
@@ -149,8 +154,9 @@ def _inside(part: Evidence, region: Region) -> float:
     return -math.inf if math.isnan(room) else room
 
 
-def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Claim,
-            budget: tuple[Budget, Budget] | None) -> Verdict:
+def _judged(
+    run: Run, read: Reading, identity: list[str], fixed: bool, claim: Claim, budget: tuple[Budget, Budget] | None
+) -> Verdict:
     trials, level = read.trials, read.level
     column, note = _column(run, trials, claim)
     if note:
@@ -168,8 +174,10 @@ def _judged(run: Run, read: Reading, identity: list[str], fixed: bool, claim: Cl
     if note := falls_short(claim, column, region, up, parts[deciding].evidence, budget, run.study.goals):
         return Verdict(claim, column, UNTESTED, note=note)
     least, most = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else (None, None)
-    parts = [_settled(replace(part, verdict=own, p_holm=p), level)
-             for part, own, p in zip(parts, verdicts, adjusted, strict=True)]
+    parts = [
+        _settled(replace(part, verdict=own, p_holm=p), level)
+        for part, own, p in zip(parts, verdicts, adjusted, strict=True)
+    ]
     if not read.there and verdict == SUPPORTED:
         verdict, note = UNDECIDED, "the run is not complete"
     return Verdict(claim, column, verdict, tuple(parts), deciding, least, note, seeds_most=most)
@@ -195,8 +203,9 @@ def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
     return claim.metric or column, f"this run does not record {claim.metric or run.study.metric}"
 
 
-def _parts(claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str, up: bool
-           ) -> tuple[list[Any], str]:
+def _parts(
+    claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str, up: bool
+) -> tuple[list[Any], str]:
     """What is compared: the fields of a Part, then its sample."""
     rows = rows.drop_nulls("value")
     if rows.is_empty():
@@ -247,13 +256,23 @@ def _tables(claim: Claim) -> list[Settings]:
 def _compared(a: Arm, b: Arm, held: list[str], up: bool, nothing: float) -> tuple[Any, ...]:
     within = {name: a.settings[name] for name in held if a.settings[name] == b.settings[name]}
     first, second = ({name: value for name, value in arm.settings.items() if name not in within} for arm in (a, b))
-    return (within, first, second, (a.chosen, b.chosen), (a.diverged, b.diverged), (a.missing, b.missing),
-            difference(a, b, up, nothing))
+    return (
+        within,
+        first,
+        second,
+        (a.chosen, b.chosen),
+        (a.diverged, b.diverged),
+        (a.missing, b.missing),
+        difference(a, b, up, nothing),
+    )
 
 
 def _alone(side: list[Arm], up: bool) -> list[Any]:
-    return [({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), (arm.missing, 0), itself(arm, up))
-            for arm in side if arm.sample]
+    return [
+        ({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), (arm.missing, 0), itself(arm, up))
+        for arm in side
+        if arm.sample
+    ]
 
 
 def _all_lost(arm: Arm) -> bool:
@@ -268,4 +287,3 @@ def _kinds(pair: tuple[Arm, Arm]) -> set[Any]:
 
 def _said(table: Settings) -> str:
     return " and ".join(f"{name} = {value}" for name, value in table.items()) or "any settings"
-

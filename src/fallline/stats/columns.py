@@ -16,8 +16,16 @@ POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch
 RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "precision", "steps", "early_stop")
 """The recipe columns that are no numbers of a part; the numbers of the parts stand beside them."""
 
-OFF = ("l1_penalty", "l2_penalty", "weight_decay", "clip_norm", "ema_decay", "early_stop", "warmup_steps",
-       "warmup_epochs")
+OFF = (
+    "l1_penalty",
+    "l2_penalty",
+    "weight_decay",
+    "clip_norm",
+    "ema_decay",
+    "early_stop",
+    "warmup_steps",
+    "warmup_epochs",
+)
 """Of these a null is a choice: off."""
 
 FINISHED = ("done", "stopped")

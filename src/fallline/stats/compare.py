@@ -15,15 +15,7 @@ from fallline.errors import StudyError, UnknownName
 from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, valued
 from fallline.stats.arms import upwards as upwards_of
 from fallline.stats.best import Standing, standings
-from fallline.stats.columns import (
-    RECIPE,
-    finished,
-    how_diverged,
-    loss_numbers,
-    metric_columns,
-    recipe_columns,
-    varying,
-)
+from fallline.stats.columns import RECIPE, finished, how_diverged, loss_numbers, metric_columns, recipe_columns, varying
 from fallline.stats.differences import negligible
 from fallline.stats.evidence import LEVEL, Sample
 from fallline.stats.groups import Group, lost
@@ -102,21 +94,32 @@ class Compared:
         for at, group in enumerate(self.groups):
             places = [place for place, (first, _) in enumerate(group.places) if first == 0]
             seconds = [group.places[place][1] for place in places]
-            samples = [self._samples[at][place] if whole else group.sample(0, second)
-                       for place, second in zip(places, seconds, strict=True)]
-            pairs = [self.pairs[at][place] for place in places] if whole else [
-                replace(pair, p_holm=1.0, p_as_tuned_holm=1.0) for pair in all_pairs(samples, self.up, self.level)]
+            samples = [
+                self._samples[at][place] if whole else group.sample(0, second)
+                for place, second in zip(places, seconds, strict=True)
+            ]
+            pairs = (
+                [self.pairs[at][place] for place in places]
+                if whole
+                else [
+                    replace(pair, p_holm=1.0, p_as_tuned_holm=1.0) for pair in all_pairs(samples, self.up, self.level)
+                ]
+            )
             most = margin(self.metric, group.arms[0].standing.estimate, self.run.study.margins)
-            found.append(standings(group, dict(zip(seconds, zip(pairs, samples, strict=True), strict=True)), most,
-                                   self.level))
+            found.append(
+                standings(group, dict(zip(seconds, zip(pairs, samples, strict=True), strict=True)), most, self.level)
+            )
         return found
 
     @cached_property
     def chosen(self) -> list[tuple[Settings, dict[str, Any]]]:
         """For each arm with results its settings and a trial of the configuration that is best by all seeds."""
         every = [arm for group in self.groups for arm in group.arms]
-        return [(arm.settings, row) for arm in every
-                for row in arm.chosen_rows.filter(finished()).head(1).iter_rows(named=True)]
+        return [
+            (arm.settings, row)
+            for arm in every
+            for row in arm.chosen_rows.filter(finished()).head(1).iter_rows(named=True)
+        ]
 
     @cached_property
     def same_examples(self) -> list[list[Mcnemar | None]]:
@@ -132,8 +135,13 @@ class Compared:
         return [[folds.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
 
 
-def compared(run: Run, by: str | Sequence[str] = "optimizer", metric: str | None = None,
-             tune: str | Sequence[str] | None = None, kept: Settings | None = None) -> Compared:
+def compared(
+    run: Run,
+    by: str | Sequence[str] = "optimizer",
+    metric: str | None = None,
+    tune: str | Sequence[str] | None = None,
+    kept: Settings | None = None,
+) -> Compared:
     """The arms of a run told apart by the column or columns ``by``, with one value a seed of each.
 
     ``metric`` (by default what ranks the run) is only read; ``tune`` (by default every varying number of the recipe
@@ -165,8 +173,9 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     up, note = upwards_of(null, column, run.study.goals), noted_claims(run.layout, run.study)
     fixed = note is not None and not note.chance
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
-    whole = [arm for arm in every if all(arm.settings[name] is not None or name in NULL_IS_A_CHOICE
-                                         for name in columns)]
+    whole = [
+        arm for arm in every if all(arm.settings[name] is not None or name in NULL_IS_A_CHOICE for name in columns)
+    ]
     groups = _groups(whole, held, up, negligible(rows["value"].to_numpy()))
     found = tuple(group for group in groups if len(group.arms) > 1)
     if not found:
@@ -181,8 +190,10 @@ def _groups(found: Sequence[Arm], held: Sequence[str], up: bool, nothing: float)
     shared: dict[tuple[Any, ...], list[Arm]] = {}
     for arm in found:
         shared.setdefault(tuple(arm.settings[name] for name in held), []).append(arm)
-    return [Group(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up, nothing)
-            for key, own in shared.items()]
+    return [
+        Group(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up, nothing)
+        for key, own in shared.items()
+    ]
 
 
 def _order(arm: Arm, up: bool) -> tuple[float, float, str]:
@@ -194,8 +205,10 @@ def _order(arm: Arm, up: bool) -> tuple[float, float, str]:
 
 def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
     """The column of the trials that holds the metric; a curve's name stands for its final value."""
-    known = [*metric_columns(trials), *(name for name in trials.columns
-                                        if name == "steps_to_target" and trials[name].count())]
+    known = [
+        *metric_columns(trials),
+        *(name for name in trials.columns if name == "steps_to_target" and trials[name].count()),
+    ]
     for name in (metric, f"final_{metric}"):
         if name in known:
             return name
@@ -203,8 +216,10 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
         raise StudyError(f"every trial diverged, {how_diverged(trials)}: there is nothing to compare")
     for name in (metric, f"final_{metric}"):
         if name in trials.columns and (count := trials.filter(missing(run, name)).height):
-            raise StudyError(f"{name} was not a number in any of the {count:,} trials that finished: there is nothing "
-                             "to compare; look at what it divides by or takes the logarithm of")
+            raise StudyError(
+                f"{name} was not a number in any of the {count:,} trials that finished: there is nothing "
+                "to compare; look at what it divides by or takes the logarithm of"
+            )
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
 
@@ -214,8 +229,11 @@ def _check_columns(run: Run, trials: pl.DataFrame, varies: Sequence[str], column
         if name not in known:
             raise UnknownName("recipe column", name, known, f"the run in {run.folder}")
     if all(trials[name].n_unique() == 1 for name in columns):
-        others = (f"what varies is {', '.join(varies)}: compare by one of these" if varies
-                  else "nothing varies in this run but the seed")
+        others = (
+            f"what varies is {', '.join(varies)}: compare by one of these"
+            if varies
+            else "nothing varies in this run but the seed"
+        )
         raise StudyError(f"a comparison needs two arms, and all trials have the same {' and '.join(columns)}; {others}")
 
 
@@ -229,12 +247,21 @@ def _apart(trials: pl.DataFrame, column: str, chosen_by: Metric) -> bool:
     return bool(chosen_by.within) or not comparable(trials, column)
 
 
-def _tuned(run: Run, trials: pl.DataFrame, varies: Sequence[str], columns: Sequence[str], column: str,
-           chosen_by: Metric, tune: str | Sequence[str] | None) -> tuple[str, ...]:
+def _tuned(
+    run: Run,
+    trials: pl.DataFrame,
+    varies: Sequence[str],
+    columns: Sequence[str],
+    column: str,
+    chosen_by: Metric,
+    tune: str | Sequence[str] | None,
+) -> tuple[str, ...]:
     apart, kinds = _apart(trials, column, chosen_by), _kinds(trials)
     if apart and kinds & set(columns) and not comparable(trials, column):
-        raise StudyError(f"the values of {len(loss_kinds(trials))} kinds of loss cannot be compared: name another "
-                         f"metric than {column}, such as an accuracy")
+        raise StudyError(
+            f"the values of {len(loss_kinds(trials))} kinds of loss cannot be compared: name another "
+            f"metric than {column}, such as an accuracy"
+        )
     if tune is None:
         belongs = [name for name in varies if name not in (*RECIPE, "epochs", *columns)]
         kind_is_compared = {"loss_kind", "loss"} & set(columns) and "loss_kind" in columns
@@ -242,20 +269,30 @@ def _tuned(run: Run, trials: pl.DataFrame, varies: Sequence[str], columns: Seque
     names = tuple(dict.fromkeys((tune,) if isinstance(tune, str) else tune))
     for name in names:
         if on_test(name):
-            raise StudyError(f"tune names numbers of a recipe, not {name}; they are chosen by {chosen_by.label} and "
-                             f"never on the test split: {REASON}")
+            raise StudyError(
+                f"tune names numbers of a recipe, not {name}; they are chosen by {chosen_by.label} and "
+                f"never on the test split: {REASON}"
+            )
         if name not in recipe_columns(trials):
             raise UnknownName("recipe column", name, recipe_columns(trials), f"the run in {run.folder}, tune")
         if name in columns:
             raise StudyError(f"{name} cannot be both compared and tuned: leave it out of one of them")
         if apart and name in kinds:
-            raise StudyError(f"{name} changes what the loss means, so no value of it can be chosen by {column}: "
-                             "name another metric, such as an accuracy, or leave it out of what is tuned")
+            raise StudyError(
+                f"{name} changes what the loss means, so no value of it can be chosen by {column}: "
+                "name another metric, such as an accuracy, or leave it out of what is tuned"
+            )
     return names
 
 
-def _held(trials: pl.DataFrame, varies: Sequence[str], columns: Sequence[str], tuned: Sequence[str], column: str,
-          chosen_by: Metric) -> tuple[str, ...]:
+def _held(
+    trials: pl.DataFrame,
+    varies: Sequence[str],
+    columns: Sequence[str],
+    tuned: Sequence[str],
+    column: str,
+    chosen_by: Metric,
+) -> tuple[str, ...]:
     """What varies and is neither compared nor tuned; kinds of loss are one column where they must not meet."""
     kinds = _kinds(trials)
     apart = _apart(trials, column, chosen_by) and not kinds & set(columns)
@@ -273,5 +310,7 @@ def _nothing(found: Sequence[Arm], columns: Sequence[str], held: Sequence[str]) 
     own = [name for name in held if len({arm.settings[name] for arm in found}) > 1]
     if not own:
         return f"a comparison needs two arms, and only one {by} of this run has values of the metric"
-    return (f"no two arms differ in {by} and agree in {', '.join(own)}, which vary too; tune what belongs to an arm "
-            f"(--tune {','.join(own)}), or compare by it")
+    return (
+        f"no two arms differ in {by} and agree in {', '.join(own)}, which vary too; tune what belongs to an arm "
+        f"(--tune {','.join(own)}), or compare by it"
+    )

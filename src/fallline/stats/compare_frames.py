@@ -14,20 +14,60 @@ from fallline.stats.pairwise import Pair
 from fallline.stats.same_examples import Mcnemar
 
 ARM_FIGURES = {
-    "place": pl.Int64, "metric": pl.String, "mean": pl.Float64, "sd": pl.Float64, "median": pl.Float64, "n": pl.Int64,
-    "low": pl.Float64, "high": pl.Float64, "method": pl.String, "mean_rank": pl.Float64, "rank_low": pl.Float64,
-    "rank_high": pl.Float64, "rank_n": pl.Int64, "tried": pl.Int64, "trials": pl.Int64, "diverged": pl.Int64,
-    "missing": pl.Int64, "lost": pl.Int64, "one_choice": pl.Boolean, "verdict": pl.String, "p_best": pl.Float64,
-    "best_share": pl.Float64, "p_as_good": pl.Float64, "margin": pl.Float64, "seeds_needed": pl.Int64,
+    "place": pl.Int64,
+    "metric": pl.String,
+    "mean": pl.Float64,
+    "sd": pl.Float64,
+    "median": pl.Float64,
+    "n": pl.Int64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "method": pl.String,
+    "mean_rank": pl.Float64,
+    "rank_low": pl.Float64,
+    "rank_high": pl.Float64,
+    "rank_n": pl.Int64,
+    "tried": pl.Int64,
+    "trials": pl.Int64,
+    "diverged": pl.Int64,
+    "missing": pl.Int64,
+    "lost": pl.Int64,
+    "one_choice": pl.Boolean,
+    "verdict": pl.String,
+    "p_best": pl.Float64,
+    "best_share": pl.Float64,
+    "p_as_good": pl.Float64,
+    "margin": pl.Float64,
+    "seeds_needed": pl.Int64,
     "seeds_most": pl.Int64,
 }
 PAIR_FIGURES = {
-    "metric": pl.String, "difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
-    "method": pl.String, "p": pl.Float64, "p_permutation": pl.Float64, "p_wilcoxon": pl.Float64, "p_holm": pl.Float64,
-    "told_apart": pl.Boolean, "p_as_tuned": pl.Float64, "p_as_tuned_holm": pl.Float64, "apart_as_tuned": pl.Boolean,
-    "effect_size": pl.Float64, "better": pl.Float64, "better_low": pl.Float64, "better_high": pl.Float64,
-    "same": pl.Boolean, "logs": pl.Boolean, "p_mcnemar": pl.Float64, "only_first": pl.Float64,
-    "only_second": pl.Float64, "p_folds": pl.Float64, "seeds_needed": pl.Int64, "seeds_most": pl.Int64,
+    "metric": pl.String,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n": pl.Int64,
+    "method": pl.String,
+    "p": pl.Float64,
+    "p_permutation": pl.Float64,
+    "p_wilcoxon": pl.Float64,
+    "p_holm": pl.Float64,
+    "told_apart": pl.Boolean,
+    "p_as_tuned": pl.Float64,
+    "p_as_tuned_holm": pl.Float64,
+    "apart_as_tuned": pl.Boolean,
+    "effect_size": pl.Float64,
+    "better": pl.Float64,
+    "better_low": pl.Float64,
+    "better_high": pl.Float64,
+    "same": pl.Boolean,
+    "logs": pl.Boolean,
+    "p_mcnemar": pl.Float64,
+    "only_first": pl.Float64,
+    "only_second": pl.Float64,
+    "p_folds": pl.Float64,
+    "seeds_needed": pl.Int64,
+    "seeds_most": pl.Int64,
 }
 
 
@@ -42,9 +82,11 @@ def arms_frame(compared: Compared) -> pl.DataFrame:
     tried); one_choice: whether every seed is read at the settings named, which are those that all seeds choose;
     verdict, p_best, best_share, p_as_good, margin, seeds_needed and seeds_most as in ``stats.best.Standing``.
     """
-    rows = [_arm_row(compared, group, place) | _standing(standing)
-            for group, own in zip(compared.groups, compared.standings, strict=True)
-            for place, standing in enumerate(own)]
+    rows = [
+        _arm_row(compared, group, place) | _standing(standing)
+        for group, own in zip(compared.groups, compared.standings, strict=True)
+        for place, standing in enumerate(own)
+    ]
     names = [*compared.held, *compared.by, *compared.tune]
     return pl.DataFrame(rows, schema=_of_recipe(compared, names) | ARM_FIGURES)
 
@@ -59,10 +101,13 @@ def pairs_frame(compared: Compared) -> pl.DataFrame:
     only_first and only_second, examples a seed that just one of the two got right; p_folds of ``over_folds``, where the
     data was cut into folds.
     """
-    rows = [_pair_row(compared, group, place, pair, same) | {"p_folds": None if cut is None else cut.p}
-            for group, pairs, examples, folds in zip(compared.groups, compared.pairs, compared.same_examples,
-                                                     compared.over_folds, strict=True)
-            for place, pair, same, cut in zip(group.places, pairs, examples, folds, strict=True)]
+    rows = [
+        _pair_row(compared, group, place, pair, same) | {"p_folds": None if cut is None else cut.p}
+        for group, pairs, examples, folds in zip(
+            compared.groups, compared.pairs, compared.same_examples, compared.over_folds, strict=True
+        )
+        for place, pair, same, cut in zip(group.places, pairs, examples, folds, strict=True)
+    ]
     schema = _of_recipe(compared, compared.held)
     for name, kind in _of_recipe(compared, compared.by).items():
         schema |= {f"first_{name}": kind, f"second_{name}": kind}
@@ -78,8 +123,20 @@ def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
     arm, own = group.arms[place], group.arms[place].standing
     gone, values = lost(arm), np.array(list(arm.sample.values()))
     chosen = {name: arm.chosen.get(name) for name in compared.tune}
-    row = arm.settings | chosen | {"place": place + 1, "metric": compared.metric, "n": own.n, "method": own.method,
-                                   "low": own.low, "high": own.high, "lost": gone, "one_choice": arm.one_choice}
+    row = (
+        arm.settings
+        | chosen
+        | {
+            "place": place + 1,
+            "metric": compared.metric,
+            "n": own.n,
+            "method": own.method,
+            "low": own.low,
+            "high": own.high,
+            "lost": gone,
+            "one_choice": arm.one_choice,
+        }
+    )
     if gone:
         row |= {"median": own.estimate}
     else:
@@ -88,33 +145,52 @@ def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
     if ranks is not None:
         row |= {"mean_rank": float(ranks.mean[place]), "rank_n": ranks.n}
         row |= {} if ranks.low is None else {"rank_low": float(ranks.low[place]), "rank_high": float(ranks.high[place])}
-    return row | {"tried": arm.tried, "trials": arm.rows.height, "diverged": arm.diverged,
-                  "missing": arm.missing}
+    return row | {"tried": arm.tried, "trials": arm.rows.height, "diverged": arm.diverged, "missing": arm.missing}
 
 
 def _standing(own: Standing) -> dict[str, Any]:
-    return {name: getattr(own, name) for name in ("p_best", "best_share", "p_as_good", "margin", "seeds_needed",
-                                                  "seeds_most")} | {"verdict": own.verdict or None}
+    return {
+        name: getattr(own, name)
+        for name in ("p_best", "best_share", "p_as_good", "margin", "seeds_needed", "seeds_most")
+    } | {"verdict": own.verdict or None}
 
 
 def _sd(values: np.ndarray, method: str) -> float | None:
     return None if method in ("one seed", "values") else float(values.std(ddof=1))
 
 
-def _pair_row(compared: Compared, group: Group, place: tuple[int, int], pair: Pair, same: Mcnemar | None
-              ) -> dict[str, Any]:
+def _pair_row(
+    compared: Compared, group: Group, place: tuple[int, int], pair: Pair, same: Mcnemar | None
+) -> dict[str, Any]:
     first, second = (group.arms[side] for side in place)
     evidence = pair.evidence
     row: dict[str, Any] = dict(group.within)
     for name in compared.by:
         row |= {f"first_{name}": first.settings[name], f"second_{name}": second.settings[name]}
-    row |= {"metric": compared.metric, "difference": None if math.isnan(evidence.estimate) else evidence.estimate,
-            "low": evidence.low, "high": evidence.high, "n": evidence.n, "method": evidence.method, "p": pair.p,
-            "p_permutation": pair.p_permutation, "p_wilcoxon": pair.p_wilcoxon, "p_holm": pair.p_holm,
-            "told_apart": pair.told_apart, "p_as_tuned": pair.p_as_tuned, "p_as_tuned_holm": pair.p_as_tuned_holm,
-            "apart_as_tuned": pair.as_tuned, "effect_size": pair.effect_size, "better": pair.better,
-            "better_low": pair.better_low, "better_high": pair.better_high, "same": pair.same,
-            "logs": evidence.logs, "seeds_needed": pair.seeds_needed, "seeds_most": pair.seeds_most}
+    row |= {
+        "metric": compared.metric,
+        "difference": None if math.isnan(evidence.estimate) else evidence.estimate,
+        "low": evidence.low,
+        "high": evidence.high,
+        "n": evidence.n,
+        "method": evidence.method,
+        "p": pair.p,
+        "p_permutation": pair.p_permutation,
+        "p_wilcoxon": pair.p_wilcoxon,
+        "p_holm": pair.p_holm,
+        "told_apart": pair.told_apart,
+        "p_as_tuned": pair.p_as_tuned,
+        "p_as_tuned_holm": pair.p_as_tuned_holm,
+        "apart_as_tuned": pair.as_tuned,
+        "effect_size": pair.effect_size,
+        "better": pair.better,
+        "better_low": pair.better_low,
+        "better_high": pair.better_high,
+        "same": pair.same,
+        "logs": evidence.logs,
+        "seeds_needed": pair.seeds_needed,
+        "seeds_most": pair.seeds_most,
+    }
     if same is not None:
         row |= {"p_mcnemar": same.p, "only_first": same.only_first, "only_second": same.only_second}
     return row

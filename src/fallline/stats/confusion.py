@@ -20,7 +20,7 @@ SCHEMA = {
 
 
 def split_to_read(run: Run) -> str | None:
-    """"test" where predictions on it were kept, else "validation", else None."""
+    """ "test" where predictions on it were kept, else "validation", else None."""
     if run.answers.is_empty():
         return None
     splits = set(run.predictions.select("split").unique().collect()["split"]) & set(run.answers["split"])

@@ -53,16 +53,21 @@ def difference(first: Arm, second: Arm, up: bool, nothing: float = 0.0) -> Sampl
     exact = first.exact and second.exact
     ahead = [] if exact else [(first.sample, one) for one in second.contenders]
     behind = [] if exact else [(one, second.sample) for one in first.contenders]
-    floors, ceilings = (tuple(one for one in (_minus(*pair, up, nothing) for pair in side) if len(one.values) > 1)
-                        for side in ((ahead, behind) if up else (behind, ahead)))
+    floors, ceilings = (
+        tuple(one for one in (_minus(*pair, up, nothing) for pair in side) if len(one.values) > 1)
+        for side in ((ahead, behind) if up else (behind, ahead))
+    )
     return replace(_minus(first.sample, second.sample, up, nothing), exact=exact, floors=floors, ceilings=ceilings)
 
 
 def itself(arm: Arm, up: bool) -> Sample:
     """The arm's own values; its truly best setting may be better than what its seeds chose."""
     values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
-    every = () if arm.exact else tuple(Sample(np.array(list(one.values())), scale=size(values))
-                                       for one in arm.contenders if len(one) > 1)
+    every = (
+        ()
+        if arm.exact
+        else tuple(Sample(np.array(list(one.values())), scale=size(values)) for one in arm.contenders if len(one) > 1)
+    )
     floors, ceilings = ((), every) if up else (every, ())
     return Sample(values, arm.exact, size(values), floors, ceilings)
 
@@ -95,8 +100,12 @@ def paired_sample(first: np.ndarray, second: np.ndarray, losses: bool = True, no
         return Sample(values, scale=scale)
     logs = np.log(first), np.log(second)
     spreads = [float(one.std(ddof=1)) for one in logs]
-    return Sample(values, scale=scale, logs=np.where(same, 0.0, logs[0] - logs[1]),
-                  wider=(spreads[0] >= spreads[1], spreads[1] >= spreads[0]))
+    return Sample(
+        values,
+        scale=scale,
+        logs=np.where(same, 0.0, logs[0] - logs[1]),
+        wider=(spreads[0] >= spreads[1], spreads[1] >= spreads[0]),
+    )
 
 
 def levelled(values: np.ndarray, nothing: float = 0.0) -> np.ndarray:

@@ -98,7 +98,7 @@ def _signed_rank_chances(n: int) -> np.ndarray:
     chances = np.ones(1)
     for rank in range(1, n + 1):
         held = np.zeros(len(chances) + rank)
-        held[:len(chances)] += chances / 2
+        held[: len(chances)] += chances / 2
         held[rank:] += chances / 2
         chances = held
     return chances
@@ -110,11 +110,11 @@ def sign_flip_p(samples: np.ndarray, most: int) -> np.ndarray:
     All of them where they are ``most`` or fewer, else ``most`` random ones, always the same, with the sample itself
     counted among them (Phipson and Smyth 2010). Means are equal within 100 roundings of what was seen.
     """
-    ways = 2**samples.shape[1]
+    ways = 2 ** samples.shape[1]
     if ways > most:
         return _share_beyond(samples, _random_flips(samples, most), most, 1)
     together = max(HELD // ways, 1)
-    pieces = [samples[start:start + together] for start in range(0, len(samples), together)]
+    pieces = [samples[start : start + together] for start in range(0, len(samples), together)]
     return np.concatenate([_share_beyond(piece, [_every_flip(piece)], ways, 0) for piece in pieces])
 
 
@@ -140,7 +140,7 @@ def _random_flips(samples: np.ndarray, count: int) -> Iterator[np.ndarray]:
     """The means [flips, samples] under random flips, piece by piece."""
     n, random = samples.shape[1], np.random.default_rng(0)
     for done in range(0, count, FLIPS_AT_ONCE):
-        places = random.permuted(np.tile(np.arange(2), (FLIPS_AT_ONCE, n, 1)), axis=-1)[:count - done, :, 0]
+        places = random.permuted(np.tile(np.arange(2), (FLIPS_AT_ONCE, n, 1)), axis=-1)[: count - done, :, 0]
         signs = 1.0 - 2.0 * places
         sums = signs[:, :1] * samples[:, 0]
         for seed in range(1, n):

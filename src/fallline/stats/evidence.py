@@ -113,16 +113,23 @@ def judge(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
         return own
     inside, outside, costs, lows, highs = [], [], [], [own.low], [own.high]
     for end in _single(region):
-        lower, upper, itself = ([weighed(one, end, level) for one in side]
-                                for side in (sample.floors, sample.ceilings, [sample.plain]))
+        lower, upper, itself = (
+            [weighed(one, end, level) for one in side] for side in (sample.floors, sample.ceilings, [sample.plain])
+        )
         for_, against = (lower, upper) if end.high == math.inf else (upper, lower)
         inside.append(max(one.p_for for one in [*itself, *for_]))
         outside.append(max(one.p_against for one in [*itself, *against]))
         costs.append((_cost(itself[0], for_, 1), _cost(itself[0], against, -1)))
         lows += [one.low for one in lower]
         highs += [one.high for one in upper]
-    return replace(own, p_for=max(inside), p_against=min(outside), costs=tuple(costs),
-                   low=_furthest(min, lows), high=_furthest(max, highs))
+    return replace(
+        own,
+        p_for=max(inside),
+        p_against=min(outside),
+        costs=tuple(costs),
+        low=_furthest(min, lows),
+        high=_furthest(max, highs),
+    )
 
 
 def _single(region: Region) -> list[Region]:
@@ -135,8 +142,11 @@ def _cost(own: Evidence, others: Sequence[Evidence], sign: int) -> float:
     """By how many standard errors the hardest of the others lies behind."""
     if own.method != "t":
         return 0.0
-    behind = [sign * (own.sizes[0] * math.sqrt(own.n) - one.sizes[0] * math.sqrt(one.n))
-              for one in others if one.method == "t"]
+    behind = [
+        sign * (own.sizes[0] * math.sqrt(own.n) - one.sizes[0] * math.sqrt(one.n))
+        for one in others
+        if one.method == "t"
+    ]
     return max([0.0, *behind])
 
 
@@ -168,8 +178,9 @@ def weighed(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
     return replace(own, p_for=logs.p_for, p_against=logs.p_against, sizes=logs.sizes, logs=True)
 
 
-def weigh(sample: np.ndarray, region: Region, exact: bool = False, scale: float = 0.0,
-          level: float = LEVEL) -> Evidence:
+def weigh(
+    sample: np.ndarray, region: Region, exact: bool = False, scale: float = 0.0, level: float = LEVEL
+) -> Evidence:
     """Evidence in a sample, one value a seed, at least one; plus and minus infinity stand for trials that diverged.
 
     Where nothing is left to chance (``exact``) the first value is the truth. A finite sample is weighed by Student's t
@@ -202,8 +213,9 @@ def _by_t(sample: np.ndarray, region: Region, level: float) -> Evidence:
 def _by_sign(sample: np.ndarray, region: Region, level: float) -> Evidence:
     n = len(sample)
     counts = [int((region.above(sample) if end == region.low else region.below(sample)).sum()) for end in _ends(region)]
-    inside, outside = ([even_binomial_from(count, n) for count in side]
-                       for side in (counts, [n - count for count in counts]))
+    inside, outside = (
+        [even_binomial_from(count, n) for count in side] for side in (counts, [n - count for count in counts])
+    )
     ordered = np.sort(sample)
     k = even_binomial_quantile(level / 2, n)  # the largest k with P(X < k) <= level / 2
     low, high = (float(ordered[k - 1]), float(ordered[n - k])) if k else (None, None)

@@ -48,13 +48,17 @@ def pilots(seen: Evidence) -> tuple[Evidence, Evidence]:
     if seen.method == "sign":
         near, middle = list(seen.sizes), 0.5
         held = [(size * seen.n + 0.5) / (seen.n + 1) for size in near]
-        errors = [2 * abs(size - share) + math.sqrt(share * (1 - share) / (seen.n + 2))
-                  for size, share in zip(near, held, strict=True)]
+        errors = [
+            2 * abs(size - share) + math.sqrt(share * (1 - share) / (seen.n + 2))
+            for size, share in zip(near, held, strict=True)
+        ]
     else:
         near = [size * hedges(seen.n - 1) for size in seen.sizes]
         errors, middle = [math.sqrt(1 / seen.n + size**2 / (2 * seen.n)) for size in near], 0.0
-    less = [middle + math.copysign(max(abs(size - middle) - error / 2, 0.0), size - middle)
-            for size, error in zip(near, errors, strict=True)]
+    less = [
+        middle + math.copysign(max(abs(size - middle) - error / 2, 0.0), size - middle)
+        for size, error in zip(near, errors, strict=True)
+    ]
     return replace(seen, sizes=tuple(near)), replace(seen, sizes=tuple(less))
 
 
@@ -77,11 +81,17 @@ def seeds_to_settle(parts: Sequence[Evidence], level: float = LEVEL) -> int | No
     seen = [part for part in parts if part.sizes]
     against = [part for part in seen if not part.leans_for]
     if against:
-        found = [_least(lambda n, part=part: failing(n, part.method, [part.outside_at(n)], level / len(seen)))
-                 for part in against]
+        found = [
+            _least(lambda n, part=part: failing(n, part.method, [part.outside_at(n)], level / len(seen)))
+            for part in against
+        ]
         return min((n for n in found if n is not None), default=None)
-    return _least(lambda n: sum(failing(n, method, [size for part in seen if part.method == method
-                                                    for size in part.inside_at(n)], level) for method in ("t", "sign")))
+    return _least(
+        lambda n: sum(
+            failing(n, method, [size for part in seen if part.method == method for size in part.inside_at(n)], level)
+            for method in ("t", "sign")
+        )
+    )
 
 
 def failing(n: int, method: str, sizes: Sequence[float], level: float = LEVEL) -> float:

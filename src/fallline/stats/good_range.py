@@ -35,8 +35,9 @@ class GoodRange:
         return math.log10(self.high / self.low)
 
 
-def good_range(rows: pl.DataFrame, number: str, column: str, up: bool, tolerance: float = TOLERANCE
-               ) -> GoodRange | None:
+def good_range(
+    rows: pl.DataFrame, number: str, column: str, up: bool, tolerance: float = TOLERANCE
+) -> GoodRange | None:
     """The good range of ``number`` in the ranked ``rows`` of one arm; None with fewer than two values, or no result.
 
     At each value the best of the other settings counts. Good is what lies no further from the best result than half
@@ -55,8 +56,10 @@ def good_range(rows: pl.DataFrame, number: str, column: str, up: bool, tolerance
     best = told.filter(whole).row(0, named=True)
     middle = told.filter(whole)[f"{column}_mean"].median()
     threshold = _threshold(best, column, up, tolerance, _bounded(rows, column, up), middle)
-    line = [(row[number], row[f"{column}_mean"] if row["fine"] else None)
-            for row in told.with_columns(fine=whole.fill_null(False)).sort(number).iter_rows(named=True)]
+    line = [
+        (row[number], row[f"{column}_mean"] if row["fine"] else None)
+        for row in told.with_columns(fine=whole.fill_null(False)).sort(number).iter_rows(named=True)
+    ]
     place = [at for at, _ in line].index(best[number])
     low, cut_low = _end(line[place::-1], threshold, up)
     high, cut_high = _end(line[place:], threshold, up)
@@ -70,8 +73,7 @@ def _bounded(rows: pl.DataFrame, column: str, up: bool) -> bool:
     return up and not values.is_empty() and values.min() >= 0 and values.max() <= 1
 
 
-def _threshold(best: dict, column: str, up: bool, tolerance: float, bounded: bool, middle: float
-               ) -> float:
+def _threshold(best: dict, column: str, up: bool, tolerance: float, bounded: bool, middle: float) -> float:
     value, low, high = (best[f"{column}_{part}"] for part in ("mean", "low", "high"))
     lacking = 1 - value if bounded else abs(value)
     sure = (high - low) / 2 if low is not None and best[f"{column}_n"] >= FEW_SEEDS else 0.0

@@ -53,8 +53,10 @@ class Group:
         """For each arm the place of the first arm that has the same values but for rounding: often itself, as for one
         that diverged everywhere."""
         found: dict[bytes, int] = {}
-        return [found.setdefault((row + 0.0).tobytes(), place) if np.isfinite(row).any() else place
-                for place, row in enumerate(self.values)]
+        return [
+            found.setdefault((row + 0.0).tobytes(), place) if np.isfinite(row).any() else place
+            for place, row in enumerate(self.values)
+        ]
 
     def lost(self, place: int) -> bool:
         """Whether the arm at this place is lost at every seed."""
@@ -68,8 +70,11 @@ class Group:
     def places(self) -> list[tuple[int, int]]:
         """Which two arms have something to compare: a seed in common, and not both of them diverged everywhere."""
         alive = [any(math.isfinite(value) for value in arm.sample.values()) for arm in self.arms]
-        return [(a, b) for a, b in itertools.combinations(range(len(self.arms)), 2)
-                if self.arms[a].sample.keys() & self.arms[b].sample.keys() and (alive[a] or alive[b])]
+        return [
+            (a, b)
+            for a, b in itertools.combinations(range(len(self.arms)), 2)
+            if self.arms[a].sample.keys() & self.arms[b].sample.keys() and (alive[a] or alive[b])
+        ]
 
 
 def lost(arm: Arm) -> int:

@@ -52,13 +52,18 @@ def _pair(made: Budget | None, judged: Budget | None) -> tuple[Budget, Budget] |
 def _budget(rows: pl.DataFrame, claim: Claim) -> Budget | None:
     """The budget of the rows that belong to an arm of the claim; None where there are none."""
     rows = where(rows, claim.where).with_row_index("place")
-    arms: list[Mapping[str, Any]] = [{}] if claim.worse == "others" else [
-        table for table in tables(claim) if table is not claim.where]
+    arms: list[Mapping[str, Any]] = (
+        [{}] if claim.worse == "others" else [table for table in tables(claim) if table is not claim.where]
+    )
     own = pl.concat([where(rows, dict(table)) for table in arms]).unique("place")
     if own.is_empty():
         return None
-    return Budget(int(own["configurations"].sum()), _span(own["steps"]),
-                  None if own["images"].null_count() else _span(own["images"]), tuple(sorted(own["data"].unique())))
+    return Budget(
+        int(own["configurations"].sum()),
+        _span(own["steps"]),
+        None if own["images"].null_count() else _span(own["images"]),
+        tuple(sorted(own["data"].unique())),
+    )
 
 
 def _span(values: pl.Series) -> Span:
@@ -70,6 +75,12 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """The rows as the table of trials has them: a column with any text in it is text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: [row.get(name) for row in rows] for name in names}
-    return pl.DataFrame({name: [None if value is None else str(value) for value in values]
-                         if any(isinstance(value, str) for value in values) else values
-                         for name, values in columns.items()}, strict=False)
+    return pl.DataFrame(
+        {
+            name: [None if value is None else str(value) for value in values]
+            if any(isinstance(value, str) for value in values)
+            else values
+            for name, values in columns.items()
+        },
+        strict=False,
+    )

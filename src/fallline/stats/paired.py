@@ -34,8 +34,9 @@ class Difference:
 def paired(run: Run, a: int, b: int, metric: str) -> Difference | None:
     """``metric`` of configuration ``a`` minus that of ``b``; None where no seed has a number of both."""
     value = pl.when(finished() & ~not_a_number(metric)).then(pl.col(metric))
-    left, right = (configurations(run).filter(pl.col("configuration") == one).select("seed", value.alias(metric))
-                   for one in (a, b))
+    left, right = (
+        configurations(run).filter(pl.col("configuration") == one).select("seed", value.alias(metric)) for one in (a, b)
+    )
     every = left.join(right, on="seed", suffix="_b").select(pl.col(metric) - pl.col(f"{metric}_b")).to_series()
     differences = every.drop_nulls()
     lost = every.len() - differences.len()

@@ -62,8 +62,9 @@ class Pair:
         return self.told_apart or (self.p_as_tuned_holm is not None and self.p_as_tuned_holm <= self.level)
 
 
-def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL, tested: Sequence[int] | None = None
-              ) -> list[Pair]:
+def all_pairs(
+    samples: Sequence[Sample], up: bool, level: float = LEVEL, tested: Sequence[int] | None = None
+) -> list[Pair]:
     """Every pair of a comparison judged, in the order given; ``up`` where larger values are better.
 
     Holm over the p-values of all of them keeps the chance of one false difference under ``level`` whatever is true.
@@ -75,10 +76,12 @@ def all_pairs(samples: Sequence[Sample], up: bool, level: float = LEVEL, tested:
     found = [_pair(*one, up, level) for one in zip(samples, permutation_p(every), wilcoxon_p(every), strict=True)]
     tested = range(len(found)) if tested is None else tested
     adjusted, as_tuned = (_shared([getattr(pair, name) for pair in found], tested) for name in ("p", "p_as_tuned"))
-    found = [replace(pair, p_holm=p, p_as_tuned_holm=own)
-             for pair, p, own in zip(found, adjusted, as_tuned, strict=True)]
-    undecided = sum(pair.p_holm is not None and not pair.told_apart and tested[place] == place
-                    for place, pair in enumerate(found))
+    found = [
+        replace(pair, p_holm=p, p_as_tuned_holm=own) for pair, p, own in zip(found, adjusted, as_tuned, strict=True)
+    ]
+    undecided = sum(
+        pair.p_holm is not None and not pair.told_apart and tested[place] == place for place, pair in enumerate(found)
+    )
     return [_with_seeds(pair, undecided) for pair in found]
 
 
@@ -131,8 +134,11 @@ def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
 
     None with one seed or where a trial diverged. Samples of the same length share their flips: it is many times faster.
     """
-    return _by_length(samples, [bool(np.isfinite(sample).all()) for sample in samples],
-                      lambda stacked: sign_flip_p(stacked, RESAMPLES))
+    return _by_length(
+        samples,
+        [bool(np.isfinite(sample).all()) for sample in samples],
+        lambda stacked: sign_flip_p(stacked, RESAMPLES),
+    )
 
 
 def least_permutation_p(n: int) -> float:
@@ -153,8 +159,9 @@ def wilcoxon_p(samples: Sequence[np.ndarray]) -> list[float | None]:
     return [one if simple else other for one, other, simple in zip(by_table, by_flips, plain, strict=True)]
 
 
-def _by_length(samples: Sequence[np.ndarray], wanted: Sequence[bool],
-               test: Callable[[np.ndarray], np.ndarray]) -> list[float | None]:
+def _by_length(
+    samples: Sequence[np.ndarray], wanted: Sequence[bool], test: Callable[[np.ndarray], np.ndarray]
+) -> list[float | None]:
     """The p-values of ``test`` for those that are wanted and have two values or more, samples of a length together."""
     found: list[float | None] = [None] * len(samples)
     places: dict[int, list[int]] = {}
@@ -206,8 +213,9 @@ def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL, 
         return None
     level /= max(undecided, 1)
     counts = range(least, MOST_SEEDS + 1)
-    place = bisect_left(counts, True, key=lambda n: failing(n, evidence.method, evidence.inside_at(n), level)
-                        <= 1 - POWER)
+    place = bisect_left(
+        counts, True, key=lambda n: failing(n, evidence.method, evidence.inside_at(n), level) <= 1 - POWER
+    )
     return None if place == len(counts) else max(counts[place], evidence.n + 1)
 
 
@@ -221,8 +229,7 @@ def range_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) 
     return least, None if least is None else seeds_to_tell(less, undecided, level, least)
 
 
-def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool,
-          level: float) -> Pair:
+def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool, level: float) -> Pair:
     differences, (evidence, own) = sample.values, _two_sided(sample, level)
     evidence = replace(evidence, low=own.low, high=own.high)
     better, n = share_better(differences, up), len(differences)
@@ -231,8 +238,28 @@ def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool
         return Pair(evidence, None, None, None, None, better, level=level, same=same)
     if evidence.method == "one seed" or same:
         low, high = (None, None) if n == 1 else share_interval(better, n)
-        return Pair(evidence, None, None, None, None, None if n == 1 else better, level=level, better_low=low,
-                    better_high=high, same=same)
+        return Pair(
+            evidence,
+            None,
+            None,
+            None,
+            None,
+            None if n == 1 else better,
+            level=level,
+            better_low=low,
+            better_high=high,
+            same=same,
+        )
     low, high = share_interval(better, n)
-    return Pair(evidence, evidence.p_for, flipped, by_rank, effect_size(differences, sample.scale), better, own.p_for,
-                level=level, better_low=low, better_high=high)
+    return Pair(
+        evidence,
+        evidence.p_for,
+        flipped,
+        by_rank,
+        effect_size(differences, sample.scale),
+        better,
+        own.p_for,
+        level=level,
+        better_low=low,
+        better_high=high,
+    )

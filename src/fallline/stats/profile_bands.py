@@ -45,8 +45,10 @@ def median(values: np.ndarray) -> np.ndarray:
 def profile_band(own: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ends, at each ratio in ``at``, of the 95 % band of a profile; ``own`` [draws, problems] are its ratios."""
     step = max(PIECE // own.size, 1)
-    pieces = [np.quantile((own[..., None] <= at[start:start + step]).mean(1), ENDS, axis=0)
-              for start in range(0, len(at), step)]
+    pieces = [
+        np.quantile((own[..., None] <= at[start : start + step]).mean(1), ENDS, axis=0)
+        for start in range(0, len(at), step)
+    ]
     low, high = np.concatenate(pieces, axis=1)
     return low, high
 

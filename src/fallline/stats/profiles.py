@@ -103,8 +103,11 @@ class Profiles:
         return None if costs is None else ratios(costs)
 
     def _drawn(self, costs: np.ndarray | None) -> np.ndarray | None:
-        return self.step_draws if costs is None or costs is self.steps else (
-            self.second_draws if costs is self.seconds else None)
+        return (
+            self.step_draws
+            if costs is None or costs is self.steps
+            else (self.second_draws if costs is self.seconds else None)
+        )
 
     def table(self, costs: np.ndarray | None = None) -> pl.DataFrame:
         """One row an arm, the best score first: the columns ``by``; problems, reached, first (counts of problems);
@@ -119,12 +122,22 @@ class Profiles:
         for place, key in enumerate(self.arms):
             own = found[:, place]
             low, high = (None, None) if drawn is None else score_band(drawn[..., place], WIDEST)
-            rows.append(dict(zip(self.by, key, strict=True)) | {
-                "problems": len(own), "reached": int(np.isfinite(own).sum()), "first": int((own == 1).sum()),
-                "within_2": float((own <= 2).mean()), "within_4": float((own <= WIDEST).mean()),
-                "score": score(own), "score_low": low, "score_high": high,
-                "geometric_mean": geometric_mean(own), "common": int(solved.sum()),
-                "common_geometric_mean": geometric_mean(own[solved]) if solved.any() else None})
+            rows.append(
+                dict(zip(self.by, key, strict=True))
+                | {
+                    "problems": len(own),
+                    "reached": int(np.isfinite(own).sum()),
+                    "first": int((own == 1).sum()),
+                    "within_2": float((own <= 2).mean()),
+                    "within_4": float((own <= WIDEST).mean()),
+                    "score": score(own),
+                    "score_low": low,
+                    "score_high": high,
+                    "geometric_mean": geometric_mean(own),
+                    "common": int(solved.sum()),
+                    "common_geometric_mean": geometric_mean(own[solved]) if solved.any() else None,
+                }
+            )
         floats = dict.fromkeys(("common_geometric_mean", "score_low", "score_high"), pl.Float64)
         table = pl.DataFrame(rows, schema_overrides=floats, infer_schema_length=None)
         return table.sort("score", "geometric_mean", *self.by, descending=[True, False, *(False for _ in self.by)])
@@ -140,9 +153,11 @@ class Profiles:
         for place, key in enumerate(self.arms):
             shares, nothing = profile(found[:, place], corners), [None] * len(corners)
             band = (nothing, nothing) if drawn is None else profile_band(drawn[..., place], corners)
-            rows += [dict(zip(self.by, key, strict=True)) | {"ratio": float(corner), "share": float(share), "low": low,
-                                                             "high": high}
-                     for corner, share, low, high in zip(corners, shares, *band, strict=True)]
+            rows += [
+                dict(zip(self.by, key, strict=True))
+                | {"ratio": float(corner), "share": float(share), "low": low, "high": high}
+                for corner, share, low, high in zip(corners, shares, *band, strict=True)
+            ]
         return pl.DataFrame(rows, schema_overrides={"low": pl.Float64, "high": pl.Float64}, infer_schema_length=None)
 
 
@@ -193,16 +208,20 @@ def profiles(runs: Sequence[Run], by: str | Sequence[str] | None = None) -> Prof
     places = [run.folder.resolve() for run in runs]
     if len(set(places)) < len(places):
         raise StudyError("each run counts once, and one folder was named twice")
-    names = [run.folder.name if [other.name for other in places].count(place.name) == 1 else str(run.folder)
-             for run, place in zip(runs, places, strict=True)]
+    names = [
+        run.folder.name if [other.name for other in places].count(place.name) == 1 else str(run.folder)
+        for run, place in zip(runs, places, strict=True)
+    ]
     problems = [problem for run, name in zip(runs, names, strict=True) for problem in _problems(run, name, columns)]
     met = [problem.arms.keys() for problem in problems]
     every = sorted(set().union(*met), key=repr)
     common = tuple(key for key in every if all(key in own for own in met))
     if len(common) < 2:
         told = "; ".join(f"{problem.run}: {', '.join(_said(key) for key in problem.arms)}" for problem in problems)
-        raise StudyError(f"a profile needs two arms that every problem has, and there are {len(common)} ({told}); name "
-                         "runs of the same arms")
+        raise StudyError(
+            f"a profile needs two arms that every problem has, and there are {len(common)} ({told}); name "
+            "runs of the same arms"
+        )
     steps = np.array([[problem.arms[key].steps for key in common] for problem in problems])
     known = [[problem.arms[key].seconds for key in common] for problem in problems]
     whole = all(value is not None for row in known for value in row)
@@ -226,8 +245,10 @@ def _problems(run: Run, name: str, by: tuple[str, ...]) -> list[Problem]:
     for group in found.groups:
         chosen = {tuple(arm.settings[column] for column in by): _chosen(arm) for arm in group.arms}
         goal = _goal(run, list(chosen.values()), found.chosen_by.column)
-        arms = {key: _reach(run, rows, goal, seconds, arm.chosen)
-                for (key, rows), arm in zip(chosen.items(), group.arms, strict=True)}
+        arms = {
+            key: _reach(run, rows, goal, seconds, arm.chosen)
+            for (key, rows), arm in zip(chosen.items(), group.arms, strict=True)
+        }
         task = {"task": group.arms[0].rows["task"][0]}  # said also where all of the run share it
         told.append(Problem(name, task | group.within, goal, arms, _looks(run, goal, chosen)))
     return told
@@ -248,16 +269,19 @@ def _goal(run: Run, chosen: list[pl.DataFrame], ranks: str) -> Goal:
     metric = curve_column(ranks)
     up = direction(metric, run.study.goals) == "up"
     if metric not in run.curves.collect_schema().names():
-        raise StudyError(f"{run.folder}: the study names no target, and {metric} was not recorded on the way, so none "
-                         "can be set; write [target] with metric and value into the study")
+        raise StudyError(
+            f"{run.folder}: the study names no target, and {metric} was not recorded on the way, so none "
+            "can be set; write [target] with metric and value into the study"
+        )
     trials = pl.concat([rows.select("trial") for rows in chosen])
     seen = run.curves.join(trials.lazy(), on="trial", how="semi").filter(pl.col(metric).is_finite())
     first = seen.sort("step").group_by("trial").agg(pl.col(metric).first()).collect()[metric].mean()
     ends = [rows.filter(~pl.col("diverged"))[ranks].mean() for rows in chosen]
     known = [end for end in ends if end is not None]
     if first is None or not known:
-        raise StudyError(f"{run.folder}: the study names no target, and no trial finished from whose {metric} one "
-                         "could be set")
+        raise StudyError(
+            f"{run.folder}: the study names no target, and no trial finished from whose {metric} one could be set"
+        )
     best = max(known) if up else min(known)
     return Goal(metric, float(first + SHARE * (best - first)), up, set_after=True)
 
@@ -268,8 +292,9 @@ def _reach(run: Run, rows: pl.DataFrame, goal: Goal, seconds: pl.DataFrame, sett
     rows = rows.join(taken, on="trial", how="left").join(seconds, on="trial", how="left")
     missed = pl.col("taken").is_null() | pl.col("diverged")
     steps = rows.select(pl.when(missed).then(math.inf).otherwise(pl.col("taken").cast(pl.Float64))).to_series()
-    own = rows.select(pl.when(missed).then(math.inf).otherwise(
-        pl.col("seconds_alone") * pl.col("taken") / pl.col("steps"))).to_series()
+    own = rows.select(
+        pl.when(missed).then(math.inf).otherwise(pl.col("seconds_alone") * pl.col("taken") / pl.col("steps"))
+    ).to_series()
     time = None if own.null_count() else float(median(own.to_numpy()))
     by_seed = [dict(zip(rows["seed"], values, strict=True)) for values in (steps, own)]
     return Reach(float(median(steps.to_numpy())), time, rows.height, int(steps.is_finite().sum()), settings, *by_seed)

@@ -71,7 +71,7 @@ def cliques(apart: np.ndarray) -> list[tuple[int, int]]:
     count, found = len(apart), []
     for first in range(count):
         last = first
-        while last + 1 < count and not apart[last + 1, first:last + 1].any():
+        while last + 1 < count and not apart[last + 1, first : last + 1].any():
             last += 1
         if last > first and (not found or last > found[-1][1]):
             found.append((first, last))

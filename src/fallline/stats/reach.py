@@ -37,8 +37,15 @@ def out_of_reach(claim: Claim, column: str, region: Region, rows: pl.DataFrame) 
     return ""
 
 
-def falls_short(claim: Claim, column: str, region: Region, up: bool, deciding: Evidence,
-                budget: tuple[Budget, Budget] | None, goals: Mapping[str, str]) -> str:
+def falls_short(
+    claim: Claim,
+    column: str,
+    region: Region,
+    up: bool,
+    deciding: Evidence,
+    budget: tuple[Budget, Budget] | None,
+    goals: Mapping[str, str],
+) -> str:
     """Why a value that is worse than its bound says nothing of the claim; "" where it does.
 
     A claim about a value was made about a budget. With less training a value is worse for that reason alone; one that
@@ -89,6 +96,7 @@ def _bound(claim: Claim, region: Region, up: bool) -> float:
 
 def _less(made: Budget, judged: Budget, of_steps: bool) -> list[str]:
     """What this run trains less of than the claim was made about, in words."""
+
     def said(ours: int, theirs: int, word: str) -> Iterable[str]:
         return [f"{ours:,} {word} in place of {theirs:,}"] if ours < theirs else []
 

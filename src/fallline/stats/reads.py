@@ -57,15 +57,18 @@ def chosen_alone(run: Run, ranked: pl.DataFrame, best: pl.DataFrame) -> pl.DataF
         return ranked
     reading = chosen_by_run(run, best)
     keys = recipe_columns(trials_of(run))
-    read = pl.Series([_configuration(keys, row) in reading.configurations for row in ranked.iter_rows(named=True)],
-                     dtype=pl.Boolean)
+    read = pl.Series(
+        [_configuration(keys, row) in reading.configurations for row in ranked.iter_rows(named=True)], dtype=pl.Boolean
+    )
     return ranked.with_columns(pl.when(read).then(pl.col(name)).alias(name) for name in tested)
 
 
 def _picks(run: Run, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> tuple[Pick, ...]:
     keys, varies = recipe_columns(trials_of(run)), varying(run)
-    return tuple(Pick(dict(arm), _configuration(keys, row), {name: row[name] for name in varies
-                                                             if row.get(name) is not None}) for arm, row in rows)
+    return tuple(
+        Pick(dict(arm), _configuration(keys, row), {name: row[name] for name in varies if row.get(name) is not None})
+        for arm, row in rows
+    )
 
 
 def _configuration(keys: Iterable[str], row: Mapping[str, Any]) -> str:

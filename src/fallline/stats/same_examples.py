@@ -59,8 +59,12 @@ class Examples:
         names = pl.concat([rows["trial"] for rows in chosen.values()])
         given = run.predictions.filter(pl.col("split") == split, pl.col("trial").is_in(names.implode())).collect()
         taken = {trial: row.to_numpy() for trial, row in zip(given["trial"], given["predicted"], strict=True)}
-        known = {(task, data): np.asarray(labels) for task, data, labels in
-                 run.answers.filter(pl.col("split") == split).select("task", "data", "labels").iter_rows()}
+        known = {
+            (task, data): np.asarray(labels)
+            for task, data, labels in run.answers.filter(pl.col("split") == split)
+            .select("task", "data", "labels")
+            .iter_rows()
+        }
         for arm in arms:
             for trial, seed, *which in chosen[id(arm)].iter_rows():
                 labels = known.get(tuple(which))

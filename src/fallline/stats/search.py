@@ -92,7 +92,8 @@ class Search:
         if column not in done.columns or done.is_empty():
             return np.full((self.tried, 1), np.nan)
         wide = done.select("configuration", "seed", pl.col(column).cast(pl.Float64)).pivot(
-            "seed", index="configuration", values=column, aggregate_function="mean")
+            "seed", index="configuration", values=column, aggregate_function="mean"
+        )
         wide = self.rows.select("configuration").join(wide, on="configuration", how="left", maintain_order="left")
         seeds = sorted((name for name in wide.columns if name != "configuration"), key=int)
         return wide.select(seeds).fill_null(math.nan).to_numpy()
@@ -142,9 +143,13 @@ class Search:
         """seeds, steps and examples (the most of any trial; examples None in older folders), trials, and total_steps
         (planned, over all trials)."""
         told = self.trials["examples_seen"].max() if "examples_seen" in self.trials.columns else None
-        return {"trials": self.trials.height, "seeds": self.trials["seed"].n_unique(),
-                "steps": int(self.trials["steps"].max()), "examples": None if told is None else int(told),
-                "total_steps": int(self.trials["steps"].sum())}
+        return {
+            "trials": self.trials.height,
+            "seeds": self.trials["seed"].n_unique(),
+            "steps": int(self.trials["steps"].max()),
+            "examples": None if told is None else int(told),
+            "total_steps": int(self.trials["steps"].sum()),
+        }
 
 
 def searches(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFrame | None = None) -> list[Search]:
@@ -158,14 +163,24 @@ def searches(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFra
             raise UnknownName("recipe column", name, known, "by")
     ranked = summary(run) if ranked is None else ranked
     trials = trials.filter(pl.col("configuration").is_in(ranked["configuration"].implode()))
-    apart = [name for name in ("task", "data", metric.within)
-             if name and name not in by and trials[name].n_unique() > 1]
+    apart = [
+        name for name in ("task", "data", metric.within) if name and name not in by and trials[name].n_unique() > 1
+    ]
     found = []
     for rows in ranked.partition_by([*apart, *by], maintain_order=True):
         first = rows.row(0, named=True)
         own = trials.filter(pl.col("configuration").is_in(rows["configuration"].implode()))
-        found.append(Search({name: first[name] for name in by}, {name: first[name] for name in apart}, rows, own,
-                            metric, run.study.design == "one_at_a_time", run))
+        found.append(
+            Search(
+                {name: first[name] for name in by},
+                {name: first[name] for name in apart},
+                rows,
+                own,
+                metric,
+                run.study.design == "one_at_a_time",
+                run,
+            )
+        )
     return found
 
 

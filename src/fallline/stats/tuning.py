@@ -41,14 +41,25 @@ def expected(found: Sequence[Search]) -> pl.DataFrame:
             tries, lost, up = points(search.tried), search.lost, search.metric.up
             said = search.group | search.arm
             if lost.all():
-                rows += [said | {"k": k, "tried": search.tried, "value": None, "low": None, "high": None, "none": 1.0}
-                         for k in tries]
+                rows += [
+                    said | {"k": k, "tried": search.tried, "value": None, "low": None, "high": None, "none": 1.0}
+                    for k in tries
+                ]
                 continue
             means = np.concatenate([search.means, np.full(lost.sum(), bad)])
             ends = band(search.values, lost, bad, tries, up)
             for k, value, low, high in zip(tries, expected_best(means, tries, up), *ends, strict=True):
-                rows.append(said | {"k": k, "tried": search.tried, "value": float(value), "low": _number(low),
-                                    "high": _number(high), "none": float(lost.mean() ** k)})
+                rows.append(
+                    said
+                    | {
+                        "k": k,
+                        "tried": search.tried,
+                        "value": float(value),
+                        "low": _number(low),
+                        "high": _number(high),
+                        "none": float(lost.mean() ** k),
+                    }
+                )
     floats = dict.fromkeys(("value", "low", "high", "none"), pl.Float64)
     return pl.DataFrame(rows, schema_overrides=floats, infer_schema_length=None)
 
@@ -94,8 +105,9 @@ def defeats(run: Run, found: Sequence[Search]) -> list[Defeat]:
 
 
 def _defeat(run: Run, general: Search, special: Search, case: SpecialCase) -> Defeat | None:
-    shares = [(search.best["diverged"] + search.best["missing"]) / search.best["trials"]
-              for search in (general, special)]
+    shares = [
+        (search.best["diverged"] + search.best["missing"]) / search.best["trials"] for search in (general, special)
+    ]
     if shares[0] != shares[1] or general.value is None:
         return Defeat(general, special, case, None) if shares[0] > shares[1] else None
     gap = paired(run, general.best["configuration"], special.best["configuration"], general.metric.column)
@@ -130,10 +142,14 @@ def _row(search: Search, special: list[str]) -> dict[str, Any]:
     row |= {"diverged_share": search.diverged_share, "value": search.value}
     row |= {RATE: search.best.get(RATE) if search.value is not None else None}
     row |= {"border": ", ".join(f"{one.number} {one.side}" for one in search.borders) or None}
-    row |= {"good_low": good and good.low, "good_high": good and good.high, "decades": good and good.decades,
-            "cut": good and (good.cut or None), "threshold": good and good.threshold}
-    row |= {"defaults": usual.state,
-            "defaults_value": usual.best and usual.best[f"{search.metric.column}_mean"]}
+    row |= {
+        "good_low": good and good.low,
+        "good_high": good and good.high,
+        "decades": good and good.decades,
+        "cut": good and (good.cut or None),
+        "threshold": good and good.threshold,
+    }
+    row |= {"defaults": usual.state, "defaults_value": usual.best and usual.best[f"{search.metric.column}_mean"]}
     return row | {"loses_to": ", ".join(special) or None}
 
 

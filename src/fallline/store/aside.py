@@ -26,13 +26,18 @@ def put_aside(root: Path) -> Path | None:
     if root.is_symlink() or not (paths.plan.exists() or paths.study.exists()):
         raise StoreError(f"{root} is not a run folder, so --fresh leaves it alone; choose another folder with --out")
     if busy := live(paths):
-        raise StoreError(f"{len(busy)} blocks of the run in {root} are being trained just now, so it cannot be put "
-                         f"aside; end them with fallline cancel {root}")
+        raise StoreError(
+            f"{len(busy)} blocks of the run in {root} are being trained just now, so it cannot be put "
+            f"aside; end them with fallline cancel {root}"
+        )
     lock = Lock(paths.lock)
     lock.take()  # whoever writes there goes first
     try:
-        aside = next(path for number in itertools.count(1)
-                     if not os.path.lexists(path := root.with_name(f"{root.name}-before-{number}")))
+        aside = next(
+            path
+            for number in itertools.count(1)
+            if not os.path.lexists(path := root.with_name(f"{root.name}-before-{number}"))
+        )
         os.rename(root, aside)
     except OSError as failure:
         lock.release()

@@ -96,16 +96,19 @@ class Checkpoints:
             except Damaged:
                 return self._load()
         except Unreadable as why:
-            raise StoreError(f"the checkpoint {self.path} {why}; it is kept. Go on with the same command and --resume "
-                             "when that is mended") from None
+            raise StoreError(
+                f"the checkpoint {self.path} {why}; it is kept. Go on with the same command and --resume "
+                "when that is mended"
+            ) from None
 
     def _load(self) -> Saved:
         with opened(self.path) as (header, file):
             if header.get("trials") != self.trials:
                 raise Unusable("is of other trials")
             leaves = [file[f"leaf{number}"] for number in range(header["leaves"])]
-            return Saved(leaves, {name[7:]: file[name] for name in file.files if name.startswith("series:")},
-                         header["notes"])
+            return Saved(
+                leaves, {name[7:]: file[name] for name in file.files if name.startswith("series:")}, header["notes"]
+            )
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -36,8 +36,11 @@ def standing_blocks(plan: dict[str, Any], done: Iterable[str]) -> list[str]:
     for cohort in _cohorts(plan):
         names = [set(block.get("trials", ())) for block in cohort["blocks"]]
         whole = not any(own & earlier for own in names)
-        found += [block["name"] for block, own in zip(cohort["blocks"], names, strict=True)
-                  if whole or (block["name"] in done and not own <= earlier)]
+        found += [
+            block["name"]
+            for block, own in zip(cohort["blocks"], names, strict=True)
+            if whole or (block["name"] in done and not own <= earlier)
+        ]
     return found
 
 

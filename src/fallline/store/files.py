@@ -129,8 +129,9 @@ def read_json(path: Path, remedy: str = "remove it") -> Any:
     except OSError as failure:
         raise StoreError(f"cannot read {path}: {failure.strerror or failure}") from failure
     except (ValueError, RecursionError) as failure:
-        raise StoreError(f"{path} is not whole JSON ({shown(str(failure), 100)}); it was damaged after it was written: "
-                         f"{remedy}") from None
+        raise StoreError(
+            f"{path} is not whole JSON ({shown(str(failure), 100)}); it was damaged after it was written: {remedy}"
+        ) from None
 
 
 def read_table(path: Path, remedy: str = "remove it") -> dict[str, Any]:
@@ -177,9 +178,11 @@ def damaged(path: Path, failure: BaseException | str) -> str:
     """What is wrong with a block's file, and that the block can be trained again."""
     reason = shown(" ".join(str(failure).split()), 100)
     root = path.parent.parent
-    return (f"{path} cannot be read ({reason}); it was damaged after it was written. Remove "
-            f"{root / 'trials' / path.name}, or type fallline verify {root} --repair, and run again with --resume, "
-            "which trains its trials anew")
+    return (
+        f"{path} cannot be read ({reason}); it was damaged after it was written. Remove "
+        f"{root / 'trials' / path.name}, or type fallline verify {root} --repair, and run again with --resume, "
+        "which trains its trials anew"
+    )
 
 
 def cannot_write(path: Path, failure: OSError) -> str:

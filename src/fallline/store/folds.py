@@ -29,8 +29,9 @@ def across_folds(trials: pl.DataFrame) -> pl.DataFrame:
     whole = cut.group_by("across_folds", maintain_order=True).agg(*joined, pl.len(), pl.col("folds").first())
     whole = whole.filter(pl.col("len") == pl.col("folds")).with_columns(trial=pl.col("across_folds"))
     others = trials.filter(pl.col("across_folds").is_null())
-    return pl.concat([others.drop(OWN), whole.select(name for name in trials.columns if name not in OWN)],
-                     how="vertical_relaxed")
+    return pl.concat(
+        [others.drop(OWN), whole.select(name for name in trials.columns if name not in OWN)], how="vertical_relaxed"
+    )
 
 
 def curves_across_folds(trials: pl.DataFrame, curves: pl.LazyFrame) -> pl.LazyFrame:
@@ -41,8 +42,9 @@ def curves_across_folds(trials: pl.DataFrame, curves: pl.LazyFrame) -> pl.LazyFr
     known = curves.join(names, on="trial", how="left", maintain_order="left")
     columns = [name for name in curves.collect_schema().names() if name not in ("trial", "step")]
     cut = known.filter(pl.col("across_folds").is_not_null())
-    means = cut.group_by("across_folds", "step").agg(*(_mean(pl.col(name)) for name in columns), pl.len(),
-                                                     pl.col("folds").first())
+    means = cut.group_by("across_folds", "step").agg(
+        *(_mean(pl.col(name)) for name in columns), pl.len(), pl.col("folds").first()
+    )
     means = means.filter(pl.col("len") == pl.col("folds")).rename({"across_folds": "trial"})
     others = known.filter(pl.col("across_folds").is_null())
     order = curves.collect_schema().names()
@@ -62,8 +64,14 @@ def _joined(trials: pl.DataFrame, name: str) -> pl.Expr:
     column, lost = pl.col(name), pl.col("status") == "diverged"
     if name == "status":
         stopped = (column == "stopped").any()
-        return pl.when(lost.any()).then(pl.lit("diverged")).when(stopped).then(pl.lit("stopped")).otherwise(
-            pl.lit("done")).alias(name)
+        return (
+            pl.when(lost.any())
+            .then(pl.lit("diverged"))
+            .when(stopped)
+            .then(pl.lit("stopped"))
+            .otherwise(pl.lit("done"))
+            .alias(name)
+        )
     if name == "data":
         size = column.str.replace(FOLD, "")
         return (size + ", " + pl.col("folds").cast(pl.String) + " folds").first().alias(name)

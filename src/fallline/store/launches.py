@@ -70,12 +70,20 @@ class Launch:
         return launched
 
 
-def new_launch(paths: Layout, executor: str, cohorts: tuple[int, ...], processes: int, options: Mapping[str, Any]
-               ) -> Launch:
+def new_launch(
+    paths: Layout, executor: str, cohorts: tuple[int, ...], processes: int, options: Mapping[str, Any]
+) -> Launch:
     """A launch with the next free number, its folder made."""
     number = max([0, *(launch.number for launch in launches(paths))]) + 1
-    launch = Launch(paths.root.absolute(), number, executor, cohorts, processes, options,
-                    started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    launch = Launch(
+        paths.root.absolute(),
+        number,
+        executor,
+        cohorts,
+        processes,
+        options,
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
     launch.write()
     (launch.folder / "logs").mkdir(exist_ok=True)
     return launch

@@ -10,9 +10,25 @@ from fallline.study.trial import digest
 FOLDERS = ("trials", "curves", "predictions", "weights", "answers", "timings", "environments", "checkpoints", "leases")
 """The folders of records and of what belongs to them."""
 
-OWN_NAMES = frozenset({*FOLDERS, "report", "exports", "scaling", "damaged", "launches", "study.toml", "plan.json",
-                       "lock.json", "sums.json", "models.json", "claims.json", "looks.json", "test_reads.json",
-                       "mistakes.parquet"})
+OWN_NAMES = frozenset(
+    {
+        *FOLDERS,
+        "report",
+        "exports",
+        "scaling",
+        "damaged",
+        "launches",
+        "study.toml",
+        "plan.json",
+        "lock.json",
+        "sums.json",
+        "models.json",
+        "claims.json",
+        "looks.json",
+        "test_reads.json",
+        "mistakes.parquet",
+    }
+)
 """What a run folder holds: one that holds nothing else may have lost its study and its plan."""
 
 

@@ -58,8 +58,14 @@ class Owner:
 def this_process() -> Owner:
     """Who we are; the token is left out."""
     pid = os.getpid()
-    return Owner(socket.gethostname(), pid, _started(pid), _line("/etc/machine-id"),
-                 _line("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"))
+    return Owner(
+        socket.gethostname(),
+        pid,
+        _started(pid),
+        _line("/etc/machine-id"),
+        _line("/proc/sys/kernel/random/boot_id"),
+        _link("/proc/self/ns/pid"),
+    )
 
 
 class Lock:
@@ -90,8 +96,10 @@ class Lock:
         if self.place is not None:
             self.place.check()
         if self.content and _content(self.path) != self.content:
-            raise StoreError(f"{self.path} was removed or replaced while this run was writing, so another may write "
-                             "there too; this one ends. When no other runs: the same command and --resume")
+            raise StoreError(
+                f"{self.path} was removed or replaced while this run was writing, so another may write "
+                "there too; this one ends. When no other runs: the same command and --resume"
+            )
 
     def release(self) -> None:
         """Give it back, wherever its folder is now; one that is no longer ours is left alone."""
@@ -213,11 +221,15 @@ def held(path: Path, owner: Owner) -> str:
     if owner.place == "here":
         if owner.pid == os.getpid():
             return f"{root} is in use by this very process ({owner.pid} on {host}); wait for its other run to end"
-        return (f"{root} is in use by process {owner.pid} on {host}; wait for it to end, or end it (kill {owner.pid}) "
-                "and go on with --resume, or choose another folder with --out")
-    return (f"{root} is in use by process {owner.pid} on {host}; wait for it to end, or, if you are sure that it is "
-            f"gone (its machine is off, or the folder was moved here), remove {root / 'lock.json'} and go on with "
-            "--resume")
+        return (
+            f"{root} is in use by process {owner.pid} on {host}; wait for it to end, or end it (kill {owner.pid}) "
+            "and go on with --resume, or choose another folder with --out"
+        )
+    return (
+        f"{root} is in use by process {owner.pid} on {host}; wait for it to end, or, if you are sure that it is "
+        f"gone (its machine is off, or the folder was moved here), remove {root / 'lock.json'} and go on with "
+        "--resume"
+    )
 
 
 def _content(path: Path) -> bytes | None:

@@ -56,7 +56,7 @@ class Looks:
     @property
     def seen(self) -> tuple[int, ...]:
         """The seeds of the last look."""
-        return self.seeds[:self.made[-1].seeds] if self.made else ()
+        return self.seeds[: self.made[-1].seeds] if self.made else ()
 
     @property
     def spent(self) -> float:

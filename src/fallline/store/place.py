@@ -27,9 +27,11 @@ class Place:
         except OSError:
             there = False
         if not there:
-            raise StoreError(f"the folder {self.root} was moved, renamed or removed while this run wrote into it"
-                             f"{self._where()}; this run ends, and what it had written is kept there. Go on with the "
-                             "same command, --resume and --out with the folder's new place")
+            raise StoreError(
+                f"the folder {self.root} was moved, renamed or removed while this run wrote into it"
+                f"{self._where()}; this run ends, and what it had written is kept there. Go on with the "
+                "same command, --resume and --out with the folder's new place"
+            )
 
     def make(self, folder: Path) -> None:
         """Make a folder inside this one, and those between, but never this one."""

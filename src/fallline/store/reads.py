@@ -79,7 +79,8 @@ class Reading:
             return False
         theirs = {pick.arm_name: pick.configuration for pick in other.picks}
         return self.chosen_by != other.chosen_by or any(
-            theirs.get(pick.arm_name, pick.configuration) != pick.configuration for pick in self.picks)
+            theirs.get(pick.arm_name, pick.configuration) != pick.configuration for pick in self.picks
+        )
 
 
 def readings(layout: Layout) -> tuple[Reading, ...]:
@@ -112,9 +113,13 @@ def note_test_read(layout: Layout, reading: Reading, who: str) -> Reading:
 
 def _same(noted: Sequence[Reading], reading: Reading) -> int | None:
     """Where the same was read before; what agrees wholly comes before what holds more."""
-    alike = [place for place, one in enumerate(noted)
-             if (one.kind, one.chosen_by, one.named) == (reading.kind, reading.chosen_by, reading.named)
-             and reading.configurations <= one.configurations and not reading.against(one)]
+    alike = [
+        place
+        for place, one in enumerate(noted)
+        if (one.kind, one.chosen_by, one.named) == (reading.kind, reading.chosen_by, reading.named)
+        and reading.configurations <= one.configurations
+        and not reading.against(one)
+    ]
     return min(alike, key=lambda place: len(noted[place].configurations), default=None)
 
 
@@ -122,14 +127,16 @@ def _counted(reads: Sequence[Access], who: str, user: str, now: str) -> tuple[Ac
     """The accesses with one more."""
     for place, read in enumerate(reads):
         if (read.who, read.user) == (who, user):
-            return (*reads[:place], replace(read, last=now, times=read.times + 1), *reads[place + 1:])
+            return (*reads[:place], replace(read, last=now, times=read.times + 1), *reads[place + 1 :])
     return (*reads, Access(who, user, now, now))
 
 
 def _reading(row: dict[str, Any]) -> Reading:
     picks = tuple(Pick(dict(pick["arm"]), str(pick["configuration"]), dict(pick["recipe"])) for pick in row["picks"])
-    reads = tuple(Access(str(read["who"]), str(read["user"]), str(read["first"]), str(read["last"]),
-                         int(read["times"])) for read in row["reads"])
+    reads = tuple(
+        Access(str(read["who"]), str(read["user"]), str(read["first"]), str(read["last"]), int(read["times"]))
+        for read in row["reads"]
+    )
     if not reads:
         raise ValueError("a reading was read")
     return Reading(str(row["kind"]), str(row["chosen_by"]), picks, str(row["named"]), reads)

@@ -20,11 +20,15 @@ def read_study(path: Path, folder: Path | None = None) -> Study:
     try:
         return parse_study(read_text(path), str(path), folder)
     except OSError as failure:
-        raise StoreError(f"cannot read {path}: {failure.strerror or failure}; run the study again, which writes it "
-                         "anew and keeps every finished trial") from None
+        raise StoreError(
+            f"cannot read {path}: {failure.strerror or failure}; run the study again, which writes it "
+            "anew and keeps every finished trial"
+        ) from None
     except (ValueError, StudyError) as failure:
-        raise StoreError(f"{path} was damaged after it was written: {failure}. Remove it and run the study again, "
-                         "which writes it anew and keeps every finished trial") from None
+        raise StoreError(
+            f"{path} was damaged after it was written: {failure}. Remove it and run the study again, "
+            "which writes it anew and keeps every finished trial"
+        ) from None
 
 
 def read_plan(path: Path, own_format: bool = False) -> dict[str, Any]:
@@ -35,8 +39,9 @@ def read_plan(path: Path, own_format: bool = False) -> dict[str, Any]:
     if mistake is not None:
         raise StoreError(f"{path} is not a plan ({mistake}); it was damaged after it was written: {PLAN_REMEDY}")
     if own_format and plan.get("format") != PLAN_FORMAT:
-        raise StoreError(f"{path} was written by another version of fallline; use that version, or choose another "
-                         "folder with --out")
+        raise StoreError(
+            f"{path} was written by another version of fallline; use that version, or choose another folder with --out"
+        )
     return plan
 
 

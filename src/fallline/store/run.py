@@ -24,11 +24,27 @@ from fallline.study.said import shown
 
 PREDICTIONS = {"trial": pl.String, "split": pl.String, "predicted": pl.List(pl.UInt16)}
 WEIGHTS = {"trial": pl.String, "array": pl.String, "shape": pl.List(pl.Int64), "values": pl.List(pl.Float32)}
-ANSWERS = {"task": pl.String, "data": pl.String, "split": pl.String, "labels": pl.List(pl.UInt16),
-           "classes": pl.List(pl.String)}
-MISTAKES = {"task": pl.String, "data": pl.String, "split": pl.String, "example": pl.Int64, "label": pl.Int64,
-            "wrong": pl.Int64, "trials": pl.Int64, "most_common": pl.Int64, "image": pl.Binary, "height": pl.Int64,
-            "width": pl.Int64, "channels": pl.Int64}
+ANSWERS = {
+    "task": pl.String,
+    "data": pl.String,
+    "split": pl.String,
+    "labels": pl.List(pl.UInt16),
+    "classes": pl.List(pl.String),
+}
+MISTAKES = {
+    "task": pl.String,
+    "data": pl.String,
+    "split": pl.String,
+    "example": pl.Int64,
+    "label": pl.Int64,
+    "wrong": pl.Int64,
+    "trials": pl.Int64,
+    "most_common": pl.Int64,
+    "image": pl.Binary,
+    "height": pl.Int64,
+    "width": pl.Int64,
+    "channels": pl.Int64,
+}
 """The columns a reader may rely on; folders that hold no such file give frames without rows."""
 
 TIMING = {"block", "lanes", "seeds", "steps"}
@@ -76,8 +92,11 @@ class Run:
     def earlier(self) -> pl.DataFrame:
         """The trials of earlier forms of the study, as ``trials``; they are among those only with ``all_rounds``."""
         names = earlier_trials(self.plan)
-        frames = [own for frame in (self._frames.values() if names else ())
-                  if (own := frame.filter(pl.col("trial").is_in(list(names)))).height]
+        frames = [
+            own
+            for frame in (self._frames.values() if names else ())
+            if (own := frame.filter(pl.col("trial").is_in(list(names)))).height
+        ]
         return across_folds(pl.concat(frames, how="diagonal_relaxed")) if frames else pl.DataFrame()
 
     @cached_property
@@ -145,8 +164,10 @@ class Run:
         for block in self.blocks:
             file = self.layout.curves(block)
             if not file.exists():
-                raise StoreError(f"{file} is gone though its trials are recorded; remove {self.layout.trials(block)} "
-                                 "and run again with --resume")
+                raise StoreError(
+                    f"{file} is gone though its trials are recorded; remove {self.layout.trials(block)} "
+                    "and run again with --resume"
+                )
             files[block] = self._checked("curves", block)
         return files
 
@@ -182,8 +203,10 @@ class Run:
         """By task, the texts of the models that are written as text."""
         texts = read_json(self.layout.models) if self.layout.models.exists() else {}
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-            raise StoreError(f"{self.layout.models} holds no texts of models; it was damaged after it was written: "
-                             "remove it, the report then goes without what it shows")
+            raise StoreError(
+                f"{self.layout.models} holds no texts of models; it was damaged after it was written: "
+                "remove it, the report then goes without what it shows"
+            )
         return texts
 
     def _where_kept(self, kind: str, schema: dict[str, Any]) -> pl.LazyFrame:
@@ -217,8 +240,10 @@ class Run:
         rows = list(map(read_table, files))
         for path, row in zip(files, rows, strict=True):
             if not row.keys() >= TIMING:
-                raise StoreError(f"{path} is no timing of a block; it was damaged after it was written: "
-                                 f"fallline verify {self.folder} --repair writes it anew")
+                raise StoreError(
+                    f"{path} is no timing of a block; it was damaged after it was written: "
+                    f"fallline verify {self.folder} --repair writes it anew"
+                )
         told = [{key: value for key, value in row.items() if key not in ("sha256", OWN_SUM)} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()
 
@@ -243,8 +268,10 @@ class Run:
 
 def _scanned(files: list[Path]) -> pl.LazyFrame:
     """The files of several blocks as one frame, read when collected; StoreError for one that is no Parquet file."""
-    alike = [pl.scan_parquet([file for _, file in own], glob=False)
-             for _, own in groupby([(_columns(file), file) for file in files], itemgetter(0))]
+    alike = [
+        pl.scan_parquet([file for _, file in own], glob=False)
+        for _, own in groupby([(_columns(file), file) for file in files], itemgetter(0))
+    ]
     return alike[0] if len(alike) == 1 else pl.concat(alike, how="diagonal_relaxed")
 
 
@@ -262,8 +289,10 @@ def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:
         return pl.read_parquet(file, glob=False).select(pl.col(name).cast(kind) for name, kind in schema.items())
     except PARQUET_FAILURES as failure:
         reason = shown(" ".join(str(failure).split()), 100)
-        raise StoreError(f"{file} cannot be read ({reason}); it was damaged after it was written. Remove it: the "
-                         "report then goes without what it shows") from None
+        raise StoreError(
+            f"{file} cannot be read ({reason}); it was damaged after it was written. Remove it: the "
+            "report then goes without what it shows"
+        ) from None
 
 
 def open_run(folder: str | Path, all_rounds: bool = False) -> Run:
@@ -274,6 +303,7 @@ def open_run(folder: str | Path, all_rounds: bool = False) -> Run:
     except OSError as failure:
         raise StoreError(f"cannot read {str(path)[:100]}: {failure.strerror or failure}") from None
     if not found:
-        raise StoreError(f"{path} is not a run folder: it has no plan.json; "
-                         f"a run makes one: fallline run NAME --out {path}")
+        raise StoreError(
+            f"{path} is not a run folder: it has no plan.json; a run makes one: fallline run NAME --out {path}"
+        )
     return Run(path, all_rounds)

@@ -60,15 +60,17 @@ class ScaleFolder:
         facts = read_json(self.facts_file, REMEDY)
         needed = {"sizes", "bytes", "device", "platform", "cores", "study", "data"}
         if not isinstance(facts, dict) or not needed <= set(facts):
-            raise StoreError(f"{self.facts_file} does not say what was measured; it was damaged after it was written: "
-                             f"{REMEDY}")
+            raise StoreError(
+                f"{self.facts_file} does not say what was measured; it was damaged after it was written: {REMEDY}"
+            )
         return facts
 
     def read_points(self) -> Points:
         """The measured times; StoreError where there are none."""
         if not self.exists:
-            raise StoreError(f"{self.root} holds no measurement of scaling; make one with "
-                             f"fallline scale NAME --out {self.root}")
+            raise StoreError(
+                f"{self.root} holds no measurement of scaling; make one with fallline scale NAME --out {self.root}"
+            )
         facts, rows = self.read_facts(), read_parquet(self.points_file)
         if dict(rows.schema) != dict(ROWS):
             raise StoreError(f"{self.points_file} has not the columns of measured steps: {REMEDY}")

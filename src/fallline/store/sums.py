@@ -122,8 +122,14 @@ def note_there(root: Path, paths: Sequence[Path]) -> None:
 def note_gone(root: Path, paths: Sequence[Path]) -> None:
     """Note that these files were taken away."""
     if is_kept(root):
-        _append(root, [{"path": _name(root, path), "now": None} for path in paths
-                       if _name(root, path).split("/")[0] not in ELSEWHERE])
+        _append(
+            root,
+            [
+                {"path": _name(root, path), "now": None}
+                for path in paths
+                if _name(root, path).split("/")[0] not in ELSEWHERE
+            ],
+        )
 
 
 def note_blocks(root: Path, blocks: Sequence[str]) -> None:
@@ -185,8 +191,9 @@ def read_journal(root: Path) -> Journal:
 
 def files_of(root: Path, folder: Path) -> list[Path]:
     """The files below ``folder`` of which the journal of ``root`` may tell, in order."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
-                  and _tells_of(_name(root, path)))
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and _tells_of(_name(root, path))
+    )
 
 
 def _tells_of(name: str) -> bool:

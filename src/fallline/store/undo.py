@@ -30,8 +30,9 @@ class Undo:
         self.there = {folder: self._held(folder) for folder in FOLDERS}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             return
         for path, content in self.before.items():

@@ -85,8 +85,9 @@ class RunWriter:
     def __enter__(self) -> RunWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if error is None:
                 self.note_ended()
@@ -113,8 +114,9 @@ class RunWriter:
     def note_places(self, study: Path | None, data: Path | None) -> None:
         """Note in the plan where a study's own files and the full data sets lie, for whoever trains elsewhere."""
         plan = self._plan()
-        places = {name: None if path is None else str(path.absolute()) for name, path in
-                  (("study", study), ("data", data))}
+        places = {
+            name: None if path is None else str(path.absolute()) for name, path in (("study", study), ("data", data))
+        }
         if plan.get("places") != places:
             write_json(self.paths.plan, plan | {"places": places})
 
@@ -173,12 +175,20 @@ class RunWriter:
             names.update(read_parquet(self.paths.trials(block), columns=["trial"])["trial"])
         return names
 
-    def write_block(self, block: str, trials: pl.DataFrame, curves: pl.LazyFrame, predictions: pl.DataFrame,
-                    weights: pl.DataFrame, timing: dict[str, Any]) -> None:
+    def write_block(
+        self,
+        block: str,
+        trials: pl.DataFrame,
+        curves: pl.LazyFrame,
+        predictions: pl.DataFrame,
+        weights: pl.DataFrame,
+        timing: dict[str, Any],
+    ) -> None:
         """The records of a block. Its trials come last: a block without them does not count and is trained again."""
         frames = {"curves": curves, "predictions": predictions, "weights": weights, "trials": trials}
-        kept = {kind: parquet_bytes(frame) for kind, frame in frames.items()
-                if kind in ("curves", "trials") or frame.height}
+        kept = {
+            kind: parquet_bytes(frame) for kind, frame in frames.items() if kind in ("curves", "trials") or frame.height
+        }
         last = kept.pop("trials")
         for kind, content in kept.items():
             write_bytes(getattr(self.paths, kind)(block), content)
@@ -236,13 +246,17 @@ class RunWriter:
         if self.paths.study.exists():
             before = read_study(self.paths.study)
             if before.name != study.name:
-                raise StoreError(f"{self.paths.root} holds a run of study {before.name}, not of {study.name}; "
-                                 "choose another folder with --out")
+                raise StoreError(
+                    f"{self.paths.root} holds a run of study {before.name}, not of {study.name}; "
+                    "choose another folder with --out"
+                )
         left = [block for block in self.standing() if not self.is_done(block)]
         if left and not resume:
-            raise StoreError(f"the run in {self.paths.root} was stopped with {len(left)} of its blocks still to train; "
-                             "add --resume to go on with it, --fresh to put it aside and begin anew, or choose "
-                             "another folder with --out")
+            raise StoreError(
+                f"the run in {self.paths.root} was stopped with {len(left)} of its blocks still to train; "
+                "add --resume to go on with it, --fresh to put it aside and begin anew, or choose "
+                "another folder with --out"
+            )
 
     def _lock(self) -> None:
         """Take the lock, in a folder that is made now where there is none."""
@@ -256,8 +270,10 @@ class RunWriter:
             raise StoreError(cannot_write(root, failure)) from failure
         outside = [folder for folder in self.paths.folders if folder.is_symlink()]
         if outside:
-            raise StoreError(f"{outside[0]} is a link that leads out of the run folder, to {outside[0].readlink()}; "
-                             "put a folder in its place, or choose another run folder with --out")
+            raise StoreError(
+                f"{outside[0]} is a link that leads out of the run folder, to {outside[0].readlink()}; "
+                "put a folder in its place, or choose another run folder with --out"
+            )
         self.lock.take()
 
     def _sweep(self) -> None:
@@ -283,6 +299,8 @@ def as_text(study: Study) -> str:
     """The study as the folder keeps it, or StoreError where it is too long."""
     text = dump_study(study)
     if len(text) > MAX_TEXT_BYTES:
-        raise StoreError(f"study {study.name} as TOML has {len(text):,} signs, more than {MAX_TEXT_BYTES:,}; give "
-                         "axes instead of single points")
+        raise StoreError(
+            f"study {study.name} as TOML has {len(text):,} signs, more than {MAX_TEXT_BYTES:,}; give "
+            "axes instead of single points"
+        )
     return text

@@ -6,5 +6,19 @@ from fallline.study.tables import Claim, Figure, Reported, Target
 from fallline.study.toml import builtin_studies, dump_study, load_study, parse_study, plain
 from fallline.study.trial import Recipe, Trial
 
-__all__ = ["Claim", "Figure", "Recipe", "Reported", "Study", "Target", "Trial", "builtin_studies", "dump_study",
-           "load_study", "parse_settings", "parse_study", "plain", "refuse_hidden"]
+__all__ = [
+    "Claim",
+    "Figure",
+    "Recipe",
+    "Reported",
+    "Study",
+    "Target",
+    "Trial",
+    "builtin_studies",
+    "dump_study",
+    "load_study",
+    "parse_settings",
+    "parse_study",
+    "plain",
+    "refuse_hidden",
+]

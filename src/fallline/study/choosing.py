@@ -6,12 +6,17 @@ import re
 
 from fallline.errors import StudyError
 
-REASON = ("a figure that was chosen on test looks better than it is, and then no split is left that could tell by how "
-          "much")
+REASON = (
+    "a figure that was chosen on test looks better than it is, and then no split is left that could tell by how much"
+)
 
 EPOCH = "choose an epoch"
-FOLLOWING = {"stopping": "choose where to stop", "curves": EPOCH, "tuning": "choose what is tuned",
-             "sensitivity": "choose the learning rate"}
+FOLLOWING = {
+    "stopping": "choose where to stop",
+    "curves": EPOCH,
+    "tuning": "choose what is tuned",
+    "sensitivity": "choose the learning rate",
+}
 """Kinds of figure by which a reader chooses, and what."""
 
 
@@ -33,8 +38,10 @@ def twin(metric: str) -> str:
 def refusal(metric: str, what: str) -> str:
     """Why ``metric`` cannot do ``what`` ("choose an epoch"), and what to write instead."""
     kept = re.sub(r"^\w*?test_(\w+?)(_step)?$", r"test_\1", metric)
-    return (f"{metric} would {what} on the test split: {REASON}. Write {twin(metric)} to {what} on validation; "
-            f"{kept} is read once, after the last step, for what was chosen")
+    return (
+        f"{metric} would {what} on the test split: {REASON}. Write {twin(metric)} to {what} on validation; "
+        f"{kept} is read once, after the last step, for what was chosen"
+    )
 
 
 def refuse_test(metric: str | None, what: str, where: str = "") -> None:
@@ -49,5 +56,7 @@ def asked_in_training(name: object, value: object) -> str:
     said = [str(name), *(one for one in values if isinstance(one, str))]
     if not any(re.search(r"(^|_)test(_|$)", text) for text in said):
         return ""
-    return (f"no {name}: the test split is evaluated once, after the last step, and never while training; {REASON}. "
-            f"Leave {name} out: validation is evaluated every evaluate_every steps, and stops with early_stop")
+    return (
+        f"no {name}: the test split is evaluated once, after the last step, and never while training; {REASON}. "
+        f"Leave {name} out: validation is evaluated every evaluate_every steps, and stops with early_stop"
+    )

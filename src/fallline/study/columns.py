@@ -15,11 +15,27 @@ def recipe_columns(recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
     numbers, batches = recipe.numbers, recipe.batches
 
     def columns(own: tuple[tuple[str, Value], ...]) -> dict[str, Any]:
-        return {name: ", ".join(map(exact, value)) if isinstance(value, tuple) else value
-                for name, value in own if name in shown}
+        return {
+            name: ", ".join(map(exact, value)) if isinstance(value, tuple) else value
+            for name, value in own
+            if name in shown
+        }
 
-    return {"optimizer": recipe.optimizer.name, **dict(numbers.rule), "loss": recipe.loss.name, **dict(numbers.loss),
-            "loss_kind": recipe.loss_kind, "schedule": recipe.schedule.name, **columns(numbers.schedule),
-            **dict(numbers.model), **columns(numbers.regularisation), **columns(numbers.stopping),
-            "batch_size": batches.size, "order": batches.order, "overlap": batches.overlap, "subset": batches.subset,
-            "subset_from": None if batches.subset is None else batches.subset_from, "last_batch": batches.last}
+    return {
+        "optimizer": recipe.optimizer.name,
+        **dict(numbers.rule),
+        "loss": recipe.loss.name,
+        **dict(numbers.loss),
+        "loss_kind": recipe.loss_kind,
+        "schedule": recipe.schedule.name,
+        **columns(numbers.schedule),
+        **dict(numbers.model),
+        **columns(numbers.regularisation),
+        **columns(numbers.stopping),
+        "batch_size": batches.size,
+        "order": batches.order,
+        "overlap": batches.overlap,
+        "subset": batches.subset,
+        "subset_from": None if batches.subset is None else batches.subset_from,
+        "last_batch": batches.last,
+    }

@@ -41,10 +41,16 @@ def expand(study: Study) -> list[Trial]:
             raise StudyError(f"study {study.name} has more than {MAX_TRIALS:,} trials; give fewer values or seeds")
     rows = len(seeds) * len(parts) * sum(recipe.steps // study.record_every + 1 for _, recipe in found)
     if rows > MAX_ROWS:
-        raise StudyError(f"study {study.name} would record {rows:,} points of curves, more than {MAX_ROWS:,}; "
-                         f"record fewer: record_every = {study.record_every * -(-rows // MAX_ROWS)}")
-    return [Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every, cut)
-            for cut in parts for (_, recipe), task in found.items() for seed in seeds]
+        raise StudyError(
+            f"study {study.name} would record {rows:,} points of curves, more than {MAX_ROWS:,}; "
+            f"record fewer: record_every = {study.record_every * -(-rows // MAX_ROWS)}"
+        )
+    return [
+        Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every, cut)
+        for cut in parts
+        for (_, recipe), task in found.items()
+        for seed in seeds
+    ]
 
 
 class Expansion:
@@ -79,13 +85,16 @@ class Expansion:
         """All recipes with the same parts and one row of each zip group."""
         parts = self._parts(outer)
         taken = {*FIELDS, *parts.taken}
-        axes = {key: values for key, values in self.axes.items()
-                if key in taken and key not in outer and key not in CHOICES}
+        axes = {
+            key: values for key, values in self.axes.items() if key in taken and key not in outer and key not in CHOICES
+        }
         for name in parts.names:
             axes |= self.own_axes.get(name, {})
         if math.prod(len(values) for values in axes.values()) > MAX_TRIALS:
-            raise StudyError(f"study {self.study.name}: the axes of {parts.optimizer.name} alone cross to more than "
-                             f"{MAX_TRIALS:,} recipes; zip some of them or give fewer values")
+            raise StudyError(
+                f"study {self.study.name}: the axes of {parts.optimizer.name} alone cross to more than "
+                f"{MAX_TRIALS:,} recipes; zip some of them or give fewer values"
+            )
         if self.study.design == "one_at_a_time":
             rows: Any = [{}, *({key: value} for key, values in axes.items() for value in values)]
         else:
@@ -106,12 +115,17 @@ class Expansion:
         """The parts that settings name, or the base, or the study and its task."""
         written = {"task": self.study.task, "schedule": "constant"} | self.base | settings
         if "optimizer" not in written:
-            raise StudyError(f"no optimizer is chosen ({self.study.name}); write optimizer = \"adam\" under [base], "
-                             "or optimizer = [\"adam\", \"momentum\"] under [axes]")
+            raise StudyError(
+                f'no optimizer is chosen ({self.study.name}); write optimizer = "adam" under [base], '
+                'or optimizer = ["adam", "momentum"] under [axes]'
+            )
         task = self._resolve("task", written["task"], "task")
-        return Parts(task, self._resolve("optimizer", written["optimizer"], "optimizer"),
-                     self._resolve("loss", written.get("loss", task.loss), "loss"),
-                     self._resolve("schedule", written["schedule"], "schedule"))
+        return Parts(
+            task,
+            self._resolve("optimizer", written["optimizer"], "optimizer"),
+            self._resolve("loss", written.get("loss", task.loss), "loss"),
+            self._resolve("schedule", written["schedule"], "schedule"),
+        )
 
     def _resolve(self, choice: str, written: Any, place: str) -> Any:
         if choice == "task":
@@ -120,14 +134,23 @@ class Expansion:
 
     def _named(self, choice: str) -> dict[str, Any]:
         """Every part of that kind that the study names anywhere."""
-        alone = [(f"{place}.{choice}", table[choice]) for place, table in [("base", self.base), *self.points]
-                 if choice in table]
+        alone = [
+            (f"{place}.{choice}", table[choice])
+            for place, table in [("base", self.base), *self.points]
+            if choice in table
+        ]
         own = [(f"base.{name}.{choice}", table[choice]) for name, table in self.own_base.items() if choice in table]
         if own:
-            raise StudyError(f"{choice} cannot be chosen in a table of one part ({self._place(own[0][0])}); "
-                             "write points = [{...}, ...] to give some recipes other parts")
-        listed = [(f"{place}.{choice}, value {n + 1} of {len(values)}", one) for place, table in self.varied
-                  for values in [_listed(table, choice)] for n, one in enumerate(values)]
+            raise StudyError(
+                f"{choice} cannot be chosen in a table of one part ({self._place(own[0][0])}); "
+                "write points = [{...}, ...] to give some recipes other parts"
+            )
+        listed = [
+            (f"{place}.{choice}, value {n + 1} of {len(values)}", one)
+            for place, table in self.varied
+            for values in [_listed(table, choice)]
+            for n, one in enumerate(values)
+        ]
         if choice == "task":
             alone.append(("task", self.study.task))
         if choice == "schedule":
@@ -136,8 +159,10 @@ class Expansion:
         for place, written in [*alone, *listed]:
             part = self._resolve(choice, written, place)
             if parts.setdefault(part.name, part) != part:
-                raise StudyError(f"two {choice}s are named {part.name!r} ({self._place(place)}); "
-                                 "give each a name of its own, since records are kept by name")
+                raise StudyError(
+                    f"two {choice}s are named {part.name!r} ({self._place(place)}); "
+                    "give each a name of its own, since records are kept by name"
+                )
         if choice == "loss":  # what tasks bring where nothing else is said
             for task in self.named_tasks():
                 part = self._resolve("loss", task.loss, f"task {task.name}")
@@ -156,11 +181,13 @@ class Expansion:
         for place, table in self.varied:
             self._check_table(place, table, everyone, many=True)
         for place, point in self.points:
-            chosen = [self._resolve(choice, point[choice], f"{place}.{choice}") for choice in CHOICES
-                      if choice in point]
+            chosen = [
+                self._resolve(choice, point[choice], f"{place}.{choice}") for choice in CHOICES if choice in point
+            ]
             kinds = {type(part) for part in chosen}
-            self._check_table(place, point, [*chosen, *(part for part in everyone if type(part) not in kinds)],
-                              many=False)
+            self._check_table(
+                place, point, [*chosen, *(part for part in everyone if type(part) not in kinds)], many=False
+            )
         by_name = {part.name: part for part in everyone}
         for part, own, many in (("base", self.own_base, False), ("axes", self.own_axes, True)):
             for name, table in own.items():
@@ -175,12 +202,14 @@ class Expansion:
         for place, table in self.varied:
             for key in table:
                 if seen.setdefault(key, place) != place:
-                    raise StudyError(f"{key} varies in {seen[key]} and in {place} ({self.study.name}); "
-                                     "keep one of them")
+                    raise StudyError(
+                        f"{key} varies in {seen[key]} and in {place} ({self.study.name}); keep one of them"
+                    )
             both = [budget for budget in BUDGETS if budget in table]
             if len(both) > 1:
-                raise StudyError(f"a budget is given in steps or in epochs, not in both "
-                                 f"({self._place(place)}); keep one of them")
+                raise StudyError(
+                    f"a budget is given in steps or in epochs, not in both ({self._place(place)}); keep one of them"
+                )
 
     def _check_table(self, place: str, table: Mapping[str, Any], owners: Sequence[Any], many: bool) -> None:
         numbers = [*(number for part in owners for number in numbers_of(part)), *COMMON]
@@ -193,18 +222,25 @@ class Expansion:
                 raise StudyError(f"an axis is a list of at least one value, got {shown(value)} ({where})")
             values = value if many else [value]
             for place_of, one in enumerate(values):
-                self._check_value(key, one, numbers, f"{where}, value {place_of + 1} of {len(values)}" if many
-                                  else where)
+                self._check_value(
+                    key, one, numbers, f"{where}, value {place_of + 1} of {len(values)}" if many else where
+                )
 
     def _unknown(self, place: str, key: str, value: Any, known: set[str], where: str) -> StudyError:
         fields = set(type(self.study).model_fields)
         if key in fields:
-            return StudyError(f"{key} is a field of the study, not of a recipe ({where}); write it at the top of the "
-                              "file, above the first [table]")
+            return StudyError(
+                f"{key} is a field of the study, not of a recipe ({where}); write it at the top of the "
+                "file, above the first [table]"
+            )
         if told := asked_in_training(key, value):
             return StudyError(f"{told} ({where})")
-        owners = [f"{kind} {name}" for kind, parts in _known_parts().items() for name, part in parts.items()
-                  if any(number.name == key for number in numbers_of(part))]
+        owners = [
+            f"{kind} {name}"
+            for kind, parts in _known_parts().items()
+            for name, part in parts.items()
+            if any(number.name == key for number in numbers_of(part))
+        ]
         if owners:
             some = ", ".join(owners[:4]) + (f" and {len(owners) - 4} more" if len(owners) > 4 else "")
             return StudyError(f"{key} is a number of {some}, and no recipe of this study has such a part ({where})")
@@ -241,8 +277,15 @@ class _Recipes:
         """The recipe that ``settings``, values of the study, make of what is common."""
         full, parts = self._over(self.common, settings), self.numbers.parts
         batches, steps = self._budget(full)
-        return parts.task, Recipe(parts.optimizer, parts.loss, parts.schedule, batches, steps, self.numbers.of(full),
-                                  full.get("precision", "float32"))
+        return parts.task, Recipe(
+            parts.optimizer,
+            parts.loss,
+            parts.schedule,
+            batches,
+            steps,
+            self.numbers.of(full),
+            full.get("precision", "float32"),
+        )
 
     def _over(self, below: Settings, table: Settings) -> Settings:
         """A table laid over another, of what these parts take."""

@@ -35,5 +35,5 @@ def unholdable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, s
         yield ".".join(place), "is a date or a time, which no field takes; in quotes it is a text", str(value)
     elif isinstance(value, (float, np.floating)) and not math.isfinite(value):
         yield ".".join(place), "must be a finite number", value
-    elif isinstance(value, int) and not isinstance(value, bool) and not -2**63 <= value < 2**63:
+    elif isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
         yield ".".join(place), "a whole number must fit in 64 bits", value

@@ -45,8 +45,14 @@ class Parts(NamedTuple):
         """The numbers by who takes them. A rule that has a weight decay of its own keeps it."""
         rule = {number.name for number in self.optimizer.numbers}
         others = tuple(number for number in regularisation.NUMBERS if number.name not in rule)
-        return RecipeNumbers(self.optimizer.numbers, self.loss.numbers, (*self.schedule.numbers, *RATE_NUMBERS),
-                             self.task.model.numbers, others, stopping.NUMBERS)
+        return RecipeNumbers(
+            self.optimizer.numbers,
+            self.loss.numbers,
+            (*self.schedule.numbers, *RATE_NUMBERS),
+            self.task.model.numbers,
+            others,
+            stopping.NUMBERS,
+        )
 
     @property
     def taken(self) -> set[str]:
@@ -56,8 +62,14 @@ class Parts(NamedTuple):
     @property
     def owners(self) -> tuple[tuple[str, str], ...]:
         """Who takes each group of ``declared``: its kind and its name."""
-        return (("optimizer", self.optimizer.name), ("loss", self.loss.name), ("schedule", self.schedule.name),
-                ("model", self.task.model.name), ("recipe", "regularisation"), ("recipe", "early stopping"))
+        return (
+            ("optimizer", self.optimizer.name),
+            ("loss", self.loss.name),
+            ("schedule", self.schedule.name),
+            ("model", self.task.model.name),
+            ("recipe", "regularisation"),
+            ("recipe", "early stopping"),
+        )
 
 
 class CheckedNumbers:
@@ -69,8 +81,10 @@ class CheckedNumbers:
     def __init__(self, parts: Parts, where: str):
         self.parts, self.where = parts, where
         self.taken = {*FIELDS, *parts.taken}
-        self._groups = [_Group(kind, owner, declared, where)
-                        for (kind, owner), declared in zip(parts.owners, parts.declared, strict=True)]
+        self._groups = [
+            _Group(kind, owner, declared, where)
+            for (kind, owner), declared in zip(parts.owners, parts.declared, strict=True)
+        ]
         self._fitting: set[int] = set()
 
     def of(self, given: Mapping[str, Any]) -> RecipeNumbers:
@@ -90,9 +104,11 @@ class CheckedNumbers:
         if "learning_rate" in dict(numbers.rule) or not changes_rate(schedule, rates):
             return
         what = f"schedule {schedule.name}" if schedule.name != "constant" else "a warm-up or workers"
-        raise StudyError(f"{what} would change the learning_rate of optimizer {rule.name}, which takes none; declare "
-                         f"it, fallline.Optimizer.plug({rule.name!r}, make, learning_rate=0.1), or write schedule = "
-                         f"\"constant\" without warm-up and workers for {rule.name} ({self.where})")
+        raise StudyError(
+            f"{what} would change the learning_rate of optimizer {rule.name}, which takes none; declare "
+            f"it, fallline.Optimizer.plug({rule.name!r}, make, learning_rate=0.1), or write schedule = "
+            f'"constant" without warm-up and workers for {rule.name} ({self.where})'
+        )
 
 
 class _Group:
@@ -117,8 +133,9 @@ class _Group:
         except KeyError:  # a value that was not met yet, or has no law of its own to be checked by
             own = {name: value for name, value in zip(self._names, values, strict=True) if value is not UNSAID}
             pairs = tuple(check_numbers(self.kind, self.owner, self.declared, own, self.where).items())
-            self._pairs |= {(name, id(value)): pair
-                            for name, value, pair in zip(self._names, values, pairs, strict=True)}
+            self._pairs |= {
+                (name, id(value)): pair for name, value, pair in zip(self._names, values, pairs, strict=True)
+            }
             return pairs
 
 

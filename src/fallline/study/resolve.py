@@ -29,9 +29,19 @@ if TYPE_CHECKING:
 P = TypeVar("P", Optimizer, Loss, Metric, Schedule, Task)
 
 _FINDERS: dict[type, Callable[[str, str], Any]] = {
-    Optimizer: find_optimizer, Loss: find_loss, Metric: find_metric, Schedule: find_schedule, Task: find_task}
+    Optimizer: find_optimizer,
+    Loss: find_loss,
+    Metric: find_metric,
+    Schedule: find_schedule,
+    Task: find_task,
+}
 _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
-    Optimizer: optimizers, Loss: losses, Metric: metrics, Schedule: schedules, Task: tasks}
+    Optimizer: optimizers,
+    Loss: losses,
+    Metric: metrics,
+    Schedule: schedules,
+    Task: tasks,
+}
 
 
 def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> P:
@@ -40,8 +50,9 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
         return _of_its_own_name(kind, written, where)
     word = kind.__name__.lower()
     if not isinstance(written, str):
-        raise StudyError(f"{word} must be a name, 'file.py:name' or a fallline.{kind.__name__}, "
-                         f"got {shown(written)} ({where})")
+        raise StudyError(
+            f"{word} must be a name, 'file.py:name' or a fallline.{kind.__name__}, got {shown(written)} ({where})"
+        )
     if ":" not in written:
         return _FINDERS[kind](written, where)
     home, _, name = written.rpartition(":")
@@ -50,8 +61,10 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
     if not isinstance(value, kind):
         found = "nothing" if value is None else f"one of type {type(value).__name__}"
         held = ", ".join(key for key, other in vars(module).items() if isinstance(other, kind))
-        raise StudyError(f"{home} must hold a fallline.{kind.__name__} named {name}, found {found} ({where}); "
-                         + (f"it holds {held}" if held else f"it holds no fallline.{kind.__name__} at all"))
+        raise StudyError(
+            f"{home} must hold a fallline.{kind.__name__} named {name}, found {found} ({where}); "
+            + (f"it holds {held}" if held else f"it holds no fallline.{kind.__name__} at all")
+        )
     return _of_its_own_name(kind, value, where)
 
 
@@ -59,8 +72,10 @@ def resolve_task(written: object, study: Study, where: str) -> Task:
     """The task that ``written`` means in a study: one of its own networks, or as ``resolve`` says."""
     if isinstance(written, str) and written in study.networks:
         if written in tasks():
-            raise StudyError(f"a network of this study is named {written!r} as a built-in task is ({where}); "
-                             "give it a name of its own, since records are kept by name")
+            raise StudyError(
+                f"a network of this study is named {written!r} as a built-in task is ({where}); "
+                "give it a name of its own, since records are kept by name"
+            )
         table = study.networks[written]
         return _network(written, table.model_dump_json(), study.folder, _changed((study.folder or Path()) / table.data))
     if isinstance(written, str) and ":" not in written and study.networks:
@@ -93,8 +108,10 @@ def _of_its_own_name(kind: type[P], value: P, where: str) -> P:
     if known is None or known is value or getattr(value, "fingerprint", None) is not None:
         return value
     word = kind.__name__.lower()
-    raise StudyError(f"this {word} of your own is named {value.name!r} as a built-in {word} is ({where}); "
-                     "give it a name of its own, since records are kept by name")
+    raise StudyError(
+        f"this {word} of your own is named {value.name!r} as a built-in {word} is ({where}); "
+        "give it a name of its own, since records are kept by name"
+    )
 
 
 def _load_file(folder: Path, file: str, where: str) -> Any:
@@ -126,8 +143,9 @@ def _load_module(name: str, where: str) -> Any:
         return importlib.import_module(name)
     except BaseException as failure:
         but_an_interrupt(failure)
-        raise StudyError(f"cannot import {name!r}: {told(failure)} ({where}); "
-                         "a file is written file.py:name") from failure
+        raise StudyError(
+            f"cannot import {name!r}: {told(failure)} ({where}); a file is written file.py:name"
+        ) from failure
 
 
 def _line(failure: BaseException, path: Path) -> int | None:

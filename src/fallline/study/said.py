@@ -12,7 +12,7 @@ def shown(value: object, most: int = 60) -> str:
     except BaseException as failure:  # whole numbers of thousands of digits, objects of the user's whose repr fails
         but_an_interrupt(failure)
         return f"a value of type {type(value).__name__}"
-    return text if len(text) < most else text[:most - 3] + "..."
+    return text if len(text) < most else text[: most - 3] + "..."
 
 
 def exact(value: object) -> str:

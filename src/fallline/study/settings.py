@@ -34,8 +34,11 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     for part in _TABLES:
         if gone and isinstance(merged.get(part), Mapping):
             kept = changes.get(part, {})
-            merged[part] = {key: value for key, value in merged[part].items()
-                            if key not in gone or key in kept or not isinstance(value, Mapping)}
+            merged[part] = {
+                key: value
+                for key, value in merged[part].items()
+                if key not in gone or key in kept or not isinstance(value, Mapping)
+            }
     return merged
 
 
@@ -89,8 +92,10 @@ def refuse_hidden(study: Study, changes: Mapping[str, Any]) -> None:
     for key in changes.get("base", {}):
         for place, table in [("axes", study.axes), *((f"zip {n + 1}", group) for n, group in enumerate(study.zip))]:
             if key in table and not isinstance(table[key], Mapping):
-                raise StudyError(f"--set {key} would change nothing: {key} is among the {place} of {study.name}, which "
-                                 f"hold for every trial; write --set 'axes.{key}=[...]'")
+                raise StudyError(
+                    f"--set {key} would change nothing: {key} is among the {place} of {study.name}, which "
+                    f"hold for every trial; write --set 'axes.{key}=[...]'"
+                )
 
 
 def _value(text: str, setting: str) -> Any:
@@ -103,5 +108,7 @@ def _value(text: str, setting: str) -> Any:
             return text
     except (ValueError, RecursionError):
         pass  # a number of thousands of digits, a list nested thousands deep
-    raise StudyError(f"--set {shown(setting)}: {shown(text)} is not a value; write a number, a word, \"text\" "
-                     "or a list such as [0.1, 0.01]")
+    raise StudyError(
+        f'--set {shown(setting)}: {shown(text)} is not a value; write a number, a word, "text" '
+        "or a list such as [0.1, 0.01]"
+    )

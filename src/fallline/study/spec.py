@@ -143,16 +143,19 @@ class Study(Part):
     def _presets(cls, presets: dict[str, Any]) -> dict[str, Any]:
         for name in presets:
             if not re.fullmatch(NAME_PATTERN, name) or "/" in name or len(name) > 100:
-                raise ValueError(f"{shown(name)} cannot name a preset, which names a folder: letters, digits and _ . - "
-                                 "that begin with a letter or digit")
+                raise ValueError(
+                    f"{shown(name)} cannot name a preset, which names a folder: letters, digits and _ . - "
+                    "that begin with a letter or digit"
+                )
         return presets
 
     @field_validator("folds")
     @classmethod
     def _folds(cls, folds: int | None, info: ValidationInfo) -> int | None:
         if folds is not None and info.data.get("holdout") is not None:
-            raise ValueError("holdout keeps one part of train for validation and folds keep each part in turn; write "
-                             "one of them")
+            raise ValueError(
+                "holdout keeps one part of train for validation and folds keep each part in turn; write one of them"
+            )
         return folds
 
     @property
@@ -210,8 +213,14 @@ class Study(Part):
         return plan_study(self, **options)
 
 
-_PARTS = {"target": ("target", Target), "figures": ("figure", Figure), "reported": ("reported figure", Reported),
-          "claims": ("claim", Claim), "networks": ("network", NetworkTable), "scale": ("[scale]", Scale)}
+_PARTS = {
+    "target": ("target", Target),
+    "figures": ("figure", Figure),
+    "reported": ("reported figure", Reported),
+    "claims": ("claim", Claim),
+    "networks": ("network", NetworkTable),
+    "scale": ("[scale]", Scale),
+}
 
 
 def _in_words(failure: ValidationError, name: str) -> str:

@@ -65,8 +65,9 @@ def check_network(name: str, table: NetworkTable) -> None:
 
 
 @cache
-def _read_network(name: str, text: str, activation: str, watch: tuple[str, ...], begin: tuple[float, float],
-                  loss: str) -> None:
+def _read_network(
+    name: str, text: str, activation: str, watch: tuple[str, ...], begin: tuple[float, float], loss: str
+) -> None:
     # Kept, since a study is made anew for every change that is laid over it.
     from fallline.losses import find_loss
     from fallline.networks import neurons
@@ -116,8 +117,10 @@ class Claim(Part):
         form = ("better", "worse", "arm", "above", "below", "near", "equal")
         given = {name for name in form if getattr(self, name) is not None}
         if given not in ({"better", "worse"}, {"arm", "above"}, {"arm", "below"}, {"arm", "near"}, {"equal"}):
-            raise ValueError("a claim has better and worse, or arm and one of above, below and near, or equal; it has "
-                             + (" and ".join(sorted(given)) or "none of them"))
+            raise ValueError(
+                "a claim has better and worse, or arm and one of above, below and near, or equal; it has "
+                + (" and ".join(sorted(given)) or "none of them")
+            )
         if isinstance(self.equal, list) and len(self.equal) < 2:
             raise ValueError("equal lists two arms or more, or is the table of one arm whose configurations are equal")
         at_a_step = self.step is not None and on_test(self.metric)

@@ -20,8 +20,12 @@ def builtin_studies() -> dict[str, Any]:
     """The files of the built-in studies by name ("line/optimizers")."""
     home = resources.files("fallline.studies")
     families = sorted((f for f in home.iterdir() if f.is_dir()), key=lambda f: f.name)
-    return {f"{family.name}/{file.name[:-5]}": file for family in families
-            for file in sorted(family.iterdir(), key=lambda f: f.name) if file.name.endswith(".toml")}
+    return {
+        f"{family.name}/{file.name[:-5]}": file
+        for family in families
+        for file in sorted(family.iterdir(), key=lambda f: f.name)
+        if file.name.endswith(".toml")
+    }
 
 
 def load_study(source: str | Path) -> Study:
@@ -81,8 +85,13 @@ def _named_after(file: str) -> str:
 
 def plain(study: Study) -> dict[str, Any]:
     """The study as plain tables, what was left out left out; parts given as Python values stand by their name."""
-    return _plain({key: getattr(study, key) for key in type(study).model_fields
-                   if key in study.model_fields_set and key != "folder"})
+    return _plain(
+        {
+            key: getattr(study, key)
+            for key in type(study).model_fields
+            if key in study.model_fields_set and key != "folder"
+        }
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -54,10 +54,17 @@ def check_precision(value: Any, where: str) -> str:
 
 
 _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
-    "batch_size": check_batch_size, "batch_of": check_batch_of, "order": check_order, "overlap": check_overlap,
-    "subset": check_subset, "subset_from": check_subset_from, "last_batch": check_last, "steps": check_steps,
+    "batch_size": check_batch_size,
+    "batch_of": check_batch_of,
+    "order": check_order,
+    "overlap": check_overlap,
+    "subset": check_subset,
+    "subset_from": check_subset_from,
+    "last_batch": check_last,
+    "steps": check_steps,
     "epochs": check_epochs,
-    "precision": check_precision}
+    "precision": check_precision,
+}
 
 FIELDS = tuple(_CHECKS)
 """What a recipe has besides its parts and their numbers."""
@@ -83,5 +90,7 @@ def check_number(number: Number, value: Any, where: str) -> None:
         try:
             number.check((rounded,) if number.many else rounded)
         except NumberError:
-            raise NumberError(f"{number.name} {number.law} and be finite after rounding to 32 bits, "
-                              f"where {value!r} is {rounded} ({where})") from None
+            raise NumberError(
+                f"{number.name} {number.law} and be finite after rounding to 32 bits, "
+                f"where {value!r} is {rounded} ({where})"
+            ) from None

@@ -56,8 +56,10 @@ def cut_splits(task: str, splits: Splits, cut: Cut) -> Splits:
     leaves nothing on one side.
     """
     if cut.holdout is not None and splits.validation is not None:
-        raise StudyError(f"task {task} has a validation split of its own ({len(splits.validation.inputs):,} examples), "
-                         "so nothing need be held out: leave out holdout, or cross-validate with folds = 5")
+        raise StudyError(
+            f"task {task} has a validation split of its own ({len(splits.validation.inputs):,} examples), "
+            "so nothing need be held out: leave out holdout, or cross-validate with folds = 5"
+        )
     parts = [split for split in (splits.train, splits.validation) if split is not None]
     pool = Split(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
     held = _held(task, np.asarray(pool.targets), cut)
@@ -72,14 +74,17 @@ def _held(task: str, targets: np.ndarray, cut: Cut) -> np.ndarray:
     if cut.holdout is not None:
         count = examples - cut.left(examples)
         if not 0 < count < examples:
-            raise StudyError(f"holdout = {cut.holdout:g} of the {examples:,} training examples of task {task} leaves "
-                             f"{count:,} to validate on and {examples - count:,} to train on; each needs one")
+            raise StudyError(
+                f"holdout = {cut.holdout:g} of the {examples:,} training examples of task {task} leaves "
+                f"{count:,} to validate on and {examples - count:,} to train on; each needs one"
+            )
         held[order[((np.arange(count) + 0.5) * examples / count).astype(int)]] = True
         return held
     if cut.folds > examples:
-        raise StudyError(f"folds must be at most the number of examples, {examples:,} of task {task}, "
-                         f"got {cut.folds:,}")
-    held[order[cut.fold - 1::cut.folds]] = True
+        raise StudyError(
+            f"folds must be at most the number of examples, {examples:,} of task {task}, got {cut.folds:,}"
+        )
+    held[order[cut.fold - 1 :: cut.folds]] = True
     return held
 
 

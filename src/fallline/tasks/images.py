@@ -34,9 +34,18 @@ def grey_images(images: Any) -> Any:
 
 def _task(name: str, dataset: str, model: Model, title: str, prepare: Any) -> Task:
     known = find_dataset(dataset)
-    return Task(name, model, known.load, "softmax_cross_entropy", title=f"{title} on {TITLES[dataset]}",
-                metrics={"accuracy": find_metric("accuracy")}, prepare=prepare, examples=known.examples,
-                classes=known.classes, shapes=known.shapes)
+    return Task(
+        name,
+        model,
+        known.load,
+        "softmax_cross_entropy",
+        title=f"{title} on {TITLES[dataset]}",
+        metrics={"accuracy": find_metric("accuracy")},
+        prepare=prepare,
+        examples=known.examples,
+        classes=known.classes,
+        shapes=known.shapes,
+    )
 
 
 def _softmax_task(dataset: str) -> Task:
@@ -46,8 +55,13 @@ def _softmax_task(dataset: str) -> Task:
 def _dense_family(dataset: str) -> TaskFamily:
     def make(hidden: int) -> Task:
         size = PIXELS[dataset]
-        return _task(f"{dataset}-mlp-{hidden}", dataset, dense_net(size, hidden, 10),
-                     f"a net {size}-{hidden}-10 with one hidden layer", centred_pixels)
+        return _task(
+            f"{dataset}-mlp-{hidden}",
+            dataset,
+            dense_net(size, hidden, 10),
+            f"a net {size}-{hidden}-10 with one hidden layer",
+            centred_pixels,
+        )
 
     return TaskFamily(f"{dataset}-mlp", make, title=f"one hidden layer of H units on {TITLES[dataset]}")
 
@@ -55,8 +69,9 @@ def _dense_family(dataset: str) -> TaskFamily:
 MNIST_SOFTMAX = _softmax_task("mnist")
 FASHION_SOFTMAX = _softmax_task("fashion-mnist")
 MNIST_CONVNET = _task("mnist-convnet", "mnist", convnet(), "two convolutions, two dense layers", grey_images)
-MNIST_WORKERS = _task("mnist-workers", "mnist", workers_convnet(), "Keras' example: two convolutions, one pool",
-                      grey_images)
+MNIST_WORKERS = _task(
+    "mnist-workers", "mnist", workers_convnet(), "Keras' example: two convolutions, one pool", grey_images
+)
 MNIST_MLP = _dense_family("mnist")
 FASHION_MLP = _dense_family("fashion-mnist")
 CIFAR_MLP = _dense_family("cifar-10")

@@ -27,9 +27,17 @@ EXAMPLES, SEED = 5_000, 0
 METRIC = "binary_accuracy"
 
 
-def network_task(name: str, text: str | Sequence[str], data: str | Path | Splits = GAUSSIANS, target: str = "",
-                 activation: str = "sigmoid", watch: Iterable[str] = (), begin: Sequence[float] = (0.0, 1.0),
-                 loss: str | Loss = "squared_error", folder: Path | str | None = None) -> Task:
+def network_task(
+    name: str,
+    text: str | Sequence[str],
+    data: str | Path | Splits = GAUSSIANS,
+    target: str = "",
+    activation: str = "sigmoid",
+    watch: Iterable[str] = (),
+    begin: Sequence[float] = (0.0, 1.0),
+    loss: str | Loss = "squared_error",
+    folder: Path | str | None = None,
+) -> Task:
     """An ordinary Task of a network written as text, a line a neuron.
 
     ``data`` is "two-gaussians" (two classes in as many dimensions as the network has inputs), or the path of a CSV file
@@ -75,13 +83,21 @@ def gaussian_task(name: str, model: NeuronModel, title: str = "", loss: str | Lo
     def data(size: str, folder: Path | None) -> Splits:
         return two_gaussians(len(network.inputs), EXAMPLES, SEED)
 
-    return Task(name, model, data, loss, title or f"{_said(network)} on two Gaussian classes",
-                metrics=_metrics(network, np.array([0.0, 1.0])), gives=_gives(network),
-                examples=dict.fromkeys(("sample", "full"), EXAMPLES))
+    return Task(
+        name,
+        model,
+        data,
+        loss,
+        title or f"{_said(network)} on two Gaussian classes",
+        metrics=_metrics(network, np.array([0.0, 1.0])),
+        gives=_gives(network),
+        examples=dict.fromkeys(("sample", "full"), EXAMPLES),
+    )
 
 
-def _own_task(name: str, model: NeuronModel, data: Any, target: str, folder: Path | str | None,
-              loss: str | Loss) -> Task:
+def _own_task(
+    name: str, model: NeuronModel, data: Any, target: str, folder: Path | str | None, loss: str | Loss
+) -> Task:
     """The Task of a network on a table or on Splits; its fingerprint is that of the arrays."""
     network = _network(model)
     if isinstance(data, Splits):
@@ -92,14 +108,25 @@ def _own_task(name: str, model: NeuronModel, data: Any, target: str, folder: Pat
         words = f" ({splits.words[0]} = 0, {splits.words[1]} = 1)" if splits.words else ""
         said = f"{target}{words} of {Path(data).name}"
     else:
-        raise ModelError(f"network {name}: data must be \"{GAUSSIANS}\", the path of a CSV file or fallline.Splits, "
-                         f"got {type(data).__name__}")
-    made = task(name, model=model, train=splits.train, validation=splits.validation, test=splits.test, loss=loss,
-                title=f"{_said(network)} on {said}")
+        raise ModelError(
+            f'network {name}: data must be "{GAUSSIANS}", the path of a CSV file or fallline.Splits, '
+            f"got {type(data).__name__}"
+        )
+    made = task(
+        name,
+        model=model,
+        train=splits.train,
+        validation=splits.validation,
+        test=splits.test,
+        loss=loss,
+        title=f"{_said(network)} on {said}",
+    )
     train = made.data("full", None).train
     if train.inputs.shape[1:] != (len(network.inputs),):
-        raise ModelError(f"network {name}: the data has inputs {train.inputs.shape}, the network needs "
-                         f"[n, {len(network.inputs)}], a column for each of {_listed(network.inputs)}")
+        raise ModelError(
+            f"network {name}: the data has inputs {train.inputs.shape}, the network needs "
+            f"[n, {len(network.inputs)}], a column for each of {_listed(network.inputs)}"
+        )
     if train.targets.ndim == 1:
         _one_output(name, network, "the data")
     return replace(made, metrics=_metrics(network, train.targets), gives=_gives(network))
@@ -108,10 +135,12 @@ def _own_task(name: str, model: NeuronModel, data: Any, target: str, folder: Pat
 def _table(name: str, network: Network, path: Path, target: str) -> Table:
     """The columns that the network's inputs name, and the target."""
     if not isinstance(target, str) or not target:
-        raise ModelError(f"network {name}: data from {path.name} needs its column to learn; write target = \"COLUMN\"")
+        raise ModelError(f'network {name}: data from {path.name} needs its column to learn; write target = "COLUMN"')
     if not path.exists():
-        raise DataError(f"network {name}: there is no file {path}; data must be \"{GAUSSIANS}\" or the path of a CSV "
-                        "file, which starts at the study")
+        raise DataError(
+            f'network {name}: there is no file {path}; data must be "{GAUSSIANS}" or the path of a CSV '
+            "file, which starts at the study"
+        )
     try:
         return read_table(path, network.inputs, target)
     except DataError as failure:
@@ -139,19 +168,26 @@ def _network(model: NeuronModel) -> Network:
 
 def _one_output(name: str, network: Network, data: str) -> None:
     if len(network.outputs) > 1:
-        raise ModelError(f"network {name} has {len(network.outputs)} outputs, {_listed(network.outputs)} (neurons that "
-                         f"no other reads), and {data} has one target an example; let one neuron read the others")
+        raise ModelError(
+            f"network {name} has {len(network.outputs)} outputs, {_listed(network.outputs)} (neurons that "
+            f"no other reads), and {data} has one target an example; let one neuron read the others"
+        )
 
 
 def _no_target(name: str, target: str, why: str) -> None:
     if target:
-        raise ModelError(f"network {name}: target = {target!r} names a column of a CSV file, and {why}; leave target "
-                         "out, or write data = \"FILE.csv\"")
+        raise ModelError(
+            f"network {name}: target = {target!r} names a column of a CSV file, and {why}; leave target "
+            'out, or write data = "FILE.csv"'
+        )
 
 
 def _two_numbers(name: str, begin: Any) -> tuple[float, float]:
-    if not isinstance(begin, (list, tuple)) or len(begin) != 2 or not all(
-            isinstance(one, (int, float)) and not isinstance(one, bool) for one in begin):
+    if (
+        not isinstance(begin, (list, tuple))
+        or len(begin) != 2
+        or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in begin)
+    ):
         raise ModelError(f"network {name}: begin must be two numbers, the lower first, got {begin!r}")
     return begin[0], begin[1]
 

@@ -17,11 +17,20 @@ from fallline.metrics import find_metric
 Arrays = tuple[Any, Any]
 
 
-def task(name: str, *, model: Model, train: Arrays, validation: Arrays | None = None, test: Arrays | None = None,
-         loss: str | Loss,
-         metrics: Sequence[str | Metric] | Mapping[str, Metric | Callable[[Any, Any], Any]] = (),
-         prepare: Callable[[Any], Any] | None = None, title: str = "", gives: str = "logits",
-         classes: Sequence[str] = ()) -> Task:
+def task(
+    name: str,
+    *,
+    model: Model,
+    train: Arrays,
+    validation: Arrays | None = None,
+    test: Arrays | None = None,
+    loss: str | Loss,
+    metrics: Sequence[str | Metric] | Mapping[str, Metric | Callable[[Any, Any], Any]] = (),
+    prepare: Callable[[Any], Any] | None = None,
+    title: str = "",
+    gives: str = "logits",
+    classes: Sequence[str] = (),
+) -> Task:
     """A Task on your own arrays: each split is (inputs [n, ...], targets [n, ...]).
 
     ``metrics`` are names ("accuracy") and Metrics of your own, or functions ``f(outputs, targets) -> [batch]`` by name.
@@ -30,20 +39,27 @@ def task(name: str, *, model: Model, train: Arrays, validation: Arrays | None = 
     ``classes`` name the labels 0, 1, ... for tables and pictures.
     """
     if not isinstance(model, Model):
-        raise ModelError(f"model must be a fallline.Model, got {type(model).__name__}; "
-                         "make one: fallline.model(init, apply) or fallline.model(lambda key: Module(key=key))")
-    splits = Splits(*(None if arrays is None else _split(name, which, arrays)
-                      for which, arrays in (("train", train), ("validation", validation), ("test", test))))
+        raise ModelError(
+            f"model must be a fallline.Model, got {type(model).__name__}; "
+            "make one: fallline.model(init, apply) or fallline.model(lambda key: Module(key=key))"
+        )
+    splits = Splits(
+        *(
+            None if arrays is None else _split(name, which, arrays)
+            for which, arrays in (("train", train), ("validation", validation), ("test", test))
+        )
+    )
     metrics = _metrics(name, metrics)
 
     def data(size: str, folder: Path | None) -> Splits:
         return splits
 
     if gives not in GIVES:
-        raise ModelError(f"task {name}: gives must be \"logits\", \"probabilities\" or \"values\", got {gives!r}")
+        raise ModelError(f'task {name}: gives must be "logits", "probabilities" or "values", got {gives!r}')
     examples = dict.fromkeys(("sample", "full"), len(splits.train.inputs))
-    return Task(name, model, data, loss, title, dict(metrics), prepare, _fingerprint(splits), examples, gives,
-                tuple(classes))
+    return Task(
+        name, model, data, loss, title, dict(metrics), prepare, _fingerprint(splits), examples, gives, tuple(classes)
+    )
 
 
 def _metrics(task: str, written: Any) -> dict[str, Any]:
@@ -56,8 +72,10 @@ def _metrics(task: str, written: Any) -> dict[str, Any]:
     found = [find_metric(one, where) if isinstance(one, str) else one for one in written]
     for one in found:
         if not isinstance(one, Metric):
-            raise ModelError(f"task {task}: metrics holds {one!r:.60}, which has no name; write metrics={{\"NAME\": "
-                             "function}, or fallline.Metric(\"NAME\", function, goal=\"min\")")
+            raise ModelError(
+                f'task {task}: metrics holds {one!r:.60}, which has no name; write metrics={{"NAME": '
+                'function}, or fallline.Metric("NAME", function, goal="min")'
+            )
     return {metric.name: metric for metric in found}
 
 
@@ -71,11 +89,14 @@ def _split(task: str, which: str, arrays: Arrays) -> Split:
             raise ModelError(f"task {task}: {which} {role} must be numbers, got an array of {array.dtype}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise ModelError(f"task {task}: {which} {role} hold {array[place]} at index {place}; "
-                             "every value must be finite")
+            raise ModelError(
+                f"task {task}: {which} {role} hold {array[place]} at index {place}; every value must be finite"
+            )
     if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets) or len(inputs) == 0:
-        raise ModelError(f"task {task}: {which} needs as many targets as inputs, at least one; "
-                         f"got shapes {inputs.shape} and {targets.shape}")
+        raise ModelError(
+            f"task {task}: {which} needs as many targets as inputs, at least one; "
+            f"got shapes {inputs.shape} and {targets.shape}"
+        )
     return Split(_narrow(task, f"{which} inputs", inputs), _narrow(task, f"{which} targets", targets))
 
 
@@ -86,8 +107,10 @@ def _narrow(task: str, what: str, array: np.ndarray) -> np.ndarray:
     wide = np.dtype({"f": np.float32, "i": np.int32, "u": np.uint32, "b": np.float32}[array.dtype.kind])
     limits = np.finfo(wide) if wide.kind == "f" else np.iinfo(wide)
     if array.size and not limits.min <= array.min() <= array.max() <= limits.max:
-        raise ModelError(f"task {task}: {what} must fit in {wide}, {limits.min:g} to {limits.max:g}; "
-                         f"they reach from {array.min():g} to {array.max():g}")
+        raise ModelError(
+            f"task {task}: {what} must fit in {wide}, {limits.min:g} to {limits.max:g}; "
+            f"they reach from {array.min():g} to {array.max():g}"
+        )
     return array.astype(wide)
 
 

@@ -28,5 +28,10 @@ def _one_example(size: str, folder: Path | None) -> Splits:
     return Splits(Split(np.zeros(EXAMPLES, np.float32), np.tile(np.array([0, 1], np.float32), (EXAMPLES, 1))))
 
 
-SADDLE = Task("saddle", surface("saddle", _outputs, x=1.5, y=0.01), _one_example, "squared_error",
-              title="x and y on a surface with a saddle, from beside its ridge")
+SADDLE = Task(
+    "saddle",
+    surface("saddle", _outputs, x=1.5, y=0.01),
+    _one_example,
+    "squared_error",
+    title="x and y on a surface with a saddle, from beside its ridge",
+)

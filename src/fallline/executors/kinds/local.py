@@ -26,8 +26,9 @@ class Options:
     def __post_init__(self) -> None:
         object.__setattr__(self, "gpus", str(self.gpus))
         if self.jobs < 1 or not self.gpus.isdecimal():
-            raise StudyError(f"local takes jobs of 1 or more and a number of gpus, got jobs = {self.jobs}, gpus = "
-                             f"{self.gpus!r}")
+            raise StudyError(
+                f"local takes jobs of 1 or more and a number of gpus, got jobs = {self.jobs}, gpus = {self.gpus!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -78,5 +79,15 @@ def _show(launched: Launch) -> str:
     return "\n".join([f"# {len(lines)} jobs, {launched.options['jobs']} at once; each may be run by hand", *lines])
 
 
-LOCAL = Executor("local", "worker processes on this machine", Options, supervisor.launch, supervisor.status,
-                 supervisor.cancel, _show, stays=False, runner=Processes, ready=_ready)
+LOCAL = Executor(
+    "local",
+    "worker processes on this machine",
+    Options,
+    supervisor.launch,
+    supervisor.status,
+    supervisor.cancel,
+    _show,
+    stays=False,
+    runner=Processes,
+    ready=_ready,
+)

@@ -39,8 +39,10 @@ class Options:
         except (TypeError, ValueError):
             number = -1.0
         if number < 0 or self.cpus < 1 or self.jobs < 0:
-            raise StudyError(f"ray takes gpus as a number, cpus of 1 or more and jobs of 1 or more, got gpus = "
-                             f"{self.gpus!r}, cpus = {self.cpus}, jobs = {self.jobs}")
+            raise StudyError(
+                f"ray takes gpus as a number, cpus of 1 or more and jobs of 1 or more, got gpus = "
+                f"{self.gpus!r}, cpus = {self.cpus}, jobs = {self.jobs}"
+            )
         object.__setattr__(self, "gpus", str(self.gpus))
 
 
@@ -53,8 +55,12 @@ class Tasks:
             cluster = {"address": wanted["address"]}
         else:
             leave_the_network()  # Ray listens on every interface there is, without asking who calls
-            cluster = {"address": "local", "_node_ip_address": "127.0.0.2", "include_dashboard": False,
-                       "num_cpus": wanted["cpus"] * (wanted["jobs"] or 1)}
+            cluster = {
+                "address": "local",
+                "_node_ip_address": "127.0.0.2",
+                "include_dashboard": False,
+                "num_cpus": wanted["cpus"] * (wanted["jobs"] or 1),
+            }
         ray = self.ray = _ray()
         ray.init(log_to_driver=False, configure_logging=False, **cluster)
         options = {"num_cpus": wanted["cpus"], "num_gpus": float(wanted["gpus"])}
@@ -110,8 +116,9 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise FalllineError("executor ray needs Ray, which is not installed: python -m pip install 'fallline[ray]'"
-                            ) from None
+        raise FalllineError(
+            "executor ray needs Ray, which is not installed: python -m pip install 'fallline[ray]'"
+        ) from None
     return ray
 
 
@@ -134,5 +141,15 @@ def _show(launched: Launch) -> str:
     return "\n".join([f"# {len(lines)} tasks on {where}; each may be run by hand", *lines, ""])
 
 
-RAY = Executor("ray", "a task a cohort on a Ray cluster", Options, supervisor.launch, supervisor.status,
-               supervisor.cancel, _show, runner=Tasks, place=_place, ready=_ready)
+RAY = Executor(
+    "ray",
+    "a task a cohort on a Ray cluster",
+    Options,
+    supervisor.launch,
+    supervisor.status,
+    supervisor.cancel,
+    _show,
+    runner=Tasks,
+    place=_place,
+    ready=_ready,
+)

@@ -17,14 +17,32 @@ from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST,
 from fallline.store.launches import Launch
 
 ASK_SECONDS = 60
-TEXT = {"partition": r"[\w.,-]+", "account": r"[\w.-]+", "memory": r"\d+[KMGT]?", "time": r"[\d:-]+",
-        "gpus": r"(\w[\w.-]*:)?\d+"}
+TEXT = {
+    "partition": r"[\w.,-]+",
+    "account": r"[\w.-]+",
+    "memory": r"\d+[KMGT]?",
+    "time": r"[\d:-]+",
+    "gpus": r"(\w[\w.-]*:)?\d+",
+}
 """What values of options look like; anything else is refused before it comes near a shell."""
 
 ENDED = {"COMPLETED": DONE, "CANCELLED": CANCELLED}
-GOING = {"RUNNING": RUNNING, "COMPLETING": RUNNING, "STAGE_OUT": RUNNING, "SUSPENDED": RUNNING, "STOPPED": RUNNING,
-         "SIGNALING": RUNNING, "PENDING": WAITING, "CONFIGURING": WAITING, "REQUEUED": WAITING, "REQUEUE_HOLD": WAITING,
-         "REQUEUE_FED": WAITING, "SPECIAL_EXIT": WAITING, "RESV_DEL_HOLD": WAITING, "RESIZING": RUNNING}
+GOING = {
+    "RUNNING": RUNNING,
+    "COMPLETING": RUNNING,
+    "STAGE_OUT": RUNNING,
+    "SUSPENDED": RUNNING,
+    "STOPPED": RUNNING,
+    "SIGNALING": RUNNING,
+    "PENDING": WAITING,
+    "CONFIGURING": WAITING,
+    "REQUEUED": WAITING,
+    "REQUEUE_HOLD": WAITING,
+    "REQUEUE_FED": WAITING,
+    "SPECIAL_EXIT": WAITING,
+    "RESV_DEL_HOLD": WAITING,
+    "RESIZING": RUNNING,
+}
 """Slurm's words for jobs that are not over; all others are failures."""
 
 AGAIN = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "TIMEOUT", "REVOKED"}
@@ -89,8 +107,15 @@ def launch(launched: Launch) -> dict[str, Any]:
     for first in range(0, len(launched.cohorts), TASKS):
         count = min(TASKS, len(launched.cohorts) - first)
         try:
-            told = _ask(["sbatch", "--parsable", f"--array=0-{count - 1}{_at_once(launched)}",
-                         f"--export=ALL,FALLLINE_FIRST={first}", str(launched.script)])
+            told = _ask(
+                [
+                    "sbatch",
+                    "--parsable",
+                    f"--array=0-{count - 1}{_at_once(launched)}",
+                    f"--export=ALL,FALLLINE_FIRST={first}",
+                    str(launched.script),
+                ]
+            )
         except FalllineError:
             for array, _, _ in submitted:  # all are launched, or none
                 _look(["scancel", array])
@@ -108,15 +133,18 @@ def status(launched: Launch) -> dict[int, Seen]:
     """What Slurm says of each element: squeue, then scontrol, then sacct where it answers; else it is lost."""
     found: dict[int, Seen] = {}
     for array, first, count in launched.ids.get("arrays", []):
-        own = launched.cohorts[first:first + count]
+        own = launched.cohorts[first : first + count]
         told, silent = {}, True
         for ask in (_squeue, _scontrol, _sacct):
             if len(told) < count:
                 answer = ask(array)
                 silent = silent and answer is None
                 told = (answer or {}) | told
-        unknown = Seen(RUNNING, "Slurm does not answer") if silent else Seen(LOST, "Slurm does not know it any more",
-                                                                             again=True)
+        unknown = (
+            Seen(RUNNING, "Slurm does not answer")
+            if silent
+            else Seen(LOST, "Slurm does not know it any more", again=True)
+        )
         for place, cohort in enumerate(own):
             found[cohort] = told.get(place, unknown._replace(where=f"{array}_{place}"))
     return found
@@ -159,14 +187,28 @@ def _scontrol(array: str) -> dict[int, Seen] | None:
         named = dict(re.findall(r"(\w+)=(\S*)", line))
         if named.get("ArrayJobId") == array and named.get("ArrayTaskId", "").isdecimal():
             place = named["ArrayTaskId"]
-            found[int(place)] = _seen(array, place, named.get("JobState", ""), named.get("Reason", ""),
-                                      named.get("NodeList", ""), named.get("ExitCode", ""))
+            found[int(place)] = _seen(
+                array,
+                place,
+                named.get("JobState", ""),
+                named.get("Reason", ""),
+                named.get("NodeList", ""),
+                named.get("ExitCode", ""),
+            )
     return found
 
 
 def _sacct(array: str) -> dict[int, Seen] | None:
-    told = _look(["sacct", "--parsable2", "--noheader", "--allocations", "--format=JobID,State,ExitCode,NodeList",
-                  f"--jobs={array}"])
+    told = _look(
+        [
+            "sacct",
+            "--parsable2",
+            "--noheader",
+            "--allocations",
+            "--format=JobID,State,ExitCode,NodeList",
+            f"--jobs={array}",
+        ]
+    )
     if told is None:
         return None
     found = {}
@@ -210,8 +252,10 @@ def _ask(command: list[str]) -> str:
 
 def _find(command: str) -> None:
     if shutil.which(command) is None:
-        raise FalllineError(f"there is no {command} on this machine; executor slurm is for the login node of a "
-                            "cluster with Slurm. --executor local trains here, --dry-run prints the script")
+        raise FalllineError(
+            f"there is no {command} on this machine; executor slurm is for the login node of a "
+            "cluster with Slurm. --executor local trains here, --dry-run prints the script"
+        )
 
 
 def _look(command: list[str]) -> str | None:
@@ -222,5 +266,14 @@ def _look(command: list[str]) -> str | None:
         return "" if "Invalid job id" in str(failure) else None
 
 
-SLURM = Executor("slurm", "an array of batch jobs on a cluster with Slurm", Options, launch, status, cancel,
-                 batch_script, place=place, ready=ready)
+SLURM = Executor(
+    "slurm",
+    "an array of batch jobs on a cluster with Slurm",
+    Options,
+    launch,
+    status,
+    cancel,
+    batch_script,
+    place=place,
+    ready=ready,
+)

@@ -92,27 +92,46 @@ def batch_script(launched: Launch) -> str:
     count = len(launched.cohorts)
     settings = [f"export {name}={quote(os.environ[name])}" for name in CARRIED if os.environ.get(name)]
     head = HEAD.format(
-        warn=options["warn"], count=f"{count} cohort" + "s" * (count > 1), last=min(count, TASKS) - 1,
-        plan=_line(launched.plan), script=_line(launched.script),
+        warn=options["warn"],
+        count=f"{count} cohort" + "s" * (count > 1),
+        last=min(count, TASKS) - 1,
+        plan=_line(launched.plan),
+        script=_line(launched.script),
         directives="\n".join(f"#SBATCH {line}" for line in _directives(launched)),
-        cohorts=" ".join(map(str, launched.cohorts)), number=launched.number, settings="\n".join(settings),
-        logs=quote(str(launched.folder / "logs")))
+        cohorts=" ".join(map(str, launched.cohorts)),
+        number=launched.number,
+        settings="\n".join(settings),
+        logs=quote(str(launched.folder / "logs")),
+    )
     command = _command(launched)
-    middle = WORKER.format(command=command) if launched.processes == 1 else GROUP.format(
-        command=command, processes=launched.processes, cpus=options["cpus"])
+    middle = (
+        WORKER.format(command=command)
+        if launched.processes == 1
+        else GROUP.format(command=command, processes=launched.processes, cpus=options["cpus"])
+    )
     kills = MOST_KILLS if launched.processes == 1 else MOST_ATTEMPTS  # of a group all are killed where one fails
-    return head + middle + TAIL.format(go_on=CONTINUE, again=AGAIN, kills=kills,
-                                       cancelled=quote(str(launched.cancelled)))
+    return (
+        head + middle + TAIL.format(go_on=CONTINUE, again=AGAIN, kills=kills, cancelled=quote(str(launched.cancelled)))
+    )
 
 
 def _directives(launched: Launch) -> list[str]:
     """What the script asks of Slurm, in the lines that sbatch reads."""
     options = launched.options
-    asked = {"job-name": "fallline", "partition": options["partition"], "account": options["account"],
-             "nodes": launched.processes if launched.processes > 1 else 1,
-             "ntasks-per-node": 1, "cpus-per-task": options["cpus"], "mem": options["memory"],
-             "gpus-per-node": options["gpus"], "time": options["time"], "signal": f"B:USR1@{options['warn']}",
-             "open-mode": "append", "output": _directive_path(launched)}
+    asked = {
+        "job-name": "fallline",
+        "partition": options["partition"],
+        "account": options["account"],
+        "nodes": launched.processes if launched.processes > 1 else 1,
+        "ntasks-per-node": 1,
+        "cpus-per-task": options["cpus"],
+        "mem": options["memory"],
+        "gpus-per-node": options["gpus"],
+        "time": options["time"],
+        "signal": f"B:USR1@{options['warn']}",
+        "open-mode": "append",
+        "output": _directive_path(launched),
+    }
     lines = [f"--{name}={value}" for name, value in asked.items() if value not in ("", 0)]
     return [*lines, "--requeue", *options["sbatch"]]
 
@@ -131,8 +150,9 @@ def _command(launched: Launch) -> str:
     if options["container"]:
         inner = [word for bind in _binds(launched) for word in ("--bind", bind)]
         gpus = ["--nv"] if options["gpus"] else []
-        return ('"$(command -v apptainer || command -v singularity)" exec '
-                + shlex.join([*gpus, *inner, options["container"], *words]))
+        return '"$(command -v apptainer || command -v singularity)" exec ' + shlex.join(
+            [*gpus, *inner, options["container"], *words]
+        )
     return shlex.join(words)
 
 
@@ -142,8 +162,11 @@ def _binds(launched: Launch) -> list[str]:
     StudyError where one has a name that containers cannot be told.
     """
     settings = [os.environ.get(name, "") for name in ("FALLLINE_DATA", "FALLLINE_CACHE")]
-    own = [launched.root, *filter(None, RunWriter(Layout(launched.root)).places()),
-           *(Path(value).absolute() for value in settings if value and Path(value).is_dir())]
+    own = [
+        launched.root,
+        *filter(None, RunWriter(Layout(launched.root)).places()),
+        *(Path(value).absolute() for value in settings if value and Path(value).is_dir()),
+    ]
     for folder in own:
         if set(str(folder)) & set(",:"):
             raise StudyError(f"a container cannot be given the folder {folder}: its name has a comma or a colon")

@@ -65,19 +65,25 @@ def _environment(count: Count, host: int | None, coordinator: str) -> dict[str, 
         own |= {COORDINATOR: coordinator, PROCESSES: str(count.hosts), PROCESS: str(host)}
         there = [name for name in own.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
         names = there or [str(place) for place in range(count.total)]
-        own["CUDA_VISIBLE_DEVICES"] = ",".join(names[host * count.devices:(host + 1) * count.devices])
+        own["CUDA_VISIBLE_DEVICES"] = ",".join(names[host * count.devices : (host + 1) * count.devices])
     return own
 
 
 def _start(home: Path, number: int, environment: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "fallline.executors.scaling.child", str(home / "request.json"),
-               str(home / f"out-{number}.json")]
+    command = [
+        sys.executable,
+        "-m",
+        "fallline.executors.scaling.child",
+        str(home / "request.json"),
+        str(home / f"out-{number}.json"),
+    ]
     with (home / f"err-{number}.txt").open("w", encoding="utf-8") as errors:
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def _wait(processes: list[subprocess.Popen[str]], tell: Callable[[str], None]) -> None:
     """Until all have ended, or one has failed: it would leave the others waiting."""
+
     def hear(process: subprocess.Popen[str], first: bool) -> None:
         assert process.stdout is not None
         with process.stdout as lines:
@@ -104,8 +110,10 @@ def _wait(processes: list[subprocess.Popen[str]], tell: Callable[[str], None]) -
 
 def _read(home: Path, processes: list[subprocess.Popen[str]], request_said: str) -> dict[str, Any]:
     """What the first process wrote; the error of whichever has one."""
-    answers = [json.loads(path.read_text(encoding="utf-8")) if (path := home / f"out-{number}.json").exists() else {}
-               for number in range(len(processes))]
+    answers = [
+        json.loads(path.read_text(encoding="utf-8")) if (path := home / f"out-{number}.json").exists() else {}
+        for number in range(len(processes))
+    ]
     for answer in answers:
         if "error" in answer:
             raise StudyError(answer["error"])
@@ -114,5 +122,6 @@ def _read(home: Path, processes: list[subprocess.Popen[str]], request_said: str)
         return answers[0]
     lines = (home / f"err-{failed}.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     said = answers[failed].get("broken") or "\n  ".join(lines[-LAST_LINES:]) or "it said nothing"
-    raise ProcessError(f"the process that measures {request_said} ended with code {processes[failed].returncode}:\n"
-                       f"  {said}")
+    raise ProcessError(
+        f"the process that measures {request_said} ended with code {processes[failed].returncode}:\n  {said}"
+    )

@@ -52,8 +52,9 @@ class Bench:
     def of(cls, request: dict[str, Any]) -> Bench:
         """StudyError where there are fewer devices than ``request`` will ever ask for."""
         jax = prepare_jax()
-        study = parse_study(request["study"], request["name"], None if request["home"] is None else
-                            Path(request["home"]))
+        study = parse_study(
+            request["study"], request["name"], None if request["home"] is None else Path(request["home"])
+        )
         check_devices(request["most"], len(jax.devices()), jax.default_backend(), device_name())
         trial = study.trials()[0]
         arrays = load_arrays(trial.task, study.data, request["data"] and Path(request["data"]), trial.cut)
@@ -65,9 +66,16 @@ class Bench:
         jax = prepare_jax()
         weights = weights_of(self.trial.task)
         own = jax.default_backend() != "cpu"
-        return {"platform": jax.default_backend(), "available": len(jax.devices()) if own else None,
-                "device": device_name(), "cores": cores(), "weights": weights, "bytes": 4 * weights,
-                "task": self.trial.task.name, "optimizer": self.trial.recipe.optimizer.name}
+        return {
+            "platform": jax.default_backend(),
+            "available": len(jax.devices()) if own else None,
+            "device": device_name(),
+            "cores": cores(),
+            "weights": weights,
+            "bytes": 4 * weights,
+            "task": self.trial.task.name,
+            "optimizer": self.trial.recipe.optimizer.name,
+        }
 
     def measure(self, tell: Callable[[str], None]) -> list[dict[str, Any]]:
         """Every program, then every program again, so often: what drifts on the machine touches all alike."""
@@ -75,25 +83,43 @@ class Bench:
         rows, n = [], self.count["devices"]
         for repeat in range(self.repeats):
             for place, (one, rig) in enumerate(rigs):
-                tell(f"{one['what']}, batch {one['width']:,}: {place + 1} of {len(rigs)}, repeat {repeat + 1} of "
-                     f"{self.repeats}")
+                tell(
+                    f"{one['what']}, batch {one['width']:,}: {place + 1} of {len(rigs)}, repeat {repeat + 1} of "
+                    f"{self.repeats}"
+                )
                 steps, seconds = rig.timed(self.seconds)
                 local = one["width"] // n if one["what"] == DATA else one["width"]
-                rows.append(self.count | one | {"local": local, "bytes": 0, "repeat": repeat, "steps": steps,
-                                                "seconds": seconds})
+                rows.append(
+                    self.count
+                    | one
+                    | {"local": local, "bytes": 0, "repeat": repeat, "steps": steps, "seconds": seconds}
+                )
             if n > 1 and any(one["what"] == REDUCE for one in self.programs):
                 for size in (SMALL_BYTES, self.facts["bytes"]):
                     times, seconds = reduce_seconds(n, size, self.seconds / 4)
-                    rows.append(self.count | {"what": REDUCE, "batch": 0, "width": 0, "local": 0, "bytes": size,
-                                              "repeat": repeat, "steps": times, "seconds": seconds})
+                    rows.append(
+                        self.count
+                        | {
+                            "what": REDUCE,
+                            "batch": 0,
+                            "width": 0,
+                            "local": 0,
+                            "bytes": size,
+                            "repeat": repeat,
+                            "steps": times,
+                            "seconds": seconds,
+                        }
+                    )
         return rows
 
 
 def check_devices(asked: int, there: int, platform: str, name: str) -> None:
     """StudyError where more are asked for than there are; a CPU is cut up into as many as are."""
     if platform != "cpu" and asked > there:
-        raise StudyError(f"{asked} devices are asked for and there {'is' if there == 1 else 'are'} {there} ({name}); "
-                         "name fewer in --devices")
+        raise StudyError(
+            f"{asked} devices are asked for and there {'is' if there == 1 else 'are'} {there} ({name}); "
+            "name fewer in --devices"
+        )
 
 
 class Rig:
@@ -105,8 +131,19 @@ class Rig:
         assert what in (ALONE, DATA, TRIAL), what
         recipe, arrays = bench.trial.recipe, bench.arrays
         policy = replace(recipe.batches, size=width)
-        planned = rebuild("c000", [[replace(bench.trial, recipe=replace(recipe, batches=policy, steps=PLENTY),
-                                            evaluate_every=PLENTY, record_every=PLENTY)]])
+        planned = rebuild(
+            "c000",
+            [
+                [
+                    replace(
+                        bench.trial,
+                        recipe=replace(recipe, batches=policy, steps=PLENTY),
+                        evaluate_every=PLENTY,
+                        record_every=PLENTY,
+                    )
+                ]
+            ],
+        )
         whole = looped(planned.task, arrays.splits)
         layout = guess(weights_of(planned.task), 1, 1, PLENTY, PLENTY, whole, mesh)
         chunk = min(layout.chunk, LONGEST_CHUNK) if layout.loop else STEPS_APART
@@ -132,6 +169,7 @@ class Rig:
 
 def _side_by_side(pool: ThreadPoolExecutor, runs: list[Iterator[Any]], times: int) -> float:
     """Seconds until each of ``runs`` has made so many chunks; processes of a group begin together."""
+
     def go(run: Iterator[Any]) -> None:
         for _ in range(times):
             next(run)

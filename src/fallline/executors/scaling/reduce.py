@@ -46,7 +46,8 @@ def _program(devices: int, size: int) -> tuple[Any, Any]:
     def means(values: Any) -> Any:
         return jax.lax.fori_loop(0, AT_ONCE, lambda _, held: jax.lax.psum(held, "data") / devices, values)
 
-    mapped = jax.shard_map(means, mesh=mesh, in_specs=PartitionSpec("data"), out_specs=PartitionSpec("data"),
-                           check_vma=False)
+    mapped = jax.shard_map(
+        means, mesh=mesh, in_specs=PartitionSpec("data"), out_specs=PartitionSpec("data"), check_vma=False
+    )
     values = jax.jit(lambda: jax.numpy.ones((devices, max(1, size // 4)), "float32"), out_shardings=shares)()
     return jax.jit(mapped).lower(values).compile(), values

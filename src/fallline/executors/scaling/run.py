@@ -42,8 +42,14 @@ class Asked:
     seconds: float
 
     @classmethod
-    def of(cls, study: Study, devices: Any = None, batch_sizes: Sequence[int] | None = None,
-           repeats: int | None = None, seconds: float | None = None) -> Asked:
+    def of(
+        cls,
+        study: Study,
+        devices: Any = None,
+        batch_sizes: Sequence[int] | None = None,
+        repeats: int | None = None,
+        seconds: float | None = None,
+    ) -> Asked:
         """What is asked for by argument, else by the study's table [scale], else 1, 2 and 4 devices."""
         own = study.scale
         counts = parse_counts(devices if devices is not None else own.devices if own else [1, 2, 4])
@@ -58,9 +64,16 @@ class Asked:
         return cls(tuple(counts), tuple(sorted(set(sizes))), repeats, seconds)
 
 
-def measure_scaling(study: Study, out: Path, asked: Asked, data: Path | None = None,
-                    tell: Callable[[str], None] | None = None, follow: Callable[[str], None] | None = None,
-                    command: str = "", of_a_run: bool = False) -> Path:
+def measure_scaling(
+    study: Study,
+    out: Path,
+    asked: Asked,
+    data: Path | None = None,
+    tell: Callable[[str], None] | None = None,
+    follow: Callable[[str], None] | None = None,
+    command: str = "",
+    of_a_run: bool = False,
+) -> Path:
     """Measure what of ``asked`` the folder ``out`` does not have yet; the folder.
 
     ``tell`` hears a line a count, ``follow`` one a program. ``of_a_run``: the measurement is a part of a run, which is
@@ -84,27 +97,41 @@ def measure_scaling(study: Study, out: Path, asked: Asked, data: Path | None = N
         there = facts.get("available")
         if not programs or (of_a_run and there is not None and count.total > there):
             continue
-        request = {"study": dump_study(study), "name": study.name, "command": command,
-                   "home": None if study.folder is None else str(study.folder), "data": data and str(data),
-                   "most": count.total if of_a_run else max(one.total for one in asked.counts),
-                   "count": {"count": count.text, "hosts": count.hosts, "devices": count.total},
-                   "programs": programs, "repeats": asked.repeats, "seconds": asked.seconds}
+        request = {
+            "study": dump_study(study),
+            "name": study.name,
+            "command": command,
+            "home": None if study.folder is None else str(study.folder),
+            "data": data and str(data),
+            "most": count.total if of_a_run else max(one.total for one in asked.counts),
+            "count": {"count": count.text, "hosts": count.hosts, "devices": count.total},
+            "programs": programs,
+            "repeats": asked.repeats,
+            "seconds": asked.seconds,
+        }
         tell(f"{count.said}: timing {len(programs)} programs, {asked.repeats} times each")
         answer = measured(request, count, lambda line, said=count.said: follow(f"{said}: {line}"))
         if answer is None:
             continue  # another process of the group writes
         known = pl.concat([known, pl.DataFrame(answer["rows"], schema=ROWS)])
-        facts = {"study": study.name, "identity": _identity(trial), "data": study.data, "sizes": list(sizes),
-                 "examples": examples, "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                 "environments": [*facts.get("environments", []), answer["environment"]]} | answer["facts"]
+        facts = {
+            "study": study.name,
+            "identity": _identity(trial),
+            "data": study.data,
+            "sizes": list(sizes),
+            "examples": examples,
+            "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "environments": [*facts.get("environments", []), answer["environment"]],
+        } | answer["facts"]
         folder.write(study, facts | {"paces": [_plain(pace) for pace in paces(study)]}, known)
     if not facts:
         raise StudyError("nothing was measured: one device comes first, on one host (FALLLINE_PROCESSES unset)")
     return out
 
 
-def measure_for_run(study: Study, out: Path, data: Path | None, tell: Callable[[str], None] | None,
-                    command: str) -> None:
+def measure_for_run(
+    study: Study, out: Path, data: Path | None, tell: Callable[[str], None] | None, command: str
+) -> None:
     """What more devices buy, into the run folder ``out`` of a study that asks: before training, while this process
     holds no device yet.
 
@@ -129,8 +156,9 @@ def _identity(trial: Trial) -> str:
     return digest({name: canonical[name] for name in kept} | {"subset": trial.recipe.batches.subset})
 
 
-def _known(folder: ScaleFolder, study: Study, trial: Trial, sizes: Sequence[int],
-           anew: bool) -> tuple[pl.DataFrame, dict[str, Any]]:
+def _known(
+    folder: ScaleFolder, study: Study, trial: Trial, sizes: Sequence[int], anew: bool
+) -> tuple[pl.DataFrame, dict[str, Any]]:
     """What the folder has, rows and facts; of something else nothing, or StoreError."""
     if not folder.exists:
         return pl.DataFrame(schema=ROWS), {}
@@ -139,8 +167,10 @@ def _known(folder: ScaleFolder, study: Study, trial: Trial, sizes: Sequence[int]
         return points.rows, facts
     if anew:
         return pl.DataFrame(schema=ROWS), {}
-    raise StoreError(f"{folder.root} holds the scaling of another study than {study.name}, or of other batch sizes; "
-                     "give this one a folder of its own with --out")
+    raise StoreError(
+        f"{folder.root} holds the scaling of another study than {study.name}, or of other batch sizes; "
+        "give this one a folder of its own with --out"
+    )
 
 
 def _missing(known: pl.DataFrame, count: Count, counts: Sequence[Count], sizes: Sequence[int]) -> list[dict[str, Any]]:
@@ -155,8 +185,10 @@ def _missing(known: pl.DataFrame, count: Count, counts: Sequence[Count], sizes: 
 def _examples(trial: Trial, study: Study) -> int:
     known = trial.task.examples.get(study.data)
     if known is None:
-        raise StudyError(f"task {trial.task.name} does not say how many examples to train on its {study.data} data "
-                         f"has, so an epoch has no steps to time; give Task(..., examples={{{study.data!r}: n}})")
+        raise StudyError(
+            f"task {trial.task.name} does not say how many examples to train on its {study.data} data "
+            f"has, so an epoch has no steps to time; give Task(..., examples={{{study.data!r}: n}})"
+        )
     left = known if trial.cut is None else trial.cut.left(known)
     return left if trial.recipe.batches.subset is None else trial.recipe.batches.subset
 
@@ -173,9 +205,11 @@ def _sizes(study: Study, trial: Trial, asked: Asked, examples: int) -> tuple[int
         if trial.task.model.state is not None:
             for count in asked.counts:
                 if size % count.total:
-                    raise StudyError(f"a batch of {size} cannot be shared evenly by {count.total} devices, and a "
-                                     "model with a state (batch normalisation, say) has none filled up; give sizes "
-                                     "that divide")
+                    raise StudyError(
+                        f"a batch of {size} cannot be shared evenly by {count.total} devices, and a "
+                        "model with a state (batch normalisation, say) has none filled up; give sizes "
+                        "that divide"
+                    )
     return asked.sizes
 
 
@@ -194,8 +228,10 @@ def paces(study: Study) -> list[Pace]:
         text = "all" if batches.size is None else str(batches.size)
         found[batches, steps] = Pace(text, tuple(_epochs(stream, steps, whole)), whole)
     longest = sorted(found.values(), key=lambda pace: -pace.whole)
-    return [next(pace for pace in longest if pace.batch == batch)
-            for batch in dict.fromkeys(pace.batch for pace in found.values())]
+    return [
+        next(pace for pace in longest if pace.batch == batch)
+        for batch in dict.fromkeys(pace.batch for pace in found.values())
+    ]
 
 
 def _epochs(stream: BatchStream, steps: int, whole: float) -> list[tuple[int, float]]:
@@ -203,11 +239,15 @@ def _epochs(stream: BatchStream, steps: int, whole: float) -> list[tuple[int, fl
     if not isinstance(stream.policy.size, str):
         return [(int(stream.sizes(0, 1)[0]), steps / whole)]
     if whole > MOST_EPOCHS:
-        raise StudyError(f"batches that change over {whole:,.0f} epochs are not timed epoch by epoch; at most "
-                         f"{MOST_EPOCHS:,}")
+        raise StudyError(
+            f"batches that change over {whole:,.0f} epochs are not timed epoch by epoch; at most {MOST_EPOCHS:,}"
+        )
     bounds = [min(steps, stream.steps_in(epoch)) if epoch else 0 for epoch in range(math.ceil(whole) + 1)]
-    return [(int(stream.sizes(first, first + 1)[0]), float(last - first)) for first, last in pairwise(bounds)
-            if last > first]
+    return [
+        (int(stream.sizes(first, first + 1)[0]), float(last - first))
+        for first, last in pairwise(bounds)
+        if last > first
+    ]
 
 
 def _workers(trial: Trial) -> float:
@@ -225,5 +265,7 @@ def _check_written(study: Study, trial: Trial) -> None:
             return
     except FalllineError:
         pass
-    raise StudyError(f"study {study.name} has parts that are Python values, and what other processes measure must be "
-                     "written: put them into a file and name them \"file.py:NAME\"")
+    raise StudyError(
+        f"study {study.name} has parts that are Python values, and what other processes measure must be "
+        'written: put them into a file and name them "file.py:NAME"'
+    )

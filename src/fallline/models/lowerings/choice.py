@@ -24,15 +24,28 @@ class Lowering:
     good_for: str
 
 
-LOWERINGS: Mapping[str, Lowering] = MappingProxyType({one.name: one for one in (
-    Lowering("native", native.convolve, native.convolve_relu_pool, "GPUs; kernels of one tap; big pictures"),
-    Lowering("frequencies", frequencies.convolve, frequencies.convolve_relu_pool,
-             "CPUs: many channels, kernels of 3x3 and more, small pictures (up to about 32x32)"),
-    Lowering("phases", phases.convolve, phases.convolve_relu_pool,
-             "CPUs: few input channels, followed by relu and pooling"),
-    Lowering("patches", patches.convolve, patches.convolve_relu_pool, "CPUs: few input channels, no pooling"),
-    Lowering("taps", taps.convolve, taps.convolve_relu_pool, "small kernels with many channels; little memory"),
-)})
+LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            Lowering("native", native.convolve, native.convolve_relu_pool, "GPUs; kernels of one tap; big pictures"),
+            Lowering(
+                "frequencies",
+                frequencies.convolve,
+                frequencies.convolve_relu_pool,
+                "CPUs: many channels, kernels of 3x3 and more, small pictures (up to about 32x32)",
+            ),
+            Lowering(
+                "phases",
+                phases.convolve,
+                phases.convolve_relu_pool,
+                "CPUs: few input channels, followed by relu and pooling",
+            ),
+            Lowering("patches", patches.convolve, patches.convolve_relu_pool, "CPUs: few input channels, no pooling"),
+            Lowering("taps", taps.convolve, taps.convolve_relu_pool, "small kernels with many channels; little memory"),
+        )
+    }
+)
 """Every way there is. All agree with ``native`` in value and both gradients to 1e-5 of the largest entry."""
 
 FEW_TAPS = 64
@@ -60,8 +73,9 @@ def convolve_relu_pool(x: Any, kernel: Any, bias: Any, lowering: str = "native",
     return _known(lowering, x, kernel, padding).convolve_relu_pool(x, kernel, bias, padding)
 
 
-def best_lowering(batch: int, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...], platform: str,
-                  pooled: bool = True) -> str:
+def best_lowering(
+    batch: int, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...], platform: str, pooled: bool = True
+) -> str:
     """The best guess for x [batch, *x_shape] (height, width, inputs) on "cpu", "gpu" ...
 
     ``pooled`` says that relu and pooling follow, as in ``convolve_relu_pool``.
@@ -83,6 +97,8 @@ def _known(lowering: str, x: Any, kernel: Any, padding: str) -> Lowering:
     if padding not in ("SAME", "VALID"):
         raise ModelError(f'padding must be "SAME" or "VALID", got {padding!r}')
     if x.ndim != 4 or kernel.ndim != 4 or x.shape[3] != kernel.shape[2]:
-        raise ModelError("x must be [batch, height, width, inputs] and kernel [rows, columns, inputs, outputs] with "
-                         f"equal inputs, got {tuple(x.shape)} and {tuple(kernel.shape)}")
+        raise ModelError(
+            "x must be [batch, height, width, inputs] and kernel [rows, columns, inputs, outputs] with "
+            f"equal inputs, got {tuple(x.shape)} and {tuple(kernel.shape)}"
+        )
     return LOWERINGS[lowering]

@@ -44,7 +44,7 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
         return same
     rows, columns = kernel.shape[:2]
     top, left = (rows - 1) // 2, (columns - 1) // 2
-    return same[top:top + height - rows + 1, left:left + width - columns + 1]
+    return same[top : top + height - rows + 1, left : left + width - columns + 1]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -64,11 +64,15 @@ def _backward(size: tuple[int, int], kept: Any, gradient: Any) -> tuple[Any, Any
     both, kernel = kept
     waves = waves_of(*size, *kernel.shape[:2])
     spectrum = _spectrum(waves.synthesis, gradient)
-    of_kernel = sum(_of_factors(of_taps, jax.lax.dot_general(both, half, _OVER_BATCH), kernel)
-                    for of_taps, half in zip((waves.to_cosine, waves.to_sine), spectrum, strict=True))
+    of_kernel = sum(
+        _of_factors(of_taps, jax.lax.dot_general(both, half, _OVER_BATCH), kernel)
+        for of_taps, half in zip((waves.to_cosine, waves.to_sine), spectrum, strict=True)
+    )
     turned = kernel.transpose(0, 1, 3, 2)
-    cosines, sines = (_product(_side_by_side(*spectrum), _factors(of_taps, turned))
-                      for of_taps in (waves.from_cosine, waves.from_sine))
+    cosines, sines = (
+        _product(_side_by_side(*spectrum), _factors(of_taps, turned))
+        for of_taps in (waves.from_cosine, waves.from_sine)
+    )
     return _picture(waves.even_analysis, cosines, waves.odd_analysis, sines), of_kernel
 
 
@@ -102,17 +106,29 @@ def waves_of(height: int, width: int, rows: int, columns: int) -> Waves:
     places = _grid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2)
     taps = _grid(np.arange(rows) - (rows - 1) // 2, np.arange(columns) - (columns - 1) // 2)
     cosine_of, sine_of = _slots(period, places)
-    share = np.array([2.0 if one is not None and one == other else 1.0
-                      for one, other in zip(cosine_of, sine_of, strict=True)])[:, None] / period.prod()
+    share = (
+        np.array(
+            [2.0 if one is not None and one == other else 1.0 for one, other in zip(cosine_of, sine_of, strict=True)]
+        )[:, None]
+        / period.prod()
+    )
     cosines, sines = (_waves(function, of, period, places) for function, of in ((np.cos, cosine_of), (np.sin, sine_of)))
     pairs = [one if one == other else None for one, other in zip(cosine_of, sine_of, strict=True)]
     same, same_sine = (_waves(np.cos, of, period, taps) for of in (cosine_of, sine_of))
     across = _waves(np.sin, pairs, period, taps)
     first, middle = height * width // 2, (height * width + 1) // 2
     matrices = Waves(
-        np.concatenate([cosines, sines]), np.concatenate([share * cosines, share * sines]),
-        (share * cosines)[:, :middle].T, (share * sines)[:, :first].T, cosines[:, :middle].T, sines[:, :first].T,
-        _by_slot(same, across), _by_slot(-across, same_sine), _by_slot(same, -across), _by_slot(across, same_sine))
+        np.concatenate([cosines, sines]),
+        np.concatenate([share * cosines, share * sines]),
+        (share * cosines)[:, :middle].T,
+        (share * sines)[:, :first].T,
+        cosines[:, :middle].T,
+        sines[:, :first].T,
+        _by_slot(same, across),
+        _by_slot(-across, same_sine),
+        _by_slot(same, -across),
+        _by_slot(across, same_sine),
+    )
     return Waves(*(np.ascontiguousarray(matrix, np.float32) for matrix in matrices))
 
 

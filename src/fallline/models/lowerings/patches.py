@@ -32,10 +32,12 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
         return _many_inputs(places_first(x), kernel, padding)
     around = padded(x.transpose(3, 1, 2, 0), rows, columns, padding)
     height, width = around.shape[1] - rows + 1, around.shape[2] - columns + 1
-    shifted = jnp.stack([around[:, row:row + height, column:column + width]
-                         for row in range(rows) for column in range(columns)])
-    product = jax.lax.dot_general(shifted.reshape(rows * columns * inputs, -1), kernel.reshape(-1, outputs),
-                                  (((0,), (0,)), ((), ())))
+    shifted = jnp.stack(
+        [around[:, row : row + height, column : column + width] for row in range(rows) for column in range(columns)]
+    )
+    product = jax.lax.dot_general(
+        shifted.reshape(rows * columns * inputs, -1), kernel.reshape(-1, outputs), (((0,), (0,)), ((), ()))
+    )
     return product.reshape(height, width, x.shape[0], outputs)
 
 
@@ -45,6 +47,7 @@ def _many_inputs(x: Any, kernel: Any, padding: str) -> Any:
     if padding == "SAME":
         x = jnp.pad(x, (((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2), (0, 0), (0, 0)))
     height, width = x.shape[0] - rows + 1, x.shape[1] - columns + 1
-    shifted = jnp.concatenate([x[row:row + height, column:column + width]
-                               for row in range(rows) for column in range(columns)], 3)
+    shifted = jnp.concatenate(
+        [x[row : row + height, column : column + width] for row in range(rows) for column in range(columns)], 3
+    )
     return shifted @ kernel.reshape(rows * columns * inputs, outputs)

@@ -27,12 +27,19 @@ def convolve_relu_pool(x: Any, kernel: Any, bias: Any, padding: str) -> Any:
     rows, columns, _, outputs = kernel.shape
     padded = patches.padded(x.transpose(3, 1, 2, 0), rows, columns, padding)
     height, width = (padded.shape[1] - rows + 1) // 2, (padded.shape[2] - columns + 1) // 2
-    windows = jnp.stack([padded[:, row:row + 2 * height - 1:2, column:column + 2 * width - 1:2]
-                         for row in range(rows + 1) for column in range(columns + 1)])
-    shifted = jnp.stack([jnp.pad(kernel, ((row, 1 - row), (column, 1 - column), (0, 0), (0, 0)))
-                         for row, column in SHIFTS], 3)
-    rectified = _windows_relu_pool(windows.reshape(-1, height * width * x.shape[0]),
-                                   shifted.reshape(-1, 4 * outputs), bias)
+    windows = jnp.stack(
+        [
+            padded[:, row : row + 2 * height - 1 : 2, column : column + 2 * width - 1 : 2]
+            for row in range(rows + 1)
+            for column in range(columns + 1)
+        ]
+    )
+    shifted = jnp.stack(
+        [jnp.pad(kernel, ((row, 1 - row), (column, 1 - column), (0, 0), (0, 0))) for row, column in SHIFTS], 3
+    )
+    rectified = _windows_relu_pool(
+        windows.reshape(-1, height * width * x.shape[0]), shifted.reshape(-1, 4 * outputs), bias
+    )
     return rectified.reshape(height, width, x.shape[0], outputs).transpose(2, 0, 1, 3)
 
 

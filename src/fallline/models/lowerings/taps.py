@@ -23,5 +23,8 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
     if padding == "SAME":
         x = jnp.pad(x, (((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2), (0, 0), (0, 0)))
     height, width = x.shape[0] - rows + 1, x.shape[1] - columns + 1
-    return sum(x[row:row + height, column:column + width] @ kernel[row, column]
-               for row in range(rows) for column in range(columns))
+    return sum(
+        x[row : row + height, column : column + width] @ kernel[row, column]
+        for row in range(rows)
+        for column in range(columns)
+    )

@@ -43,9 +43,7 @@ def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
     if spec.color is not None:
         return {"color": spec.color, "panel": spec.panel}
     # a number that only some of these optimizers take cannot colour them all
-    others = [
-        name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name in _NULLS)
-    ]
+    others = [name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name in _NULLS)]
     if spec.panel is None and "optimizer" in left and others:
         return {"color": others[0], "panel": "optimizer"}
     if "optimizer" in left:

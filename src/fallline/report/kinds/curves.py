@@ -245,7 +245,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         said.append(f"Where only some seeds diverged ({words.plural(partly, 'line')}), the mean is over the others.")
     if common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (frame["value"] <= 0).any():
         said.append("Values of exactly 0 have no place on a log scale.")
-    if (gaps := frame.filter(pl.col("missing") > 0)["configuration"].n_unique()):
+    if gaps := frame.filter(pl.col("missing") > 0)["configuration"].n_unique():
         said.append(f"Where a seed's metric is not a number the mean has no point ({words.plural(gaps, 'line')}).")
     return " ".join(said)
 

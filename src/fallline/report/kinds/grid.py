@@ -140,8 +140,7 @@ def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
         "trials": row["trials"],
         "lost": lost,
         "gone": lost_words(row["diverged"], lost),
-        "state": "value" if value is not None else "diverged" if row["diverged"] == row["trials"]
-        else "no value",
+        "state": "value" if value is not None else "diverged" if row["diverged"] == row["trials"] else "no value",
         "seconds_alone": row["seconds_alone"],
         **found,
     }
@@ -167,8 +166,10 @@ def _marked(run: Run, cells: pl.DataFrame, spec: Figure) -> pl.DataFrame:
     cells = cells.with_columns(pl.col("best") & fair)
     open_ = _verdicts(run, cells, spec) if fair and cells.height <= MOST_PAIRED else {}
     cell = ("panel_value", "up", "right")
-    tied = [None if row["best"] or row["value"] is None else open_.get(tuple(row[name] for name in cell))
-            for row in cells.iter_rows(named=True)]
+    tied = [
+        None if row["best"] or row["value"] is None else open_.get(tuple(row[name] for name in cell))
+        for row in cells.iter_rows(named=True)
+    ]
     return cells.with_columns(pl.Series("tied", tied, pl.Boolean))
 
 
@@ -252,8 +253,10 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if (frame["state"] == "diverged").any():
         said.append("Hatched: every seed diverged.")
     if ((frame["lost"] > 0) & (frame["state"] == "value")).any():
-        said.append(f"Where only some seeds {gone_words(run, metric)}, the mean is over the others, and the cell comes "
-                    "after whole ones.")
+        said.append(
+            f"Where only some seeds {gone_words(run, metric)}, the mean is over the others, and the cell comes "
+            "after whole ones."
+        )
     return " ".join([*said, *_of_losses(run, frame)])
 
 
@@ -273,8 +276,11 @@ def _sure(frame: pl.DataFrame) -> list[str]:
         return []
     whose = "the best of their panel" if frame["panel"].n_unique() > 1 else "the best"
     tied, of = int(judged["tied"].sum()), words.plural(judged.height, "other cell")
-    told = (f"{words.count(tied)} of {of} {'is' if tied == 1 else 'are'} not significantly worse than {whose}" if tied
-            else f"All {of} are worse than {whose}")
+    told = (
+        f"{words.count(tied)} of {of} {'is' if tied == 1 else 'are'} not significantly worse than {whose}"
+        if tied
+        else f"All {of} are worse than {whose}"
+    )
     return [f"{told} (paired over seeds; multiple comparison with the best)."]
 
 

@@ -24,14 +24,24 @@ from fallline.stats.columns import finished, varying
 from fallline.store import Run
 from fallline.study import Figure
 
-SCHEMA = {"network": pl.String, "what": pl.String, "name": pl.String, "source": pl.String, "target": pl.String,
-          "text": pl.String, "value": pl.Float64, "trial": pl.String, "seed": pl.Int64}
+SCHEMA = {
+    "network": pl.String,
+    "what": pl.String,
+    "name": pl.String,
+    "source": pl.String,
+    "target": pl.String,
+    "text": pl.String,
+    "value": pl.Float64,
+    "trial": pl.String,
+    "seed": pl.Int64,
+}
 
 GAP = 40
 """Pixels between two networks."""
 
-INKS = Colors(INK["text"][0], INK["muted"][0], INK["axis"][0], INK["grid"][0], INK["paper"][0], PALETTE[1].light,
-              PALETTE[5].light)
+INKS = Colors(
+    INK["text"][0], INK["muted"][0], INK["axis"][0], INK["grid"][0], INK["paper"][0], PALETTE[1].light, PALETTE[5].light
+)
 """The page turns each into its dark twin."""
 
 
@@ -55,10 +65,20 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         trial, seed, values = _trained(run, spec, name, network)
         own = [
             *({"what": "input", "name": one} for one in network.inputs),
-            *({"what": "neuron", "name": one.name, "text": str(one), "value": values.get(f"bias_{one.name}")}
-              for one in network.neurons),
-            *({"what": "edge", "source": edge.source, "target": edge.target, "text": said_on.in_names(edge),
-               "value": said_on.weight(edge, values) if values else None} for edge in said_on.edges(network)),
+            *(
+                {"what": "neuron", "name": one.name, "text": str(one), "value": values.get(f"bias_{one.name}")}
+                for one in network.neurons
+            ),
+            *(
+                {
+                    "what": "edge",
+                    "source": edge.source,
+                    "target": edge.target,
+                    "text": said_on.in_names(edge),
+                    "value": said_on.weight(edge, values) if values else None,
+                }
+                for edge in said_on.edges(network)
+            ),
             *({"what": "learnable", "name": one, "value": values.get(one)} for one in network.learnables),
         ]
         rows += [{"network": name, "trial": trial, "seed": seed} | row for row in own]
@@ -88,8 +108,9 @@ def _trained(run: Run, spec: Figure, name: str, network: Network) -> tuple[str |
     weights = {array: arrays.get(array) or [] for array in ("weights", "biases")}
     if [len(weights[array]) for array in weights] != [len(network.learnables), len(network.neurons)]:
         return None, None, {}
-    recipe = words.recipe(best.row(0, named=True), [column for column in varying(run) if column != "task"],
-                          digits_of(run))
+    recipe = words.recipe(
+        best.row(0, named=True), [column for column in varying(run) if column != "task"], digits_of(run)
+    )
     return recipe or "the only recipe", best["seed"][0], learnt(network, weights)
 
 
@@ -117,7 +138,8 @@ def _values(rows: pl.DataFrame) -> dict[str, float] | None:
     if rows["trial"].null_count():
         return None
     numbers = rows.filter(pl.col("what").is_in(["neuron", "learnable"])).select(
-        pl.when(pl.col("what") == "neuron").then(pl.format("bias_{}", "name")).otherwise("name"), "value")
+        pl.when(pl.col("what") == "neuron").then(pl.format("bias_{}", "name")).otherwise("name"), "value"
+    )
     return {name: math.nan if value is None else value for name, value in numbers.iter_rows()}
 
 
@@ -130,15 +152,25 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if not trained:
         return "Inputs left, outputs right; on the edges the terms. No weights were kept."
     several = len(whose) > 1
-    said = "; ".join(f"{name}: {trial}, seed {seed}" if several else f"{trial}, seed {seed}"
-                     for name, trial, seed in trained)
+    said = "; ".join(
+        f"{name}: {trial}, seed {seed}" if several else f"{trial}, seed {seed}" for name, trial, seed in trained
+    )
     missing = [name for name, trial, _ in whose if trial is None]
-    return " ".join([
-        f"Inputs left, outputs right. Weights after the last step of the best configuration by {primary(run).label}, "
-        f"its lowest seed that finished: {said}. An edge is as wide as its weight is large: blue above 0, rust below.",
-        *([f"No weights were kept of {', '.join(missing)}."] if missing else []),
-    ])
+    return " ".join(
+        [
+            f"Inputs left, outputs right. Weights after the last step of the best configuration by {primary(run).label}, "
+            f"its lowest seed that finished: {said}. An edge is as wide as its weight is large: blue above 0, rust below.",
+            *([f"No weights were kept of {', '.join(missing)}."] if missing else []),
+        ]
+    )
 
 
-NETWORK = FigureKind("network", "The network and its weights", settle, data, draw, caption,
-                     fits=lambda run: bool(getattr(run, "model_texts", {})))
+NETWORK = FigureKind(
+    "network",
+    "The network and its weights",
+    settle,
+    data,
+    draw,
+    caption,
+    fits=lambda run: bool(getattr(run, "model_texts", {})),
+)

@@ -46,8 +46,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema={"value": pl.Float64})
 
 
-def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metric: str,
-          up: bool) -> pl.DataFrame:
+def _rows(own: pl.DataFrame, optimizer: str, name: str, numbers: list[str], metric: str, up: bool) -> pl.DataFrame:
     """The configurations that differ from the base in ``name`` alone."""
     rows = alone(own, name, numbers)
     parts = {
@@ -146,12 +145,7 @@ def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, flo
         axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=4, labelFontSize=10),
         scale=alt.Scale(domain=order),
     )
-    y = alt.Y(
-        "value:Q",
-        title=None,
-        axis=common.value_axis(3, log),
-        scale=common.y_scale(limits, log, nice=True),
-    )
+    y = alt.Y("value:Q", title=None, axis=common.value_axis(3, log), scale=common.y_scale(limits, log, nice=True))
     tips = [alt.Tooltip("text:N", title="value"), common.tip("value", label(spec.metric))]
     live = said.filter(pl.col("value") > 0) if log else said.drop_nulls("value")
     base = alt.Chart(common.held(live.select("text", "value", "low", "high", "base", "best", "near", "place")))

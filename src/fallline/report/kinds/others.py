@@ -47,8 +47,12 @@ def _at(points: pl.DataFrame, grid: pl.Series) -> pl.DataFrame:
     for (configuration,), own in points.sort("step").group_by("configuration"):
         inside = wanted[(wanted >= own["step"][0]) & (wanted <= own["step"][-1])]
         values = np.interp(inside, own["step"].to_numpy(), own["value"].to_numpy())
-        found.append(pl.DataFrame({"configuration": [configuration] * inside.size, "step": inside, "value": values},
-                                  schema_overrides={"configuration": pl.UInt32}))
+        found.append(
+            pl.DataFrame(
+                {"configuration": [configuration] * inside.size, "step": inside, "value": values},
+                schema_overrides={"configuration": pl.UInt32},
+            )
+        )
     return pl.concat(found) if found else points
 
 

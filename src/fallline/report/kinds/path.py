@@ -46,8 +46,10 @@ def _task_and_names(run: Run, spec: Figure) -> tuple[str, list[str]]:
         if name not in known:
             raise UnknownName("watched scalar", name, known, f"figure {spec.title or spec.kind}")
     if len(wanted) not in (0, 2):
-        raise StudyError(f"a path is that of two watched scalars, got {', '.join(wanted)} "
-                         f"(figure {spec.title or spec.kind}); write of = [\"NAME\", \"NAME\"]")
+        raise StudyError(
+            f"a path is that of two watched scalars, got {', '.join(wanted)} "
+            f'(figure {spec.title or spec.kind}); write of = ["NAME", "NAME"]'
+        )
     if len(known) < 2 or trials.is_empty():
         return "", []
     starts = run.curves.filter(pl.col("step") == 0).select("trial", *known).collect()
@@ -64,8 +66,9 @@ def _task_and_names(run: Run, spec: Figure) -> tuple[str, list[str]]:
 def watched(run: Run) -> list[str]:
     """The scalars that were recorded beside the metrics, in the order the model names them."""
     schema = run.curves.collect_schema()
-    return [name for name, kind in schema.items()
-            if kind.is_numeric() and name != "step" and not name.startswith(_METRICS)]
+    return [
+        name for name, kind in schema.items() if kind.is_numeric() and name != "step" and not name.startswith(_METRICS)
+    ]
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
@@ -155,8 +158,9 @@ def _held(run: Run, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list
     return served
 
 
-def _grid(run: Run, trial: dict[str, Any], names: list[str],
-          corners: pl.DataFrame) -> tuple[pl.DataFrame, str, str, bool]:
+def _grid(
+    run: Run, trial: dict[str, Any], names: list[str], corners: pl.DataFrame
+) -> tuple[pl.DataFrame, str, str, bool]:
     """The contours of the loss on a grid over the picture; in words what they are and how far apart; whether other
     weights are held."""
     xs, ys = (np.linspace(*corners[axis].to_list(), GRID) for axis in "xy")
@@ -185,16 +189,24 @@ def ellipses(x: np.ndarray, y: np.ndarray, start: float) -> pl.DataFrame:
     values, vectors = np.linalg.eigh(design.T @ design)
     root = vectors @ np.diag(values**-0.5) @ vectors.T
     levels = [start * factor * 10.0**power for power in range(-3, 3) for factor in (1, 10**0.5)]
-    rings = [_line(ellipse(center, root, level - min(lowest, level)), level, place)
-             for place, level in enumerate(levels)]
+    rings = [
+        _line(ellipse(center, root, level - min(lowest, level)), level, place) for place, level in enumerate(levels)
+    ]
     bottom = {"what": ["lowest"], "level": [lowest], "x": [center[0]], "y": [center[1]], "step": [0]}
     return pl.concat([*rings, pl.DataFrame(bottom)], how="diagonal_relaxed")
 
 
 def _line(points: np.ndarray, level: float, place: int) -> pl.DataFrame:
     count = len(points)
-    return pl.DataFrame({"what": ["contour"] * count, "level": [float(level)] * count, "x": points[:, 0],
-                         "y": points[:, 1], "step": np.arange(count)}).with_columns(ring=pl.lit(place))
+    return pl.DataFrame(
+        {
+            "what": ["contour"] * count,
+            "level": [float(level)] * count,
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "step": np.arange(count),
+        }
+    ).with_columns(ring=pl.lit(place))
 
 
 def _corners(shown: pl.DataFrame, lowest: pl.DataFrame | None, margin: float) -> pl.DataFrame:

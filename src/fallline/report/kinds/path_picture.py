@@ -15,8 +15,28 @@ from fallline.study import Figure
 PLACES = 200
 """Places of the slider. Each is about as many times as far as the one before it: most happens in the first steps."""
 
-TAKEN = {"what", "panel", "panel_place", "color", "color_place", "trial", "configuration", "line", "ring", "step",
-         "value", "level", "note", "rank", "diverged", "place", "of", "end", "inside", "out"}
+TAKEN = {
+    "what",
+    "panel",
+    "panel_place",
+    "color",
+    "color_place",
+    "trial",
+    "configuration",
+    "line",
+    "ring",
+    "step",
+    "value",
+    "level",
+    "note",
+    "rank",
+    "diverged",
+    "place",
+    "of",
+    "end",
+    "inside",
+    "out",
+}
 """Columns of the frame that mean something else."""
 
 
@@ -55,8 +75,12 @@ def _layers(frame: pl.DataFrame, names: list[str], color: dict[str, Any]) -> lis
     """What lies over what, each from its rows."""
     corners = frame.filter(pl.col("what") == "corner")
     x, y = (
-        encoding(f"{axis}:Q", title=name, scale=alt.Scale(domain=corners[axis].to_list(), nice=False, zero=False),
-                 axis=_axis())
+        encoding(
+            f"{axis}:Q",
+            title=name,
+            scale=alt.Scale(domain=corners[axis].to_list(), nice=False, zero=False),
+            axis=_axis(),
+        )
         for axis, name, encoding in zip("xy", names, (alt.X, alt.Y), strict=True)
     )
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
@@ -66,23 +90,37 @@ def _layers(frame: pl.DataFrame, names: list[str], color: dict[str, Any]) -> lis
     rings = alt.Chart().transform_filter("datum.what == 'contour'")
     path = alt.Chart().transform_filter("datum.what == 'path' && datum.step <= reached")
     ends = path.transform_joinaggregate(last="max(step)", groupby=["line"]).transform_filter("datum.step == datum.last")
-    tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=words.COUNT_FORMAT), common.tip("x", names[0]),
-            common.tip("y", names[1]), common.tip("value", "loss")]
+    tips = [
+        alt.Tooltip("trial:N"),
+        alt.Tooltip("step:Q", format=words.COUNT_FORMAT),
+        common.tip("x", names[0]),
+        common.tip("y", names[1]),
+        common.tip("value", "loss"),
+    ]
     return [
-        rings.mark_line(strokeWidth=0.8, color=INK["muted"][0])
-        .encode(x=x, y=y, detail="line:N", order="step:Q", opacity=alt.Opacity("depth:Q", legend=None, scale=depths)),
+        rings.mark_line(strokeWidth=0.8, color=INK["muted"][0]).encode(
+            x=x, y=y, detail="line:N", order="step:Q", opacity=alt.Opacity("depth:Q", legend=None, scale=depths)
+        ),
         path.mark_line(clip=True, strokeWidth=1.5)
         .encode(x=x, y=y, detail="line:N", order="step:Q", opacity=faded, **color)
         .add_params(pick),
         path.transform_filter("datum.step == 0")
-        .mark_point(size=60, color=text, strokeWidth=1.4, filled=False).encode(x=x, y=y),
-        alt.Chart().transform_filter("datum.what == 'lowest'")
-        .mark_point(shape="cross", size=55, filled=True, opacity=1, color=text).encode(x=x, y=y),
+        .mark_point(size=60, color=text, strokeWidth=1.4, filled=False)
+        .encode(x=x, y=y),
+        alt.Chart()
+        .transform_filter("datum.what == 'lowest'")
+        .mark_point(shape="cross", size=55, filled=True, opacity=1, color=text)
+        .encode(x=x, y=y),
         ends.mark_circle(clip=True, size=42).encode(x=x, y=y, opacity=faded, **common.filled(color["color"])),
         common.spoken(path, ["x", "y", "value"])
         .mark_circle(clip=True, size=60)
-        .encode(x=x, y=y, tooltip=tips, opacity=alt.condition(hover, alt.value(1), alt.value(0)),
-                **common.filled(color["color"]))
+        .encode(
+            x=x,
+            y=y,
+            tooltip=tips,
+            opacity=alt.condition(hover, alt.value(1), alt.value(0)),
+            **common.filled(color["color"]),
+        )
         .add_params(hover)
         .properties(name="hover_dots"),
     ]
@@ -102,8 +140,9 @@ def _sliding(chart: Any, paths: pl.DataFrame) -> Any:
     first = int(paths.filter(pl.col("step") > 0)["step"].min() or 1)
     reached = f"moment >= {PLACES} ? {last} : {first} * (pow({last / first + 1:.6g}, moment / {PLACES}) - 1)"
     bind = alt.binding_range(min=0, max=PLACES, step=1, name="Paths up to step ")
-    return chart.add_params(alt.param(name="moment", value=PLACES, bind=bind),
-                            alt.param(name="reached", expr=f"round({reached})"))
+    return chart.add_params(
+        alt.param(name="moment", value=PLACES, bind=bind), alt.param(name="reached", expr=f"round({reached})")
+    )
 
 
 def _shown(frame: pl.DataFrame, panels: list[str]) -> pl.DataFrame:
@@ -114,8 +153,10 @@ def _shown(frame: pl.DataFrame, panels: list[str]) -> pl.DataFrame:
     line = pl.col("configuration").alias("line")
     paths = paths.select("what", "panel", "color", "trial", line, "step", "x", "y", "value")
     corners = frame.filter(pl.col("what") == "corner")
-    still = pl.concat([_inside(frame.filter(pl.col("what") == "contour"), corners),
-                       frame.filter(pl.col("what") == "lowest")], how="diagonal_relaxed")
+    still = pl.concat(
+        [_inside(frame.filter(pl.col("what") == "contour"), corners), frame.filter(pl.col("what") == "lowest")],
+        how="diagonal_relaxed",
+    )
     if still.height:
         place = pl.col("level").rank("dense", descending=True) - 1
         still = still.with_columns(depth=(place / pl.max_horizontal(place.max(), 1)).cast(pl.Float64))

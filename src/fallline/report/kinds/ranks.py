@@ -23,9 +23,21 @@ from fallline.study import Figure
 
 MOST_PANELS = 6
 SCHEMA = {
-    "what": pl.String, "panel": pl.String, "panel_place": pl.Int64, "arm": pl.String, "color": pl.String,
-    "color_place": pl.Int64, "place": pl.Int64, "mean_rank": pl.Float64, "low": pl.Float64, "high": pl.Float64,
-    "n": pl.Int64, "pairs": pl.Int64, "first": pl.String, "last": pl.String, "lane": pl.Int64,
+    "what": pl.String,
+    "panel": pl.String,
+    "panel_place": pl.Int64,
+    "arm": pl.String,
+    "color": pl.String,
+    "color_place": pl.Int64,
+    "place": pl.Int64,
+    "mean_rank": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n": pl.Int64,
+    "pairs": pl.Int64,
+    "first": pl.String,
+    "last": pl.String,
+    "lane": pl.Int64,
 }
 
 
@@ -61,29 +73,52 @@ def _group_rows(found: Compared, panel: int, colors: dict[str, int], pairs: int)
         return []
     order = sorted(range(len(group.arms)), key=lambda place: (ranks.mean[place], place))
     names = [arm_name(found, group.arms[place]) for place in order]
-    shared = {"panel": named(found.run, group.within, group.within) if len(found.groups) > 1 else "",
-              "panel_place": panel, "pairs": pairs}
-    rows = [{"what": "arm", **shared, "arm": name, "place": row, "mean_rank": float(ranks.mean[place]), "n": ranks.n,
-             "low": None if ranks.low is None else float(ranks.low[place]),
-             "high": None if ranks.high is None else float(ranks.high[place]),
-             "color": (said := named(found.run, group.arms[place].settings, found.by)), "color_place": colors[said]}
-            for row, (place, name) in enumerate(zip(order, names, strict=True))]
+    shared = {
+        "panel": named(found.run, group.within, group.within) if len(found.groups) > 1 else "",
+        "panel_place": panel,
+        "pairs": pairs,
+    }
+    rows = [
+        {
+            "what": "arm",
+            **shared,
+            "arm": name,
+            "place": row,
+            "mean_rank": float(ranks.mean[place]),
+            "n": ranks.n,
+            "low": None if ranks.low is None else float(ranks.low[place]),
+            "high": None if ranks.high is None else float(ranks.high[place]),
+            "color": (said := named(found.run, group.arms[place].settings, found.by)),
+            "color_place": colors[said],
+        }
+        for row, (place, name) in enumerate(zip(order, names, strict=True))
+    ]
     apart = _apart(found, panel)[np.ix_(order, order)]
     bars = cliques(apart)
-    rows += [{"what": "bar", **shared, "first": names[first], "last": names[last], "lane": lane}
-             for lane, (first, last) in enumerate(bars)]
+    rows += [
+        {"what": "bar", **shared, "first": names[first], "last": names[last], "lane": lane}
+        for lane, (first, last) in enumerate(bars)
+    ]
     joined = {(a, b) for first, last in bars for a in range(first, last) for b in range(a + 1, last + 1)}
     short = [named(found.run, group.arms[place].settings, found.by) for place in order]
-    return rows + [{"what": "stray", **shared, "first": short[a], "last": short[b]}
-                   for a in range(len(names)) for b in range(a + 1, len(names))
-                   if not apart[a, b] and (a, b) not in joined]
+    return rows + [
+        {"what": "stray", **shared, "first": short[a], "last": short[b]}
+        for a in range(len(names))
+        for b in range(a + 1, len(names))
+        if not apart[a, b] and (a, b) not in joined
+    ]
 
 
 def _by_settings(found: Compared) -> list[Any]:
     """One arm of each value of what is compared, from small to large."""
     every = {tuple(arm.settings[name] for name in found.by): arm for group in found.groups for arm in group.arms}
-    return sorted(every.values(), key=lambda arm: [(value is not None, isinstance(value, str), value or 0)
-                                                   for value in (arm.settings[name] for name in found.by)])
+    return sorted(
+        every.values(),
+        key=lambda arm: [
+            (value is not None, isinstance(value, str), value or 0)
+            for value in (arm.settings[name] for name in found.by)
+        ],
+    )
 
 
 def _apart(found: Compared, panel: int) -> np.ndarray:
@@ -108,19 +143,33 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
 def _panel(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     arms, bars = (frame.filter(pl.col("what") == what) for what in ("arm", "bar"))
     names = arms.sort("place")["arm"].to_list()
-    y = alt.Y("arm:N", sort=names, title=None, scale=alt.Scale(domain=names, padding=0.5),
-              axis=alt.Axis(grid=True, labelLimit=420))
-    x = alt.X("mean_rank:Q", title="mean rank, 1 is best", axis=alt.Axis(tickMinStep=1, grid=True),
-              scale=alt.Scale(domain=[0.9, len(names) + 0.1], nice=False))
+    y = alt.Y(
+        "arm:N",
+        sort=names,
+        title=None,
+        scale=alt.Scale(domain=names, padding=0.5),
+        axis=alt.Axis(grid=True, labelLimit=420),
+    )
+    x = alt.X(
+        "mean_rank:Q",
+        title="mean rank, 1 is best",
+        axis=alt.Axis(tickMinStep=1, grid=True),
+        scale=alt.Scale(domain=[0.9, len(names) + 0.1], nice=False),
+    )
     colors = common.colors(arms, spec.color, look, None)["color"]
     base = alt.Chart(common.held(arms.select("arm", "color", "mean_rank", "low", "high", "n")))
-    tips = [alt.Tooltip("arm:N"), alt.Tooltip("mean_rank:Q", format=".2f", title="mean rank"),
-            *(alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "high") if arms[name].null_count() == 0),
-            alt.Tooltip("n:Q", title="seeds")]
+    tips = [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("mean_rank:Q", format=".2f", title="mean rank"),
+        *(alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "high") if arms[name].null_count() == 0),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
     layers = [base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, color=colors, tooltip=tips)]
     if arms["low"].null_count() < arms.height:
-        layers.insert(0, base.mark_rule(strokeWidth=2.4).encode(x=alt.X("low:Q", scale=x["scale"]), x2="high:Q", y=y,
-                                                                color=colors))
+        layers.insert(
+            0,
+            base.mark_rule(strokeWidth=2.4).encode(x=alt.X("low:Q", scale=x["scale"]), x2="high:Q", y=y, color=colors),
+        )
     size = {"height": 26 * len(names)}
     widest = max(map(len, names))
     picture = alt.layer(*layers).properties(width=max(320, WIDTH - 300 - 7 * widest), **size)
@@ -150,13 +199,17 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     said = [f"Rank of each arm at {seeds}, by {label(spec.metric)}."]
     said += ["Lines are 95 % intervals of the mean (bootstrap over seeds)."] if n > 1 else ["One seed: no interval."]
     if "bar" in frame["what"]:
-        said.append("A bar joins arms that the seeds do not tell apart"
-                    + (f" (Holm over {words.plural(pairs, 'pair')})." if pairs > 1 else "."))
+        said.append(
+            "A bar joins arms that the seeds do not tell apart"
+            + (f" (Holm over {words.plural(pairs, 'pair')})." if pairs > 1 else ".")
+        )
     strays = frame.filter(pl.col("what") == "stray")
     if strays.height:
         names = [f"{row['first']} and {row['last']}" for row in strays.iter_rows(named=True)]
-        said.append(f"Not told apart either: {'; '.join(names[:3])}"
-                    + (f"; and {words.count(len(names) - 3)} more pairs." if len(names) > 3 else "."))
+        said.append(
+            f"Not told apart either: {'; '.join(names[:3])}"
+            + (f"; and {words.count(len(names) - 3)} more pairs." if len(names) > 3 else ".")
+        )
     count = arms["panel_place"].n_unique()
     if count > MOST_PANELS:
         said.append(f"The first {MOST_PANELS} of {words.count(count)} panels; the CSV has all.")
@@ -165,7 +218,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
 
 def _fits(run: Run) -> bool:
     trials = run.trials
-    return (run.study.design == "cross" and trials["seed"].n_unique() > 1 and trials["optimizer"].n_unique() > 2)
+    return run.study.design == "cross" and trials["seed"].n_unique() > 1 and trials["optimizer"].n_unique() > 2
 
 
 RANKS = FigureKind("ranks", "Mean rank over seeds", settle, data, draw, caption, _fits)

@@ -77,8 +77,7 @@ def running_means(
     return pl.concat(found) if found else pl.DataFrame()
 
 
-def _curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None
-            ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Steps and finite values of each trial that has any, by its name."""
     rows = run.curves_of(trials.select("trial"))
     rows = rows.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
@@ -106,8 +105,16 @@ def _of_one(configuration: int, curves: list, window: int, most: int, diverged: 
         many = seeds >= FEW_SEEDS
         low, high = (mean - half, mean + half) if many else (values.min(axis=0), values.max(axis=0))
     return pl.DataFrame(
-        {"configuration": configuration, "step": at.astype(np.int64), "value": mean, "low": low, "high": high,
-         "seeds": seeds, "recorded": len(known), "window": window},
+        {
+            "configuration": configuration,
+            "step": at.astype(np.int64),
+            "value": mean,
+            "low": low,
+            "high": high,
+            "seeds": seeds,
+            "recorded": len(known),
+            "window": window,
+        },
         schema_overrides={"configuration": pl.UInt32, "low": pl.Float64, "high": pl.Float64, "seeds": pl.UInt32},
     )
 

@@ -55,8 +55,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     ]
     done = trials.filter(finished()).group_by("configuration")
     ends = done.agg(least=pl.col(spec.metric).min(), greatest=pl.col(spec.metric).max())
-    picked = table.select("rank", "configuration", "learning_rate", "trials", *parts,
-                          lost=pl.col("trials") - pl.col(f"{spec.metric}_n"))
+    picked = table.select(
+        "rank", "configuration", "learning_rate", "trials", *parts, lost=pl.col("trials") - pl.col(f"{spec.metric}_n")
+    )
     rows = labelled(run, trials, spec).join(picked, on="configuration").join(ends, on="configuration", how="left")
     few = pl.col("n") < FEW_SEEDS
     several = pl.col("low").is_not_null()
@@ -116,11 +117,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
         ),
         opacity=faded,
         color=common.colors(frame, spec.color, look, alt.Legend(orient="right"))["color"],
-        tooltip=[
-            alt.Tooltip("trial:N"),
-            alt.Tooltip("lost:Q", title="diverged"),
-            alt.Tooltip("trials:Q", title="of"),
-        ],
+        tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("lost:Q", title="diverged"), alt.Tooltip("trials:Q", title="of")],
     )
     strip = strip.properties(width=_room(frame, lost), height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
@@ -224,8 +221,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         rates = words.count(int(frame["rates"].max()))
         said.append(f"Of up to {rates} rates a line those that are best among their neighbours.")
     if (frame["lost"] > 0).any():
-        said.append("A cross below marks a rate at which at least one seed "
-                    f"{gone_words(run, spec.metric)}.")
+        said.append(f"A cross below marks a rate at which at least one seed {gone_words(run, spec.metric)}.")
     return " ".join(said)
 
 

@@ -201,9 +201,7 @@ def _fits(run: Run) -> bool:
         trials = trials.filter(pl.col("early_stop").is_null())
     if trials.is_empty():
         return False
-    own = (
-        run.curves_of(trials.select("trial").head(1)).select(pl.col(_watched(run)).count()).collect().item()
-    )
+    own = run.curves_of(trials.select("trial").head(1)).select(pl.col(_watched(run)).count()).collect().item()
     return own >= LEAST_LOOKS
 
 

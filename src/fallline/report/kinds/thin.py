@@ -63,14 +63,16 @@ def at_a_time(run: Run, trials: pl.DataFrame) -> Iterator[pl.DataFrame]:
     At least one part, which may be empty.
     """
     points = trials.group_by("configuration", maintain_order=True).agg(
-        points=(pl.col("steps").cast(pl.Int64) // run.study.record_every + 1).sum())
+        points=(pl.col("steps").cast(pl.Int64) // run.study.record_every + 1).sum()
+    )
     before = pl.col("points").cum_sum() - pl.col("points")
     parts = points.select("configuration", part=before // MOST_ROWS)
     if parts["part"].n_unique() < 2:
         yield trials
         return
     yield from trials.join(parts, on="configuration", maintain_order="left").partition_by(
-        "part", include_key=False, maintain_order=True)
+        "part", include_key=False, maintain_order=True
+    )
 
 
 def thinned(points: pl.LazyFrame, most: int) -> pl.DataFrame:

@@ -42,8 +42,10 @@ def settle(run: Run, spec: Figure) -> Figure:
     metric = spec.metric or primary(run).column
     metric = f"final_{metric}" if metric.startswith("train_") else metric
     if metric.startswith("test_") and metric != primary(run).column:
-        raise StudyError(f"the best of several tries is a choice, and choices are made on validation, got {metric} "
-                         f"({run.study.name}, figure {spec.kind}); write the validation metric")
+        raise StudyError(
+            f"the best of several tries is a choice, and choices are made on validation, got {metric} "
+            f"({run.study.name}, figure {spec.kind}); write the validation metric"
+        )
     title = spec.title or f"Expected best {label(metric)} after so many tries"
     return spec.model_copy(update={"metric": metric, "color": spec.color or "optimizer", "title": title})
 
@@ -54,12 +56,18 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     found = _searches(run, spec)
     if not found:
         return pl.DataFrame(schema={"k": pl.Int64, "value": pl.Float64})
-    order = places(run, found[0].trials if len(found) == 1 else pl.concat([search.trials for search in found]),
-                   spec.color)
+    order = places(
+        run, found[0].trials if len(found) == 1 else pl.concat([search.trials for search in found]), spec.color
+    )
     groups = list(dict.fromkeys(_panel(search) for search in found))
-    arms = pl.DataFrame([_facts(search, spec, order, groups) for search in found], infer_schema_length=None,
-                        schema_overrides=dict.fromkeys(("learning_rate", "good_low", "good_high", "decades",
-                                                        "defaults_value"), pl.Float64) | {"cut": pl.String})
+    arms = pl.DataFrame(
+        [_facts(search, spec, order, groups) for search in found],
+        infer_schema_length=None,
+        schema_overrides=dict.fromkeys(
+            ("learning_rate", "good_low", "good_high", "decades", "defaults_value"), pl.Float64
+        )
+        | {"cut": pl.String},
+    )
     keys = [*found[0].group, *found[0].arm]
     rows = expected(found).join(arms, on=keys, how="left", nulls_equal=True, maintain_order="left")
     return rows.sort("panel_place", "color_place", "k")
@@ -81,14 +89,25 @@ def _panel(search: Search) -> str:
 def _facts(search: Search, spec: Figure, order: dict[Any, int], groups: list[str]) -> dict[str, Any]:
     value, good, usual = search.arm[spec.color], search.rates, search.defaults
     panel = _panel(search)
-    return search.group | search.arm | {
-        "color": words.value_of(spec.color, value, digits_of(search.run)), "color_place": order[value],
-        "panel": panel, "panel_place": groups.index(panel), "trials": search.trials.height,
-        "diverged": search.diverged, "learning_rate": search.best.get(RATE),
-        "good_low": good and good.low, "good_high": good and good.high, "decades": good and good.decades,
-        "cut": good and (good.cut or None), "defaults": usual.state,
-        "defaults_value": usual.best and usual.best[f"{search.metric.column}_mean"],
-    }
+    return (
+        search.group
+        | search.arm
+        | {
+            "color": words.value_of(spec.color, value, digits_of(search.run)),
+            "color_place": order[value],
+            "panel": panel,
+            "panel_place": groups.index(panel),
+            "trials": search.trials.height,
+            "diverged": search.diverged,
+            "learning_rate": search.best.get(RATE),
+            "good_low": good and good.low,
+            "good_high": good and good.high,
+            "decades": good and good.decades,
+            "cut": good and (good.cut or None),
+            "defaults": usual.state,
+            "defaults_value": usual.best and usual.best[f"{search.metric.column}_mean"],
+        }
+    )
 
 
 def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
@@ -100,27 +119,45 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Look) -> Any:
     shown = shown.filter(pl.col("value") > 0) if log else shown
     shown = shown.with_columns(pl.when(pl.col("low") > 0).then("low").alias("low")) if log else shown
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
-    x = alt.X("k:Q", title="settings tried", axis=alt.Axis(format=words.COUNT_FORMAT, tickMinStep=1),
-              scale=alt.Scale(domain=[1, max(int(shown["k"].max()), 2)], nice=False))
+    x = alt.X(
+        "k:Q",
+        title="settings tried",
+        axis=alt.Axis(format=words.COUNT_FORMAT, tickMinStep=1),
+        scale=alt.Scale(domain=[1, max(int(shown["k"].max()), 2)], nice=False),
+    )
     heading = label(spec.metric) + (", log scale" if log else "")
     names = shown["panel"].unique(maintain_order=True).to_list()
     limits = common.around(shown["value"].min(), shown["value"].max(), log)  # of the lines; bands may leave the picture
     scale = common.y_scale(limits if len(names) == 1 else None, log)
     y = alt.Y("value:Q", title=heading, scale=scale, axis=common.value_axis(6, log))
     color = common.colors(shown, spec.color, look, alt.Legend(orient="right"))
-    tips = [alt.Tooltip("color:N", title=words.name(spec.color)), alt.Tooltip("k:Q", title="tries"),
-            *(common.tip(name) for name in ("value", "low", "high"))]
+    tips = [
+        alt.Tooltip("color:N", title=words.name(spec.color)),
+        alt.Tooltip("k:Q", title="tries"),
+        *(common.tip(name) for name in ("value", "low", "high")),
+    ]
     layers, arms = [], shown["color"].n_unique()
     if shown["low"].null_count() < shown.height:
-        layers.append(alt.Chart().mark_area(clip=True).encode(
-            x=x, y=alt.Y("low:Q", title=heading, scale=scale), y2="high:Q",
-            opacity=alt.condition(pick, alt.value(0.12 if arms <= FEW_ARMS else 0.05), alt.value(0.0)),
-            **common.filled(color["color"])))
+        layers.append(
+            alt.Chart()
+            .mark_area(clip=True)
+            .encode(
+                x=x,
+                y=alt.Y("low:Q", title=heading, scale=scale),
+                y2="high:Q",
+                opacity=alt.condition(pick, alt.value(0.12 if arms <= FEW_ARMS else 0.05), alt.value(0.0)),
+                **common.filled(color["color"]),
+            )
+        )
     fade = alt.condition(pick, alt.value(1), alt.value(0.08))
-    layers.append(alt.Chart().mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, opacity=fade, **color)
-                  .add_params(pick))
-    layers.append(common.spoken(alt.Chart(), ["value", "low", "high"]).mark_point(filled=True, size=26, clip=True)
-                  .encode(x=x, y=y, opacity=fade, tooltip=tips, **common.filled(color["color"])))
+    layers.append(
+        alt.Chart().mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, opacity=fade, **color).add_params(pick)
+    )
+    layers.append(
+        common.spoken(alt.Chart(), ["value", "low", "high"])
+        .mark_point(filled=True, size=26, clip=True)
+        .encode(x=x, y=y, opacity=fade, tooltip=tips, **common.filled(color["color"]))
+    )
     held = common.held(shown.select("panel", "color", "k", "value", "low", "high"))
     picture = alt.layer(*layers, data=held).properties(width=WIDTH - 200, height=320)
     if len(names) == 1:
@@ -140,17 +177,23 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     """What the curve is, what its band is, and what a diverged try counts as."""
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
-    said = ("Expected best of k settings drawn at random, with replacement, from those that were tried: a curve that "
-            "falls or rises late belongs to a method that needs much tuning.")
+    said = (
+        "Expected best of k settings drawn at random, with replacement, from those that were tried: a curve that "
+        "falls or rises late belongs to a method that needs much tuning."
+    )
     if frame["low"].null_count() < frame.height:
         said += " Bands: 95 %, from a bootstrap over settings and seeds."
     if (frame["none"] > 0).any():
-        said += (f" A setting that {gone_words(run, primary(run).column)} with any seed counts as the worst that "
-                 "finished, which is kind to it.")
+        said += (
+            f" A setting that {gone_words(run, primary(run).column)} with any seed counts as the worst that "
+            "finished, which is kind to it."
+        )
     if "decades" in frame.columns and frame["decades"].null_count() < frame.height:
-        said += (f" Good rates give results within {100 * TOLERANCE:.0f} % of what the best one lacks, within its "
-                 "interval, or within 1 % of the way to the arm's median; ≥ where the range ends at a rate that was "
-                 "tried last.")
+        said += (
+            f" Good rates give results within {100 * TOLERANCE:.0f} % of what the best one lacks, within its "
+            "interval, or within 1 % of the way to the arm's median; ≥ where the range ends at a rate that was "
+            "tried last."
+        )
     if not comparable(chosen(run, spec), spec.metric):
         said += " Losses of different kinds cannot be compared: hold no curve against another."
     return said
@@ -165,13 +208,20 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
     for own in frame.partition_by("panel_place", "color_place", maintain_order=True):
         row = own.row(0, named=True)
         line = {"where": row["panel"]} if several else {}
-        line |= {"arm": row["color"], "settings tried": words.count(row["tried"]),
-                 "diverged": f"{row['diverged'] / row['trials']:.0%}".replace("%", " %")}
+        line |= {
+            "arm": row["color"],
+            "settings tried": words.count(row["tried"]),
+            "diverged": f"{row['diverged'] / row['trials']:.0%}".replace("%", " %"),
+        }
         after = dict(own.select("k", "value").iter_rows())
         line |= {f"expected best of {k}": words.number(after.get(k)) for k in SHOWN_TRIES}
-        line |= {"of all": words.number(after.get(row["tried"])),
-                 "best rate": words.setting(row["learning_rate"], digits),
-                 "good rates": _range(row), "decades": _decades(row), "all defaults": _default(row)}
+        line |= {
+            "of all": words.number(after.get(row["tried"])),
+            "best rate": words.setting(row["learning_rate"], digits),
+            "good rates": _range(row),
+            "decades": _decades(row),
+            "all defaults": _default(row),
+        }
         rows.append(line)
     told = pl.DataFrame(rows)
     return told.select(name for name in told.columns if set(told[name]) != {words.MISSING})

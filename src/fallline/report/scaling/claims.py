@@ -36,9 +36,14 @@ def _row(scaled: Scaled, claim: ScaleClaim) -> dict[str, Any]:
         against = f"more than of batch {claim.than}" + ("" if other is None else f", {_said(other)}")
     else:
         against = f"above {exact(claim.above)}" if claim.above is not None else f"below {exact(claim.below)}"
-    return {"claim": claim.text, "verdict": _verdict(scaled, claim, own, other),
-            "devices": said_count(str(claim.devices)), "batch": claim.batch or first,
-            "speed-up": words.MISSING if own is None else _said(own), "must be": against}
+    return {
+        "claim": claim.text,
+        "verdict": _verdict(scaled, claim, own, other),
+        "devices": said_count(str(claim.devices)),
+        "batch": claim.batch or first,
+        "speed-up": words.MISSING if own is None else _said(own),
+        "must be": against,
+    }
 
 
 def _speed_up(scaled: Scaled, claim: ScaleClaim, batch: str) -> dict[str, Any] | None:

@@ -70,10 +70,15 @@ def write_page(scaled: Scaled, path: Path | None = None) -> Path:
 
 def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
     """Tables, and the data of the figures, as CSV."""
-    for name, frame in (("scaling-points", scaled.points), ("scaling-axes", scaled.axes),
-                        ("scaling-parts", scaled.parts), ("scaling-epochs", scaled.epochs),
-                        ("scaling-budgets", scaled.budgets), ("scaling-forecast", scaled.forecast),
-                        ("scaling-errors", scaled.errors)):
+    for name, frame in (
+        ("scaling-points", scaled.points),
+        ("scaling-axes", scaled.axes),
+        ("scaling-parts", scaled.parts),
+        ("scaling-epochs", scaled.epochs),
+        ("scaling-budgets", scaled.budgets),
+        ("scaling-forecast", scaled.forecast),
+        ("scaling-errors", scaled.errors),
+    ):
         if not frame.is_empty():
             write_table(folder / "tables" / f"{name}.csv", frame)
     for picture in drawn:
@@ -97,8 +102,10 @@ def tables(scaled: Scaled) -> list[tuple[str, str, Markup | None]]:
         ("parts", "Where a step goes", parts_table(scaled), ["Milliseconds of a step of one batch, split."]),
         ("law", "By the law", forecast_table(scaled), [_law(scaled)]),
     )
-    return [(key, heading, None if frame.is_empty() else join(frame_table(frame), _notes(texts)))
-            for key, heading, frame, texts in found]
+    return [
+        (key, heading, None if frame.is_empty() else join(frame_table(frame), _notes(texts)))
+        for key, heading, frame, texts in found
+    ]
 
 
 def section(scaled: Scaled | None, drawn: list[Any]) -> Markup | None:
@@ -107,9 +114,15 @@ def section(scaled: Scaled | None, drawn: list[Any]) -> Markup | None:
         return None
     said = [tag("p", text, cls="note") for text in scaled.sentences[1:]]
     shown = [(heading, content) for _, heading, content in tables(scaled) if content is not None]
-    return join(said, figures(drawn), [details(heading, content) if place > 2 else join(tag("h3", heading), content)
-                                       for place, (heading, content) in enumerate(shown)],
-                details("What was measured, and how", _ran(scaled), reading()))
+    return join(
+        said,
+        figures(drawn),
+        [
+            details(heading, content) if place > 2 else join(tag("h3", heading), content)
+            for place, (heading, content) in enumerate(shown)
+        ],
+        details("What was measured, and how", _ran(scaled), reading()),
+    )
 
 
 def reading() -> Markup:
@@ -129,14 +142,18 @@ def _law(scaled: Scaled) -> str:
     """The law's parts as fitted, and its errors."""
     law = scaled.measured.law
     bandwidth = "without limit" if law.a_byte == 0 else f"{words.number(1e-9 / law.a_byte, 3)} GB/s"
-    said = (f"Fitted: overhead {_micro(law.overhead)}, {_micro(law.an_example)} an example, "
-            f"{words.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} a message.")
+    said = (
+        f"Fitted: overhead {_micro(law.overhead)}, {_micro(law.an_example)} an example, "
+        f"{words.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} a message."
+    )
     for kind, text in (("each", "left out one by one"), ("largest count", "of the largest count, fitted without it")):
         own = scaled.errors.filter(pl.col("left_out") == kind)["error"].abs() if scaled.errors.height else pl.Series([])
         if own.len():
-            said += (f" Error on the {words.plural(own.len(), 'point')} {text}: median "
-                     f"{words.setting(float(f'{100 * own.median():.2g}'))} %, at worst "
-                     f"{words.setting(float(f'{100 * own.max():.2g}'))} %.")
+            said += (
+                f" Error on the {words.plural(own.len(), 'point')} {text}: median "
+                f"{words.setting(float(f'{100 * own.median():.2g}'))} %, at worst "
+                f"{words.setting(float(f'{100 * own.max():.2g}'))} %."
+            )
     return said
 
 
@@ -154,12 +171,20 @@ def _ran(scaled: Scaled) -> Markup:
         ("device", facts["device"]),
         ("cores", words.count(facts["cores"]) + (", shared by all devices" if scaled.judged.shared else "")),
         ("hosts", f"up to {hosts}, process groups where they share a machine" if hosts > 1 else "1"),
-        ("trial", f"{facts.get('task')}, {words.name(str(facts.get('optimizer')))}, "
-                  f"{words.count(facts.get('weights'))} weights, {facts['data']} data"),
-        ("measured", f"{words.plural(rows['repeat'].max() + 1, 'repeat')} of "
-                     f"{words.count(scaled.measured.medians.height)} programs, {str(facts.get('measured', ''))[:10]}"),
-        ("versions", ", ".join(f"{name} {last[name]}" for name in ("fallline", "python", "jax", "jaxlib")
-                               if last.get(name))),
+        (
+            "trial",
+            f"{facts.get('task')}, {words.name(str(facts.get('optimizer')))}, "
+            f"{words.count(facts.get('weights'))} weights, {facts['data']} data",
+        ),
+        (
+            "measured",
+            f"{words.plural(rows['repeat'].max() + 1, 'repeat')} of "
+            f"{words.count(scaled.measured.medians.height)} programs, {str(facts.get('measured', ''))[:10]}",
+        ),
+        (
+            "versions",
+            ", ".join(f"{name} {last[name]}" for name in ("fallline", "python", "jax", "jaxlib") if last.get(name)),
+        ),
         ("platform", str(last.get("platform") or "")),
         ("command", str(last.get("command") or "")),
     ]

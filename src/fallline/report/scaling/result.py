@@ -59,8 +59,10 @@ class Scaled:
 
     @cached_property
     def paces(self) -> list[Pace]:
-        return [Pace(one["batch"], tuple((int(size), float(steps)) for size, steps in one["epochs"]), one["whole"])
-                for one in self.facts.get("paces", [])]
+        return [
+            Pace(one["batch"], tuple((int(size), float(steps)) for size, steps in one["epochs"]), one["whole"])
+            for one in self.facts.get("paces", [])
+        ]
 
     @property
     def points(self) -> pl.DataFrame:
@@ -108,8 +110,9 @@ class Scaled:
 
         return write_page(self, None if path is None else Path(path))
 
-    def figures(self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"),
-                folder: str | Path | None = None) -> list[Path]:
+    def figures(
+        self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"), folder: str | Path | None = None
+    ) -> list[Path]:
         """Write the figures of the page, or those ``names``, as files, by default to report/figures in the folder."""
         from fallline.report.figure_files import write_scaling_figures
 

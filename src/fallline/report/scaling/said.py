@@ -17,8 +17,10 @@ def sentences(scaled: Scaled) -> list[str]:
     """The answer first; then what it rests on, what a split costs, and what many devices would give."""
     judged = scaled.judged
     if judged.count is None:
-        return [f"Only one device was measured: {_milliseconds(scaled.measured.medians['seconds'][0])} a step of "
-                f"{scaled.measured.medians['width'][0]}. Name more with --devices 1,2,4."]
+        return [
+            f"Only one device was measured: {_milliseconds(scaled.measured.medians['seconds'][0])} a step of "
+            f"{scaled.measured.medians['width'][0]}. Name more with --devices 1,2,4."
+        ]
     found = _shared(scaled) if judged.shared else _own(scaled)
     return [*found, *_communication(scaled), *_many(scaled), *_sure(scaled)]
 
@@ -32,19 +34,29 @@ def _own(scaled: Scaled) -> list[str]:
     """Devices of their own: what was measured is the answer."""
     judged, things, n = scaled.judged, thing(scaled), scaled.judged.devices
     rows = {"trial": judged.trials, "weak": judged.weak, "strong": judged.split}
-    found = [_answer(n, things, judged.batch, {kind: row["speed_up"] for kind, row in rows.items() if row},
-                     {kind: times(row) for kind, row in rows.items() if row})]
+    found = [
+        _answer(
+            n,
+            things,
+            judged.batch,
+            {kind: row["speed_up"] for kind, row in rows.items() if row},
+            {kind: times(row) for kind, row in rows.items() if row},
+        )
+    ]
     split = judged.measured("data", "strong")
     if split.is_empty():
         return found
     if judged.pays_from is None:
         law, most = judged.points.law.pays_from(n), split["batch"].max()
         beyond = f"; by the law it would from about {words.count(law)}" if law and law > most else ""
-        found.append(f"Splitting a batch over {n} paid at none of the sizes measured (up to {words.count(most)})"
-                     f"{beyond}.")
+        found.append(
+            f"Splitting a batch over {n} paid at none of the sizes measured (up to {words.count(most)}){beyond}."
+        )
     else:
-        found.append(f"Splitting a batch over {n} pays from {words.count(judged.pays_from)} examples on: faster than "
-                     "one device in every repeat, there and at every larger size measured.")
+        found.append(
+            f"Splitting a batch over {n} pays from {words.count(judged.pays_from)} examples on: faster than "
+            "one device in every repeat, there and at every larger size measured."
+        )
     return found
 
 
@@ -61,25 +73,35 @@ def _shared(scaled: Scaled) -> list[str]:
         said.append(f"a trial on each did {times(judged.trials)} the work of one")
     if judged.split:
         said.append(f"one batch of {words.count(judged.split['batch'])} was trained {times(judged.split)} as fast")
-    so = "more devices than cores, so nothing can get faster" if judged.devices > judged.cores else (
-        "all of which one device may use as well")
-    found.append(f"Here {judged.devices} devices are cut out of one CPU and share its "
-                 f"{words.plural(judged.cores, 'core')}, {so}: {', and '.join(said)}. Read no speed-up of other "
-                 "devices off these, only what the split itself costs.")
+    so = (
+        "more devices than cores, so nothing can get faster"
+        if judged.devices > judged.cores
+        else ("all of which one device may use as well")
+    )
+    found.append(
+        f"Here {judged.devices} devices are cut out of one CPU and share its "
+        f"{words.plural(judged.cores, 'core')}, {so}: {', and '.join(said)}. Read no speed-up of other "
+        "devices off these, only what the split itself costs."
+    )
     pays, good = law.pays_from(n), law.efficient_from(n, GOOD)
     if pays is None:
         found.append("By the law no batch is large enough for a split to pay: an example more costs nothing.")
     else:
-        found.append(f"By the law a split over {n} pays from a batch of {words.count(max(n, pays))}, and reaches "
-                     f"{100 * GOOD:.0f} % of {n} times the speed from {words.count(max(n, good or n))}.")
+        found.append(
+            f"By the law a split over {n} pays from a batch of {words.count(max(n, pays))}, and reaches "
+            f"{100 * GOOD:.0f} % of {n} times the speed from {words.count(max(n, good or n))}."
+        )
     return found
 
 
 def _answer(n: int, things: str, batch: int, gains: dict[str, float], said: dict[str, str], how: str = "") -> str:
     """Use them or not, and for what; ``gains`` are speed-ups by "trial", "weak" and "strong", ``said`` the same in
     words."""
-    names = {"trial": "trials side by side", "weak": f"larger batches ({words.count(batch)} each)",
-             "strong": f"one batch of {words.count(batch)}"}
+    names = {
+        "trial": "trials side by side",
+        "weak": f"larger batches ({words.count(batch)} each)",
+        "strong": f"one batch of {words.count(batch)}",
+    }
     good = [names[kind] for kind, gain in gains.items() if gain / n >= GOOD]
     poor = [names[kind] for kind, gain in gains.items() if gain <= LITTLE]
     some = [names[kind] for kind in gains if names[kind] not in (*good, *poor)]
@@ -91,8 +113,11 @@ def _answer(n: int, things: str, batch: int, gains: dict[str, float], said: dict
     else:
         verdict = f"Do not use {n} {things} for this"
     verdict += f", not for {' nor for '.join(poor)}" if poor and (good or some) else ""
-    parts = {"trial": "a trial on each does {} the work of one", "weak": f"a batch of {words.count(batch)} each {{}}",
-             "strong": f"one batch of {words.count(batch)} over all {n} is trained {{}} as fast"}
+    parts = {
+        "trial": "a trial on each does {} the work of one",
+        "weak": f"a batch of {words.count(batch)} each {{}}",
+        "strong": f"one batch of {words.count(batch)} over all {n} is trained {{}} as fast",
+    }
     facts = [parts[kind].format(said[kind]) for kind in gains]
     return f"{verdict}:{how} {', '.join(facts)}."
 
@@ -106,27 +131,36 @@ def _communication(scaled: Scaled) -> list[str]:
         return []
     row = min(own.iter_rows(named=True), key=lambda one: abs(one["batch"] - scaled.judged.batch))
     share = row["communication"] / row["seconds"]
-    return [f"Adding up the gradients ({words.size(scaled.measured.bytes)}) takes "
-            f"{_milliseconds(row['communication'])} alone, {percent(share)} of a step of "
-            f"{words.count(row['batch'])} over {row['devices']} ({_milliseconds(row['seconds'])})."]
+    return [
+        f"Adding up the gradients ({words.size(scaled.measured.bytes)}) takes "
+        f"{_milliseconds(row['communication'])} alone, {percent(share)} of a step of "
+        f"{words.count(row['batch'])} over {row['devices']} ({_milliseconds(row['seconds'])})."
+    ]
 
 
 def _many(scaled: Scaled) -> list[str]:
     """What 8, 64 and 512 devices would give, by the law."""
     judged = scaled.judged
     rows = judged.forecast.filter(batch=judged.batch, axis="data")
-    strong, weak = ({row["devices"]: row["speed_up"] for row in rows.filter(scaling=kind).iter_rows(named=True)}
-                    for kind in ("strong", "weak"))
+    strong, weak = (
+        {row["devices"]: row["speed_up"] for row in rows.filter(scaling=kind).iter_rows(named=True)}
+        for kind in ("strong", "weak")
+    )
     split = [f"{n} devices {words.number(strong[n], 2)}" for n in BEYOND if n in strong]
     few = [str(n) for n in BEYOND if n not in strong]
     left = f" (fewer examples than {words.listed(few)} devices)" if few else ""
     held = words.listed([f"{words.number(weak[n], 3)}" for n in BEYOND])
     batch = f"one batch of {words.count(judged.batch)}"
-    first = f"{batch}{left} is trained by {words.listed(split)} times as fast as by one" if split else (
-        f"{batch} has too few examples to split{left}")
+    first = (
+        f"{batch}{left} is trained by {words.listed(split)} times as fast as by one"
+        if split
+        else (f"{batch} has too few examples to split{left}")
+    )
     many = words.listed([str(n) for n in BEYOND])
-    return [f"By the law, {first}; a batch of {words.count(judged.batch)} on each of {many} does {held} times the work "
-            "of one; trials side by side as many times as there are devices."]
+    return [
+        f"By the law, {first}; a batch of {words.count(judged.batch)} on each of {many} does {held} times the work "
+        "of one; trials side by side as many times as there are devices."
+    ]
 
 
 def _sure(scaled: Scaled) -> list[str]:

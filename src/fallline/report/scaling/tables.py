@@ -33,22 +33,41 @@ def milliseconds(seconds: float | None) -> str:
 
 def axes_table(scaled: Scaled) -> pl.DataFrame:
     """A row an (axis, batch, count): the time of a step, the speed-up with its range, the efficiency."""
-    return pl.DataFrame([{
-        "devices do": AXES[row["axis"], row["scaling"]], "batch": words.count(row["batch"]),
-        "devices": said_count(row["count"]), "ms a step": milliseconds(row["seconds"]),
-        "range": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
-        "ms on one": milliseconds(row["alone"]), "speed-up": words.number(row["speed_up"], 3),
-        "range of it": interval(row["speed_up_low"], row["speed_up_high"]),
-        "efficiency": percent(row["efficiency"])} for row in scaled.axes.iter_rows(named=True)])
+    return pl.DataFrame(
+        [
+            {
+                "devices do": AXES[row["axis"], row["scaling"]],
+                "batch": words.count(row["batch"]),
+                "devices": said_count(row["count"]),
+                "ms a step": milliseconds(row["seconds"]),
+                "range": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
+                "ms on one": milliseconds(row["alone"]),
+                "speed-up": words.number(row["speed_up"], 3),
+                "range of it": interval(row["speed_up_low"], row["speed_up_high"]),
+                "efficiency": percent(row["efficiency"]),
+            }
+            for row in scaled.axes.iter_rows(named=True)
+        ]
+    )
 
 
 def parts_table(scaled: Scaled) -> pl.DataFrame:
     """A row a split batch: where the milliseconds of a step go."""
-    return pl.DataFrame([{
-        "devices": said_count(row["count"]), "batch": words.count(row["batch"]), "each has": words.count(row["local"]),
-        "ms a step": milliseconds(row["seconds"]), "compute": milliseconds(row["compute"]),
-        "sharing": milliseconds(row["sharing"]), "communication": milliseconds(row["communication"]),
-        "idle and overhead": milliseconds(row["rest"])} for row in scaled.parts.iter_rows(named=True)])
+    return pl.DataFrame(
+        [
+            {
+                "devices": said_count(row["count"]),
+                "batch": words.count(row["batch"]),
+                "each has": words.count(row["local"]),
+                "ms a step": milliseconds(row["seconds"]),
+                "compute": milliseconds(row["compute"]),
+                "sharing": milliseconds(row["sharing"]),
+                "communication": milliseconds(row["communication"]),
+                "idle and overhead": milliseconds(row["rest"]),
+            }
+            for row in scaled.parts.iter_rows(named=True)
+        ]
+    )
 
 
 def budget_table(scaled: Scaled) -> pl.DataFrame:
@@ -57,14 +76,21 @@ def budget_table(scaled: Scaled) -> pl.DataFrame:
     for row in scaled.budgets.iter_rows(named=True):
         if row["scaling"] == "weak" and row["count"] == "1":
             continue
-        rows.append({
-            "batch": words.name(row["batch"]), "devices do": AXES["data", row["scaling"]],
-            "devices": said_count(row["count"]), "epochs": words.setting(float(f"{row['epochs']:.4g}")),
-            "steps": words.count(row["steps"]), "s an epoch": words.number(row["an_epoch"], 3),
-            "difference": words.signed(row["an_epoch"] - _one(scaled, row)["an_epoch"]),
-            "budget": words.seconds(row["seconds"]), "speed-up": words.number(row["speed_up"], 3),
-            "efficiency": percent(row["efficiency"]),
-            "from": "measured sizes" if row["measured"] else "beyond measured sizes"})
+        rows.append(
+            {
+                "batch": words.name(row["batch"]),
+                "devices do": AXES["data", row["scaling"]],
+                "devices": said_count(row["count"]),
+                "epochs": words.setting(float(f"{row['epochs']:.4g}")),
+                "steps": words.count(row["steps"]),
+                "s an epoch": words.number(row["an_epoch"], 3),
+                "difference": words.signed(row["an_epoch"] - _one(scaled, row)["an_epoch"]),
+                "budget": words.seconds(row["seconds"]),
+                "speed-up": words.number(row["speed_up"], 3),
+                "efficiency": percent(row["efficiency"]),
+                "from": "measured sizes" if row["measured"] else "beyond measured sizes",
+            }
+        )
     return pl.DataFrame(rows)
 
 
@@ -73,9 +99,15 @@ def epoch_table(scaled: Scaled) -> pl.DataFrame:
     changing = [pace.batch for pace in scaled.paces if len(pace.epochs) > 1]
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for row in scaled.epochs.filter(pl.col("batch").is_in(changing), scaling="strong").iter_rows(named=True):
-        line = rows.setdefault((row["batch"], row["epoch"]), {
-            "batch": row["batch"], "epoch": row["epoch"], "size": words.count(row["batch_size"]),
-            "steps": words.count(row["steps"])})
+        line = rows.setdefault(
+            (row["batch"], row["epoch"]),
+            {
+                "batch": row["batch"],
+                "epoch": row["epoch"],
+                "size": words.count(row["batch_size"]),
+                "steps": words.count(row["steps"]),
+            },
+        )
         line[f"s on {said_count(row['count'])}"] = words.number(row["seconds"], 3)
         if row["count"] != "1":
             line[f"{said_count(row['count'])} less 1"] = words.signed(row["difference"])
@@ -91,15 +123,24 @@ def forecast_table(scaled: Scaled) -> pl.DataFrame:
     for row in judged.thresholds.iter_rows(named=True):
         n = row["devices"]
         split, weak = by.get((n, "data", "strong")), by[n, "data", "weak"]
-        found.append({
-            "devices": words.count(n), "all-reduce, ms": milliseconds(row["communication"]),
-            f"split of {words.count(judged.batch)}": words.MISSING if split is None else
-            f"{words.number(split['speed_up'], 3)} times",
-            f"{words.count(judged.batch)} each": f"{words.number(weak['speed_up'], 3)} times",
-            "a trial each": f"{words.count(n)} times",
-            "a split pays from": _batch(row["pays_from"], n), "efficiency 70 % from": _batch(row["good_from"], n),
-            **({} if scaled.measured.law_across is None else
-               {"across hosts it pays from": _batch(row["pays_from_across"], n)})})
+        found.append(
+            {
+                "devices": words.count(n),
+                "all-reduce, ms": milliseconds(row["communication"]),
+                f"split of {words.count(judged.batch)}": words.MISSING
+                if split is None
+                else f"{words.number(split['speed_up'], 3)} times",
+                f"{words.count(judged.batch)} each": f"{words.number(weak['speed_up'], 3)} times",
+                "a trial each": f"{words.count(n)} times",
+                "a split pays from": _batch(row["pays_from"], n),
+                "efficiency 70 % from": _batch(row["good_from"], n),
+                **(
+                    {}
+                    if scaled.measured.law_across is None
+                    else {"across hosts it pays from": _batch(row["pays_from_across"], n)}
+                ),
+            }
+        )
     return pl.DataFrame(found)
 
 
@@ -109,21 +150,30 @@ def reported_table(scaled: Scaled) -> pl.DataFrame:
     if asked is None or not asked.reported:
         return pl.DataFrame()
     first = {one.of: one.seconds for one in reversed(asked.reported) if str(one.devices) == "1"}
-    own = {(row["count"], row["scaling"]): row for row in scaled.budgets.iter_rows(named=True)
-           if row["batch"] == scaled.paces[0].batch}
+    own = {
+        (row["count"], row["scaling"]): row
+        for row in scaled.budgets.iter_rows(named=True)
+        if row["batch"] == scaled.paces[0].batch
+    }
     rows = []
     for one in asked.reported:
         strong, weak = (own.get((str(one.devices), kind)) for kind in ("strong", "weak"))
         base = first.get(one.of)
         column = "an_epoch" if one.of == "an epoch" else "seconds"
-        rows.append({
-            "devices": words.MISSING if one.devices is None else said_count(str(one.devices)),
-            "reported": f"{words.seconds(one.seconds)} {one.of}",
-            "its speed-up": words.MISSING if base is None else words.number(base / one.seconds, 3),
-            "ours, one batch split": words.MISSING if strong is None else
-            f"{words.seconds(strong[column])} ({words.number(strong['speed_up'], 3)} times)",
-            "ours, a batch each": words.MISSING if weak is None else
-            f"{words.seconds(weak[column])} ({words.number(weak['speed_up'], 3)} times)", "text": one.text})
+        rows.append(
+            {
+                "devices": words.MISSING if one.devices is None else said_count(str(one.devices)),
+                "reported": f"{words.seconds(one.seconds)} {one.of}",
+                "its speed-up": words.MISSING if base is None else words.number(base / one.seconds, 3),
+                "ours, one batch split": words.MISSING
+                if strong is None
+                else f"{words.seconds(strong[column])} ({words.number(strong['speed_up'], 3)} times)",
+                "ours, a batch each": words.MISSING
+                if weak is None
+                else f"{words.seconds(weak[column])} ({words.number(weak['speed_up'], 3)} times)",
+                "text": one.text,
+            }
+        )
     return pl.DataFrame(rows)
 
 
@@ -146,8 +196,12 @@ def terminal(scaled: Scaled) -> list[Table]:
     from rich.table import Table
 
     found = []
-    tables = (("Speed-up of a step", axes_table(scaled)), ("Where a split step goes, ms", parts_table(scaled)),
-              ("What the study takes", budget_table(scaled)), ("By the law", forecast_table(scaled)))
+    tables = (
+        ("Speed-up of a step", axes_table(scaled)),
+        ("Where a split step goes, ms", parts_table(scaled)),
+        ("What the study takes", budget_table(scaled)),
+        ("By the law", forecast_table(scaled)),
+    )
     for title, frame in tables:
         if frame.is_empty():
             continue
@@ -161,8 +215,13 @@ def terminal(scaled: Scaled) -> list[Table]:
 
 
 def _one(scaled: Scaled, row: dict[str, Any]) -> dict[str, Any]:
-    return scaled.budgets.row(by_predicate=(pl.col("batch") == row["batch"]) & (pl.col("count") == "1")
-                              & (pl.col("scaling") == "strong") & (pl.col("epochs") == row["epochs"]), named=True)
+    return scaled.budgets.row(
+        by_predicate=(pl.col("batch") == row["batch"])
+        & (pl.col("count") == "1")
+        & (pl.col("scaling") == "strong")
+        & (pl.col("epochs") == row["epochs"]),
+        named=True,
+    )
 
 
 def _batch(value: float | None, devices: int) -> str:

@@ -25,14 +25,26 @@ MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it anew from the records"
 
 def check_beside(paths: Layout, study: Study | None, blocks: Sequence[Block], finished: bool) -> list[Finding]:
     """What is damaged or missing beside the blocks. Mistakes are there once the run is ``finished``."""
-    return [*_environments(paths), *_answers(paths, blocks, finished), *_models(paths, study),
-            *_history(paths, study), *_launches(paths)]
+    return [
+        *_environments(paths),
+        *_answers(paths, blocks, finished),
+        *_models(paths, study),
+        *_history(paths, study),
+        *_launches(paths),
+    ]
 
 
 def _environments(paths: Layout) -> list[Finding]:
-    return [Finding(f"environments/{path.name}", "it is damaged", f"{ASIDE}; what that start ran on is then not known",
-                    goes=True)
-            for path in sorted(paths.environments.glob("*.json")) if _fails(read_table, path)]
+    return [
+        Finding(
+            f"environments/{path.name}",
+            "it is damaged",
+            f"{ASIDE}; what that start ran on is then not known",
+            goes=True,
+        )
+        for path in sorted(paths.environments.glob("*.json"))
+        if _fails(read_table, path)
+    ]
 
 
 def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Finding]:
@@ -43,8 +55,9 @@ def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Fin
     files = {path.name: path for path in paths.answers.glob("*.parquet")}
     for name in sorted({*known, *files}):
         if name not in files:
-            found.append(Finding(f"answers/{name}", f"the labels of task {known[name][0]} are gone",
-                                 f"{AGAIN} writes them anew"))
+            found.append(
+                Finding(f"answers/{name}", f"the labels of task {known[name][0]} are gone", f"{AGAIN} writes them anew")
+            )
         else:
             wrong = _table(files[name], ANSWERS)
             if wrong is None and name in known:
@@ -54,8 +67,13 @@ def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Fin
         if (wrong := _table(paths.mistakes, MISTAKES)) is not None:
             found.append(Finding(paths.mistakes.name, wrong, MADE_AGAIN, goes=True))
     elif predicts and finished:
-        found.append(Finding(paths.mistakes.name, "it is gone, or the run was killed at its very end",
-                             f"{AGAIN} writes it from the records"))
+        found.append(
+            Finding(
+                paths.mistakes.name,
+                "it is gone, or the run was killed at its very end",
+                f"{AGAIN} writes it from the records",
+            )
+        )
     return found
 
 
@@ -94,9 +112,16 @@ def _lengths(paths: Layout, answers: Path, block: str) -> str | None:
 
 
 def _launches(paths: Layout) -> list[Finding]:
-    return [Finding(path.parent.relative_to(paths.root).as_posix(), "what was launched cannot be read",
-                    f"{ASIDE}; what its jobs trained is kept", goes=True)
-            for path in sorted(paths.launches.glob("*/launch.json")) if _fails(read_launch, path)]
+    return [
+        Finding(
+            path.parent.relative_to(paths.root).as_posix(),
+            "what was launched cannot be read",
+            f"{ASIDE}; what its jobs trained is kept",
+            goes=True,
+        )
+        for path in sorted(paths.launches.glob("*/launch.json"))
+        if _fails(read_launch, path)
+    ]
 
 
 def _models(paths: Layout, study: Study | None) -> list[Finding]:
@@ -122,11 +147,21 @@ def _history(paths: Layout, study: Study | None) -> list[Finding]:
             found.append(Finding(path.name, "it is damaged", f"{ASIDE}; {lost}", goes=True))
     makes_claims = study is not None and study.claims and paths.done_blocks()
     if makes_claims and not _fails(read_claims, paths) and noted_claims(paths, study) is None:
-        found.append(Finding(paths.claims.name, "the claims of the study are not noted",
-                             f"{AGAIN} notes them, as made after the trials that are there"))
+        found.append(
+            Finding(
+                paths.claims.name,
+                "the claims of the study are not noted",
+                f"{AGAIN} notes them, as made after the trials that are there",
+            )
+        )
     if paths.looks.exists() and _fails(noted_looks, paths):
-        found.append(Finding(paths.looks.name, "it is damaged: nobody knows how often this run was looked at",
-                             "take it from a backup, or begin anew in another folder"))
+        found.append(
+            Finding(
+                paths.looks.name,
+                "it is damaged: nobody knows how often this run was looked at",
+                "take it from a backup, or begin anew in another folder",
+            )
+        )
     return found
 
 

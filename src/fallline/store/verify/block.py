@@ -56,8 +56,9 @@ def check_block(paths: Layout, name: str, planned: dict[str, Any] | None, kept: 
     return block
 
 
-def _compare(block: Block, frames: dict[str, pl.DataFrame | None], planned: dict[str, Any] | None,
-             sums: dict[str, str]) -> None:
+def _compare(
+    block: Block, frames: dict[str, pl.DataFrame | None], planned: dict[str, Any] | None, sums: dict[str, str]
+) -> None:
     """Hold the files of the block against each other and the plan."""
     trials = frames["trials"]
     assert trials is not None
@@ -110,8 +111,11 @@ def _frame(block: Block, paths: Layout, kind: str, sums: dict[str, str]) -> pl.D
         block.wrong(kind, OTHER_SUM)
         return None
     if sums and kind not in sums:
-        block.findings.append(Finding(f"{kind}/{block.name}.parquet", "the block was written without it",
-                                      "--repair moves it aside", goes=True))
+        block.findings.append(
+            Finding(
+                f"{kind}/{block.name}.parquet", "the block was written without it", "--repair moves it aside", goes=True
+            )
+        )
         return None
     try:
         return pl.read_parquet(path, glob=False)
@@ -146,10 +150,11 @@ def _check_curves(block: Block, trials: pl.DataFrame, curves: pl.DataFrame) -> N
         "curves of {} trials are missing": (pl.col("status") != "diverged") & pl.col("rows").is_null(),
         "curves of {} trials have a step twice": pl.col("rows") != pl.col("steps"),
         "curves of {} trials do not begin at step 0": pl.col("first") != 0,
-        "curves of {} trials do not end where the trials did": pl.when(pl.col("status") == "done").then(
-            pl.col("last") != pl.col("end")).otherwise(pl.col("last") > pl.col("end")),
-        "curves of {} trials have fewer points than others of the block": (pl.col("status") == "done") & (
-            pl.col("rows") < pl.col("rows").filter(pl.col("status") == "done").max()),
+        "curves of {} trials do not end where the trials did": pl.when(pl.col("status") == "done")
+        .then(pl.col("last") != pl.col("end"))
+        .otherwise(pl.col("last") > pl.col("end")),
+        "curves of {} trials have fewer points than others of the block": (pl.col("status") == "done")
+        & (pl.col("rows") < pl.col("rows").filter(pl.col("status") == "done").max()),
     }
     for said, condition in wrong.items():
         if count := joined.select(condition.fill_null(False).sum()).item():

@@ -27,8 +27,9 @@ def verify(folder: str | Path) -> Verification:
     try:
         signs = (paths.plan, paths.study, paths.lock, paths.claims, paths.root / "trials")
         if not any(path.exists() for path in signs):
-            raise StoreError(f"{folder} is not a run folder: it has no plan.json; a run makes one: fallline run NAME "
-                             f"--out {folder}")
+            raise StoreError(
+                f"{folder} is not a run folder: it has no plan.json; a run makes one: fallline run NAME --out {folder}"
+            )
         return _verified(paths)
     except OSError as failure:
         where = str(failure.filename or folder)[:200]
@@ -37,8 +38,12 @@ def verify(folder: str | Path) -> Verification:
 
 def _verified(paths: Layout) -> Verification:
     study, plan, findings = _what_it_is(paths)
-    planned = {block["name"]: block for round_ in (plan or {"rounds": []})["rounds"] for cohort in round_["cohorts"]
-               for block in cohort["blocks"]}
+    planned = {
+        block["name"]: block
+        for round_ in (plan or {"rounds": []})["rounds"]
+        for cohort in round_["cohorts"]
+        for block in cohort["blocks"]
+    }
     kept = is_kept(paths.root)
     blocks = [check_block(paths, name, planned.get(name), kept) for name in paths.done_blocks() if _named(name)]
     findings += [finding for block in blocks for finding in block.findings]
@@ -50,8 +55,9 @@ def _verified(paths: Layout) -> Verification:
     findings += check_kept(paths, {finding.path for finding in findings if not finding.noted})
     trials = {name for block in blocks for name in block.trials}
     done = sum(not block.findings for block in blocks)
-    return Verification(paths.root, tuple(findings), done, len({*planned, *(block.name for block in blocks)}),
-                        len(trials))
+    return Verification(
+        paths.root, tuple(findings), done, len({*planned, *(block.name for block in blocks)}), len(trials)
+    )
 
 
 def _named(block: str) -> bool:
@@ -70,11 +76,23 @@ def _what_it_is(paths: Layout) -> tuple[Study | None, dict[str, Any] | None, lis
     try:
         plan = read_plan(paths.plan)
         if plan.get("format", PLAN_FORMAT) != PLAN_FORMAT:
-            found.append(Finding("plan.json", "it was written by another version of fallline",
-                                 "go on with that version, or in another folder; what is there can be read"))
-        found += [Finding("plan.json", f"block {name} is planned {count} times", f"{ASIDE}, and {AGAIN} plans anew "
-                          "what has no records", goes=True)
-                  for name, count in Counter(planned_blocks(plan)).items() if count > 1]
+            found.append(
+                Finding(
+                    "plan.json",
+                    "it was written by another version of fallline",
+                    "go on with that version, or in another folder; what is there can be read",
+                )
+            )
+        found += [
+            Finding(
+                "plan.json",
+                f"block {name} is planned {count} times",
+                f"{ASIDE}, and {AGAIN} plans anew what has no records",
+                goes=True,
+            )
+            for name, count in Counter(planned_blocks(plan)).items()
+            if count > 1
+        ]
     except StoreError as failure:
         found.append(_unreadable(paths.plan, failure))
     return study, plan, found
@@ -85,8 +103,12 @@ def _unreadable(path: Path, failure: StoreError) -> Finding:
     if not path.exists():
         return Finding(path.name, "it is gone", f"{AGAIN} writes it anew; every finished trial is kept")
     said = str(failure).removeprefix(f"{path} ").split("; it was damaged")[0].split("\n")[0][:160]
-    return Finding(path.name, f"it {said}" if not said.startswith("cannot") else said,
-                   f"{ASIDE}, and {AGAIN} writes it anew; every finished trial is kept", goes=True)
+    return Finding(
+        path.name,
+        f"it {said}" if not said.startswith("cannot") else said,
+        f"{ASIDE}, and {AGAIN} writes it anew; every finished trial is kept",
+        goes=True,
+    )
 
 
 def _twice(blocks: list[Block]) -> list[Finding]:
@@ -97,9 +119,15 @@ def _twice(blocks: list[Block]) -> list[Finding]:
         where = Counter(seen[name] for name in block.trials if name in seen)
         if where:
             count = sum(where.values())
-            found.append(Finding(f"trials/{block.name}.parquet", f"{count} of its {len(block.trials)} trials have "
-                                 f"records in {', '.join(where)} too", f"--repair moves the block aside, and {AGAIN} "
-                                 "trains again what it alone holds", block=block.name, twice=True))
+            found.append(
+                Finding(
+                    f"trials/{block.name}.parquet",
+                    f"{count} of its {len(block.trials)} trials have records in {', '.join(where)} too",
+                    f"--repair moves the block aside, and {AGAIN} trains again what it alone holds",
+                    block=block.name,
+                    twice=True,
+                )
+            )
         else:
             seen |= dict.fromkeys(block.trials, block.name)
     return found
@@ -112,26 +140,42 @@ def _against_study(study: Study | None, planned: dict[str, Any], blocks: list[Bl
     wanted = None if study is None else _trial_names(study)
     found = []
     if wanted is not None and (left := wanted - of_plan - recorded):
-        found.append(Finding("plan.json", f"{len(left)} trials of the study are not planned yet",
-                             f"{AGAIN} trains them", noted=True))
+        found.append(
+            Finding(
+                "plan.json", f"{len(left)} trials of the study are not planned yet", f"{AGAIN} trains them", noted=True
+            )
+        )
     waiting = [name for name in planned if name not in {block.name for block in blocks}]
     if waiting:
-        found.append(Finding("plan.json", f"{len(waiting)} of {len(planned)} blocks are still to train",
-                             f"{AGAIN} goes on", noted=True))
+        found.append(
+            Finding(
+                "plan.json",
+                f"{len(waiting)} of {len(planned)} blocks are still to train",
+                f"{AGAIN} goes on",
+                noted=True,
+            )
+        )
     for block in blocks:
         unknown = set(block.trials) - of_plan - (wanted if wanted is not None else set(block.trials))
         if block.name not in planned and unknown:
-            found.append(Finding(f"trials/{block.name}.parquet", f"neither the plan nor the study knows "
-                                 f"{len(unknown)} of its trials", "it came from another run, or the plan was lost and "
-                                 "the study changed: where it does not belong here, remove it"))
+            found.append(
+                Finding(
+                    f"trials/{block.name}.parquet",
+                    f"neither the plan nor the study knows {len(unknown)} of its trials",
+                    "it came from another run, or the plan was lost and "
+                    "the study changed: where it does not belong here, remove it",
+                )
+            )
     return found
 
 
 def _trial_names(study: Study) -> set[str] | None:
     """The trials of the study; None where that would take more than its text: parts of the user's own, data files."""
     written = plain(study)
-    if study.networks or any(":" in text for text in _texts([written.get(key) for key in (
-            "task", "metrics", "base", "axes", "zip", "points")])):
+    if study.networks or any(
+        ":" in text
+        for text in _texts([written.get(key) for key in ("task", "metrics", "base", "axes", "zip", "points")])
+    ):
         return None
     try:
         return {trial.name for trial in study.trials()}

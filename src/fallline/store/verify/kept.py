@@ -18,7 +18,9 @@ MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it anew"
 REMEDIES = {
     "study.toml": f"{MADE_AGAIN}; every finished trial is kept",
     "plan.json": f"{MADE_AGAIN}; every finished trial is kept",
-    "models.json": MADE_AGAIN, "answers": MADE_AGAIN, "mistakes.parquet": MADE_AGAIN,
+    "models.json": MADE_AGAIN,
+    "answers": MADE_AGAIN,
+    "mistakes.parquet": MADE_AGAIN,
     "claims.json": f"{ASIDE}, and {AGAIN} notes the claims, as made after the trials that are there",
     "test_reads.json": f"{ASIDE}; nobody can tell then how often the test split of this run was read",
     "environments": f"{ASIDE}; what that start ran on is then not known",
@@ -40,7 +42,8 @@ def check_kept(paths: Layout, known: Collection[str]) -> list[Finding]:
         return [Finding(paths.sums.name, "it is damaged, or of an older version", ANEW, anew=True)]
     journal = read_journal(root)
     found = [Finding(paths.sums.name, f"{journal.damaged} of its lines are damaged", ANEW, anew=True)] * bool(
-        journal.damaged)
+        journal.damaged
+    )
     names = {path.relative_to(root).as_posix() for path in files_of(root, root)}
     wrong = [name for name in sorted({*names, *journal.files}) if _wrong(root, name, journal)]
     if wrong:  # perhaps another process wrote it in this moment
@@ -50,9 +53,16 @@ def check_kept(paths: Layout, known: Collection[str]) -> list[Finding]:
         if why and not any(name == path or name.startswith(f"{path}/") for path in known):
             found.append(_finding(paths, name, why, name in journal.files))
     found += _grown(root, journal)
-    found += [Finding(f"trials/{block}.parquet", "it is gone, and its block was finished", f"{AGAIN} trains it again; "
-                      "--repair moves what is left of it aside", block=block)
-              for block in sorted(journal.blocks) if not paths.trials(block).exists()]
+    found += [
+        Finding(
+            f"trials/{block}.parquet",
+            "it is gone, and its block was finished",
+            f"{AGAIN} trains it again; --repair moves what is left of it aside",
+            block=block,
+        )
+        for block in sorted(journal.blocks)
+        if not paths.trials(block).exists()
+    ]
     return found + _own_sums(paths, journal.there)
 
 
@@ -83,8 +93,12 @@ def _finding(paths: Layout, name: str, why: str, told: bool) -> Finding:
     if top == paths.looks.name:
         return Finding(name, why, LOOKS)
     if top == "exports":
-        return Finding(name, f"{why}; no command reads it", "remove its folder and type fallline export to make it "
-                       "again", noted=True)
+        return Finding(
+            name,
+            f"{why}; no command reads it",
+            "remove its folder and type fallline export to make it again",
+            noted=True,
+        )
     if top == "report" or top not in REMEDIES:
         figures = "figures" if name.startswith("report/figures/") else "report"
         return Finding(name, why, f"{ASIDE}, and fallline {figures} {paths.root} writes it anew", goes=True)
@@ -93,20 +107,30 @@ def _finding(paths: Layout, name: str, why: str, told: bool) -> Finding:
 
 def _grown(root: Path, journal: Journal) -> list[Finding]:
     """Logs in which more stands than when the jobs were collected."""
-    return [Finding(name, "it grew after its jobs were collected", "it is not judged", noted=True)
-            for name, told in sorted(journal.files.items())
-            if told.size is not None and (root / name).exists() and (root / name).stat().st_size > told.size]
+    return [
+        Finding(name, "it grew after its jobs were collected", "it is not judged", noted=True)
+        for name, told in sorted(journal.files.items())
+        if told.size is not None and (root / name).exists() and (root / name).stat().st_size > told.size
+    ]
 
 
 def _own_sums(paths: Layout, there: Collection[str]) -> list[Finding]:
     """What the jobs of launches write of themselves, each file with its own checksum."""
     files = with_own_sums(paths)
-    found = [Finding(path.relative_to(paths.root).as_posix(), "it is not what was written", REMEDIES["launches"],
-                     goes=True) for path in files if not _is_whole(path)]
-    found += [Finding(name, "it is gone", REMEDIES["launches"], goes=True)
-              for name in sorted({*there} - {path.relative_to(paths.root).as_posix() for path in files})]
-    found += [Finding(path.relative_to(paths.root).as_posix(), "it is not empty", ASIDE, goes=True)
-              for path in sorted(paths.launches.glob("*/cancelled")) if path.stat().st_size]
+    found = [
+        Finding(path.relative_to(paths.root).as_posix(), "it is not what was written", REMEDIES["launches"], goes=True)
+        for path in files
+        if not _is_whole(path)
+    ]
+    found += [
+        Finding(name, "it is gone", REMEDIES["launches"], goes=True)
+        for name in sorted({*there} - {path.relative_to(paths.root).as_posix() for path in files})
+    ]
+    found += [
+        Finding(path.relative_to(paths.root).as_posix(), "it is not empty", ASIDE, goes=True)
+        for path in sorted(paths.launches.glob("*/cancelled"))
+        if path.stat().st_size
+    ]
     return found
 
 

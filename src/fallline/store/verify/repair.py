@@ -48,8 +48,13 @@ def _repaired(paths: Layout, findings: list[Finding]) -> tuple[str, ...]:
     blocks = list(dict.fromkeys(finding.block for finding in findings if finding.block))
     note_blocks_gone(paths.root, blocks)
     for block in blocks:
-        files = [paths.trials(block), paths.curves(block), paths.predictions(block), paths.weights(block),
-                 paths.timing(block)]  # without its trials it counts no longer, whatever comes between
+        files = [
+            paths.trials(block),
+            paths.curves(block),
+            paths.predictions(block),
+            paths.weights(block),
+            paths.timing(block),
+        ]  # without its trials it counts no longer, whatever comes between
         said.append(f"block {block} is in {aside.move(files)}")
     for finding in findings:
         path = paths.root / finding.path
@@ -103,7 +108,20 @@ def _write_timing(paths: Layout, block: str) -> None:
     """What can be told of a block's cost from its records, and the checksums of its files."""
     trials = pl.read_parquet(paths.trials(block), columns=["cohort", "seed", "steps", "parameters"], glob=False)
     files = {kind: getattr(paths, kind)(block) for kind in KINDS}
-    known = {"lanes": trials.height, "seeds": trials["seed"].n_unique(), "steps": trials["steps"].max(),
-             "parameters": trials["parameters"].max()}
-    write_json(paths.timing(block), with_own_sum({"block": block, "cohort": trials["cohort"][0], **known, "sha256": {
-        kind: sha256_of(path) for kind, path in files.items() if path.exists()}}))
+    known = {
+        "lanes": trials.height,
+        "seeds": trials["seed"].n_unique(),
+        "steps": trials["steps"].max(),
+        "parameters": trials["parameters"].max(),
+    }
+    write_json(
+        paths.timing(block),
+        with_own_sum(
+            {
+                "block": block,
+                "cohort": trials["cohort"][0],
+                **known,
+                "sha256": {kind: sha256_of(path) for kind, path in files.items() if path.exists()},
+            }
+        ),
+    )

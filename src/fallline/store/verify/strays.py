@@ -11,8 +11,14 @@ from fallline.store.leases import live
 from fallline.store.lock import owner_of
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 
-OF_BLOCKS = {"trials": ".parquet", "curves": ".parquet", "predictions": ".parquet", "weights": ".parquet",
-             "timings": ".json", "checkpoints": ".npz"}
+OF_BLOCKS = {
+    "trials": ".parquet",
+    "curves": ".parquet",
+    "predictions": ".parquet",
+    "weights": ".parquet",
+    "timings": ".json",
+    "checkpoints": ".npz",
+}
 BLOCK = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -20,27 +26,55 @@ def check_strays(paths: Layout, planned: set[str]) -> list[Finding]:
     """The lock, left-overs, and files of no block. While the run is under way its own halves are no left-overs."""
     found, under_way = _lock(paths)
     trained = set(live(paths))
-    found += [Finding(f"leases/{block}.json", "a job trains its block just now", "it is not judged", noted=True)
-              for block in sorted(trained)]
-    found += [Finding(_relative(paths, path), "left by a job that is gone", "the next job takes it over", noted=True)
-              for path in sorted(paths.lease("").parent.glob("*.json")) if path.stem not in trained]
+    found += [
+        Finding(f"leases/{block}.json", "a job trains its block just now", "it is not judged", noted=True)
+        for block in sorted(trained)
+    ]
+    found += [
+        Finding(_relative(paths, path), "left by a job that is gone", "the next job takes it over", noted=True)
+        for path in sorted(paths.lease("").parent.glob("*.json"))
+        if path.stem not in trained
+    ]
     under_way = under_way or bool(trained)
-    found += [Finding(folder.name, f"it is a link out of the run folder, to {str(folder.readlink())[:100]}",
-                      "put the folder itself in its place") for folder in paths.folders if folder.is_symlink()]
+    found += [
+        Finding(
+            folder.name,
+            f"it is a link out of the run folder, to {str(folder.readlink())[:100]}",
+            "put the folder itself in its place",
+        )
+        for folder in paths.folders
+        if folder.is_symlink()
+    ]
     if not under_way:
-        found += [Finding(_relative(paths, path), "half a file, left by a run that was killed",
-                          "the next run removes it", goes=True) for path in sorted(paths.leftovers())]
+        found += [
+            Finding(
+                _relative(paths, path),
+                "half a file, left by a run that was killed",
+                "the next run removes it",
+                goes=True,
+            )
+            for path in sorted(paths.leftovers())
+        ]
     done = set(paths.done_blocks())
     for folder, ending in OF_BLOCKS.items():
         for path in sorted((paths.root / folder).glob("*")):
             if not path.name.startswith("."):
                 found += _of_block(paths, path, ending, planned, done)
     for folder, ending in {"environments": ".json", "answers": ".parquet", "leases": ".json"}.items():
-        found += [_foreign(paths, path) for path in sorted((paths.root / folder).glob("*"))
-                  if path.suffix != ending and not path.name.startswith(".")]
+        found += [
+            _foreign(paths, path)
+            for path in sorted((paths.root / folder).glob("*"))
+            if path.suffix != ending and not path.name.startswith(".")
+        ]
     if paths.damaged.is_dir():
-        found.append(Finding("damaged", "files that were moved aside by --repair",
-                             "remove them when you do not need them", noted=True))
+        found.append(
+            Finding(
+                "damaged",
+                "files that were moved aside by --repair",
+                "remove them when you do not need them",
+                noted=True,
+            )
+        )
     return found
 
 
@@ -50,17 +84,34 @@ def _lock(paths: Layout) -> tuple[list[Finding], bool]:
         return [], False
     owner = owner_of(paths.lock)
     if owner is None:
-        return [Finding("lock.json", "it is torn: its writer died while it took the lock", f"{AGAIN} takes it over",
-                        goes=True)], False
+        return [
+            Finding(
+                "lock.json", "it is torn: its writer died while it took the lock", f"{AGAIN} takes it over", goes=True
+            )
+        ], False
     who = f"process {owner.pid} on {owner.host[:100]}"
     if owner.place == "here":
-        return [Finding("lock.json", f"a run is under way, {who}", "blocks that it has not finished are not judged",
-                        noted=True)], True
+        return [
+            Finding(
+                "lock.json", f"a run is under way, {who}", "blocks that it has not finished are not judged", noted=True
+            )
+        ], True
     if owner.place == "gone":
-        return [Finding("lock.json", f"{who} was killed or its machine went down: it is gone",
-                        f"{AGAIN} takes the lock over and goes on", goes=True)], False
-    return [Finding("lock.json", f"{who} holds the folder, and from here nobody can tell whether it still runs",
-                    "if it is gone (its machine is off, or the folder was moved here), remove lock.json")], True
+        return [
+            Finding(
+                "lock.json",
+                f"{who} was killed or its machine went down: it is gone",
+                f"{AGAIN} takes the lock over and goes on",
+                goes=True,
+            )
+        ], False
+    return [
+        Finding(
+            "lock.json",
+            f"{who} holds the folder, and from here nobody can tell whether it still runs",
+            "if it is gone (its machine is off, or the folder was moved here), remove lock.json",
+        )
+    ], True
 
 
 def _of_block(paths: Layout, path: Path, ending: str, planned: set[str], done: set[str]) -> list[Finding]:
@@ -73,8 +124,14 @@ def _of_block(paths: Layout, path: Path, ending: str, planned: set[str], done: s
     if block in done:
         return []
     if block in planned:
-        return [Finding(_relative(paths, path), "its block was not finished", f"{AGAIN} trains it and writes it anew",
-                        noted=True)]
+        return [
+            Finding(
+                _relative(paths, path),
+                "its block was not finished",
+                f"{AGAIN} trains it and writes it anew",
+                noted=True,
+            )
+        ]
     return [Finding(_relative(paths, path), "no block of this run is called so", ASIDE, goes=True)]
 
 
