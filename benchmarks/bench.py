@@ -43,7 +43,7 @@ SCHEMA = 1
 def bench(works: Sequence[Work], peers_python: str | None, quick: bool) -> dict[str, Any]:
     """Everything, as plain values. Without ``peers_python`` fallline's side alone."""
     from fallline.engine.devices import cores
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     begun = time.perf_counter()
     results, products, versions = {}, {}, {}

@@ -404,7 +404,7 @@ def main() -> None:
     if "xla_backend_extra_options" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAG}".strip()
     keep_freed_memory()
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     results: dict[str, Any] = {
         "schema": 1,

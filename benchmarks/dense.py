@@ -28,18 +28,18 @@ def fallline_side(folder: Path) -> tuple[Any, dict[str, Any]]:
     from fallline import load_study
     from fallline.engine.side_by_side import run_side_by_side
     from fallline.engine.training import chunks, train
-    from fallline.executors.arrays import load_arrays
-    from fallline.executors.cohort import ReadyCohort
-    from fallline.executors.lanes import lanes_of
-    from fallline.executors.programs import Programs
-    from fallline.plan import plan
+    from fallline.study.plan import plan
+    from fallline.training.arrays import load_arrays
+    from fallline.training.cohort import CompiledCohort
+    from fallline.training.packing import lanes_of
+    from fallline.training.programs import Programs
 
     study = load_study("mlp/fashion")
     points = [point | {"epochs": EPOCHS} for point in study.points]
     trials = study.with_({"points": points, "seeds": 1, "data": "sample"}).trials()
     arrays = load_arrays(trials[0].task, "sample", None)
     programs = Programs()
-    ready = [ReadyCohort(cohort, arrays, programs) for cohort in plan(trials, lambda t: lanes_of(t, arrays.splits))]
+    ready = [CompiledCohort(cohort, arrays, programs) for cohort in plan(trials, lambda t: lanes_of(t, arrays.splits))]
     works = [replace(cohort.work(cohort.planned.seeds), watched=(), held_out={}) for cohort in ready]
     workers = ready[0].layout.workers
     for cohort, work in zip(ready, works, strict=True):
@@ -56,8 +56,8 @@ def fallline_side(folder: Path) -> tuple[Any, dict[str, Any]]:
             "hidden": int(trial.task.name.rsplit("-", 1)[1]),
             "batch": trial.recipe.batches.size,
             "steps": trial.recipe.steps,
-            "rate": trial.recipe.numbers.flat["learning_rate"],
-            "l2": trial.recipe.numbers.flat["l2_penalty"],
+            "rate": trial.recipe.hyperparameters.flat["learning_rate"],
+            "l2": trial.recipe.hyperparameters.flat["l2_penalty"],
         }
         for trial in trials
     ]
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     from fallline.engine.devices import cores
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     with tempfile.TemporaryDirectory(prefix="fallline-bench-") as name:
         folder = Path(name)

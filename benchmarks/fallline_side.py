@@ -16,13 +16,12 @@ from fallline import Study
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax
 from fallline.engine.side_by_side import run_side_by_side
-from fallline.engine.training import Records, chunks
-from fallline.engine.training import Work as EngineWork
-from fallline.executors.arrays import load_arrays
-from fallline.executors.cohort import ReadyCohort
-from fallline.executors.lanes import lanes_of
-from fallline.executors.programs import Programs
-from fallline.plan import plan
+from fallline.engine.training import Records, TrainingInputs, chunks
+from fallline.study.plan import plan
+from fallline.training.arrays import load_arrays
+from fallline.training.cohort import CompiledCohort
+from fallline.training.packing import lanes_of
+from fallline.training.programs import Programs
 
 
 def study_of(work: Work) -> Study:
@@ -64,7 +63,7 @@ class FalllineSide:
         arrays = load_arrays(trials[0].task, trials[0].data, None)
         (planned,) = plan(trials, lambda task: lanes_of(task, arrays.splits))
         begun = time.perf_counter()
-        self.ready = ReadyCohort(planned, arrays, Programs())
+        self.ready = CompiledCohort(planned, arrays, Programs())
         self.layout_seconds = time.perf_counter() - begun
         self.works = [self._training_only(seeds) for seeds in self.ready.blocks()]
         self.losses = self._train()[1]
@@ -81,7 +80,7 @@ class FalllineSide:
         lane = next(
             lane
             for lane, recipe in enumerate(recipes)
-            if recipe.optimizer.name == rule and recipe.numbers.flat["learning_rate"] == RATE
+            if recipe.optimizer.name == rule and recipe.hyperparameters.flat["learning_rate"] == RATE
         )
         return float(self.losses[step, 0, lane])
 
@@ -113,7 +112,7 @@ class FalllineSide:
         inside = sum(record.seconds["warmup"] + record.seconds["steady"] for record in records) / workers
         return seconds, np.concatenate([record.curves["loss"][0] for record in records], axis=1), inside
 
-    def _training_only(self, seeds: tuple[int, ...]) -> EngineWork:
+    def _training_only(self, seeds: tuple[int, ...]) -> TrainingInputs:
         """The block's work without evaluation; random batches are drawn in advance, as the peers' are."""
         work = replace(self.ready.work(seeds), watched=(), held_out={})
         if self.ready.planned.recipe.batches.size is None:

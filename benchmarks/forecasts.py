@@ -67,31 +67,34 @@ def of_study(name: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
 
 def one(name: str, preset: str, steps: int | None, number: int, learns: bool = False) -> dict[str, Any]:
     """Plan and train one cohort here; what was predicted and what happened."""
-    from fallline.executors.forecasting import learn_from
-    from fallline.executors.planning import plan_run
-    from fallline.executors.progress import Count
-    from fallline.executors.session import Session
-    from fallline.executors.setup import Setup
+    from fallline.engine.memory_use import resident_bytes
     from fallline.forecast import calibrate
-    from fallline.forecast.memory import resident_bytes
-    from fallline.plan import plan
-    from fallline.store.layout import Layout
+    from fallline.forecast.cohorts import learn_from
+    from fallline.store.paths import RunPaths
     from fallline.store.writing import RunWriter
     from fallline.study import load_study
+    from fallline.study.plan import plan
+    from fallline.training.context import TrainingContext
+    from fallline.training.planning import plan_run
+    from fallline.training.progress import ProgressCount
+    from fallline.training.session import TrainingSession
 
     calibrate()
     warm_up()
     study = load_study(name)
     study = study if preset == "full" else study.preset(preset)
     study = study if steps is None else study.with_({"base": {"steps": steps}})
-    setup, base = Setup(study, None), resident_bytes()
+    setup, base = TrainingContext(study, None), resident_bytes()
     cohorts = plan(setup.trials, setup.most_lanes)
     setup.trials = [trial for row in cohorts[number].trials for trial in row]
-    with tempfile.TemporaryDirectory() as folder, RunWriter.open(Layout(Path(folder) / "run"), study, False) as writer:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunWriter.open(RunPaths(Path(folder) / "run"), study, False) as writer,
+    ):
         work = plan_run(setup, writer, set())
         begun = time.perf_counter()
-        count = Count(setup.trials, set(), study.metric, lambda progress: None)
-        Session(setup, writer, count).train(work, lambda *_: [])
+        count = ProgressCount(setup.trials, set(), study.metric, lambda progress: None)
+        TrainingSession(setup, writer, count).train(work, lambda *_: [])
         wall = time.perf_counter() - begun
         if learns:
             learn_from(writer, work)

@@ -74,7 +74,7 @@ def forms(cores: int) -> list[Form]:
 def bench(work: Work, peers_python: str | None, quick: bool, folder: Path) -> dict[str, Any]:
     """Round by round fallline and every form of the peers; the medians, their ratios, and all values."""
     from fallline.engine.devices import cores
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     ours, versions, contenders = Ours(work, folder), {}, {}
     peers = [Peer(peers_python, folder) for _ in range(cores())] if peers_python else []
@@ -173,18 +173,18 @@ class Ours:
         """
         import numpy as np
 
-        from fallline.executors.arrays import load_arrays
-        from fallline.executors.cohort import ReadyCohort
-        from fallline.executors.lanes import lanes_of
-        from fallline.executors.programs import Programs
-        from fallline.plan import plan
+        from fallline.study.plan import plan
+        from fallline.training.arrays import load_arrays
+        from fallline.training.cohort import CompiledCohort
+        from fallline.training.packing import lanes_of
+        from fallline.training.programs import Programs
 
         trials = self.study.trials()
         if trials[0].task.model.network.learnables != LEARNABLES:
             raise ValueError(f"the net must have the learnables {LEARNABLES}, has {trials[0].task.model.network}")
         arrays = load_arrays(trials[0].task, trials[0].data, None)
         (planned,) = plan(trials, lambda task: lanes_of(task, arrays.splits))
-        ready = ReadyCohort(planned, arrays, Programs())
+        ready = CompiledCohort(planned, arrays, Programs())
         start = [ready.work(seeds).weights for seeds in ready.blocks()]
         steps = max(self.work.measured.values()) + 1
         chosen = np.stack([ready.stream(seed).indices(0, steps, BATCH) for seed in planned.seeds], axis=1)

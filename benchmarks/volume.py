@@ -31,7 +31,7 @@ MOST_BYTES, MOST_MILLISECONDS, MOST_SECONDS = 2_000_000_000, 5.0, 60.0
 
 def bench(trials: int, points: int, only: list[str], work: Path) -> dict[str, Any]:
     """Every stage of every study and folder that ``only`` names, or of all."""
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     found: dict[str, Any] = {}
     for name in STUDIES:

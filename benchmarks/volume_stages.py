@@ -21,7 +21,7 @@ from volume_folders import STUDIES
 
 def expand(folder: Path, study: Any) -> None:
     """Every trial, its name, and the cohorts."""
-    from fallline.plan import plan
+    from fallline.study.plan import plan
 
     trials = study.trials()
     assert len({trial.name for trial in trials}) == len(trials)

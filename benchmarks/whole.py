@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="default: results/whole-DATE-MACHINE.json")
     given = parser.parse_args()
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     commands = chosen(given.only, SMOKE if given.quick else COMMANDS)
     begun = time.perf_counter()

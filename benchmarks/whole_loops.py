@@ -124,7 +124,7 @@ def save_examples(study: Study, path: Path) -> None:
     import numpy as np
 
     from fallline import load_study
-    from fallline.executors.arrays import load_arrays
+    from fallline.training.arrays import load_arrays
 
     first = load_study(study.name).preset(study.preset).trials()[0]
     splits, arrays = load_arrays(first.task, first.data, None).splits, {}

@@ -12,9 +12,11 @@ def _clipped_adam(learning_rate, clip):
 CLIPPED_ADAM = fallline.Optimizer(
     "clipped_adam",
     _clipped_adam,
-    numbers=(
-        fallline.Number("learning_rate", default=None, low=0, low_open=True, meaning="how far a step goes"),
-        fallline.Number("clip", default=1.0, low=0, low_open=True, meaning="longest gradient that is left as it is"),
+    hyperparameters=(
+        fallline.Hyperparameter("learning_rate", default=None, low=0, low_open=True, meaning="how far a step goes"),
+        fallline.Hyperparameter(
+            "clip", default=1.0, low=0, low_open=True, meaning="longest gradient that is left as it is"
+        ),
     ),
     title="clipped Adam",
     equation="g = g min(1, clip / |g|), then Adam",

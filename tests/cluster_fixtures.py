@@ -182,7 +182,7 @@ def ray_cluster():
     if os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("nsenter"):
         pytest.skip("a network of one's own needs root, unshare and nsenter")
     code = (
-        "from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
+        "from fallline.executors.kinds.isolated_network import leave_the_network; leave_the_network();"
         "print('alone', flush=True); input()"
     )
     keeper = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

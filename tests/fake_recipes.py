@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fake_run import numbers_of, write_run
+from fake_run import hyperparameters_of, write_run
 from fallline.datasets import find_dataset
 from fallline.store import Run, open_run
 from fallline.study import Study
@@ -64,8 +64,8 @@ def recipes_run(
         for place, split in enumerate(("validation", "test"))
     }
     rows, curves, given = [], [], []
-    own = sorted({name for _, numbers in losses for name in numbers})
-    for place, (optimizer, rate, (loss, numbers), batch, extra) in enumerate(
+    own = sorted({name for _, hyperparameters in losses for name in hyperparameters})
+    for place, (optimizer, rate, (loss, hyperparameters), batch, extra) in enumerate(
         itertools.product(optimizers, rates, losses, batches, more)
     ):
         for seed in range(seeds):
@@ -74,10 +74,10 @@ def recipes_run(
                 "task": "fashion-mnist-softmax",
                 "data": "sample",
                 "optimizer": optimizer,
-                **numbers_of(optimizer, rate),
+                **hyperparameters_of(optimizer, rate),
                 "loss": loss,
-                **{name: numbers.get(name) for name in own},
-                "loss_kind": _kind(loss, numbers),
+                **{name: hyperparameters.get(name) for name in own},
+                "loss_kind": _kind(loss, hyperparameters),
                 "schedule": "constant",
                 **_policy(batch, steps),
                 **extra,
@@ -97,8 +97,8 @@ def recipes_run(
     return open_run(folder)
 
 
-def _kind(loss: str, numbers: dict[str, float]) -> str:
-    inside = ", ".join(f"{name}={value:g}" for name, value in numbers.items())
+def _kind(loss: str, hyperparameters: dict[str, float]) -> str:
+    inside = ", ".join(f"{name}={value:g}" for name, value in hyperparameters.items())
     return f"{loss}({inside})" if inside else loss
 
 
@@ -194,7 +194,7 @@ def _write_predictions(run: Run, labels: dict[str, np.ndarray], given: list[dict
     folder = run.folder
     for part in ("predictions", "answers"):
         (folder / part).mkdir()
-    block = run.layout.done_blocks()[0]
+    block = run.paths.done_blocks()[0]
     lists = {"predicted": pl.List(pl.UInt16), "labels": pl.List(pl.UInt16)}
     taken = pl.DataFrame([{**row, "predicted": row["predicted"].tolist()} for row in given], schema_overrides=lists)
     taken.write_parquet(folder / "predictions" / f"{block}.parquet")

@@ -14,7 +14,7 @@ from fallline.store import Run, open_run
 from fallline.study import Study, dump_study
 
 X, Y = np.array([1, 2, 3, 4], np.float32), np.array([0, -1, -2, -3], np.float32)
-NUMBERS = {
+HYPERPARAMETERS = {
     "gradient_descent": {},
     "momentum": {"momentum": 0.9},
     "nesterov": {"momentum": 0.9},
@@ -172,7 +172,7 @@ def _line_row(name: str, optimizer: str, rate: float, steps: int, curve: Any) ->
         "task": "line",
         "data": "sample",
         "optimizer": optimizer,
-        **numbers_of(optimizer, rate),
+        **hyperparameters_of(optimizer, rate),
         "loss": "sum_of_squares",
         "batch_size": None,
         "order": "shuffled",
@@ -191,7 +191,7 @@ def _line_row(name: str, optimizer: str, rate: float, steps: int, curve: Any) ->
 def softmax_run(
     folder: Path,
     seeds: int = 5,
-    optimizers: tuple[str, ...] = tuple(NUMBERS)[:9],
+    optimizers: tuple[str, ...] = tuple(HYPERPARAMETERS)[:9],
     rates: tuple[float, ...] = tuple(RATES),
     steps: int = 500,
     test: bool = True,
@@ -261,7 +261,7 @@ def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int
         "task": "mnist-softmax",
         "data": "sample",
         "optimizer": optimizer,
-        **numbers_of(optimizer, rate),
+        **hyperparameters_of(optimizer, rate),
         "loss": "softmax_cross_entropy",
         "batch_size": 100,
         "order": "shuffled",
@@ -284,7 +284,7 @@ def _softmax_trial(name: str, place: int, optimizer: str, rate: float, seed: int
     return row, curve
 
 
-def numbers_run(folder: Path) -> Run:
+def hyperparameters_run(folder: Path) -> Run:
     """A one-at-a-time study of the numbers of adam and momentum on the line fit, made up but smooth."""
     axes = {
         "adam": {
@@ -296,7 +296,7 @@ def numbers_run(folder: Path) -> Run:
         "momentum": {"learning_rate": [0.001, 0.03], "momentum": [0.5, 0.95]},
     }
     study = Study(
-        name="line/numbers",
+        name="line/hyperparameters",
         task="line",
         title="The numbers of each optimizer",
         metric="final_train_loss",
@@ -306,9 +306,9 @@ def numbers_run(folder: Path) -> Run:
         base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": "all", "steps": 300},
     )
     rows, curves = [], []
-    for optimizer, numbers in axes.items():
-        base = {**numbers_of(optimizer, 0.01)}
-        for change in [{}, *({key: value} for key, values in numbers.items() for value in values)]:
+    for optimizer, hyperparameters in axes.items():
+        base = {**hyperparameters_of(optimizer, 0.01)}
+        for change in [{}, *({key: value} for key, values in hyperparameters.items() for value in values)]:
             settings = base | change
             name = f"{len(rows):016x}"
             off = sum(abs(settings[key] - 0.9) for key in ("beta1", "beta2", "momentum") if settings[key] is not None)
@@ -325,7 +325,7 @@ def numbers_run(folder: Path) -> Run:
     return write_run(folder, study, [(rows, pl.concat(curves))])
 
 
-def numbers_of(optimizer: str, rate: float) -> dict[str, float | None]:
+def hyperparameters_of(optimizer: str, rate: float) -> dict[str, float | None]:
     """All number columns: null where the rule takes no such number."""
-    every = dict.fromkeys([name for numbers in NUMBERS.values() for name in numbers])
-    return {"learning_rate": rate, **every, **NUMBERS[optimizer]}
+    every = dict.fromkeys([name for hyperparameters in HYPERPARAMETERS.values() for name in hyperparameters])
+    return {"learning_rate": rate, **every, **HYPERPARAMETERS[optimizer]}

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from fallline.scaling.counts import parse_counts
 from fallline.scaling.points import ROWS, Points
 from fallline.scaling.wanted import DATA, REDUCE, SMALL_BYTES, wanted
+from fallline.study.device_counts import parse_counts
 
 SIZES = (32, 128, 512)
 SPREAD = (0.99, 1.0, 1.01)

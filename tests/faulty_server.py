@@ -17,8 +17,8 @@ import optax  # noqa: F401
 import scipy.stats  # noqa: F401
 
 import faulty
-from fallline.deciding import train_until_decided  # noqa: F401
 from fallline.engine import layouts
+from fallline.sequential import train_until_decided  # noqa: F401
 
 layouts.SMALL_WEIGHTS = faulty.WEIGHTS
 warnings.simplefilter("error")

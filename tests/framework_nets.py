@@ -42,19 +42,19 @@ def cross_entropy(logits):
 def compiled(model):
     """(pass, gradient of a pass) of a model, compiled; the gradient comes with the state after."""
 
-    def loss(weights, state, x, key, numbers):
-        outputs, after = model.run(weights, state, x, key, numbers)
+    def loss(weights, state, x, key, hyperparameters):
+        outputs, after = model.run(weights, state, x, key, hyperparameters)
         return cross_entropy(outputs), after
 
     return jax.jit(model.run), jax.jit(jax.grad(loss, has_aux=True))
 
 
-def run(model, weights, state, key, numbers, x=IMAGES):
-    return compiled(model)[0](weights, state, x, key, numbers)
+def run(model, weights, state, key, hyperparameters, x=IMAGES):
+    return compiled(model)[0](weights, state, x, key, hyperparameters)
 
 
-def gradient(model, weights, state, numbers):
-    return compiled(model)[1](weights, state, IMAGES, KEY, numbers)
+def gradient(model, weights, state, hyperparameters):
+    return compiled(model)[1](weights, state, IMAGES, KEY, hyperparameters)
 
 
 def close(tree, other, tolerance=1e-5):

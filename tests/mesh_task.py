@@ -13,8 +13,8 @@ def init(key):
     return {"in": jax.random.normal(first, (6, 16)) / 3, "out": jax.random.normal(second, (16, 3)) / 4}
 
 
-def forward(weights, state, inputs, key, numbers):
-    hidden = dropout(jnp.tanh(inputs @ weights["in"]), numbers["dropout_rate"], key)
+def forward(weights, state, inputs, key, hyperparameters):
+    hidden = dropout(jnp.tanh(inputs @ weights["in"]), hyperparameters["dropout_rate"], key)
     return hidden @ weights["out"], state
 
 
@@ -24,7 +24,7 @@ def points(examples, seed):
     return inputs, (inputs[:, :3] + inputs[:, 3:]).argmax(1)
 
 
-NET = fallline.Model("net", init, forward=forward, numbers=(dropout_rate(0.3),))
+NET = fallline.Model("net", init, forward=forward, hyperparameters=(dropout_rate(0.3),))
 TASK = fallline.task(
     "points",
     model=NET,

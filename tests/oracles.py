@@ -1,7 +1,7 @@
 """The ten TensorFlow 1 update rules in float64 numpy, written from their equations and from nothing else.
 
-``trajectory(RULES[name], x, gradient, steps, **numbers)`` is what the tests hold fallline's rules against. Nothing of
-fallline, JAX or optax is used here: x is the parameter, g its gradient, t = 1, 2, ... the step.
+``trajectory(RULES[name], x, gradient, steps, **hyperparameters)`` is what the tests hold fallline's rules against.
+Nothing of fallline, JAX or optax is used here: x is the parameter, g its gradient, t = 1, 2, ... the step.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 
-def trajectory(update, x, gradient, steps, **numbers):
+def trajectory(update, x, gradient, steps, **hyperparameters):
     """The weights after 0, 1, ..., ``steps`` updates, float64 [steps + 1, *x.shape]; ``gradient(x)`` gives g."""
     x = np.array(x, np.float64)
     memory, path = {}, [x]
     for t in range(1, steps + 1):
-        x = update(x, np.asarray(gradient(x), np.float64), memory, t, **numbers)
+        x = update(x, np.asarray(gradient(x), np.float64), memory, t, **hyperparameters)
         path.append(x)
     return np.stack(path)
 

@@ -1,6 +1,7 @@
 """Every loss in float64 numpy, written from its definition and from nothing else.
 
-``VALUES[name](outputs, rows, **numbers)`` gives the values [batch], of a loss of a whole batch its scalar. ``rows`` are
+``VALUES[name](outputs, rows, **hyperparameters)`` gives the values [batch], of a loss of a whole batch its scalar.
+``rows`` are
 one-hot or targets [batch, classes]. Nothing of fallline or JAX is used here. Exponentials, quotients and logs are taken
 as the textbooks write them: float64 holds exp(300), so no logit below that needs a shift or a rearranged form.
 """

@@ -1,7 +1,7 @@
 """The schedules in plain Python, one step after another, written from their equations and from nothing else.
 
-``factors(name, steps, steps_per_epoch, total_steps, **numbers)`` gives the factor of each of ``steps``. Time is a
-fraction here, exact, so that a boundary or a whole turn is where it is written; only the last formula is rounded.
+``factors(name, steps, steps_per_epoch, total_steps, **hyperparameters)`` gives the factor of each of ``steps``. Time
+is a fraction here, exact, so that a boundary or a whole turn is where it is written; only the last formula is rounded.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def factors(
     warmup_epochs=None,
     warmup_from=0.0,
     workers=1,
-    **numbers,
+    **hyperparameters,
 ):
     found = []
     for step in steps:
         in_steps, in_epochs = Fraction(step), Fraction(step, steps_per_epoch)
-        value = SCHEDULES[name](in_steps, in_epochs, total_steps, **numbers)
+        value = SCHEDULES[name](in_steps, in_epochs, total_steps, **hyperparameters)
         warm = None
         if warmup_steps is not None:
             warm = in_steps / exact(warmup_steps)
@@ -110,7 +110,7 @@ def one_cycle(in_steps, in_epochs, total_steps, rise_fraction=0.3, start_factor=
     return begin * (1 - part) + end * part
 
 
-def reduce_on_plateau(in_steps, in_epochs, total_steps, **numbers):
+def reduce_on_plateau(in_steps, in_epochs, total_steps, **hyperparameters):
     return 1.0
 
 

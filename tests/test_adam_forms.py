@@ -17,10 +17,10 @@ FORMS = ("adam_paper", "adam_inside", "adam")
 E8 = 1e-8
 
 
-def steps(name, gradients, **numbers):
+def steps(name, gradients, **hyperparameters):
     """The steps of one weight, in float64."""
     with jax.enable_x64(True):
-        rule = find_optimizer(name)(**{"learning_rate": 1.0} | numbers)
+        rule = find_optimizer(name)(**{"learning_rate": 1.0} | hyperparameters)
         state, found = rule.init(jnp.float64(0)), []
         for g in gradients:
             step, state = rule.update(jnp.float64(g), state, jnp.float64(0))
@@ -59,8 +59,10 @@ def test_the_forms_of_tensorflow_and_the_paper_agree_in_the_end_with_constant_gr
 
 def test_sgd_plus_is_momentum_bit_for_bit():
     gradients = np.random.default_rng(0).normal(size=50)
-    for numbers in ({}, {"momentum": 0.5}):
-        np.testing.assert_array_equal(steps("sgd_plus", gradients, **numbers), steps("momentum", gradients, **numbers))
+    for hyperparameters in ({}, {"momentum": 0.5}):
+        np.testing.assert_array_equal(
+            steps("sgd_plus", gradients, **hyperparameters), steps("momentum", gradients, **hyperparameters)
+        )
 
 
 def test_names_titles_equations_and_sources_tell_the_forms_apart():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fallline
-from fallline.errors import ModelError, NumberError
+from fallline.errors import HyperparameterError, ModelError
 from fallline.models import from_equinox, from_flax, from_keras
 from framework_nets import EXAMPLES, KEY, OTHER, begin, close, example_nets, run
 
@@ -47,7 +47,7 @@ class Blocks(eqx.Module):
 def test_layers_deep_within_an_equinox_module_get_keys_and_the_rate():
     model = from_equinox(Blocks)
     weights, x = jax.jit(model.init)(KEY), jnp.ones((5, 4))
-    assert [number.default for number in model.numbers] == [pytest.approx(0.3)] and model.start_state(KEY) == {}
+    assert [number.default for number in model.hyperparameters] == [pytest.approx(0.3)] and model.start_state(KEY) == {}
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(weights)) and len(jax.tree.leaves(weights)) == 4
     module = eqx.tree_at(lambda m: [m.layers[1].p, m.layers[4].p], Blocks(KEY), [0.6, 0.6])
     expected = jax.jit(lambda x, keys: jax.vmap(module)(x, keys))(x, jax.random.split(OTHER, 5))
@@ -62,11 +62,11 @@ def test_layers_of_different_rates_keep_them_unless_one_is_given():
     def make(key):
         return Blocks(key, rates=(0.0, 0.5))
 
-    assert from_equinox(make).numbers == ()
+    assert from_equinox(make).hyperparameters == ()
     weights, x = jax.jit(from_equinox(make).init)(KEY), jnp.ones((5, 4))
     expected = jax.jit(lambda x, keys: jax.vmap(make(KEY))(x, keys))(x, jax.random.split(OTHER, 5))
     close(run(from_equinox(make), weights, {}, OTHER, {}, x)[0], expected)
-    assert [number.default for number in from_equinox(make, dropout_rate=0.1).numbers] == [0.1]
+    assert [number.default for number in from_equinox(make, dropout_rate=0.1).hyperparameters] == [0.1]
 
 
 def test_a_plain_equinox_module_still_has_an_apply():
@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_module_is_said_when_the_model_is_made(nets):
             make()
         assert part in str(told.value)
     for make in (from_equinox, lambda make: from_equinox(make, dropout_rate=1.5)):
-        with pytest.raises(NumberError, match=r"dropout_rate must lie in \[0, 1\), got 1"):
+        with pytest.raises(HyperparameterError, match=r"dropout_rate must lie in \[0, 1\), got 1"):
             make(lambda key: Blocks(key, rates=(1.0, 1.0)))
 
 

@@ -137,7 +137,7 @@ def test_noise_hangs_on_the_key_alone(framework, models):
 @FRAMEWORKS
 def test_the_rate_is_a_number_of_the_recipe(framework, models):
     model, weights, state = models[framework]
-    assert [(number.name, number.default, number.law) for number in model.numbers] == [
+    assert [(number.name, number.default, number.law) for number in model.hyperparameters] == [
         ("dropout_rate", 0.2, "must lie in [0, 1)")
     ]
     before = run(model, weights, state, KEY, RATE)[0], compiled(model)[0]._cache_size()
@@ -211,5 +211,5 @@ def test_a_model_that_was_never_begun_here_can_be_traced(framework, nets, models
 def test_a_keras_model_without_a_rate_of_the_recipe_keeps_its_own(nets, models):
     model = from_keras(nets["keras"])
     _, weights, state = models["keras"]
-    assert model.numbers == ()
+    assert model.hyperparameters == ()
     close(run(model, weights, state, KEY, {})[0], run(models["keras"][0], weights, state, KEY, RATE)[0])

@@ -204,7 +204,8 @@ def test_what_is_wrong_in_a_users_own_file_is_said_before_training(cli, line, pa
     [
         ("fallline.Optimizer.plug('mine', optax.sgd, lr=0.1)", "lr", "optimizer mine fails when it is made with lr"),
         (
-            "fallline.Optimizer.plug('mine', lambda learning_rate: optax.sgd(1 if learning_rate > 1 else 2), learning_rate=1)",
+            "fallline.Optimizer.plug('mine', lambda learning_rate: optax.sgd(1 if learning_rate > 1 else 2), "
+            "learning_rate=1)",
             "learning_rate",
             "TracerBoolConversionError",
         ),

@@ -27,7 +27,7 @@ from fallline.batching import (
     widths,
 )
 from fallline.batching.formula import MAX_CHARACTERS, Formula, parse
-from fallline.errors import NumberError, StudyError, UnknownName
+from fallline.errors import HyperparameterError, StudyError, UnknownName
 
 LABELS = np.random.default_rng(5).choice([1, 2, 7], p=[0.7, 0.2, 0.1], size=200)
 every_order = pytest.mark.parametrize("order", sorted(ORDERS))
@@ -362,7 +362,7 @@ def test_a_formula_is_the_arithmetic_of_its_tree(tree, epoch):
     try:
         expected = tree_value(tree, epoch)
     except ZeroDivisionError:
-        with pytest.raises(NumberError, match=f"divides by zero at epoch {epoch}"):
+        with pytest.raises(HyperparameterError, match=f"divides by zero at epoch {epoch}"):
             parse(text).value(epoch)
         return
     assert parse(text).value(epoch) == expected
@@ -408,7 +408,7 @@ def test_any_text_is_a_formula_or_a_study_error(text, place, put):
         assert isinstance(formula, Formula) and again.program == formula.program and again.text == formula.text
         try:
             formula.value(3)
-        except NumberError:
+        except HyperparameterError:
             assert "/" in one
 
 
@@ -469,7 +469,9 @@ def test_a_batch_size_is_a_number_all_or_a_formula(value, size):
 
 @pytest.mark.parametrize("value", [True, 2.5, 2.0, 0, -1, None, [3], float("nan"), -(10**400)])
 def test_a_batch_size_that_is_no_size_is_refused(value):
-    with pytest.raises(NumberError, match=r'a whole number >= 1 or "all", got .*\(try, base.batch_size\)') as told:
+    with pytest.raises(
+        HyperparameterError, match=r'a whole number >= 1 or "all", got .*\(try, base.batch_size\)'
+    ) as told:
         check_batch_size(value, "try, base.batch_size")
     assert len(str(told.value)) < 250
 
@@ -512,10 +514,10 @@ def test_the_other_fields_of_a_policy_are_checked():
         with pytest.raises(UnknownName):
             check_order(order)
     for overlap in (1.0, -0.1, True, "half", float("nan")):
-        with pytest.raises(NumberError, match=r"overlap must lie in \[0, 1\).*\(try\)"):
+        with pytest.raises(HyperparameterError, match=r"overlap must lie in \[0, 1\).*\(try\)"):
             check_overlap(overlap, "try")
     for subset in (0, 2.5, True, "half", -3):
-        with pytest.raises(NumberError, match=r'subset must be a whole number >= 1 or "all".*\(try\)'):
+        with pytest.raises(HyperparameterError, match=r'subset must be a whole number >= 1 or "all".*\(try\)'):
             check_subset(subset, "try")
 
 

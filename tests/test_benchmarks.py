@@ -31,7 +31,7 @@ def test_a_work_is_the_study_it_says(work, trials, steps):
     assert len({trial.name for trial in made}) == trials
     assert {trial.recipe.steps for trial in made} == {steps}
     assert {trial.recipe.batches.size for trial in made} == {work.batch_size}
-    assert not any(trial.recipe.numbers.flat.get("centered") for trial in made)
+    assert not any(trial.recipe.hyperparameters.flat.get("centered") for trial in made)
 
 
 def test_flops_are_those_of_the_two_products_of_every_trial_and_step():
@@ -126,7 +126,7 @@ def test_a_whole_command_trains_the_trials_that_its_floor_and_its_peers_are_char
 @pytest.mark.parametrize("study", [whole_works.SOFTMAX_QUICK, whole_works.CONVNET_QUICK], ids=lambda study: study.key)
 def test_a_whole_command_evaluates_on_the_examples_that_its_floor_counts(study):
     from fallline import load_study
-    from fallline.executors.arrays import load_arrays
+    from fallline.training.arrays import load_arrays
 
     first = load_study(study.name).preset(study.preset).trials()[0]
     splits = load_arrays(first.task, first.data, None).splits
@@ -202,6 +202,6 @@ def test_an_unknown_name_of_a_command_lists_those_there_are():
 
 
 def _machine():
-    from fallline.executors.environment import describe
+    from fallline.training.environment import describe
 
     return describe("tests")

@@ -14,21 +14,21 @@ import pytest
 from scipy import stats
 
 from fake_run import tiny
-from fallline.deciding import questions
 from fallline.errors import StudyError
 from fallline.report.comparison import Comparison, pair_columns
-from fallline.report.kinds import drawn
-from fallline.report.opening import Opening
+from fallline.report.figures import drawn
+from fallline.report.headline import Opening
 from fallline.report.results import Results
+from fallline.sequential import questions
 from fallline.stats.arms import Arm, could_be_best
 from fallline.stats.best import AHEAD, AS_GOOD, BEST, OPEN, SAME, WORSE, best_shares, standings
 from fallline.stats.compare import compared
 from fallline.stats.differences import difference, levelled, paired_sample
 from fallline.stats.evidence import Region, Sample, weighed
-from fallline.stats.forecast import hedges, pilots, seeds_range
-from fallline.stats.groups import Group
+from fallline.stats.groups import ArmGroup
 from fallline.stats.margins import margin
 from fallline.stats.pairwise import all_pairs, holm, range_to_tell, seeds_to_tell, share_interval, two_sided
+from fallline.stats.power import hedges, pilots, seeds_range
 from fallline.stats.search import searches
 from fallline.stats.tuning import defeats
 from fallline.study import Figure, Study
@@ -41,10 +41,10 @@ def most(draws: int = DRAWS, share: float = 0.05) -> float:
     return share + 3 * math.sqrt(share * (1 - share) / draws)
 
 
-def stand(values: np.ndarray, up: bool = False, within: float | None = None) -> tuple[Group, list[Any]]:
+def stand(values: np.ndarray, up: bool = False, within: float | None = None) -> tuple[ArmGroup, list[Any]]:
     """The group of arms with these values [arms, seeds], best first, and how they stand."""
     order = np.argsort(-values.mean(1) if up else values.mean(1), kind="stable")
-    group = Group({}, tuple(arm(values[place], place) for place in order), up)
+    group = ArmGroup({}, tuple(arm(values[place], place) for place in order), up)
     samples = [group.sample(*place) for place in group.places]
     pairs = all_pairs(samples, up)
     others = {

@@ -8,7 +8,7 @@ import pytest
 from fake_run import softmax_run, tiny
 from fallline.report.comparison import Comparison, arm_columns
 from fallline.report.comparison_words import value
-from fallline.report.opening import Opening
+from fallline.report.headline import Opening
 from fallline.report.page import write_report
 from fallline.report.results import Results, columns
 from fallline.report.rounding import by_width, interval, plus_minus
@@ -69,7 +69,7 @@ def test_several_groups_say_which_of_them_stand_at_an_end(tmp_path):
 
 
 def test_a_ranking_without_a_comparison_says_it_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("fallline.report.opening.MOST_PAIRS", 0)
+    monkeypatch.setattr("fallline.report.headline.MOST_PAIRS", 0)
     run = tiny(tmp_path / "run", trials(adam__0_1=0.9, adam__0_01=0.8, momentum__0_1=0.7, momentum__0_01=0.6))
     opening = Opening.of(Results.of(run))
     assert opening.comparison is None
@@ -99,7 +99,7 @@ def test_a_winner_that_wins_on_test_too_gets_none(tmp_path):
 
 
 def test_a_ranking_without_a_comparison_has_the_line_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("fallline.report.opening.MOST_PAIRS", 0)
+    monkeypatch.setattr("fallline.report.headline.MOST_PAIRS", 0)
     run = tiny(tmp_path / "run", trials(adam__0_1=(0.90, 0.80), adam__0_01=(0.5, 0.5), momentum__0_1=(0.85, 0.88)))
     assert any(text.startswith("On the test set momentum") for text in Opening.of(Results.of(run)).sure)
 

@@ -17,15 +17,15 @@ from scipy import stats
 import fallline
 from fake_run import tiny
 from fallline.errors import StudyError, UnknownName
-from fallline.executors.claims import has_chance
-from fallline.executors.names import check_names
 from fallline.report.claims import lines, section
 from fallline.stats.arms import crossed
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Verdict, claims, decide
 from fallline.stats.evidence import Region, weigh
-from fallline.stats.forecast import failing, seeds_to_settle
+from fallline.stats.power import failing, seeds_to_settle
 from fallline.store import Run
 from fallline.study import Study, load_study, parse_study
+from fallline.training.preregistration import has_chance
+from fallline.training.selector_names import check_names
 
 BETTER, EQUAL = Region(low=0.0), Region(-1.0, 1.0, closed=True)
 
@@ -457,7 +457,7 @@ def test_claims_are_noted_before_the_training_and_later_ones_are_told_apart(tmp_
 
 def test_what_hangs_on_the_seed_is_found_before_the_run():
     def load(task: Any) -> Any:
-        from fallline.executors.arrays import load_arrays
+        from fallline.training.arrays import load_arrays
 
         return load_arrays(task, "sample", None)
 

@@ -10,13 +10,13 @@ import fallline
 from fake_run import write_run
 from fallline.batching import BatchStream
 from fallline.report.claims import lines, overview, section
-from fallline.report.written import introduction
+from fallline.report.text_tables import introduction
 from fallline.stats.claims import UNTESTED, claims
 from fallline.store import Run
 from fallline.store.claims import note_claims, read_claims
 from fallline.study import Study, builtin_studies, load_study
-from fallline.study.columns import recipe_columns
-from fallline.study.trial import numbers_in_use
+from fallline.study.recipe_columns import recipe_columns
+from fallline.study.trial import hyperparameters_in_use
 
 CLAIMING = [name for name in builtin_studies() if load_study(name).claims]
 RESULTS = (
@@ -36,7 +36,7 @@ RESULTS = (
 def made_up(study: Study, folder: Path) -> Run:
     """The run folder that the study's trials would leave, with results out of the air; nothing is trained."""
     trials = study.trials()
-    shown, rows = numbers_in_use(trials), []
+    shown, rows = hyperparameters_in_use(trials), []
     for place, trial in enumerate(trials):
         examples = trial.task.examples.get(trial.data)
         stream = BatchStream(trial.recipe.batches, examples or 1000, seed=0)
@@ -67,7 +67,7 @@ def made_up(study: Study, folder: Path) -> Run:
     names = {claim.metric for claim in study.claims if claim.step is not None} - {None} | {"train_loss"}
     curves = pl.DataFrame({"trial": [row["trial"] for row in rows]}).join(pl.DataFrame({"step": steps}), how="cross")
     run = write_run(folder, study, [(rows, curves.with_columns(pl.lit(0.1).alias(name) for name in names))])
-    note_claims(run.layout, study, 0, chance=True)
+    note_claims(run.paths, study, 0, chance=True)
     return run
 
 
@@ -174,9 +174,9 @@ def test_new_claims_are_made_about_the_study_as_it_stands(tmp_path):
 def test_a_folder_from_before_budgets_were_noted_is_read_and_says_nothing(tmp_path):
     run = made_up(SUBSETS.with_({"base": {"steps": 10}}), tmp_path / "run")
     assert any("made about" in line for line in lines(run))
-    notes = json.loads(run.layout.claims.read_text())
-    run.layout.claims.write_text(json.dumps([{k: v for k, v in note.items() if k != "written"} for note in notes]))
+    notes = json.loads(run.paths.claims.read_text())
+    run.paths.claims.write_text(json.dumps([{k: v for k, v in note.items() if k != "written"} for note in notes]))
     assert not any("made about" in line for line in lines(fallline.open_run(run.folder).records))
-    run.layout.claims.write_text(json.dumps([note | {"written": [{"steps": 3}]} for note in notes]))
+    run.paths.claims.write_text(json.dumps([note | {"written": [{"steps": 3}]} for note in notes]))
     with pytest.raises(fallline.errors.StoreError, match="damaged"):
-        read_claims(run.layout)
+        read_claims(run.paths)

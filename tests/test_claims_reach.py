@@ -14,9 +14,9 @@ import pytest
 import fallline
 from fake_run import tiny
 from fallline.report.claims import lines, section
+from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.claims import REFUTED, SUPPORTED, UNTESTED, Verdict, claims, region_of
 from fallline.stats.evidence import weigh
-from fallline.stats.made import Budget
 from fallline.stats.reach import falls_short
 from fallline.study import Claim, builtin_studies, load_study
 
@@ -47,8 +47,8 @@ def spellings(value: float) -> list[str]:
 
 @pytest.mark.parametrize(("study", "place", "claim"), CLAIMS)
 def test_every_number_of_a_builtin_claim_is_in_its_sentence(study, place, claim):
-    numbers = [claim.above, claim.near, claim.below, claim.margin or None, claim.step, claim.min_steps]
-    for number in [one for one in numbers if one is not None]:
+    hyperparameters = [claim.above, claim.near, claim.below, claim.margin or None, claim.step, claim.min_steps]
+    for number in [one for one in hyperparameters if one is not None]:
         before = number - 1 if claim.below == number and claim.metric.endswith("_step") else number
         assert any(re.search(rf"(?<![\d.]){re.escape(text)}(?![\d])", claim.text) for text in spellings(before)), (
             number,
@@ -135,7 +135,10 @@ def test_a_step_that_one_arm_does_not_come_to_is_not_tested(tmp_path):
     assert (least.verdict, least.note) == (UNTESTED, "it speaks of 201 steps, and this run ends after 200")
 
 
-FULL, SHORT = Budget(1, (500, 500), (55_000, 55_000), ("full",)), Budget(1, (60, 60), (4_000, 4_000), ("sample",))
+FULL, SHORT = (
+    ClaimBudget(1, (500, 500), (55_000, 55_000), ("full",)),
+    ClaimBudget(1, (60, 60), (4_000, 4_000), ("sample",)),
+)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_a_value_that_falls_short_after_less_training_is_not_tested(bound, value
     region = region_of(claim, up=True)
     deciding = weigh(np.array([value] * 6), region, True, 1.0)
 
-    def why(budget: tuple[Budget, Budget] | None) -> str:
+    def why(budget: tuple[ClaimBudget, ClaimBudget] | None) -> str:
         return falls_short(claim, "test_accuracy", region, True, deciding, budget, {})
 
     assert bool(why((FULL, SHORT))) == short

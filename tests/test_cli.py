@@ -131,7 +131,7 @@ def test_what_python_users_write_is_taken_or_refused_with_the_same_words():
     base = {"optimizer": "adam", "steps": np.int64(2), "batch_size": "all"}
     rates = np.logspace(-2, -1, 3)
     study = fallline.Study(name="p", task="line", base=base, axes={"learning_rate": rates}, seeds=range(2))
-    assert [t.recipe.numbers.flat["learning_rate"] for t in study.trials()[::2]] == rates.tolist()
+    assert [t.recipe.hyperparameters.flat["learning_rate"] for t in study.trials()[::2]] == rates.tolist()
     assert (
         study.hash
         == fallline.Study(

@@ -22,9 +22,9 @@ from command_line import cli  # noqa: F401
 from fake_recipes import recipes_run
 from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StudyError
-from fallline.report import shown, words, write_report
+from fallline.report import formatting, shown, write_report
 from fallline.report.comparison import Comparison, arm_columns, pair_columns, section
-from fallline.report.kinds import drawn
+from fallline.report.figures import drawn
 from fallline.report.rounding import plus_minus
 from fallline.stats.arms import judges
 from fallline.stats.compare import compared
@@ -568,7 +568,7 @@ def test_arms_with_long_names_have_letters_in_the_table_of_pairs(tmp_path, three
     long = "a rule with a name that nobody would want to read twice in a row"
     found = Comparison.of(run_of(tmp_path, {long: B, "adam": A, "ftrl": C}))
     arms = dict(zip(*(column.texts for column in arm_columns(found)[:2]), strict=True))
-    assert arms == {"A": "adam", "B": words.value_of("optimizer", long), "C": "ftrl"}
+    assert arms == {"A": "adam", "B": formatting.value_of("optimizer", long), "C": "ftrl"}
     assert [column.texts for column in pair_columns(found)[:2]] == [["A", "A", "B"], ["B", "C", "C"]]
     short = Comparison.of(three)
     assert arm_columns(short)[0].heading == "optimizer" and pair_columns(short)[0].texts[0] == "adam"

@@ -18,7 +18,7 @@ import fallline
 from fallline.cli import main
 from fallline.executors.protocol import check_options
 from fallline.store.launches import new_launch
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.study import parse_study
 
 ROOT = Path(__file__).parents[1]
@@ -154,9 +154,9 @@ def test_the_page_of_run_folders_describes_them(reader):
     study = fallline.load_study("examples/own_study.toml").with_({"base": {"steps": 4}, "seeds": 1})
     described = set(re.findall(r"`(\w+)`", text))
     patterns = r"(final_train|train|validation|test|best_validation)_\w+"
-    numbers = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered", "label_smoothing"}
+    hyperparameters = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered", "label_smoothing"}
     result = study.run("runs/spirals")
-    columns = {*result.trials.columns, *result.curves.columns} - numbers  # whoever asks for trials reads test
+    columns = {*result.trials.columns, *result.curves.columns} - hyperparameters  # whoever asks for trials reads test
     for name in of_classes & drawn:
         assert list(Path("runs/spirals").glob(name.replace("NAME", "*").replace("c000", "c*"))), name
     assert all(name in described or re.fullmatch(patterns, name) for name in columns)
@@ -215,7 +215,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     frame = kind.data(result.records, None)
     assert frame["share"].to_list() == [0, 0] and kind.draw(frame, None, None).to_dict()["mark"]["type"] == "bar"
     assert len(parts["CORNERS"].load("sample", None).train.inputs) == 4
-    launched = new_launch(Layout(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))
+    launched = new_launch(RunPaths(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))
     seen = parts["IN_TURN"].status(launched.with_ids({"0": 0, "1": 2}))
     assert [one.state for one in seen.values()] == ["done", "failed"] and "work" in parts["IN_TURN"].show(launched)
     folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)

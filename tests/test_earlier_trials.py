@@ -163,7 +163,7 @@ def test_fresh_touches_nothing_where_the_study_is_wrong_or_the_folder_is_another
 
 def test_an_advised_command_does_not_put_the_run_aside(tmp_path):
     run = tiny(tmp_path / "run", [{"validation_accuracy": 0.5}])
-    noted = run.layout.environments / "0.json"
+    noted = run.paths.environments / "0.json"
     noted.write_text(json.dumps(json.loads(noted.read_text()) | {"command": "fallline run x.toml --fresh --out r"}))
     assert again(Run(run.folder), {"seeds": 5}).startswith("fallline run x.toml --out r --resume --seeds 5")
 

@@ -22,7 +22,7 @@ from fallline.engine.side_by_side import run_side_by_side
 from fallline.errors import StoreError
 from fallline.store import checkpoint
 from fallline.store.checkpoint import Checkpoints, Damaged
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from faulty import records, small_blocks, study
 
 STUDY = """
@@ -48,16 +48,16 @@ def heard():
 SCRIPT = """
 import atexit, sys, time
 from pathlib import Path
-from fallline.executors import resting
+from fallline.training import checkpointing
 
 def wait(name):
     Path(name + ".reached").touch()
     while {waits} == name and not Path("go").exists():
         time.sleep(0.005)
 
-keep, save = resting.keep, resting.save
-resting.keep = lambda *given: (wait("train"), keep(*given))
-resting.save = lambda *given: (wait("save"), save(*given))
+keep, save = checkpointing.keep, checkpointing.save
+checkpointing.keep = lambda *given: (wait("train"), keep(*given))
+checkpointing.save = lambda *given: (wait("save"), save(*given))
 from fallline.cli import main
 atexit.register(wait, "exit")
 sys.argv = ["fallline", "run", "try.toml", "--out", "run", "--no-report", *sys.argv[1:]]
@@ -149,7 +149,7 @@ def test_a_terminal_that_hung_up_changes_nothing(tmp_path):
 
 def test_before_anything_is_planned_nothing_is_left(tmp_path):
     script = (
-        "import os, signal; from fallline.executors import planning\n"
+        "import os, signal; from fallline.training import planning\n"
         "planning.fitting = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''")
     )
     (tmp_path / "try.toml").write_text(STUDY, encoding="utf-8")
@@ -221,7 +221,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from fallline.store.checkpoint import Checkpoints
-from fallline.store.layout import Layout
+from fallline.store.paths import Layout
 
 root = Path(sys.argv[1])
 leaves = [np.arange(20_000.0), np.ones((3, 5))]
@@ -289,7 +289,7 @@ def test_a_checkpoint_is_whole_wherever_its_writing_was_killed(tmp_path):
 
 @pytest.fixture
 def saved(tmp_path):
-    found = Checkpoints(Layout(tmp_path), "r1-c000-b000", ["a"])
+    found = Checkpoints(RunPaths(tmp_path), "r1-c000-b000", ["a"])
     found.save([np.arange(5.0)], {}, {"at": 1})
     return found
 

@@ -13,9 +13,9 @@ from fallline.contracts import Loss, Model
 from fallline.engine.batches import Batches
 from fallline.engine.devices import prepare_jax
 from fallline.engine.evaluation import hold_out
-from fallline.engine.lanes import Cohort, Data, Numbers, Segment
+from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Segment
 from fallline.engine.program import Layout, Program
-from fallline.engine.training import Work, train
+from fallline.engine.training import TrainingInputs, train
 from fallline.losses import find_loss
 from fallline.optimizers import find_optimizer, optimizers
 
@@ -51,7 +51,7 @@ def hits(outputs, targets):
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(7)
-    return Data(
+    return DeviceData(
         jnp.asarray(rng.normal(size=(EXAMPLES, 6)), jnp.float32), jnp.asarray(rng.integers(0, 3, EXAMPLES), jnp.int32)
     )
 
@@ -73,11 +73,11 @@ def batches_of(seed):
     return Stream(seed).indices
 
 
-def numbers_for(name, rates):
+def hyperparameters_for(name, rates):
     rule = find_optimizer(name)
-    full = {number.name: 0.02 if number.default is None else number.default for number in rule.numbers}
+    full = {number.name: 0.02 if number.default is None else number.default for number in rule.hyperparameters}
     columns = {key: np.full(len(rates), value, np.float32) for key, value in full.items()}
-    return Numbers(columns | {"learning_rate": np.asarray(rates, np.float32)}, {}, {}, {})
+    return LaneHyperparameters(columns | {"learning_rate": np.asarray(rates, np.float32)}, {}, {}, {})
 
 
 def run(segments, data, seeds=(0,), layout=None, steps=STEPS, held=None, program=None, watched=()):
@@ -93,8 +93,8 @@ def run(segments, data, seeds=(0,), layout=None, steps=STEPS, held=None, program
     program = program or Program(cohort, layout)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     weights, variables = program.initial(keys)
-    work = Work(
-        tuple(numbers_for(name, rates) for name, rates in segments),
+    work = TrainingInputs(
+        tuple(hyperparameters_for(name, rates) for name, rates in segments),
         weights,
         variables,
         keys,
@@ -115,22 +115,22 @@ def plain_step(name):
     make = find_optimizer(name).make
 
     @jax.jit
-    def step(numbers, weights, state, inputs, targets):
+    def step(hyperparameters, weights, state, inputs, targets):
         value, gradient = jax.value_and_grad(lambda w: LOSS(MODEL.apply(w, inputs), targets))(weights)
-        change, state = make(**numbers).update(gradient, state, weights)
+        change, state = make(**hyperparameters).update(gradient, state, weights)
         return optax.apply_updates(weights, change), state, value
 
-    return jax.jit(lambda numbers, weights: make(**numbers).init(weights)), step
+    return jax.jit(lambda hyperparameters, weights: make(**hyperparameters).init(weights)), step
 
 
 def alone(name, rate, data, seed=0, steps=STEPS):
     """The losses of one trial trained by itself, one step at a time."""
     start, step = plain_step(name)
-    numbers = {key: values[0] for key, values in numbers_for(name, (rate,)).rule.items()}
+    hyperparameters = {key: values[0] for key, values in hyperparameters_for(name, (rate,)).rule.items()}
     weights = MODEL.init(jax.random.key(seed))
-    state, losses = start(numbers, weights), []
+    state, losses = start(hyperparameters, weights), []
     for batch in batches_of(seed)(0, steps, BATCH):
-        weights, state, value = step(numbers, weights, state, data.inputs[batch], data.targets[batch])
+        weights, state, value = step(hyperparameters, weights, state, data.inputs[batch], data.targets[batch])
         losses.append(float(value))
     return np.array(losses)
 
@@ -301,10 +301,10 @@ def test_a_summed_loss_is_a_sum_on_training_batches_and_held_out_splits(data):
     program = Program(cohort, Layout(1, True, 1, 2))
     inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
     keys = jnp.stack([jax.random.key(0)])
-    numbers = Numbers({"learning_rate": np.float32([1e-9])}, {}, {}, {})
+    hyperparameters = LaneHyperparameters({"learning_rate": np.float32([1e-9])}, {}, {}, {})
     whole = Batches([BatchStream(BatchPolicy(None), EXAMPLES, 0)], (EXAMPLES,), False)
-    work = Work(
-        (numbers,),
+    work = TrainingInputs(
+        (hyperparameters,),
         *program.initial(keys),
         keys,
         whole,

@@ -11,7 +11,7 @@ CODE = """
 import json, sys
 LATE
 import fallline
-from fallline.executors.cohort import WEIGHTS, _keys
+from fallline.training.cohort import WEIGHTS, _keys
 from fallline.tasks import find_task
 import jax, numpy as np
 first = [np.asarray(leaf) for leaf in jax.tree.leaves(find_task("mnist-softmax").model.init(_keys((3,), WEIGHTS)[0]))]

@@ -8,17 +8,17 @@ import pytest
 
 from fake_run import tiny
 from fallline.exporting.trials import exported_trials
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.commands import again, at_rates, smaller_rates, wider
 from fallline.report.comparison import Comparison, arm_columns
-from fallline.report.kinds import drawn, specs
+from fallline.report.figures import drawn, specs
 from fallline.report.naming import digits_of
 from fallline.report.terminal import shown
+from fallline.stats.filters import where
 from fallline.stats.search import searches
-from fallline.stats.where import where
 from fallline.store import Run
 from fallline.study import Study, dump_study, parse_settings
-from fallline.study.said import exact
+from fallline.study.formatting import exact
 from fallline.study.toml import parse_study
 
 RATES = [31.622776601683796, 56.23413251903491]
@@ -32,7 +32,7 @@ def a_run(folder, rates, **fields):
         for seed in range(3)
     ]
     found = tiny(folder, made, base={"optimizer": "adam"}, axes={"learning_rate": rates}, **fields)
-    noted = found.layout.environments / "0.json"
+    noted = found.paths.environments / "0.json"
     noted.write_text(json.dumps(json.loads(noted.read_text()) | {"command": "fallline run s.toml"}))
     return Run(found.folder)
 
@@ -86,15 +86,15 @@ def test_names_stay_as_short_as_they_were_where_they_differ(tmp_path):
 
 
 def test_digits_grow_until_the_texts_differ():
-    assert words.digits_apart([0.5, None, "all", 3]) == words.LEAST
+    assert formatting.digits_apart([0.5, None, "all", 3]) == formatting.LEAST
     for values in ([1e-7, 1.0000001e-7], [1 / 3, 1 / 3 + 2**-54], [12345678.0, 12345679.0], [2.0, 2.0 + 2**-51]):
-        digits = words.digits_apart(values)
-        assert len({words.setting(one, digits) for one in values}) == len(set(values)) == 2
+        digits = formatting.digits_apart(values)
+        assert len({formatting.setting(one, digits) for one in values}) == len(set(values)) == 2
 
 
 def test_lists_of_numbers_in_a_recipe_are_kept_exactly(tmp_path):
-    from fallline.study.columns import recipe_columns
-    from fallline.study.trial import numbers_in_use
+    from fallline.study.recipe_columns import recipe_columns
+    from fallline.study.trial import hyperparameters_in_use
 
     texts = []
     for factor in (1 / 3, 1 / 3 + 2**-54):
@@ -108,7 +108,7 @@ def test_lists_of_numbers_in_a_recipe_are_kept_exactly(tmp_path):
             "factors": [1.0, factor],
         }
         trials = Study(name="s", task="line", base=base).trials()
-        texts.append(recipe_columns(trials[0].recipe, numbers_in_use(trials))["factors"])
+        texts.append(recipe_columns(trials[0].recipe, hyperparameters_in_use(trials))["factors"])
     assert texts == ["1, 0.3333333333333333", "1, 0.33333333333333337"]
     run = tiny(tmp_path / "run", [{"factors": text, "validation_accuracy": 0.5} for text in texts])
     assert where(run.trials, {"factors": [1.0, 1 / 3]}).height == 1

@@ -16,15 +16,25 @@ from hypothesis import strategies as st
 
 import fallline
 from fallline.errors import StudyError, UnknownName
-from fallline.executors import groups
+from fallline.executors import process_group
 from fallline.executors.gpus import Gpus
 from fallline.executors.kinds import slurm
 from fallline.executors.protocol import LOST, check_options, executors, find_executor
 from fallline.executors.supervisor import Ended
-from fallline.plan import plan, spread
-from fallline.store.launches import CONTINUED, FAILED, Note, in_vain, launches, new_launch, notes, standing, write_note
-from fallline.store.layout import Layout
+from fallline.store.launches import (
+    CONTINUED,
+    FAILED,
+    WorkerNote,
+    in_vain,
+    launches,
+    new_launch,
+    notes,
+    standing,
+    write_note,
+)
 from fallline.store.leases import Leases, live
+from fallline.store.paths import RunPaths
+from fallline.study.plan import plan, spread
 from jobs_study import load, write_study
 
 PRINTABLE = st.text(
@@ -54,14 +64,14 @@ HOSTILE = st.one_of(
 
 
 def launched(root, name="slurm", cohorts=(0, 3), processes=1, **options):
-    return new_launch(Layout(root), name, cohorts, processes, check_options(find_executor(name), options))
+    return new_launch(RunPaths(root), name, cohorts, processes, check_options(find_executor(name), options))
 
 
 @pytest.mark.parametrize("name", executors())
 def test_every_executor_keeps_the_contract(name, tmp_path):
     executor = find_executor(name)
     launch = launched(tmp_path, name)
-    assert launches(Layout(tmp_path)) == [launch], "what is written is read back"
+    assert launches(RunPaths(tmp_path)) == [launch], "what is written is read back"
     shown = executor.show(launch)
     assert "fallline work" in shown and str(launch.plan) in shown and executor.meaning
     assert all(seen.state == LOST or not launch.ids for seen in executor.status(launch).values())
@@ -238,9 +248,9 @@ def test_a_submission_that_fails_says_so_in_slurms_words(says, tmp_path):
 
 
 def test_attempts_that_come_no_further_are_counted_and_others_are_not(tmp_path):
-    paths = Layout(tmp_path)
+    paths = RunPaths(tmp_path)
     for number, (state, where) in enumerate([(FAILED, "-"), ("training", "-"), (CONTINUED, "a"), (FAILED, "a")]):
-        write_note(tmp_path, Note(3, where, host=f"h{number}", begun=number, state=state))
+        write_note(tmp_path, WorkerNote(3, where, host=f"h{number}", begun=number, state=state))
     known = notes(tmp_path, 3)
     assert [note.host for note in known] == ["h0", "h1", "h2", "h3"] and notes(tmp_path, 4) == []
     assert len(in_vain(known, "-")) == 2 and len(in_vain(known, "a")) == 1 and in_vain(known, "b") == []
@@ -251,7 +261,7 @@ def test_attempts_that_come_no_further_are_counted_and_others_are_not(tmp_path):
 
 
 def test_a_lease_keeps_others_out_while_its_holder_lives_and_no_longer(tmp_path):
-    paths = Layout(tmp_path)
+    paths = RunPaths(tmp_path)
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         with Leases(paths, "first") as mine, Leases(paths, "second") as theirs:
@@ -280,9 +290,9 @@ SCRIPT = "import os, sys, time; k = os.environ['FALLLINE_PROCESS']; print('here 
 
 
 def group_of(tmp_path, monkeypatch, code, processes=2):
-    monkeypatch.setattr(groups, "worker_command", lambda *_: [sys.executable, "-c", SCRIPT + code])
+    monkeypatch.setattr(process_group, "worker_command", lambda *_: [sys.executable, "-c", SCRIPT + code])
     launch = launched(tmp_path, "local", processes=processes)
-    group = groups.Group.start(launch, 0, "job")
+    group = process_group.ProcessGroup.start(launch, 0, "job")
     until = time.monotonic() + 60
     while (ended := group.ended()) is None and time.monotonic() < until:
         time.sleep(0.05)
@@ -297,7 +307,7 @@ def test_where_one_of_a_group_dies_the_others_are_ended_and_it_is_named(tmp_path
 
 
 def test_a_group_that_does_not_hear_is_ended_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(groups, "TERM_SECONDS", 0.2)
+    monkeypatch.setattr(process_group, "TERM_SECONDS", 0.2)
     code = (
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "if k == '0': time.sleep(0.5); os.kill(os.getpid(), 9)\ntime.sleep(600)"
@@ -337,7 +347,7 @@ def test_jobs_on_one_machine_see_gpus_of_their_own(tmp_path, monkeypatch):
 def test_a_process_that_leaves_the_network_has_a_loopback_and_nothing_else():
     """What Ray listens on where nobody named a cluster."""
     code = (
-        "import socket; from fallline.executors.alone_on_net import leave_the_network; leave_the_network();"
+        "import socket; from fallline.executors.kinds.isolated_network import leave_the_network; leave_the_network();"
         "s = socket.socket(); s.bind(('127.0.0.2', 0)); s.listen();"
         "socket.create_connection(s.getsockname(), 5); print([name for _, name in socket.if_nameindex()])"
     )

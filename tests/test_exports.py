@@ -16,7 +16,7 @@ import fallline
 from fake_recipes import recipes_run
 from fake_run import softmax_run, tiny
 from fallline import open_run
-from fallline.errors import NumberError, StoreError, UnknownName
+from fallline.errors import HyperparameterError, StoreError, UnknownName
 from fallline.exporting import EXPORTS, needed
 from fallline.exporting.points import POINTS, thinned
 from fallline.stats import summary
@@ -254,8 +254,8 @@ def test_tables_hold_every_row(result, to, tmp_path):
     for name, own in (("trials", result.trials), ("curves", result.curves), ("summary", summary(result.records))):
         kept = [column for column in own.columns if column in read[name].columns]
         assert {"trial", "optimizer"} & set(kept) and read[name].height == own.height
-        numbers = own.select(kept).select(pl.selectors.float())
-        assert read[name].select(numbers.columns).cast(pl.Float64).equals(numbers.cast(pl.Float64))
+        hyperparameters = own.select(kept).select(pl.selectors.float())
+        assert read[name].select(hyperparameters.columns).cast(pl.Float64).equals(hyperparameters.cast(pl.Float64))
     if to == "parquet":
         assert read["trials"].equals(result.trials) and read["curves"].equals(result.curves)
 
@@ -345,7 +345,7 @@ def test_a_wrong_form_and_a_wrong_number_of_points_are_refused(result, tmp_path)
     with pytest.raises(UnknownName, match="did you mean tensorboard"):
         result.export("tensorbord", tmp_path / "out")
     for points in (1, -3):
-        with pytest.raises(NumberError, match=str(points)):
+        with pytest.raises(HyperparameterError, match=str(points)):
             result.export("csv", tmp_path / "out", points=points)
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from command_line import cli  # noqa: F401
 from fake_run import tiny
-from fallline.executors.arrays import load_arrays
-from fallline.executors.claims import has_chance
 from fallline.report.terminal import shown
 from fallline.study import builtin_studies, load_study
+from fallline.training.arrays import load_arrays
+from fallline.training.preregistration import has_chance
 
 RATES = "axes.learning_rate=[0.1, 0.01]"
 

@@ -10,12 +10,12 @@ import pytest
 
 import fallline
 from fallline import Optimizer, Study
-from fallline.engine.lanes import ALIVE, Batch, Cohort, Lanes, Numbers, Segment, State
+from fallline.engine.lanes import ALIVE, Batch, Cohort, LaneHyperparameters, Lanes, Segment, State
 from fallline.engine.step import step
 from fallline.errors import StudyError
-from fallline.executors.check import check_follows
 from fallline.losses import find_loss
 from fallline.optimizers import find_optimizer, optimizer, optimizers
+from fallline.training.validation import check_follows
 
 RULES = optimizers()
 WEIGHTS = {"w": jnp.array([[0.7, -2.0], [-0.0, 0.0]], jnp.float32), "b": jnp.array([0.1, -0.3], jnp.float32)}
@@ -23,9 +23,11 @@ WEIGHTS = {"w": jnp.array([[0.7, -2.0], [-0.0, 0.0]], jnp.float32), "b": jnp.arr
 
 def steps_of(rule, factors, clip=None):
     """The weights after each step of one lane at the learning rate 0.1 times each factor, and its state at the end."""
-    model = SimpleNamespace(watch=None, run=lambda w, s, x, key, numbers: (x @ w["w"] + w["b"], s))
-    full = {n.name: n.default for n in rule.numbers} | {"learning_rate": 0.1}
-    numbers = Numbers({name: jnp.full(1, value, jnp.float32) for name, value in full.items()}, {}, {}, {})
+    model = SimpleNamespace(watch=None, run=lambda w, s, x, key, hyperparameters: (x @ w["w"] + w["b"], s))
+    full = {n.name: n.default for n in rule.hyperparameters} | {"learning_rate": 0.1}
+    hyperparameters = LaneHyperparameters(
+        {name: jnp.full(1, value, jnp.float32) for name, value in full.items()}, {}, {}, {}
+    )
     cohort = Cohort(model, find_loss("squared_error"), (), None, (Segment(rule, 1),), scheduled=True)
     lane = jax.tree.map(lambda leaf: leaf[None], WEIGHTS)
     state = jax.tree.map(
@@ -35,7 +37,7 @@ def steps_of(rule, factors, clip=None):
     inputs, targets = jnp.array([[1.0, 2.0], [0.5, -1.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
     advance = jax.jit(
         lambda state, factor: step(
-            cohort, False, (numbers,), Batch(inputs, targets, None, factor, jax.random.key(0)), state
+            cohort, False, (hyperparameters,), Batch(inputs, targets, None, factor, jax.random.key(0)), state
         )[0]
     )
     path = [jax.tree.map(np.asarray, lane)]
@@ -71,7 +73,7 @@ def test_ftrl_under_a_schedule_is_the_leader_of_all_that_was_seen():
     """The weights that minimise sum g x + sum of sigma_s / 2 (x - x_s)^2 with 1 / rate_s of each step's own."""
     draw, rates, p = np.random.default_rng(3), [0.1, 0.05, 0.025, 0.2, 0.01], 0.5
     rule, x = find_optimizer("ftrl"), np.zeros(4)
-    state = rule.make(learning_rate=0.1, **{n.name: n.default for n in rule.numbers[1:]}).init(jnp.zeros(4))
+    state = rule.make(learning_rate=0.1, **{n.name: n.default for n in rule.hyperparameters[1:]}).init(jnp.zeros(4))
     n, past, gradients, pulls, sigmas = np.full(4, 0.1), 0.1**p / rates[0], np.zeros(4), np.zeros(4), 0.1**p / rates[0]
     weights = jnp.zeros(4)
     for rate in rates:
@@ -80,7 +82,7 @@ def test_ftrl_under_a_schedule_is_the_leader_of_all_that_was_seen():
         sigma = n**p / rate - past
         past, pulls, sigmas = n**p / rate, pulls + sigma * x, sigmas + sigma
         x = (pulls - gradients) / sigmas
-        own = rule.make(learning_rate=jnp.float32(rate), **{n.name: n.default for n in rule.numbers[1:]})
+        own = rule.make(learning_rate=jnp.float32(rate), **{n.name: n.default for n in rule.hyperparameters[1:]})
         change, state = own.update(jnp.asarray(g, jnp.float32), state, weights)
         weights = optax.apply_updates(weights, change)
         np.testing.assert_allclose(weights, x, rtol=2e-5)
@@ -98,8 +100,8 @@ def test_ftrl_begins_from_an_accumulator_of_0_at_every_power(power):
     assert float(weights[2] + change[2]) == 0.0 and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
 
 
-def own(make, **numbers):
-    return Optimizer.plug("mine", make, **numbers)
+def own(make, **hyperparameters):
+    return Optimizer.plug("mine", make, **hyperparameters)
 
 
 @pytest.mark.parametrize("changes", [{"schedule": "cosine"}, {"warmup_steps": 3}, {"workers": 4}])

@@ -15,15 +15,15 @@ import vl_convert
 import fallline
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cache_folder, prepare_jax
+from fallline.engine.memory_use import Watch, held_bytes
 from fallline.errors import UnknownName
-from fallline.forecast import Rates, calibrate
+from fallline.forecast import DeviceRates, calibrate
 from fallline.forecast.calibration import recall
-from fallline.forecast.guess import time_guess
+from fallline.forecast.data_sheets import SHEETS
 from fallline.forecast.hlo import costs
 from fallline.forecast.laws import NAMES, bound, features, step_seconds
-from fallline.forecast.memory import Watch, held_bytes
-from fallline.forecast.sheets import SHEETS
-from fallline.report.kinds.guessed import GUESS, OURS
+from fallline.forecast.published_guesses import time_guess
+from fallline.report.figures.guessed import GUESS, OURS
 
 jax = prepare_jax()
 jnp = jax.numpy
@@ -119,7 +119,7 @@ def test_the_law_is_a_sum_and_says_what_bounds_a_step():
     large = jnp.ones(20_000_000)
     assert bound(counted(lambda x: x + 1.0, large), sheet)[0] == "memory"
     assert bound(counted(lambda x: x + 1.0, jnp.ones(4)), sheet)[0] == "overhead"
-    assert set(NAMES) | {"host"} == set(Rates.__dataclass_fields__)
+    assert set(NAMES) | {"host"} == set(DeviceRates.__dataclass_fields__)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_the_predicted_memory_of_a_fresh_process_is_within_a_tenth(tmp_path):
 
 
 def test_rates_are_those_that_made_the_times_and_the_usual_ones_where_nothing_was_timed():
-    from fallline.forecast.costs import Costs, Product, Work
+    from fallline.forecast.costs import Costs, MatmulCost, ProgramWork
     from fallline.forecast.measuring import fitted, usual_rates
 
     usual = usual_rates(1e11, 2e10, 3e-5)
@@ -172,12 +172,16 @@ def test_rates_are_those_that_made_the_times_and_the_usual_ones_where_nothing_wa
         "cached_byte": 3 * usual.cached_byte,
         "transcendental": usual.transcendental / 4,
     }
-    counted = [Costs(Work(bytes=1e6)), Costs(Work(bytes=1e6, transcendentals=1e5)), Costs(Work(transcendentals=1e4))]
+    counted = [
+        Costs(ProgramWork(bytes=1e6)),
+        Costs(ProgramWork(bytes=1e6, transcendentals=1e5)),
+        Costs(ProgramWork(transcendentals=1e4)),
+    ]
     seconds = np.array([features(one, 1e9) @ [true[name] for name in NAMES] for one in counted])
     rates, errors = fitted(counted, seconds, 1e9, usual)
     assert rates.cached_byte == pytest.approx(true["cached_byte"], rel=0.05)
     assert rates.transcendental == pytest.approx(true["transcendental"], rel=0.15) and max(errors) < 0.15
-    product = Costs(Work(products=[(1.0, Product(1, 100, 10, 784))]))
+    product = Costs(ProgramWork(products=[(1.0, MatmulCost(1, 100, 10, 784))]))
     by_hand = product.threaded.product_operations / 1e11 + product.threaded.products[0][1].bytes * rates.cached_byte
     assert step_seconds(product, dataclasses.replace(calibrate("t4"), alone=rates)) == pytest.approx(by_hand, rel=1e-3)
     assert rates.host == usual.host and rates.native_element == pytest.approx(usual.native_element)
@@ -192,9 +196,9 @@ def test_no_rate_is_below_zero_whatever_was_timed():
 
 def test_tasks_on_the_same_data_share_its_arrays_and_a_cpu_has_them_once():
     from fallline.engine.mesh import ALONE
-    from fallline.executors.setup import Setup
+    from fallline.training.context import TrainingContext
 
-    setup = Setup(fallline.load_study("mlp/fashion").preset("quick"), None)
+    setup = TrainingContext(fallline.load_study("mlp/fashion").preset("quick"), None)
     assert len(setup.tasks) == 3 and len({id(setup.load(task)) for task in setup.tasks}) == 1
     host, device = setup.load(setup.tasks[0]).splits.train, setup.load(setup.tasks[0]).on(ALONE)[0]
     if jax.default_backend() == "cpu":
@@ -253,12 +257,12 @@ def three_widths():
 
 def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(monkeypatch, three_widths):
     from fallline.engine.compiled import Compiled
-    from fallline.executors import study_forecast
+    from fallline.forecast import study
 
     monkeypatch.setattr(fallline, "__version__", "0.0.0")  # nothing of this version was counted before
     traced, written = [], Compiled.written
     monkeypatch.setattr(Compiled, "written", lambda self, *seen: traced.append(self) or written(self, *seen))
-    monkeypatch.setattr(study_forecast, "TRACING_SECONDS", -1e6)
+    monkeypatch.setattr(study, "TRACING_SECONDS", -1e6)
     plan = three_widths.plan()
     assert len(traced) == 2, "one step and one evaluation, of three cohorts"
     assert [cohort.predicted.how for cohort in plan.cohorts] == ["by law"] * 3
@@ -270,13 +274,13 @@ def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(mo
 
 
 def test_between_two_widths_work_lies_on_a_line(three_widths):
-    from fallline.executors.counting import Kin, _scaled
-    from fallline.executors.setup import Setup
-    from fallline.forecast.counted import Counted
+    from fallline.forecast.count_cache import Counted
+    from fallline.forecast.counting import Kin, _scaled
     from fallline.forecast.hlo import costs
-    from fallline.plan import plan
+    from fallline.study.plan import plan
+    from fallline.training.context import TrainingContext
 
-    setup = Setup(three_widths, None)
+    setup = TrainingContext(three_widths, None)
     found = {}
     for planned in plan(setup.trials, setup.most_lanes):
         ready = setup.make(planned)
@@ -357,7 +361,7 @@ def test_the_memory_that_is_held_is_watched():
 
 
 def test_the_reports_guesses_stand_beside_ours(tmp_path):
-    from fallline.report.kinds import drawn
+    from fallline.report.figures import drawn
     from fallline.study import Figure
 
     calibrate()

@@ -9,13 +9,13 @@ import pytest
 import fallline
 from fallline.forecast import calibrate, refine
 from fallline.forecast.calibration import recall
-from fallline.forecast.costs import Costs, Product, Work
+from fallline.forecast.costs import Costs, MatmulCost, ProgramWork
 from fallline.forecast.experience import (
     LEAST_UNSURE,
     MOST_FACTOR,
     MOST_OF_A_KIND,
     MOST_OF_A_PROGRAM,
-    Seen,
+    Observation,
     correction,
     kind,
     learn,
@@ -29,7 +29,7 @@ def runs(programs, seed):
     draw = np.random.default_rng(seed)
     offs = {name: 1.8 * math.exp(0.2 * draw.standard_normal()) for name in programs}
     return offs, [
-        Seen(KIND, name, 2.0, 2.0 * off * math.exp(0.1 * draw.standard_normal()))
+        Observation(KIND, name, 2.0, 2.0 * off * math.exp(0.1 * draw.standard_normal()))
         for name, off in offs.items()
         for _ in range(3)
     ]
@@ -65,25 +65,25 @@ def test_nothing_observed_changes_nothing():
 
 
 def test_no_observation_makes_a_forecast_absurd():
-    absurd = [Seen(KIND, "p", 1.0, seconds) for seconds in (1e9, 1e-9, 0.0, -1.0, math.nan, math.inf)]
+    absurd = [Observation(KIND, "p", 1.0, seconds) for seconds in (1e9, 1e-9, 0.0, -1.0, math.nan, math.inf)]
     assert learn({}, absurd) == {}, "the machine slept, or the clock jumped"
     assert correction({KIND: [("p", 29.0)] * 8}, KIND, "p", 2.0).factor == pytest.approx(MOST_FACTOR)
-    stray = learn({}, [Seen(KIND, "p", 1.0, seconds) for seconds in (1.1, 1.1, 1.1, 1.1, 25.0)])
+    stray = learn({}, [Observation(KIND, "p", 1.0, seconds) for seconds in (1.1, 1.1, 1.1, 1.1, 25.0)])
     assert correction(stray, KIND, "p", 2.0).factor < 1.12, "medians count"
 
 
 def test_the_latest_observations_are_kept():
-    observed = learn({}, [Seen(KIND, "p", 1.0, 1.0 + n) for n in range(20)])
+    observed = learn({}, [Observation(KIND, "p", 1.0, 1.0 + n) for n in range(20)])
     assert [ratio for _, ratio in observed[KIND]] == [1.0 + n for n in range(20 - MOST_OF_A_PROGRAM, 20)]
-    assert len(learn(observed, [Seen(KIND, f"q{n}", 1.0, 1.0) for n in range(200)])[KIND]) == MOST_OF_A_KIND
+    assert len(learn(observed, [Observation(KIND, f"q{n}", 1.0, 1.0) for n in range(200)])[KIND]) == MOST_OF_A_KIND
 
 
 def test_kinds_are_told_apart_by_what_programs_do():
-    dense, convolution = Product(1, 50, 10, 784), Product(1, 50, 10, 784, "convolution")
-    assert kind("step", Costs(Work(1, products=[(1.0, dense)])), True) == "step, matmuls, beside others"
-    both = Costs(Work(1, products=[(1.0, dense), (1.0, convolution)]))
+    dense, convolution = MatmulCost(1, 50, 10, 784), MatmulCost(1, 50, 10, 784, "convolution")
+    assert kind("step", Costs(ProgramWork(1, products=[(1.0, dense)])), True) == "step, matmuls, beside others"
+    both = Costs(ProgramWork(1, products=[(1.0, dense), (1.0, convolution)]))
     assert kind("step", both, False) == "step, convolutions, alone"
-    assert kind("evaluation", Costs(native=Work(5)), False) == "evaluation, small loops, alone"
+    assert kind("evaluation", Costs(native=ProgramWork(5)), False) == "evaluation, small loops, alone"
 
 
 @pytest.fixture
@@ -123,14 +123,14 @@ def test_a_run_teaches_the_calibration_and_the_next_plan_is_drawn_to_what_it_too
 
 
 def test_what_compiling_took_is_remembered(study, calibrated, tmp_path):
-    from fallline.executors.counting import _key
-    from fallline.executors.setup import Setup
-    from fallline.forecast.counted import recall_counted
-    from fallline.plan import plan
+    from fallline.forecast.count_cache import recall_counted
+    from fallline.forecast.counting import _key
+    from fallline.study.plan import plan
+    from fallline.training.context import TrainingContext
 
     other = study.with_({"base": {"batch_size": 24}})  # not in the compilation cache
     other.run(tmp_path / "run")
-    setup = Setup(other, None)
+    setup = TrainingContext(other, None)
     (planned,) = plan(setup.trials, setup.most_lanes)
     assert recall_counted(_key(setup.make(planned), "step")).compile_seconds > 0
 
@@ -141,5 +141,5 @@ def test_without_a_calibration_a_run_learns_nothing_and_measures_nothing(study, 
     records = study.run(tmp_path / "run").records
     (cohort,) = records.plan["rounds"][0]["cohorts"]
     assert cohort["predicted"]["seconds"] is None and cohort["predicted"]["memory_bytes"] > 0
-    refine([Seen(KIND, "p", 1.0, 2.0)])
+    refine([Observation(KIND, "p", 1.0, 2.0)])
     assert not (tmp_path / "cache" / "calibrations").exists()

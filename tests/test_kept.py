@@ -9,12 +9,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fallline import Study
-from fallline.engine import kept
+from fallline.engine import program_cache
 from fallline.engine.devices import prepare_jax
 from fallline.engine.program import Layout
-from fallline.executors.programs import Programs
-from fallline.executors.setup import Setup
-from fallline.plan import plan
+from fallline.study.plan import plan
+from fallline.training.context import TrainingContext
+from fallline.training.programs import Programs
 
 jax = prepare_jax()
 
@@ -37,7 +37,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def ready(**changes):
-    setup = Setup(Study(**FIELDS | changes), None)
+    setup = TrainingContext(Study(**FIELDS | changes), None)
     return setup.make(plan(setup.trials, setup.most_lanes)[0])
 
 
@@ -66,7 +66,7 @@ def test_other_lanes_losses_sizes_or_rules_are_other_programs(cache):
 
 def test_a_program_of_another_source_is_traced_anew(cache, monkeypatch):
     traces(ready())
-    monkeypatch.setattr(kept, "_made_by", lambda: "another source")
+    monkeypatch.setattr(program_cache, "_made_by", lambda: "another source")
     assert traces(ready()) == (1, 1)
 
 
@@ -96,7 +96,7 @@ def test_records_are_the_same_whether_programs_were_kept_or_not(cache, tmp_path)
 
 
 def test_the_oldest_are_forgotten(cache, monkeypatch):
-    monkeypatch.setattr(kept, "MOST_FILES", 3)
+    monkeypatch.setattr(program_cache, "MOST_FILES", 3)
     for steps in (20, 30, 40):
         traces(
             ready(base={"batch_size": steps, "steps": 20})
@@ -111,8 +111,8 @@ def test_a_second_process_traces_no_step(cache, tmp_path):
         "import json, sys; from fallline import Study; from fallline.engine.compiled import Compiled\n"
         "made = []; trace = Compiled._trace\n"
         "Compiled._trace = lambda self, *given: made.append(self.name) or trace(self, *given)\n"
-        "from fallline.engine import kept; new = []; traced = kept.trace\n"
-        "kept.trace = lambda *given: new.append(1) or traced(*given)\n"
+        "from fallline.engine import program_cache; new = []; traced = program_cache.trace\n"
+        "program_cache.trace = lambda *given: new.append(1) or traced(*given)\n"
         "Study(**json.loads(sys.argv[1])).run(sys.argv[2]); print(len(new), made)"
     )
     import json
@@ -132,7 +132,9 @@ def test_a_second_process_traces_no_step(cache, tmp_path):
 
 
 def test_cohorts_that_differ_in_rules_alone_share_their_evaluation():
-    setup = Setup(Study(**FIELDS | {"axes": {"optimizer": ["adam", "rmsprop"], "learning_rate": [0.1]}}), None)
+    setup = TrainingContext(
+        Study(**FIELDS | {"axes": {"optimizer": ["adam", "rmsprop"], "learning_rate": [0.1]}}), None
+    )
     alone = [setup.make(cohort) for cohort in plan(setup.trials, lambda task: 1)]
     assert len(alone) == 2 and alone[0].program is not alone[1].program
     assert alone[0].program.evaluation is alone[1].program.evaluation
@@ -149,7 +151,7 @@ def test_lanes_that_begin_alike_are_evaluated_once_before_the_first_step(tmp_pat
     monkeypatch.setattr(
         Evaluation, "over", lambda self, state, *given: counted.append(int(state.step)) or over(self, state, *given)
     )
-    monkeypatch.setattr("fallline.executors.setup.lanes_of", lambda task, splits: 1)
+    monkeypatch.setattr("fallline.training.context.lanes_of", lambda task, splits: 1)
     result = Study(
         **FIELDS
         | {

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fallline.errors import ModelError, NumberError, UnknownName
+from fallline.errors import HyperparameterError, ModelError, UnknownName
 from fallline.losses import find_loss, loss, losses
 from fallline.losses.classes import own
 from oracles_losses import VALUES, softmax
@@ -34,12 +34,12 @@ EXTREME = np.array(
 
 
 def defaults(part):
-    return {number.name: number.default for number in part.numbers}
+    return {number.name: number.default for number in part.hyperparameters}
 
 
 def drawn(part):
     """Other numbers than the defaults that the laws allow."""
-    return {number.name: 0.3 + 0.1 * place for place, number in enumerate(part.numbers)}
+    return {number.name: 0.3 + 0.1 * place for place, number in enumerate(part.hyperparameters)}
 
 
 def outputs_of(part, logits):
@@ -67,16 +67,16 @@ def forms(part, labels):
 def compiled(part):
     """``run(outputs, targets, numbers)``: the values, the batch's value and its gradient."""
 
-    def run(outputs, targets, numbers):
-        values = part.function(outputs, targets, **numbers)
-        return values, *jax.value_and_grad(part)(outputs, targets, **numbers)
+    def run(outputs, targets, hyperparameters):
+        values = part.function(outputs, targets, **hyperparameters)
+        return values, *jax.value_and_grad(part)(outputs, targets, **hyperparameters)
 
     return jax.jit(run)
 
 
-def total(part, outputs, rows, **numbers):
+def total(part, outputs, rows, **hyperparameters):
     """The batch's value by the oracle."""
-    values = VALUES[part.name](outputs, rows, **numbers)
+    values = VALUES[part.name](outputs, rows, **hyperparameters)
     return values.sum() if part.reduce == "sum" else values.mean()
 
 
@@ -96,11 +96,11 @@ def test_every_loss_has_an_oracle_and_takes_labels_or_rows():
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 1e-12)])
 def test_values_are_those_of_the_written_definition_however_labels_are_written(part, dtype, tolerance):
     outputs = outputs_of(part, LOGITS).astype(dtype)
-    for numbers in (defaults(part), drawn(part)):
-        right = VALUES[part.name](outputs.astype(np.float64), np.eye(5)[LABELS], **numbers)
+    for hyperparameters in (defaults(part), drawn(part)):
+        right = VALUES[part.name](outputs.astype(np.float64), np.eye(5)[LABELS], **hyperparameters)
         with jax.enable_x64(dtype == np.float64):
             for targets in forms(part, LABELS):
-                values = compiled(part)(outputs, targets, numbers)[0]
+                values = compiled(part)(outputs, targets, hyperparameters)[0]
                 assert values.dtype == dtype and values.shape == (() if part.whole else (6,))
                 np.testing.assert_allclose(values, right, rtol=tolerance)
 
@@ -108,11 +108,15 @@ def test_values_are_those_of_the_written_definition_however_labels_are_written(p
 @every_loss
 def test_the_gradient_is_the_finite_difference_of_the_written_definition(part):
     outputs = outputs_of(part, LOGITS / 3)  # no probability near an end, where the steps would reach over it
-    for numbers in (defaults(part), drawn(part)):
-        right = differences(lambda o, numbers=numbers: total(part, o, np.eye(5)[LABELS], **numbers), outputs, 1e-6)
+    for hyperparameters in (defaults(part), drawn(part)):
+        right = differences(
+            lambda o, hyperparameters=hyperparameters: total(part, o, np.eye(5)[LABELS], **hyperparameters),
+            outputs,
+            1e-6,
+        )
         with jax.enable_x64(True):
             for targets in forms(part, LABELS):
-                gradient = compiled(part)(outputs, targets, numbers)[2]
+                gradient = compiled(part)(outputs, targets, hyperparameters)[2]
                 np.testing.assert_allclose(gradient, right, rtol=1e-6, atol=1e-8)
 
 
@@ -120,26 +124,26 @@ def test_the_gradient_is_the_finite_difference_of_the_written_definition(part):
 def test_values_and_gradients_hold_at_logits_of_a_hundred(part):
     for labels in ([0] * 6, [2] * 6, [0, 2, 1, 1, 4, 3]):
         rows = np.eye(5)[labels]
-        for numbers in (defaults(part), drawn(part)):
+        for hyperparameters in (defaults(part), drawn(part)):
 
-            def of(logits, rows=rows, numbers=numbers):
-                return total(part, outputs_of(part, logits), rows, **numbers)
+            def of(logits, rows=rows, hyperparameters=hyperparameters):
+                return total(part, outputs_of(part, logits), rows, **hyperparameters)
 
             for targets in forms(part, labels):
-                value, gradient = on_logits(part, EXTREME.astype(np.float32), targets, numbers)
+                value, gradient = on_logits(part, EXTREME.astype(np.float32), targets, hyperparameters)
                 np.testing.assert_allclose(value, of(EXTREME), rtol=2e-6, atol=1e-6)
                 assert np.isfinite(gradient).all()
             with jax.enable_x64(True):
-                gradient = on_logits(part, EXTREME, targets, numbers)[1]
+                gradient = on_logits(part, EXTREME, targets, hyperparameters)[1]
             np.testing.assert_allclose(gradient, differences(of, EXTREME, 1e-4), rtol=1e-5, atol=1e-7)
 
 
-def on_logits(part, logits, targets, numbers):
+def on_logits(part, logits, targets, hyperparameters):
     """The batch's value and its gradient by the logits, through the softmax where the loss takes probabilities."""
     if part.takes != "probabilities":
-        return compiled(part)(logits, targets, numbers)[1:]
+        return compiled(part)(logits, targets, hyperparameters)[1:]
     outputs, pull = jax.vjp(jax.nn.softmax, logits)
-    _, value, gradient = compiled(part)(outputs, targets, numbers)
+    _, value, gradient = compiled(part)(outputs, targets, hyperparameters)
     return value, pull(gradient)[0]
 
 
@@ -147,10 +151,10 @@ def on_logits(part, logits, targets, numbers):
 def test_values_and_gradients_hold_at_outputs_of_exactly_0_and_1(part):
     outputs = np.eye(5, dtype=np.float32)[[0, 2, 1, 1, 4, 3]]
     for labels in ([0, 2, 1, 1, 4, 3], [0] * 6, [1, 1, 2, 2, 0, 0]):
-        for numbers in (defaults(part), drawn(part)):
-            right = total(part, outputs.astype(np.float64), np.eye(5)[labels], **numbers)
+        for hyperparameters in (defaults(part), drawn(part)):
+            right = total(part, outputs.astype(np.float64), np.eye(5)[labels], **hyperparameters)
             for targets in forms(part, labels):
-                _, value, gradient = compiled(part)(outputs, targets, numbers)
+                _, value, gradient = compiled(part)(outputs, targets, hyperparameters)
                 np.testing.assert_allclose(value, right, rtol=2e-6, atol=1e-6)
                 assert np.isfinite(gradient).all()
 
@@ -169,15 +173,15 @@ def test_numbers_are_bound_and_without_them_a_loss_has_its_defaults(part):
 
 @pytest.mark.parametrize(
     "part, number",
-    [(part, number) for part in LOSSES.values() for number in part.numbers],
-    ids=[f"{part.name}-{number.name}" for part in LOSSES.values() for number in part.numbers],
+    [(part, number) for part in LOSSES.values() for number in part.hyperparameters],
+    ids=[f"{part.name}-{number.name}" for part in LOSSES.values() for number in part.hyperparameters],
 )
 def test_every_declared_number_has_an_effect_a_meaning_and_a_law(part, number):
     outputs, targets = outputs_of(part, LOGITS).astype(np.float32), forms(part, LABELS)[0]
     one = compiled(part)(outputs, targets, drawn(part))[0]
     other = compiled(part)(outputs, targets, drawn(part) | {number.name: 0.6})[0]
     assert number.meaning and (np.abs(one - other) > 1e-3 * np.abs(one)).any()
-    with pytest.raises(NumberError, match=f"{number.name} must .* got -0.5"):
+    with pytest.raises(HyperparameterError, match=f"{number.name} must .* got -0.5"):
         loss(part.name, **{number.name: -0.5})
 
 
@@ -185,9 +189,9 @@ def test_every_declared_number_has_an_effect_a_meaning_and_a_law(part, number):
 def test_lanes_with_other_numbers_are_traced_once_and_agree_with_the_lane_alone(part):
     traces = []
 
-    def value(outputs, targets, numbers):
+    def value(outputs, targets, hyperparameters):
         traces.append(part.name)
-        return part(outputs, targets, **numbers)
+        return part(outputs, targets, **hyperparameters)
 
     run = jax.jit(jax.vmap(jax.value_and_grad(value), in_axes=(0, None, 0)))
     lanes = np.stack([outputs_of(part, z) for z in (LOGITS, -LOGITS, LOGITS / 2)]).astype(np.float32)
@@ -270,7 +274,7 @@ def test_unknown_losses_and_numbers_are_refused_with_the_near_ones():
         loss("kappa")
     with pytest.raises(UnknownName, match=r"number of loss huber is named 'dleta'.*; did you mean delta"):
         loss("huber", dleta=1.0)
-    with pytest.raises(NumberError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
+    with pytest.raises(HyperparameterError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
         loss("softmax_cross_entropy", label_smoothing=1.0)
 
 
@@ -281,7 +285,7 @@ def test_a_loss_of_a_whole_split_is_that_of_the_split_however_it_is_cut_into_bat
 
     from fallline.contracts import Loss
     from fallline.engine.evaluation import Evaluation, hold_out
-    from fallline.engine.lanes import Cohort, Lanes, Numbers, Segment, State
+    from fallline.engine.lanes import Cohort, LaneHyperparameters, Lanes, Segment, State
     from fallline.models.softmax import softmax_layer
     from fallline.optimizers import find_optimizer
 
@@ -293,12 +297,12 @@ def test_a_loss_of_a_whole_split_is_that_of_the_split_however_it_is_cut_into_bat
         lambda leaf: jnp.asarray(rng.normal(size=(1, 2, *leaf.shape)), jnp.float32), model.init(jax.random.key(0))
     )
     state = State((Lanes(weights, {}, {}, None, jnp.full((1, 2), -1)),), jnp.int32(0))
-    numbers = (Numbers({}, {}, {}, {}),)
+    hyperparameters = (LaneHyperparameters({}, {}, {}, {}),)
 
     def value(loss, most):
         cohort = Cohort(model, loss, (), None, (Segment(find_optimizer("adam"), 2),))
         held = hold_out({"validation": (inputs, labels)}, most=most)["validation"]
-        return Evaluation(cohort).over(state, numbers, held).values["loss"]
+        return Evaluation(cohort).over(state, hyperparameters, held).values["loss"]
 
     power = 1 if name.startswith("linear") else 2
     weight = (np.abs(np.arange(10)[:, None] - np.arange(10)) / 9.0) ** power

@@ -8,7 +8,7 @@ import pytest
 from fake_run import tiny
 from fallline.exporting.trials import exported_trials
 from fallline.report.comparison import Comparison, arm_columns
-from fallline.report.opening import Opening
+from fallline.report.headline import Opening
 from fallline.report.page import write_report
 from fallline.report.results import Results
 from fallline.report.terminal import shown

@@ -8,12 +8,12 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 from scipy import stats
 
-from fallline.errors import NumberError
-from fallline.models.beginning import glorot_uniform, truncated_normal, uniform_by_inputs
+from fallline.errors import HyperparameterError
 from fallline.models.convnet import convnet
 from fallline.models.convolution import convolve, max_pool
 from fallline.models.dense import dense_net
 from fallline.models.dropout import dropout
+from fallline.models.initializers import glorot_uniform, truncated_normal, uniform_by_inputs
 from fallline.models.softmax import softmax_layer
 from fallline.models.workers import workers_convnet
 
@@ -54,11 +54,11 @@ def test_nets_have_as_many_weights_as_published_in_float32(model, weights):
 def test_nets_are_tuples_of_arrays_that_can_be_called(model):
     net, x = INIT.get(model, model.init)(KEY), jnp.asarray(images(2).reshape(2, 784))
     assert isinstance(net, tuple) and all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(net))
-    numbers = {number.name: number.default for number in model.numbers}
-    np.testing.assert_array_equal(net(x), model.run(net, {}, x, None, numbers)[0])
-    if numbers:
+    hyperparameters = {number.name: number.default for number in model.hyperparameters}
+    np.testing.assert_array_equal(net(x), model.run(net, {}, x, None, hyperparameters)[0])
+    if hyperparameters:
         noisy = net(x, key=KEY)
-        np.testing.assert_array_equal(noisy, model.run(net, {}, x, KEY, numbers)[0])
+        np.testing.assert_array_equal(noisy, model.run(net, {}, x, KEY, hyperparameters)[0])
         assert np.abs(noisy - net(x)).max() > 0
 
 
@@ -153,7 +153,7 @@ def test_the_convnet_computes_what_is_published():
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     flat, _ = model.run(weights, {}, x.reshape(2, 784), None, {"dropout_rate": 0.5})
     np.testing.assert_array_equal(outputs, flat)
-    assert state == {} and [number.default for number in model.numbers] == [0.5]
+    assert state == {} and [number.default for number in model.hyperparameters] == [0.5]
 
 
 def test_the_workers_convnet_computes_what_is_published():
@@ -165,9 +165,9 @@ def test_the_workers_convnet_computes_what_is_published():
     a = written_pool(a)
     assert a.shape == (2, 12, 12, 64)
     a = relu(a.reshape(2, 9216) @ w.hidden.weights.T + w.hidden.biases)
-    numbers = {number.name: number.default for number in model.numbers}
-    assert numbers == {"conv_dropout_rate": 0.25, "dropout_rate": 0.5}
-    outputs, _ = model.run(weights, {}, x, None, numbers)
+    hyperparameters = {number.name: number.default for number in model.hyperparameters}
+    assert hyperparameters == {"conv_dropout_rate": 0.25, "dropout_rate": 0.5}
+    outputs, _ = model.run(weights, {}, x, None, hyperparameters)
     np.testing.assert_allclose(outputs, a @ w.output.weights.T + w.output.biases, rtol=1e-4, atol=1e-4)
 
 
@@ -180,7 +180,7 @@ def test_the_dense_net_computes_what_is_published():
     dropped = dense_net(784, 256, 10, dropout_rate=0.3)
     evaluated, _ = dropped.run(weights, {}, x, None, {"dropout_rate": 0.3})
     np.testing.assert_allclose(evaluated, expected, atol=1e-5)
-    assert not model.numbers and [number.default for number in dropped.numbers] == [0.3]
+    assert not model.hyperparameters and [number.default for number in dropped.hyperparameters] == [0.3]
 
 
 @pytest.mark.parametrize("padding, margin", [("SAME", 1), ("VALID", 0)])
@@ -229,8 +229,8 @@ def test_dropout_keeps_the_expectation_and_drops_the_share():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
 def test_a_dropout_rate_lies_in_its_law(rate):
-    with pytest.raises(NumberError, match=r"dropout_rate must lie in \[0, 1\)"):
-        CONVNET.numbers[0].check(rate)
+    with pytest.raises(HyperparameterError, match=r"dropout_rate must lie in \[0, 1\)"):
+        CONVNET.hyperparameters[0].check(rate)
 
 
 def test_lanes_of_one_rate_share_their_noise_wherever_they_stand():
@@ -275,19 +275,19 @@ def test_the_nets_learn_with_noise_and_without_recompiling(model):
     traces = []
 
     @jax.jit
-    def gradient(weights, key, numbers):
+    def gradient(weights, key, hyperparameters):
         traces.append(1)
 
         def loss(weights):
-            logits = model.run(weights, {}, x, key, numbers)[0]
+            logits = model.run(weights, {}, x, key, hyperparameters)[0]
             return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1).mean()
 
         return jax.value_and_grad(loss)(weights)
 
     values = []
     for seed, rate in [(0, 0.5), (0, 0.5), (1, 0.5), (0, 0.1)]:
-        numbers = {number.name: jnp.float32(rate) for number in model.numbers}
-        value, slopes = gradient(weights, jax.random.key(seed), numbers)
+        hyperparameters = {number.name: jnp.float32(rate) for number in model.hyperparameters}
+        value, slopes = gradient(weights, jax.random.key(seed), hyperparameters)
         values.append(float(value))
         assert all(np.isfinite(leaf).all() and np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(slopes))
     assert values[0] == values[1] and len(set(values)) == 3 and len(traces) == 1

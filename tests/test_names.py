@@ -9,8 +9,8 @@ import pytest
 import fallline
 from command_line import cli  # noqa: F401
 from fallline.errors import FalllineError, NetworkError, UnknownName
-from fallline.executors.setup import Setup
 from fallline.study import Study, builtin_studies, load_study, parse_study
+from fallline.training.context import TrainingContext
 
 OWN = """
 import fallline
@@ -83,14 +83,14 @@ WRONG = {
 def test_a_misspelt_name_is_an_error_with_the_nearest_and_the_place(wrong):
     tables, near, place = WRONG[wrong]
     with pytest.raises(FalllineError) as told:
-        setup = Setup(line(**tables), None)
+        setup = TrainingContext(line(**tables), None)
         setup.check()
     assert near in str(told.value) and place in str(told.value)
 
 
 def test_a_value_that_no_part_takes_is_an_error_and_one_that_is_absent_is_not():
     with pytest.raises(FalllineError, match=r"got 'fast' \(s, claims, 1 of 1, arm.learning_rate\)"):
-        Setup(line(**claim(arm={"learning_rate": "fast"}, above=1)), None).check()
+        TrainingContext(line(**claim(arm={"learning_rate": "fast"}, above=1)), None).check()
     for arm in (
         {"learning_rate": 5.0},
         {"optimizer": "adam", "beta1": 0.9},
@@ -100,7 +100,7 @@ def test_a_value_that_no_part_takes_is_an_error_and_one_that_is_absent_is_not():
         {"data": "full"},
         {"epochs": 13.6},
     ):
-        Setup(line(**claim(arm=arm, above=1)), None).check()
+        TrainingContext(line(**claim(arm=arm, above=1)), None).check()
 
 
 def test_a_figure_of_a_preset_is_checked_too():
@@ -115,21 +115,21 @@ def test_an_own_part_that_only_another_preset_names_is_known(tmp_path):
         **claim(better={"optimizer": "mine"}, worse={"optimizer": "gradient_descent"}),
         presets={"other": {"base": {"optimizer": "own.py:mine"}}},
     )
-    Setup(study, None).check()
+    TrainingContext(study, None).check()
     result = fallline.run(study, tmp_path / "run")
     assert result.claims()["verdict"].to_list() == ["not tested here"]
 
 
 def test_what_a_preset_needs_beside_names_is_told_when_it_is_run(tmp_path):
     (tmp_path / "own.py").write_text("import no_such_package", encoding="utf-8")
-    Setup(line(folder=tmp_path, presets={"other": {"base": {"optimizer": "own.py:mine"}}}), None).check()
+    TrainingContext(line(folder=tmp_path, presets={"other": {"base": {"optimizer": "own.py:mine"}}}), None).check()
 
 
 @pytest.mark.parametrize("name", builtin_studies())
 def test_every_name_in_the_builtin_studies_is_known(name):
     study = load_study(name)
     for preset in ("full", *study.presets):
-        Setup(study.preset(preset), None).check()
+        TrainingContext(study.preset(preset), None).check()
 
 
 def test_a_misspelling_ends_with_exit_code_2_and_leaves_no_folder(tmp_path, cli):  # noqa: F811

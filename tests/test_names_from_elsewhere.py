@@ -56,11 +56,13 @@ def test_numbers_of_an_optimizer_alone_are_answered_too():
 
 def test_every_answer_is_a_name_that_there_is():
     parts = [*optimizers().values(), *losses().values(), *schedules().values()]
-    numbers = {number.name for part in parts for number in part.numbers} | {number.name for number in COMMON}
+    hyperparameters = {number.name for part in parts for number in part.hyperparameters} | {
+        number.name for number in COMMON
+    }
     known = (
         {part.name for part in parts}
         | set(metrics())
-        | numbers
+        | hyperparameters
         | set(FIELDS)
         | {"seed", "seeds", "dropout_rate", "step"}
     )

@@ -9,7 +9,7 @@ import pytest
 
 import fallline
 from fallline import Loss, Metric, Study
-from fallline.executors import resting
+from fallline.training import checkpointing
 
 DRAW = np.random.default_rng(0)
 INPUTS = DRAW.normal(size=(999, 5)).astype(np.float32)
@@ -56,7 +56,7 @@ def test_losses_and_metrics_of_narrow_outputs_are_summed_in_float32(tmp_path, dt
 
 
 def _beginnings(model):
-    from fallline.executors.cohort import WEIGHTS
+    from fallline.training.cohort import WEIGHTS
 
     return [model.init(jax.random.fold_in(jax.random.key(seed), WEIGHTS)) for seed in (0, 1)]
 
@@ -96,9 +96,9 @@ def test_narrow_weights_are_kept_in_float32_and_learn_what_float32_learns(tmp_pa
 
 def test_a_state_in_bfloat16_goes_to_a_checkpoint_and_back():
     leaf = np.asarray(jnp.array([1.5, -2.25, 3e38], jnp.bfloat16))
-    kept = resting._plain(leaf)
+    kept = checkpointing._plain(leaf)
     assert kept.dtype == np.uint16
-    np.testing.assert_array_equal(resting._as_wanted(kept, leaf.dtype), leaf)
+    np.testing.assert_array_equal(checkpointing._as_wanted(kept, leaf.dtype), leaf)
 
 
 def test_an_equinox_net_with_a_bfloat16_state_trains_with_checkpoints(tmp_path, monkeypatch):

@@ -18,8 +18,8 @@ from fallline.networks.marks import DARK, LABEL, LIGHT, NAME, SMALL
 from fallline.networks.network import ACTIVATIONS
 from fallline.networks.placing import ROW, _crossings, _settled, columns_of, place
 from fallline.networks.routes import routes
-from fallline.report.kinds import Figure, drawn
-from fallline.report.kinds import network as kind
+from fallline.report.figures import Figure, drawn
+from fallline.report.figures import network as kind
 from fallline.report.style import night
 
 
@@ -387,9 +387,9 @@ def network_run(folder, trained=True):
     (folder / "models.json").write_text(json.dumps({"one": ONE, "two": "\n".join(TWO)}))
     if trained:
         (folder / "weights").mkdir()
-        block = run.layout.done_blocks()[0]
+        block = run.paths.done_blocks()[0]
         schema = {"trial": pl.String, "array": pl.String, "shape": pl.List(pl.Int64), "values": pl.List(pl.Float32)}
-        pl.DataFrame(weights, schema=schema).write_parquet(run.layout.weights(block))
+        pl.DataFrame(weights, schema=schema).write_parquet(run.paths.weights(block))
     return run
 
 

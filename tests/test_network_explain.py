@@ -18,7 +18,7 @@ CLOSE = 1e-9
 ONE_NEURON = "xw = ab*xa + bc*xb + cd*xc + ac*xd"
 TWO_LAYERS = "xw=ap*xp+aq*xq+ar*xr+as*xs\nxz=bp*xp+bq*xq+br*xr+bs*xs\nxo=cp*xw+cq*xz"
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
-NUMBERS = st.floats(-1.5, 1.5).map(lambda value: round(value, 6))
+HYPERPARAMETERS = st.floats(-1.5, 1.5).map(lambda value: round(value, 6))
 
 
 @st.composite
@@ -128,9 +128,9 @@ def explained(draw):
     """A random network with an example, targets and values, away from the kinks of relu."""
     lines = draw(graphs())
     network = parse(text_of(lines))
-    example = {name: draw(NUMBERS) for name in network.inputs}
-    targets = {name: draw(NUMBERS) for name in network.outputs}
-    values = {name: draw(NUMBERS) for name in [*network.learnables, *(f"bias_{line[0]}" for line in lines)]}
+    example = {name: draw(HYPERPARAMETERS) for name in network.inputs}
+    targets = {name: draw(HYPERPARAMETERS) for name in network.outputs}
+    values = {name: draw(HYPERPARAMETERS) for name in [*network.learnables, *(f"bias_{line[0]}" for line in lines)]}
     try:
         with decimal.localcontext(prec=50):
             _, sums = plain(lines, example, targets, values)

@@ -9,7 +9,7 @@ from scipy import stats
 import fallline
 from fallline.contracts import Split, Splits
 from fallline.datasets.gaussians import two_gaussians
-from fallline.errors import DataError, FalllineError, ModelError, NetworkError, NumberError, UnknownName
+from fallline.errors import DataError, FalllineError, HyperparameterError, ModelError, NetworkError, UnknownName
 from fallline.losses import find_loss
 from fallline.metrics import find_metric
 from fallline.tasks import find_task, network_task
@@ -79,7 +79,7 @@ def test_the_seed_says_every_draw_and_the_splits_share_none():
     ],
 )
 def test_numbers_that_cannot_be_drawn_are_refused(wrong, told):
-    with pytest.raises(NumberError, match=told):
+    with pytest.raises(HyperparameterError, match=told):
         two_gaussians(**wrong)
 
 

@@ -55,8 +55,8 @@ def test_a_gradient_that_is_not_finite_never_becomes_a_step(gradient):
     assert np.isnan(clipped(gradient)).any()  # so the lane diverges, and says so
 
 
-def one_step(name, weights, gradient, **numbers):
-    rule = optimizer(name, **numbers)
+def one_step(name, weights, gradient, **hyperparameters):
+    rule = optimizer(name, **hyperparameters)
     return np.asarray(rule.update(gradient, rule.init(weights), weights)[0], np.float64)
 
 

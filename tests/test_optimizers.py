@@ -12,16 +12,16 @@ import optax
 import pytest
 
 import fallline.optimizers.layerwise
-from fallline.contracts import Number, Optimizer
-from fallline.errors import NumberError, UnknownName
+from fallline.contracts import Hyperparameter, Optimizer
+from fallline.errors import HyperparameterError, UnknownName
 from fallline.optimizers import find_optimizer, optimizer, optimizers
 
 RULES = optimizers()
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 every_number = pytest.mark.parametrize(
     "rule, number",
-    [(rule, number) for rule in RULES.values() for number in rule.numbers],
-    ids=[f"{rule.name}-{number.name}" for rule in RULES.values() for number in rule.numbers],
+    [(rule, number) for rule in RULES.values() for number in rule.hyperparameters],
+    ids=[f"{rule.name}-{number.name}" for rule in RULES.values() for number in rule.hyperparameters],
 )
 
 LANES, STEPS = 7, 6
@@ -40,9 +40,9 @@ def compiled(rule: Optimizer):
     """``train(numbers, weights, gradients)`` over lanes, each with its numbers, and the list of its traces."""
     traces = []
 
-    def train(numbers, weights, gradients):
+    def train(hyperparameters, weights, gradients):
         traces.append(rule.name)
-        transformation = rule.make(**numbers)
+        transformation = rule.make(**hyperparameters)
 
         def step(carry, g):
             x, state = carry
@@ -57,11 +57,15 @@ def compiled(rule: Optimizer):
     return jax.jit(jax.vmap(train)), traces
 
 
-def train(rule, numbers, weights=None, gradients=None):
-    """``rule`` run over the lanes; ``numbers`` is one mapping a lane."""
-    numbers = {n.name: np.array([lane[n.name] for lane in numbers], np.float32) for n in rule.numbers}
+def train(rule, hyperparameters, weights=None, gradients=None):
+    """``rule`` run over the lanes; ``hyperparameters`` is one mapping a lane."""
+    hyperparameters = {
+        n.name: np.array([lane[n.name] for lane in hyperparameters], np.float32) for n in rule.hyperparameters
+    }
     run, _ = compiled(rule)
-    return run(numbers, drawn(1) if weights is None else weights, drawn(2, STEPS) if gradients is None else gradients)
+    return run(
+        hyperparameters, drawn(1) if weights is None else weights, drawn(2, STEPS) if gradients is None else gradients
+    )
 
 
 def drawn(seed, *steps, scale=1.0):
@@ -77,7 +81,7 @@ def drawn(seed, *steps, scale=1.0):
 
 def defaults(rule):
     """The rule's numbers, 0.01 where there is no default."""
-    return {n.name: 0.01 if n.default is None else n.default for n in rule.numbers}
+    return {n.name: 0.01 if n.default is None else n.default for n in rule.hyperparameters}
 
 
 def lawful(number):
@@ -90,7 +94,7 @@ def lawful(number):
 def allows(number, value):
     try:
         number.check(value)
-    except NumberError:
+    except HyperparameterError:
         return False
     return True
 
@@ -120,7 +124,7 @@ def test_zero_gradients_and_zero_weights_stay_finite(rule):
 @every_rule
 def test_changing_numbers_traces_nothing_anew(rule):
     run, traces = compiled(rule)
-    full = {n.name: np.array(lawful(n), np.float32) for n in rule.numbers}
+    full = {n.name: np.array(lawful(n), np.float32) for n in rule.hyperparameters}
     for factor in (1.0, 0.99, 0.98):
         jax.block_until_ready(run({k: v * np.float32(factor) for k, v in full.items()}, drawn(1), drawn(2, STEPS)))
     assert len(traces) == 1
@@ -137,7 +141,7 @@ def test_every_declared_number_is_used(rule, number):
 @every_rule
 def test_a_lane_does_not_hang_on_its_neighbours(rule):
     alone = train(rule, [defaults(rule)] * LANES)
-    others = [{n.name: lawful(n)[lane] for n in rule.numbers} for lane in range(LANES)]
+    others = [{n.name: lawful(n)[lane] for n in rule.hyperparameters} for lane in range(LANES)]
     mixed = train(rule, [*others[1:], defaults(rule)])
     for a, b in zip(jax.tree.leaves(alone.path), jax.tree.leaves(mixed.path), strict=True):
         np.testing.assert_array_equal(a[LANES - 1], b[LANES - 1])
@@ -172,9 +176,9 @@ def _is_elementwise(rule):
 @every_rule
 def test_a_rule_says_what_it_is(rule):
     assert rule.title and rule.equation and rule.source
-    assert rule.numbers[0].name == "learning_rate"
-    assert all(number.meaning for number in rule.numbers)
-    assert len({number.name for number in rule.numbers}) == len(rule.numbers)
+    assert rule.hyperparameters[0].name == "learning_rate"
+    assert all(number.meaning for number in rule.hyperparameters)
+    assert len({number.name for number in rule.hyperparameters}) == len(rule.hyperparameters)
     assert find_optimizer(rule.name) is rule
 
 
@@ -187,14 +191,14 @@ def test_defaults_obey_their_own_laws(rule, number):
 @every_number
 def test_a_number_out_of_its_law_is_refused_with_law_and_value(rule, number):
     for value in _unlawful(number):
-        with pytest.raises(NumberError) as error:
+        with pytest.raises(HyperparameterError) as error:
             rule(**{**defaults(rule), number.name: value})
         assert number.law in str(error.value)
         assert repr(value) in str(error.value)
         assert number.name in str(error.value) and rule.name in str(error.value)
 
 
-def _unlawful(number: Number):
+def _unlawful(number: Hyperparameter):
     if number.flag:
         return (2, -1.0, "yes")
     below = [number.low if number.low_open else number.low - 1] if number.low > -np.inf else []
@@ -204,18 +208,18 @@ def _unlawful(number: Number):
 
 @every_rule
 def test_an_unknown_number_is_refused_with_the_near_ones(rule):
-    for number in rule.numbers:
+    for number in rule.hyperparameters:
         with pytest.raises(UnknownName, match=rf"did you mean .*\b{number.name}\b"):
             rule(**defaults(rule), **{number.name + "s": 0.5})
 
 
 @every_rule
 def test_a_missing_number_without_default_is_asked_for(rule):
-    missing = [number for number in rule.numbers if number.default is None]
+    missing = [number for number in rule.hyperparameters if number.default is None]
     if not missing:
         rule()
         return
-    with pytest.raises(NumberError, match=f"needs {missing[0].name}, which has no default"):
+    with pytest.raises(HyperparameterError, match=f"needs {missing[0].name}, which has no default"):
         rule()
 
 
@@ -241,8 +245,8 @@ def test_defaults_are_tensorflow_1s():
         "proximal_gradient_descent": {"learning_rate": None, "l1": 0.0, "l2": 0.0},
         "proximal_adagrad": {"learning_rate": None, "initial_accumulator": 0.1, "l1": 0.0, "l2": 0.0},
     }
-    for name, numbers in documented.items():
-        assert {n.name: n.default for n in RULES[name].numbers} == numbers
+    for name, hyperparameters in documented.items():
+        assert {n.name: n.default for n in RULES[name].hyperparameters} == hyperparameters
 
 
 def test_an_optax_optimizer_plugs_in_as_it_is():
@@ -256,5 +260,5 @@ def test_an_optax_optimizer_plugs_in_as_it_is():
         x = optax.apply_updates(x, steps)
     for a, b in zip(jax.tree.leaves(ours.path), jax.tree.leaves(x), strict=True):
         np.testing.assert_allclose(a[0, -1], b, rtol=1e-5, atol=1e-7)
-    with pytest.raises(NumberError, match="learning_rate must be > 0"):
+    with pytest.raises(HyperparameterError, match="learning_rate must be > 0"):
         mine(learning_rate=0.0)

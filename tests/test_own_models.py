@@ -31,4 +31,4 @@ def test_a_file_beside_a_study_imports_what_lies_beside_it(tmp_path, monkeypatch
         "beside",
         folder=EXAMPLES,
     )
-    assert study.trials()[0].task.model.numbers
+    assert study.trials()[0].task.model.hyperparameters

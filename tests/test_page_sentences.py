@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 import fallline
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.rounding import by_width
 
 NUMBER = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?"
@@ -101,7 +101,7 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
     assert all(arm["verdict"] == "worse" for arm in arms if arm["pair"]["told_apart"])
     sentences = dict(one.split(": ") for one in re.split(r"(?<=[a-z\d])\. (?=[A-Z])", second.rstrip(".")))
     for expected, what in (
-        (good, f"As good (within {words.margin(arms[0]['margin'])})"),
+        (good, f"As good (within {formatting.margin(arms[0]['margin'])})"),
         (open_, "May be as good"),
         (doubtful, "Worse as tuned, but perhaps not at another setting"),
         (worse, "Significantly worse"),
@@ -177,7 +177,7 @@ def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
         assert found[3] == (
             "no feasible number of seeds would settle it"
             if needed is None
-            else f"about {words.seeds_range(needed, most)} would settle it"
+            else f"about {formatting.seeds_range(needed, most)} would settle it"
         )
     apart = [arm["p_best"] for arm in arms if arm["verdict"] == "worse"]
     last = re.search(rf"(?:the other|all) (\d+)(?: others)? are worse \(p (?:≤ ({NUMBER})|< 0\.0001)", rest)

@@ -17,9 +17,9 @@ from fallline.errors import StudyError, UnknownName
 from fallline.losses import find_loss
 from fallline.report import write_report
 from fallline.report.export import without_pointer
-from fallline.report.kinds import drawn
-from fallline.report.kinds.contours import heights, level_lines, lowest_point
-from fallline.report.kinds.path_picture import PLACES
+from fallline.report.figures import drawn
+from fallline.report.figures.contours import heights, level_lines, lowest_point
+from fallline.report.figures.path_picture import PLACES
 from fallline.study import Figure, Study
 from fallline.tasks import find_task
 from test_report_page import opened

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallline.plan import plan, rebuild
 from fallline.study import Study
+from fallline.study.plan import plan, rebuild
 
 RULES = ["adam", "momentum", "gradient_descent"]
 

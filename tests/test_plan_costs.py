@@ -9,12 +9,12 @@ import pytest
 
 import fallline
 from fallline.cli.planning import cohort_table, notes, rows, total
-from fallline.contracts import Number
+from fallline.contracts import Hyperparameter
 from fallline.engine.compiled import Compiled
-from fallline.executors.plan_memory import place_of_plan
-from fallline.executors.setup import Setup
 from fallline.forecast import calibrate
+from fallline.forecast.plan_cache import place_of_plan
 from fallline.study import Study, builtin_studies, load_study, trial
+from fallline.training.context import TrainingContext
 
 NAMES = {
     "convnet/batching": (48, "5494dc455ecd6304"),
@@ -24,7 +24,7 @@ NAMES = {
     "convnet/optimizers": (189, "0ee38d75fc9f37a7"),
     "convnet/subsets": (36, "413d49aa57f3b53f"),
     "line/learning-rates": (5, "8780ad6b70f83f7a"),
-    "line/numbers": (148, "fe56ba7b05362c7d"),
+    "line/hyperparameters": (148, "fe56ba7b05362c7d"),
     "line/optimizers": (55, "0244225cd99b84cc"),
     "mlp/cifar": (30, "02da6ba1b72730e2"),
     "mlp/fashion": (30, "55db7f9adb8ec4f3"),
@@ -79,8 +79,10 @@ def test_the_names_of_trials_are_those_they_always_had():
 
 
 def test_a_value_of_an_axis_is_checked_once_and_not_once_a_trial(monkeypatch):
-    checked, check = [], Number.check
-    monkeypatch.setattr(Number, "check", lambda self, value, where="": checked.append(1) or check(self, value, where))
+    checked, check = [], Hyperparameter.check
+    monkeypatch.setattr(
+        Hyperparameter, "check", lambda self, value, where="": checked.append(1) or check(self, value, where)
+    )
     assert len(many().trials()) == 3200
     assert len(checked) < 6 * 2 * (40 + 40 + 2), "laws of a value: as written, in 32 bits, as one of each optimizer's"
 
@@ -128,8 +130,10 @@ def test_the_second_plan_needs_no_jax(unplanned, tmp_path):
 
 
 def test_cohorts_that_are_alike_are_made_ready_once(unplanned, monkeypatch):
-    made, make = [], Setup.make
-    monkeypatch.setattr(Setup, "make", lambda self, *args, **more: made.append(1) or make(self, *args, **more))
+    made, make = [], TrainingContext.make
+    monkeypatch.setattr(
+        TrainingContext, "make", lambda self, *args, **more: made.append(1) or make(self, *args, **more)
+    )
     plan = many().plan()
     assert len(plan.cohorts) > 20 and len(made) < 6, "of one optimizer, of the other, of both"
 
@@ -146,8 +150,8 @@ def test_a_plan_reads_no_data_set(unplanned, monkeypatch, tmp_path):
 @pytest.mark.parametrize("size", ["sample", "full"])
 @pytest.mark.parametrize("task", ["mnist-convnet", "fashion-mnist-softmax", "cifar-10-mlp-64"])
 def test_the_shapes_a_task_says_are_those_of_its_data(task, size):
-    from fallline.executors.check import splits_of
     from fallline.tasks import find_task
+    from fallline.training.validation import splits_of
 
     found = find_task(task)
     try:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_run import numbers_of, tiny
+from fake_run import hyperparameters_of, tiny
 from fallline.errors import StudyError, UnknownName
 from fallline.report.profile import answer, arm_table, chart, notes, problem_table, write
 from fallline.stats.profile_bands import resampled_costs, score_band
@@ -37,7 +37,7 @@ def reached(
     return [
         {
             "optimizer": optimizer,
-            **numbers_of(optimizer, rate),
+            **hyperparameters_of(optimizer, rate),
             "seed": seed,
             "steps": 100,
             "steps_to_target": step,
@@ -206,7 +206,7 @@ def test_without_a_target_one_is_set_at_nine_tenths_of_the_way_and_that_is_said(
 
 def test_a_target_of_a_loss_is_reached_from_above(tmp_path):
     rows = [
-        {"optimizer": name, **numbers_of(name, 0.1), "steps": 100, "final_train_loss": loss}
+        {"optimizer": name, **hyperparameters_of(name, 0.1), "steps": 100, "final_train_loss": loss}
         for name, loss in (("adam", 0.0), ("momentum", 0.5))
     ]
     curves = pl.DataFrame(

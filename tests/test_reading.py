@@ -143,7 +143,7 @@ def test_figures_are_written_by_name_format_and_folder(run, tmp_path):
 
 def test_the_command_writes_the_figures_of_a_run(run, cli):  # noqa: F811
     code, out, _ = cli("figures", run.folder, "ranks", "--format", "svg,pdf")
-    names = [str(run.layout.report / "figures" / f"ranks.{kind}") for kind in ("svg", "pdf")]
+    names = [str(run.paths.report / "figures" / f"ranks.{kind}") for kind in ("svg", "pdf")]
     assert code == 0 and out.splitlines() == names and all(map(os.path.exists, names))
     code, _, err = cli("figures", run.folder, "--format", "gif")
     assert code == 2 and "no format of a figure is named 'gif'" in err
@@ -156,7 +156,7 @@ def test_the_page_is_written_though_nobody_reads_the_output(run, monkeypatch):
     monkeypatch.setattr("fallline.cli.screens.print_shown", closed)
     with pytest.raises(BrokenPipeError):
         print_outcome(open_run(run.folder), True, Console(stderr=True))
-    assert (run.layout.report / "report.html").exists()
+    assert (run.paths.report / "report.html").exists()
 
 
 def test_the_answer_is_out_before_the_page_is_written(run, monkeypatch):

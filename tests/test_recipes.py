@@ -8,12 +8,12 @@ import pytest
 
 import fallline
 from fallline.engine.program import Layout
-from fallline.errors import NumberError, StudyError, UnknownName
-from fallline.executors.arrays import load_arrays
-from fallline.executors.cohort import ReadyCohort
-from fallline.executors.programs import Programs
+from fallline.errors import HyperparameterError, StudyError, UnknownName
 from fallline.models.dropout import dropout, dropout_rate
-from fallline.plan import plan, rebuild
+from fallline.study.plan import plan, rebuild
+from fallline.training.arrays import load_arrays
+from fallline.training.cohort import CompiledCohort
+from fallline.training.programs import Programs
 
 rng = np.random.default_rng(11)
 INPUTS = rng.normal(size=(200, 6)).astype(np.float32)
@@ -27,14 +27,18 @@ def noisy_net():
         first, second = jax.random.split(key)
         return {"in": jax.random.normal(first, (8, 6)) * 0.5, "out": jax.random.normal(second, (3, 8)) * 0.5}
 
-    def forward(weights, state, inputs, key, numbers):
+    def forward(weights, state, inputs, key, hyperparameters):
         hidden = jnp.tanh(inputs @ weights["in"].T)
         if key is not None:
             state = {"mean": 0.9 * state["mean"] + 0.1 * hidden.mean(0)}
-        return dropout(hidden - state["mean"], numbers["dropout_rate"], key) @ weights["out"].T, state
+        return dropout(hidden - state["mean"], hyperparameters["dropout_rate"], key) @ weights["out"].T, state
 
     return fallline.Model(
-        "noisy-net", init, forward=forward, state=lambda key: {"mean": jnp.zeros(8)}, numbers=(dropout_rate(0.3),)
+        "noisy-net",
+        init,
+        forward=forward,
+        state=lambda key: {"mean": jnp.zeros(8)},
+        hyperparameters=(dropout_rate(0.3),),
     )
 
 
@@ -75,7 +79,7 @@ def losses_of(planned, layout):
     """The training losses of a planned cohort, [steps, lanes]."""
     from fallline.engine.training import train
 
-    ready = ReadyCohort(planned, load_arrays(planned.task, planned.data, None), Programs(), None, layout)
+    ready = CompiledCohort(planned, load_arrays(planned.task, planned.data, None), Programs(), None, layout)
     return train(ready.program, ready.work(planned.seeds)).curves["loss"][0][:, 0]
 
 
@@ -156,8 +160,8 @@ def by_hand(steps, rate, penalty=lambda w: 0.0, factor=lambda k: 1.0, change=lam
     ],
     ids=lambda value: next(iter(value)),
 )
-def test_each_part_of_a_recipe_is_its_equation(tmp_path, numbers, hand):
-    base = {"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all"} | numbers
+def test_each_part_of_a_recipe_is_its_equation(tmp_path, hyperparameters, hand):
+    base = {"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all"} | hyperparameters
     result = run(tmp_path, base, task=task(plain_net(), "plain"))
     expected, _ = by_hand(20, 0.5, **hand)
     plain, _ = by_hand(20, 0.5)
@@ -231,7 +235,9 @@ def test_sizes_that_change_with_the_epoch_compile_a_bounded_number_of_programs(t
     base = {"batch_size": "3 + 2*epoch", "epochs": 25, "last_batch": "kept"}
     (planned,) = plan(study(base, task=task(plain_net(), "plain")).trials())
     programs = Programs()
-    ready = ReadyCohort(planned, load_arrays(planned.task, planned.data, None), programs, None, Layout(1, True, 1, 10))
+    ready = CompiledCohort(
+        planned, load_arrays(planned.task, planned.data, None), programs, None, Layout(1, True, 1, 10)
+    )
     from fallline.engine.training import train
 
     records = train(ready.program, ready.work((0,)))
@@ -245,7 +251,7 @@ def test_batches_of_a_model_with_a_state_are_never_filled_up(tmp_path):
     base = {"batch_size": 50, "last_batch": "kept", "epochs": 2}
     (planned,) = plan(study(base).trials())
     arrays = load_arrays(planned.task, planned.data, None)
-    ready = ReadyCohort(planned, arrays, Programs())
+    ready = CompiledCohort(planned, arrays, Programs())
     assert ready.widths == (20, 50) and not ready.masked
     assert run(tmp_path, base).trials["status"][0] == "done"
     with pytest.raises(StudyError, match="cannot be filled up"):
@@ -310,14 +316,14 @@ def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
 @pytest.mark.parametrize(
     ("base", "axes", "kind", "said"),
     [
-        ({"dropout_rate": 1.0}, {}, NumberError, r"dropout_rate must lie in \[0, 1\)"),
+        ({"dropout_rate": 1.0}, {}, HyperparameterError, r"dropout_rate must lie in \[0, 1\)"),
         ({"batch_size": "open('x')"}, {}, StudyError, "batch_size"),
         ({"batch_size": 500}, {}, StudyError, "120"),
         ({"schedule": "exponentail"}, {}, UnknownName, "exponential"),
-        ({"schedule": "exponential"}, {}, (StudyError, NumberError), "decay_steps"),
+        ({"schedule": "exponential"}, {}, (StudyError, HyperparameterError), "decay_steps"),
         ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a number of loss weighted_cross_entropy"),
-        ({"loss": "weighted_cross_entropy", "pos_weight": -1}, {}, NumberError, "pos_weight"),
-        ({"epochs": 0}, {}, NumberError, "epochs"),
+        ({"loss": "weighted_cross_entropy", "pos_weight": -1}, {}, HyperparameterError, "pos_weight"),
+        ({"epochs": 0}, {}, HyperparameterError, "epochs"),
         ({"subset": 500}, {}, StudyError, "120"),
         ({"order": "sorted"}, {}, UnknownName, "shuffled"),
         ({"precision": "float16"}, {}, UnknownName, "bfloat16"),
@@ -338,7 +344,7 @@ def test_a_cohort_that_does_not_fit_is_cut_before_it_runs(tmp_path, monkeypatch)
     axes = {"learning_rate": [0.1, 0.05, 0.02, 0.01]}
     whole = run(tmp_path / "a", {}, axes)
     (planned,) = plan(study({}, axes).trials())
-    needed = ReadyCohort(planned, load_arrays(planned.task, planned.data, None), Programs()).memory_bytes
+    needed = CompiledCohort(planned, load_arrays(planned.task, planned.data, None), Programs()).memory_bytes
     monkeypatch.setenv("FALLLINE_MEMORY_GB", str(0.9 * needed / 1e9))
     cut = run(tmp_path / "b", {}, axes)
     assert whole.trials["cohort"].n_unique() == 1 < cut.trials["cohort"].n_unique()

@@ -9,10 +9,11 @@ import pytest
 
 import fallline
 from fallline.errors import FalllineError, StoreError
-from fallline.executors import driver, planning
+from fallline.executors import driver
 from fallline.executors.kinds import slurm
 from fallline.store import writing
 from fallline.study import Study
+from fallline.training import planning
 
 CLAIMS = [{"text": "t", "better": {"learning_rate": 0.1}, "worse": {"learning_rate": 0.01}}]
 LINE = Study(
@@ -191,11 +192,11 @@ def test_jobs_that_were_submitted_before_one_was_refused_are_cancelled(tmp_path,
 def test_what_would_be_launched_is_shown_without_a_scheduler(tmp_path, monkeypatch):
     study, options, _ = no_sbatch(monkeypatch, tmp_path)
     jobs = fallline.launch(study, tmp_path / "run", dry=True, **options)
-    assert "fallline" in jobs.script.read_text() and driver.last_launch(writing.Layout(tmp_path / "run")).number == 1
+    assert "fallline" in jobs.script.read_text() and driver.last_launch(writing.RunPaths(tmp_path / "run")).number == 1
 
 
 def test_names_are_checked_before_devices_are_measured(tmp_path, monkeypatch):
-    from fallline.executors.scaling import run as measuring
+    from fallline.scaling import run as measuring
 
     monkeypatch.setattr(measuring, "measure_for_run", lambda *_: pytest.fail("measured"))
     study = LINE.with_({"scale": {"devices": [1]}, "goals": {"los": "min"}})
@@ -205,7 +206,7 @@ def test_names_are_checked_before_devices_are_measured(tmp_path, monkeypatch):
 
 
 def test_what_was_measured_for_a_run_that_is_refused_goes_too(tmp_path, monkeypatch):
-    from fallline.executors.scaling import run as measuring
+    from fallline.scaling import run as measuring
 
     def measure(study, out, *_):
         (out / "scaling").mkdir(parents=True)

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_recipes import LOSSES, recipes_run
-from fake_run import line_run, numbers_run, softmax_run, tiny
+from fake_run import hyperparameters_run, line_run, softmax_run, tiny
 from fallline.errors import UnknownName
-from fallline.report import figure, figures, shown, words, write_figures, write_report
+from fallline.report import charts, figure, formatting, shown, write_figures, write_report
+from fallline.report.figures import drawn, figure_kinds
+from fallline.report.figures.thin import thinned
+from fallline.report.headline import Opening
 from fallline.report.html import script_json, tag
-from fallline.report.kinds import drawn, figure_kinds
-from fallline.report.kinds.thin import thinned
-from fallline.report.opening import Opening
 from fallline.report.results import Results, columns
-from fallline.report.style import PALETTE, Look
+from fallline.report.style import PALETTE, Theme
 from fallline.study import Figure, Study
 
 
@@ -41,8 +41,8 @@ def softmax(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def numbers(tmp_path_factory):
-    return numbers_run(tmp_path_factory.mktemp("numbers") / "run")
+def hyperparameters(tmp_path_factory):
+    return hyperparameters_run(tmp_path_factory.mktemp("numbers") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def neurons(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def every_run(softmax, line, numbers, recipes, crossed, neurons):
-    return softmax, line, numbers, recipes, crossed, neurons
+def every_run(softmax, line, hyperparameters, recipes, crossed, neurons):
+    return softmax, line, hyperparameters, recipes, crossed, neurons
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def every_run(softmax, line, numbers, recipes, crossed, neurons):
     ],
 )
 def test_results_are_written_with_four_significant_digits(value, text):
-    assert words.number(value) == text
+    assert formatting.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -109,26 +109,26 @@ def test_results_are_written_with_four_significant_digits(value, text):
     ],
 )
 def test_settings_are_written_as_they_were_chosen(value, text):
-    assert words.setting(value) == text
+    assert formatting.setting(value) == text
 
 
 def test_tooltips_write_numbers_as_the_tables_do():
     values = [0.0, 0.91998, 2.3026, 0.0013494, 1.3494e-7, -0.25, 12345.6, 9e-5, 1e-4, 0.1 + 0.2, 123.456, 1e20]
     chart = {
         "data": {"values": [{"v": value, "n": place} for place, value in enumerate(values)]},
-        "transform": [{"calculate": words.number_expression("v"), "as": "said"}],
+        "transform": [{"calculate": formatting.number_expression("v"), "as": "said"}],
         "mark": "text",
         "encoding": {"text": {"field": "said"}, "y": {"field": "n", "axis": None}},
     }
     drawn_texts = re.findall(r"<text[^>]*>([^<]*)</text>", vl_convert.vegalite_to_svg(chart))
-    assert drawn_texts == [words.number(value) for value in values]
+    assert drawn_texts == [formatting.number(value) for value in values]
 
 
 @given(st.floats(min_value=1e-30, max_value=1e30))
 @settings(max_examples=200, deadline=None)
 def test_a_written_number_reads_back_to_four_digits(value):
-    assert float(words.number(value)) == pytest.approx(value, rel=6e-4)
-    assert words.number(-value) == "−" + words.number(value)
+    assert float(formatting.number(value)) == pytest.approx(value, rel=6e-4)
+    assert formatting.number(-value) == "−" + formatting.number(value)
 
 
 MACHADO = {
@@ -179,9 +179,9 @@ def test_no_two_optimizers_look_alike_to_a_colour_blind_reader(theme, eyes):
 
 
 def test_an_optimizer_looks_the_same_whatever_it_is_compared_with():
-    few, many = Look.of(["adam", "lion"]), Look.of(["momentum", "rmsprop", "adam", "lion", "zeta"])
+    few, many = Theme.of(["adam", "lion"]), Theme.of(["momentum", "rmsprop", "adam", "lion", "zeta"])
     assert few.optimizers["adam"] == many.optimizers["adam"]
-    every = Look.of([f"own_{number}" for number in range(40)]).optimizers
+    every = Theme.of([f"own_{number}" for number in range(40)]).optimizers
     assert len({(mark.light, mark.dash) for mark in every.values()}) == 40
 
 
@@ -198,7 +198,7 @@ def colour_scales(part):
 
 
 def test_an_optimizer_has_one_colour_in_every_figure_of_a_run(softmax):
-    look = Look.of(softmax.trials["optimizer"].unique(maintain_order=True).to_list())
+    look = Theme.of(softmax.trials["optimizer"].unique(maintain_order=True).to_list())
     for spec in (Figure(kind="sensitivity"), Figure(kind="curves", color="optimizer", where={"learning_rate": 0.01})):
         whole = figure(softmax, spec).to_dict(validate=False)
         specification = {key: part for key, part in whole.items() if key != "datasets"}
@@ -289,8 +289,8 @@ def test_whiskers_are_in_the_picture_or_it_is_said_that_they_are_cut(tmp_path, s
     assert low <= found.frame["value"].min() and found.frame["value"].max() <= high < 1
 
 
-def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(numbers):
-    found = drawn(numbers, Figure(kind="numbers"))
+def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(hyperparameters):
+    found = drawn(hyperparameters, Figure(kind="hyperparameters"))
     row = found.table.filter(pl.col("optimizer") == "adam", pl.col("number") == "epsilon").row(0, named=True)
     assert (row["default"], row["best_found"]) == (1e-8, 1e-8)  # epsilon changes nothing here: the base wins a tie
     assert (row["as_good_from"], row["as_good_to"], row["values_as_good"]) == (1e-10, 1e-4, 4)
@@ -298,13 +298,13 @@ def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(numbers):
     assert (rate["best_found"], rate["values_as_good"]) == (0.1, 1)
 
 
-def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, numbers, tmp_path):
-    assert list(figures(line)) == ["curves", "sensitivity", "path"]
-    assert list(figures(softmax)) == ["curves", "sensitivity", "stopping", "reported", "ranks", "tuning"]
-    assert list(figures(numbers)) == ["numbers"]
+def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, hyperparameters, tmp_path):
+    assert list(charts(line)) == ["curves", "sensitivity", "path"]
+    assert list(charts(softmax)) == ["curves", "sensitivity", "stopping", "reported", "ranks", "tuning"]
+    assert list(charts(hyperparameters)) == ["hyperparameters"]
     named = [{"kind": "sensitivity"}, {"kind": "curves", "metric": "train_loss"}, {"kind": "curves", "steps": 100}]
     run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), figures=named)
-    assert list(figures(run)) == ["sensitivity", "curves-1", "curves-2"]
+    assert list(charts(run)) == ["sensitivity", "curves-1", "curves-2"]
     assert drawn(run, run.study.figures[2]).frame["step"].max() == 100
 
 
@@ -332,13 +332,13 @@ def test_an_unknown_figure_lists_the_near_ones(line):
         figure(line, Figure(kind="curve"))
 
 
-def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(numbers, tmp_path):
-    page = write_report(numbers, tmp_path / "out" / "page.html")
+def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(hyperparameters, tmp_path):
+    page = write_report(hyperparameters, tmp_path / "out" / "page.html")
     names = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*") if path.is_file()}
     assert names == {
         "page.html",
         "page.md",
-        "tables/figure-numbers.csv",
+        "tables/figure-hyperparameters.csv",
         "tables/answer.tex",
         "tables/arms.csv",
         "tables/pairs.csv",
@@ -348,14 +348,14 @@ def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(numbers, tm
         "tables/best.csv",
         "tables/times.csv",
     }
-    written = write_figures(numbers, folder=page.parent / "figures")
+    written = write_figures(hyperparameters, folder=page.parent / "figures")
     assert [path.name for path in written] == ["numbers.svg", "numbers.pdf", "numbers.png"]
     svg = (page.parent / "figures/numbers.svg").read_text()
     width, height = (float(re.search(rf'{side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))
     assert struct.unpack(">II", (page.parent / "figures/numbers.png").read_bytes()[16:24]) == pytest.approx(
         (2 * width, 2 * height), abs=2
     )
-    assert pl.read_csv(page.parent / "tables/ranked.csv").height == numbers.trials.height
+    assert pl.read_csv(page.parent / "tables/ranked.csv").height == hyperparameters.trials.height
 
 
 def test_the_terminal_says_what_the_page_says(softmax):

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from fake_recipes import LOSSES, recipes_run
-from fake_run import line_run, numbers_run, softmax_run
+from fake_run import hyperparameters_run, line_run, softmax_run
 from fallline.report import write_report
 
 BATCHES = ({"batch_size": 100}, {"batch_size": "9 + epoch"})
@@ -66,7 +66,7 @@ def pages(tmp_path_factory):
     runs = {
         "line": line_run(home / "line"),
         "softmax": softmax_run(home / "softmax", reported=said),
-        "numbers": numbers_run(home / "numbers"),
+        "numbers": hyperparameters_run(home / "numbers"),
         "recipes": recipes_run(home / "recipes", losses=LOSSES, batches=BATCHES),
     }
     return {name: write_report(run) for name, run in runs.items()}
@@ -184,7 +184,7 @@ def test_a_large_run_becomes_a_page_that_can_be_opened(tmp_path):
 def test_an_incomplete_run_says_so(tmp_path):
     run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), steps=50)
     plan = {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "c0-b0"}, {"name": "c0-b1"}]}]}]}
-    run.layout.plan.write_text(json.dumps(plan))
+    run.paths.plan.write_text(json.dumps(plan))
     assert "The run is not finished: 1 of its 2 blocks of trials is still" in Page(write_report(run).read_text()).text
 
 
@@ -264,6 +264,6 @@ def test_clicks_unfold_sort_and_darken(pages, tmp_path):
     _, text, log = opened(page, tmp_path / "profile")
     assert "CONSOLE" not in log
     theme, values = json.loads(re.search(r'data-seen="([^"]*)"', text)[1].replace("&quot;", '"'))
-    numbers = [float(value) for value in values if value != "none"]
+    hyperparameters = [float(value) for value in values if value != "none"]
     assert theme == "dark" and len(values) == 81
-    assert numbers == sorted(numbers) and set(values[len(numbers) :]) == {"none"}
+    assert hyperparameters == sorted(hyperparameters) and set(values[len(hyperparameters) :]) == {"none"}

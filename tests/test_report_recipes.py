@@ -13,10 +13,10 @@ import vl_convert
 
 from fake_recipes import CLASSES, EXAMPLES, LOSSES, recipes_run
 from fallline.errors import StoreError
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.answer import answer, cautions, runner_up
 from fallline.report.budget import budget_table, sentence
-from fallline.report.kinds import drawn
+from fallline.report.figures import drawn
 from fallline.report.png import data_uri, png
 from fallline.report.results import Results, columns
 from fallline.stats import budgets
@@ -84,7 +84,9 @@ def test_the_table_of_classes_gives_precision_recall_and_f1_over_seeds(recipes):
         truth, given = map(np.array, truth_and_given(recipes, trial))
         recalls.append((given[truth == 6] == 6).mean())
     row = found.table.filter(pl.col("class") == "shirt").row(0, named=True)
-    assert row["recall"] == f"{words.number(np.mean(recalls))} (sd {words.number(np.std(recalls, ddof=1), 2)})"
+    assert (
+        row["recall"] == f"{formatting.number(np.mean(recalls))} (sd {formatting.number(np.std(recalls, ddof=1), 2)})"
+    )
     assert found.table["class"].to_list() == list(CLASSES)
 
 
@@ -168,7 +170,7 @@ def test_early_stopping_is_held_against_the_last_step(recipes):
     assert (row["kept_value"], row["last_value"]) == pytest.approx((np.mean(kept), np.mean(last)))
     assert row["difference"] == pytest.approx(np.mean(kept) - np.mean(last))
     assert (row["stop_step"], row["steps_saved"]) == pytest.approx((np.mean(stopped), 100 - np.mean(stopped)))
-    assert found.table["validation accuracy_kept"][1] == words.number(np.mean(kept))
+    assert found.table["validation accuracy_kept"][1] == formatting.number(np.mean(kept))
 
 
 def test_trials_that_did_stop_early_are_not_asked_what_they_would_have_done(tmp_path):
@@ -290,7 +292,7 @@ def test_names_say_only_what_varies(tmp_path):
         predictions=False,
     )
     results = Results.of(run)
-    names = {words.recipe(row, results.varying) for row in results.ranked.iter_rows(named=True)}
+    names = {formatting.recipe(row, results.varying) for row in results.ranked.iter_rows(named=True)}
     assert len(names) == 8
     assert "l2 penalty 0.0001, batch 50, shuffled" in names
     assert "l2 penalty off, batch 30 + 10*epoch, in file order" in names

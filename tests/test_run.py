@@ -9,11 +9,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import fallline
-import fallline.executors.block as block
-import fallline.executors.setup as setup
+import fallline.training.block as block
+import fallline.training.context as setup
 from fallline.errors import FalllineWarning, StoreError
 from fallline.store.checkpoint import Checkpoints
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.store.writing import RunWriter
 
 rng = np.random.default_rng(3)
@@ -170,7 +170,7 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
                 for block in cohort["blocks"]
                 if block["name"] == path.stem
             )
-            Checkpoints(Layout(tmp_path / "run"), path.stem, trials).save(
+            Checkpoints(RunPaths(tmp_path / "run"), path.stem, trials).save(
                 [np.zeros(3)], {}, {"steps": [], "evaluated": [], "seconds": {}, "steady_steps": 0}
             )
         else:

@@ -21,10 +21,10 @@ from fake_run import softmax_run
 from fallline.api import default_folder
 from fallline.errors import FalllineError, StoreError, StudyError
 from fallline.report import write_figures, write_report
+from fallline.report.formatting import number_expression
 from fallline.report.html import Markup, script_json, tag
-from fallline.report.words import number_expression
 from fallline.store.files import MAX_TEXT_BYTES
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.store.resolved import read_plan, read_study
 from faulty import small_blocks, study
 
@@ -191,7 +191,7 @@ HOSTILE_PLANS = {
 
 @pytest.mark.parametrize("case", HOSTILE_PLANS)
 def test_a_hostile_plan_is_refused_with_a_sentence(tmp_path, case):
-    path = Layout(tmp_path).plan
+    path = RunPaths(tmp_path).plan
     path.write_bytes(HOSTILE_PLANS[case])
     with pytest.raises(StoreError) as found:
         read_plan(path)

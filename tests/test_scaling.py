@@ -13,18 +13,19 @@ import fallline
 from fallline.batching import steps_of
 from fallline.cli.drawing import write_figures
 from fallline.contracts import Clock
-from fallline.errors import NumberError, StoreError, StudyError, UnknownName
-from fallline.executors.scaling.measure import check_devices
+from fallline.errors import HyperparameterError, StoreError, StudyError, UnknownName
 from fallline.report.budget import sentence
 from fallline.report.scaling import Scaled
 from fallline.report.scaling.claims import claims_table
-from fallline.scaling import Law, fit_law, parse_counts, wanted
-from fallline.scaling.epochs import Pace, budget_times, epoch_times
+from fallline.scaling import Law, fit_law, wanted
+from fallline.scaling.epochs import EpochTime, budget_times, epoch_times
+from fallline.scaling.folder import ScaleFolder
 from fallline.scaling.law import Reduce, Step, errors
+from fallline.scaling.measure import check_devices
 from fallline.scaling.points import Points
 from fallline.schedules import check_schedule, find_schedule
 from fallline.schedules.scaling import factors
-from fallline.store.scale import ScaleFolder
+from fallline.study.device_counts import parse_counts
 from fallline.tasks import find_task
 
 TRUTH = Law(2e-3, 5e-5, 1 / 8e9, 2e-5, 4.8e6)
@@ -97,7 +98,7 @@ def test_errors_are_of_points_that_were_held_out():
     ],
 )
 def test_what_is_no_count_of_devices_is_told(written, word):
-    with pytest.raises(NumberError) as told:
+    with pytest.raises(HyperparameterError) as told:
         parse_counts(written)
     assert word in str(told.value) and "\n" not in str(told.value)
 
@@ -155,8 +156,8 @@ def test_hosts_have_a_law_of_their_own_links():
 
 def test_an_epoch_takes_its_steps_times_the_seconds_of_one():
     found = fake_scale.points(TRUTH)
-    growing = Pace("30 + 10*epoch", ((32, 10.0), (80, 4.0), (512, 1.0)), 3.0)
-    same = Pace("128", ((128, 7.5),), 40.0)
+    growing = EpochTime("30 + 10*epoch", ((32, 10.0), (80, 4.0), (512, 1.0)), 3.0)
+    same = EpochTime("128", ((128, 7.5),), 40.0)
     times = epoch_times(found, [growing, same])
     row = times.row(
         by_predicate=(pl.col("batch") == "30 + 10*epoch")
@@ -322,7 +323,7 @@ def test_a_batch_of_each_worker_is_a_larger_batch_and_fewer_steps():
         recipes(batch_of="worker", batch_size="all")
     with pytest.raises(UnknownName, match="worker"):
         recipes(batch_of="workers")
-    with pytest.raises(NumberError, match="workers must be a whole number"):
+    with pytest.raises(HyperparameterError, match="workers must be a whole number"):
         recipes(batch_of="worker", workers=2.5)
 
 
@@ -347,7 +348,10 @@ def test_the_rate_follows_a_power_of_the_workers():
 
 def test_records_from_before_the_power_of_the_workers_keep_their_names():
     plain = fallline.Study(name="n", task="mnist-softmax", base=WORKERS).trials()[0]
-    assert "rate_power" not in plain.canonical["numbers"] and dict(plain.recipe.numbers.schedule)["rate_power"] == 1
+    assert (
+        "rate_power" not in plain.canonical["numbers"]
+        and dict(plain.recipe.hyperparameters.schedule)["rate_power"] == 1
+    )
     fixed = fallline.Study(name="n", task="mnist-softmax", base=WORKERS | {"rate_power": 0}).trials()[0]
     assert fixed.canonical["numbers"]["rate_power"] == 0 and fixed.name != plain.name
 
@@ -356,6 +360,6 @@ def test_what_may_be_left_out_is_off_where_an_axis_wants_it_both_ways():
     study = fallline.Study(
         name="n", task="mnist-softmax", base=WORKERS, axes={"warmup_epochs": ["off", 1], "early_stop": ["off", 3]}
     )
-    numbers = [trial.recipe.numbers.flat for trial in study.trials()]
-    both = [(one["warmup_epochs"], one["early_stop"]) for one in numbers]
+    hyperparameters = [trial.recipe.hyperparameters.flat for trial in study.trials()]
+    both = [(one["warmup_epochs"], one["early_stop"]) for one in hyperparameters]
     assert both == [(None, None), (None, 3), (1, None), (1, 3)]

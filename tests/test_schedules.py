@@ -15,10 +15,10 @@ import pytest
 import oracles_schedules as oracles
 from fallline.batching import BatchPolicy, BatchStream
 from fallline.contracts import Clock
-from fallline.errors import NumberError, StudyError, UnknownName
+from fallline.errors import HyperparameterError, StudyError, UnknownName
 from fallline.optimizers import optimizers
 from fallline.schedules import check_schedule, find_schedule, schedules
-from fallline.schedules.scaling import RATE_NUMBERS, factors
+from fallline.schedules.scaling import RATE_HYPERPARAMETERS, factors
 
 SCHEDULES = schedules()
 NEEDED = {
@@ -35,10 +35,12 @@ def clock(start, stop, total, per_epoch):
     return BatchStream(BatchPolicy(10), 10 * per_epoch, 0).clock(start, stop, total)
 
 
-def rates(name, total=100, per_epoch=10, start=0, stop=None, **numbers):
+def rates(name, total=100, per_epoch=10, start=0, stop=None, **hyperparameters):
     """The factors of a schedule with warm-up and workers over a budget."""
     schedule = find_schedule(name)
-    return factors(schedule, check_schedule(schedule, numbers, "test"), clock(start, stop or total, total, per_epoch))
+    return factors(
+        schedule, check_schedule(schedule, hyperparameters, "test"), clock(start, stop or total, total, per_epoch)
+    )
 
 
 CASES = [
@@ -83,9 +85,9 @@ RATES = [
 @pytest.mark.parametrize("name, numbers", CASES, ids=lambda value: str(value))
 @pytest.mark.parametrize("rate", RATES, ids=str)
 @pytest.mark.parametrize("total, per_epoch", [(100, 10), (151, 7), (37, 1)])
-def test_a_schedule_is_its_written_equation(name, numbers, rate, total, per_epoch):
-    found = rates(name, total, per_epoch, **numbers, **rate)
-    expected = oracles.factors(name, range(total), per_epoch, total, **numbers, **rate)
+def test_a_schedule_is_its_written_equation(name, hyperparameters, rate, total, per_epoch):
+    found = rates(name, total, per_epoch, **hyperparameters, **rate)
+    expected = oracles.factors(name, range(total), per_epoch, total, **hyperparameters, **rate)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
 
 
@@ -98,13 +100,13 @@ def test_every_schedule_has_an_oracle_and_a_case():
 
 @every_schedule
 def test_factors_are_finite_and_never_negative_however_the_budget_is_cut(schedule):
-    numbers = NEEDED.get(schedule.name, {}) | {"warmup_epochs": 1.5, "workers": 3}
-    whole = rates(schedule.name, 90, 9, **numbers)
+    hyperparameters = NEEDED.get(schedule.name, {}) | {"warmup_epochs": 1.5, "workers": 3}
+    whole = rates(schedule.name, 90, 9, **hyperparameters)
     assert whole.shape == (90,) and whole.dtype == np.float64
     assert np.isfinite(whole).all() and (whole >= 0).all() and whole.max() <= 3
-    parts = [rates(schedule.name, 90, 9, *cut, **numbers) for cut in ((0, 31), (31, 60), (60, 90))]
+    parts = [rates(schedule.name, 90, 9, *cut, **hyperparameters) for cut in ((0, 31), (31, 60), (60, 90))]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-    beyond = rates(schedule.name, 90, 9, 90, 200, **numbers)
+    beyond = rates(schedule.name, 90, 9, 90, 200, **hyperparameters)
     assert np.isfinite(beyond).all() and (beyond >= 0).all()
 
 
@@ -117,7 +119,7 @@ def test_a_schedule_begins_at_the_learning_rate_or_where_it_says(schedule):
 
 @every_schedule
 def test_lengths_in_epochs_and_in_steps_are_the_same(schedule):
-    taken = {number.name for number in (*schedule.numbers, *RATE_NUMBERS)}
+    taken = {number.name for number in (*schedule.hyperparameters, *RATE_HYPERPARAMETERS)}
     lengths = {"decay": 2.5, "boundary": [0.6, 3.1], "warmup": 1.3}
     in_steps, in_epochs = {}, {}
     for length, epochs in lengths.items():
@@ -145,23 +147,25 @@ def test_a_boundary_in_epochs_falls_on_its_step_whatever_the_epoch():
 @every_schedule
 def test_a_schedule_says_what_it_is_and_is_found_by_name(schedule):
     assert schedule.title and schedule.equation and schedule.source
-    assert all(number.meaning for number in schedule.numbers)
+    assert all(number.meaning for number in schedule.hyperparameters)
     assert find_schedule(schedule.name) is schedule
 
 
 def test_numbers_of_schedules_are_not_those_of_optimizers():
-    own = {number.name for schedule in SCHEDULES.values() for number in (*schedule.numbers, *RATE_NUMBERS)}
-    assert not own & {number.name for rule in optimizers().values() for number in rule.numbers}
-    common = {number.name for number in RATE_NUMBERS}
-    assert all(common.isdisjoint(number.name for number in schedule.numbers) for schedule in SCHEDULES.values())
+    own = {
+        number.name for schedule in SCHEDULES.values() for number in (*schedule.hyperparameters, *RATE_HYPERPARAMETERS)
+    }
+    assert not own & {number.name for rule in optimizers().values() for number in rule.hyperparameters}
+    common = {number.name for number in RATE_HYPERPARAMETERS}
+    assert all(common.isdisjoint(number.name for number in schedule.hyperparameters) for schedule in SCHEDULES.values())
 
 
 def test_sizes_that_change_with_the_epoch_leave_epochs_as_they_are():
     """A decay each epoch steps down at the first step of each epoch, of however many steps the epochs are."""
     stream = BatchStream(BatchPolicy("10 + 10*epoch"), 60, 0)  # epochs of 6, 3, 2 and 1 steps
     schedule = find_schedule("exponential")
-    numbers = check_schedule(schedule, {"decay_epochs": 1, "decay_rate": 0.5, "staircase": True})
-    found = factors(schedule, numbers, stream.clock(0, 12, 12))
+    hyperparameters = check_schedule(schedule, {"decay_epochs": 1, "decay_rate": 0.5, "staircase": True})
+    found = factors(schedule, hyperparameters, stream.clock(0, 12, 12))
     assert found.tolist() == [1.0] * 6 + [0.5] * 3 + [0.25] * 2 + [0.125]
 
 
@@ -191,10 +195,10 @@ SAME = {
 
 @pytest.mark.parametrize("name", SAME)
 def test_a_schedule_agrees_with_optax(name):
-    numbers, make = SAME[name]
+    hyperparameters, make = SAME[name]
     with jax.enable_x64(True):
         theirs = jax.vmap(make())(jnp.arange(100.0))
-    found = rates("exponential" if name == "staircase" else name, **numbers)
+    found = rates("exponential" if name == "staircase" else name, **hyperparameters)
     np.testing.assert_allclose(found, theirs, rtol=1e-12, atol=1e-14)
 
 
@@ -212,16 +216,16 @@ def test_a_warm_up_climbs_from_its_factor_to_the_rate_of_all_workers():
 # Reduce on plateau.
 
 
-def watched(values, **numbers):
+def watched(values, **hyperparameters):
     schedule = find_schedule("reduce_on_plateau")
-    full = check_schedule(schedule, numbers)
-    own = {number.name: full[number.name] for number in schedule.numbers}
+    full = check_schedule(schedule, hyperparameters)
+    own = {number.name: full[number.name] for number in schedule.hyperparameters}
     return schedule.watching(np.array(values, np.float64), **own)
 
 
-def after_each(values, **numbers):
+def after_each(values, **hyperparameters):
     """The factor after 0, 1, 2 ... looks."""
-    return [watched(values[:looks], **numbers) for looks in range(len(values) + 1)]
+    return [watched(values[:looks], **hyperparameters) for looks in range(len(values) + 1)]
 
 
 NAN, INF = math.nan, math.inf
@@ -249,8 +253,8 @@ HALF = {"plateau_factor": 0.5}
         ([2, 1.9999], HALF | {"patience": 0, "threshold": 0}, [1, 1, 1]),
     ],
 )
-def test_reduce_on_plateau_falls_where_it_does_by_hand(values, numbers, expected):
-    assert after_each(values, **numbers) == expected
+def test_reduce_on_plateau_falls_where_it_does_by_hand(values, hyperparameters, expected):
+    assert after_each(values, **hyperparameters) == expected
 
 
 @pytest.mark.parametrize("patience, cooldown", [(0, 0), (1, 0), (2, 3), (0, 2), (10, 0)])
@@ -284,11 +288,11 @@ def test_reduce_on_plateau_agrees_with_optax_which_counts_one_look_more(patience
         ("cosine", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "keep one of them"),
         ("polynomial", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "keep one of them"),
         ("piecewise", {"factors": [1, 2]}, StudyError, "boundary_steps or boundary_epochs is missing"),
-        ("piecewise", {"boundary_steps": [3]}, NumberError, "needs factors"),
+        ("piecewise", {"boundary_steps": [3]}, HyperparameterError, "needs factors"),
         (
             "piecewise",
             {"boundary_steps": [3, 3], "factors": [1, 2, 3]},
-            NumberError,
+            HyperparameterError,
             r"must increase, got \[3.0, 3.0\]",
         ),
         (
@@ -297,36 +301,36 @@ def test_reduce_on_plateau_agrees_with_optax_which_counts_one_look_more(patience
             StudyError,
             "one number more than .*, so 2 of them, got 1",
         ),
-        ("piecewise", {"boundary_epochs": [0], "factors": [1, 2]}, NumberError, "boundary_epochs must be > 0"),
-        ("piecewise", {"boundary_epochs": 3, "factors": [1, 2]}, NumberError, "must be a list of numbers"),
-        ("piecewise", {"boundary_epochs": [3], "factors": [1, -2]}, NumberError, "factors must be >= 0"),
-        ("reduce_on_plateau", {"patience": 1.5}, NumberError, "patience must be a whole number, got 1.5"),
-        ("reduce_on_plateau", {"cooldown": 0.5}, NumberError, "cooldown must be a whole number"),
-        ("reduce_on_plateau", {"plateau_factor": 1}, NumberError, r"must lie in \(0, 1\), got 1"),
-        ("one_cycle", {"rise_fraction": 1.0}, NumberError, r"must lie in \(0, 1\)"),
-        ("constant", {"workers": 1.5}, NumberError, "workers must be a whole number, got 1.5"),
-        ("constant", {"workers": 0}, NumberError, "workers must be >= 1"),
+        ("piecewise", {"boundary_epochs": [0], "factors": [1, 2]}, HyperparameterError, "boundary_epochs must be > 0"),
+        ("piecewise", {"boundary_epochs": 3, "factors": [1, 2]}, HyperparameterError, "must be a list of numbers"),
+        ("piecewise", {"boundary_epochs": [3], "factors": [1, -2]}, HyperparameterError, "factors must be >= 0"),
+        ("reduce_on_plateau", {"patience": 1.5}, HyperparameterError, "patience must be a whole number, got 1.5"),
+        ("reduce_on_plateau", {"cooldown": 0.5}, HyperparameterError, "cooldown must be a whole number"),
+        ("reduce_on_plateau", {"plateau_factor": 1}, HyperparameterError, r"must lie in \(0, 1\), got 1"),
+        ("one_cycle", {"rise_fraction": 1.0}, HyperparameterError, r"must lie in \(0, 1\)"),
+        ("constant", {"workers": 1.5}, HyperparameterError, "workers must be a whole number, got 1.5"),
+        ("constant", {"workers": 0}, HyperparameterError, "workers must be >= 1"),
         (
             "constant",
             {"warmup_steps": 3, "warmup_epochs": 1},
             StudyError,
             "warmup_steps and warmup_epochs say the same",
         ),
-        ("constant", {"warmup_from": 1.5}, NumberError, r"must lie in \[0, 1\]"),
-        ("exponential", {"decay_rate": 0, "decay_steps": 1}, NumberError, "decay_rate must be > 0"),
+        ("constant", {"warmup_from": 1.5}, HyperparameterError, r"must lie in \[0, 1\]"),
+        ("exponential", {"decay_rate": 0, "decay_steps": 1}, HyperparameterError, "decay_rate must be > 0"),
         ("exponential", {"decay_rates": 0.5}, UnknownName, "did you mean decay_rate"),
     ],
 )
-def test_numbers_that_do_not_fit_together_are_refused_with_their_place(name, numbers, kind, said):
+def test_numbers_that_do_not_fit_together_are_refused_with_their_place(name, hyperparameters, kind, said):
     with pytest.raises(kind, match=said) as told:
-        check_schedule(find_schedule(name), numbers, "try, base")
+        check_schedule(find_schedule(name), hyperparameters, "try, base")
     assert "try, base" in str(told.value) and name in str(told.value)
 
 
 @every_schedule
 def test_full_numbers_may_be_checked_again(schedule):
     full = check_schedule(schedule, NEEDED.get(schedule.name, {}))
-    assert full.keys() == {number.name for number in (*schedule.numbers, *RATE_NUMBERS)}
+    assert full.keys() == {number.name for number in (*schedule.hyperparameters, *RATE_HYPERPARAMETERS)}
     assert check_schedule(schedule, full) == full
 
 
@@ -347,4 +351,4 @@ def test_the_page_of_equations_holds_every_schedule():
     for schedule in SCHEDULES.values():
         section = page.split(f"\n### {schedule.name}\n")[1].split("\n### ")[0]
         assert all(f"    {line}\n" in section for line in schedule.equation.split(";  "))
-        assert schedule.source in section and all(f"`{number.name}`" in section for number in schedule.numbers)
+        assert schedule.source in section and all(f"`{number.name}`" in section for number in schedule.hyperparameters)

@@ -42,12 +42,12 @@ def test_bytes_label_more_classes_than_a_byte_counts(name):
         ("quadratic_weighted_kappa", {}),
     ],
 )
-def test_a_distribution_over_the_classes_is_a_label_too(name, numbers):
+def test_a_distribution_over_the_classes_is_a_label_too(name, hyperparameters):
     soft = GENERATOR.dirichlet(np.ones(5), size=6)
     outputs = softmax(LOGITS) if LOSSES[name].takes == "probabilities" else LOGITS
     with jax.enable_x64(True):
-        values = jax.jit(loss(name, **numbers))(outputs, soft)
-    np.testing.assert_allclose(values, VALUES[name](outputs, soft, **numbers), rtol=1e-12)
+        values = jax.jit(loss(name, **hyperparameters))(outputs, soft)
+    np.testing.assert_allclose(values, VALUES[name](outputs, soft, **hyperparameters), rtol=1e-12)
 
 
 def test_the_sparse_cross_entropy_takes_whole_numbers_alone():

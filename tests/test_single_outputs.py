@@ -10,8 +10,8 @@ import pytest
 import fallline
 from fallline import Study
 from fallline.errors import ModelError
-from fallline.executors.ends import ends_in
 from fallline.metrics.accuracy import accuracy, predicted
+from fallline.training.output_activation import ends_in
 
 N = 60
 INPUTS = np.linspace(-1, 1, N, dtype=np.float32)[:, None] + np.float32(0.01)
@@ -129,7 +129,8 @@ def test_a_linear_fit_of_zeros_and_ones_without_an_accuracy_keeps_no_predictions
             TARGETS["int"],
             "sigmoid_cross_entropy",
             {"gives": "probabilities"},
-            "takes logits, and model net gives probabilities; let it give logits, .* a loss of probabilities: sigmoid_focal",
+            "takes logits, and model net gives probabilities; let it give logits, .* a loss of probabilities: "
+            "sigmoid_focal",
         ),
         (
             TARGETS["int"],

@@ -193,14 +193,14 @@ def test_damaged_answers_and_mistakes_are_named(tmp_path):
     run = tiny(tmp_path / "run", [{"validation_accuracy": 0.9}])
     assert run.predictions.collect().is_empty() and run.answers.is_empty() and run.mistakes.is_empty()
     (run.folder / "answers").mkdir()
-    for path in (run.folder / "answers" / "a.parquet", run.layout.mistakes):
+    for path in (run.folder / "answers" / "a.parquet", run.paths.mistakes):
         path.write_bytes(b"PAR1 torn")
     again = open_run(run.folder)
     with pytest.raises(StoreError, match=r"a\.parquet cannot be read .* Remove it: the report then goes without"):
         _ = again.answers
     with pytest.raises(StoreError, match=r"mistakes\.parquet cannot be read"):
         _ = again.mistakes
-    run.layout.predictions("c0-b0").parent.mkdir()
-    run.layout.predictions("c0-b0").write_bytes(b"torn")
+    run.paths.predictions("c0-b0").parent.mkdir()
+    run.paths.predictions("c0-b0").write_bytes(b"torn")
     with pytest.raises(StoreError, match=r"c0-b0\.parquet cannot be read"):
         _ = again.predictions

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallline.errors import FalllineError, NumberError, StudyError, UnknownName
+from fallline.errors import FalllineError, HyperparameterError, StudyError, UnknownName
 from fallline.study import Study, builtin_studies, dump_study, load_study, parse_settings, parse_study
 
 BASE = {"optimizer": "adam", "steps": 10, "batch_size": "all", "learning_rate": 0.01}
@@ -15,19 +15,19 @@ def study(**changes):
     return Study(**values)
 
 
-def numbers(trials, name):
-    return [trial.recipe.numbers.flat.get(name) for trial in trials]
+def hyperparameters(trials, name):
+    return [trial.recipe.hyperparameters.flat.get(name) for trial in trials]
 
 
 def test_axes_cross():
     trials = study(axes={"learning_rate": [0.1, 0.2], "beta1": [0.8, 0.9, 0.95]}, seeds=2).trials()
     assert len(trials) == 2 * 3 * 2
-    assert len({(*trial.recipe.numbers, trial.seed) for trial in trials}) == 12
+    assert len({(*trial.recipe.hyperparameters, trial.seed) for trial in trials}) == 12
 
 
 def test_zipped_axes_move_together():
     trials = study(zip=[{"learning_rate": [0.1, 0.2], "steps": [5, 7]}]).trials()
-    assert numbers(trials, "learning_rate") == [0.1, 0.2] and [trial.recipe.steps for trial in trials] == [5, 7]
+    assert hyperparameters(trials, "learning_rate") == [0.1, 0.2] and [trial.recipe.steps for trial in trials] == [5, 7]
 
 
 def test_a_zip_group_crosses_with_the_axes():
@@ -45,8 +45,10 @@ def test_numbers_belong_to_one_optimizer():
         }
     ).trials()
     by_rule = {name: [t for t in trials if t.recipe.optimizer.name == name] for name in ("adam", "momentum")}
-    assert numbers(by_rule["adam"], "beta1") == [0.8, 0.9] and numbers(by_rule["adam"], "learning_rate") == [0.1, 0.1]
-    assert numbers(by_rule["momentum"], "learning_rate") == [0.01, 0.02, 0.03]
+    assert hyperparameters(by_rule["adam"], "beta1") == [0.8, 0.9] and hyperparameters(
+        by_rule["adam"], "learning_rate"
+    ) == [0.1, 0.1]
+    assert hyperparameters(by_rule["momentum"], "learning_rate") == [0.01, 0.02, 0.03]
 
 
 def test_an_axis_of_a_number_leaves_rules_alone_that_do_not_take_it():
@@ -56,7 +58,7 @@ def test_an_axis_of_a_number_leaves_rules_alone_that_do_not_take_it():
 
 def test_one_at_a_time_moves_each_number_from_the_base():
     trials = study(design="one_at_a_time", axes={"learning_rate": [0.1, 0.2], "beta1": [0.8]}).trials()
-    assert sorted(zip(numbers(trials, "learning_rate"), numbers(trials, "beta1"), strict=True)) == [
+    assert sorted(zip(hyperparameters(trials, "learning_rate"), hyperparameters(trials, "beta1"), strict=True)) == [
         (0.01, 0.8),
         (0.01, 0.9),
         (0.1, 0.9),
@@ -67,12 +69,12 @@ def test_one_at_a_time_moves_each_number_from_the_base():
 def test_points_are_trials_of_their_own_and_equal_trials_are_one():
     points = [{"learning_rate": 0.5}, {"learning_rate": 0.1}]
     trials = study(axes={"learning_rate": [0.1, 0.01]}, points=points).trials()
-    assert numbers(trials, "learning_rate") == [0.1, 0.01, 0.5]
+    assert hyperparameters(trials, "learning_rate") == [0.1, 0.01, 0.5]
 
 
 def test_the_base_of_one_optimizer_is_laid_over_the_base():
     trials = study(base=BASE | {"adam": {"epsilon": 1e-3}}).trials()
-    assert numbers(trials, "epsilon") == [1e-3]
+    assert hyperparameters(trials, "epsilon") == [1e-3]
 
 
 def test_toml_and_python_are_the_same_study():
@@ -155,7 +157,7 @@ def test_settings_reach_fields_tables_and_base():
     ],
 )
 def test_what_is_wrong_is_named_with_its_law_and_place(wrong, part):
-    with pytest.raises((StudyError, NumberError, UnknownName)) as told:
+    with pytest.raises((StudyError, HyperparameterError, UnknownName)) as told:
         study(**wrong).trials()
     assert part in str(told.value)
 

@@ -12,8 +12,8 @@ import pytest
 
 import fallline
 from command_line import STUDY
+from fallline.store.checksums import noted, read_journal
 from fallline.store.files import write_json
-from fallline.store.sums import noted, read_journal
 from faulty import copied
 from faulty import study as small_study
 

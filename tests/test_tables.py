@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallline.datasets.table import read_table
-from fallline.errors import DataError, NumberError, UnknownName
+from fallline.errors import DataError, HyperparameterError, UnknownName
 
 ROWS = [(i, 10.0 * i + 3, -i / 4, i % 2) for i in range(40)]
 """a, b, c and the target; b = 10 a + 3 and c = -a / 4, so a row can be told by its a."""
@@ -199,7 +199,7 @@ def test_inputs_are_different_columns_and_not_the_target(table, inputs, told):
     [(0.7, 0.3), (0.5, 0.2, 0.2), (0, 0.5, 0.5), (1.2, -0.1, -0.1), (math.nan, 0.5, 0.5), ("0.7", "0.2", "0.1")],
 )
 def test_fractions_that_are_no_three_parts_of_a_whole_are_refused(table, fractions):
-    with pytest.raises(NumberError, match="fractions must be three numbers"):
+    with pytest.raises(HyperparameterError, match="fractions must be three numbers"):
         read_table(table, None, "y", fractions=fractions)
 
 
@@ -207,7 +207,7 @@ def test_a_scale_or_a_seed_that_is_none_is_refused(table):
     with pytest.raises(UnknownName, match=r"no scale is named 'standart'.*did you mean standard"):
         read_table(table, None, "y", scale="standart")
     for seed in (-1, 0.5, True):
-        with pytest.raises(NumberError, match="seed must be a whole number, at least 0"):
+        with pytest.raises(HyperparameterError, match="seed must be a whole number, at least 0"):
             read_table(table, None, "y", seed=seed)
 
 

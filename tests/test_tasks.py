@@ -25,10 +25,10 @@ def test_every_task_learns_what_its_contract_says(name):
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(weights))
     prepared = jnp.asarray(inputs) if task.prepare is None else task.prepare(jnp.asarray(inputs))
     state = task.model.start_state(jax.random.key(1))
-    numbers = {number.name: number.default for number in task.model.numbers}
+    hyperparameters = {number.name: number.default for number in task.model.hyperparameters}
 
     def apply(weights, inputs):
-        return task.model.run(weights, state, inputs, None, numbers)[0]
+        return task.model.run(weights, state, inputs, None, hyperparameters)[0]
 
     outputs = apply(weights, prepared)
     loss = find_loss(task.loss)
@@ -80,7 +80,7 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
     )
     curve = study.run(tmp_path).curves["train_loss"].to_list()
 
-    from fallline.executors.cohort import WEIGHTS
+    from fallline.training.cohort import WEIGHTS
 
     module = make(jax.random.fold_in(jax.random.key(4), WEIGHTS))
     by_hand = []

@@ -18,13 +18,13 @@ from fallline.contracts import Split, Splits
 from fallline.errors import StoreError, StudyError
 from fallline.stats import primary, summary
 from fallline.stats.over_folds import corrected_p
-from fallline.stats.reads import chosen_by_run, refuse_test
+from fallline.stats.test_reads import chosen_by_run, refuse_test
 from fallline.store import open_run
-from fallline.store.layout import Layout
-from fallline.store.reads import ALL, CHOSEN, NAMED, Pick, Reading, note_test_read, readings
+from fallline.store.paths import RunPaths
+from fallline.store.test_reads import ALL, CHOSEN, NAMED, Pick, TestRead, note_test_read, readings
 from fallline.study import parse_study
 from fallline.study.trial import digest
-from fallline.tasks.folds import Cut, cut_splits, cuts
+from fallline.tasks.folds import FoldSplit, cut_splits, cuts
 
 DRAW = np.random.default_rng(5)
 INPUTS = DRAW.normal(size=(100, 4)).astype(np.float32)
@@ -99,7 +99,7 @@ def test_every_example_validates_in_exactly_one_fold(examples, folds):
 def test_each_class_has_its_share_on_both_sides(one_hot):
     labels = np.repeat([0, 1, 2], [60, 30, 13])
     targets = np.eye(3, dtype=np.float32)[labels] if one_hot else labels
-    for cut in (Cut(holdout=0.2), *cuts(None, 5)):
+    for cut in (FoldSplit(holdout=0.2), *cuts(None, 5)):
         held = cut_splits("t", Splits(Split(labels[:, None], targets)), cut).validation.inputs[:, 0]
         for label, count in enumerate((60, 30, 13)):
             assert abs((held == label).sum() - count / 5) <= 1
@@ -107,7 +107,7 @@ def test_each_class_has_its_share_on_both_sides(one_hot):
 
 def test_test_stays_and_validation_joins_what_folds_deal_out():
     own = Splits(*(Split(np.full((n, 1), value), np.arange(n)) for n, value in ((8, 1), (4, 2), (3, 3))))
-    part = cut_splits("t", own, Cut(folds=3, fold=2))
+    part = cut_splits("t", own, FoldSplit(folds=3, fold=2))
     assert part.test is own.test and len(part.validation.inputs) == 4 and len(part.train.inputs) == 8
     assert 2 in np.concatenate([cut_splits("t", own, cut).train.inputs for cut in cuts(None, 3)])
 
@@ -115,9 +115,9 @@ def test_test_stays_and_validation_joins_what_folds_deal_out():
 @pytest.mark.parametrize(
     "cut, said",
     [
-        (Cut(holdout=0.001), "leaves 0 to validate on and 100 to train on"),
-        (Cut(holdout=0.999), "leaves 100 to validate on and 0 to train on"),
-        (Cut(folds=101, fold=1), "folds must be at most the number of examples, 100 of task t, got 101"),
+        (FoldSplit(holdout=0.001), "leaves 0 to validate on and 100 to train on"),
+        (FoldSplit(holdout=0.999), "leaves 100 to validate on and 0 to train on"),
+        (FoldSplit(folds=101, fold=1), "folds must be at most the number of examples, 100 of task t, got 101"),
     ],
 )
 def test_a_cut_that_leaves_nothing_is_refused(cut, said):
@@ -191,7 +191,7 @@ def test_a_held_out_part_validates_and_the_columns_say_so(folder):
 
 def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
     folded = study(folds=4, seeds=1).run(tmp_path / "folds").trials
-    part = cut_splits("t", Splits(Split(INPUTS, LABELS)), Cut(folds=4, fold=3))
+    part = cut_splits("t", Splits(Split(INPUTS, LABELS)), FoldSplit(folds=4, fold=3))
     given = fallline.task(
         "given",
         model=layer(),
@@ -392,11 +392,11 @@ def configurations(*rates, arm="adam"):
 
 
 def reading(*rates, chosen_by="validation_accuracy", arm="adam"):
-    return Reading(CHOSEN, chosen_by, configurations(*rates, arm=arm))
+    return TestRead(CHOSEN, chosen_by, configurations(*rates, arm=arm))
 
 
 def test_the_same_choice_is_counted_and_another_is_added(tmp_path):
-    layout = Layout(tmp_path)
+    layout = RunPaths(tmp_path)
     for _ in range(3):
         note_test_read(layout, reading(0.1), "fallline report")
     note_test_read(layout, reading(0.1), "python")
@@ -408,8 +408,8 @@ def test_the_same_choice_is_counted_and_another_is_added(tmp_path):
 
 
 def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
-    layout = Layout(tmp_path)
-    both = Reading(CHOSEN, "validation_accuracy", (*configurations(0.1), *configurations(0.2, arm="momentum")))
+    layout = RunPaths(tmp_path)
+    both = TestRead(CHOSEN, "validation_accuracy", (*configurations(0.1), *configurations(0.2, arm="momentum")))
     note_test_read(layout, both, "python")
     note_test_read(layout, reading(0.1), "fallline compare")
     assert [one.times for one in readings(layout)] == [2]
@@ -421,8 +421,8 @@ def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
         (reading(0.2), True),
         (reading(0.1, chosen_by="validation_loss"), True),
         (reading(0.1, arm="momentum"), False),
-        (Reading(NAMED, named="ab"), False),
-        (Reading(ALL), False),
+        (TestRead(NAMED, named="ab"), False),
+        (TestRead(ALL), False),
     ],
 )
 def test_another_choice_is_another_metric_or_another_configuration_of_an_arm(other, against):
@@ -434,7 +434,7 @@ def test_a_damaged_record_is_said_to_be_damaged(tmp_path):
     for text in ("[{}]", "[", '{"a": 1}', json.dumps([unread])):
         (tmp_path / "test_reads.json").write_text(text)
         with pytest.raises(StoreError, match=r"test_reads.json.*remove it"):
-            readings(Layout(tmp_path))
+            readings(RunPaths(tmp_path))
 
 
 def test_a_report_reads_test_for_the_chosen_alone_and_says_so(folder):
@@ -445,7 +445,7 @@ def test_a_report_reads_test_for_the_chosen_alone_and_says_so(folder):
     ranked = pl.read_csv(page.parent / "tables/ranked.csv")
     assert ranked.height == 4 and ranked["test_accuracy_mean"].null_count() == 2
     assert ranked["validation_loss_mean"].null_count() == 0
-    (noted,) = readings(Layout(folder))
+    (noted,) = readings(RunPaths(folder))
     assert len(noted.configurations) == 2 and noted.times == 1
     best = pl.read_csv(page.parent / "tables/best.csv")
     assert {(pick.recipe["optimizer"], pick.recipe["learning_rate"]) for pick in noted.picks} == set(
@@ -454,7 +454,7 @@ def test_a_report_reads_test_for_the_chosen_alone_and_says_so(folder):
     for _ in range(2):
         page = fallline.open_run(folder).report()
     assert ", and twice since; chosen on validation loss." in page.read_text(encoding="utf-8")
-    assert len(readings(Layout(folder))) == 1
+    assert len(readings(RunPaths(folder))) == 1
 
 
 def test_the_order_of_rows_changes_nothing_of_what_is_read(folder):
@@ -475,7 +475,7 @@ def test_the_commands_note_who_they_are(folder, cli):
         code, told, problem = cli(*command)
         assert code == 0, problem
     assert "Test was read for 2 configurations" in told and "and twice since" in told
-    (noted,) = readings(Layout(folder))
+    (noted,) = readings(RunPaths(folder))
     assert [read.who for read in noted.reads] == ["fallline show", "fallline report", "fallline compare"]
 
 
@@ -503,7 +503,7 @@ def test_a_frame_of_every_trial_is_noted_once_an_opening(folder):
     for _ in range(2):
         result = fallline.open_run(folder)
         assert result.trials.height == result.trials.height == 8 and result.summary().height == 4
-    (noted,) = readings(Layout(folder))
+    (noted,) = readings(RunPaths(folder))
     assert (noted.kind, noted.times, noted.first.who) == (ALL, 2, "python")
     page = result.report().read_text(encoding="utf-8")
     assert "A frame with the test values of every trial was handed out twice" in page
@@ -522,12 +522,12 @@ def test_what_the_study_names_itself_is_noted_apart_and_is_no_choice(tmp_path):
     result = study(holdout=0.2, claims=claims).run(tmp_path / "run")
     result.claims()
     result.report()
-    named, chosen = readings(Layout(tmp_path / "run"))
+    named, chosen = readings(RunPaths(tmp_path / "run"))
     assert (named.kind, named.times, chosen.kind, chosen.times) == (NAMED, 2, CHOSEN, 1)
     reported = [{"where": {"optimizer": "adam"}, "metric": "test_accuracy", "value": 0.9}]
     changed = study(holdout=0.2, claims=claims, reported=reported).run(tmp_path / "run")
     changed.report()
-    assert [one.times for one in readings(Layout(tmp_path / "run"))] == [2, 2, 1], "another study names other things"
+    assert [one.times for one in readings(RunPaths(tmp_path / "run"))] == [2, 2, 1], "another study names other things"
 
 
 def test_a_run_without_test_values_notes_nothing(tmp_path):
@@ -540,7 +540,7 @@ def test_a_reading_that_cannot_be_noted_is_shown_and_said(folder, monkeypatch):
     def full(*_):
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr("fallline.store.reads.write_json", full)
+    monkeypatch.setattr("fallline.store.test_reads.write_json", full)
     found = fallline.open_run(folder).compare(metric="test_accuracy")
     assert found.notes[-1] == "That test was read could not be noted: the disk is full."
     assert math.isfinite(found.arms["mean"][0])
@@ -551,7 +551,7 @@ def test_the_page_on_fair_comparisons_holds():
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)
     assert [language for language, _ in blocks] == ["toml", "toml"]
     assert "margins" in tomllib.loads(blocks[1][1])
-    assert parse_study(blocks[0][1], "small.toml").trials()[0].cut == Cut(holdout=0.25)
+    assert parse_study(blocks[0][1], "small.toml").trials()[0].cut == FoldSplit(holdout=0.25)
 
 
 def test_the_corrected_test_is_the_usual_one_with_a_wider_error():

@@ -78,7 +78,7 @@ def study(module, name, **base):
 
 
 def beginning(module, seed):
-    from fallline.executors.cohort import WEIGHTS
+    from fallline.training.cohort import WEIGHTS
 
     return module(jax.random.fold_in(jax.random.key(seed), WEIGHTS))
 

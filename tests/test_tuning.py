@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from fake_run import numbers_of, tiny
+from fake_run import hyperparameters_of, tiny
 from fallline.errors import StudyError, UnknownName
 from fallline.optimizers import find_optimizer
 from fallline.report.answer import cautions
 from fallline.report.export import write_figure
-from fallline.report.kinds import drawn, figure_kinds
+from fallline.report.figures import drawn, figure_kinds
 from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
 from fallline.stats.expected_best import MOST_TRIES, band, expected_best, points
@@ -43,7 +43,7 @@ def rows(optimizer: str, values: dict[float, list[float | None]], **more: Any) -
     return [
         {
             "optimizer": optimizer,
-            **numbers_of(optimizer, rate),
+            **hyperparameters_of(optimizer, rate),
             "seed": seed,
             **more,
             **({"validation_accuracy": value} if value is not None else GONE),
@@ -334,7 +334,7 @@ def test_the_rates_of_several_optimizers_have_no_common_range(tmp_path):
 @pytest.mark.parametrize("case", SPECIAL_CASES, ids=lambda case: f"{case.general}-{case.special}")
 def test_every_special_case_takes_the_same_steps(case):
     general, special = find_optimizer(case.general), find_optimizer(case.special)
-    rules = [general(learning_rate=0.05, **case.numbers), special(learning_rate=0.05)]
+    rules = [general(learning_rate=0.05, **case.hyperparameters), special(learning_rate=0.05)]
     random = np.random.default_rng(0)
     start = jnp.asarray(random.normal(size=5), jnp.float32)
     paths = []

@@ -95,8 +95,8 @@ every_problem = pytest.mark.parametrize("problem", PROBLEMS)
 def compiled(make, steps):
     """``run(problem, numbers)``: the weights after each update and the updates, numbers and problem as data."""
 
-    def run(problem, numbers):
-        transformation = make(**numbers)
+    def run(problem, hyperparameters):
+        transformation = make(**hyperparameters)
 
         def step(carry, _):
             u, state = transformation.update(problem.gradient(carry[0]), carry[1], carry[0])
@@ -108,22 +108,24 @@ def compiled(make, steps):
     return jax.jit(run)
 
 
-def follow(make, problem, steps, dtype=jnp.float32, **numbers):
+def follow(make, problem, steps, dtype=jnp.float32, **hyperparameters):
     """Weights [steps + 1, 2] as float64 and updates [steps, 2] as they came."""
     data = Squares(*(jnp.asarray(array, dtype) for array in PROBLEMS[problem]))
-    numbers = {name: jnp.asarray(value, dtype) for name, value in numbers.items()}
-    path, updates = compiled(make, steps)(data, numbers)
+    hyperparameters = {name: jnp.asarray(value, dtype) for name, value in hyperparameters.items()}
+    path, updates = compiled(make, steps)(data, hyperparameters)
     assert path.dtype == dtype
     return np.concatenate([PROBLEMS[problem].start[None], np.asarray(path, np.float64)]), np.asarray(updates)
 
 
-def written(name, problem, **numbers):
+def written(name, problem, **hyperparameters):
     """The weights that the rule's equation gives in float64, [STEPS + 1, 2]."""
-    return oracles.trajectory(WRITTEN[name], PROBLEMS[problem].start, PROBLEMS[problem].gradient, STEPS, **numbers)
+    return oracles.trajectory(
+        WRITTEN[name], PROBLEMS[problem].start, PROBLEMS[problem].gradient, STEPS, **hyperparameters
+    )
 
 
-def full(name, numbers):
-    return {n.name: numbers.get(n.name, n.default) for n in find_optimizer(name).numbers}
+def full(name, hyperparameters):
+    return {n.name: hyperparameters.get(n.name, n.default) for n in find_optimizer(name).hyperparameters}
 
 
 def relative(path, reference):
@@ -133,19 +135,19 @@ def relative(path, reference):
 
 @every_problem
 @every_case
-def test_a_rule_in_float32_follows_its_written_equation(name, numbers, problem):
-    path, _ = follow(find_optimizer(name).make, problem, STEPS, **full(name, numbers))
-    expected = written(name, problem, **numbers)
+def test_a_rule_in_float32_follows_its_written_equation(name, hyperparameters, problem):
+    path, _ = follow(find_optimizer(name).make, problem, STEPS, **full(name, hyperparameters))
+    expected = written(name, problem, **hyperparameters)
     assert np.abs(expected[-1] - expected[0]).max() > 1e-3
     assert relative(path, expected).max() < 1e-5
 
 
 @every_problem
 @every_case
-def test_a_rule_in_float64_is_its_written_equation(name, numbers, problem):
+def test_a_rule_in_float64_is_its_written_equation(name, hyperparameters, problem):
     with jax.enable_x64(True):
-        path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, numbers))
-    assert relative(path, written(name, problem, **numbers)).max() < 1e-12
+        path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, hyperparameters))
+    assert relative(path, written(name, problem, **hyperparameters)).max() < 1e-12
 
 
 def test_every_rule_has_a_written_equation():
@@ -179,9 +181,9 @@ OPTAX_TWINS = [
 
 @every_problem
 @pytest.mark.parametrize("name, numbers, twin", OPTAX_TWINS, ids=[name for name, _, _ in OPTAX_TWINS])
-def test_what_optax_shares_agrees_with_optax(name, numbers, twin, problem):
+def test_what_optax_shares_agrees_with_optax(name, hyperparameters, twin, problem):
     with jax.enable_x64(True):
-        path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, numbers))
+        path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, hyperparameters))
         theirs, _ = follow(lambda: twin, problem, STEPS, jnp.float64)
     assert relative(path, theirs).max() < 1e-12
 

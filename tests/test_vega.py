@@ -113,12 +113,12 @@ def test_a_kind_of_figure_may_draw_with_altair(tmp_path, monkeypatch):
     from dataclasses import replace
 
     from fake_run import line_run
-    from fallline.report import kinds
-    from fallline.report.kinds.curves import CURVES
+    from fallline.report import figures
+    from fallline.report.figures.curves import CURVES
     from fallline.study import Figure
 
     own = replace(CURVES, name="own", draw=lambda frame, spec, look: points(altair, altair.Data(values=ROWS)))
-    monkeypatch.setattr(kinds, "figure_kinds", lambda: {"own": own})
-    made = kinds.drawn(line_run(tmp_path / "run", steps=20), Figure(kind="own"))
+    monkeypatch.setattr(figures, "figure_kinds", lambda: {"own": own})
+    made = figures.drawn(line_run(tmp_path / "run", steps=20), Figure(kind="own"))
     assert made.specification["mark"] == {"type": "point", "size": 20, "filled": True}
     assert made.specification["config"]["font"] and made.specification["data"] == {"values": ROWS}

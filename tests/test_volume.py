@@ -18,11 +18,11 @@ from volume_folders import Folder, line_study, write_folder  # noqa: E402
 
 from fallline import Study, open_run  # noqa: E402
 from fallline.metrics.per_class import confusion, macro, macros  # noqa: E402
-from fallline.plan import plan  # noqa: E402
-from fallline.report.kinds import drawn, specs, thin  # noqa: E402
-from fallline.report.kinds.curves import MOST_POINTS, POINTS  # noqa: E402
+from fallline.report.figures import drawn, specs, thin  # noqa: E402
+from fallline.report.figures.curves import MOST_POINTS, POINTS  # noqa: E402
 from fallline.store import run as reading  # noqa: E402
 from fallline.study import Figure  # noqa: E402
+from fallline.study.plan import plan  # noqa: E402
 
 STEPS, TRIALS = 1500, 100
 
@@ -67,7 +67,7 @@ def test_a_study_of_2000_trials_is_named_once_planned_once_and_kept_in_few_files
     assert result.records.trials.height == 2000 and result.records.trials["trial"].n_unique() == 2000
     assert hashed["all"] <= 2000 + 10
     assert written["plan.json"] <= 2
-    blocks = len(result.records.layout.done_blocks())
+    blocks = len(result.records.paths.done_blocks())
     assert blocks <= 8
     assert sum(1 for path in (tmp_path / "run").rglob("*") if path.is_file()) <= 5 * blocks + 10
     written.clear()
@@ -85,14 +85,14 @@ def reading_files():
 
 def test_no_block_records_more_than_memory_takes_and_every_trial_is_in_one(tmp_path, monkeypatch):
     """Lanes and seeds of a block shrink where steps are many."""
-    from fallline.executors import cohort
+    from fallline.training import cohort
 
-    monkeypatch.setattr("fallline.plan.MOST_POINTS", 250)
+    monkeypatch.setattr("fallline.study.plan.MOST_POINTS", 250)
     monkeypatch.setattr(cohort, "MOST_POINTS", 250)
     study = small_study()
     assert [planned.lanes for planned in plan(study.trials())] == [2, 2]
     records = study.run(tmp_path / "run").records
-    sizes = [records.layout.curves(block) for block in records.layout.done_blocks()]
+    sizes = [records.paths.curves(block) for block in records.paths.done_blocks()]
     assert max(pl.read_parquet(path).height for path in sizes) <= 250
     assert sorted(records.trials["trial"]) == sorted(trial.name for trial in study.trials())
 
@@ -113,7 +113,7 @@ STOPPED = Study(
 def test_curves_written_piece_by_piece_are_those_written_at_once(study, ends, tmp_path, monkeypatch):
     """Bit for bit, of lanes that ended too, and with looks between the recorded steps."""
     whole = study.run(tmp_path / "whole").records
-    monkeypatch.setattr("fallline.executors.records.MOST_ROWS", 30)
+    monkeypatch.setattr("fallline.training.records.MOST_ROWS", 30)
     pieces = study.run(tmp_path / "pieces").records
     assert set(whole.trials["status"]) == {ends, "done"}
     for name in ("fold_trials", "fold_curves"):
@@ -133,7 +133,7 @@ def test_the_means_over_classes_of_many_trials_are_those_of_each(monkeypatch):
 
 
 def test_mistakes_are_counted_as_one_by_one():
-    from fallline.executors.answers import _counted
+    from fallline.training.predictions import _counted
 
     generator = np.random.default_rng(6)
     rows = generator.integers(0, 4, (9, 30)).astype(np.uint16)
@@ -222,7 +222,7 @@ def test_an_export_reads_some_trials_at_a_time_and_gives_the_same_points(folder,
 MEMORY = """
 import resource, sys
 from fallline import Study, plan
-from fallline.executors import cohort, records
+from fallline.training import cohort, records
 plan.MOST_POINTS = cohort.MOST_POINTS = 400_000
 records.MOST_ROWS = 50_000
 steps = int(sys.argv[2])

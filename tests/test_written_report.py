@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_recipes import LOSSES, recipes_run
-from fake_run import line_run, numbers_run, softmax_run, tiny
+from fake_run import hyperparameters_run, line_run, softmax_run, tiny
 from fallline.report import latex, markdown, write_figures, write_report
-from fallline.report.kinds import specs
-from fallline.report.lead import leading
-from fallline.report.opening import Opening
+from fallline.report.figures import specs
+from fallline.report.headline import Opening
+from fallline.report.leading_figures import leading
 from fallline.report.results import Results
 from fallline.store import open_run
 
@@ -64,7 +64,7 @@ def reports(tmp_path_factory):
             home / "evil", seeds=2, optimizers=("adam",), rates=(0.01, 0.1), steps=50, extra={"loss": EVIL}, **evil
         ),
         "line": line_run(home / "line", steps=100),
-        "numbers": numbers_run(home / "numbers"),
+        "numbers": hyperparameters_run(home / "numbers"),
         "recipes": recipes_run(home / "recipes", losses=LOSSES),
     }
     return {name: (run, write_report(run).parent) for name, run in runs.items()}
@@ -377,7 +377,7 @@ def test_markdown_opens_with_the_answer_and_keeps_every_text_as_it_is(reports, n
 
 def test_markdown_links_the_pictures_that_are_there_and_no_older_than_the_records(tmp_path):
     run = softmax_run(tmp_path / "run", rates=(0.01, 0.1), steps=50, optimizers=("adam", "momentum"))
-    folder = run.layout.report
+    folder = run.paths.report
     write_figures(run, ["curves", "curves-of-the-best"], ["svg"])
     links = _read_markdown(write_report(run).with_suffix(".md").read_text())["images"]
     assert sorted(links) == ["figures/curves-of-the-best.svg", "figures/curves.svg"]

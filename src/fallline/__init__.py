@@ -27,7 +27,7 @@ _PUBLIC = {
     "Optimizer": "fallline.contracts",
     "Loss": "fallline.contracts",
     "Model": "fallline.contracts",
-    "Number": "fallline.contracts",
+    "Hyperparameter": "fallline.contracts",
     "Split": "fallline.contracts",
     "Splits": "fallline.contracts",
     "Task": "fallline.contracts",
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         utilisation,
         verify,
     )
-    from fallline.contracts import Loss, Metric, Model, Number, Optimizer, Schedule, Split, Splits, Task
+    from fallline.contracts import Hyperparameter, Loss, Metric, Model, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError, FalllineWarning
     from fallline.losses import loss
     from fallline.models import from_equinox, from_flax, from_keras, model

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fallline.errors import FalllineError, StoreError, UnknownName
-from fallline.store import Run
+from fallline.store import Run, RunPaths
 from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
 from fallline.study import Study, load_study
-from fallline.study.said import told
+from fallline.study.formatting import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import pandas
 
     from fallline.engine.mesh import Mesh
-    from fallline.executors.progress import Listener
-    from fallline.executors.study_forecast import Forecast
+    from fallline.forecast.study import Forecast
     from fallline.report.comparison import Comparison
     from fallline.report.scaling import Scaled
     from fallline.store.launches import Launch
     from fallline.store.verify import Verification
+    from fallline.training.progress import Listener
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Result:
     def _handed_out(self) -> None:
         """Noted once an opening of the folder."""
         if any(name.startswith("test_") for name in self.records.trials.columns):
-            from fallline.report.reads import read_all
+            from fallline.report.test_reads import read_all
 
             read_all(self.records, self.reader)
 
@@ -72,7 +72,7 @@ class Result:
             return self.scan_curves().collect()
         except PARQUET_FAILURES as failure:
             raise StoreError(
-                f"a file in {self.records.layout.root / 'curves'} was damaged after it was written: {told(failure)}"
+                f"a file in {self.records.paths.root / 'curves'} was damaged after it was written: {told(failure)}"
             ) from None
 
     def scan_curves(self) -> pl.LazyFrame:
@@ -127,7 +127,7 @@ class Result:
     def claims(self, comparisons: bool = False) -> pl.DataFrame:
         """One row a claim of the study: its verdict and the figures it rests on; or one row a comparison."""
         from fallline.report.claims import overview, parts_frame
-        from fallline.report.reads import read_named
+        from fallline.report.test_reads import read_named
         from fallline.stats.claims import claims
 
         verdicts = claims(self.records)
@@ -136,8 +136,8 @@ class Result:
 
     def __str__(self) -> str:
         """What ``fallline show`` prints: the answer, its table, and what to type next."""
-        from fallline.report.reads import read_chosen
         from fallline.report.terminal import shown
+        from fallline.report.test_reads import read_chosen
 
         if self.records.trials.is_empty():
             return f"the run in {self.folder} has no finished trial yet"
@@ -154,7 +154,7 @@ class Result:
         default all that vary. Print it for the answer in words; ``arms`` and ``pairs`` are its frames.
         """
         from fallline.report.comparison import Comparison
-        from fallline.report.reads import read_compared
+        from fallline.report.test_reads import read_compared
 
         found = Comparison.of(self.records, by, metric, tune)
         return replace(found, read=tuple(read_compared(found.compared, self.reader)))
@@ -260,9 +260,14 @@ def run(
 
     def train(whole: Study) -> Path:
         if executor is None:
-            from fallline.executors.here import run_here
+            from fallline.engine import processes as group
+            from fallline.executors.status import check_nothing_out
+            from fallline.forecast import cohorts
+            from fallline.training.local_run import run_here
 
-            return run_here(whole, out, resume, folder, listen, command, mesh)
+            if group.number() == 0:
+                check_nothing_out(RunPaths(out))
+            return run_here(whole, out, resume, folder, listen, command, mesh, cohorts)
         launched = launch(
             whole,
             out,
@@ -286,7 +291,7 @@ def run(
     with _measured(study, out, folder, tell, command, wanted=scaling and executor is None):
         if not until_decided:
             return Result(Run(train(study)), reader)
-        from fallline.deciding import train_until_decided
+        from fallline.sequential import train_until_decided
 
         return Result(Run(train_until_decided(study, out, train, max_seeds, folder, tell)), reader)
 
@@ -300,11 +305,11 @@ def _measured(
     if study.scale is None or not wanted:
         yield
         return
-    from fallline.executors.scaling.run import measure_for_run
-    from fallline.executors.setup import Setup
+    from fallline.scaling.run import measure_for_run
     from fallline.store.undo import forget_measured, not_there
+    from fallline.training.context import TrainingContext
 
-    Setup(study, folder).check()  # the names, before minutes of measuring
+    TrainingContext(study, folder).check()  # the names, before minutes of measuring
     made = not_there(out)
     try:
         measure_for_run(study, out, folder, tell, command)
@@ -324,7 +329,7 @@ def _begin_anew(
     elsewhere: bool = False,
 ) -> None:
     """Put the run folder aside once the study is known to be lawful."""
-    from fallline.executors.anew import begin_anew
+    from fallline.executors.fresh_start import begin_anew
 
     aside = begin_anew(study, out, data, resume, mesh, elsewhere)
     if aside is not None and tell is not None:
@@ -376,9 +381,9 @@ class Jobs:
     @property
     def _launch(self) -> Launch:
         from fallline.executors.status import last_launch
-        from fallline.store.layout import Layout
+        from fallline.store.paths import RunPaths
 
-        return last_launch(Layout(self.folder))
+        return last_launch(RunPaths(self.folder))
 
     def status(self) -> pl.DataFrame:
         """One row a cohort: its trials, what is done, how its job stands and why, where it runs, its attempts."""
@@ -432,10 +437,10 @@ def launch(
     script is in the run folder. ``fresh`` puts aside what is there, as in ``run``. StudyError where a part of the study
     lives in this process alone; StoreError where jobs of the run are out already.
     """
-    from fallline.executors.driver import Ask, launch_run
+    from fallline.executors.driver import LaunchRequest, launch_run
 
     study, out, folder = _resolved(study, preset, out, data)
-    ask = Ask(executor, options or {}, processes, _mesh(devices))
+    ask = LaunchRequest(executor, options or {}, processes, _mesh(devices))
     if fresh:
         _begin_anew(study, out, folder, resume, ask.mesh, tell, elsewhere=True)
     launched = launch_run(study, out, ask, resume, folder, listen, command, dry)
@@ -503,12 +508,12 @@ def scale(
     already is not measured again. ``tell`` hears a line a count, ``follow`` one a program. StudyError for more
     devices than there are, or a batch that cannot be measured.
     """
-    from fallline.executors.scaling.run import Asked, measure_scaling
     from fallline.report.scaling import Scaled
+    from fallline.scaling.run import ScaleRequest, measure_scaling
 
     study = study if isinstance(study, Study) else load_study(study)
     study = study.preset(preset) if preset else study
-    asked = Asked.of(study, devices, batch_sizes, repeats, seconds)
+    asked = ScaleRequest.of(study, devices, batch_sizes, repeats, seconds)
     folder = Path(out) if out is not None else Path(f"{default_folder(study, preset)}-scale")
     return Scaled.open(
         measure_scaling(study, folder, asked, None if data is None else Path(data), tell, follow, command)
@@ -534,7 +539,7 @@ def plan_study(
     cohort for a moment, each in a process of its own; ``calibrate_again`` measures this device anew. ``tell`` hears of
     what takes time. StudyError, DataError and ModelError say what is wrong.
     """
-    from fallline.executors.study_forecast import forecast_study
+    from fallline.forecast.study import forecast_study
 
     study = study if isinstance(study, Study) else load_study(study)
     study = study.preset(preset) if preset else study
@@ -554,11 +559,11 @@ def utilisation(
 ) -> pl.DataFrame:
     """How well this device is used by training ``task`` at each batch size (1 to 4,096 by default), a row a size.
 
-    One lane trains alone for a moment at each. The columns are those of ``fallline.executors.utilisation``; ``data``
+    One lane trains alone for a moment at each. The columns are those of ``fallline.forecast.utilisation``; ``data``
     is "sample" or "full", ``folder`` holds full data sets. StudyError, UnknownName and DataError say what is wrong.
     """
-    from fallline.executors.utilisation import BATCHES
-    from fallline.executors.utilisation import utilisation as measured
+    from fallline.forecast.utilisation import BATCHES
+    from fallline.forecast.utilisation import utilisation as measured
 
     return measured(task, batches or BATCHES, optimizer, data, None if folder is None else Path(folder), tell)
 
@@ -582,7 +587,7 @@ def _check_figures(study: Study) -> None:
             if isinstance(figure, dict) and "kind" in figure
         ]
     if wanted:
-        from fallline.report.kinds import figure_kinds
+        from fallline.report.figures import figure_kinds
 
         for where, kind in wanted:
             if kind not in figure_kinds():

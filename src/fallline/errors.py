@@ -147,7 +147,7 @@ class StudyError(FalllineError):
     """A study, a recipe or a part of one is not what it must be."""
 
 
-class NumberError(StudyError):
+class HyperparameterError(StudyError):
     """A number breaks its law."""
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.contracts import Number, nonnegative, positive
+from fallline.contracts import Hyperparameter, nonnegative, positive
 from fallline.norms import norm_in_parts
 
 L1 = nonnegative("l1_penalty", 0.0, "adds l1 sum |x| to the objective")
@@ -25,7 +25,7 @@ CLIP = positive(
     "scales a gradient whose norm over all weights is larger down to it (Pascanu, Mikolov and Bengio, 2013)",
     optional=True,
 )
-AVERAGE = Number(
+AVERAGE = Hyperparameter(
     "ema_decay",
     0.0,
     low=0.0,
@@ -35,12 +35,16 @@ AVERAGE = Number(
     "(Polyak and Juditsky, 1992)",
 )
 
-NUMBERS: tuple[Number, ...] = (L1, L2, DECAY, CLIP, AVERAGE)
+HYPERPARAMETERS: tuple[Hyperparameter, ...] = (L1, L2, DECAY, CLIP, AVERAGE)
 
 
-def in_use(numbers: Mapping[str, float | None]) -> set[str]:
+def in_use(hyperparameters: Mapping[str, float | None]) -> set[str]:
     """The names of those that are not off."""
-    return {number.name for number in NUMBERS if number.name in numbers and numbers[number.name] != number.default}
+    return {
+        number.name
+        for number in HYPERPARAMETERS
+        if number.name in hyperparameters and hyperparameters[number.name] != number.default
+    }
 
 
 def as_array(name: str, value: float | None) -> float:
@@ -48,34 +52,36 @@ def as_array(name: str, value: float | None) -> float:
     return math.inf if name == CLIP.name and value is None else float(value or 0.0)
 
 
-def on_gradient(numbers: Mapping[str, Any], weights: Any, gradient: Any) -> Any:
-    """The gradient of the objective with its penalties, clipped; trees of one lane, ``numbers`` its own in use."""
+def on_gradient(hyperparameters: Mapping[str, Any], weights: Any, gradient: Any) -> Any:
+    """The gradient of the objective with its penalties, clipped; trees of one lane, ``hyperparameters`` its own in
+    use.
+    """
     import jax
     import jax.numpy as jnp
 
-    if L1.name in numbers:
-        gradient = jax.tree.map(lambda g, x: g + numbers[L1.name] * jnp.sign(x), gradient, weights)
-    if L2.name in numbers:
-        gradient = jax.tree.map(lambda g, x: g + numbers[L2.name] * x, gradient, weights)
-    if CLIP.name in numbers:
+    if L1.name in hyperparameters:
+        gradient = jax.tree.map(lambda g, x: g + hyperparameters[L1.name] * jnp.sign(x), gradient, weights)
+    if L2.name in hyperparameters:
+        gradient = jax.tree.map(lambda g, x: g + hyperparameters[L2.name] * x, gradient, weights)
+    if CLIP.name in hyperparameters:
         scale, rest = norm_in_parts(gradient)
-        longer, factor = scale * rest > numbers[CLIP.name], numbers[CLIP.name] / rest
+        longer, factor = scale * rest > hyperparameters[CLIP.name], hyperparameters[CLIP.name] / rest
         gradient = jax.tree.map(lambda g: jnp.where(longer, g / scale * factor, g), gradient)
     return gradient
 
 
-def on_change(numbers: Mapping[str, Any], rate: Any, weights: Any, change: Any) -> Any:
+def on_change(hyperparameters: Mapping[str, Any], rate: Any, weights: Any, change: Any) -> Any:
     """The change of the weights with the decoupled decay in it; ``rate`` is the learning rate of this step."""
     import jax
 
-    if DECAY.name not in numbers:
+    if DECAY.name not in hyperparameters:
         return change
-    return jax.tree.map(lambda c, x: c - rate * numbers[DECAY.name] * x, change, weights)
+    return jax.tree.map(lambda c, x: c - rate * hyperparameters[DECAY.name] * x, change, weights)
 
 
-def average(numbers: Mapping[str, Any], averages: Any, weights: Any) -> Any:
+def average(hyperparameters: Mapping[str, Any], averages: Any, weights: Any) -> Any:
     """The average of the weights one step on; where the decay is 0, the weights themselves."""
     import jax
 
-    d = numbers[AVERAGE.name]
+    d = hyperparameters[AVERAGE.name]
     return jax.tree.map(lambda a, x: d * a + (1 - d) * x, averages, weights)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Number, nonnegative
+from fallline.contracts import Hyperparameter, nonnegative
 
-PATIENCE = Number(
+PATIENCE = Hyperparameter(
     "early_stop",
     None,
     low=1,
@@ -18,7 +18,7 @@ PATIENCE = Number(
 )
 CHANGE = nonnegative("early_stop_change", 0.0, "how much lower a validation loss must be to count as better")
 
-NUMBERS: tuple[Number, ...] = (PATIENCE, CHANGE)
+HYPERPARAMETERS: tuple[Hyperparameter, ...] = (PATIENCE, CHANGE)
 
 
 def stale(looks: Sequence[Any], change: Any = 0.0) -> np.ndarray:

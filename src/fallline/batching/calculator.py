@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from fallline.batching.rounding import as_written, whole_steps
 from fallline.contracts import positive
-from fallline.errors import NumberError, StudyError, UnknownName
+from fallline.errors import HyperparameterError, StudyError, UnknownName
 
 LAST = ("carried", "dropped", "kept")
 
@@ -86,7 +86,7 @@ def _seen(steps: int, an_epoch: Fraction, examples: int, a_step: int) -> int:
 
 def _check_whole(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise NumberError(f"{name} must be a whole number >= 1, got {value!r}")
+        raise HyperparameterError(f"{name} must be a whole number >= 1, got {value!r}")
 
 
 def _batches(batch_size: int, workers: int, last: str) -> str:

@@ -18,7 +18,7 @@ MAX_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Cut:
+class EpochCut:
     """One epoch of batches: ``full`` ones of ``size``, each ``stride`` further on, then one of ``rest`` unless 0."""
 
     size: int
@@ -31,21 +31,21 @@ class Cut:
         return self.full + (self.rest > 0)
 
 
-def cut(examples: int, size: int, overlap: float, last: str) -> Cut:
+def cut(examples: int, size: int, overlap: float, last: str) -> EpochCut:
     """How an epoch of ``examples`` is cut into batches of ``size`` <= examples."""
     stride = max(1, size - round(overlap * size))
     full = (examples - size) // stride + 1
     covered = (full - 1) * stride + size
-    return Cut(size, stride, full, examples - full * stride if last == "kept" and covered < examples else 0)
+    return EpochCut(size, stride, full, examples - full * stride if last == "kept" and covered < examples else 0)
 
 
 @dataclass(frozen=True)
 class SameEpochs:
     """Epochs that are all cut alike: everything is a division."""
 
-    one: Cut
+    one: EpochCut
 
-    def cut(self, epoch: int) -> Cut:
+    def cut(self, epoch: int) -> EpochCut:
         return self.one
 
     def first(self, epoch: int) -> int:
@@ -85,9 +85,9 @@ class ChangingEpochs:
         self._formula, self._examples, self._overlap, self._last = formula, examples, overlap, last
         self._most = most
         # One value, replaced whole: two threads that walk at once find the same and neither sees half of it.
-        self._walked: tuple[tuple[Cut, ...], np.ndarray] = ((), np.zeros(1, np.int64))
+        self._walked: tuple[tuple[EpochCut, ...], np.ndarray] = ((), np.zeros(1, np.int64))
 
-    def cut(self, epoch: int) -> Cut:
+    def cut(self, epoch: int) -> EpochCut:
         return self._until(epochs=epoch + 1)[0][epoch]
 
     def first(self, epoch: int) -> int:
@@ -136,7 +136,7 @@ class ChangingEpochs:
             found[one.rest] = found.get(one.rest, 0) + max(0, taken - one.full)
         return _counted(found)
 
-    def _until(self, epochs: int = 0, steps: int = 0) -> tuple[tuple[Cut, ...], np.ndarray]:
+    def _until(self, epochs: int = 0, steps: int = 0) -> tuple[tuple[EpochCut, ...], np.ndarray]:
         """The cuts of the epochs known, and the first step of each and of the next one: at least so many of both."""
         cuts, bounds = self._walked
         if len(cuts) >= epochs and bounds[-1] >= steps:

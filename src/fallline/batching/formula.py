@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
-from fallline.errors import NumberError, StudyError
+from fallline.errors import HyperparameterError, StudyError
 
 MAX_CHARACTERS = 200
 MAX_DEPTH = 50
@@ -36,7 +36,7 @@ class Formula:
         """The value at ``epoch`` rounded down; NumberError where that is below 1 or there is none."""
         size = self.value(epoch).__floor__()
         if size < 1:
-            raise NumberError(
+            raise HyperparameterError(
                 f'batch_size must be at least 1 at every epoch, but "{self.text}" is {shown(size)} at epoch {epoch:,}'
             )
         return size
@@ -57,7 +57,7 @@ class Formula:
             else:
                 right, left = stack.pop(), stack.pop()
                 if right == 0 and one in ("/", "//"):
-                    raise NumberError(
+                    raise HyperparameterError(
                         f'batch_size must be at least 1 at every epoch, but "{self.text}" divides by '
                         f"zero at epoch {epoch:,}"
                     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fallline.batching.formula import Formula, parse
 from fallline.batching.orders import ORDERS
 from fallline.contracts import fraction
-from fallline.errors import NumberError, StudyError, UnknownName, but_an_interrupt
+from fallline.errors import HyperparameterError, StudyError, UnknownName, but_an_interrupt
 
 LAST = ("dropped", "kept")
 SUBSETS = ("random", "first")
@@ -65,15 +65,15 @@ def check_batch_size(value: object, where: str = "") -> int | str | None:
         first = _first_size(formula, place)
         return first if formula.constant else formula.text
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise NumberError(f"{law}, got {_shown(value)}{place}; {_FORMULA}")
+        raise HyperparameterError(f"{law}, got {_shown(value)}{place}; {_FORMULA}")
     return value
 
 
 def _first_size(formula: Formula, place: str) -> int:
     try:
         return formula.size(0)
-    except NumberError as failure:
-        raise NumberError(f"{failure}{place}") from None
+    except HyperparameterError as failure:
+        raise HyperparameterError(f"{failure}{place}") from None
 
 
 def check_batch_of(value: object, where: str = "") -> str:
@@ -122,7 +122,7 @@ def check_subset(value: object, where: str = "") -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         place = f" ({where})" if where else ""
-        raise NumberError(f'subset must be a whole number >= 1 or "all", got {_shown(value)}{place}')
+        raise HyperparameterError(f'subset must be a whole number >= 1 or "all", got {_shown(value)}{place}')
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline.batching.draws import Draw, Labels, walk
-from fallline.batching.epochs import ChangingEpochs, Cut, SameEpochs, epochs_for
+from fallline.batching.epochs import ChangingEpochs, EpochCut, SameEpochs, epochs_for
 from fallline.batching.policy import BatchPolicy
 from fallline.batching.rounding import as_written, whole_steps
 from fallline.contracts import Clock
@@ -91,7 +91,7 @@ class BatchStream:
             step, epoch = until, epoch + 1
         return batches
 
-    def _cut_out(self, order: np.ndarray, one: Cut, first: int, last: int, into: np.ndarray) -> None:
+    def _cut_out(self, order: np.ndarray, one: EpochCut, first: int, last: int, into: np.ndarray) -> None:
         """Batches ``first`` ... ``last - 1`` of an epoch whose examples come as ``order``."""
         full, width = min(last, one.full), into.shape[1]
         if first < full and one.size == one.stride == width:

@@ -12,7 +12,7 @@ def write_figures(folder: Path, names: list[str], formats: str, out: Path | None
     from fallline.api import open_run
     from fallline.cli.comparing import names as parted
     from fallline.report.scaling.result import Scaled
-    from fallline.store.scale import ScaleFolder
+    from fallline.scaling.folder import ScaleFolder
 
     found = Scaled.open(folder) if ScaleFolder(folder).exists else (open_run(folder, "fallline figures", all_rounds))
     with new_screen(stderr=True).status("drawing"):

@@ -88,12 +88,12 @@ def work_on(plan: Path, cohort: int) -> int:
     heard: list[int] = []
     before = [signal.signal(number, lambda got, _: heard.append(got)) for number in ASKING]  # imports take a second
     try:
-        from fallline.executors.groups import end_with_parent
-        from fallline.executors.worker import Stop, work
+        from fallline.executors.process_group import end_with_parent
+        from fallline.executors.worker import StopSignal, work
 
         end_with_parent()
 
-        stop = Stop(heard)
+        stop = StopSignal(heard)
         for number in ASKING:
             signal.signal(number, stop.ask)
         return work(plan, cohort, stop)

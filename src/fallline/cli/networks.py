@@ -142,7 +142,7 @@ def _number(text: str, option: str, example: str) -> float:
 def _begun(network: Network, seed: int) -> dict[str, float]:
     """The values with which a training with that seed begins: the same draw from the same stream."""
     from fallline.engine.devices import prepare_jax
-    from fallline.executors.cohort import WEIGHTS
+    from fallline.training.cohort import WEIGHTS
 
     jax = prepare_jax()
     return learnt(network, neurons(network).init(jax.random.fold_in(jax.random.key(seed), WEIGHTS)))
@@ -151,7 +151,7 @@ def _begun(network: Network, seed: int) -> dict[str, float]:
 def _of_run(folder: Path, trial: str | None) -> tuple[Network, dict[str, float], str]:
     """The network of a trial, what it learnt, and a sentence on which trial it is; the best where none is named."""
     from fallline.api import open_run
-    from fallline.study.said import exact
+    from fallline.study.formatting import exact
 
     result = open_run(folder)
     texts = result.records.model_texts

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fallline.cli.terminal import new_screen
-from fallline.contracts import Number
+from fallline.contracts import Hyperparameter
 from fallline.errors import UnknownName
-from fallline.study.said import exact
+from fallline.study.formatting import exact
 
 
 def parts_table(kind: str | None) -> None:
@@ -28,13 +28,13 @@ def parts_table(kind: str | None) -> None:
         table.add_column(name, no_wrap=True)
         table.add_column("numbers and their defaults")
         table.add_column("what it is")
-        for part, (numbers, meaning) in kinds[name]().items():
-            table.add_row(part, Text(", ".join(map(_with_default, numbers))), Text(meaning))
+        for part, (hyperparameters, meaning) in kinds[name]().items():
+            table.add_row(part, Text(", ".join(map(_with_default, hyperparameters))), Text(meaning))
         console.print(table)
         console.print()
 
 
-Row = tuple[tuple[Number, ...], str]
+Row = tuple[tuple[Hyperparameter, ...], str]
 
 
 def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
@@ -45,26 +45,26 @@ def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
         "metrics": _metrics,
         "tasks": _tasks,
         "orders": _orders,
-        "numbers": _numbers,
+        "hyperparameters": _hyperparameters,
     }
 
 
 def _optimizers() -> dict[str, Row]:
     from fallline.optimizers import optimizers
 
-    return {name: (part.numbers, part.title) for name, part in sorted(optimizers().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(optimizers().items())}
 
 
 def _schedules() -> dict[str, Row]:
     from fallline.schedules import schedules
 
-    return {name: (part.numbers, part.title) for name, part in sorted(schedules().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(schedules().items())}
 
 
 def _losses() -> dict[str, Row]:
     from fallline.losses import losses
 
-    return {name: (part.numbers, part.title) for name, part in sorted(losses().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(losses().items())}
 
 
 def _metrics() -> dict[str, Row]:
@@ -76,7 +76,7 @@ def _metrics() -> dict[str, Row]:
 def _tasks() -> dict[str, Row]:
     from fallline.tasks import families, tasks
 
-    known: dict[str, Row] = {name: (task.model.numbers, task.title) for name, task in sorted(tasks().items())}
+    known: dict[str, Row] = {name: (task.model.hyperparameters, task.title) for name, task in sorted(tasks().items())}
     return known | {f"{name}-H": ((), family.title) for name, family in sorted(families().items())}
 
 
@@ -86,14 +86,14 @@ def _orders() -> dict[str, Row]:
     return {name: ((), (getattr(order, "__doc__", "") or "").split("\n")[0]) for name, order in ORDERS.items()}
 
 
-def _numbers() -> dict[str, Row]:
+def _hyperparameters() -> dict[str, Row]:
     """The numbers that every recipe may have."""
     from fallline.study.parts import COMMON
 
     return {number.name: ((number,), number.meaning) for number in COMMON}
 
 
-def _with_default(number: Number) -> str:
+def _with_default(number: Hyperparameter) -> str:
     if number.default is None:
         return number.name + (" (optional)" if number.optional else "")
     value: Any = bool(number.default) if number.flag else number.default

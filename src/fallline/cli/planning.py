@@ -14,7 +14,7 @@ from rich.table import Table
 from fallline.cli.terminal import new_screen
 
 if TYPE_CHECKING:
-    from fallline.executors.study_forecast import CohortForecast, Forecast
+    from fallline.forecast.study import CohortForecast, Forecast
 
 WIDE = 100
 """Columns of a terminal from which there is room for what one can do without."""
@@ -65,7 +65,7 @@ def plan_study(
 
 
 @dataclass
-class Row:
+class PlanRow:
     """Cohorts that differ in nothing a reader could use; ``low`` and ``high`` bound the seconds of each."""
 
     cohorts: list[CohortForecast]
@@ -90,16 +90,16 @@ class Row:
         return None if None in lows else (min(lows), max(highs))
 
 
-def rows(found: Forecast) -> list[Row]:
+def rows(found: Forecast) -> list[PlanRow]:
     """The cohorts, those that are alike in one row, in the order in which the first of each comes."""
-    alike: dict[tuple[Any, ...], list[Row]] = {}
+    alike: dict[tuple[Any, ...], list[PlanRow]] = {}
     made = []
     for cohort in found.cohorts:
         apart, own = PART.sub("", cohort.why), cohort.predicted
         key = (apart, cohort.task, cohort.trials, cohort.weights, cohort.steps, cohort.batch_size, own.how, own.bound)
         row = next((row for row in alike.setdefault(key, []) if row.takes(cohort)), None)
         if row is None:
-            alike[key].append(row := Row([], apart))
+            alike[key].append(row := PlanRow([], apart))
             made.append(row)
         row.cohorts.append(cohort)
     return made
@@ -119,7 +119,7 @@ def cohort_table(found: Forecast, width: int) -> Table:
 
 def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
     from fallline.report.as_text import cell
-    from fallline.report.words import count, seconds, size
+    from fallline.report.formatting import count, seconds, size
 
     table = Table(box=None, padding=(0, PADDING, 0, 0), header_style="bold")
     listed, wide = rows(found), width >= WIDE
@@ -167,15 +167,15 @@ def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
     return table
 
 
-def name(row: Row) -> str:
+def name(row: PlanRow) -> str:
     """ "c000, 90 trials" of one cohort, "63 of 3 trials" of several."""
-    from fallline.report.words import count, plural
+    from fallline.report.formatting import count, plural
 
     own = plural(row.first.trials, "trial")
     return f"{row.first.name}, {own}" if len(row.cohorts) == 1 else f"{count(len(row.cohorts))} of {own}"
 
 
-def _span(row: Row, figure: str, written: Any) -> str:
+def _span(row: PlanRow, figure: str, written: Any) -> str:
     """ "1.2 to 2.4 s", the unit once where it is the same; ~ where programs were counted by law."""
     span = row.span(figure)
     if span is None:
@@ -186,8 +186,8 @@ def _span(row: Row, figure: str, written: Any) -> str:
     return f"{mark}{value if unit == last and ' ' not in unit else low} to {high}"
 
 
-def _most_memory(row: Row) -> str:
-    from fallline.report.words import size
+def _most_memory(row: PlanRow) -> str:
+    from fallline.report.formatting import size
 
     return f"to {size(max(cohort.predicted.memory_high for cohort in row.cohorts))}"
 
@@ -199,7 +199,7 @@ def _greatest(values: list[Any], written: Any) -> str:
 
 def total(found: Forecast) -> Iterator[str]:
     """The whole in two lines: how long, on what; how much memory and disk."""
-    from fallline.report.words import number, plural, seconds, size
+    from fallline.report.formatting import number, plural, seconds, size
 
     low, high = found.seconds("seconds_low"), found.seconds("seconds_high")
     yield (
@@ -214,7 +214,7 @@ def total(found: Forecast) -> Iterator[str]:
 
 def notes(found: Forecast) -> Iterator[str]:
     """What the figures leave out and what they rest on."""
-    from fallline.report.words import number, plural, seconds, size
+    from fallline.report.formatting import number, plural, seconds, size
 
     calibration = found.calibration
     limits = [limit[1] for cohort in found.cohorts if (limit := PART.search(cohort.why))]
@@ -242,7 +242,7 @@ def notes(found: Forecast) -> Iterator[str]:
 
 def experience(found: Forecast) -> str:
     """How far runs on this device have corrected the times."""
-    from fallline.report.words import plural
+    from fallline.report.formatting import plural
 
     if not found.calibration.measured:
         return "Times may be off by a factor of two."

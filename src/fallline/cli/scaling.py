@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fallline.cli.terminal import new_screen
-from fallline.errors import NumberError
+from fallline.errors import HyperparameterError
 
 
 def scale_study(
@@ -62,5 +62,5 @@ def _sizes(written: str | None) -> list[int] | None:
         return None
     sizes = [part.strip() for part in written.split(",")]
     if not all(part.isdecimal() and int(part) for part in sizes):
-        raise NumberError(f"--batches takes whole numbers >= 1 with commas between, got {written[:60]!r}")
+        raise HyperparameterError(f"--batches takes whole numbers >= 1 with commas between, got {written[:60]!r}")
     return [int(part) for part in sizes]

@@ -15,7 +15,7 @@ from fallline.cli.terminal import new_screen
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fallline.report.terminal import Shown
+    from fallline.report.terminal import TerminalView
     from fallline.store import Run
 
 
@@ -35,17 +35,17 @@ def studies_table() -> None:
 def show_run(folder: Path, rows: int, every: bool, all_rounds: bool = False) -> None:
     """The answer of a run, its table, its page and what to type next; with ``every`` all that is known of it."""
     from fallline.api import open_run
-    from fallline.report.reads import read_chosen
+    from fallline.report.test_reads import read_chosen
     from fallline.stats.claims import claims
 
     records = open_run(folder, all_rounds=all_rounds).records
     found = print_shown(records, rows, every)
     read = read_chosen(records, "fallline show", claims(records) if every else ())
-    page = records.layout.report / "report.html"
+    page = records.paths.report / "report.html"
     print_after(found, page if page.exists() else None, read if every else ())
 
 
-def print_shown(run: Run, rows: int = 20, every: bool = False) -> Shown:
+def print_shown(run: Run, rows: int = 20, every: bool = False) -> TerminalView:
     """The answer of a run and its tables; what follows them is in what is returned."""
     from fallline.report.terminal import shown
 
@@ -58,7 +58,7 @@ def print_shown(run: Run, rows: int = 20, every: bool = False) -> Shown:
     return found
 
 
-def print_after(found: Shown, page: Path | None, more: Iterable[str] = ()) -> None:
+def print_after(found: TerminalView, page: Path | None, more: Iterable[str] = ()) -> None:
     """Where the page is, and what to type next."""
     print("\n".join(["", *([f"Page: {page}"] if page else []), *found.after, *more]))
 

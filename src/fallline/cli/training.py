@@ -18,8 +18,8 @@ from fallline.errors import StudyError
 
 if TYPE_CHECKING:
     from fallline.api import Result
-    from fallline.executors.progress import Progress as News
     from fallline.study import Study
+    from fallline.training.progress import Progress as News
 
 
 def run_study(
@@ -100,7 +100,7 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
     written all the same, before the failure goes on.
     """
     from fallline.cli.screens import print_after, print_shown
-    from fallline.report.reads import read_chosen
+    from fallline.report.test_reads import read_chosen
 
     left = found = page = None
     try:
@@ -164,7 +164,7 @@ class Display:
         self.name, self.last = name, time.monotonic()
         self.latest: News | None = None
         self.known = 0
-        self.pace = Pace()
+        self.pace = TrainingPace()
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -203,7 +203,7 @@ class Display:
 
     def tell(self, line: str) -> None:
         """Print a line about the rounds of a run, above the bar; the pace is taken anew in each round."""
-        self.pace = Pace()
+        self.pace = TrainingPace()
         self.progress.console.print(f"{self.name}: {line}", highlight=False, markup=False, soft_wrap=True)
 
     def closing(self, seconds: float) -> str:
@@ -234,7 +234,7 @@ class Display:
         return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
-class Pace:
+class TrainingPace:
     """Speed and time left, by the work done since training began: steps of large models count for more."""
 
     SETTLED_SECONDS = 2.0

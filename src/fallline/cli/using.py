@@ -12,7 +12,7 @@ def use_device(task: str, batches: str | None, optimizer: str, full: bool, data:
     from fallline.api import utilisation
     from fallline.cli.screens import print_whole
     from fallline.errors import StudyError
-    from fallline.executors.utilisation import BATCHES
+    from fallline.forecast.utilisation import BATCHES
     from fallline.report.profile import rich_table
     from fallline.report.utilisation import SUFFIXES, answer, reported, shown, write
 
@@ -37,9 +37,11 @@ def use_device(task: str, batches: str | None, optimizer: str, full: bool, data:
 
 def sizes(written: str) -> list[int]:
     """``1,8,64`` as numbers."""
-    from fallline.errors import NumberError
+    from fallline.errors import HyperparameterError
 
     parts = [part.strip() for part in written.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise NumberError(f"--batches takes whole numbers >= 1 with commas between, got {written!r}; write 1,8,64")
+        raise HyperparameterError(
+            f"--batches takes whole numbers >= 1 with commas between, got {written!r}; write 1,8,64"
+        )
     return sorted({int(part) for part in parts})

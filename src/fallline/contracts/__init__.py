@@ -6,23 +6,30 @@ package; the package finds it by itself and the shared contract tests run over i
 
 from fallline.contracts.arrays import in_float32, is_narrow, single
 from fallline.contracts.data import Dataset, Split, Splits, Task
+from fallline.contracts.hyperparameters import (
+    Hyperparameter,
+    check_hyperparameters,
+    flag,
+    fraction,
+    nonnegative,
+    positive,
+)
 from fallline.contracts.model import Model
-from fallline.contracts.numbers import Number, check_numbers, flag, fraction, nonnegative, positive
 from fallline.contracts.rules import Clock, Loss, Metric, Optimizer, Schedule
 
 __all__ = [
     "Clock",
     "Dataset",
+    "Hyperparameter",
     "Loss",
     "Metric",
     "Model",
-    "Number",
     "Optimizer",
     "Schedule",
     "Split",
     "Splits",
     "Task",
-    "check_numbers",
+    "check_hyperparameters",
     "flag",
     "fraction",
     "in_float32",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fallline.contracts.numbers import Number
+from fallline.contracts.hyperparameters import Hyperparameter
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Model:
     watch: Callable[[Any], Mapping[str, Any]] | None = None
     forward: Callable[..., tuple[Any, Any]] | None = None
     state: Callable[[Any], Any] | None = None
-    numbers: tuple[Number, ...] = ()
+    hyperparameters: tuple[Hyperparameter, ...] = ()
     traceable: bool = True
     looped: bool | None = None
     text: str = ""
@@ -39,9 +39,11 @@ class Model:
         """The state before the first step; of a model that has none, the empty one."""
         return {} if self.state is None else self.state(key)
 
-    def run(self, weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
+    def run(
+        self, weights: Any, state: Any, inputs: Any, key: Any, hyperparameters: Mapping[str, Any]
+    ) -> tuple[Any, Any]:
         """Outputs and state of a pass, whichever of the two forms the model has."""
         if self.forward is not None:
-            return self.forward(weights, state, inputs, key, numbers)
+            return self.forward(weights, state, inputs, key, hyperparameters)
         assert self.apply is not None, "a model has apply or forward"
         return self.apply(weights, inputs), state

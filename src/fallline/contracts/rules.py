@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fallline.contracts.arrays import in_float32
-from fallline.contracts.numbers import Number, check_numbers, positive
+from fallline.contracts.hyperparameters import Hyperparameter, check_hyperparameters, positive
 from fallline.errors import StudyError
 
 GOALS = ("min", "max")
@@ -20,13 +20,13 @@ GIVES = ("logits", "probabilities", "values")
 class Optimizer:
     """An update rule: a factory from numbers to an optax ``GradientTransformation``.
 
-    ``make(**numbers)`` is called inside the traced program with that lane's numbers as float32 scalars, so it must
-    not branch on their values in Python. ``equation`` is plain text in the source's letters.
+    ``make(**hyperparameters)`` is called inside the traced program with that lane's numbers as float32 scalars, so it
+    must not branch on their values in Python. ``equation`` is plain text in the source's letters.
     """
 
     name: str
     make: Callable[..., Any]
-    numbers: tuple[Number, ...]
+    hyperparameters: tuple[Hyperparameter, ...]
     title: str = ""
     equation: str = ""
     source: str = ""
@@ -38,12 +38,14 @@ class Optimizer:
         >>> import optax
         >>> mine = Optimizer.plug("mine", optax.lion, learning_rate=1e-4, b1=0.9)
         """
-        numbers = tuple(positive(n, d) if n == "learning_rate" else Number(n, d) for n, d in defaults.items())
-        return cls(name, make, numbers, title=name)
+        hyperparameters = tuple(
+            positive(n, d) if n == "learning_rate" else Hyperparameter(n, d) for n, d in defaults.items()
+        )
+        return cls(name, make, hyperparameters, title=name)
 
-    def __call__(self, **numbers: float) -> Any:
-        """The transformation with ``numbers`` checked and defaults filled in."""
-        return self.make(**check_numbers("optimizer", self.name, self.numbers, numbers))
+    def __call__(self, **hyperparameters: float) -> Any:
+        """The transformation with ``hyperparameters`` checked and defaults filled in."""
+        return self.make(**check_hyperparameters("optimizer", self.name, self.hyperparameters, hyperparameters))
 
 
 class Clock(NamedTuple):
@@ -57,16 +59,17 @@ class Clock(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate changes: ``factor(clock, **numbers)`` gives what multiplies it at each step, float64 [n].
+    """How the learning rate changes: ``factor(clock, **hyperparameters)`` gives what multiplies it at each step,
+    float64 [n].
 
     It runs on the host in numpy, so it may branch as it likes. A schedule that watches gives ``watching(values,
-    **numbers)``: the factor that follows from the validation losses seen so far, float64 [looks].
+    **hyperparameters)``: the factor that follows from the validation losses seen so far, float64 [looks].
     ``check(numbers, where)`` raises where numbers that are each lawful do not fit together.
     """
 
     name: str
     factor: Callable[..., Any]
-    numbers: tuple[Number, ...] = ()
+    hyperparameters: tuple[Hyperparameter, ...] = ()
     watching: Callable[..., float] | None = None
     title: str = ""
     equation: str = ""
@@ -76,14 +79,16 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Loss:
-    """``function(outputs, targets, **numbers)`` gives one value per example, shape [batch].
+    """``function(outputs, targets, **hyperparameters)`` gives one value per example, shape [batch].
 
     ``outputs`` [batch, ...] come from the model, ``targets`` [batch] or [batch, ...] from the data. The value of a
     batch is the mean over its examples, or their sum where ``reduce`` is "sum". A loss of a ``whole`` batch has no
-    value per example: ``function(outputs, targets, counts, **numbers)`` gives the batch's own, where ``counts`` [batch]
+    value per example: ``function(outputs, targets, counts, **hyperparameters)`` gives the batch's own, where
+    ``counts`` [batch]
     is 1 for the examples that count and 0 for those that fill the batch up. Over a split that is evaluated in batches
-    it is the value of the whole split: from ``sums(outputs, targets, counts, **numbers)``, a tree of arrays that add up
-    over batches, ``of_sums(sums, **numbers)`` gives it. A loss without them takes a split in one batch.
+    it is the value of the whole split: from ``sums(outputs, targets, counts, **hyperparameters)``, a tree of arrays
+    that add up
+    over batches, ``of_sums(sums, **hyperparameters)`` gives it. A loss without them takes a split in one batch.
 
     It ``takes`` "logits", "probabilities" (of a model's logits it gets the softmax, of one alone the sigmoid), "values"
     on the scale of the targets, or "outputs", whatever the model gives. Of a ``shares`` loss each target lies in
@@ -92,7 +97,7 @@ class Loss:
 
     name: str
     function: Callable[..., Any]
-    numbers: tuple[Number, ...] = ()
+    hyperparameters: tuple[Hyperparameter, ...] = ()
     reduce: str = "mean"
     takes: str = "outputs"
     whole: bool = False
@@ -103,11 +108,11 @@ class Loss:
     equation: str = ""
     source: str = ""
 
-    def __call__(self, outputs: Any, targets: Any, counts: Any = None, **numbers: Any) -> Any:
+    def __call__(self, outputs: Any, targets: Any, counts: Any = None, **hyperparameters: Any) -> Any:
         """The scalar value of a batch, of the examples that count."""
         if self.whole:
-            return in_float32(self.function(outputs, targets, counts, **numbers))
-        values = in_float32(self.function(outputs, targets, **numbers))
+            return in_float32(self.function(outputs, targets, counts, **hyperparameters))
+        values = in_float32(self.function(outputs, targets, **hyperparameters))
         if counts is not None:
             import jax.numpy as jnp
 

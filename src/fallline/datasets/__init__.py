@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fallline.contracts import Dataset
+from fallline.contracts.registry import find, parts
 from fallline.datasets.copies import DataRow, FileRow, get_data, list_data, verify_data
-from fallline.registry import find, parts
 
 __all__ = ["DataRow", "FileRow", "datasets", "find_dataset", "get_data", "list_data", "verify_data"]
 

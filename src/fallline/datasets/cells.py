@@ -28,7 +28,7 @@ SHOWN = 40
 
 
 @dataclass(frozen=True)
-class Cells:
+class TableCells:
     """The rows under a header: ``columns[i]`` are the cells, as text, of the column named ``names[i]``.
 
     ``records`` [rows] counts each row as the file does, the header being 0: rows without any cell are passed over.
@@ -101,7 +101,7 @@ class Cells:
         return f"there are: {shown}{hint}"
 
 
-def read_cells(path: Path | str, separator: str = ",", max_bytes: int = MAX_BYTES) -> Cells:
+def read_cells(path: Path | str, separator: str = ",", max_bytes: int = MAX_BYTES) -> TableCells:
     """The cells of the CSV file at ``path``, plain or gzipped; DataError where it is no table with a header."""
     path = Path(path)
     if not isinstance(separator, str) or len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
@@ -109,7 +109,7 @@ def read_cells(path: Path | str, separator: str = ",", max_bytes: int = MAX_BYTE
     data = _text(path, max_bytes)
     names = _header(path, data, separator)
     columns = _columns(path, data, separator, len(names))
-    return Cells(path, data, separator, names, columns[1:], columns[0])
+    return TableCells(path, data, separator, names, columns[1:], columns[0])
 
 
 def _text(path: Path, max_bytes: int) -> bytes:

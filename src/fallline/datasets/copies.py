@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fallline.contracts import Dataset
+from fallline.contracts.registry import find, parts
 from fallline.datasets.files import DataFile, find_copy, looked_in, places
 from fallline.errors import DataError
-from fallline.registry import find, parts
 
 # A gzip header may carry a name or a comment the known copy does not have.
 HEADER_BYTES = 4096

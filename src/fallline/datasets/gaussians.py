@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fallline.contracts import Split, Splits
-from fallline.errors import NumberError
+from fallline.errors import HyperparameterError
 
 HELD_OUT = 2_000
 """Examples for validation, and as many for test; half of each class, as everywhere."""
@@ -35,9 +35,9 @@ def two_gaussians(inputs: int, examples: int = 5_000, seed: int = 0) -> Splits:
     _check("examples", examples, 2)
     _check("seed", seed, 0)
     if examples % 2:
-        raise NumberError(f"examples must be even, as many of each class, got {examples}")
+        raise HyperparameterError(f"examples must be even, as many of each class, got {examples}")
     if inputs * examples > MAX_ENTRIES:
-        raise NumberError(f"inputs x examples must be at most {MAX_ENTRIES:,}, got {inputs:,} x {examples:,}")
+        raise HyperparameterError(f"inputs x examples must be at most {MAX_ENTRIES:,}, got {inputs:,} x {examples:,}")
     drawn = [_draw(inputs, count, seed, stream) for stream, count in enumerate((examples, HELD_OUT, HELD_OUT))]
     largest = np.abs(drawn[0][0]).max()
     return Splits(
@@ -55,4 +55,4 @@ def _draw(inputs: int, examples: int, seed: int, stream: int) -> tuple[np.ndarra
 
 def _check(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise NumberError(f"{name} must be a whole number, at least {least}, got {value!r}")
+        raise HyperparameterError(f"{name} must be a whole number, at least {least}, got {value!r}")

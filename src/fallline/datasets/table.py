@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fallline.contracts import Split, Splits
-from fallline.datasets.cells import MAX_BYTES, SHOWN, Cells, read_cells
-from fallline.errors import DataError, NumberError, UnknownName
+from fallline.datasets.cells import MAX_BYTES, SHOWN, TableCells, read_cells
+from fallline.errors import DataError, HyperparameterError, UnknownName
 
 TABLE = 0x7461626C
 """Keeps these draws apart from any other use of the same seed ("tabl" in ASCII)."""
@@ -20,7 +20,7 @@ Scaling = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Table(Splits):
+class DataTable(Splits):
     """The Splits of a table, and what its numbers mean.
 
     ``inputs`` are the names of the input columns in their order. ``words`` are the two words of a target of words, the
@@ -45,7 +45,7 @@ def read_table(
     seed: int = 0,
     separator: str = ",",
     max_bytes: int = MAX_BYTES,
-) -> Table:
+) -> DataTable:
     """The columns ``inputs`` and ``target`` of a CSV file with a header, as train, validation and test.
 
     Inputs float32 [n, inputs] in the order asked for, targets float32 [n]. Without ``inputs`` all named columns but the
@@ -62,7 +62,7 @@ def read_table(
     scaling = _scaling(scale)
     shares = _fractions(fractions)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise NumberError(f"seed must be a whole number, at least 0, got {seed!r}")
+        raise HyperparameterError(f"seed must be a whole number, at least 0, got {seed!r}")
     cells = read_cells(path, separator, max_bytes)
     names = _input_names(cells, inputs, target)
     targets, words = _targets(cells, target)
@@ -79,10 +79,12 @@ def read_table(
         )
     train, validation, test = (Split(scaled[rows], targets[rows]) if len(rows) else None for rows in parts)
     assert train is not None, "the fraction of training is above 0"
-    return Table(train, validation, test, names, target, words, tuple(map(float, shift)), tuple(map(float, divisor)))
+    return DataTable(
+        train, validation, test, names, target, words, tuple(map(float, shift)), tuple(map(float, divisor))
+    )
 
 
-def _input_names(cells: Cells, inputs: Sequence[str] | None, target: str) -> tuple[str, ...]:
+def _input_names(cells: TableCells, inputs: Sequence[str] | None, target: str) -> tuple[str, ...]:
     """The input columns, each once, the target not among them."""
     cells.column(target)
     if isinstance(inputs, str):
@@ -97,7 +99,7 @@ def _input_names(cells: Cells, inputs: Sequence[str] | None, target: str) -> tup
     return names
 
 
-def _targets(cells: Cells, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _targets(cells: TableCells, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """The target as float32 [rows], and its two words where it is one of words."""
     column, parsed = cells.column(name), cells.parsed(name)
     if (row := cells.empty(name)) is not None:
@@ -125,7 +127,7 @@ def _fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
         or not all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares)
         or (not math.isclose(sum(shares), 1, abs_tol=1e-9) or shares[0] <= 0)
     ):
-        raise NumberError(
+        raise HyperparameterError(
             "fractions must be three numbers for train, validation and test, the first above 0, that add "
             f"up to 1, got {shares}"
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from fallline.engine import kept
+from fallline.engine import program_cache
 
 THIN_PRODUCTS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Products by XLA's own library instead of YNNPACK: 1.6 times the speed for lanes of a 784-10 layer (jax 0.10.2), and
@@ -48,7 +48,7 @@ class Compiled:
         self.leaves = (0, 0)  # arrays that it is given and gives, once traced
         self._lock = threading.Lock()
         self._lowered: Any = None
-        self._known: kept.Traced | None = None
+        self._known: program_cache.Traced | None = None
         self._program: Any = None
 
         def counted(*arguments: Any) -> Any:
@@ -80,20 +80,20 @@ class Compiled:
         self.memory_bytes = _peak_bytes(program)
         self._lowered = self._known = None
 
-    def _kept(self, arguments: tuple[Any, ...]) -> kept.Traced | None:
+    def _kept(self, arguments: tuple[Any, ...]) -> program_cache.Traced | None:
         """The program in the form in which it is kept, traced now if it was not; None where it is not to be kept."""
         if self.name is None or self._known is not None:
             return self._known
-        begun, key = time.perf_counter(), kept.key_of(self.name, arguments)
-        found = kept.recall(key)
+        begun, key = time.perf_counter(), program_cache.key_of(self.name, arguments)
+        found = program_cache.recall(key)
         if found is None:
             try:
-                found = kept.trace(self._counted, arguments, self.carries)
+                found = program_cache.trace(self._counted, arguments, self.carries)
             except Exception:  # what cannot be exported is traced as ever, and what is wrong with it told there
                 return None
             if found is None:
                 return None
-            kept.keep(key, found)
+            program_cache.keep(key, found)
         self.trace_seconds = time.perf_counter() - begun
         self._known = found
         return found

@@ -15,8 +15,8 @@ from jax import Array
 from fallline.contracts import Loss, Model
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import products
-from fallline.engine.lanes import Cohort, Data, Lanes, Numbers, State
-from fallline.engine.mesh import ALONE, Row
+from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Lanes, State
+from fallline.engine.mesh import ALONE, DeviceRow
 from fallline.engine.step import Record, each_lane, measure
 from fallline.models.convolution import lowered
 
@@ -32,7 +32,7 @@ class HeldOut(NamedTuple):
     """A split on the device in batches of one size; ``counts`` [batch] is 0 for the examples that fill the last."""
 
     examples: int
-    batches: tuple[tuple[Data, Any], ...]
+    batches: tuple[tuple[DeviceData, Any], ...]
 
 
 class Outcome(NamedTuple):
@@ -92,7 +92,7 @@ class Evaluation:
         cohort: Cohort,
         lowering: str = "",
         thin: bool = True,
-        row: Row = ALONE,
+        row: DeviceRow = ALONE,
         bare: bool = False,
         name: str | None = None,
     ):
@@ -102,72 +102,74 @@ class Evaluation:
         self._starts: dict[Hashable, Future[Outcome]] = {}
         self._lock = Lock()
 
-    def inputs(self, state: State, numbers: tuple[Numbers, ...]) -> tuple[Any, Any]:
+    def inputs(self, state: State, hyperparameters: tuple[LaneHyperparameters, ...]) -> tuple[Any, Any]:
         """What the program takes of lanes: no more than evaluation depends on, a segment each."""
         lanes = tuple(_seen(own) for own in state.segments)
-        return lanes, tuple((own.loss, own.model) for own in numbers)
+        return lanes, tuple((own.loss, own.model) for own in hyperparameters)
 
-    def over(self, state: State, numbers: tuple[Numbers, ...], held: HeldOut) -> Outcome:
+    def over(self, state: State, hyperparameters: tuple[LaneHyperparameters, ...], held: HeldOut) -> Outcome:
         """Loss and metrics of every lane over a whole split."""
-        inputs = self.inputs(state, numbers)
+        inputs = self.inputs(state, hyperparameters)
         # One batch after the other: each that waits in a queue would hold memory of its own.
         seen = [dict(jax.device_get(self.compiled(*inputs, *batch))) for batch in held.batches]
         classes = [part.pop("predicted") for part in seen if "predicted" in part]
         predicted = np.concatenate(classes, axis=-1)[..., : held.examples] if classes else None
         sums = jax.tree.map(lambda *parts: np.sum(parts, axis=0, dtype=np.float64), *seen)
-        loss = self._loss(sums.pop("loss"), numbers, held.examples)
+        loss = self._loss(sums.pop("loss"), hyperparameters, held.examples)
         return Outcome({"loss": loss, **{name: total / held.examples for name, total in sums.items()}}, predicted)
 
-    def at_start(self, state: State, numbers: tuple[Numbers, ...], held: HeldOut, key: Hashable) -> Outcome:
+    def at_start(
+        self, state: State, hyperparameters: tuple[LaneHyperparameters, ...], held: HeldOut, key: Hashable
+    ) -> Outcome:
         """The same before the first step, where all that ``key`` names alike begins alike: evaluated once."""
-        own = jax.device_get([(lanes.loss, lanes.model) for lanes in numbers])
+        own = jax.device_get([(lanes.loss, lanes.model) for lanes in hyperparameters])
         whole = key, tuple(leaf.tobytes() for leaf in map(np.asarray, jax.tree.leaves(own)))
         with self._lock:
             mine = whole not in self._starts
             found = self._starts.setdefault(whole, Future())
         if mine:  # others that need the same wait for it
             try:
-                found.set_result(self.over(state, numbers, held))
+                found.set_result(self.over(state, hyperparameters, held))
             except BaseException as failure:
                 self._starts.pop(whole)
                 found.set_exception(failure)
                 raise
         return found.result()
 
-    def _loss(self, sums: Any, numbers: tuple[Numbers, ...], examples: int) -> np.ndarray:
+    def _loss(self, sums: Any, hyperparameters: tuple[LaneHyperparameters, ...], examples: int) -> np.ndarray:
         loss = self.cohort.loss
         if loss.whole and loss.sums is not None:
-            return self._of_sums(sums, numbers)
+            return self._of_sums(sums, hyperparameters)
         return sums if loss.reduce == "sum" or loss.whole else sums / examples
 
-    def _of_sums(self, sums: Any, numbers: tuple[Numbers, ...]) -> np.ndarray:
+    def _of_sums(self, sums: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> np.ndarray:
         """The value of a loss of the whole split, from the sums over all batches."""
         if self._value is None:
 
-            def value(sums: Any, numbers: dict[str, Array]) -> Array:
-                return self.cohort.loss.of_sums(sums, **numbers)
+            def value(sums: Any, hyperparameters: dict[str, Array]) -> Array:
+                return self.cohort.loss.of_sums(sums, **hyperparameters)
 
             self._value = jax.jit(jax.vmap(jax.vmap(value), in_axes=(0, None)))
-        own = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(dict(lanes.loss) for lanes in numbers))
+        own = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(dict(lanes.loss) for lanes in hyperparameters))
         single = jax.tree.map(lambda leaf: leaf.astype(np.float32), sums)
         return np.asarray(self._value(single, own), np.float64)
 
-    def _sums(self, segments: Any, numbers: Any, examples: Data, counts: Array) -> Record:
+    def _sums(self, segments: Any, hyperparameters: Any, examples: DeviceData, counts: Array) -> Record:
         """Sums of loss and metrics over the examples that count, per lane: [seeds, lanes]."""
         prepare = self.cohort.prepare
         examples, counts = self.row.share((examples, counts))
         inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
-        def lane(numbers: Any, lanes: Any) -> Record:
+        def lane(hyperparameters: Any, lanes: Any) -> Record:
             with lowered(self.lowering), products(self.cohort.precision):
-                return measure(self.cohort, *numbers, *lanes, inputs, examples.targets, counts)
+                return measure(self.cohort, *hyperparameters, *lanes, inputs, examples.targets, counts)
 
         def join(trees: Any, axis: int) -> Any:
             return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis), *trees)
 
         if self.bare:
             segments = jax.tree.map(lambda leaf: leaf[None, None], segments)
-        own, lanes = join(numbers, 0), join(segments, 1)
+        own, lanes = join(hyperparameters, 0), join(segments, 1)
         return each_lane(lambda seed: each_lane(lane)(own, seed))(lanes)
 
 
@@ -177,7 +179,7 @@ def _seen(lanes: Lanes) -> tuple[Any, Any]:
 
 
 def hold_out(
-    splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: Row = ALONE, most: int | None = EVALUATION_BATCH
+    splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: DeviceRow = ALONE, most: int | None = EVALUATION_BATCH
 ) -> dict[str, HeldOut]:
     """Splits (inputs [n, ...], targets [n, ...]) on the devices of a row, ready to be evaluated; all in batches of the
     same size, at most so many examples, or with None each split in one.
@@ -192,17 +194,17 @@ def hold_out(
     return held
 
 
-def batch_size(lengths: Sequence[int], row: Row, most: int | None) -> int:
+def batch_size(lengths: Sequence[int], row: DeviceRow, most: int | None) -> int:
     """Examples a batch for splits of so many: at most ``most``, or as many as the longest has."""
     longest = max(lengths, default=1)
     return row.even(longest if most is None else min(most, longest))
 
 
-def _padded(inputs: np.ndarray, targets: np.ndarray, size: int) -> tuple[Data, np.ndarray]:
+def _padded(inputs: np.ndarray, targets: np.ndarray, size: int) -> tuple[DeviceData, np.ndarray]:
     """A batch of that size: the examples repeated at its end do not count."""
     short = size - len(inputs)
     if not short:
-        return Data(inputs, targets), np.ones(size, np.float32)
+        return DeviceData(inputs, targets), np.ones(size, np.float32)
     rows = np.concatenate([np.arange(len(inputs)), np.zeros(short, np.int64)])
     counts = np.concatenate([np.ones(len(inputs), np.float32), np.zeros(short, np.float32)])
-    return Data(inputs[rows], targets[rows]), counts
+    return DeviceData(inputs[rows], targets[rows]), counts

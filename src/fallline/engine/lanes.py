@@ -14,7 +14,7 @@ ALIVE = -1
 """The ``ended_at`` of a lane that has not ended."""
 
 
-class Numbers(NamedTuple):
+class LaneHyperparameters(NamedTuple):
     """What the lanes of one segment differ in, by the part that takes it; each value is [lanes]."""
 
     rule: dict[str, Float[Array, " lanes"]]
@@ -93,14 +93,14 @@ class Batch(NamedTuple):
     key: Array
 
 
-class Data(NamedTuple):
+class DeviceData(NamedTuple):
     """Examples on the device: ``inputs`` [n, ...] and ``targets`` [n, ...]."""
 
     inputs: Array
     targets: Array
 
 
-class Stretch(NamedTuple):
+class StepInputs(NamedTuple):
     """What a chunk of steps sees, all on the host or on its way to the device.
 
     ``batches`` int32 [seeds, chunk, width] are the examples; ``sizes`` int32 [chunk] how many of a batch count;

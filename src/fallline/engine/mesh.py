@@ -53,30 +53,32 @@ class Mesh:
     def __str__(self) -> str:
         return f"trial={self.trial},data={self.data}"
 
-    def elsewhere(self) -> list[Row]:
+    def elsewhere(self) -> list[DeviceRow]:
         """What stands here for the rows of a mesh that other processes have."""
-        return [Row(shares=self.data)]
+        return [DeviceRow(shares=self.data)]
 
-    def rows(self) -> list[Row]:
-        """The rows in which this process has a device, each with its place; StudyError where there are too few devices."""
+    def rows(self) -> list[DeviceRow]:
+        """The rows in which this process has a device, each with its place; StudyError where there are too few
+        devices.
+        """
         jax = prepare_jax()
         there = jax.devices()
         if self.devices == 1 and jax.process_count() == 1:
-            return [Row()]
+            return [DeviceRow()]
         if self.devices > len(there):
             have = f"there is 1 ({there[0].device_kind})" if len(there) == 1 else f"there are {len(there)}"
             raise StudyError(f"devices {self}: this needs {self.devices} devices, and {have}; {_remedy(self)}")
         own = [tuple(there[first : first + self.data]) for first in range(0, self.devices, self.data)]
         here = jax.process_index()
         return [
-            Row(place, devices)
+            DeviceRow(place, devices)
             for place, devices in enumerate(own)
             if any(device.process_index == here for device in devices)
         ]
 
 
 @dataclass(frozen=True)
-class Row:
+class DeviceRow:
     """The devices that run one program: arrays lie on each of them, and each takes its share of a batch.
 
     Without ``devices`` it is the one that JAX takes by itself, and nothing is placed; ``shares`` are then the devices
@@ -166,7 +168,7 @@ class Row:
 
 ONE_DEVICE = Mesh()
 
-ALONE = Row()
+ALONE = DeviceRow()
 """The one device that JAX takes by itself."""
 
 

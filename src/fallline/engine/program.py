@@ -14,8 +14,8 @@ from jax import Array
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import products
 from fallline.engine.evaluation import Evaluated, Evaluation
-from fallline.engine.lanes import Batch, Cohort, Data, Lanes, Numbers, State, Stretch
-from fallline.engine.mesh import ALONE, Mesh, Row
+from fallline.engine.lanes import Batch, Cohort, DeviceData, LaneHyperparameters, Lanes, State, StepInputs
+from fallline.engine.mesh import ALONE, DeviceRow, Mesh
 from fallline.engine.step import Record, start, step
 from fallline.models.convolution import lowered
 
@@ -63,7 +63,7 @@ class Program:
         self,
         cohort: Cohort,
         layout: Layout,
-        row: Row = ALONE,
+        row: DeviceRow = ALONE,
         evaluation: Evaluation | None = None,
         task: str | None = None,
     ):
@@ -102,7 +102,7 @@ class Program:
         return self.evaluation.compiled
 
     @classmethod
-    def evaluates_as(cls, cohort: Cohort, layout: Layout, row: Row = ALONE) -> Hashable:
+    def evaluates_as(cls, cohort: Cohort, layout: Layout, row: DeviceRow = ALONE) -> Hashable:
         """What its evaluation depends on: programs that are alike in it may share one."""
         bare = _is_bare(cohort, layout)
         return Evaluated.of(cohort), layout.seeds, layout.lowering, _is_thin(cohort, layout), bare, row
@@ -132,12 +132,14 @@ class Program:
             return jax.lax.map(one, keys)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(key) for key in keys])
 
-    def start_state(self, weights: Any, variables: Any, numbers: tuple[Numbers, ...]) -> State:
+    def start_state(self, weights: Any, variables: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> State:
         """The state of ``layout.seeds`` seeds, from the weights [seeds, ...] and the model's state of each."""
         if self.layout.seeds == 1:
-            state = _stack([start(self.cohort, numbers, *jax.tree.map(lambda leaf: leaf[0], (weights, variables)))])
+            state = _stack(
+                [start(self.cohort, hyperparameters, *jax.tree.map(lambda leaf: leaf[0], (weights, variables)))]
+            )
             return _bare(state) if self.bare else state
-        states = jax.lax.map(lambda one: start(self.cohort, numbers, *one), (weights, variables))
+        states = jax.lax.map(lambda one: start(self.cohort, hyperparameters, *one), (weights, variables))
         return states._replace(step=states.step[0])
 
     def advance(self, width: int) -> Compiled:
@@ -155,7 +157,13 @@ class Program:
             return self._advances[width]
 
     def _advance(
-        self, state: State, numbers: tuple[Numbers, ...], train: Data, stretch: Stretch, keys: Array, steps: Array
+        self,
+        state: State,
+        hyperparameters: tuple[LaneHyperparameters, ...],
+        train: DeviceData,
+        stretch: StepInputs,
+        keys: Array,
+        steps: Array,
     ) -> tuple[State, Record]:
         """The state ``steps`` (at most a chunk) later, and the record of each step: [chunk, seeds, lanes].
 
@@ -170,7 +178,7 @@ class Program:
             inputs, targets, counts = self.row.share((train.inputs[chosen], train.targets[chosen], counts))
             batch = Batch(inputs, targets, counts, factors, noise)
             with lowered(self.layout.lowering), products(self.cohort.precision):
-                return step(self.cohort, self.layout.wide, numbers, batch, state)
+                return step(self.cohort, self.layout.wide, hyperparameters, batch, state)
 
         if self.layout.seeds == 1:
             # One seed alone has no seed dimension inside the loop, and one lane alone no lane dimension: it would make
@@ -186,7 +194,7 @@ class Program:
             state = _beside(lone) if self.bare else _stack([_in_lanes(self.cohort, lone)])
             return state, {name: values[:, None] for name, values in records.items()}
         turned = (None if part is None else part.swapaxes(0, 1) for part in (stretch.batches, stretch.factors))
-        stretch = Stretch(next(turned), stretch.sizes, next(turned))
+        stretch = StepInputs(next(turned), stretch.sizes, next(turned))
         axes, factors = State(0, None), None if stretch.factors is None else 0
         each_seed = jax.vmap(one_seed, in_axes=(axes, 0, None, factors, 0), out_axes=(axes, 0))
         return self._steps(lambda *seen: each_seed(*seen, keys), state, stretch, steps)
@@ -195,7 +203,7 @@ class Program:
         """The state with leaves [seeds, lanes, ...], also where it is carried ``bare``."""
         return _shaped(state) if self.bare else state
 
-    def _steps(self, one_step: Any, state: State, stretch: Stretch, steps: Array) -> tuple[State, Record]:
+    def _steps(self, one_step: Any, state: State, stretch: StepInputs, steps: Array) -> tuple[State, Record]:
         """``one_step`` over the first ``steps`` of ``stretch`` [chunk, ...], each step's record kept."""
 
         def at(i: Any) -> tuple[Any, ...]:
@@ -281,7 +289,7 @@ def _shaped(state: State) -> State:
     return State(jax.tree.map(lambda leaf: leaf[None, None], _alone(state).segments), state.step)
 
 
-def _seed_of(stretch: Stretch, seed: int) -> Stretch:
+def _seed_of(stretch: StepInputs, seed: int) -> StepInputs:
     return stretch._replace(
         batches=stretch.batches[seed], factors=None if stretch.factors is None else stretch.factors[seed]
     )

@@ -10,7 +10,7 @@ from itertools import islice
 from threading import Event, Lock
 from typing import Any
 
-from fallline.engine.mesh import Row
+from fallline.engine.mesh import DeviceRow
 
 LISTEN_SECONDS = 0.2
 """How long Ctrl-C may have to wait."""
@@ -36,7 +36,7 @@ def run_side_by_side(jobs: Sequence[Callable[[], Job]], workers: int, on_failure
 
 
 def run_in_rows(
-    jobs: Sequence[Callable[..., Job]], rows: Sequence[Row], of: int, on_failure: Callable[[], None]
+    jobs: Sequence[Callable[..., Job]], rows: Sequence[DeviceRow], of: int, on_failure: Callable[[], None]
 ) -> None:
     """Run all ``jobs`` to their ends, one at a time in each of ``rows``, and raise the first failure.
 
@@ -50,7 +50,7 @@ def run_in_rows(
         with lock:
             return next(waiting, None)
 
-    def work_off(row: Row) -> None:
+    def work_off(row: DeviceRow) -> None:
         own = iter(jobs[row.place :: of])
         while not over.is_set() and (make := next(own, None) if dealt else next_job()) is not None:
             for _ in make(row=row):

@@ -11,20 +11,20 @@ from jax import Array
 
 from fallline import regularisation
 from fallline.contracts import in_float32
-from fallline.engine.lanes import ALIVE, Batch, Cohort, Lanes, Numbers, State
+from fallline.engine.lanes import ALIVE, Batch, Cohort, LaneHyperparameters, Lanes, State
 from fallline.losses.linking import as_taken
 from fallline.metrics.accuracy import predicted
 
 Record = dict[str, Array]
 
 
-def start(cohort: Cohort, numbers: tuple[Numbers, ...], weights: Any, variables: Any) -> State:
+def start(cohort: Cohort, hyperparameters: tuple[LaneHyperparameters, ...], weights: Any, variables: Any) -> State:
     """The state of one seed before its first step: every lane begins with the weights and variables of that seed.
 
     Weights of a narrower type are kept in float32: an update of bfloat16 is lost where it is less than 1/256 of them.
     """
     segments, weights = [], jax.tree.map(in_float32, weights)
-    for segment, own in zip(cohort.segments, numbers, strict=True):
+    for segment, own in zip(cohort.segments, hyperparameters, strict=True):
         lanes = _repeat(weights, segment.lanes)
         rule = jax.vmap(lambda n, w, s=segment: s.optimizer.make(**n).init(w))(own.rule, lanes)
         average = jax.tree.map(jnp.copy, lanes) if cohort.averaged else None
@@ -33,7 +33,9 @@ def start(cohort: Cohort, numbers: tuple[Numbers, ...], weights: Any, variables:
     return State(tuple(segments), jnp.int32(0))
 
 
-def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], batch: Batch, state: State) -> tuple[State, Record]:
+def step(
+    cohort: Cohort, wide: bool, hyperparameters: tuple[LaneHyperparameters, ...], batch: Batch, state: State
+) -> tuple[State, Record]:
     """The state after one step on that batch, and what was seen before it: per lane, [lanes].
 
     ``wide``: one gradient pass joins the lanes of all segments, so that their products with the shared inputs become
@@ -42,11 +44,11 @@ def step(cohort: Cohort, wide: bool, numbers: tuple[Numbers, ...], batch: Batch,
     if cohort.prepare is not None:
         batch = batch._replace(inputs=cohort.prepare(batch.inputs))
     passes = _wide_pass if wide else _segment_passes
-    found = passes(cohort, numbers, state.segments, batch)
+    found = passes(cohort, hyperparameters, state.segments, batch)
     factors = _cut(cohort, batch.factors) if cohort.scheduled else [None] * len(cohort.segments)
     segments = []
     for segment, own, lanes, factor, (gradient, variables, record) in zip(
-        cohort.segments, numbers, state.segments, factors, found, strict=True
+        cohort.segments, hyperparameters, state.segments, factors, found, strict=True
     ):
         alive, finite = lanes.ended_at == ALIVE, jnp.isfinite(record["loss"])
         move = each_lane(lambda *lane, s=segment: _move(cohort, s.optimizer.make, *lane))
@@ -102,7 +104,7 @@ def each_lane(function: Callable[..., Any]) -> Callable[..., Any]:
 def _move(
     cohort: Cohort,
     make: Any,
-    numbers: Numbers,
+    hyperparameters: LaneHyperparameters,
     factor: Array | None,
     goes_on: Array,
     gradient: Any,
@@ -111,21 +113,25 @@ def _move(
 ) -> tuple[Any, Any, Any, Any]:
     """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters), and so does
     one at a rate of 0, whatever its rule makes of that."""
-    rule, weights, moves = dict(numbers.rule), lane.weights, goes_on
+    rule, weights, moves = dict(hyperparameters.rule), lane.weights, goes_on
     if factor is not None and "learning_rate" in rule:
         rule["learning_rate"] = rule["learning_rate"] * factor
         moves &= rule["learning_rate"] != 0  # also where a rule keeps its last step and would take it again
-    gradient = regularisation.on_gradient(numbers.regularisation, weights, gradient)
+    gradient = regularisation.on_gradient(hyperparameters.regularisation, weights, gradient)
     change, state = make(**rule).update(gradient, lane.rule, weights)
-    change = regularisation.on_change(numbers.regularisation, rule.get("learning_rate", 1.0), weights, change)
+    change = regularisation.on_change(hyperparameters.regularisation, rule.get("learning_rate", 1.0), weights, change)
     change = jax.tree.map(lambda leaf: jnp.where(moves, leaf, -0.0), change)  # -0.0 + -0.0 keeps its sign, 0.0 does not
     moved = jax.tree.map(lambda weight, step: (weight + step).astype(weight.dtype), weights, change)
-    average = None if lane.average is None else regularisation.average(numbers.regularisation, lane.average, moved)
+    average = (
+        None if lane.average is None else regularisation.average(hyperparameters.regularisation, lane.average, moved)
+    )
     kept = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), variables, lane.model)
     return moved, state, average, kept
 
 
-def _gradient_of_lanes(cohort: Cohort, numbers: Numbers, lanes: Lanes, batch: Batch) -> tuple[Any, Any, Record]:
+def _gradient_of_lanes(
+    cohort: Cohort, hyperparameters: LaneHyperparameters, lanes: Lanes, batch: Batch
+) -> tuple[Any, Any, Record]:
     """Gradient, variables and record of every lane, all on the same batch and with the same noise."""
 
     def objective(weights: Any, variables: Any, loss: Any, model: Any) -> tuple[Array, tuple[Any, Record]]:
@@ -139,7 +145,7 @@ def _gradient_of_lanes(cohort: Cohort, numbers: Numbers, lanes: Lanes, batch: Ba
         return value, (variables, {"loss": value, **seen, **watched})
 
     gradient, (variables, record) = each_lane(jax.grad(objective, has_aux=True))(
-        lanes.weights, lanes.model, numbers.loss, numbers.model
+        lanes.weights, lanes.model, hyperparameters.loss, hyperparameters.model
     )
     return gradient, variables, record
 
@@ -157,20 +163,26 @@ def _mean(values: Array, counts: Array | None) -> Array:
     return values.mean() if counts is None else jnp.where(counts > 0, values, 0).sum() / counts.sum()
 
 
-def _wide_pass(cohort: Cohort, numbers: tuple[Numbers, ...], segments: tuple[Lanes, ...], batch: Batch) -> list:
+def _wide_pass(
+    cohort: Cohort, hyperparameters: tuple[LaneHyperparameters, ...], segments: tuple[Lanes, ...], batch: Batch
+) -> list:
     def join(trees: list[Any]) -> Any:
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
     together = segments[0]._replace(
         weights=join([own.weights for own in segments]), model=join([own.model for own in segments])
     )
-    common = numbers[0]._replace(loss=join([own.loss for own in numbers]), model=join([own.model for own in numbers]))
+    common = hyperparameters[0]._replace(
+        loss=join([own.loss for own in hyperparameters]), model=join([own.model for own in hyperparameters])
+    )
     parts = _gradient_of_lanes(cohort, common, together, batch)
     return list(zip(*(_cut(cohort, part) for part in parts), strict=True))
 
 
-def _segment_passes(cohort: Cohort, numbers: tuple[Numbers, ...], segments: tuple[Lanes, ...], batch: Batch) -> list:
-    return [_gradient_of_lanes(cohort, own, lanes, batch) for own, lanes in zip(numbers, segments, strict=True)]
+def _segment_passes(
+    cohort: Cohort, hyperparameters: tuple[LaneHyperparameters, ...], segments: tuple[Lanes, ...], batch: Batch
+) -> list:
+    return [_gradient_of_lanes(cohort, own, lanes, batch) for own, lanes in zip(hyperparameters, segments, strict=True)]
 
 
 def _cut(cohort: Cohort, tree: Any) -> list[Any]:

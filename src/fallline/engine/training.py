@@ -12,7 +12,7 @@ import numpy as np
 
 from fallline.engine.batches import Batches
 from fallline.engine.evaluation import HeldOut, Outcome
-from fallline.engine.lanes import ALIVE, Data, Numbers, State, Stretch
+from fallline.engine.lanes import ALIVE, DeviceData, LaneHyperparameters, State, StepInputs
 from fallline.engine.program import Program
 
 TAIL_STEPS, TAIL_SHARE = 500, 10
@@ -23,7 +23,7 @@ Looks = list[np.ndarray]
 
 
 @dataclass(frozen=True)
-class Work:
+class TrainingInputs:
     """What one program is to do, all on the host: numbers a segment, batches, when to look.
 
     ``weights`` and ``variables`` have a leading axis of seeds, as ``noise`` has, the key of each seed's noise. Of the
@@ -34,12 +34,12 @@ class Work:
     works with the same one begin alike, and are evaluated once before the first step; None where nothing is known.
     """
 
-    numbers: tuple[Numbers, ...]
+    hyperparameters: tuple[LaneHyperparameters, ...]
     weights: Any
     variables: Any
     noise: Any
     batches: Batches
-    train: Data
+    train: DeviceData
     held_out: dict[str, HeldOut]
     watched: tuple[str, ...]
     steps: int
@@ -81,12 +81,14 @@ class Records:
         return self.held_out.get("validation_loss", [])
 
 
-def begin(program: Program, work: Work) -> tuple[State, Records]:
+def begin(program: Program, work: TrainingInputs) -> tuple[State, Records]:
     """The state before the first step, and nothing recorded."""
-    return program.start(work.weights, work.variables, work.numbers), Records()
+    return program.start(work.weights, work.variables, work.hyperparameters), Records()
 
 
-def chunks(program: Program, work: Work, pause: tuple[State, Records] | None = None) -> Iterator[tuple[State, Records]]:
+def chunks(
+    program: Program, work: TrainingInputs, pause: tuple[State, Records] | None = None
+) -> Iterator[tuple[State, Records]]:
     """Train all lanes of ``program`` for ``work.steps`` steps, with a pause after every chunk; the last is the end.
 
     Loss and metrics of step k are those of batch k before its update, so step 0 is the start and step ``work.steps``
@@ -110,13 +112,13 @@ def chunks(program: Program, work: Work, pause: tuple[State, Records] | None = N
         yield state, records
 
 
-def train(program: Program, work: Work) -> Records:
+def train(program: Program, work: TrainingInputs) -> Records:
     """The records of ``work``, without a pause."""
     *_, (_, records) = chunks(program, work)
     return records
 
 
-def stretch(program: Program, work: Work, looks: Looks, start: int, stop: int, width: int) -> Stretch:
+def stretch(program: Program, work: TrainingInputs, looks: Looks, start: int, stop: int, width: int) -> StepInputs:
     """What the program sees of those steps, filled up to the length of a dispatch."""
     room = program.layout.chunk if program.layout.loop else 1
     factors = None
@@ -125,14 +127,14 @@ def stretch(program: Program, work: Work, looks: Looks, start: int, stop: int, w
         known = work.factors(start, stop, looks)
         factors = np.ones((known.shape[0], room, known.shape[2]), np.float32)
         factors[:, : stop - start] = known
-    return Stretch(work.batches.indices(start, stop, width, room), work.batches.sizes(start, stop, room), factors)
+    return StepInputs(work.batches.indices(start, stop, width, room), work.batches.sizes(start, stop, room), factors)
 
 
 def _alive(state: State) -> bool:
     return any(bool((np.asarray(lanes.ended_at) == ALIVE).any()) for lanes in state.segments)
 
 
-def _look(program: Program, work: Work, state: State, records: Records, step: int) -> State:
+def _look(program: Program, work: TrainingInputs, state: State, records: Records, step: int) -> State:
     """Evaluate the watched splits where it is time to, and end the lanes that have trained enough."""
     due = step % work.evaluate_every == 0 or step == work.steps
     if not work.watched or not due or (records.evaluated and records.evaluated[-1] >= step):
@@ -149,12 +151,12 @@ def _look(program: Program, work: Work, state: State, records: Records, step: in
     return state if work.stops is None or step == work.steps else _end(state, work.stops(records.looks), step)
 
 
-def _evaluated(program: Program, work: Work, state: State, split: str, step: int) -> Outcome:
+def _evaluated(program: Program, work: TrainingInputs, state: State, split: str, step: int) -> Outcome:
     """A split as the lanes take it now; before the first step, as all do that begin so."""
     held = work.held_out[split]
     if step == 0 and work.beginning is not None:
-        return program.evaluation.at_start(state, work.numbers, held, (work.beginning, split))
-    return program.evaluation.over(state, work.numbers, held)
+        return program.evaluation.at_start(state, work.hyperparameters, held, (work.beginning, split))
+    return program.evaluation.over(state, work.hyperparameters, held)
 
 
 def _end(state: State, enough: np.ndarray, step: int) -> State:
@@ -168,15 +170,17 @@ def _end(state: State, enough: np.ndarray, step: int) -> State:
     return state._replace(segments=tuple(segments))
 
 
-def _advance(program: Program, work: Work, state: State, records: Records, done: int, ahead: int, width: int) -> State:
+def _advance(
+    program: Program, work: TrainingInputs, state: State, records: Records, done: int, ahead: int, width: int
+) -> State:
     """``ahead`` steps on; their records come back in one transfer."""
     stretches = _dispatches(program, work, records.looks, done, ahead, width)
     advance = program.advance(width)
-    advance.prepare(state, work.numbers, work.train, stretches[0][0], work.noise, np.int32(1))
+    advance.prepare(state, work.hyperparameters, work.train, stretches[0][0], work.noise, np.int32(1))
     first, started = not records.steps, time.perf_counter()
     parts = []
     for seen, steps in stretches:
-        state, record = advance(state, work.numbers, work.train, seen, work.noise, np.int32(steps))
+        state, record = advance(state, work.hyperparameters, work.train, seen, work.noise, np.int32(steps))
         if not program.layout.loop:
             jax.block_until_ready(record)  # every step that waits in a queue holds memory of its own
         parts.append(record)
@@ -203,14 +207,14 @@ def tail_steps(steps: int) -> int:
     return max(1, min(TAIL_STEPS, steps // TAIL_SHARE))
 
 
-def _dispatches(program: Program, work: Work, looks: Looks, done: int, ahead: int, width: int) -> list:
+def _dispatches(program: Program, work: TrainingInputs, looks: Looks, done: int, ahead: int, width: int) -> list:
     """What each dispatch of the next steps sees, and how many steps it takes: one, or one a step without a loop."""
     if program.layout.loop:
         return [(stretch(program, work, looks, done, done + ahead, width), ahead)]
     return [(stretch(program, work, looks, done + i, done + i + 1, width), 1) for i in range(ahead)]
 
 
-def _finish(program: Program, work: Work, state: State, records: Records, done: int) -> State:
+def _finish(program: Program, work: TrainingInputs, state: State, records: Records, done: int) -> State:
     """The last point of the curves and the values after the last step, then which lanes ended, and when.
 
     One step more shows the loss after the last update. It takes the state over: what is kept of it is copied before.
@@ -221,7 +225,7 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
         known = not program.cohort.classifies or split in records.predicted
         if split in work.watched and records.evaluated[-1:] == [done] and known:
             continue
-        values, predicted = program.evaluation.over(state, work.numbers, held)
+        values, predicted = program.evaluation.over(state, work.hyperparameters, held)
         records.final |= {f"{split}_{name}": value for name, value in values.items()}
         if predicted is not None:
             records.predicted[split] = predicted
@@ -234,7 +238,7 @@ def _finish(program: Program, work: Work, state: State, records: Records, done: 
     after = work.batches.after(done)
     _, width = work.batches.ahead(after, 1)
     last = stretch(program, work, records.looks, after, after + 1, width)
-    state, seen = program.advance(width)(state, work.numbers, work.train, last, work.noise, np.int32(1))
+    state, seen = program.advance(width)(state, work.hyperparameters, work.train, last, work.noise, np.int32(1))
     seen, after = jax.device_get((seen, [lanes.ended_at for lanes in state.segments]))
     if records.steps[-1:] != [done]:
         records.steps.append(done)
@@ -261,7 +265,7 @@ def _mean_of_tail(records: Records, done: int) -> None:
         records.tail_mean = sums / counts.sum(axis=0)
 
 
-def _tell_apart(work: Work, records: Records, before: np.ndarray, after: np.ndarray) -> None:
+def _tell_apart(work: TrainingInputs, records: Records, before: np.ndarray, after: np.ndarray) -> None:
     """Which lanes were stopped and which diverged: the rule that stops them is asked again, look by look."""
     stopped = np.full(before.shape, ALIVE)
     if work.stops is not None:

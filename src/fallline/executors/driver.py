@@ -11,22 +11,23 @@ from typing import Any
 from fallline.engine.devices import planning_for
 from fallline.engine.mesh import Mesh
 from fallline.errors import JobsError, StoreError, StudyError
-from fallline.executors.answers import write_mistakes
-from fallline.executors.leaving import check_leaving
-from fallline.executors.planning import left_of, plan_run, plan_smaller, ready_again
-from fallline.executors.progress import Count, Listener, Progress
 from fallline.executors.protocol import DONE, LOST, OVER, check_options, find_executor
-from fallline.executors.setup import Setup
 from fallline.executors.status import CohortState, check_nothing_out, last_launch, run_states, states
+from fallline.forecast import cohorts
 from fallline.store.files import write_text
 from fallline.store.launches import Launch, new_launch, notes
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.store.place import Place, held
 from fallline.store.resolved import read_study
 from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.study.spec import MAX_LINES
+from fallline.training.context import TrainingContext
+from fallline.training.planning import left_of, plan_run, plan_smaller, ready_again
+from fallline.training.portability import check_leaving
+from fallline.training.predictions import write_mistakes
+from fallline.training.progress import Listener, Progress, ProgressCount
 
 LOOK_SECONDS = 0.5
 
@@ -41,7 +42,7 @@ ASK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Ask:
+class LaunchRequest:
     """What to launch: over which executor, with which of its options, by how many processes a cohort, and on which
     mesh of their devices.
     """
@@ -55,7 +56,7 @@ class Ask:
 def launch_run(
     study: Study,
     out: Path,
-    ask: Ask,
+    ask: LaunchRequest,
     resume: bool = False,
     folder: Path | None = None,
     listen: Listener | None = None,
@@ -72,20 +73,20 @@ def launch_run(
     if ask.processes < 1:
         raise StudyError(f"processes must be 1 or more, got {ask.processes}")
     check_leaving(study)
-    paths = Layout(out)
+    paths = RunPaths(out)
     check_nothing_out(paths)
     if ask.processes > 1 and (ask.mesh is None or ask.mesh.devices % ask.processes):
         raise StudyError(
             f"{ask.processes} processes train a cohort together on a mesh, as many devices in each: "
             f"--devices data={ask.processes}, for example"
         )
-    setup = Setup(study, folder, mesh=ask.mesh, elsewhere=True)
+    setup = TrainingContext(study, folder, mesh=ask.mesh, elsewhere=True, forecaster=cohorts)
     setup.check()
     if not dry:
         executor.ready(options)
     with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer, Undo(paths):
         known = writer.known_trials()
-        setup.say = Count(setup.trials, known, study.metric, listen or (lambda progress: None)).say
+        setup.say = ProgressCount(setup.trials, known, study.metric, listen or (lambda progress: None)).say
         with planning_for(executor.place(options)):
             plan_run(setup, writer, known, command, options.get("jobs") or 1)
         writer.note_places(study.folder, folder)
@@ -100,14 +101,14 @@ def collect_run(
     How every cohort ended. JobsError where some did not end well, after the rest was finished; StoreError where jobs
     are out and ``wait`` is not wanted.
     """
-    paths = Layout(out)
+    paths = RunPaths(out)
     tell = tell or (lambda line: None)
     with held(out) as place:
         return _collected(paths, wait, listen, tell, place)
 
 
 def _collected(
-    paths: Layout, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
+    paths: RunPaths, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
 ) -> list[CohortState]:
     for _ in range(MOST_LAUNCHES):
         launched = last_launch(paths)
@@ -127,13 +128,13 @@ def _collected(
 
 def cancel_run(out: Path) -> Launch:
     """Ask the jobs of the last launch to end; those that train write checkpoints first."""
-    launched = last_launch(Layout(out))
+    launched = last_launch(RunPaths(out))
     launched.cancelled.touch()
     find_executor(launched.executor).cancel(launched)
     return launched
 
 
-def _check_all_done(paths: Layout, found: list[CohortState]) -> None:
+def _check_all_done(paths: RunPaths, found: list[CohortState]) -> None:
     """JobsError that names what did not end well, a line each."""
     bad = [state for state in found if state.state != DONE]
     if not bad:
@@ -156,7 +157,7 @@ def _check_all_done(paths: Layout, found: list[CohortState]) -> None:
     )
 
 
-def _begun(paths: Layout) -> bool:
+def _begun(paths: RunPaths) -> bool:
     """Whether anything of the run was ever trained: what was only planned is no run that was stopped."""
     return bool(paths.done_blocks()) or any(paths.checkpoints.glob("*")) or not paths.plan.exists()
 
@@ -177,7 +178,7 @@ def _launch_left(
 
 
 def _launch(
-    paths: Layout, name: str, cohorts: tuple[int, ...], options: Mapping[str, Any], processes: int, dry: bool = False
+    paths: RunPaths, name: str, cohorts: tuple[int, ...], options: Mapping[str, Any], processes: int, dry: bool = False
 ) -> Launch:
     executor = find_executor(name)
     launched = new_launch(paths, name, cohorts, processes, options)
@@ -187,7 +188,7 @@ def _launch(
 
 def _wait(launched: Launch, wait: bool, listen: Listener | None, place: Place | None) -> list[CohortState]:
     """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
-    planned = RunWriter(Layout(launched.root)).planned_cohorts()
+    planned = RunWriter(RunPaths(launched.root)).planned_cohorts()
     begun, asked, seen = time.monotonic(), float("-inf"), None
     lost_since: float | None = None
     while True:
@@ -240,11 +241,11 @@ def _in_smaller_parts(launched: Launch) -> Launch | None:
     large = {note.cohort for note in notes(launched.folder) if note.out_of_memory}
     if not large:
         return None
-    paths = Layout(launched.root)
+    paths = RunPaths(launched.root)
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        setup = Setup(study, data, elsewhere=True)
+        setup = TrainingContext(study, data, elsewhere=True, forecaster=cohorts)
         place = find_executor(launched.executor).place(launched.options)
         found = False
         for number in sorted(large):
@@ -262,13 +263,13 @@ def _once_more(launched: Launch, ended: list[CohortState]) -> Launch | None:
     silent = tuple(state.number for state in ended if state.again)
     if not silent:
         return None
-    paths = Layout(launched.root)
+    paths = RunPaths(launched.root)
     return _launch(paths, launched.executor, silent, launched.options, launched.processes)
 
 
-def _finish(paths: Layout) -> None:
+def _finish(paths: RunPaths) -> None:
     """Make what needs the records of all cohorts."""
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        write_mistakes(Setup(study, data, elsewhere=True), writer)
+        write_mistakes(TrainingContext(study, data, elsewhere=True), writer)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, NamedTuple
 
+from fallline.contracts.registry import find, parts
 from fallline.engine.devices import Elsewhere
 from fallline.errors import StudyError
-from fallline.registry import find, parts
 from fallline.store.launches import Launch
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED, LOST = "waiting", "running", "done", "failed", "cancelled", "lost"
@@ -31,7 +31,7 @@ MOST_ATTEMPTS = 3
 """Attempts in a row that come no further, after which a worker gives up."""
 
 
-class Seen(NamedTuple):
+class JobStatus(NamedTuple):
     """How a job stands as its executor sees it: the state, why, what the executor calls the job, and whether one that
     ended badly may do better where it is launched anew."""
 
@@ -56,7 +56,7 @@ class Executor:
     meaning: str
     options: type
     launch: Callable[[Launch], dict[str, Any]]
-    status: Callable[[Launch], dict[int, Seen]]
+    status: Callable[[Launch], dict[int, JobStatus]]
     cancel: Callable[[Launch], None]
     show: Callable[[Launch], str]
     stays: bool = True

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from fallline.errors import StoreError
-from fallline.executors.groups import tail
-from fallline.executors.protocol import CANCELLED, DONE, FAILED, LOST, OVER, RUNNING, WAITING, Seen, find_executor
-from fallline.store.launches import CONTINUED, Launch, Note, launches, notes
+from fallline.executors.process_group import tail
+from fallline.executors.protocol import CANCELLED, DONE, FAILED, LOST, OVER, RUNNING, WAITING, JobStatus, find_executor
+from fallline.store.launches import CONTINUED, Launch, WorkerNote, launches, notes
 from fallline.store.launches import FAILED as NOTED_FAILED
-from fallline.store.layout import Layout
 from fallline.store.leases import live
+from fallline.store.paths import RunPaths
 from fallline.store.writing import RunWriter
 
-UNKNOWN = Seen(LOST, "it was not launched")
+UNKNOWN = JobStatus(LOST, "it was not launched")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CohortState:
     again: bool = False
 
 
-def last_launch(paths: Layout) -> Launch:
+def last_launch(paths: RunPaths) -> Launch:
     """The last launch of a run, or StoreError where there was none."""
     found = launches(paths)
     if not found:
@@ -53,7 +53,7 @@ def last_launch(paths: Layout) -> Launch:
     return found[-1]
 
 
-def check_nothing_out(paths: Layout) -> None:
+def check_nothing_out(paths: RunPaths) -> None:
     """StoreError where jobs of the run wait or train."""
     for launched in launches(paths)[-1:]:
         out = [state for state in states(launched) if state.state not in OVER]
@@ -68,7 +68,7 @@ def check_nothing_out(paths: Layout) -> None:
 def run_states(folder: str | Path) -> list[CohortState]:
     """How the cohorts of the study as it stands do by the last launch of each; StoreError where nothing was ever
     launched. Cohorts of earlier forms of the study are left out."""
-    paths = Layout(Path(folder))
+    paths = RunPaths(Path(folder))
     last_launch(paths)
     found: dict[int, CohortState] = {}
     for launched in reversed(launches(paths)):
@@ -85,14 +85,14 @@ def run_states(folder: str | Path) -> list[CohortState]:
 
 
 def states(
-    launched: Launch, seen: Mapping[int, Seen] | None = None, planned: Sequence[dict[str, Any]] | None = None
+    launched: Launch, seen: Mapping[int, JobStatus] | None = None, planned: Sequence[dict[str, Any]] | None = None
 ) -> list[CohortState]:
     """How its cohorts stand; ``seen`` is what the executor said, which is asked where it is not given, as ``planned``
     is read, the cohorts of the plan."""
-    paths = Layout(launched.root)
+    paths = RunPaths(launched.root)
     writer = RunWriter(paths)
     planned = writer.planned_cohorts() if planned is None else planned
-    own: dict[int, list[Note]] = {}
+    own: dict[int, list[WorkerNote]] = {}
     for note in notes(launched.folder):
         own.setdefault(note.cohort, []).append(note)
     done = {
@@ -111,7 +111,13 @@ def states(
 
 
 def _state(
-    number: int, written: dict, done: list[dict], own: list[Note], seen: Seen, busy: set[str], launched: Launch
+    number: int,
+    written: dict,
+    done: list[dict],
+    own: list[WorkerNote],
+    seen: JobStatus,
+    busy: set[str],
+    launched: Launch,
 ) -> CohortState:
     blocks = written["blocks"]
     trials = sum(len(block["trials"]) for block in blocks)

@@ -16,12 +16,22 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fallline.errors import StoreError
-from fallline.executors.protocol import CANCELLED, DONE, FAILED, GIVEN_UP, LOST, MOST_ATTEMPTS, RUNNING, WAITING, Seen
+from fallline.executors.protocol import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    GIVEN_UP,
+    LOST,
+    MOST_ATTEMPTS,
+    RUNNING,
+    WAITING,
+    JobStatus,
+)
+from fallline.store.checksums import OWN_SUM, with_own_sum
 from fallline.store.files import write_json
 from fallline.store.launches import Launch, notes, read_launch
 from fallline.store.lock import read_owner, this_process
 from fallline.store.place import held
-from fallline.store.sums import OWN_SUM, with_own_sum
 
 LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
@@ -66,7 +76,7 @@ def launch(launched: Launch) -> dict[str, Any]:
     return asdict(replace(this_process(), pid=process.pid, started=None))
 
 
-def status(launched: Launch) -> dict[int, Seen]:
+def status(launched: Launch) -> dict[int, JobStatus]:
     """What the supervisor told last; jobs of one that is gone are lost."""
     _forget_ended()
     known = _read(launched)
@@ -74,9 +84,9 @@ def status(launched: Launch) -> dict[int, Seen]:
     gone = owner is not None and owner.place == "gone"
     found = {}
     for cohort in launched.cohorts:
-        seen = known.get(cohort, Seen(WAITING))
+        seen = known.get(cohort, JobStatus(WAITING))
         if gone and seen.state in (WAITING, RUNNING):
-            seen = Seen(LOST, f"process {owner.pid} that saw to it is gone", seen.where, again=True)
+            seen = JobStatus(LOST, f"process {owner.pid} that saw to it is gone", seen.where, again=True)
         found[cohort] = seen
     return found
 
@@ -109,7 +119,7 @@ class _Supervisor:
         self.launched, self.runner = launched, runner
         self.waiting = deque(launched.cohorts)
         self.running: dict[int, Any] = {}
-        self.seen = {cohort: Seen(WAITING) for cohort in launched.cohorts}
+        self.seen = {cohort: JobStatus(WAITING) for cohort in launched.cohorts}
         self.silent = dict.fromkeys(launched.cohorts, 0)
         self.attempts = dict.fromkeys(launched.cohorts, 0)
         self.at_once = launched.options.get("jobs") or len(launched.cohorts)
@@ -127,7 +137,7 @@ class _Supervisor:
     def _start(self, cohort: int) -> None:
         self.attempts[cohort] = len(notes(self.launched.folder, cohort))
         self.running[cohort] = self.runner.start(cohort)
-        self._now(cohort, Seen(RUNNING, self.seen[cohort].reason, self.runner.where(self.running[cohort])))
+        self._now(cohort, JobStatus(RUNNING, self.seen[cohort].reason, self.runner.where(self.running[cohort])))
 
     def _look(self) -> None:
         for cohort, job in list(self.running.items()):
@@ -140,13 +150,13 @@ class _Supervisor:
         """Done, to be started again, or failed for good. A worker that comes no further gives up by itself; one that
         does not even leave a note is given up here."""
         if ended.code == 0:
-            return self._now(cohort, Seen(DONE, "", where))
+            return self._now(cohort, JobStatus(DONE, "", where))
         began = len(notes(self.launched.folder, cohort)) > self.attempts[cohort]
         self.silent[cohort] = 0 if began else self.silent[cohort] + 1
         if ended.code == GIVEN_UP or self.silent[cohort] >= MOST_ATTEMPTS:
-            return self._now(cohort, Seen(FAILED, ended.reason, where))
+            return self._now(cohort, JobStatus(FAILED, ended.reason, where))
         self.waiting.append(cohort)
-        self._now(cohort, Seen(WAITING, ended.reason, where))
+        self._now(cohort, JobStatus(WAITING, ended.reason, where))
 
     def _end(self) -> None:
         """Ask all to stop, wait for their checkpoints, and end what does not."""
@@ -158,16 +168,18 @@ class _Supervisor:
                 ended = self.runner.ended(job)
                 if ended is not None:
                     del self.running[cohort]
-                    self.seen[cohort] = Seen(DONE if ended.code == 0 else CANCELLED, "", self.runner.where(job))
+                    self.seen[cohort] = JobStatus(DONE if ended.code == 0 else CANCELLED, "", self.runner.where(job))
             time.sleep(LOOK_SECONDS)
         for cohort, job in self.running.items():
             self.runner.kill(job)
-            self.seen[cohort] = Seen(CANCELLED, f"did not stop within {PATIENCE_SECONDS:g} s", self.runner.where(job))
+            self.seen[cohort] = JobStatus(
+                CANCELLED, f"did not stop within {PATIENCE_SECONDS:g} s", self.runner.where(job)
+            )
         for cohort in self.waiting:
-            self.seen[cohort] = Seen(CANCELLED)
+            self.seen[cohort] = JobStatus(CANCELLED)
         self._tell()
 
-    def _now(self, cohort: int, seen: Seen) -> None:
+    def _now(self, cohort: int, seen: JobStatus) -> None:
         self.seen[cohort] = seen
         self._tell()
 
@@ -185,10 +197,10 @@ def _file(launched: Launch) -> Path:
     return launched.folder / "jobs.json"
 
 
-def _read(launched: Launch) -> dict[int, Seen]:
+def _read(launched: Launch) -> dict[int, JobStatus]:
     try:
         known = json.loads(_file(launched).read_text(encoding="utf-8"))
-        return {int(cohort): Seen(*map(str, seen)) for cohort, seen in known.items() if cohort != OWN_SUM}
+        return {int(cohort): JobStatus(*map(str, seen)) for cohort, seen in known.items() if cohort != OWN_SUM}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fallline.engine import processes
 from fallline.errors import FalllineError, ProcessError, StoreError, StudyError
 from fallline.executors.protocol import AGAIN, CONTINUE, GIVEN_UP, MOST_ATTEMPTS
-from fallline.store.launches import CONTINUED, DONE, FAILED, TRAINING, Note, in_vain, notes, standing, write_note
-from fallline.store.layout import Layout
+from fallline.store.launches import CONTINUED, DONE, FAILED, TRAINING, WorkerNote, in_vain, notes, standing, write_note
 from fallline.store.leases import Leases
+from fallline.store.paths import RunPaths
 from fallline.store.place import held
 from fallline.store.resolved import read_study
 from fallline.store.writing import RunWriter
-from fallline.study.said import told
+from fallline.study.formatting import told
 
 if TYPE_CHECKING:
-    from fallline.executors.progress import Progress
+    from fallline.training.progress import Progress
 
 NOTE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 """How often a worker looks whether another one is done with a block."""
 
 
-class Stop:
+class StopSignal:
     """Whether the worker was asked to stop; a signal handler may ask, before this is there or after."""
 
     def __init__(self, heard: list[int] | None = None) -> None:
@@ -44,20 +44,20 @@ class Stop:
         self.then()
 
 
-def work(plan: Path, cohort: int, stop: Stop | None = None) -> int:
+def work(plan: Path, cohort: int, stop: StopSignal | None = None) -> int:
     """Train the blocks of the plan's cohort that have no records yet; the exit code.
 
     0: all of it is done. ``CONTINUE``: asked to stop, checkpoints written. ``AGAIN``: failed, another attempt may do
     better. ``GIVEN_UP``: no use to try again. StoreError where there is no such plan or cohort.
     """
-    paths = Layout(plan.parent if plan.is_file() else plan)
+    paths = RunPaths(plan.parent if plan.is_file() else plan)
     writer = RunWriter(paths)  # without the lock: a worker writes only the files of its own blocks
     planned = writer.planned_cohorts()
     if not paths.plan.is_file():
         raise StoreError(f"there is no plan {plan}; fallline run STUDY --executor ... writes one, plan.json")
     if not 0 <= cohort < len(planned):
         raise StoreError(f"{paths.plan} has cohorts 0 ... {len(planned) - 1}, and no {cohort}")
-    attempt = _Attempt(paths, writer, cohort, planned[cohort], stop or Stop())
+    attempt = _Attempt(paths, writer, cohort, planned[cohort], stop or StopSignal())
     if attempt.is_over:
         print(f"fallline: cohort {cohort} is done already")
         return 0
@@ -68,14 +68,14 @@ def work(plan: Path, cohort: int, stop: Stop | None = None) -> int:
 class _Attempt:
     """One start of a worker that has something to do."""
 
-    def __init__(self, paths: Layout, writer: RunWriter, cohort: int, written: dict[str, Any], stop: Stop):
+    def __init__(self, paths: RunPaths, writer: RunWriter, cohort: int, written: dict[str, Any], stop: StopSignal):
         self.paths, self.writer, self.cohort, self.written, self.stop = paths, writer, cohort, written, stop
         self.blocks = [block["name"] for block in written["blocks"]]
         number = os.environ.get("FALLLINE_LAUNCH", "")
         self.folder = paths.launches / (f"{int(number):03d}" if number.isdecimal() else "by-hand")
         self.counts = number.isdecimal()
         self.job = os.environ.get("FALLLINE_JOB", "")
-        self.note = Note(cohort, standing(paths, self.blocks), self.job)
+        self.note = WorkerNote(cohort, standing(paths, self.blocks), self.job)
         self.noted = 0.0
 
     @property
@@ -113,18 +113,18 @@ class _Attempt:
     def _train(self) -> None:
         """Train what nobody else trains just now, until nothing is left or someone asks to stop."""
         from fallline.engine.devices import device_name
-        from fallline.executors.planning import left_of, ready_again
-        from fallline.executors.progress import Count
-        from fallline.executors.session import Session
-        from fallline.executors.setup import Setup
+        from fallline.training.context import TrainingContext
+        from fallline.training.planning import left_of, ready_again
+        from fallline.training.progress import ProgressCount
+        from fallline.training.session import TrainingSession
 
         study, data = self.writer.places()
-        setup = Setup(read_study(self.paths.study, study), data)
+        setup = TrainingContext(read_study(self.paths.study, study), data)
         ready = ready_again(setup, self.writer, self.written)
         self.note = replace(self.note, device=device_name())
         trials = [trial for row in ready.planned.trials for trial in row]
-        count = Count(trials, self.writer.known_trials(self.blocks), setup.study.metric, self._hear)
-        session = Session(setup, self.writer, count)
+        count = ProgressCount(trials, self.writer.known_trials(self.blocks), setup.study.metric, self._hear)
+        session = TrainingSession(setup, self.writer, count)
         self.stop.then = session.stop
         if self.stop.asked:
             session.stop()
@@ -151,7 +151,7 @@ class _Attempt:
         if time.monotonic() - self.noted >= NOTE_SECONDS:
             self._tell(self.note)
 
-    def _tell(self, note: Note) -> None:
+    def _tell(self, note: WorkerNote) -> None:
         self.note, self.noted = note, time.monotonic()
         if processes.number() == 0:
             write_note(self.folder, note)

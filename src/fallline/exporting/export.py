@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fallline.errors import NumberError, StoreError, UnknownName
+from fallline.errors import HyperparameterError, StoreError, UnknownName
 from fallline.exporting import frames, mlflow, tensorboard
 from fallline.exporting.points import POINTS
 from fallline.store import Run
+from fallline.store.checksums import note_folder
 from fallline.store.files import cannot_write
-from fallline.store.sums import note_folder
 
 EXPORTS = {
     "tensorboard": tensorboard.write,
@@ -36,7 +36,9 @@ def export(
     if to not in EXPORTS:
         raise UnknownName("export", to, EXPORTS)
     if points < 0 or points == 1:
-        raise NumberError(f"the points of a curve must be 2 or more, its two ends, or 0 for all of them, got {points}")
+        raise HyperparameterError(
+            f"the points of a curve must be 2 or more, its two ends, or 0 for all of them, got {points}"
+        )
     out = run.folder / "exports" / to if out is None else Path(out)
     try:
         _fill(run, to, out, points, progress or (lambda done, of: None))

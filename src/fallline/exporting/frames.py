@@ -14,7 +14,7 @@ from fallline.report.export import without_formulas, write_table
 from fallline.stats import summary
 from fallline.store import Run
 from fallline.store.files import PARQUET_FAILURES, write_parquet
-from fallline.study.said import told
+from fallline.study.formatting import told
 
 if TYPE_CHECKING:
     import pandas

@@ -21,7 +21,7 @@ from fallline.exporting.needed import need
 from fallline.exporting.points import curves_of_trials
 from fallline.exporting.trials import ExportedTrial, exported_trials
 from fallline.store import Run
-from fallline.study.said import told
+from fallline.study.formatting import told
 
 BATCH = 1000
 """Metrics that MLflow takes in one call."""

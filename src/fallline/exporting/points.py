@@ -27,7 +27,7 @@ def curves_of_trials(run: Run, most: int) -> Iterator[tuple[str, pl.DataFrame]]:
     """
     _ = run.curves  # says what to do where a block's file is gone
     for (block,), trials in run.trials.group_by("block", maintain_order=True):
-        path = run.layout.curves(str(block))
+        path = run.paths.curves(str(block))
         rows = pl.scan_parquet(path, glob=False)
         names = [
             name for name, kind in rows.collect_schema().items() if name not in ("trial", "step") and kind.is_numeric()

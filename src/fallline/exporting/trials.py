@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fallline.report.formatting import recipe as recipe_in_words
 from fallline.report.naming import digits_of
-from fallline.report.words import recipe as recipe_in_words
 from fallline.stats import primary
 from fallline.stats.columns import OFF, configurations, metric_columns, recipe_columns, varying
 from fallline.stats.missing import missing
@@ -125,7 +125,7 @@ def _times(run: Run, block: str) -> tuple[float, float]:
     """When a block began and ended; where its timing is gone, when its records were written."""
     rows = run.timings.filter(block=block).to_dicts() if "started" in run.timings.columns else []
     if not rows or not isinstance(rows[0]["started"], str):
-        written = Path(run.layout.trials(block)).stat().st_mtime
+        written = Path(run.paths.trials(block)).stat().st_mtime
         return written, written
     began = datetime.fromisoformat(rows[0]["started"]).timestamp()
     return began, began + sum(rows[0].get(part) or 0 for part in _OWN_SECONDS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.engine.devices import cache_folder, device_name
-from fallline.forecast.experience import Observed, Seen, learn
+from fallline.forecast.experience import Observation, Observed, learn
 from fallline.forecast.host import Host
 
 FORMAT = 5
@@ -20,7 +20,7 @@ FORMAT = 5
 
 
 @dataclass(frozen=True)
-class Rates:
+class DeviceRates:
     """Seconds of each thing a program does; a step's time is their sum. None of them is below 0.
 
     ``operation``: starting one operation; ``cached_byte`` and ``streamed_byte``: a byte of a step whose arrays stay in
@@ -60,8 +60,8 @@ class Calibration:
     dispatch_seconds: float
     cache_bytes: float
     memory_bytes: float | None
-    alone: Rates
-    beside: Rates
+    alone: DeviceRates
+    beside: DeviceRates
     spread: float
     source: str = "measured here"
     when: str = ""
@@ -85,7 +85,7 @@ def calibrate(device: str | None = None, again: bool = False, tell: Callable[[st
     ``device`` names one that is not here: its figures are those of its data sheet (UnknownName where there is none).
     ``again`` measures though there is a calibration; ``tell`` hears what is being done.
     """
-    from fallline.forecast.sheets import from_sheet
+    from fallline.forecast.data_sheets import from_sheet
 
     if device is not None and device != device_name():
         return from_sheet(device)
@@ -101,7 +101,7 @@ def calibrate(device: str | None = None, again: bool = False, tell: Callable[[st
     return found
 
 
-def refine(seen: Iterable[Seen]) -> None:
+def refine(seen: Iterable[Observation]) -> None:
     """Let this device's calibration learn from programs that ran; without a calibration there is nothing to correct.
 
     A run calls it when it is over. It costs a small file.
@@ -132,8 +132,8 @@ def recall(device: str | None = None) -> Calibration | None:
         return None
 
 
-def _rates(host: list[float], **own: float) -> Rates:
-    return Rates(**own, host=Host(*host))
+def _rates(host: list[float], **own: float) -> DeviceRates:
+    return DeviceRates(**own, host=Host(*host))
 
 
 def _place(device: str) -> Path:

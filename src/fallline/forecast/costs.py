@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Product(NamedTuple):
+class MatmulCost(NamedTuple):
     """``batch`` products [rows, inner] x [inner, columns]; of a convolution, what it is as one product."""
 
     batch: int
@@ -27,23 +27,23 @@ class Product(NamedTuple):
 
 
 @dataclass
-class Work:
+class ProgramWork:
     """What a stretch of a program does: so many operations, elements that they compute, bytes they read and write."""
 
     operations: float = 0.0
     elements: float = 0.0
     transcendentals: float = 0.0
     bytes: float = 0.0
-    products: list[tuple[float, Product]] = field(default_factory=list)
+    products: list[tuple[float, MatmulCost]] = field(default_factory=list)
 
-    def add(self, other: Work, times: float = 1.0) -> None:
+    def add(self, other: ProgramWork, times: float = 1.0) -> None:
         self.operations += times * other.operations
         self.elements += times * other.elements
         self.transcendentals += times * other.transcendentals
         self.bytes += times * other.bytes
         self.products += [(times * count, product) for count, product in other.products]
 
-    def on_the_line(self, other: Work, share: float) -> Work:
+    def on_the_line(self, other: ProgramWork, share: float) -> ProgramWork:
         """The work on the line from here (0) through another (1), never below 0; as many operations, and as many
         products, as here.
         """
@@ -53,7 +53,7 @@ class Work:
 
         own = self.product_operations
         more = at(own, other.product_operations) / own if own else 1.0
-        return Work(
+        return ProgramWork(
             self.operations,
             at(self.elements, other.elements),
             at(self.transcendentals, other.transcendentals),
@@ -77,9 +77,9 @@ class Costs:
     loops as one function on one. Each is of one step, ``dispatch`` is what a call does once.
     """
 
-    threaded: Work = field(default_factory=Work)
-    native: Work = field(default_factory=Work)
-    dispatch: Work = field(default_factory=Work)
+    threaded: ProgramWork = field(default_factory=ProgramWork)
+    native: ProgramWork = field(default_factory=ProgramWork)
+    dispatch: ProgramWork = field(default_factory=ProgramWork)
 
     def on_the_line(self, other: Costs, share: float) -> Costs:
         """As ``Work.on_the_line``, part by part."""

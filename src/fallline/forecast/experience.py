@@ -43,7 +43,7 @@ class Correction(NamedTuple):
     runs: int = 0
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """A program that ran: its kind, its name, its seconds by the law and as measured."""
 
     kind: str
@@ -64,7 +64,7 @@ def kind(part: str, costs: Costs, beside: bool) -> str:
     return f"{part}, {what}, {'beside others' if beside else 'alone'}"
 
 
-def learn(observed: Observed, seen: Iterable[Seen]) -> Observed:
+def learn(observed: Observed, seen: Iterable[Observation]) -> Observed:
     """What was observed, with what was ``seen`` now; the eldest of a kind and of a program are forgotten."""
     found = {name: list(ratios) for name, ratios in observed.items()}
     for one in seen:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fallline.forecast.costs import Costs, Product, Work
+from fallline.forecast.costs import Costs, MatmulCost, ProgramWork
 
 FREE = {
     "parameter",
@@ -104,7 +104,7 @@ def costs(text: str, native: bool = False, looped: bool = False) -> Costs:
     looped = program.walk(program.entry, found, native=False)
     if not looped:
         found.threaded.add(found.dispatch)
-        found.dispatch = Work()
+        found.dispatch = ProgramWork()
     return found
 
 
@@ -112,7 +112,7 @@ def _unoptimised(program: _Program, native: bool, looped: bool) -> Costs:
     found = Costs()
     bodies = [_called(one) for own in program.computations.values() for one in own.values() if one.opcode == "while"]
     works = [program.work(body) for body in bodies] if looped else [program.work(program.entry)]
-    work = max(works, key=lambda work: work.floating_operations, default=Work())
+    work = max(works, key=lambda work: work.floating_operations, default=ProgramWork())
     (found.native if native else found.threaded).add(work)
     return found
 
@@ -176,9 +176,9 @@ class _Program:
                 into.dispatch.add(self.cost(one, self.computations[name]))
         return looped
 
-    def work(self, name: str) -> Work:
+    def work(self, name: str) -> ProgramWork:
         """The work of a computation that runs once a step, loops of known length inside it as often as they turn."""
-        found = Work()
+        found = ProgramWork()
         for one in self.computations[name].values():
             if one.opcode == "while":
                 trips = TRIPS.search(one.attributes)
@@ -187,28 +187,28 @@ class _Program:
                 found.add(self.cost(one, self.computations[name]))
         return found
 
-    def cost(self, one: _Instruction, around: dict[str, _Instruction]) -> Work:
+    def cost(self, one: _Instruction, around: dict[str, _Instruction]) -> ProgramWork:
         """The work of one instruction."""
         if one.opcode in FREE:
-            return Work()
+            return ProgramWork()
         if one.opcode in ("call", "async-start") and _called(one) in self.computations:
             return self.work(_called(one))
         if one.opcode == "conditional":
-            return Work(operations=1, bytes=one.bytes)
+            return ProgramWork(operations=1, bytes=one.bytes)
         if one.opcode == "fusion" and _called(one) in self.computations:
             return self._fusion(one, around)
-        found = Work(1, *self._computed(one, around), self._touched(one, around))
+        found = ProgramWork(1, *self._computed(one, around), self._touched(one, around))
         if not self.optimised and one.opcode not in MATERIAL and one.name not in self.results:
-            return Work(0, found.elements, found.transcendentals)  # XLA will fuse it with what takes its result
+            return ProgramWork(0, found.elements, found.transcendentals)  # XLA will fuse it with what takes its result
         if product := _product(one, around):
             found.products.append((1.0, product))
             found.bytes = 0.0  # counted with the product
         return found
 
-    def _fusion(self, one: _Instruction, around: dict[str, _Instruction]) -> Work:
+    def _fusion(self, one: _Instruction, around: dict[str, _Instruction]) -> ProgramWork:
         """Several instructions as one operation: what it reads are its parameters, what it writes its result."""
         inside = self.computations[_called(one)]
-        found, read = Work(operations=1), 0.0
+        found, read = ProgramWork(operations=1), 0.0
         for own in inside.values():
             if own.opcode == "parameter":
                 read += self._read(own, inside)
@@ -310,7 +310,7 @@ def _sizes(one: _Instruction, name: str) -> list[int]:
     return [int(size) for size in found[1].split(",") if size] if found else []
 
 
-def _product(one: _Instruction, around: dict[str, _Instruction]) -> Product | None:
+def _product(one: _Instruction, around: dict[str, _Instruction]) -> MatmulCost | None:
     """The product that an instruction is, if it is one."""
     read: list[Any] = [around.get(name) for name in one.operands[:2]]
     if one.opcode not in ("dot", "convolution") or len(read) < 2 or None in read:
@@ -320,7 +320,7 @@ def _product(one: _Instruction, around: dict[str, _Instruction]) -> Product | No
         inner = math.prod(left.shape[at] for at in _sizes(one, "lhs_contracting_dims"))
         batch = math.prod(left.shape[at] for at in _sizes(one, "lhs_batch_dims"))
         rows = left.elements // max(1, inner * batch)
-        return Product(batch, rows, right.elements // max(1, inner * batch), inner)
+        return MatmulCost(batch, rows, right.elements // max(1, inner * batch), inner)
     labels = re.search(r"dim_labels=\w+_(\w+)->(\w+)", one.attributes)
     groups = re.search(r"feature_group_count=(\d+)", one.attributes)
     if not labels:
@@ -328,4 +328,4 @@ def _product(one: _Instruction, around: dict[str, _Instruction]) -> Product | No
     features = right.shape[labels[1].index("o")]
     inner = right.elements // max(1, features)
     count = int(groups[1]) if groups else 1
-    return Product(count, one.elements // max(1, features), features // count, inner, "convolution")
+    return MatmulCost(count, one.elements // max(1, features), features // count, inner, "convolution")

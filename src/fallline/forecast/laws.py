@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from fallline.forecast.calibration import Calibration, Rates
+from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
 
 NAMES = (
@@ -54,7 +54,7 @@ def features(counted: Costs, cache_bytes: float) -> np.ndarray:
     )
 
 
-def parts(counted: Costs, rates: Rates, cache_bytes: float) -> np.ndarray:
+def parts(counted: Costs, rates: DeviceRates, cache_bytes: float) -> np.ndarray:
     """Seconds of a step, a part a rate."""
     return features(counted, cache_bytes) * np.array([getattr(rates, name) for name in NAMES])
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
-from fallline.forecast.calibration import Calibration, Rates
+from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
 from fallline.forecast.exercises import Exercise, arrays, exercises, product, stream
 from fallline.forecast.hlo import costs
@@ -74,14 +74,14 @@ def measure() -> Calibration:
     )
 
 
-def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> Rates:
+def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> DeviceRates:
     """What programs usually reach, by a device's rate of large matmuls, of passes and of bare calls: seconds of each.
 
     Fitted to training steps on two cores of an Intel Xeon: small matmuls near the rate of large ones, passes over what
     is in the cache half as long again as fast, one exponential as long as forty operations of a matmul.
     """
     operation = 1 / product_flops
-    return Rates(
+    return DeviceRates(
         call / 120,
         0.7 / bytes_per_second,
         1 / bytes_per_second,
@@ -138,7 +138,9 @@ def _rounds(programs: Sequence[_Ready], at_once: Sequence[int]) -> dict[int, lis
     return {count: np.median(np.array(rounds), axis=0).tolist() for count, rounds in times.items()}
 
 
-def fitted(counted: Sequence[Costs], measured: np.ndarray, cache: float, usual: Rates) -> tuple[Rates, np.ndarray]:
+def fitted(
+    counted: Sequence[Costs], measured: np.ndarray, cache: float, usual: DeviceRates
+) -> tuple[DeviceRates, np.ndarray]:
     """The rates under which the law is nearest to ``measured``, by least squares of relative errors; those errors.
 
     Each rate is drawn a little towards the ``usual`` one, so that one of which little was measured is that.
@@ -148,7 +150,7 @@ def fitted(counted: Sequence[Costs], measured: np.ndarray, cache: float, usual: 
     drawn = USUAL_WEIGHT * np.eye(len(NAMES))
     shares = _none_below_zero(np.vstack([rows, drawn]), np.concatenate([np.ones(len(rows)), drawn.sum(axis=1)]))
     rates = dict(zip(NAMES, (shares * expected).tolist(), strict=True))
-    return Rates(**rates, host=usual.host), np.abs(rows @ shares - 1)
+    return DeviceRates(**rates, host=usual.host), np.abs(rows @ shares - 1)
 
 
 def _none_below_zero(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Shape:
+class CohortShape:
     """What a cohort's run consists of. ``jobs`` are blocks; ``at_once`` run side by side, of this cohort or others.
 
     A block takes ``steps``, so many a ``dispatch``, and evaluates ``looks`` times in ``batches`` dispatches,
@@ -87,7 +87,7 @@ class Outline:
     programs, where they are known by name.
     """
 
-    shape: Shape
+    shape: CohortShape
     step: Costs
     step_held: Held
     look: Costs | None
@@ -236,7 +236,7 @@ def _paging(held: Held, calibration: Calibration) -> float:
     return calibration.page_byte * held.temporary if held.temporary > PAGED_BYTES else 0.0
 
 
-def _memory(shape: Shape, step: Held, look: Held | None, machinery: float) -> tuple[float, dict[str, float]]:
+def _memory(shape: CohortShape, step: Held, look: Held | None, machinery: float) -> tuple[float, dict[str, float]]:
     """Bytes at the peak, and of what: programs at work or, where they are more, records on their way to their files,
     which are written when a block is done; states that wait, examples, machinery.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fallline.contracts import Loss, check_numbers
-from fallline.registry import find, parts
+from fallline.contracts import Loss, check_hyperparameters
+from fallline.contracts.registry import find, parts
 
 
 def losses() -> dict[str, Loss]:
@@ -19,7 +19,7 @@ def find_loss(name: str, where: str = "") -> Loss:
     return find(__name__, Loss, name, where)
 
 
-def loss(name: str, **numbers: float) -> Callable[..., Any]:
+def loss(name: str, **hyperparameters: float) -> Callable[..., Any]:
     """The loss of that name with these numbers, a function of outputs and targets that gives the values [batch].
 
     A loss of a whole batch gives its scalar, and takes ``counts`` [batch] of 0 and 1 as well. One that takes
@@ -30,7 +30,7 @@ def loss(name: str, **numbers: float) -> Callable[..., Any]:
     >>> values = fallline.loss("softmax_cross_entropy", label_smoothing=0.1)
     """
     found = find_loss(name)
-    full = check_numbers("loss", found.name, found.numbers, numbers)
+    full = check_hyperparameters("loss", found.name, found.hyperparameters, hyperparameters)
 
     def values(outputs: Any, targets: Any, *counts: Any) -> Any:
         import jax.numpy as jnp

@@ -52,7 +52,7 @@ def _shifted(logits):
 SOFTMAX_CROSS_ENTROPY = Loss(
     name="softmax_cross_entropy",
     function=_softmax_cross_entropy,
-    numbers=(fraction("label_smoothing", 0.0, "the share of a label spread evenly over all classes"),),
+    hyperparameters=(fraction("label_smoothing", 0.0, "the share of a label spread evenly over all classes"),),
     takes="logits",
     title="softmax cross entropy",
     equation="mean over examples of -sum_k y'_k log softmax(z)_k, y' = (1 - s) y + s / K",

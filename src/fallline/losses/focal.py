@@ -5,14 +5,14 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from fallline.contracts import Loss, Number, nonnegative
+from fallline.contracts import Hyperparameter, Loss, nonnegative
 from fallline.losses.classes import matched
 from fallline.losses.sigmoid import two_sided
 
 CLIP = 1e-7  # Keras's
 
-NUMBERS = (
-    Number("alpha", 0.25, low=0.0, high=1.0, meaning="the weight of a yes; a no has 1 - alpha"),
+HYPERPARAMETERS = (
+    Hyperparameter("alpha", 0.25, low=0.0, high=1.0, meaning="the weight of a yes; a no has 1 - alpha"),
     nonnegative("gamma", 2.0, "how little a good answer counts: the power of its error"),
 )
 
@@ -53,7 +53,7 @@ def _summed(y, error, entropies, alpha, gamma):
 SIGMOID_FOCAL = Loss(
     name="sigmoid_focal",
     function=_sigmoid_focal,
-    numbers=NUMBERS,
+    hyperparameters=HYPERPARAMETERS,
     takes="logits",
     shares=True,
     title="sigmoid focal loss",
@@ -64,7 +64,7 @@ SIGMOID_FOCAL = Loss(
 SIGMOID_FOCAL_OF_PROBABILITIES = Loss(
     name="sigmoid_focal_of_probabilities",
     function=_sigmoid_focal_of_probabilities,
-    numbers=NUMBERS,
+    hyperparameters=HYPERPARAMETERS,
     takes="probabilities",
     shares=True,
     title="sigmoid focal loss of probabilities",

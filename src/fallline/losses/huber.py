@@ -22,7 +22,7 @@ HUBER = Loss(
     name="huber",
     function=_huber,
     takes="values",
-    numbers=(positive("delta", 1.0, "the error at which the square ends"),),
+    hyperparameters=(positive("delta", 1.0, "the error at which the square ends"),),
     title="Huber loss",
     equation="mean over examples of sum_k min(|e_k|, d) (|e_k| - min(|e_k|, d) / 2), e = o - y, d = delta",
     source="Huber, 1964",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from fallline.contracts import Metric
+from fallline.contracts.registry import find, parts
 from fallline.metrics.goals import goal_of, higher_is_better
-from fallline.registry import find, parts
 
 __all__ = ["find_metric", "goal_of", "higher_is_better", "metric_of", "metrics"]
 

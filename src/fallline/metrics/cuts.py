@@ -33,7 +33,9 @@ def is_yes_or_no(targets: Any) -> bool:
 
 
 def labels_of(targets: Any) -> np.ndarray:
-    """Targets [n] or [n, 1] as the places of classes [n]: whole numbers as they are, of -1 and 1 and of floats 0 and 1."""
+    """Targets [n] or [n, 1] as the places of classes [n]: whole numbers as they are, of -1 and 1 and of floats 0 and
+    1.
+    """
     targets = np.asarray(targets).reshape(len(targets))
     if targets.dtype.kind in "iu" and not is_plus_minus(targets):
         return targets

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from fallline.contracts import Model
-from fallline.models.beginning import truncated_normal
 from fallline.models.dropout import dropout
 from fallline.models.dropout import dropout_rate as rate_number
+from fallline.models.initializers import truncated_normal
 from fallline.models.layers import Convolution, Dense, as_images
 
 
@@ -44,11 +44,11 @@ class ConvNet(NamedTuple):
 
 def convnet() -> Model:
     """The model of a ``ConvNet``. Its number is the ``dropout_rate``, 0.5 as published."""
-    return Model("convnet", ConvNet.make, forward=_forward, numbers=(rate_number(0.5),), looped=False)
+    return Model("convnet", ConvNet.make, forward=_forward, hyperparameters=(rate_number(0.5),), looped=False)
 
 
-def _forward(net: ConvNet, state: Any, inputs: Any, key: Any, numbers: Any) -> tuple[Any, Any]:
-    return net(inputs, numbers["dropout_rate"], key), state
+def _forward(net: ConvNet, state: Any, inputs: Any, key: Any, hyperparameters: Any) -> tuple[Any, Any]:
+    return net(inputs, hyperparameters["dropout_rate"], key), state
 
 
 def _convolution(key: Any, inputs: int, outputs: int) -> Convolution:

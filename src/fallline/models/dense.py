@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 
 from fallline.contracts import Model
-from fallline.models.beginning import uniform_by_inputs
 from fallline.models.dropout import dropout
 from fallline.models.dropout import dropout_rate as rate_number
+from fallline.models.initializers import uniform_by_inputs
 from fallline.models.layers import Dense
 
 
@@ -39,13 +39,13 @@ def dense_net(inputs: int, hidden: int, classes: int, dropout_rate: float | None
     def apply(net: DenseNet, inputs: Any) -> Any:
         return net(inputs)
 
-    def forward(net: DenseNet, state: Any, inputs: Any, key: Any, numbers: Any) -> tuple[Any, Any]:
-        return net(inputs, numbers["dropout_rate"], key), state
+    def forward(net: DenseNet, state: Any, inputs: Any, key: Any, hyperparameters: Any) -> tuple[Any, Any]:
+        return net(inputs, hyperparameters["dropout_rate"], key), state
 
     name = f"dense-{inputs}-{hidden}-{classes}"
     if dropout_rate is None:
         return Model(name, init, apply)
-    return Model(name, init, forward=forward, numbers=(rate_number(dropout_rate),))
+    return Model(name, init, forward=forward, hyperparameters=(rate_number(dropout_rate),))
 
 
 def _linear(key: Any, inputs: int, outputs: int) -> Dense:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fallline.contracts import Number, fraction
+from fallline.contracts import Hyperparameter, fraction
 
 
-def dropout_rate(default: float, name: str = "dropout_rate") -> Number:
+def dropout_rate(default: float, name: str = "dropout_rate") -> Hyperparameter:
     """The number of a model that drops values."""
     return fraction(name, default, "share of the values that a training step sets to zero")
 

@@ -10,7 +10,7 @@ from typing import Any
 from fallline.contracts import Model
 from fallline.errors import ModelError
 from fallline.models.probe import shapes_of
-from fallline.models.rates import numbers_of
+from fallline.models.rates import hyperparameters_of
 from fallline.models.ties import Ties, drawn_places
 
 DRAWN = "drawn "
@@ -42,7 +42,7 @@ def from_equinox(
     name = name or "module"
     module, begin, ties = _probe(make, name)
     drawn = drawn_places(lambda key: _fixed(_parted(make(key))[0]), name)
-    numbers = numbers_of([layer.p for layer in _layers(module, eqx.nn.Dropout)], dropout_rate, name)
+    hyperparameters = hyperparameters_of([layer.p for layer in _layers(module, eqx.nn.Dropout)], dropout_rate, name)
     call = _Call(module, begin is not None, name)
 
     @cache
@@ -66,8 +66,8 @@ def from_equinox(
     def apply(weights: Any, inputs: Any) -> Any:
         return call(whole(weights), {}, inputs, None)[0]
 
-    def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
-        module = _with_rate(whole(weights, state), numbers)
+    def forward(weights: Any, state: Any, inputs: Any, key: Any, hyperparameters: Mapping[str, Any]) -> tuple[Any, Any]:
+        module = _with_rate(whole(weights, state), hyperparameters)
         stays = {name: value for name, value in state.items() if str(name).startswith(DRAWN)}
         moves = {name: value for name, value in state.items() if name not in stays}
         if key is None:
@@ -79,7 +79,9 @@ def from_equinox(
     if begin is None and not call.noisy and not drawn:
         return Model(name, init, apply, seen)
     stateful = begin is not None or drawn
-    return Model(name, init, watch=seen, forward=forward, state=state if stateful else None, numbers=numbers)
+    return Model(
+        name, init, watch=seen, forward=forward, state=state if stateful else None, hyperparameters=hyperparameters
+    )
 
 
 class _Call:
@@ -206,7 +208,7 @@ def _may_draw(module: Any) -> bool:
     return not own or bool(_layers(module, eqx.nn.Dropout))
 
 
-def _with_rate(module: Any, numbers: Mapping[str, Any]) -> Any:
+def _with_rate(module: Any, hyperparameters: Mapping[str, Any]) -> Any:
     """The module, its dropout layers at the recipe's rate."""
     import equinox as eqx
     import jax
@@ -215,9 +217,9 @@ def _with_rate(module: Any, numbers: Mapping[str, Any]) -> Any:
         return isinstance(node, eqx.nn.Dropout)
 
     def rated(node: Any) -> Any:
-        return eqx.tree_at(lambda layer: layer.p, node, numbers["dropout_rate"]) if is_dropout(node) else node
+        return eqx.tree_at(lambda layer: layer.p, node, hyperparameters["dropout_rate"]) if is_dropout(node) else node
 
-    return jax.tree.map(rated, module, is_leaf=is_dropout) if "dropout_rate" in numbers else module
+    return jax.tree.map(rated, module, is_leaf=is_dropout) if "dropout_rate" in hyperparameters else module
 
 
 def _arrays(state: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fallline.contracts import Model
 from fallline.errors import ModelError
 from fallline.models.packages import need_flax
 from fallline.models.probe import shapes_of
-from fallline.models.rates import LaneRate, numbers_of
+from fallline.models.rates import LaneRate, hyperparameters_of
 
 
 def from_flax(
@@ -40,7 +40,7 @@ def from_flax(
     def state(key: Any) -> dict[str, Any]:
         return _values(nnx, _part(nnx, make(nnx.Rngs(key))).state)
 
-    def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
+    def forward(weights: Any, state: Any, inputs: Any, key: Any, hyperparameters: Mapping[str, Any]) -> tuple[Any, Any]:
         noise = _seeds(nnx, plan, key)
         module = nnx.merge(
             plan.graph,
@@ -53,9 +53,9 @@ def from_flax(
             module.eval()
             return module(inputs), state
         module.train()
-        if "dropout_rate" in numbers:
+        if "dropout_rate" in hyperparameters:
             for layer in _dropouts(nnx, module):
-                layer.rate = LaneRate(lambda: numbers["dropout_rate"])
+                layer.rate = LaneRate(lambda: hyperparameters["dropout_rate"])
         outputs = module(inputs)
         after = _values(nnx, _part(nnx, module).state)
         return outputs, {name: after[name] for name in state}
@@ -66,7 +66,7 @@ def from_flax(
         watch=watch,
         forward=forward,
         state=state if plan.state else None,
-        numbers=numbers_of(rates, dropout_rate, name),
+        hyperparameters=hyperparameters_of(rates, dropout_rate, name),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fallline.contracts import Model
 from fallline.errors import ModelError
 from fallline.models.packages import need_keras
-from fallline.models.rates import LaneRate, numbers_of
+from fallline.models.rates import LaneRate, hyperparameters_of
 
 SEED = "seed_generator_state"
 """What Keras names the variable of a layer that draws noise."""
@@ -41,7 +41,7 @@ def from_keras(
     """
     keras = need_keras()
     name = name or "keras"
-    numbers = () if dropout_rate is None else numbers_of([dropout_rate], dropout_rate, name)
+    hyperparameters = () if dropout_rate is None else hyperparameters_of([dropout_rate], dropout_rate, name)
     rate = threading.local()  # programs may be traced side by side
 
     @cache
@@ -50,7 +50,7 @@ def from_keras(
 
         with jax.ensure_compile_time_eval():
             model = _made(keras, make, 0, name)
-        if numbers:
+        if hyperparameters:
             _let_rate_vary(keras, model, rate, name)
         return model
 
@@ -71,10 +71,10 @@ def from_keras(
     def state(key: Any) -> dict[str, Any]:
         return _values(_kept(begun(key)))
 
-    def forward(weights: Any, state: Any, inputs: Any, key: Any, numbers: Mapping[str, Any]) -> tuple[Any, Any]:
+    def forward(weights: Any, state: Any, inputs: Any, key: Any, hyperparameters: Mapping[str, Any]) -> tuple[Any, Any]:
         model = skeleton()
         others = _others(model, state, key)
-        rate.now = numbers.get("dropout_rate")
+        rate.now = hyperparameters.get("dropout_rate")
         try:
             outputs, after = model.stateless_call(_in_order(weights), others, inputs, training=key is not None)
         finally:
@@ -86,7 +86,9 @@ def from_keras(
         ]
         return outputs, dict(zip(sorted(state), kept, strict=True))
 
-    return Model(name, init, watch=watch, forward=forward, state=state, numbers=numbers, traceable=False)
+    return Model(
+        name, init, watch=watch, forward=forward, state=state, hyperparameters=hyperparameters, traceable=False
+    )
 
 
 def _made(keras: Any, make: Any, seed: int, name: str) -> Any:

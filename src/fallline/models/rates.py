@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fallline.contracts import Number
+from fallline.contracts import Hyperparameter
 from fallline.errors import ModelError
 from fallline.models.dropout import dropout_rate
 
 
-def numbers_of(rates: Sequence[Any], chosen: float | None, name: str) -> tuple[Number, ...]:
+def hyperparameters_of(rates: Sequence[Any], chosen: float | None, name: str) -> tuple[Hyperparameter, ...]:
     """The number ``dropout_rate`` of a model whose dropout layers have those ``rates``, or none.
 
     Its default is what was ``chosen``, else the layers' own where they agree; where they do not, each keeps its own

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from fallline.contracts import Model
-from fallline.models.beginning import glorot_uniform
 from fallline.models.dropout import dropout
 from fallline.models.dropout import dropout_rate as rate_number
+from fallline.models.initializers import glorot_uniform
 from fallline.models.layers import Convolution, Dense, as_images
 
 
@@ -52,13 +52,13 @@ def workers_convnet() -> Model:
         "workers-convnet",
         WorkersNet.make,
         forward=_forward,
-        numbers=(rate_number(0.25, "conv_dropout_rate"), rate_number(0.5)),
+        hyperparameters=(rate_number(0.25, "conv_dropout_rate"), rate_number(0.5)),
         looped=False,
     )
 
 
-def _forward(net: WorkersNet, state: Any, inputs: Any, key: Any, numbers: Any) -> tuple[Any, Any]:
-    return net(inputs, numbers["conv_dropout_rate"], numbers["dropout_rate"], key), state
+def _forward(net: WorkersNet, state: Any, inputs: Any, key: Any, hyperparameters: Any) -> tuple[Any, Any]:
+    return net(inputs, hyperparameters["conv_dropout_rate"], hyperparameters["dropout_rate"], key), state
 
 
 def _convolution(key: Any, inputs: int, outputs: int) -> Convolution:

@@ -13,7 +13,7 @@ from fallline.networks.explanation import (
     Explanation,
     GradientRow,
     NeuronRow,
-    Product,
+    PathProduct,
     factor,
     number,
     target_name,
@@ -23,15 +23,15 @@ from fallline.networks.network import Network, Neuron, Term
 
 LOSSES = ("squared_error",)
 
-Numbers = Mapping[str, float] | Sequence[float] | float
+Values = Mapping[str, float] | Sequence[float] | float
 Factor = tuple[str, str, float]
 """A factor of a product: its name, its number as text, its value."""
 
 
 def explain(
     network: Network | str | Sequence[str],
-    example: Numbers,
-    target: Numbers,
+    example: Values,
+    target: Values,
     values: Mapping[str, float],
     loss: str = "squared_error",
     *,
@@ -82,15 +82,15 @@ def _forward(neuron: Neuron, known: dict[str, float], biases: Mapping[str, float
 
 def _backward(
     order: list[Neuron], forward: tuple[NeuronRow, ...], known: Mapping[str, float], targets: Mapping[str, float]
-) -> tuple[tuple[BackwardRow, ...], dict[str, list[Product]]]:
+) -> tuple[tuple[BackwardRow, ...], dict[str, list[PathProduct]]]:
     """The rows from the outputs back, and for each learnable and bias the paths on which the loss reaches it.
 
     A neuron's turn comes after all that read it: by then ``paths`` holds all that flows back into it.
     """
-    paths: dict[str, list[Product]] = {neuron.name: [] for neuron in order}
-    of_trained: dict[str, list[Product]] = {}
+    paths: dict[str, list[PathProduct]] = {neuron.name: [] for neuron in order}
+    of_trained: dict[str, list[PathProduct]] = {}
     for name, wanted in targets.items():
-        error = Product(
+        error = PathProduct(
             f"2*({name} - {target_name(name, targets)})",
             f"2*({number(known[name])} - {factor(wanted)})",
             2 * (known[name] - wanted),
@@ -110,21 +110,21 @@ def _backward(
             if term.learnable is not None:
                 path = _product([flow, *_factors(term, known, without=term.learnable)])
                 of_trained.setdefault(term.learnable, []).append(path)
-        of_trained[f"bias_{neuron.name}"] = [Product(flow[0], number(sum_gradient), sum_gradient)]
+        of_trained[f"bias_{neuron.name}"] = [PathProduct(flow[0], number(sum_gradient), sum_gradient)]
     return tuple(rows), of_trained
 
 
-def _gradient(name: str, value: float, paths: list[Product], rate: float | None) -> GradientRow:
+def _gradient(name: str, value: float, paths: list[PathProduct], rate: float | None) -> GradientRow:
     gradient = _finite(sum(path.value for path in paths), f"the gradient of {name}")
     after = None if rate is None else _finite(value - rate * gradient, f"{name} after a step of {rate:g}")
     return GradientRow(name, value, tuple(paths), gradient, after)
 
 
-def _term(term: Term, known: Mapping[str, float]) -> Product:
+def _term(term: Term, known: Mapping[str, float]) -> PathProduct:
     """A term of a sum, with its sign before it."""
     sign = "-" if math.copysign(1, term.coefficient) < 0 else ""
     size = _product(_factors(replace(term, coefficient=abs(term.coefficient)), known))
-    return Product(sign + term.factors, sign + size.numbers, -size.value if sign else size.value)
+    return PathProduct(sign + term.factors, sign + size.numbers, -size.value if sign else size.value)
 
 
 def _factors(term: Term, known: Mapping[str, float], without: str | None = None) -> list[Factor]:
@@ -144,9 +144,9 @@ def _factors(term: Term, known: Mapping[str, float], without: str | None = None)
     return found
 
 
-def _product(factors: list[Factor]) -> Product:
+def _product(factors: list[Factor]) -> PathProduct:
     names, numbers = ("*".join(one[place] for one in factors) or "1" for place in (0, 1))
-    return Product(names, numbers, _finite(math.prod(one[2] for one in factors), f"{names} = {numbers}"))
+    return PathProduct(names, numbers, _finite(math.prod(one[2] for one in factors), f"{names} = {numbers}"))
 
 
 def _power(value: float, power: int) -> float:

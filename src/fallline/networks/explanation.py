@@ -19,7 +19,7 @@ WIDTH = 96
 
 
 @dataclass(frozen=True)
-class Product:
+class PathProduct:
     """A product in names, in numbers and its value: ``ap*xp``, ``0.5*2``, 1.0."""
 
     names: str
@@ -33,7 +33,7 @@ class NeuronRow:
 
     name: str
     activation: str
-    terms: tuple[Product, ...]
+    terms: tuple[PathProduct, ...]
     bias: float
     sum: float
     value: float
@@ -49,7 +49,7 @@ class BackwardRow:
     """
 
     name: str
-    paths: tuple[Product, ...]
+    paths: tuple[PathProduct, ...]
     value_gradient: float
     slope_formula: str
     slope: float
@@ -65,13 +65,13 @@ class GradientRow:
 
     name: str
     value: float
-    paths: tuple[Product, ...]
+    paths: tuple[PathProduct, ...]
     gradient: float
     after: float | None
 
 
 @dataclass(frozen=True)
-class Table:
+class ExplanationTable:
     """Rows of texts under headings; the columns in ``right`` are numbers."""
 
     title: str
@@ -115,7 +115,7 @@ class Explanation:
         return {row.name: row.after for row in self.learnables if row.after is not None}
 
     @property
-    def tables(self) -> tuple[Table, Table, Table]:
+    def tables(self) -> tuple[ExplanationTable, ExplanationTable, ExplanationTable]:
         """The forward pass, the backward pass and the gradients."""
         return self._forward(), self._backward(), self._gradients()
 
@@ -158,7 +158,7 @@ class Explanation:
             if one.after is not None:
                 yield "gradients", one.name, "after", None, None, one.after
 
-    def _forward(self) -> Table:
+    def _forward(self) -> ExplanationTable:
         inputs = ", ".join(f"{name} = {number(value)}" for name, value in self.inputs.items())
         rows = list(_wrapped("inputs", inputs))
         for row in self.neurons:
@@ -173,7 +173,7 @@ class Explanation:
             )
         names, numbers = self._loss()
         rows += _wrapped("loss", f"= {names}", f"= {numbers} = {number(self.loss)}")
-        return Table("Forward, from the inputs to the loss", ("", "in names, then in numbers"), tuple(rows))
+        return ExplanationTable("Forward, from the inputs to the loss", ("", "in names, then in numbers"), tuple(rows))
 
     def _loss(self) -> tuple[str, str]:
         """The loss in names and in numbers."""
@@ -182,20 +182,20 @@ class Explanation:
             " + ".join(f"({number(self.outputs[name])} - {factor(target)})^2" for name, target in self.targets.items()),
         )
 
-    def _backward(self) -> Table:
+    def _backward(self) -> ExplanationTable:
         rows: list[tuple[str, ...]] = []
         for row in self.backward:
             rows += _with_paths(
                 row.name, row.paths, (number(row.value_gradient), row.slope_formula, number(row.sum_gradient))
             )
-        return Table(
+        return ExplanationTable(
             "Backward, from the loss to the inputs; d[n] is the gradient of the loss at the sum of neuron n",
             ("neuron", "where it comes from", "dL/dvalue", "* slope of the activation", "= d[neuron]"),
             tuple(rows),
             right=(2, 4),
         )
 
-    def _gradients(self) -> Table:
+    def _gradients(self) -> ExplanationTable:
         stepped = self.learning_rate is not None
         rows: list[tuple[str, ...]] = []
         for row in self.learnables:
@@ -205,7 +205,9 @@ class Explanation:
         title = "Gradients of the learnables and biases"
         if stepped:
             title += f"; after a step: value - {number(self.learning_rate or 0.0)} * gradient"
-        return Table(title, (*headings, "after a step") if stepped else headings, tuple(rows), right=(2, 3, 4))
+        return ExplanationTable(
+            title, (*headings, "after a step") if stepped else headings, tuple(rows), right=(2, 3, 4)
+        )
 
 
 def number(value: float) -> str:
@@ -237,7 +239,7 @@ def _added(texts: list[str]) -> str:
     return texts[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in texts[1:])
 
 
-def _with_paths(name: str, paths: tuple[Product, ...], results: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+def _with_paths(name: str, paths: tuple[PathProduct, ...], results: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
     """A row a path, the results in the last; the value of each path is shown where there are several."""
     for place, path in enumerate(paths):
         formula = f"{path.names} = {path.numbers}" + (f" = {number(path.value)}" if len(paths) > 1 else "")
@@ -261,7 +263,7 @@ def _wrapped(name: str, *formulas: str) -> Iterable[tuple[str, str]]:
     return [(name if place == 0 else "", line) for place, line in enumerate(lines)]
 
 
-def _as_text(table: Table) -> str:
+def _as_text(table: ExplanationTable) -> str:
     cells = (table.headings, *table.rows)
     widths = [max(len(row[column]) for row in cells) for column in range(len(table.headings))]
     lines = [
@@ -274,7 +276,7 @@ def _as_text(table: Table) -> str:
     return "\n".join([table.title, *lines])
 
 
-def _as_html(table: Table) -> str:
+def _as_html(table: ExplanationTable) -> str:
     def row(cells: tuple[str, ...], tag: str) -> str:
         return (
             "<tr>"

@@ -66,7 +66,7 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Product:
+class ProductTerm:
     """The constant of a product with its sign, and its other factors: the token of a name, and its power."""
 
     constant: float
@@ -79,7 +79,7 @@ class Line:
 
     name: Token
     activation: Token | None
-    products: tuple[Product, ...]
+    products: tuple[ProductTerm, ...]
 
 
 @dataclass
@@ -203,8 +203,8 @@ class _Reader:
             )
         return Line(name, activation, products)
 
-    def sum(self) -> tuple[Product, ...]:
-        products: list[Product] = []
+    def sum(self) -> tuple[ProductTerm, ...]:
+        products: list[ProductTerm] = []
         while True:
             minus = self.next.text == "-"
             if not self.accept("+", "-") and products:
@@ -214,7 +214,7 @@ class _Reader:
                 self.fail(f"a network must have at most {MAX_TERMS:,} terms, and this is one more")
             products.append(self.product(-1.0 if minus else 1.0))
 
-    def product(self, sign: float) -> Product:
+    def product(self, sign: float) -> ProductTerm:
         constant, factors = sign, []
         while True:
             if self.next.kind == "number":
@@ -224,7 +224,7 @@ class _Reader:
             else:
                 factors.append((self.name("a name or a number"), self.power()))
             if not self.accept("*"):
-                return Product(constant, tuple(factors))
+                return ProductTerm(constant, tuple(factors))
 
     def times(self, constant: float) -> float:
         """The constant times the number that comes, which is not 0 unless one of the two was written so."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from fallline.errors import NetworkError
-from fallline.networks.language import MAX_CHARACTERS, MAX_POWER, Line, Lines, Product, Token, line_of, read, wrong
+from fallline.networks.language import MAX_CHARACTERS, MAX_POWER, Line, Lines, ProductTerm, Token, line_of, read, wrong
 from fallline.networks.network import ACTIVATIONS, Network, Neuron, Term
 
 NEAR_AMONG = 1_000
@@ -75,7 +75,7 @@ class _Meaning:
         activation = line.activation.text if line.activation else self.default
         return Neuron(line.name.text, tuple(self.term(product) for product in line.products), activation)
 
-    def term(self, product: Product) -> Term:
+    def term(self, product: ProductTerm) -> Term:
         learnable: Token | None = None
         sources: dict[str, int] = {}
         for token, power in product.factors:

@@ -50,7 +50,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Column:
+class PlacedColumn:
     """From where to where the labels in front of its neurons stand, and from where to where the neurons."""
 
     labels: float
@@ -71,7 +71,7 @@ class Placing:
     labelled: bool
     named: bool
     boxes: dict[str, Box]
-    columns: tuple[Column, ...]
+    columns: tuple[PlacedColumn, ...]
     between: dict[tuple[str, str], tuple[tuple[int, float], ...]]
     rows: dict[tuple[str, str], float]
 
@@ -271,7 +271,7 @@ def _half_widths(
 
 def _across(
     column: Mapping[str, int], half_widths: Mapping[str, float], labels: Mapping[tuple[str, str], float], height: float
-) -> tuple[tuple[Column, ...], float]:
+) -> tuple[tuple[PlacedColumn, ...], float]:
     """The columns from left to right, and the width of the whole."""
     count = max(column.values()) + 1
     neurons = max(half for name, half in half_widths.items() if column[name])
@@ -279,13 +279,13 @@ def _across(
     if not labels:
         bend = min(2 * BEND[1], max(1.6 * neurons, WIDE / (count - 1) - 2 * neurons))
     half = max((half for name, half in half_widths.items() if not column[name]), default=0.0)
-    found = [Column(MARGIN, MARGIN, MARGIN, MARGIN + 2 * half)]
+    found = [PlacedColumn(MARGIN, MARGIN, MARGIN, MARGIN + 2 * half)]
     for at in range(1, count):
         widest = max((wide for (_, target), wide in labels.items() if column[target] == at), default=0.0)
         start = found[-1].right + bend
         gather = start + (widest + 6 if labels else 0)
         left = gather + (GATHER if labels else 0)
-        found.append(Column(start, gather, left, left + 2 * neurons))
+        found.append(PlacedColumn(start, gather, left, left + 2 * neurons))
     return tuple(found), found[-1].right + MARGIN
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fallline.contracts import Optimizer
-from fallline.registry import find, parts
+from fallline.contracts.registry import find, parts
 
 
 def optimizers() -> dict[str, Optimizer]:
@@ -18,10 +18,10 @@ def find_optimizer(name: str, where: str = "") -> Optimizer:
     return find(__name__, Optimizer, name, where)
 
 
-def optimizer(name: str, **numbers: float) -> Any:
+def optimizer(name: str, **hyperparameters: float) -> Any:
     """The optax ``GradientTransformation`` of that name with these numbers.
 
     >>> import fallline
     >>> rule = fallline.optimizer("adam", learning_rate=0.005, beta2=0.99)
     """
-    return find_optimizer(name)(**numbers)
+    return find_optimizer(name)(**hyperparameters)

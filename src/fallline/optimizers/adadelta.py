@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fallline.contracts import Optimizer, fraction
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import epsilon, learning_rate
+from fallline.optimizers._hyperparameters import epsilon, learning_rate
 
 
 class AdadeltaState(NamedTuple):
@@ -39,7 +39,7 @@ def _adadelta(learning_rate, decay, epsilon):
 ADADELTA = Optimizer(
     name="adadelta",
     make=_adadelta,
-    numbers=(
+    hyperparameters=(
         learning_rate(0.001),
         fraction("decay", 0.95, "memory of the running means: nearer 1 is longer"),
         epsilon(1e-8),

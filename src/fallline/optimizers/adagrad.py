@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fallline.contracts import Optimizer
 from fallline.later import optax
-from fallline.optimizers._numbers import initial_accumulator, learning_rate
+from fallline.optimizers._hyperparameters import initial_accumulator, learning_rate
 
 
 def _adagrad(learning_rate, initial_accumulator):
@@ -18,7 +18,7 @@ def _adagrad(learning_rate, initial_accumulator):
 ADAGRAD = Optimizer(
     name="adagrad",
     make=_adagrad,
-    numbers=(learning_rate(), initial_accumulator()),
+    hyperparameters=(learning_rate(), initial_accumulator()),
     title="Adagrad",
     equation="n += g^2;  x -= lr g / sqrt(n);  n0 = initial_accumulator",
     source="Duchi, Hazan and Singer, 2011; TensorFlow 1 form",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fallline.contracts import Optimizer
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate
+from fallline.optimizers._hyperparameters import beta1, beta2, epsilon, learning_rate
 
 
 class AdamState(NamedTuple):
@@ -51,7 +51,7 @@ def one_minus_power(beta, t):
 ADAM = Optimizer(
     name="adam",
     make=_adam,
-    numbers=(learning_rate(0.001), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(0.001), beta1(), beta2(), epsilon(1e-8)),
     title="Adam with TensorFlow's epsilon-hat",
     equation=(
         "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  "
@@ -63,7 +63,7 @@ ADAM = Optimizer(
 ADAM_INSIDE = Optimizer(
     name="adam_inside",
     make=_adam_inside,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
     title="Adam with epsilon under the root",
     equation=(
         "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);  "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fallline.contracts import Optimizer
 from fallline.later import optax
-from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate, weight_decay
+from fallline.optimizers._hyperparameters import beta1, beta2, epsilon, learning_rate, weight_decay
 
 _MEANS = "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v)"
 _HATS = "M = m / (1 - b1^t);  V = v / (1 - b2^t)"
@@ -48,7 +48,7 @@ def _yogi(learning_rate, beta1, beta2, epsilon):
 ADAM_PAPER = Optimizer(
     name="adam_paper",
     make=_adam_paper,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
     title="Adam with the paper's epsilon",
     equation=f"{_MEANS};  {_HATS};  x -= lr M / (sqrt(V) + eps)",
     source="Kingma and Ba, 2015, algorithm 1",
@@ -57,7 +57,7 @@ ADAM_PAPER = Optimizer(
 ADAMW = Optimizer(
     name="adamw",
     make=_adamw,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8), weight_decay(1e-4)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8), weight_decay(1e-4)),
     title="AdamW",
     equation=f"{_MEANS};  {_HATS};  x -= lr (M / (sqrt(V) + eps) + weight_decay x)",
     source="Loshchilov and Hutter, 2019",
@@ -66,7 +66,7 @@ ADAMW = Optimizer(
 NADAM = Optimizer(
     name="nadam",
     make=_nadam,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
     title="NAdam",
     equation=(
         f"{_MEANS};  M = b1 m / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t);  V = v / (1 - b2^t);  "
@@ -78,7 +78,7 @@ NADAM = Optimizer(
 ADAMAX = Optimizer(
     name="adamax",
     make=_adamax,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
     title="AdaMax",
     equation="m += (1 - b1) (g - m);  u = max(b2 u, |g| + eps);  x -= lr / (1 - b1^t) m / u",
     source="Kingma and Ba, 2015, algorithm 2",
@@ -87,7 +87,7 @@ ADAMAX = Optimizer(
 AMSGRAD = Optimizer(
     name="amsgrad",
     make=_amsgrad,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
     title="AMSGrad",
     equation=f"{_MEANS};  {_HATS};  W = max(W, V);  x -= lr M / (sqrt(W) + eps)",
     source="Reddi, Kale and Kumar, 2018",
@@ -96,7 +96,7 @@ AMSGRAD = Optimizer(
 RADAM = Optimizer(
     name="radam",
     make=_radam,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
     title="RAdam",
     equation=(
         f"{_MEANS};  {_HATS};  R = 2 / (1 - b2) - 1;  r = R - 2 t b2^t / (1 - b2^t);  "
@@ -109,7 +109,7 @@ RADAM = Optimizer(
 ADABELIEF = Optimizer(
     name="adabelief",
     make=_adabelief,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-16)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-16)),
     title="AdaBelief",
     equation=(
         "m += (1 - b1) (g - m);  s += (1 - b2) ((g - m)^2 - s) + eps;  M = m / (1 - b1^t);  S = s / (1 - b2^t);  "
@@ -121,7 +121,7 @@ ADABELIEF = Optimizer(
 YOGI = Optimizer(
     name="yogi",
     make=_yogi,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-3)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-3)),
     title="Yogi",
     equation=(
         f"m += (1 - b1) (g - m);  v -= (1 - b2) sign(v - g^2) g^2;  {_HATS};  x -= lr M / (sqrt(V) + eps);  "

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fallline.contracts import Optimizer, fraction
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import beta1, epsilon, learning_rate, weight_decay
+from fallline.optimizers._hyperparameters import beta1, epsilon, learning_rate, weight_decay
 from fallline.optimizers.adam import one_minus_power
 
 
@@ -50,7 +50,7 @@ def _adan(learning_rate, beta1, beta2, beta3, epsilon, weight_decay):
 ADAN = Optimizer(
     name="adan",
     make=_adan,
-    numbers=(
+    hyperparameters=(
         learning_rate(),
         beta1(0.98),
         fraction("beta2", 0.92, "memory of the gradient differences' running mean: nearer 1 is longer"),

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Number, Optimizer, nonnegative
+from fallline.contracts import Hyperparameter, Optimizer, nonnegative
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import l1, l2, learning_rate
+from fallline.optimizers._hyperparameters import l1, l2, learning_rate
 
 
 class FtrlState(NamedTuple):
@@ -72,9 +72,11 @@ def over(above, below):
 FTRL = Optimizer(
     name="ftrl",
     make=_ftrl,
-    numbers=(
+    hyperparameters=(
         learning_rate(),
-        Number("learning_rate_power", -0.5, high=0.0, meaning="how the rate falls: 0 not at all, -0.5 as Adagrad"),
+        Hyperparameter(
+            "learning_rate_power", -0.5, high=0.0, meaning="how the rate falls: 0 not at all, -0.5 as Adagrad"
+        ),
         nonnegative("initial_accumulator", 0.1, "what the sum of squared gradients starts from"),
         l1(),
         l2(),

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fallline.contracts import Optimizer
 from fallline.later import optax
-from fallline.optimizers._numbers import learning_rate, momentum
+from fallline.optimizers._hyperparameters import learning_rate, momentum
 
 
 def _gradient_descent(learning_rate):
@@ -28,7 +28,7 @@ def _nesterov(learning_rate, momentum):
 GRADIENT_DESCENT = Optimizer(
     name="gradient_descent",
     make=_gradient_descent,
-    numbers=(learning_rate(),),
+    hyperparameters=(learning_rate(),),
     title="gradient descent",
     equation="x -= lr g",
     source="Cauchy, 1847; Robbins and Monro, 1951; TensorFlow 1 form",
@@ -37,7 +37,7 @@ GRADIENT_DESCENT = Optimizer(
 MOMENTUM = Optimizer(
     name="momentum",
     make=_momentum,
-    numbers=(learning_rate(), momentum(0.9)),
+    hyperparameters=(learning_rate(), momentum(0.9)),
     title="momentum",
     equation="m = mu m + g;  x -= lr m",
     source="Polyak, 1964; TensorFlow 1 form",
@@ -54,7 +54,7 @@ SGD_PLUS = replace(
 NESTEROV = Optimizer(
     name="nesterov",
     make=_nesterov,
-    numbers=(learning_rate(), momentum(0.9)),
+    hyperparameters=(learning_rate(), momentum(0.9)),
     title="Nesterov's momentum",
     equation="m = mu m + g;  x -= lr (g + mu m)",
     source="Nesterov, 1983; Sutskever, Martens, Dahl and Hinton, 2013; TensorFlow 1 form",

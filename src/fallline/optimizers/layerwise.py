@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fallline.contracts import Optimizer, fraction, positive
 from fallline.later import jax, jnp, optax
 from fallline.norms import norm_in_parts, norm_of
-from fallline.optimizers._numbers import beta1, beta2, epsilon, learning_rate, momentum, weight_decay
+from fallline.optimizers._hyperparameters import beta1, beta2, epsilon, learning_rate, momentum, weight_decay
 
 
 class NovogradState(NamedTuple):
@@ -85,7 +85,7 @@ def _scale_by_trust(coefficient):
 LAMB = Optimizer(
     name="lamb",
     make=_lamb,
-    numbers=(learning_rate(), beta1(), beta2(), epsilon(1e-6), weight_decay(0.0)),
+    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-6), weight_decay(0.0)),
     title="LAMB",
     equation=(
         "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);  "
@@ -97,7 +97,7 @@ LAMB = Optimizer(
 LARS = Optimizer(
     name="lars",
     make=_lars,
-    numbers=(
+    hyperparameters=(
         learning_rate(),
         momentum(0.9),
         weight_decay(0.0),
@@ -111,7 +111,7 @@ LARS = Optimizer(
 NOVOGRAD = Optimizer(
     name="novograd",
     make=_novograd,
-    numbers=(
+    hyperparameters=(
         learning_rate(),
         beta1(),
         fraction("beta2", 0.25, "memory of the layer's squared gradient norm: nearer 1 is longer"),

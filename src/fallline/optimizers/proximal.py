@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fallline.contracts import Optimizer
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import initial_accumulator, l1, l2, learning_rate
+from fallline.optimizers._hyperparameters import initial_accumulator, l1, l2, learning_rate
 
 
 class ProximalAdagradState(NamedTuple):
@@ -58,7 +58,7 @@ def proximal_step(x, g, rate, l1, l2):
 PROXIMAL_GRADIENT_DESCENT = Optimizer(
     name="proximal_gradient_descent",
     make=_proximal_gradient_descent,
-    numbers=(learning_rate(), l1(), l2()),
+    hyperparameters=(learning_rate(), l1(), l2()),
     title="proximal gradient descent",
     equation="v = x - lr g;  x = sign(v) max(|v| - lr l1, 0) / (1 + lr l2)",
     source="Duchi and Singer, 2009; TensorFlow 1 form",
@@ -67,7 +67,7 @@ PROXIMAL_GRADIENT_DESCENT = Optimizer(
 PROXIMAL_ADAGRAD = Optimizer(
     name="proximal_adagrad",
     make=_proximal_adagrad,
-    numbers=(learning_rate(), initial_accumulator(), l1(), l2()),
+    hyperparameters=(learning_rate(), initial_accumulator(), l1(), l2()),
     title="proximal Adagrad",
     equation=(
         "n += g^2;  r = lr / sqrt(n);  v = x - r g;  x = sign(v) max(|v| - r l1, 0) / (1 + r l2);  "

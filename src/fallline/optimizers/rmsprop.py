@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from fallline.contracts import Optimizer, flag, fraction
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._numbers import epsilon, learning_rate, momentum
+from fallline.optimizers._hyperparameters import epsilon, learning_rate, momentum
 
 
 class RmspropState(NamedTuple):
@@ -50,7 +50,7 @@ def _rmsprop(learning_rate, decay, momentum, epsilon, centered):
 RMSPROP = Optimizer(
     name="rmsprop",
     make=_rmsprop,
-    numbers=(
+    hyperparameters=(
         learning_rate(),
         fraction("decay", 0.9, "memory of the running means: nearer 1 is longer"),
         momentum(0.0),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Number, Optimizer, positive
+from fallline.contracts import Hyperparameter, Optimizer, positive
 from fallline.later import jax, jnp, optax
 
 
@@ -49,9 +49,9 @@ def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
 RPROP = Optimizer(
     name="rprop",
     make=_rprop,
-    numbers=(
+    hyperparameters=(
         positive("learning_rate", None, "the first step of every weight"),
-        Number(
+        Hyperparameter(
             "eta_minus",
             0.5,
             low=0.0,
@@ -60,7 +60,7 @@ RPROP = Optimizer(
             high_open=True,
             meaning="factor of the step where the gradient's sign turned",
         ),
-        Number("eta_plus", 1.2, low=1.0, low_open=True, meaning="factor of the step where the sign stayed"),
+        Hyperparameter("eta_plus", 1.2, low=1.0, low_open=True, meaning="factor of the step where the sign stayed"),
         positive("smallest_step", 1e-6, "no step becomes smaller"),
         positive("largest_step", 50.0, "no step becomes larger"),
     ),

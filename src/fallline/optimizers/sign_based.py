@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fallline.contracts import Optimizer, fraction
 from fallline.later import optax
-from fallline.optimizers._numbers import beta1, learning_rate, momentum, weight_decay
+from fallline.optimizers._hyperparameters import beta1, learning_rate, momentum, weight_decay
 
 
 def _sign_sgd(learning_rate):
@@ -22,7 +22,7 @@ def _lion(learning_rate, beta1, beta2, weight_decay):
 SIGN_SGD = Optimizer(
     name="sign_sgd",
     make=_sign_sgd,
-    numbers=(learning_rate(),),
+    hyperparameters=(learning_rate(),),
     title="sign descent",
     equation="x -= lr sign(g)",
     source="Bernstein, Wang, Azizzadenesheli and Anandkumar, 2018",
@@ -31,7 +31,7 @@ SIGN_SGD = Optimizer(
 SIGNUM = Optimizer(
     name="signum",
     make=_signum,
-    numbers=(learning_rate(), momentum(0.9)),
+    hyperparameters=(learning_rate(), momentum(0.9)),
     title="Signum",
     equation="m = mu m + (1 - mu) g;  x -= lr sign(m)",
     source="Bernstein, Wang, Azizzadenesheli and Anandkumar, 2018",
@@ -40,7 +40,7 @@ SIGNUM = Optimizer(
 LION = Optimizer(
     name="lion",
     make=_lion,
-    numbers=(
+    hyperparameters=(
         learning_rate(),
         beta1(),
         fraction("beta2", 0.99, "memory of the running mean that is kept: nearer 1 is longer"),

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "write_report": "fallline.report.page",
-    "figure": "fallline.report.kinds",
-    "figures": "fallline.report.kinds",
+    "figure": "fallline.report.charts",
+    "charts": "fallline.report.charts",
     "write_figures": "fallline.report.figure_files",
     "shown": "fallline.report.terminal",
 }
 
-__all__ = ["figure", "figures", "shown", "write_figures", "write_report"]
+__all__ = ["charts", "figure", "shown", "write_figures", "write_report"]
 
 if TYPE_CHECKING:
+    from fallline.report.charts import charts, figure
     from fallline.report.figure_files import write_figures
-    from fallline.report.kinds import figure, figures
     from fallline.report.page import write_report
     from fallline.report.terminal import shown
 

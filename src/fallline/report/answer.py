@@ -7,7 +7,7 @@ import re
 import numpy as np
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.commands import NO_NUMBER, smaller_rates
 from fallline.report.missing import gone_words
 from fallline.report.results import Results
@@ -40,14 +40,14 @@ def answer(results: Results) -> tuple[str, str, str]:
             "",
             f"To go on, {smaller_rates(results.run)}",
         )
-    name = words.recipe(first, results.varying, results.digits) or "the one configuration of this study"
-    value = f"{results.metric.label} {words.number(mean)}"
+    name = formatting.recipe(first, results.varying, results.digits) or "the one configuration of this study"
+    value = f"{results.metric.label} {formatting.number(mean)}"
     if n == 1:
         sure = "One seed: no interval, so close results are not told apart."
     elif low == high:
-        sure = f"All {words.plural(n, 'seed')} agree to the last digit."
+        sure = f"All {formatting.plural(n, 'seed')} agree to the last digit."
     else:
-        sure = f"95 % interval {interval(low, high)}, {words.plural(n, 'seed')}."
+        sure = f"95 % interval {interval(low, high)}, {formatting.plural(n, 'seed')}."
     return name, value, sure
 
 
@@ -56,7 +56,9 @@ def _best_of_each(results: Results) -> str:
     first = results.ranked.filter(pl.col("rank") == 1)
     column = f"{results.metric.column}_mean"
     rows = first.iter_rows(named=True)
-    said = [f"{words.recipe(row, results.varying, results.digits)} ({words.number(row[column])})" for row in rows]
+    said = [
+        f"{formatting.recipe(row, results.varying, results.digits)} ({formatting.number(row[column])})" for row in rows
+    ]
     return f"Best within each, by {results.metric.label}: {'; '.join(said)}."
 
 
@@ -71,18 +73,19 @@ def runner_up(results: Results) -> str:
         return f"All others {gone_words(results.run, column)}."
     means = [np.array([row[f"{column}_mean"]]) for row in (first, second)]
     tied = bool(alike(*means)[0])
-    value = words.number(second[f"{column}_mean"])
-    said = f"{'As good' if tied else 'Next'}: {words.recipe(second, results.varying, results.digits)}, {value}."
+    value = formatting.number(second[f"{column}_mean"])
+    said = f"{'As good' if tied else 'Next'}: {formatting.recipe(second, results.varying, results.digits)}, {value}."
     gap = paired(results.run, first["configuration"], second["configuration"], column)
     if gap is None or gap.low is None or gap.low == gap.high:
         return said
     verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
     if gap.lost:
-        verdict += f"; at {words.plural(gap.lost, 'more seed')} one of them {gone_words(results.run, column)}"
+        verdict += f"; at {formatting.plural(gap.lost, 'more seed')} one of them {gone_words(results.run, column)}"
     return (
         f"{said} Difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, "
         f"95 % interval {interval(gap.low, gap.high, sign=True)} "
-        f"over {words.plural(gap.n, 'paired seed')}: {verdict} (these two by themselves, not corrected for others)."
+        f"over {formatting.plural(gap.n, 'paired seed')}: {verdict} (these two by themselves, not corrected for "
+        f"others)."
     )
 
 
@@ -91,20 +94,22 @@ def cautions(results: Results) -> list[str]:
     said = [results.metric.note] if results.metric.note else []
     if results.kinds > 1 and not results.metric.within:
         said.append(
-            f"There are {words.count(results.kinds)} kinds of loss, and the value of a loss means something else in "
+            f"There are {formatting.count(results.kinds)} kinds of loss, and the value of a loss means "
+            f"something else in "
             "each: final, lowest and held-out losses compare only rows of the same kind. Accuracies compare all."
         )
     said += tuning_cautions(results.run, ranked=results.ranked)
     lost = int(results.ranked["diverged"].sum())
     if lost:
         said.append(
-            f"{words.count(lost)} of {words.plural(int(results.ranked['trials'].sum()), 'trial')} diverged; "
+            f"{formatting.count(lost)} of {formatting.plural(int(results.ranked['trials'].sum()), 'trial')} diverged; "
             "they stand last and have no values."
         )
     cut = [re.search(r", (\d+) folds$", data) for data in results.run.trials["data"].unique()]
     if folds := {found[1] for found in cut if found}:
         said.append(
-            f"Each seed's value is the mean over {words.listed(sorted(folds, key=int))} folds, cut alike for all: n "
+            f"Each seed's value is the mean over {formatting.listed(sorted(folds, key=int))} folds, cut alike "
+            f"for all: n "
             "counts seeds, and intervals speak of other seeds on these examples, not of other examples."
         )
     return said

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.rounding import by_width
 from fallline.study import Claim
-from fallline.study.said import exact
+from fallline.study.formatting import exact
 
 
 def bound_in_words(claim: Claim) -> str:
@@ -35,8 +35,8 @@ def beside(value: float | None, claim: Claim, half: float = 0.0, sign: bool = Fa
     if not any(by_width(size, half) == by_width(bound, half) for bound in others):
         return text
     for digits in range(3, 9):
-        text = words.number(size, digits)
-        if not any(text == words.number(bound, digits) for bound in others):
+        text = formatting.number(size, digits)
+        if not any(text == formatting.number(bound, digits) for bound in others):
             break
     return ("" if not sign or not value else "+" if value > 0 else "−") + text
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.comparison_answer import ahead, level
 from fallline.report.comparison_words import arm_name, how_lost, value
 from fallline.report.naming import digits_of
-from fallline.report.plain import either, use
-from fallline.report.reserve import reserve
+from fallline.report.no_winner import reserve
+from fallline.report.recommendation import either, use
 from fallline.stats.arms import Arm
 from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
-from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.compare import ArmGroup, Compared, lost
 
 MOST_NAMED = 3
 
@@ -37,12 +37,12 @@ def brief(compared: Compared) -> list[str]:
     return [_first(compared, group, found), *_others(compared, group, found)]
 
 
-def _first(compared: Compared, group: Group, found: Sequence[Standing]) -> str:
+def _first(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> str:
     """The best arm, with those that are level with it, and its figure; where there is no winner, that first."""
     best = group.arms[0]
     name, figure = arm_name(compared, best), value(compared, best)
     if why := reserve(compared, group):
-        return f"{words.capital(why)}; {name} is {ahead(found[0])}: {figure}."
+        return f"{formatting.capital(why)}; {name} is {ahead(found[0])}: {figure}."
     same = [arm for arm, standing in zip(group.arms, found, strict=True) if standing.verdict == SAME]
     if found[0].verdict == BEST and same:
         return f"Use {either(compared, [best, *same])}, {level(best, same)}: {figure}."
@@ -53,7 +53,7 @@ def _first(compared: Compared, group: Group, found: Sequence[Standing]) -> str:
     return f"No single winner: {name} is {ahead(found[0])}: {figure}."
 
 
-def _others(compared: Compared, group: Group, found: Sequence[Standing]) -> list[str]:
+def _others(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> list[str]:
     """How all other arms stand, in a line."""
     said, exact = [], all(arm.exact for arm in group.arms)
     named = (SAME,) if found[0].verdict == BEST and not reserve(compared, group) else ()
@@ -61,10 +61,10 @@ def _others(compared: Compared, group: Group, found: Sequence[Standing]) -> list
         arms = [arm for arm, standing in zip(group.arms[1:], found[1:], strict=True) if standing.verdict == verdict]
         if arms and verdict not in named:
             all_of_several = len(arms) == len(group.arms) - 1 > MOST_NAMED
-            names = f"all {words.count(len(arms))} others" if all_of_several else _named(compared, arms)
+            names = f"all {formatting.count(len(arms))} others" if all_of_several else _named(compared, arms)
             margin = next((one.margin for one in found if one.verdict == verdict), None)
-            within = f" (within {words.margin(margin)})" if verdict == AS_GOOD and margin is not None else ""
-            what = what or words.capital(how_lost(compared, arms))
+            within = f" (within {formatting.margin(margin)})" if verdict == AS_GOOD and margin is not None else ""
+            what = what or formatting.capital(how_lost(compared, arms))
             said.append(f"{'Worse' if exact and verdict == WORSE else what}{within}: {names}.")
     if exact and len(group.arms) > 1:
         said.append("Deterministic: trained again, each gives the same.")
@@ -74,6 +74,6 @@ def _others(compared: Compared, group: Group, found: Sequence[Standing]) -> list
 def _named(compared: Compared, arms: Sequence[Arm]) -> str:
     """The arms by what is compared; the table has their settings."""
     digits = digits_of(compared.run)
-    names = [words.recipe(arm.settings, compared.by, digits) or arm_name(compared, arm) for arm in arms]
+    names = [formatting.recipe(arm.settings, compared.by, digits) or arm_name(compared, arm) for arm in arms]
     several = any(", " in name for name in names)
-    return words.listed([f"({name})" for name in names] if several else names, MOST_NAMED)
+    return formatting.listed([f"({name})" for name in names] if several else names, MOST_NAMED)

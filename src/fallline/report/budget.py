@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.html import Markup, join, tag
 from fallline.report.tables import frame_table
 from fallline.stats import budgets
@@ -38,16 +38,16 @@ def budget_table(known: pl.DataFrame) -> pl.DataFrame:
     for row in known.iter_rows(named=True):
         said.append(
             {
-                "batch_size": words.value_of("batch_size", row["batch_size"]),
+                "batch_size": formatting.value_of("batch_size", row["batch_size"]),
                 "order": row["order"],
-                **{name: words.value_of(name, row.get(name)) for name in _telling(known)},
-                "examples": words.count(_used(row)),
+                **{name: formatting.value_of(name, row.get(name)) for name in _telling(known)},
+                "examples": formatting.count(_used(row)),
                 "steps_an_epoch": _plain(row["steps_an_epoch"]),
                 "epochs": _plain(row["epochs"]),
-                "steps": words.count(row["steps"]),
-                "examples_seen": words.count(row["examples_seen"]),
+                "steps": formatting.count(row["steps"]),
+                "examples_seen": formatting.count(row["examples_seen"]),
                 **({"stopped_early": _stopped(row)} if known["stopped"].sum() else {}),
-                "trials": words.count(row["trials"]),
+                "trials": formatting.count(row["trials"]),
                 "in_words": sentence(row),
             }
         )
@@ -61,11 +61,11 @@ def _telling(known: pl.DataFrame) -> list[str]:
 
 def _plain(value: float) -> str:
     whole = abs(value - round(value)) < 1e-9 * max(1.0, value)
-    return words.count(value) if whole else words.setting(float(f"{value:.4g}"))
+    return formatting.count(value) if whole else formatting.setting(float(f"{value:.4g}"))
 
 
 def _stopped(row: dict[str, Any]) -> str:
-    return f"{words.count(row['stopped'])} at {words.count(row['stopped_at'])}" if row["stopped"] else "0"
+    return f"{formatting.count(row['stopped'])} at {formatting.count(row['stopped_at'])}" if row["stopped"] else "0"
 
 
 def sentence(row: dict[str, Any]) -> str:
@@ -76,24 +76,24 @@ def sentence(row: dict[str, Any]) -> str:
     """
     epochs, examples = row["epochs"], _used(row)
     unit = "epoch" if epochs == 1 else "epochs"
-    head = f"{_plain(epochs)} {unit} × {words.count(examples)} examples"
-    steps = f"{words.count(row['steps'])} steps"
+    head = f"{_plain(epochs)} {unit} × {formatting.count(examples)} examples"
+    steps = f"{formatting.count(row['steps'])} steps"
     if row["batch_size"] is None:
         return f"{head}, all of them at every step: {steps}"
-    text = words.value_of("batch_size", row["batch_size"])
+    text = formatting.value_of("batch_size", row["batch_size"])
     if not str(row["batch_size"]).isdigit():
         return f"{head} in batches of {text}: {steps}"
     size = int(row["batch_size"])
     if row.get("overlap"):
-        return f"{head} in batches of {text} that overlap by {words.setting(100 * row['overlap'])} %: {steps}"
+        return f"{head} in batches of {text} that overlap by {formatting.setting(100 * row['overlap'])} %: {steps}"
     exact, left = epochs * examples / size, examples % size
     workers = int(row.get("workers") or 1)
     text = f"{text} a batch"
     if workers > 1 and size % workers == 0:
-        text = f"({words.count(size // workers)} a batch × {workers} workers)"
+        text = f"({formatting.count(size // workers)} a batch × {workers} workers)"
     if abs(exact - row["steps"]) < 1e-6 * exact:
         return f"{head} / {text} = {steps}"
-    why = f"; the {words.count(left)} examples left over in an epoch are {_fate(row)}" if left else ""
+    why = f"; the {formatting.count(left)} examples left over in an epoch are {_fate(row)}" if left else ""
     return f"{head} / {text} = {_plain(exact)}: {steps}{why}"
 
 

@@ -7,21 +7,21 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.bounds import beside, bound_in_words
+from fallline.report.claim_budget import budget_sentence, own_budget
 from fallline.report.comparison_words import p_text
 from fallline.report.html import Markup, details, join, tag
-from fallline.report.looks import confidence
-from fallline.report.made import budget_sentence, own_budget
-from fallline.report.results import Column
+from fallline.report.interim_analyses import confidence
+from fallline.report.results import TableColumn
 from fallline.report.tables import table
 from fallline.stats import label
-from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Part, Verdict, claims
-from fallline.stats.forecast import MOST_SEEDS, NO_FORECAST
+from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, ClaimPart, Verdict, claims
+from fallline.stats.power import MOST_SEEDS, NO_FORECAST
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 
-SIGNS = {SUPPORTED: "✓", REFUTED: "✗", UNDECIDED: "?", UNTESTED: words.MISSING}
+SIGNS = {SUPPORTED: "✓", REFUTED: "✗", UNDECIDED: "?", UNTESTED: formatting.MISSING}
 COLORS = {SUPPORTED: "--m9", REFUTED: "--alarm", UNDECIDED: "--ink", UNTESTED: "--muted"}
 
 FIGURES = {
@@ -156,7 +156,11 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
     head = [tag("th", name, cls="n" if name in ("estimate", interval, "p", "n") else None) for name in heads]
     body = [_row(verdict) for verdict in verdicts]
     count = sum(len(verdict.parts) for verdict in verdicts)
-    every = details(f"All {words.plural(count, 'comparison')}", _all_parts(verdicts)) if count > len(verdicts) else None
+    every = (
+        details(f"All {formatting.plural(count, 'comparison')}", _all_parts(verdicts))
+        if count > len(verdicts)
+        else None
+    )
     return join(
         tag("p", introduction(run, verdicts), cls="note lead"),
         table(head, body),
@@ -165,11 +169,13 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
     )
 
 
-def columns(verdicts: Sequence[Verdict]) -> list[Column]:
+def columns(verdicts: Sequence[Verdict]) -> list[TableColumn]:
     """The table of claims as texts: the verdict, the sentence, what was compared, the figures that decide."""
     pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
-    figures = [[words.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs]
-    notes = [f"{words.capital(verdict.note)}." if verdict.note else "" for verdict in verdicts]
+    figures = [
+        [formatting.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs
+    ]
+    notes = [f"{formatting.capital(verdict.note)}." if verdict.note else "" for verdict in verdicts]
     compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
     found = [
         ("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
@@ -181,7 +187,7 @@ def columns(verdicts: Sequence[Verdict]) -> list[Column]:
         ),
         ("to settle it", [_settles(one) for one in verdicts]),
     ]
-    return [Column(name, texts, texts, numeric=2 < place < 7) for place, (name, texts) in enumerate(found)]
+    return [TableColumn(name, texts, texts, numeric=2 < place < 7) for place, (name, texts) in enumerate(found)]
 
 
 def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
@@ -191,9 +197,9 @@ def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
 
 def _row(verdict: Verdict) -> Markup:
     deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
-    note = f"{words.capital(verdict.note)}." if verdict.note else ""
+    note = f"{formatting.capital(verdict.note)}." if verdict.note else ""
     said = " ".join(filter(None, [_compared(verdict, deciding), note]))
-    figures = [words.MISSING] * 4 if deciding is None else _texts(verdict, deciding, verdict.p)
+    figures = [formatting.MISSING] * 4 if deciding is None else _texts(verdict, deciding, verdict.p)
     return tag(
         "tr",
         tag("td", word(verdict.verdict)),
@@ -231,37 +237,37 @@ def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
     return table(head, body)
 
 
-def _all_texts(verdict: Verdict, part: Part) -> list[str]:
+def _all_texts(verdict: Verdict, part: ClaimPart) -> list[str]:
     p = _own_p(part)
     return [*_texts(verdict, part, p), p_text(None if p is None else part.p_holm)]
 
 
 def _tally(verdicts: Sequence[Verdict]) -> str:
     found = [verdict.verdict for verdict in verdicts]
-    return words.listed([f"{found.count(name)} {name}" for name in SIGNS if name in found]).capitalize() + "."
+    return formatting.listed([f"{found.count(name)} {name}" for name in SIGNS if name in found]).capitalize() + "."
 
 
 def _when(run: Run) -> str:
     """When the claims were made, and whether that was before there was anything to see."""
-    note = noted_claims(run.layout, run.study)
+    note = noted_claims(run.paths, run.study)
     if note is None:
         return "This folder does not say when its claims were made."
     when = f"noted {note.noted[:16].replace('T', ' ')} UTC, hash {note.hash}"
     if note.recorded:
-        return f"Made after {words.plural(note.recorded, 'trial')} had been recorded ({when}): not blind to them."
+        return f"Made after {formatting.plural(note.recorded, 'trial')} had been recorded ({when}): not blind to them."
     return f"Made before the first trial was trained ({when})."
 
 
-def _compared(verdict: Verdict, part: Part | None) -> str:
+def _compared(verdict: Verdict, part: ClaimPart | None) -> str:
     """What the figures are: metric, arms, and which of the comparisons this is."""
     if part is None:
         return ""
-    step = "" if verdict.claim.step is None else f" at step {words.count(verdict.claim.step)}"
+    step = "" if verdict.claim.step is None else f" at step {formatting.count(verdict.claim.step)}"
     said = f"{label(verdict.column)}{step}: {_pair(verdict, part)}{bound_in_words(verdict.claim)}"
     if len(verdict.parts) > 1:
         lost = sum(one.verdict == REFUTED for one in verdict.parts)
         won = sum(one.verdict == SUPPORTED for one in verdict.parts)
-        count = words.count(len(verdict.parts))
+        count = formatting.count(len(verdict.parts))
         said += {
             SUPPORTED: f"; the closest of {count} comparisons, which all hold",
             REFUTED: f"; {lost} of {count} comparisons refute it, {won} hold",
@@ -270,18 +276,20 @@ def _compared(verdict: Verdict, part: Part | None) -> str:
         said += "; nothing is left to chance"
     if part.evidence.method == "sign":
         gone, gaps = sum(part.diverged), sum(part.missing)
-        why = [f"{words.count(gone)} diverged"] * bool(gone) + [f"{words.count(gaps)} without a number"] * bool(gaps)
+        why = [f"{formatting.count(gone)} diverged"] * bool(gone) + [
+            f"{formatting.count(gaps)} without a number"
+        ] * bool(gaps)
         said += f"; median and sign test, {' and '.join(why) or 'as nothing spreads'}"
     return said + "."
 
 
-def _pair(verdict: Verdict, part: Part) -> str:
+def _pair(verdict: Verdict, part: ClaimPart) -> str:
     """The two sides of a comparison, or the one arm of a value, and the settings that both share."""
     said = _arm(verdict, part, 0) + ("" if part.second is None else f" minus {_arm(verdict, part, 1)}")
     return said + (f", within {_within(verdict, part)}" if part.within else "")
 
 
-def _arm(verdict: Verdict, part: Part, side: int) -> str:
+def _arm(verdict: Verdict, part: ClaimPart, side: int) -> str:
     """One side in words: the settings that are named or tell it from the other side, and what tuning chose."""
     own, other = (part.first, part.second) if side == 0 else (part.second, part.first)
     if own is None:
@@ -291,29 +299,29 @@ def _arm(verdict: Verdict, part: Part, side: int) -> str:
     named = {key for arm in (claim.better, claim.worse, claim.arm, *equal) if isinstance(arm, dict) for key in arm}
     shown = [name for name in own if other is None or name in named or own[name] != other.get(name)]
     kept = [claim.better or claim.arm or {}, claim.worse if isinstance(claim.worse, dict) else {}][side]
-    said = words.recipe(own, shown, digits) or (words.where(kept, {}) if kept else "all trials")
-    chosen = words.recipe(part.chosen[side], part.chosen[side], digits)
+    said = formatting.recipe(own, shown, digits) or (formatting.where(kept, {}) if kept else "all trials")
+    chosen = formatting.recipe(part.chosen[side], part.chosen[side], digits)
     return f"{said} tuned to {chosen}" if chosen else said
 
 
-def _within(verdict: Verdict, part: Part) -> str:
+def _within(verdict: Verdict, part: ClaimPart) -> str:
     """What both sides share."""
-    return words.recipe(part.within, part.within, _digits(verdict))
+    return formatting.recipe(part.within, part.within, _digits(verdict))
 
 
-def _digits(verdict: Verdict) -> words.Digits:
+def _digits(verdict: Verdict) -> formatting.Digits:
     """With how many digits the settings of its parts are told apart."""
-    return words.digits_in(
+    return formatting.digits_in(
         row for part in verdict.parts for row in (part.within, part.first, part.second or {}, *part.chosen)
     )
 
 
-def _figures(part: Part) -> dict[str, Any]:
+def _figures(part: ClaimPart) -> dict[str, Any]:
     found = part.evidence
     return {"estimate": found.estimate, "low": found.low, "high": found.high, "n": found.n}
 
 
-def _texts(verdict: Verdict, part: Part, p: float | None) -> list[str]:
+def _texts(verdict: Verdict, part: ClaimPart, p: float | None) -> list[str]:
     """Estimate, interval, p and n as the page writes them; differences have a sign. None of them is rounded to a bound
     that it does not lie at."""
     found, sign = part.evidence, part.second is not None
@@ -323,26 +331,26 @@ def _texts(verdict: Verdict, part: Part, p: float | None) -> list[str]:
         return beside(value, verdict.claim, half, sign)
 
     none = found.method == "values" or found.low is None
-    ends = words.MISSING if none else f"{told(found.low)} to {told(found.high)}"
-    return [told(found.estimate), ends, p_text(p), words.count(found.n)]
+    ends = formatting.MISSING if none else f"{told(found.low)} to {told(found.high)}"
+    return [told(found.estimate), ends, p_text(p), formatting.count(found.n)]
 
 
-def _own_p(part: Part) -> float | None:
+def _own_p(part: ClaimPart) -> float | None:
     found = part.evidence
     return None if found.method in ("values", "one seed") else min(found.p_for, found.p_against)
 
 
-def _in_short(verdict: Verdict, part: Part) -> str:
+def _in_short(verdict: Verdict, part: ClaimPart) -> str:
     estimate, interval, p, n = _texts(verdict, part, verdict.p)
-    said = [estimate if interval == words.MISSING else f"{estimate}, {confidence(verdict.level)} {interval}"]
+    said = [estimate if interval == formatting.MISSING else f"{estimate}, {confidence(verdict.level)} {interval}"]
     said += [f"p {p if p.startswith('<') else '= ' + p}"] if verdict.p is not None else []
     count = len(verdict.parts)
     which = {
-        SUPPORTED: f"the closest of {words.count(count)} comparisons",
-        REFUTED: f"the worst of {words.count(count)} comparisons",
-    }.get(verdict.verdict, f"the weakest of {words.count(count)} comparisons")
+        SUPPORTED: f"the closest of {formatting.count(count)} comparisons",
+        REFUTED: f"the worst of {formatting.count(count)} comparisons",
+    }.get(verdict.verdict, f"the weakest of {formatting.count(count)} comparisons")
     what = "" if part.second is None else " difference"
-    at = "" if verdict.claim.step is None else f" at step {words.count(verdict.claim.step)}:"
+    at = "" if verdict.claim.step is None else f" at step {formatting.count(verdict.claim.step)}:"
     return f"{_pair(verdict, part)}: {label(verdict.column)}{what}{at} {', '.join([*said, f'n = {n}'])}" + (
         f"; {which}" if count > 1 else ""
     )
@@ -354,15 +362,15 @@ def _settles(verdict: Verdict) -> str:
         return ""
     n = max(part.evidence.n for part in verdict.parts)
     if any(part.evidence.method == "one seed" for part in verdict.parts):
-        return f"one seed says nothing: run {words.count(verdict.seeds_needed)} to see a spread"
+        return f"one seed says nothing: run {formatting.count(verdict.seeds_needed)} to see a spread"
     if n <= NO_FORECAST:
-        return f"two seeds cannot tell how many would settle it: run {words.count(verdict.seeds_needed)} first"
+        return f"two seeds cannot tell how many would settle it: run {formatting.count(verdict.seeds_needed)} first"
     if verdict.seeds_needed is None:
-        return f"no feasible number of seeds (more than {words.count(MOST_SEEDS)}) would settle it"
+        return f"no feasible number of seeds (more than {formatting.count(MOST_SEEDS)}) would settle it"
     least, most = verdict.seeds_needed, verdict.seeds_most
     more = (
-        words.count(least - n)
-        + ("" if least == most else " or more" if most is None else f" to {words.count(most - n)}")
+        formatting.count(least - n)
+        + ("" if least == most else " or more" if most is None else f" to {formatting.count(most - n)}")
         + ("" if most is None else " more")
     )
-    return f"about {words.seeds_range(least, most)} would settle it, {more}"
+    return f"about {formatting.seeds_range(least, most)} would settle it, {more}"

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.stats.columns import from_the_start
 from fallline.stats.search import RATE, Border
 from fallline.store import Run
-from fallline.study.said import exact
+from fallline.study.formatting import exact
 
 _OPTIONS = ("seeds",)
 """Settings that have an option of their own."""
@@ -32,7 +32,7 @@ def to_finish(run: Run) -> str:
     """That trials of the run are still to come, and the command that trains them; empty where none are."""
     missing, every = len(run.missing), len(run.planned)
     return (
-        f"The run is not finished: {words.count(missing)} of its {words.plural(every, 'block')} of trials "
+        f"The run is not finished: {formatting.count(missing)} of its {formatting.plural(every, 'block')} of trials "
         f"{'is' if missing == 1 else 'are'} still to be trained, and may change this: {again(run, {})}"
         if missing
         else ""
@@ -62,7 +62,7 @@ def at_rates(run: Run, tried: Iterable[float]) -> str:
         return "train each at several learning rates."
     values = [float(f"{rates[0] * factor:.1g}") for factor in (10, 3, 0.3, 0.1)] + rates
     if study.points or study.zip or any(RATE in own for own in study.axes.values() if isinstance(own, dict)):
-        said = words.listed([words.setting(value) for value in sorted(values, reverse=True)])
+        said = formatting.listed([formatting.setting(value) for value in sorted(values, reverse=True)])
         return f"train each at several learning rates, such as {said}."
     return f"train each at several learning rates: {again(run, {f'axes.{RATE}': _list(values)})}"
 
@@ -93,8 +93,8 @@ def smaller_rates(run: Run) -> str:
         return "try smaller learning rates: " + again(
             run, {f"axes.{RATE}": _list([*values, *map(float, run.study.axes[RATE])])}
         )
-    said = words.listed([words.setting(value) for value in values])
-    return f"try smaller learning rates than {words.setting(min(tried))}, such as {said}."
+    said = formatting.listed([formatting.setting(value) for value in values])
+    return f"try smaller learning rates than {formatting.setting(min(tried))}, such as {said}."
 
 
 def _list(values: Iterable[float]) -> str:

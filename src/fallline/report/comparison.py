@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fallline.errors import StudyError
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.as_text import as_text, cell
 from fallline.report.commands import smaller_rates
 from fallline.report.comparison_answer import answer
 from fallline.report.comparison_words import notes, p_text
 from fallline.report.html import Markup, details, join, tag
-from fallline.report.looks import confidence, percent
+from fallline.report.interim_analyses import confidence, percent
 from fallline.report.missing import gone_words
 from fallline.report.naming import digits_of, named
-from fallline.report.plain import sure, use
-from fallline.report.results import Column, legend
+from fallline.report.recommendation import sure, use
+from fallline.report.results import TableColumn, legend
 from fallline.report.rounding import interval
 from fallline.report.tables import head, table
 from fallline.stats import label
@@ -125,14 +125,14 @@ def opening(comparison: Comparison) -> list[str]:
     return [*comparison.use, *comparison.sure, "", *comparison.answer]
 
 
-def arm_columns(comparison: Comparison) -> list[Column]:
+def arm_columns(comparison: Comparison) -> list[TableColumn]:
     """The table of arms, as texts."""
     rows, compared = comparison.arms.to_dicts(), comparison.compared
     found = _settings(compared, rows, [*compared.held, *compared.by, *compared.tune])
     if _lettered(compared):
         found.insert(
             0,
-            Column(
+            TableColumn(
                 "arm",
                 [_letters(row["place"] - 1) for row in rows],
                 [row["place"] for row in rows],
@@ -142,31 +142,31 @@ def arm_columns(comparison: Comparison) -> list[Column]:
         )
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
     found += [
-        Column(
+        TableColumn(
             label(compared.metric) + ", median" * (centre == "median"),
             [_centre(row, centre) for row in rows],
             [row[centre] for row in rows],
         ),
-        _figures("sd", rows, "sd", lambda x: words.number(x, 2), SD),
-        _figures("n", rows, "n", words.count, "seeds"),
-        Column(
+        _figures("sd", rows, "sd", lambda x: formatting.number(x, 2), SD),
+        _figures("n", rows, "n", formatting.count, "seeds"),
+        TableColumn(
             "95 % interval",
             [_interval(row) for row in rows],
             [row["low"] for row in rows],
             help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows),
         ),
-        Column(
+        TableColumn(
             "mean rank",
             [_rank(row) for row in rows],
             [row["mean_rank"] for row in rows],
             help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
             "seeds",
         ),
-        _figures("tried", rows, "tried", words.count, "settings to choose from"),
-        Column(
+        _figures("tried", rows, "tried", formatting.count, "settings to choose from"),
+        TableColumn(
             "diverged",
             [
-                f"{words.count(row['diverged'])} of {words.count(row['trials'])}" if row["diverged"] else "0"
+                f"{formatting.count(row['diverged'])} of {formatting.count(row['trials'])}" if row["diverged"] else "0"
                 for row in rows
             ],
             [row["diverged"] for row in rows],
@@ -175,10 +175,12 @@ def arm_columns(comparison: Comparison) -> list[Column]:
     ]
     if any(row["missing"] for row in rows):
         found.append(
-            Column(
+            TableColumn(
                 "no number",
                 [
-                    f"{words.count(row['missing'])} of {words.count(row['trials'])}" if row["missing"] else "0"
+                    f"{formatting.count(row['missing'])} of {formatting.count(row['trials'])}"
+                    if row["missing"]
+                    else "0"
                     for row in rows
                 ],
                 [row["missing"] for row in rows],
@@ -189,7 +191,7 @@ def arm_columns(comparison: Comparison) -> list[Column]:
     return _kept(found)
 
 
-def pair_columns(comparison: Comparison) -> list[Column]:
+def pair_columns(comparison: Comparison) -> list[TableColumn]:
     """The table of pairs, as texts; the best pairs first within each group."""
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
     found = _settings(compared, rows, compared.held)
@@ -205,16 +207,16 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         texts = [
             own[places[side]] for own, group in zip(names, compared.groups, strict=True) for places in group.places
         ]
-        found.append(Column(heading, texts, texts, numeric=False))
+        found.append(TableColumn(heading, texts, texts, numeric=False))
     found += [
-        _figures("difference", rows, "difference", words.signed, f"{label(compared.metric)}, first minus second"),
-        Column(
+        _figures("difference", rows, "difference", formatting.signed, f"{label(compared.metric)}, first minus second"),
+        TableColumn(
             f"{confidence(compared.level)} interval",
             [_interval(row, sign=True) for row in rows],
             [row["low"] for row in rows],
             help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}",
         ),
-        _figures("n", rows, "n", words.count, "seeds that both have"),
+        _figures("n", rows, "n", formatting.count, "seeds that both have"),
         _figures(
             "p",
             rows,
@@ -224,7 +226,7 @@ def pair_columns(comparison: Comparison) -> list[Column]:
             "that were tuned, for every setting that could be best",
         ),
         _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
-        Column(
+        TableColumn(
             "told apart",
             [_verdict(row) for row in rows],
             [row["told_apart"] for row in rows],
@@ -234,8 +236,10 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         ),
         _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
         _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "signed ranks"),
-        _figures("effect", rows, "effect_size", lambda x: words.number(x, 2), "Cohen's d: mean over sd of differences"),
-        Column(
+        _figures(
+            "effect", rows, "effect_size", lambda x: formatting.number(x, 2), "Cohen's d: mean over sd of differences"
+        ),
+        TableColumn(
             "P(better)",
             [_share_better(row) for row in rows],
             [row["better"] for row in rows],
@@ -243,10 +247,10 @@ def pair_columns(comparison: Comparison) -> list[Column]:
         ),
         _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
         _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: other examples"),
-        Column(
+        TableColumn(
             "to settle it",
             [
-                "" if row["seeds_needed"] is None else words.seeds_range(row["seeds_needed"], row["seeds_most"])
+                "" if row["seeds_needed"] is None else formatting.seeds_range(row["seeds_needed"], row["seeds_most"])
                 for row in rows
             ],
             [row["seeds_needed"] for row in rows],
@@ -291,12 +295,12 @@ def section(comparison: Comparison) -> Markup:
     return join(
         [tag("p", sentence, cls="note lead") for sentence in comparison.answer],
         _markup(arms),
-        details(f"All {words.plural(count, 'pair')}", drawn) if count > MOST_PAIRS else drawn,
+        details(f"All {formatting.plural(count, 'pair')}", drawn) if count > MOST_PAIRS else drawn,
         tag("ul", said, cls="cautions") if said else None,
     )
 
 
-def _markup(columns: Sequence[Column]) -> Markup:
+def _markup(columns: Sequence[TableColumn]) -> Markup:
     count = len(columns[0].texts) if columns else 0
     body = [
         tag(
@@ -325,54 +329,54 @@ def _letters(place: int) -> str:
     return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
-def _settings(compared: Compared, rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
+def _settings(compared: Compared, rows: list[dict[str, Any]], names: Sequence[str]) -> list[TableColumn]:
     found, digits = [], digits_of(compared.run)
     for name in dict.fromkeys(names):
         values = [row[name] for row in rows]
         numeric = all(isinstance(value, (int, float)) or value is None for value in values)
-        texts = [words.value_of(name, value, digits) for value in values]
-        found.append(Column(words.name(name), texts, values, numeric))
+        texts = [formatting.value_of(name, value, digits) for value in values]
+        found.append(TableColumn(formatting.name(name), texts, values, numeric))
     return found
 
 
-def _figures(heading: str, rows: list[dict[str, Any]], name: str, say: Any, note: str = "") -> Column:
-    return Column(heading, [say(row[name]) for row in rows], [row[name] for row in rows], help=note)
+def _figures(heading: str, rows: list[dict[str, Any]], name: str, say: Any, note: str = "") -> TableColumn:
+    return TableColumn(heading, [say(row[name]) for row in rows], [row[name] for row in rows], help=note)
 
 
-def _kept(columns: list[Column]) -> list[Column]:
-    return [column for column in columns if set(column.texts) - {words.MISSING, ""}]
+def _kept(columns: list[TableColumn]) -> list[TableColumn]:
+    return [column for column in columns if set(column.texts) - {formatting.MISSING, ""}]
 
 
 def _centre(row: dict[str, Any], centre: str) -> str:
     if row[centre] is not None or row["median"] is None:
-        return words.number(row[centre])
-    return f"median {words.number(row['median'])}"
+        return formatting.number(row[centre])
+    return f"median {formatting.number(row['median'])}"
 
 
 def _interval(row: dict[str, Any], sign: bool = False) -> str:
     """Missing where nothing was left to chance, and of one seed."""
     if row["low"] is None or row["method"] == "values":
-        return words.MISSING
+        return formatting.MISSING
     return interval(row["low"], row["high"], sign)
 
 
 def _rank(row: dict[str, Any]) -> str:
     if row["mean_rank"] is None:
-        return words.MISSING
+        return formatting.MISSING
     spread = "" if row["rank_low"] is None else f" ({row['rank_low']:.1f} to {row['rank_high']:.1f})"
     return f"{row['mean_rank']:.1f}{spread}"
 
 
 def _share_better(row: dict[str, Any]) -> str:
     if row["better"] is None:
-        return words.MISSING
+        return formatting.MISSING
     spread = "" if row["better_low"] is None else f" ({row['better_low']:.2f} to {row['better_high']:.2f})"
-    return f"{words.number(row['better'], 2)}{spread}"
+    return f"{formatting.number(row['better'], 2)}{spread}"
 
 
 def _verdict(row: dict[str, Any]) -> str:
     if row["same"]:
         return "the same"
     if row["method"] == "one seed":
-        return words.MISSING
+        return formatting.MISSING
     return "yes" if row["told_apart"] else "as tuned" if row["apart_as_tuned"] else "no"

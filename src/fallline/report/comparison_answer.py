@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.comparison_words import arm_name, how_lost, p_words, value
 from fallline.report.naming import named
-from fallline.report.reserve import reserve
+from fallline.report.no_winner import reserve
 from fallline.stats.arms import Arm
 from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
-from fallline.stats.compare import Compared, Group, lost
-from fallline.stats.forecast import NO_FORECAST
+from fallline.stats.compare import ArmGroup, Compared, lost
 from fallline.stats.pairwise import Pair
+from fallline.stats.power import NO_FORECAST
 
 Beside = tuple[Arm, Pair, Standing]
 """An arm, what the seeds say of the first and it, and how it stands."""
 
 
-def beside_first(group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> list[Beside]:
+def beside_first(group: ArmGroup, pairs: Sequence[Pair], found: Sequence[Standing]) -> list[Beside]:
     """The arms that have something to compare with the first of their group."""
     return [
         (group.arms[second], pair, found[second])
@@ -34,16 +34,16 @@ def answer(compared: Compared, place: int) -> str:
     within = named(compared.run, group.within, group.within)
     head = f"{within}: " if within and len(compared.groups) > 1 else ""
     said = f"{head}{_answer(compared, group, pairs, compared.standings[place])}."
-    return words.capital(said)
+    return formatting.capital(said)
 
 
-def _answer(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
+def _answer(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
     best = group.arms[0]
     if lost(best) == len(best.sample):
         return f"every chosen trial of every arm {how_lost(compared, group.arms)}: there is nothing to compare"
     standing = found[0]
     ties = [arm for arm, pair, _ in beside_first(group, pairs, found) if pair.same]
-    names = words.listed([arm_name(compared, arm) for arm in (best, *ties)])
+    names = formatting.listed([arm_name(compared, arm) for arm in (best, *ties)])
     if ties and best.exact:
         return f"{names} are {level(best, ties)}: {value(compared, best)}, and nothing is left to chance"
     if ties and best.standing.method == "one seed":
@@ -68,13 +68,13 @@ def ahead(standing: Standing) -> str:
 def settles(pair: Pair, standing: Standing) -> str:
     """How many seeds would tell an arm that may be best from the first."""
     if standing.seeds_needed is not None:
-        return f"about {words.seeds_range(standing.seeds_needed, standing.seeds_most)} would settle it"
+        return f"about {formatting.seeds_range(standing.seeds_needed, standing.seeds_most)} would settle it"
     if pair.p is None or pair.evidence.n <= NO_FORECAST:
         return ""
     return "no feasible number of seeds would settle it"
 
 
-def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
+def _beside(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
     """How the other arms stand to the best."""
     beside = beside_first(group, pairs, found)
     if any(pair.evidence.method == "one seed" for _, pair, _ in beside):
@@ -89,29 +89,29 @@ def _beside(compared: Compared, group: Group, pairs: Sequence[Pair], found: Sequ
     apart = by_verdict[WORSE] + [one for one in by_verdict[LOST] if one not in gone]
     said = []
     if by_verdict[SAME]:
-        names = words.listed([arm_name(compared, arm) for arm, *_ in by_verdict[SAME]], 3)
+        names = formatting.listed([arm_name(compared, arm) for arm, *_ in by_verdict[SAME]], 3)
         said.append(f"{names} {_are(by_verdict[SAME])} the same but for rounding")
     if by_verdict[AS_GOOD]:
         margin = by_verdict[AS_GOOD][0][2].margin
-        names = words.listed(
+        names = formatting.listed(
             [f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})" for arm, _, standing in by_verdict[AS_GOOD]],
             3,
         )
-        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within {words.margin(margin)}")
+        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within {formatting.margin(margin)}")
     if by_verdict[OPEN]:
         names = _with_p(compared, by_verdict[OPEN])
-        said.append(f"{words.listed(names, 3)} {_are(names)} not significantly worse")
+        said.append(f"{formatting.listed(names, 3)} {_are(names)} not significantly worse")
     if by_verdict[AS_TUNED]:
         names = _with_p(compared, by_verdict[AS_TUNED])
         said.append(
-            f"{words.listed(names, 3)} {_are(names)} worse as tuned here, but at another setting not "
+            f"{formatting.listed(names, 3)} {_are(names)} worse as tuned here, but at another setting not "
             "significantly worse"
         )
     if apart:
         said.append(_told_apart(compared, apart, bool(said or gone)))
     if gone:
         what = how_lost(compared, [arm for arm, *_ in gone])
-        said.append(f"{words.listed([arm_name(compared, arm) for arm, *_ in gone], 3)} {what} at every seed")
+        said.append(f"{formatting.listed([arm_name(compared, arm) for arm, *_ in gone], 3)} {what} at every seed")
     return "; ".join(said)
 
 
@@ -134,8 +134,8 @@ def _told_apart(compared: Compared, apart: Sequence[Beside], some: bool) -> str:
     why = "nothing is left to chance" if not p_values else p_words(max(p_values))
     if len(apart) == 1:
         arm, pair, _ = apart[0]
-        gap = f"{words.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""
+        gap = f"{formatting.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""
         return f"{arm_name(compared, arm)} is worse ({gap}{why})"
-    count = words.count(len(apart))
+    count = formatting.count(len(apart))
     who = f"the other {count}" if some else "both others" if len(apart) == 2 else f"all {count} others"
     return f"{who} are worse ({why.replace('=', '≤')})"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fallline.report import words
-from fallline.report.looks import looks_in_words, percent
+from fallline.report import formatting
+from fallline.report.interim_analyses import looks_in_words, percent
 from fallline.report.naming import digits_of, named
 from fallline.report.rounding import interval, plus_minus
 from fallline.stats import label
@@ -22,7 +22,10 @@ from fallline.stats.summary import FEW_SEEDS
 def arm_name(compared: Compared, arm: Arm) -> str:
     """What is compared and what was chosen: "adam at learning rate 0.005"."""
     digits = digits_of(compared.run)
-    own, chosen = words.recipe(arm.settings, compared.by, digits), words.recipe(arm.chosen, compared.tune, digits)
+    own, chosen = (
+        formatting.recipe(arm.settings, compared.by, digits),
+        formatting.recipe(arm.chosen, compared.tune, digits),
+    )
     return f"{own} at {chosen}" if own and chosen else own or chosen
 
 
@@ -37,17 +40,17 @@ def how_lost(compared: Compared, arms: Sequence[Arm]) -> str:
 def value(compared: Compared, arm: Arm) -> str:
     """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % confidence interval, n = 10)"."""
     own, name = arm.standing, label(compared.metric)
-    n = f"n = {words.count(own.n)}"
+    n = f"n = {formatting.count(own.n)}"
     if own.method == "values":
-        return f"{name} {words.number(own.estimate)}"
+        return f"{name} {formatting.number(own.estimate)}"
     if own.method == "one seed":
-        return f"{name} {words.number(own.estimate)} (one seed)"
+        return f"{name} {formatting.number(own.estimate)} (one seed)"
     values = np.array(list(arm.sample.values()))
     half = half_width(own, values)
     if half is not None:
         return f"{name} {plus_minus(own.estimate, half)} (95 % confidence interval, {n})"
     within = "" if own.low is None else f"95 % interval {interval(own.low, own.high)}, "
-    return f"{name} {words.number(own.estimate)} (median, {within}{n})"
+    return f"{name} {formatting.number(own.estimate)} (median, {within}{n})"
 
 
 def half_width(found: Evidence, values: np.ndarray) -> float | None:
@@ -60,7 +63,7 @@ def half_width(found: Evidence, values: np.ndarray) -> float | None:
 
 
 def p_text(p: float | None) -> str:
-    return words.MISSING if p is None else "< 0.0001" if p < 1e-4 else words.number(p, 2)
+    return formatting.MISSING if p is None else "< 0.0001" if p < 1e-4 else formatting.number(p, 2)
 
 
 def p_words(p: float) -> str:
@@ -104,13 +107,13 @@ def _seeds(compared: Compared) -> list[str]:
     uneven = any(set(arm.sample) != set(group.seeds) for group in compared.groups for arm in group.arms)
     if uneven:
         few = [
-            f"{arm_name(compared, arm)} ({words.count(len(arm.sample))} of {words.count(len(group.seeds))})"
+            f"{arm_name(compared, arm)} ({formatting.count(len(arm.sample))} of {formatting.count(len(group.seeds))})"
             for group in compared.groups
             for arm in group.arms
             if set(arm.sample) != set(group.seeds)
         ]
         said.append(
-            f"Not every arm has every seed: {words.listed(few, 5)}. Each pair is compared over the seeds that "
+            f"Not every arm has every seed: {formatting.listed(few, 5)}. Each pair is compared over the seeds that "
             "both have."
         )
     return said
@@ -119,14 +122,15 @@ def _seeds(compared: Compared) -> list[str]:
 def _lost(compared: Compared) -> list[str]:
     arms = _every_arm(compared)
     found = [
-        f"{arm_name(compared, arm)} ({words.count(lost(arm))} of {words.plural(len(arm.sample), 'seed')})"
+        f"{arm_name(compared, arm)} ({formatting.count(lost(arm))} of {formatting.plural(len(arm.sample), 'seed')})"
         for arm in arms
         if lost(arm)
     ]
     if not found:
         return []
     return [
-        f"At their best settings {how_lost(compared, arms)}: {words.listed(found, 5)}. A lost seed counts as worse "
+        f"At their best settings {how_lost(compared, arms)}: {formatting.listed(found, 5)}. A lost seed counts "
+        f"as worse "
         "than any other, so there the figure is the median and the test is the sign test."
     ]
 
@@ -136,8 +140,8 @@ def _choice(compared: Compared) -> list[str]:
     if not arms:
         return []
     chooses = compared.chosen_by
-    names = words.listed([words.name(name) for name in compared.tune])
-    what = words.listed([words.name(name) for name in compared.by])
+    names = formatting.listed([formatting.name(name) for name in compared.tune])
+    what = formatting.listed([formatting.name(name) for name in compared.by])
     said = [f"Each {what}, an arm of the comparison, stands at the {names} with the best mean {chooses.label}"]
     if all(len(arm.sample) == 1 for arm in arms):
         lucky = ", chosen and shown on the same numbers: the best of many is a little lucky"
@@ -152,7 +156,7 @@ def _choice(compared: Compared) -> list[str]:
         split = [arm_name(compared, arm) for arm in arms if not arm.one_choice]
         if split:
             said.append(
-                f"The seeds do not agree on a setting for {words.listed(split, 5)}: the one named is that of "
+                f"The seeds do not agree on a setting for {formatting.listed(split, 5)}: the one named is that of "
                 "all together, the figures are of what each half chose."
             )
     else:
@@ -173,7 +177,9 @@ def _tests(compared: Compared) -> list[str]:
         return []
     count, methods = len(pairs), {pair.evidence.method for pair in pairs}
     test = " or ".join(name for key, name in (("t", "the paired t test"), ("sign", "the sign test")) if key in methods)
-    over = f" and Holm's correction over {'both' if count == 2 else f'all {words.count(count)}'} pairs" * (count > 1)
+    over = f" and Holm's correction over {'both' if count == 2 else f'all {formatting.count(count)}'} pairs" * (
+        count > 1
+    )
     said = [f"Two arms are told apart at the {percent(compared.level)} level by {test} over common seeds{over}."]
     if count > 1:
         said[0] += " The intervals are those of one pair by itself."
@@ -189,8 +195,8 @@ def _tests(compared: Compared) -> list[str]:
     least = least_permutation_p(n)
     if least * count > compared.level:
         said.append(
-            f"With {words.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p under "
-            f"{words.number(least, 2)}"
+            f"With {formatting.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p under "
+            f"{formatting.number(least, 2)}"
             + (f", {p_text(min(1.0, least * count))} after Holm" * (count > 1))
             + ": here they cannot tell arms apart by themselves, and the t test leans on differences that "
             "are roughly normal."
@@ -201,8 +207,8 @@ def _tests(compared: Compared) -> list[str]:
     )
     if doubted:
         said.append(
-            f"In {words.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
-            f"over {words.number(compared.level, 2)}: more seeds would settle the doubt."
+            f"In {formatting.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
+            f"over {formatting.number(compared.level, 2)}: more seeds would settle the doubt."
         )
     return said
 
@@ -213,7 +219,7 @@ def _logs(compared: Compared) -> list[str]:
     if not found:
         return []
     return [
-        f"In {words.plural(len(found), 'pair')} told apart one arm is worse and scatters more, and p is that of "
+        f"In {formatting.plural(len(found), 'pair')} told apart one arm is worse and scatters more, and p is that of "
         "the logarithms of the values, where a single large value hides nothing; the interval is of the plain "
         "difference and may hold 0."
     ]
@@ -227,15 +233,15 @@ def _rounds(compared: Compared) -> list[str]:
 def _left_out(compared: Compared) -> list[str]:
     said = []
     if compared.without:
-        what = words.listed([words.name(name) for name in compared.by])
+        what = formatting.listed([formatting.name(name) for name in compared.by])
         names = [named(compared.run, settings, settings) for settings in compared.without]
-        said.append(f"Left out, as they take no {what}: {words.listed(filter(None, names), 5)}.")
+        said.append(f"Left out, as they take no {what}: {formatting.listed(filter(None, names), 5)}.")
     if compared.alone:
         names = [named(compared.run, settings, settings) for settings in compared.alone]
-        said.append(f"Left out, as nothing shares all else with them: {words.listed(names, 5)}.")
+        said.append(f"Left out, as nothing shares all else with them: {formatting.listed(names, 5)}.")
     if len(compared.groups) > 1:
         said.append(
-            f"What varies besides ({words.listed([words.name(name) for name in compared.held])}) is the same "
+            f"What varies besides ({formatting.listed([formatting.name(name) for name in compared.held])}) is the same "
             "within a comparison; Holm's correction counts the pairs of all of them."
         )
     return said
@@ -247,7 +253,7 @@ def _examples(compared: Compared) -> list[str]:
         return []
     several = "; over several seeds, twice the median of their p" if max(same.seeds for same in found) > 1 else ""
     return [
-        f"McNemar's test compares the trained models on the same {words.count(found[0].examples)} examples"
+        f"McNemar's test compares the trained models on the same {formatting.count(found[0].examples)} examples"
         f"{several}. It speaks of other examples, not of other seeds."
     ]
 
@@ -257,6 +263,6 @@ def _folds(compared: Compared) -> list[str]:
     if not found:
         return []
     return [
-        f"The p over {words.count(found[0].folds)} folds is of the settings that all seeds choose, by the "
+        f"The p over {formatting.count(found[0].folds)} folds is of the settings that all seeds choose, by the "
         "corrected resampled t test (Nadeau and Bengio 2003): it speaks of other examples, not of other seeds."
     ]

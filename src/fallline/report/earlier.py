@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.store import Run
 
 
@@ -12,7 +12,7 @@ def earlier_in_words(run: Run) -> str:
     count = run.earlier.height
     if not count:
         return ""
-    some = f"{words.plural(count, 'trial')} of an earlier form of this study {'is' if count == 1 else 'are'}"
+    some = f"{formatting.plural(count, 'trial')} of an earlier form of this study {'is' if count == 1 else 'are'}"
     if run.all_rounds:
         return f"{some} part of this answer, as was asked for (--all-rounds)."
     return (

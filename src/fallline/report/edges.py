@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.commands import wider
 from fallline.report.naming import named
-from fallline.report.reserve import RATE, reserve
+from fallline.report.no_winner import RATE, reserve
 from fallline.report.results import Results
 from fallline.stats.arms import Arm
-from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.compare import ArmGroup, Compared, lost
 from fallline.stats.search import Border, searches
 
 MOST_NAMED = 4
@@ -30,7 +30,7 @@ def edges(compared: Compared) -> str:
         return _said(at[0][1], command)
     which = [f"{named(compared.run, group.within, group.within)} ({border.side})" for group, border in at]
     return (
-        f"The best learning rate is the end of those tried for {words.listed(which, MOST_NAMED)}, and one beyond "
+        f"The best learning rate is the end of those tried for {formatting.listed(which, MOST_NAMED)}, and one beyond "
         f"may do better" + (f": {command}" if command else ".")
     )
 
@@ -52,7 +52,7 @@ def _said(border: Border, command: str) -> str:
     )
 
 
-def _edge(compared: Compared, group: Group) -> Border | None:
+def _edge(compared: Compared, group: ArmGroup) -> Border | None:
     """The border at which the best arm of a group stands."""
     best = group.arms[0]
     if lost(best) == len(best.sample) or (best.standing.estimate == 0 and not compared.up):

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import printable
+from fallline.report.figures import RenderedFigure
 from fallline.report.html import printable_json
-from fallline.report.kinds import Drawn
 from fallline.store.files import write_derived
 
 SCALE = 2
@@ -30,7 +30,7 @@ FORMULA = r"^\s*[=+\-@\t\r]"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def write_figure(folder: Path, drawn: Drawn, formats: Sequence[str] = FORMATS) -> list[Path]:
+def write_figure(folder: Path, drawn: RenderedFigure, formats: Sequence[str] = FORMATS) -> list[Path]:
     """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only a pointer can show; the
     paths of those that are among the ``formats``."""
     import vl_convert

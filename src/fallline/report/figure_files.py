@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from fallline.errors import UnknownName
 from fallline.report.export import FORMATS, write_figure
-from fallline.report.kinds import Drawn, drawn
-from fallline.report.lead import of_the_page
+from fallline.report.figures import RenderedFigure, drawn
+from fallline.report.leading_figures import of_the_page
+from fallline.scaling.folder import ScaleFolder
 from fallline.store import Run
-from fallline.store.scale import ScaleFolder
 
 if TYPE_CHECKING:
     from fallline.report.scaling.result import Scaled
@@ -30,11 +30,11 @@ def write_figures(
     not or another format, StoreError where there are no results or the folder cannot be written.
     """
     makers = {name: lambda name=name, spec=spec: drawn(run, spec, name) for name, spec in of_the_page(run).items()}
-    if ScaleFolder(run.layout.scaling).exists:
+    if ScaleFolder(run.paths.scaling).exists:
         from fallline.report.scaling.result import Scaled
 
-        makers |= _of_scaling(Scaled.open(run.layout.scaling))
-    return _written(makers, names, formats, folder or run.layout.report / "figures", f"the page of {run.folder}")
+        makers |= _of_scaling(Scaled.open(run.paths.scaling))
+    return _written(makers, names, formats, folder or run.paths.report / "figures", f"the page of {run.folder}")
 
 
 def write_scaling_figures(
@@ -46,14 +46,18 @@ def write_scaling_figures(
     )
 
 
-def _of_scaling(scaled: Scaled) -> dict[str, Callable[[], Drawn]]:
+def _of_scaling(scaled: Scaled) -> dict[str, Callable[[], RenderedFigure]]:
     from fallline.report.scaling.pictures import pictures
 
     return {picture.name: lambda picture=picture: picture for picture in pictures(scaled)}
 
 
 def _written(
-    makers: dict[str, Callable[[], Drawn]], names: Sequence[str], formats: Sequence[str], folder: Path, where: str
+    makers: dict[str, Callable[[], RenderedFigure]],
+    names: Sequence[str],
+    formats: Sequence[str],
+    folder: Path,
+    where: str,
 ) -> list[Path]:
     for name in names:
         if name not in makers:
@@ -68,6 +72,6 @@ def _written(
 def at_hand(run: Run, folder: Path) -> set[str]:
     """The figures in ``folder`` that were drawn as SVG since the run's last records were written, and since its plan
     last said which trials count."""
-    files = [run.layout.plan, *map(run.layout.trials, run.layout.done_blocks())]
+    files = [run.paths.plan, *map(run.paths.trials, run.paths.done_blocks())]
     newest = max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
     return {path.stem for path in folder.glob("*.svg") if path.stat().st_mtime_ns >= newest}

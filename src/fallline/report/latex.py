@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from unicodedata import normalize
 
-from fallline.report.written import Written
+from fallline.report.text_tables import TextTable
 
 BROKEN = 28
 """Characters beyond which a column of words is broken into lines."""
@@ -65,7 +65,8 @@ _JOIN = {"-": "-–—", "–": "-–—", "—": "-–—", "'": "'"}
 _LETTERS, _NAMES = (
     "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
     (
-        "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi "
+        "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon "
+        "varphi chi "
         "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
     ),
 )
@@ -74,7 +75,7 @@ _KNOWN = re.compile(r"[\x20-\x7e\u00c0-\u017f\u00a1-\u00bf]*")
 """What pdfLaTeX can set once the signs above are replaced: ASCII and the letters of European languages."""
 
 
-def table(written: Written, study: str) -> str:
+def table(written: TextTable, study: str) -> str:
     """A table to \\input: booktabs, a caption that stands alone, a label ``tab:STUDY-NAME``."""
     rows = [[column.heading for column in written.columns], *written.rows]
     lines = [f"{' & '.join(escaped(text) for text in row)} \\\\" for row in rows]

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report import predicted, words
+from fallline.report import formatting, predicted
 from fallline.report.budget import how_long
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.tables import table
@@ -46,21 +46,23 @@ def what_ran(run: Run) -> Markup:
     )
     if times.height > 6:
         more = f" (the first {MOST_BLOCKS})" if times.height > MOST_BLOCKS else ""
-        return join(listed, details(f"Time and memory of {words.plural(times.height, 'block')}{more}", blocks), note)
+        return join(
+            listed, details(f"Time and memory of {formatting.plural(times.height, 'block')}{more}", blocks), note
+        )
     return join(listed, blocks, note)
 
 
 def _facts(run: Run, last: dict[str, Any], starts: int) -> list[tuple[str, str]]:
     machine = [str(last[key]) for key in ("processor", "platform") if last.get(key)]
     if last.get("cores"):
-        machine.append(words.plural(last["cores"], "core"))
+        machine.append(formatting.plural(last["cores"], "core"))
     if last.get("memory_bytes"):
-        machine.append(words.size(last["memory_bytes"]))
+        machine.append(formatting.size(last["memory_bytes"]))
     spent = {name: sum(run.timings[key].drop_nulls()) for key, name in TIMES.items() if key in run.timings.columns}
     trials = run.trials
     return [
-        ("trials", f"{words.count(trials.height)}, {words.count(_steps(trials))} steps in all"),
-        ("time", ", ".join(f"{name} {words.seconds(value)}" for name, value in spent.items())),
+        ("trials", f"{formatting.count(trials.height)}, {formatting.count(_steps(trials))} steps in all"),
+        ("time", ", ".join(f"{name} {formatting.seconds(value)}" for name, value in spent.items())),
         ("device", str(last.get("device") or "")),
         ("machine", ", ".join(machine)),
         ("versions", ", ".join(f"{name} {last[name]}" for name in VERSIONS if last.get(name))),
@@ -87,14 +89,14 @@ def block_table(times: pl.DataFrame) -> Markup:
         speed = None
         if row.get("steady_seconds"):
             speed = (row.get("steady_steps") or 0) * row["lanes"] / row["steady_seconds"] or None
-        cells = [words.count(row.get(key)) for key in ("lanes", "seeds", "steps", "parameters")]
-        cells += [words.number(row.get(key), 3) for key in TIMES] + [words.count(speed)]
-        cells.append(words.size(row.get("predicted_memory_bytes")))
+        cells = [formatting.count(row.get(key)) for key in ("lanes", "seeds", "steps", "parameters")]
+        cells += [formatting.number(row.get(key), 3) for key in TIMES] + [formatting.count(speed)]
+        cells.append(formatting.size(row.get("predicted_memory_bytes")))
         body.append(
             tag(
                 "tr",
                 tag("td", row["block"]),
-                tag("td", row.get("device") or words.MISSING),
+                tag("td", row.get("device") or formatting.MISSING),
                 [tag("td", text, cls="n") for text in cells],
             )
         )

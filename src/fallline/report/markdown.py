@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Sequence
 
 from fallline.report.figure_files import COMMAND
-from fallline.report.kinds import Drawn
-from fallline.report.opening import Opening
-from fallline.report.written import Written
+from fallline.report.figures import RenderedFigure
+from fallline.report.headline import Opening
+from fallline.report.text_tables import TextTable
 
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~$!&])")
 _BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
@@ -17,9 +17,9 @@ _BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
 
 def page(
     opening: Opening,
-    tables: Sequence[Written],
-    lead: Sequence[Drawn],
-    rest: Sequence[Drawn],
+    tables: Sequence[TextTable],
+    lead: Sequence[RenderedFigure],
+    rest: Sequence[RenderedFigure],
     html: str,
     at_hand: Collection[str] = (),
 ) -> str:
@@ -49,11 +49,11 @@ def page(
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _section(table: Written) -> list[str]:
+def _section(table: TextTable) -> list[str]:
     return [f"## {escaped(table.heading)}", escaped(" ".join(filter(None, [table.caption, table.note]))), grid(table)]
 
 
-def _figures(pictures: Sequence[Drawn], level: str, at_hand: Collection[str]) -> list[str]:
+def _figures(pictures: Sequence[RenderedFigure], level: str, at_hand: Collection[str]) -> list[str]:
     found = []
     for picture in pictures:
         drawn = f"![{escaped(picture.title)}](figures/{picture.name}.svg)" if picture.name in at_hand else ""
@@ -61,7 +61,7 @@ def _figures(pictures: Sequence[Drawn], level: str, at_hand: Collection[str]) ->
     return found
 
 
-def grid(table: Written) -> str:
+def grid(table: TextTable) -> str:
     """The table with pipes, numbers to the right."""
     heads = [column.heading for column in table.columns]
     sides = ["---:" if column.numeric else ":---" for column in table.columns]

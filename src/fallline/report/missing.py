@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.naming import named
 from fallline.stats import label
 from fallline.stats.columns import configurations, varying
@@ -40,11 +40,11 @@ def _of(run: Run, column: str) -> str:
     of = configurations(run).filter(recorded(run, column)).height
     varies = varying(run)
     names = [named(run, row, varies) for row in found.unique("configuration", maintain_order=True).to_dicts()]
-    where = f" ({words.listed([f'{name}' for name in names], SHOWN)})" if any(names) else ""
+    where = f" ({formatting.listed([f'{name}' for name in names], SHOWN)})" if any(names) else ""
     worst = "it counts" if found.height == 1 else "they count"
     return (
-        f"{words.capital(label(column))} was not a number in {words.count(found.height)} of "
-        f"{words.plural(of, 'trial')}{where}: {worst} as worse than any that has one."
+        f"{formatting.capital(label(column))} was not a number in {formatting.count(found.height)} of "
+        f"{formatting.plural(of, 'trial')}{where}: {worst} as worse than any that has one."
     )
 
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fallline.report import words
+from fallline.report import formatting
+from fallline.stats.cached import once
 from fallline.stats.columns import recipe_columns
-from fallline.stats.once import once
 from fallline.store import Run
 
 
 def named(run: Run | None, row: Mapping[str, Any], columns: Iterable[str]) -> str:
     """The settings of ``row`` in words, which differ from those of every other recipe of the run that differs."""
-    return words.recipe(row, columns, digits_of(run))
+    return formatting.recipe(row, columns, digits_of(run))
 
 
-def digits_of(run: Run | None) -> words.Digits:
+def digits_of(run: Run | None) -> formatting.Digits:
     """By column of the recipe, the digits with which all values of the run that differ are written differently; of
     columns for which the usual ones do not. Empty where no run is at hand."""
-    return words.USUAL if run is None else _digits(run)
+    return formatting.USUAL if run is None else _digits(run)
 
 
 @once
 def _digits(run: Run) -> dict[str, int]:
     names = [name for name in (*recipe_columns(run.trials), "epochs") if name in run.trials.columns]
     found = {
-        name: words.digits_apart(run.trials[name].unique().to_list())
+        name: formatting.digits_apart(run.trials[name].unique().to_list())
         for name in names
         if run.trials.schema[name].is_float()
     }
-    return {name: digits for name, digits in found.items() if digits > words.LEAST}
+    return {name: digits for name, digits in found.items() if digits > formatting.LEAST}

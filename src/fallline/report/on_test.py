@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.comparison_words import arm_name, p_words
 from fallline.report.naming import named
 from fallline.report.results import Results
@@ -14,13 +14,13 @@ from fallline.report.rounding import by_width
 from fallline.stats import label
 from fallline.stats.arms import Arm
 from fallline.stats.columns import finished, metric_columns
-from fallline.stats.compare import Compared, Group
+from fallline.stats.compare import ArmGroup, Compared
 from fallline.stats.differences import size
 from fallline.stats.evidence import Sample
 from fallline.stats.metric import direction
 from fallline.stats.missing import not_a_number
 from fallline.stats.pairwise import two_sided
-from fallline.study.choosing import on_test
+from fallline.study.test_leakage import on_test
 
 
 def beaten_on_test(compared: Compared) -> list[str]:
@@ -47,8 +47,8 @@ def ranked_on_test(results: Results) -> list[str]:
         return []
     names = [named(results.run, row, results.varying) for row in (best, rows[0])]
     return [
-        f"On the test set {names[0]} is ahead: {label(column)} {words.number(best[mean])} against "
-        f"{words.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"
+        f"On the test set {names[0]} is ahead: {label(column)} {formatting.number(best[mean])} against "
+        f"{formatting.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"
     ]
 
 
@@ -59,7 +59,7 @@ def _twin(metric: str) -> str:
     return metric.replace("validation_", "test_", 1)
 
 
-def _of(compared: Compared, group: Group, column: str) -> str:
+def _of(compared: Compared, group: ArmGroup, column: str) -> str:
     up = direction(column, compared.run.study.goals) == "up"
     values = [_values(arm, column) for arm in group.arms]
     if not values[0]:
@@ -71,7 +71,9 @@ def _of(compared: Compared, group: Group, column: str) -> str:
     gap = gaps[ahead] if up else -gaps[ahead]
     best, other = arm_name(compared, group.arms[0]), arm_name(compared, group.arms[ahead])
     within = (
-        f"{words.capital(named(compared.run, group.within, group.within))}: on" if len(compared.groups) > 1 else "On"
+        f"{formatting.capital(named(compared.run, group.within, group.within))}: on"
+        if len(compared.groups) > 1
+        else "On"
     )
     return (
         f"{within} the test set {other} is ahead of {best}, which {compared.chosen_by.label} chose: "
@@ -88,7 +90,7 @@ def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]
     if found.method in ("values", "one seed"):
         return f"{said}{', one seed' * (found.method == 'one seed')}"
     p = min(1.0, found.p_for * max(1, sum(map(bool, values)) - 1))
-    return f"{said}, {p_words(p)}, n = {words.count(found.n)}"
+    return f"{said}, {p_words(p)}, n = {formatting.count(found.n)}"
 
 
 def _gaps(own: dict[int, float], best: dict[int, float], up: bool) -> np.ndarray:

@@ -6,26 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fallline.report import latex, markdown, words
+from fallline.report import formatting, latex, markdown
 from fallline.report.claims import parts_frame
 from fallline.report.claims import section as claims_section
 from fallline.report.comparison import pair_columns
 from fallline.report.document import document
 from fallline.report.export import write_table
 from fallline.report.figure_files import COMMAND, at_hand
+from fallline.report.figures import RenderedFigure, drawn, specs
+from fallline.report.headline import Opening
 from fallline.report.html import Markup, details, join, tag, with_command
-from fallline.report.kinds import Drawn, drawn, specs
-from fallline.report.lead import leading
+from fallline.report.leading_figures import leading
 from fallline.report.machine import what_ran
-from fallline.report.opening import Opening
 from fallline.report.pictures import figures
 from fallline.report.predicted import predicted_frame
-from fallline.report.reads import read_chosen
 from fallline.report.results import Results
 from fallline.report.scaling import page as scaling
-from fallline.report.style import Look
+from fallline.report.style import Theme
 from fallline.report.tables import MOST_SHOWN, arms_table, far_off, plain_table, ranked, reported_table
-from fallline.report.written import written
+from fallline.report.test_reads import read_chosen
+from fallline.report.text_tables import written
 from fallline.stats import label, reported
 from fallline.stats.claims import Verdict, claims
 from fallline.stats.summary import FEW_SEEDS
@@ -52,7 +52,7 @@ def write_report(run: Run, path: str | Path | None = None, who: str = "python") 
     finished trial or the folder cannot be written.
     """
     with held(run.folder):
-        return _write_report(run, Path(path) if path is not None else run.layout.report / "report.html", who)
+        return _write_report(run, Path(path) if path is not None else run.paths.report / "report.html", who)
 
 
 def _write_report(run: Run, page: Path, who: str) -> Path:
@@ -79,7 +79,7 @@ def _write_report(run: Run, page: Path, who: str) -> Path:
     return page
 
 
-def _pictures(run: Run, opening: Opening) -> tuple[list[Drawn], list[Drawn]]:
+def _pictures(run: Run, opening: Opening) -> tuple[list[RenderedFigure], list[RenderedFigure]]:
     """The figures that open the page, and all others."""
     named = specs(run)
     first = leading(opening, named)
@@ -103,16 +103,21 @@ def _frames(opening: Opening, verdicts: list[Verdict], beside: Any) -> dict[str,
 
 
 def _flat(beside: Any) -> Any:
-    said = [words.where(row["where"], row["at"]) for row in beside.iter_rows(named=True)]
+    said = [formatting.where(row["where"], row["at"]) for row in beside.iter_rows(named=True)]
     return beside.drop("where", "at").insert_column(0, type(beside.to_series(0))("trials", said, dtype=str))
 
 
 def _page(
-    opening: Opening, lead: list[Drawn], rest: list[Drawn], beside: Any, verdicts: list[Verdict], scaled: list[Drawn]
+    opening: Opening,
+    lead: list[RenderedFigure],
+    rest: list[RenderedFigure],
+    beside: Any,
+    verdicts: list[Verdict],
+    scaled: list[RenderedFigure],
 ) -> str:
     results = opening.results
     study = results.run.study
-    look = Look.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
+    look = Theme.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
     sections = [
         ("results", "Answer", _answer(opening, look)),
         ("pictures", "Pictures", figures(lead)),
@@ -130,7 +135,7 @@ def _page(
     return document(study.name, study.title or study.name, study.question, sections, about, bare=BARE)
 
 
-def _answer(opening: Opening, look: Look) -> Markup:
+def _answer(opening: Opening, look: Theme) -> Markup:
     """The answer and the table that it can be checked against."""
     results = opening.results
     large = opening.lead
@@ -157,13 +162,13 @@ def _caveats(opening: Opening) -> Markup | None:
     )
 
 
-def _all(opening: Opening, look: Look) -> Markup | None:
+def _all(opening: Opening, look: Theme) -> Markup | None:
     """Every pair, each optimizer at its best, every configuration: what the opening does not show."""
     results, comparison = opening.results, opening.comparison
     other = tag("p", opening.otherwise, cls="note") if opening.otherwise else None
     found = []
     if comparison is not None:
-        pairs = f"All {words.plural(comparison.pairs.height, 'pair')}"
+        pairs = f"All {formatting.plural(comparison.pairs.height, 'pair')}"
         found.append(details(pairs, plain_table(pair_columns(comparison))))
         if results.by_optimizer:
             found.append(
@@ -173,7 +178,7 @@ def _all(opening: Opening, look: Look) -> Markup | None:
                 )
             )
     if comparison is not None or results.by_optimizer:
-        heading = f"All {words.plural(results.ranked.height, 'configuration')}, ranked"
+        heading = f"All {formatting.plural(results.ranked.height, 'configuration')}, ranked"
         found.append(details(heading, join(ranked(results, results.ranked, look, MOST_SHOWN), other)))
     return join(found) if found else None
 

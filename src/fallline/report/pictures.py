@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fallline.report.figures import RenderedFigure
 from fallline.report.html import Markup, join, script_json, tag
-from fallline.report.kinds import Drawn
 from fallline.report.style import night
 from fallline.report.tables import frame_table
 
 
-def figures(pictures: Iterable[Drawn]) -> Markup:
+def figures(pictures: Iterable[RenderedFigure]) -> Markup:
     """Title, caption, files, picture and table of each figure."""
     return join([_figure(picture) for picture in pictures])
 
 
-def _figure(picture: Drawn) -> Markup:
+def _figure(picture: RenderedFigure) -> Markup:
     whole = picture.specification
     chart = {key: value for key, value in whole.items() if key not in ("config", "datasets", "$schema")}
     stored = whole.get("datasets", {})

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.tables import table
 from fallline.store import Run
@@ -137,7 +137,7 @@ def sentence(frame: pl.DataFrame) -> str:
         ""
         if most["share"] is None
         else (
-            f" It reached {words.number(most['flops_a_second'] / 1e9, 3)} GFLOP/s, "
+            f" It reached {formatting.number(most['flops_a_second'] / 1e9, 3)} GFLOP/s, "
             f"{_percent(most['share'])} of what this device can do."
         )
     )
@@ -146,22 +146,28 @@ def sentence(frame: pl.DataFrame) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     return [
-        words.size(row["memory_bytes"]),
-        words.size(row["predicted_memory_bytes"]),
+        formatting.size(row["memory_bytes"]),
+        formatting.size(row["predicted_memory_bytes"]),
         _off(row["predicted_memory_bytes"], row["memory_bytes"]),
-        words.seconds(row["seconds"]),
-        words.seconds(row["predicted_seconds"]),
+        formatting.seconds(row["seconds"]),
+        formatting.seconds(row["predicted_seconds"]),
         _off(row["predicted_seconds"], row["seconds"]),
-        words.number(row["flops_a_second"], 3),
+        formatting.number(row["flops_a_second"], 3),
         _percent(row["share"]),
     ]
 
 
 def _off(predicted: float | None, measured: float | None) -> str:
     if not predicted or not measured:
-        return words.MISSING
+        return formatting.MISSING
     return f"{100 * (predicted / measured - 1):+.0f} %".replace("-", "−")
 
 
 def _percent(share: Any) -> str:
-    return words.MISSING if share is None else f"{100 * float(share):.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+    return (
+        formatting.MISSING
+        if share is None
+        else f"{100 * float(share):.2g} %"
+        if share < 0.1
+        else f"{100 * share:.0f} %"
+    )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fallline.errors import StudyError
+from fallline.report import formatting
 from fallline.report import vega as alt
-from fallline.report import words
 from fallline.report.as_text import cell
 from fallline.report.export import SCALE, without_pointer
+from fallline.report.figures import draw as common
 from fallline.report.html import Markup, page_of, tag
-from fallline.report.kinds import draw as common
-from fallline.report.style import WIDTH, Look, theme, variables
+from fallline.report.style import WIDTH, Theme, theme, variables
 from fallline.report.tables import frame_table
 from fallline.stats import label
 from fallline.stats.profiles import SHARE, WIDEST, Key, Problem, Profiles
@@ -44,7 +44,7 @@ def name_of(found: Profiles, key: Key) -> str:
     """An arm in words."""
     rows = [dict(zip(found.by, one, strict=True)) for one in found.arms]
     settings = dict(zip(found.by, key, strict=True))
-    return words.recipe(settings, settings, words.digits_in(rows)) or "all trials"
+    return formatting.recipe(settings, settings, formatting.digits_in(rows)) or "all trials"
 
 
 def answer(found: Profiles) -> list[str]:
@@ -58,13 +58,13 @@ def answer(found: Profiles) -> list[str]:
         head = "Next" if len(said) > 1 else "Fastest overall"
         mean = row["geometric_mean"]
         took = (
-            f"on average (geometric) {words.number(mean, 3)} times the least steps"
+            f"on average (geometric) {formatting.number(mean, 3)} times the least steps"
             if math.isfinite(mean)
             else f"{row['problems'] - row['reached']} of {row['problems']} problems missed"
         )
         said.append(
             f"{head}: {name_of(found, key)}, first in {row['first']} of "
-            f"{words.plural(row['problems'], 'problem')}, {took} (score {_score(row)})."
+            f"{formatting.plural(row['problems'], 'problem')}, {took} (score {_score(row)})."
         )
     return said
 
@@ -75,10 +75,14 @@ def _plain(found: Profiles, table: pl.DataFrame) -> str:
     rows = [row for row in table.to_dicts() if all(row[name] == table[name][0] for name in same)]
     names = [name_of(found, tuple(row[name] for name in found.by)) for row in rows]
     missed = rows[0]["problems"] - rows[0]["reached"]
-    but = f", though {'it' if len(rows) == 1 else 'each'} missed the target of {words.count(missed)}" if missed else ""
-    seen = words.plural(len(found.problems), "problem")
+    but = (
+        f", though {'it' if len(rows) == 1 else 'each'} missed the target of {formatting.count(missed)}"
+        if missed
+        else ""
+    )
+    seen = formatting.plural(len(found.problems), "problem")
     return (
-        f"To reach a target in few steps, use {' or '.join(words.listed(names, 3).rsplit(' and ', 1))}{but} "
+        f"To reach a target in few steps, use {' or '.join(formatting.listed(names, 3).rsplit(' and ', 1))}{but} "
         f"({seen} looked at; a problem is a task of one run)."
     )
 
@@ -87,15 +91,15 @@ def notes(found: Profiles) -> list[str]:
     """What to hold against the profiles, a sentence each."""
     told = []
     if len(found.problems) < 3:
-        count = words.plural(len(found.problems), "problem")
+        count = formatting.plural(len(found.problems), "problem")
         told.append(f"{count} only: a profile of so few says no more than the steps themselves.")
     if found.left_out:
         names = [name_of(found, key) for key in found.left_out]
-        told.append(f"Left out, since not every problem has them: {words.listed(names, MOST_NAMED)}.")
+        told.append(f"Left out, since not every problem has them: {formatting.listed(names, MOST_NAMED)}.")
     after = [place_of(found, problem) for problem in found.problems if problem.goal.set_after]
     if after:
         told.append(
-            f"No target was named in {words.listed(after, MOST_NAMED)}: it was set afterwards, "
+            f"No target was named in {formatting.listed(after, MOST_NAMED)}: it was set afterwards, "
             f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Name targets "
             "before the run to be sure."
         )
@@ -105,14 +109,16 @@ def notes(found: Profiles) -> list[str]:
         if all(math.isinf(cost) for cost in row)
     ]
     if nobody:
-        told.append(f"Nobody reached the target of {words.listed(nobody, MOST_NAMED)}; that counts against all alike.")
+        told.append(
+            f"Nobody reached the target of {formatting.listed(nobody, MOST_NAMED)}; that counts against all alike."
+        )
     looks = [
-        f"{place_of(found, problem)} every {words.plural(problem.every, 'step')}"
+        f"{place_of(found, problem)} every {formatting.plural(problem.every, 'step')}"
         for problem in found.problems
         if problem.every and problem.every > 1
     ]
     if looks:
-        told.append(f"Steps are known as finely as the metric was looked at: {words.listed(looks, MOST_NAMED)}.")
+        told.append(f"Steps are known as finely as the metric was looked at: {formatting.listed(looks, MOST_NAMED)}.")
     if any(reach.n == 1 for problem in found.problems for reach in problem.arms.values()):
         told.append("Some arms have one seed: their steps are a single draw.")
     if found.step_draws is None:
@@ -124,8 +130,8 @@ def notes(found: Profiles) -> list[str]:
 
 def place_of(found: Profiles, problem: Problem) -> str:
     """A problem in words: its run and what its arms share."""
-    digits = words.digits_in(one.within for one in found.problems)
-    return f"{problem.run} ({words.recipe(problem.within, problem.within, digits)})"
+    digits = formatting.digits_in(one.within for one in found.problems)
+    return f"{problem.run} ({formatting.recipe(problem.within, problem.within, digits)})"
 
 
 def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
@@ -140,10 +146,10 @@ def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
             "within twice the least": f"{100 * row['within_2']:.0f} %",
             "within 4 times": f"{100 * row['within_4']:.0f} %",
             "reached": f"{row['reached']} of {row['problems']}",
-            "geometric mean of ratios": words.number(row["geometric_mean"], 3),
+            "geometric mean of ratios": formatting.number(row["geometric_mean"], 3),
         }
         if 0 < row["common"] < row["problems"]:
-            line[f"where all solved it ({row['common']})"] = words.number(row["common_geometric_mean"], 3)
+            line[f"where all solved it ({row['common']})"] = formatting.number(row["common_geometric_mean"], 3)
         rows.append(line)
     return pl.DataFrame(rows)
 
@@ -158,7 +164,10 @@ def _score(row: dict[str, Any]) -> str:
 def problem_table(found: Profiles) -> pl.DataFrame:
     """A row a (problem, arm) in words: the target, the median steps, how many seeds got there, the ratio, the settings;
     the seconds where they are known."""
-    rows, digits = [], words.digits_in(reach.settings for problem in found.problems for reach in problem.arms.values())
+    rows, digits = (
+        [],
+        formatting.digits_in(reach.settings for problem in found.problems for reach in problem.arms.values()),
+    )
     for problem, ratios in zip(found.problems, found.ratios, strict=True):
         for place, key in sorted(enumerate(found.arms), key=lambda item: (ratios[item[0]], repr(item[1]))):
             reach = problem.arms[key]
@@ -167,13 +176,13 @@ def problem_table(found: Profiles) -> pl.DataFrame:
                     "problem": place_of(found, problem),
                     "target": _goal(problem),
                     "arm": name_of(found, key),
-                    "steps to target": words.number(reach.steps)
+                    "steps to target": formatting.number(reach.steps)
                     if math.isinf(reach.steps)
-                    else words.count(reach.steps),
-                    "ratio": words.number(ratios[place], 3),
+                    else formatting.count(reach.steps),
+                    "ratio": formatting.number(ratios[place], 3),
                     "seeds there": f"{reach.reached} of {reach.n}",
-                    "seconds alone": words.number(reach.seconds, 3),
-                    "at": words.recipe(reach.settings, reach.settings, digits) or words.MISSING,
+                    "seconds alone": formatting.number(reach.seconds, 3),
+                    "at": formatting.recipe(reach.settings, reach.settings, digits) or formatting.MISSING,
                 }
             )
     told = pl.DataFrame(rows)
@@ -182,7 +191,7 @@ def problem_table(found: Profiles) -> pl.DataFrame:
 
 def _goal(problem: Problem) -> str:
     sign = "≥" if problem.goal.up else "≤"
-    return f"{label(problem.goal.metric)} {sign} {words.number(problem.goal.value)}"
+    return f"{label(problem.goal.metric)} {sign} {formatting.number(problem.goal.value)}"
 
 
 def chart(found: Profiles) -> Any:
@@ -196,7 +205,7 @@ def chart(found: Profiles) -> Any:
         color_place=pl.col("color").replace_strict({name: n for n, name in enumerate(order)}, return_dtype=pl.Int64)
     )
     column = found.by[0] if len(found.by) == 1 else "arm"
-    look = Look.of(sorted(key[0] for key in found.arms) if column == "optimizer" else [])
+    look = Theme.of(sorted(key[0] for key in found.arms) if column == "optimizer" else [])
     x = alt.X(
         "ratio:Q",
         title="times the least steps, log scale",

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.naming import digits_of
 from fallline.report.rounding import interval
-from fallline.stats import Metric, best_of, label, primary, summary, varying
+from fallline.stats import MetricView, best_of, label, primary, summary, varying
 from fallline.stats.columns import OFF, RECIPE
 from fallline.stats.metric import is_loss, loss_kinds
-from fallline.stats.reads import chosen_alone
+from fallline.stats.test_reads import chosen_alone
 from fallline.store import Run
 
 MOST_NUMBERS, MOST_SETTINGS = 3, 6
@@ -26,7 +26,7 @@ JOINED = "other settings"
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table: its heading, a text and a sorting value a row, and whether it holds numbers."""
 
     heading: str
@@ -38,7 +38,7 @@ class Column:
     """Whether the column names optimizers, which carry their colour."""
 
 
-def legend(columns: Sequence[Column]) -> list[str]:
+def legend(columns: Sequence[TableColumn]) -> list[str]:
     """What the columns of a table for a terminal mean, a line each; those that mean the same share one."""
     found: dict[str, list[str]] = {}
     for column in columns:
@@ -52,7 +52,7 @@ class Results:
     """The frames behind the tables, computed once."""
 
     run: Run
-    metric: Metric
+    metric: MetricView
     ranked: pl.DataFrame
     best: pl.DataFrame
     varying: list[str]
@@ -84,41 +84,41 @@ class Results:
         return int(self.ranked["trials"].max())
 
 
-def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
+def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
     """The columns of a ranked table, for the rows of ``frame`` (of ``ranked`` or ``best``)."""
     metric, rows = results.metric, frame.to_dicts()
-    found = [Column("#", [words.count(row["rank"]) for row in rows], frame["rank"].to_list())]
+    found = [TableColumn("#", [formatting.count(row["rank"]) for row in rows], frame["rank"].to_list())]
     shown, joined = _settings(results)
     for name in shown:
         told = not frame.schema[name].is_numeric()
         found.append(
-            Column(
-                words.name(name),
-                [words.value_of(name, row[name], results.digits) for row in rows],
+            TableColumn(
+                formatting.name(name),
+                [formatting.value_of(name, row[name], results.digits) for row in rows],
                 frame[name].to_list(),
                 numeric=not told,
                 names=name == "optimizer",
             )
         )
     if joined:
-        texts = [words.recipe(row, joined, results.digits) or words.MISSING for row in rows]
-        found.append(Column(JOINED, texts, texts, numeric=False))
+        texts = [formatting.recipe(row, joined, results.digits) or formatting.MISSING for row in rows]
+        found.append(TableColumn(JOINED, texts, texts, numeric=False))
     mean, sd, n, low, high = (f"{metric.column}_{part}" for part in ("mean", "sd", "n", "low", "high"))
     found += [
-        _numbers(metric.label, rows, mean, "mean over seeds" + _caution(results, metric.column)),
-        Column(
+        _hyperparameters(metric.label, rows, mean, "mean over seeds" + _caution(results, metric.column)),
+        TableColumn(
             "sd",
-            [words.number(row[sd], 2) for row in rows],
+            [formatting.number(row[sd], 2) for row in rows],
             frame[sd].to_list(),
             help="standard deviation over seeds, n − 1 in the divisor",
         ),
-        Column(
+        TableColumn(
             "n",
-            [words.count(row[n]) for row in rows],
+            [formatting.count(row[n]) for row in rows],
             frame[n].to_list(),
             help="seeds that have a number" if results.ranked["missing"].sum() else "seeds that finished",
         ),
-        Column(
+        TableColumn(
             "95 % interval",
             [interval(row[low], row[high]) for row in rows],
             frame[low].to_list(),
@@ -127,23 +127,23 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     ]
     if "best" in frame.columns and frame["best"].null_count() < frame.height:
         found += [
-            _numbers(
+            _hyperparameters(
                 "best",
                 rows,
                 "best",
                 f"best {metric.label.replace('final ', '')} on the way, mean over seeds"
                 + _caution(results, metric.column),
             ),
-            Column(
+            TableColumn(
                 "at step",
-                [words.count(row["when"]) for row in rows],
+                [formatting.count(row["when"]) for row in rows],
                 frame["when"].to_list(),
                 help="the step of the best value, median over seeds",
             ),
         ]
     found += [
-        _numbers(
-            f"loss at {words.count(step)}",
+        _hyperparameters(
+            f"loss at {formatting.count(step)}",
             rows,
             f"train_loss_at_{step}_mean",
             f"training loss at step {step}" + _caution(results, "train_loss"),
@@ -153,9 +153,9 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     ]
     if "steps_to_target" in frame.columns and results.run.study.target:
         found.append(
-            Column(
+            TableColumn(
                 "to target",
-                [words.count(row["steps_to_target"]) for row in rows],
+                [formatting.count(row["steps_to_target"]) for row in rows],
                 frame["steps_to_target"].to_list(),
                 help="steps to the target, median; a miss counts as infinite",
             )
@@ -163,7 +163,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     tested = metric.column.replace("validation_", "test_")
     if tested != metric.column and f"{tested}_mean" in frame.columns:
         found.append(
-            _numbers(
+            _hyperparameters(
                 label(tested),
                 rows,
                 f"{tested}_mean",
@@ -172,17 +172,17 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
         )
     if "stopped" in frame.columns and results.ranked["stopped"].sum():
         told = [
-            f"{words.count(row['stopped'])} at {words.count(row['stopped_at'])}" if row["stopped"] else "0"
+            f"{formatting.count(row['stopped'])} at {formatting.count(row['stopped_at'])}" if row["stopped"] else "0"
             for row in rows
         ]
         note = "trials that early stopping ended before the last step, and at which step, median"
-        found.append(Column("stopped early", told, frame["stopped"].to_list(), help=note))
+        found.append(TableColumn("stopped early", told, frame["stopped"].to_list(), help=note))
     if frame["diverged"].sum() or results.ranked["diverged"].sum():
         lost, of = ("tried_diverged", "tried_trials") if "tried_trials" in frame.columns else ("diverged", "trials")
         found.append(
-            Column(
+            TableColumn(
                 "diverged",
-                [f"{words.count(row[lost])} of {words.count(row[of])}" if row[lost] else "0" for row in rows],
+                [f"{formatting.count(row[lost])} of {formatting.count(row[of])}" if row[lost] else "0" for row in rows],
                 frame[lost].to_list(),
                 help="trials whose loss stopped being finite"
                 + (", over all settings tried" if lost == "tried_diverged" else ""),
@@ -190,9 +190,9 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
         )
     if results.ranked["missing"].sum():
         gaps, of = ("tried_missing", "tried_trials") if "tried_missing" in frame.columns else ("missing", "trials")
-        texts = [f"{words.count(row[gaps])} of {words.count(row[of])}" if row[gaps] else "0" for row in rows]
+        texts = [f"{formatting.count(row[gaps])} of {formatting.count(row[of])}" if row[gaps] else "0" for row in rows]
         found.append(
-            Column(
+            TableColumn(
                 "no number",
                 texts,
                 frame[gaps].to_list(),
@@ -200,7 +200,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
                 f"{metric.label} is not a number" + (", over all settings tried" if gaps == "tried_missing" else ""),
             )
         )
-    return [column for column in found if set(column.texts) != {words.MISSING}]
+    return [column for column in found if set(column.texts) != {formatting.MISSING}]
 
 
 def _settings(results: Results) -> tuple[list[str], list[str]]:
@@ -213,8 +213,8 @@ def _settings(results: Results) -> tuple[list[str], list[str]]:
     return (results.varying, []) if few else (alone, others)
 
 
-def _numbers(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> Column:
-    return Column(heading, [words.number(row[name]) for row in rows], [row[name] for row in rows], help=note)
+def _hyperparameters(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> TableColumn:
+    return TableColumn(heading, [formatting.number(row[name]) for row in rows], [row[name] for row in rows], help=note)
 
 
 def _caution(results: Results, metric: str) -> str:
@@ -243,4 +243,4 @@ def constants(results: Results) -> str:
     off |= {name for name, usual in (("schedule", "constant"), ("overlap", 0)) if row.get(name) == usual}
     if "epochs" in varied:
         off.add("steps")
-    return words.recipe(row, [name for name in names if name in row and name not in varied | off])
+    return formatting.recipe(row, [name for name in names if name in row and name not in varied | off])

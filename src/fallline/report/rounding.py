@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fallline.report import words
+from fallline.report import formatting
 
 MOST_PLACES = 5
 """Decimals of a figure; what needs more is written as a power."""
@@ -28,8 +28,8 @@ def by_width(value: float | None, half: float, sign: bool = False) -> str:
     ('−1.2346', '+0.500')
     """
     if value is None or not math.isfinite(value):
-        return words.number(value)
-    text = _to_width(abs(value), half) if half and math.isfinite(half) else words.number(abs(value))
+        return formatting.number(value)
+    text = _to_width(abs(value), half) if half and math.isfinite(half) else formatting.number(abs(value))
     nothing = not any(digit in text.partition("e")[0] for digit in "123456789")
     return ("" if nothing else "−" if value < 0 else "+" if sign else "") + text
 
@@ -41,7 +41,7 @@ def interval(low: float | None, high: float | None, sign: bool = False) -> str:
     ('−1.2346 to −1.2311', '–', '2.000 to 2.000')
     """
     if low is None or high is None:
-        return words.MISSING
+        return formatting.MISSING
     half = (high - low) / 2
     return f"{by_width(low, half, sign)} to {by_width(high, half, sign)}"
 
@@ -52,4 +52,4 @@ def _to_width(size: float, half: float) -> str:
     if 0 <= places <= MOST_PLACES:
         return f"{size:.{places}f}"
     digits = places + (math.floor(math.log10(size)) if size else 0) + 1
-    return words.number(size, max(digits, 2))
+    return formatting.number(size, max(digits, 2))

@@ -76,13 +76,13 @@ INK = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Theme:
     """The marks of one report: the same name looks the same in every figure and table."""
 
     optimizers: dict[str, Mark]
 
     @classmethod
-    def of(cls, optimizers: Sequence[str]) -> Look:
+    def of(cls, optimizers: Sequence[str]) -> Theme:
         """Marks for these optimizers."""
         spare = [mark for place, mark in enumerate(PALETTE) if place >= len(OWN) or OWN[place] not in optimizers]
         spare.sort(key=lambda mark: PALETTE.index(mark) < len(OWN))

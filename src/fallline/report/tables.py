@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.html import Markup, join, tag
-from fallline.report.results import JOINED, Column, Results, columns
+from fallline.report.results import JOINED, Results, TableColumn, columns
 from fallline.report.rounding import interval
-from fallline.report.style import Look
+from fallline.report.style import Theme
 from fallline.stats import label
 from fallline.stats.columns import number_columns
 
@@ -29,7 +29,7 @@ SHOWN, MOST_SHOWN, MOST_ROWS = 10, 50, 1000
 _NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ -]*( ?%)?( \((−?\d+ ?%|sd [\d.e−+-]+)\))?|\d+ of \d+|–|∞|never")
 
 
-def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN) -> Markup:
+def ranked(results: Results, frame: pl.DataFrame, look: Theme, shown: int = SHOWN) -> Markup:
     """The ranked table: the first rows open, the rest unfolds, sortable."""
     held = frame.head(MOST_ROWS)
     parts = columns(results, held)
@@ -48,7 +48,7 @@ def ranked(results: Results, frame: pl.DataFrame, look: Look, shown: int = SHOWN
     return table(heads, body, more=f"Show {_more(frame.height, held.height, shown)}" if held.height > shown else None)
 
 
-def arms_table(found: Sequence[Column], comparison: Comparison, look: Look, shown: int = 16) -> Markup:
+def arms_table(found: Sequence[TableColumn], comparison: Comparison, look: Theme, shown: int = 16) -> Markup:
     """The table of a comparison, each interval drawn after it; the best of each group in bold."""
     rows = comparison.arms.to_dicts()
     frame = comparison.arms.select(*(pl.col(name).alias(f"_{name}") for name in ("mean", "low", "high")))
@@ -65,11 +65,11 @@ def arms_table(found: Sequence[Column], comparison: Comparison, look: Look, show
         cells.insert(place, tag("td", spans.draw(drawn), cls="span", style=f"--c:{color}" if color else None))
         kind = " ".join(word for word, on in (("top", row["place"] == 1), ("rest", number >= shown)) if on)
         body.append(tag("tr", cells, cls=kind or None))
-    more = f"Show {words.count(len(rows) - shown)} more" if len(rows) > shown else None
+    more = f"Show {formatting.count(len(rows) - shown)} more" if len(rows) > shown else None
     return table(heads, body, more)
 
 
-def plain_table(found: Sequence[Column], shown: int = 20) -> Markup:
+def plain_table(found: Sequence[TableColumn], shown: int = 20) -> Markup:
     """Columns as they are, the first rows open; long names run over several lines."""
     count = len(found[0].texts) if found else 0
     kinds = ["n" if part.numeric else "wrap" if max(map(len, part.texts), default=0) > LONG else None for part in found]
@@ -85,14 +85,14 @@ def plain_table(found: Sequence[Column], shown: int = 20) -> Markup:
         for number in range(count)
     ]
     return table(
-        [head(part) for part in found], body, f"Show {words.count(count - shown)} more" if count > shown else None
+        [head(part) for part in found], body, f"Show {formatting.count(count - shown)} more" if count > shown else None
     )
 
 
 def _more(all_rows: int, held: int, shown: int) -> str:
     if all_rows > held:
-        return f"the first {words.count(held)} of {words.count(all_rows)} (all in the CSV)"
-    return f"{words.count(held - shown)} more"
+        return f"the first {formatting.count(held)} of {formatting.count(all_rows)} (all in the CSV)"
+    return f"{formatting.count(held - shown)} more"
 
 
 def table(heads: Sequence[Any], body: Sequence[Any], more: str | None = None) -> Markup:
@@ -101,7 +101,7 @@ def table(heads: Sequence[Any], body: Sequence[Any], more: str | None = None) ->
     return join(inner, tag("button", more, cls="more", type="button") if more else None)
 
 
-def head(part: Column) -> Markup:
+def head(part: TableColumn) -> Markup:
     return tag(
         "th",
         part.heading,
@@ -111,18 +111,18 @@ def head(part: Column) -> Markup:
     )
 
 
-def cell(part: Column, number: int, look: Look) -> Markup:
+def cell(part: TableColumn, number: int, look: Theme) -> Markup:
     value = part.values[number]
     text: Any = part.texts[number]
     if part.names:
         text = join(swatch(look, value), text)
-    soft = part.texts[number] == words.MISSING or part.heading in ("#", "sd", "n", "at step")
+    soft = part.texts[number] == formatting.MISSING or part.heading in ("#", "sd", "n", "at step")
     wrapped = part.heading == JOINED
     kind = " ".join(word for word, on in (("n", part.numeric), ("soft", soft), ("wrap", wrapped)) if on)
     return tag("td", text, cls=kind or None, data_v=sorting(part, number))
 
 
-def sorting(part: Column, number: int) -> Any:
+def sorting(part: TableColumn, number: int) -> Any:
     """What a row of the column is sorted by, where its text does not say it: a number to nine digits."""
     value = part.values[number]
     if isinstance(value, float):
@@ -130,7 +130,7 @@ def sorting(part: Column, number: int) -> Any:
     return None if value is None or str(value) == part.texts[number] else value
 
 
-def swatch(look: Look, optimizer: str) -> Markup:
+def swatch(look: Theme, optimizer: str) -> Markup:
     """The optimizer's line as in the figures."""
     dash = look.optimizers[optimizer].dash
     line = tag("line", x1=0, y1=4.5, x2=26, y2=4.5, stroke_dasharray=None if dash[1] == 0 else " ".join(map(str, dash)))
@@ -182,14 +182,14 @@ def reported_table(results: Results, frame: pl.DataFrame, shown: int = SHOWN) ->
         _reported_row(results, row, ours.get(row["best_configuration"]), place >= shown)
         for place, row in enumerate(frame.iter_rows(named=True))
     ]
-    return table(heads, body, f"Show {words.count(len(body) - shown)} more" if len(body) > shown else None)
+    return table(heads, body, f"Show {formatting.count(len(body) - shown)} more" if len(body) > shown else None)
 
 
 def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | None, rest: bool) -> Markup:
     """One published figure: what it speaks of and in which words, the values, where our best of these trials lies."""
     lies = recipe_text(results, best, row["where"]) if best else ""
-    said = words.MISSING if best is None else words.number(row["best"]) + (f": {lies}" if lies else "")
-    trials = join(words.where(row["where"], row["at"]), tag("small", row["text"]) if row["text"] else None)
+    said = formatting.MISSING if best is None else formatting.number(row["best"]) + (f": {lies}" if lies else "")
+    trials = join(formatting.where(row["where"], row["at"]), tag("small", row["text"]) if row["text"] else None)
     figures = [told(row["metric"], row[key], results) for key in ("reported", "ours")]
     ends = interval(row["low"], row["high"])
     return tag(
@@ -203,7 +203,7 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
         ),
         [tag("td", figure, cls="n") for figure in figures],
         tag("td", ends, cls="n soft"),
-        tag("td", words.signed(row["difference"]), cls="n"),
+        tag("td", formatting.signed(row["difference"]), cls="n"),
         tag("td", said, cls="wrap soft"),
         cls="rest" if rest else None,
     )
@@ -211,14 +211,14 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
 
 def recipe_text(results: Results, row: dict[str, Any], known: dict[str, Any]) -> str:
     """The configuration in words, without what is ``known`` already."""
-    return words.recipe(row, [name for name in results.varying if name not in known], results.digits)
+    return formatting.recipe(row, [name for name in results.varying if name not in known], results.digits)
 
 
 def told(metric: str, value: float | None, results: Results) -> str:
     """A result as a result, a number of a rule as a setting."""
     if metric in number_columns(results.run.trials):
-        return words.value_of(metric, value, results.digits)
-    return words.number(value)
+        return formatting.value_of(metric, value, results.digits)
+    return formatting.number(value)
 
 
 def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:
@@ -228,17 +228,17 @@ def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:
     said = []
     if far.height:
         cases = [_case(results, row) for row in far.iter_rows(named=True)]
-        said.append(f"Further than {limit} apart: {words.listed(cases, 6)}.")
+        said.append(f"Further than {limit} apart: {formatting.listed(cases, 6)}.")
     elif frame["difference"].drop_nulls().len():
         said.append(f"None is further than {limit} from the reported one.")
     if unmatched:
-        said.append(f"Reported, but without a value in this run: {words.count(unmatched)}.")
+        said.append(f"Reported, but without a value in this run: {formatting.count(unmatched)}.")
     return " ".join(said)
 
 
 def _case(results: Results, row: dict[str, Any]) -> str:
     theirs, ours = (told(row["metric"], row[key], results) for key in ("reported", "ours"))
-    return f"{words.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} reported, {ours} ours)"
+    return f"{formatting.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} reported, {ours} ours)"
 
 
 WRAPPED = ("what_it_does", "configuration", "in_words", "claim", "verdict", "text")
@@ -255,7 +255,8 @@ def frame_table(frame: pl.DataFrame) -> Markup:
     held = frame.head(MOST_ROWS)
     numeric = [name not in SAID and _is_numbers(held[name]) for name in frame.columns]
     heads = [
-        tag("th", words.name(name), cls="n" if on else None) for name, on in zip(frame.columns, numeric, strict=True)
+        tag("th", formatting.name(name), cls="n" if on else None)
+        for name, on in zip(frame.columns, numeric, strict=True)
     ]
     results = ("value", "mean")
     body = [
@@ -264,7 +265,11 @@ def frame_table(frame: pl.DataFrame) -> Markup:
             [
                 tag(
                     "td",
-                    words.number(value) if name in results else value if name in SAID else words.setting(value),
+                    formatting.number(value)
+                    if name in results
+                    else value
+                    if name in SAID
+                    else formatting.setting(value),
                     cls="n" if on else "wrap" if name in WRAPPED else None,
                 )
                 for name, value, on in zip(frame.columns, row, numeric, strict=True)

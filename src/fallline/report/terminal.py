@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from fallline.errors import printable
 from fallline.report.as_text import as_text, cell
 from fallline.report.claims import lines
-from fallline.report.looks import looks_in_words
-from fallline.report.opening import Opening
-from fallline.report.results import Column, Results, columns, legend
+from fallline.report.headline import Opening
+from fallline.report.interim_analyses import looks_in_words
+from fallline.report.results import Results, TableColumn, columns, legend
 from fallline.store import Run
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ BRIEF_LEAVES_OUT = ("sd", "n", "test loss")
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class TerminalView:
     """What a terminal shows: lines, tables with the lines under each, lines. As text it is all of it."""
 
     before: list[str]
@@ -42,7 +42,7 @@ class Shown:
         return "\n".join([*self.before, *tables, *[""] * bool(self.after), *self.after])
 
 
-def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None) -> Shown:
+def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None) -> TerminalView:
     """The answer in two lines, the best ``top`` rows of its table, and what to type next; with ``every`` all that the
     opening of the page says, the table of all configurations, and the claims.
 
@@ -53,31 +53,31 @@ def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None
     return _whole(opening, top, width) if every else _brief(opening, top, width)
 
 
-def _brief(opening: Opening, top: int, width: int | None) -> Shown:
+def _brief(opening: Opening, top: int, width: int | None) -> TerminalView:
     found = [column for column in opening.columns if column.heading not in BRIEF_LEAVES_OUT]
     table = _fitted(found, top, width)
     after = [f"Next: {opening.next_step}"] if opening.next_step else []
     after.append(f"All of it: fallline show {shlex.quote(str(opening.results.run.folder))} --all")
     under = [opening.caption, *_first_rows(found, top)]
     under += [text for text in opening.warnings if text != opening.next_step]
-    return Shown([_title(opening), "", *opening.lead], [(table, under)], after)
+    return TerminalView([_title(opening), "", *opening.lead], [(table, under)], after)
 
 
-def _whole(opening: Opening, top: int, width: int | None) -> Shown:
+def _whole(opening: Opening, top: int, width: int | None) -> TerminalView:
     run, tables = opening.results.run, []
     if opening.comparison is not None:
         tables.append(_explained(opening.columns, opening.caption, top, width))
     every = f"Every configuration by {opening.results.metric.label}. {opening.otherwise}".rstrip()
     tables.append(_explained(columns(opening.results, opening.results.ranked), every, top, width))
     after = [*opening.figures, *filter(None, [*lines(run), looks_in_words(run)])]
-    return Shown([_title(opening), "", *opening.lead, *opening.sure], tables, after)
+    return TerminalView([_title(opening), "", *opening.lead, *opening.sure], tables, after)
 
 
 def _title(opening: Opening) -> str:
     return opening.results.run.study.title or opening.results.run.study.name
 
 
-def _explained(found: list[Column], caption: str, top: int, width: int | None) -> tuple[Table, list[str]]:
+def _explained(found: list[TableColumn], caption: str, top: int, width: int | None) -> tuple[Table, list[str]]:
     """A table, and under it what was left out and what its columns mean."""
     count = _fitting(found, width)
     under = [caption, *_first_rows(found, top)]
@@ -86,16 +86,16 @@ def _explained(found: list[Column], caption: str, top: int, width: int | None) -
     return _fitted(found, top, width), [*under, *legend(found[:count])]
 
 
-def _fitted(found: list[Column], top: int, width: int | None) -> Table:
+def _fitted(found: list[TableColumn], top: int, width: int | None) -> Table:
     return _table(found[: _fitting(found, width)], min(top, len(found[0].texts)))
 
 
-def _first_rows(found: list[Column], top: int) -> list[str]:
+def _first_rows(found: list[TableColumn], top: int) -> list[str]:
     height = len(found[0].texts)
     return [f"The first {top} of {height:,} rows."] if height > top else []
 
 
-def _table(columns: list[Column], count: int) -> Table:
+def _table(columns: list[TableColumn], count: int) -> Table:
     """The first rows."""
     from rich.table import Table
 
@@ -112,7 +112,7 @@ def _table(columns: list[Column], count: int) -> Table:
     return found
 
 
-def _fitting(every: list[Column], width: int | None) -> int:
+def _fitting(every: list[TableColumn], width: int | None) -> int:
     """How many columns from the left fit; three at least: without them a row says nothing."""
     used, count = -GAP, 0
     for column in every:
@@ -123,11 +123,11 @@ def _fitting(every: list[Column], width: int | None) -> int:
     return count
 
 
-def _heading(column: Column) -> str:
+def _heading(column: TableColumn) -> str:
     """In lines of a word each, where it is wider than what stands under it."""
     wide = max((len(text) for text in column.texts), default=0) < len(column.heading)
     return column.heading.replace(" ", "\n") if wide and column.heading != "95 % interval" else column.heading
 
 
-def _width(column: Column) -> int:
+def _width(column: TableColumn) -> int:
     return max(len(printable(text)) for text in [*_heading(column).split("\n"), *column.texts])

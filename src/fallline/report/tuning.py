@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.commands import wider
 from fallline.report.naming import digits_of, named
 from fallline.report.rounding import by_width, interval
@@ -54,7 +54,7 @@ def _place(search: Search) -> str:
 
 def _defeated(defeat: Defeat) -> str:
     general, special = arm_name(defeat.general), arm_name(defeat.special)
-    values = [words.number(search.value) for search in (defeat.general, defeat.special)]
+    values = [formatting.number(search.value) for search in (defeat.general, defeat.special)]
     gap = defeat.difference
     told = f"{values[0]} against {values[1]}"
     if gap is None:
@@ -69,14 +69,14 @@ def _defeated(defeat: Defeat) -> str:
     at = defeat.case.reason
     also = "" if _had(defeat) else f", and {at} among its values"
     return (
-        f"{_place(defeat.general)}{words.capital(general)} contains {special} (at {at}) and yet loses to it "
+        f"{_place(defeat.general)}{formatting.capital(general)} contains {special} (at {at}) and yet loses to it "
         f"({told}): it was tuned too little. Try more learning rates{also}."
     )
 
 
 def _had(defeat: Defeat) -> bool:
     """Whether the special case was among the settings of the general rule, so that only the rates can be to blame."""
-    return not where(defeat.general.rows, dict(defeat.case.numbers)).is_empty()
+    return not where(defeat.general.rows, dict(defeat.case.hyperparameters)).is_empty()
 
 
 def _borders(run: Run, found: Sequence[Search]) -> list[str]:
@@ -86,17 +86,17 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
     if rates:
         offer = wider(run, [(search.arm.get("optimizer"), border) for search, border in at if border.number == RATE])
         told.append(
-            f"Best at the end of the learning rates tried: {words.listed(rates)}. A wider range may do better"
+            f"Best at the end of the learning rates tried: {formatting.listed(rates)}. A wider range may do better"
             + (f": {offer}" if offer else ".")
         )
     others = [
-        f"{_place(search)}{words.name(border.number)} of {arm_name(search)} "
-        f"({border.side}, {words.value_of(border.number, search.best[border.number], digits_of(search.run))})"
+        f"{_place(search)}{formatting.name(border.number)} of {arm_name(search)} "
+        f"({border.side}, {formatting.value_of(border.number, search.best[border.number], digits_of(search.run))})"
         for search, border in at
         if border.number != RATE
     ]
     if others:
-        told.append(f"Best at the end of the values tried: {words.listed(others)}. A wider range may do better.")
+        told.append(f"Best at the end of the values tried: {formatting.listed(others)}. A wider range may do better.")
     return told
 
 
@@ -105,7 +105,11 @@ def _untuned(group: Sequence[Search]) -> list[str]:
     one = [search for search in group if RATE in search.rows.columns and search.rows[RATE].drop_nulls().n_unique() == 1]
     if not one:
         return []
-    who = "Every optimizer" if len(one) == len(group) else words.capital(words.listed(map(arm_name, one), SHOWN))
+    who = (
+        "Every optimizer"
+        if len(one) == len(group)
+        else formatting.capital(formatting.listed(map(arm_name, one), SHOWN))
+    )
     return [f"{who} ran at one learning rate only: how good it is at its own best rate is not known."]
 
 
@@ -115,19 +119,19 @@ def _tries(group: Sequence[Search]) -> list[str]:
         return []
     least = min(counts)
     told = [
-        f"{words.listed([arm_name(search) for search in group if search.tried == count], SHOWN)} "
-        f"{words.plural(count, 'setting')}"
+        f"{formatting.listed([arm_name(search) for search in group if search.tried == count], SHOWN)} "
+        f"{formatting.plural(count, 'setting')}"
         for count in sorted(counts, reverse=True)
     ]
     tries = "try" if least == 1 else "tries"
     values = [
-        f"{words.number(value)} for {arm_name(search)}"
+        f"{formatting.number(value)} for {arm_name(search)}"
         for search, value in at_equal_tries(group, least)
         if value is not None
     ]
     return [
         f"Not tuned alike: {'; '.join(told)}. Who tries more finds more; after {least} {tries} each, drawn at "
-        f"random, the expected best {group[0].metric.label} is {words.listed(values, SHOWN)}."
+        f"random, the expected best {group[0].metric.label} is {formatting.listed(values, SHOWN)}."
     ]
 
 
@@ -137,8 +141,8 @@ def _budgets(group: Sequence[Search]) -> list[str]:
         counts = {search.budget[key] for search in group}
         if len(counts) > 1 and None not in counts:
             by_count = [
-                f"{words.listed([arm_name(s) for s in group if s.budget[key] == count], SHOWN)} "
-                f"{words.plural(count, unit)}"
+                f"{formatting.listed([arm_name(s) for s in group if s.budget[key] == count], SHOWN)} "
+                f"{formatting.plural(count, unit)}"
                 for count in sorted(counts, reverse=True)
             ]
             told.append("; ".join(by_count))
@@ -150,10 +154,11 @@ def _defaults(group: Sequence[Search]) -> list[str]:
     if not lacking:
         return []
     said = [
-        f"{arm_name(search)} ({words.recipe(search.defaults.numbers, search.defaults.numbers)})" for search in lacking
+        f"{arm_name(search)} ({formatting.recipe(search.defaults.hyperparameters, search.defaults.hyperparameters)})"
+        for search in lacking
     ]
     return [
-        f"Not tried with all defaults: {words.listed(said, SHOWN)}. What tuning gains over them is not known; a "
+        f"Not tried with all defaults: {formatting.listed(said, SHOWN)}. What tuning gains over them is not known; a "
         "[[points]] with these numbers in the study adds them."
     ]
 
@@ -162,10 +167,10 @@ def _fixed(group: Sequence[Search]) -> list[str]:
     """The optimizers' own numbers of which one value was tried."""
     said = []
     for search in group:
-        own = [name for name in search.defaults.numbers if name != RATE and search.rows[name].n_unique() == 1]
+        own = [name for name in search.defaults.hyperparameters if name != RATE and search.rows[name].n_unique() == 1]
         if own:
             said.append(f"{arm_name(search)} ({named(search.run, search.best, own)})")
-    return [f"Fixed, not tuned: {words.listed(said, SHOWN)}."] if said else []
+    return [f"Fixed, not tuned: {formatting.listed(said, SHOWN)}."] if said else []
 
 
 def _diverged(found: Sequence[Search]) -> list[str]:
@@ -174,4 +179,4 @@ def _diverged(found: Sequence[Search]) -> list[str]:
     if not lost or len(found) < 2:
         return []
     said = [f"{_place(search)}{arm_name(search)} {100 * search.diverged_share:.0f} %" for search in lost]
-    return [f"Trials that diverged, of all its own: {words.listed(said)}."]
+    return [f"Trials that diverged, of all its own: {formatting.listed(said)}."]

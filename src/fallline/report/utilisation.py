@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 
 from fallline.errors import StudyError
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.export import SCALE, write_table
 from fallline.report.html import Markup, page_of, tag
 from fallline.report.style import WIDTH, theme, variables
@@ -57,13 +57,13 @@ def shown(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame in words, for people."""
     rows = [
         {
-            "batch": words.count(row["batch"]),
-            "step": words.seconds(row["step_seconds"]),
-            "by the law": words.seconds(row["predicted_step_seconds"]),
-            "examples/s": words.count(round(row["examples_a_second"])),
-            "GFLOP/s": words.number(row["flops_a_second"] / 1e9, 3),
+            "batch": formatting.count(row["batch"]),
+            "step": formatting.seconds(row["step_seconds"]),
+            "by the law": formatting.seconds(row["predicted_step_seconds"]),
+            "examples/s": formatting.count(round(row["examples_a_second"])),
+            "GFLOP/s": formatting.number(row["flops_a_second"] / 1e9, 3),
             "of the device": f"{100 * row['share']:.2g} %",
-            "busy": words.MISSING if row["busy"] is None else f"{100 * row['busy']:.0f} %",
+            "busy": formatting.MISSING if row["busy"] is None else f"{100 * row['busy']:.0f} %",
             "bound by": row["bound"],
             "reported": f"{100 * REPORTED[row['batch']]:.0f} %" if row["batch"] in REPORTED else "",
         }

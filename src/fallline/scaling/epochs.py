@@ -13,7 +13,7 @@ MOST_EPOCHS = 1000
 
 
 @dataclass(frozen=True)
-class Pace:
+class EpochTime:
     """A way to draw batches that the study has: ``batch`` as it is written, and of each epoch from 0 the examples in a
     batch and the steps, as (size, steps) pairs in order; one pair where all epochs are alike. The budget is ``whole``
     epochs, the last may be a part of one.
@@ -29,7 +29,7 @@ class Pace:
         return self.whole / len(self.epochs) if len(self.epochs) == 1 else 1.0
 
 
-def epoch_times(points: Points, paces: Sequence[Pace]) -> pl.DataFrame:
+def epoch_times(points: Points, paces: Sequence[EpochTime]) -> pl.DataFrame:
     """One row a (batch, scaling, count, epoch): steps, seconds of the epoch, and the difference from one device.
 
     Strong: the batch is shared by all devices. Weak: it is of each device, so there are as many times fewer steps.
@@ -64,7 +64,7 @@ def epoch_times(points: Points, paces: Sequence[Pace]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def budget_times(times: pl.DataFrame, paces: Sequence[Pace]) -> pl.DataFrame:
+def budget_times(times: pl.DataFrame, paces: Sequence[EpochTime]) -> pl.DataFrame:
     """One row a (batch, scaling, count): steps and seconds of the whole budget, seconds of its mean epoch, speed-up
     with its range (the least of one over the most of the other, and the reverse)."""
     whole = pl.DataFrame([{"batch": pace.batch, "epochs": pace.whole, "alike": pace.alike} for pace in paces])

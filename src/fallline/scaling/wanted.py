@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fallline.scaling.counts import Count
+from fallline.study.device_counts import DeviceCount
 
 ALONE, DATA, TRIAL, REDUCE = "alone", "data", "trial", "all-reduce"
 """What a row of measured times is of: one device; one batch over the devices; a trial on each; communication alone."""
@@ -39,7 +39,7 @@ def filled(batch: int, devices: int) -> int:
     return -(-batch // devices) * devices
 
 
-def wanted(count: Count, counts: Sequence[Count], sizes: Sequence[int]) -> list[Wanted]:
+def wanted(count: DeviceCount, counts: Sequence[DeviceCount], sizes: Sequence[int]) -> list[Wanted]:
     """The programs of one count among ``counts``, each once, small ones first.
 
     On n devices: each size split over them (strong scaling), each size on every device as one batch where that is no

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fallline.contracts import Clock, Schedule
-from fallline.schedules._numbers import check_at_most_one, decay_epochs, decay_steps, end_factor
+from fallline.schedules._hyperparameters import check_at_most_one, decay_epochs, decay_steps, end_factor
 from fallline.schedules._time import turns
 
 
@@ -18,7 +18,7 @@ def _factor(clock: Clock, decay_steps: float | None, decay_epochs: float | None,
 COSINE = Schedule(
     name="cosine",
     factor=_factor,
-    numbers=(
+    hyperparameters=(
         decay_steps("steps until the rate has fallen to its end; the whole budget if nothing is said"),
         decay_epochs("epochs until the rate has fallen to its end; the whole budget if nothing is said"),
         end_factor(0.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fallline.contracts import Clock, Schedule, positive
-from fallline.schedules._numbers import check_one_of, decay_epochs, decay_steps, staircase
+from fallline.schedules._hyperparameters import check_one_of, decay_epochs, decay_steps, staircase
 from fallline.schedules._time import begun, turns
 
 
@@ -21,7 +21,7 @@ def _factor(
 EXPONENTIAL = Schedule(
     name="exponential",
     factor=_factor,
-    numbers=(
+    hyperparameters=(
         positive("decay_rate", 0.96, "what the rate is multiplied by after each decay_steps or decay_epochs"),
         decay_steps("steps in which the rate is multiplied by decay_rate once"),
         decay_epochs("epochs in which the rate is multiplied by decay_rate once"),

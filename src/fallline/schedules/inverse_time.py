@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fallline.contracts import Clock, Schedule, nonnegative
-from fallline.schedules._numbers import check_one_of, decay_epochs, decay_steps, staircase
+from fallline.schedules._hyperparameters import check_one_of, decay_epochs, decay_steps, staircase
 from fallline.schedules._time import begun, turns
 
 
@@ -20,7 +20,7 @@ def _factor(
 INVERSE_TIME = Schedule(
     name="inverse_time",
     factor=_factor,
-    numbers=(
+    hyperparameters=(
         nonnegative("decay_rate", 0.5, "how much the divisor of the rate grows in each decay_steps or decay_epochs"),
         decay_steps("steps in which the divisor grows by decay_rate"),
         decay_epochs("epochs in which the divisor grows by decay_rate"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fallline.contracts import Clock, Number, Schedule, flag, nonnegative
-from fallline.schedules._numbers import end_factor
+from fallline.contracts import Clock, Hyperparameter, Schedule, flag, nonnegative
+from fallline.schedules._hyperparameters import end_factor
 from fallline.schedules._time import turns
 
 
@@ -21,8 +21,8 @@ def _factor(clock: Clock, rise_fraction: float, start_factor: float, end_factor:
 ONE_CYCLE = Schedule(
     name="one_cycle",
     factor=_factor,
-    numbers=(
-        Number(
+    hyperparameters=(
+        Hyperparameter(
             "rise_fraction",
             0.3,
             low=0,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Clock, Number, Schedule
-from fallline.errors import NumberError, StudyError
-from fallline.schedules._numbers import check_one_of
+from fallline.contracts import Clock, Hyperparameter, Schedule
+from fallline.errors import HyperparameterError, StudyError
+from fallline.schedules._hyperparameters import check_one_of
 from fallline.schedules._time import NEAR
 
 
@@ -26,12 +26,12 @@ def _factor(
     return np.asarray(factors, np.float64)[piece]
 
 
-def _check(numbers: Mapping[str, Any], where: str) -> None:
-    check_one_of("boundary_steps", "boundary_epochs")(numbers, where)
-    name = "boundary_steps" if numbers["boundary_epochs"] is None else "boundary_epochs"
-    boundaries, factors = numbers[name], numbers["factors"]
+def _check(hyperparameters: Mapping[str, Any], where: str) -> None:
+    check_one_of("boundary_steps", "boundary_epochs")(hyperparameters, where)
+    name = "boundary_steps" if hyperparameters["boundary_epochs"] is None else "boundary_epochs"
+    boundaries, factors = hyperparameters[name], hyperparameters["factors"]
     if any(left >= right for left, right in pairwise(boundaries)):
-        raise NumberError(f"{name} must increase, got {list(boundaries)} ({where})")
+        raise HyperparameterError(f"{name} must increase, got {list(boundaries)} ({where})")
     if len(factors) != len(boundaries) + 1:
         raise StudyError(
             f"factors must hold one number more than {name}, so {len(boundaries) + 1} of them, "
@@ -42,8 +42,8 @@ def _check(numbers: Mapping[str, Any], where: str) -> None:
 PIECEWISE = Schedule(
     name="piecewise",
     factor=_factor,
-    numbers=(
-        Number(
+    hyperparameters=(
+        Hyperparameter(
             "boundary_steps",
             None,
             low=0,
@@ -52,7 +52,7 @@ PIECEWISE = Schedule(
             many=True,
             meaning="steps after which the next factor holds",
         ),
-        Number(
+        Hyperparameter(
             "boundary_epochs",
             None,
             low=0,
@@ -61,7 +61,7 @@ PIECEWISE = Schedule(
             many=True,
             meaning="epochs after which the next factor holds",
         ),
-        Number("factors", None, low=0, many=True, meaning="what the rate is multiplied by, one for each piece"),
+        Hyperparameter("factors", None, low=0, many=True, meaning="what the rate is multiplied by, one for each piece"),
     ),
     check=_check,
     title="piecewise constant",

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Clock, Number, Schedule, nonnegative
-from fallline.schedules._numbers import check_whole
+from fallline.contracts import Clock, Hyperparameter, Schedule, nonnegative
+from fallline.schedules._hyperparameters import check_whole
 
 
-def _factor(clock: Clock, **numbers: float) -> np.ndarray:
+def _factor(clock: Clock, **hyperparameters: float) -> np.ndarray:
     """1 at every step, float64 [n]: what changes the rate is seen, not known beforehand."""
     return np.ones(len(clock.steps))
 
@@ -38,15 +38,15 @@ def _watching(
     return factor
 
 
-def _check(numbers: Mapping[str, Any], where: str) -> None:
-    check_whole(numbers, ("patience", "cooldown"), where)
+def _check(hyperparameters: Mapping[str, Any], where: str) -> None:
+    check_whole(hyperparameters, ("patience", "cooldown"), where)
 
 
 REDUCE_ON_PLATEAU = Schedule(
     name="reduce_on_plateau",
     factor=_factor,
-    numbers=(
-        Number(
+    hyperparameters=(
+        Hyperparameter(
             "plateau_factor",
             0.1,
             low=0,
@@ -56,7 +56,7 @@ REDUCE_ON_PLATEAU = Schedule(
             meaning="what the rate is multiplied by on a plateau",
         ),
         nonnegative("patience", 10, "looks without a better loss that are let pass"),
-        Number(
+        Hyperparameter(
             "threshold",
             1e-4,
             low=0,
@@ -65,7 +65,7 @@ REDUCE_ON_PLATEAU = Schedule(
             meaning="how much less than the best a loss must be to count as better, as a part of the best",
         ),
         nonnegative("cooldown", 0, "looks after a fall that count for nothing"),
-        Number("min_factor", 0.0, low=0, high=1, meaning="factor below which the rate does not fall"),
+        Hyperparameter("min_factor", 0.0, low=0, high=1, meaning="factor below which the rate does not fall"),
     ),
     watching=_watching,
     check=_check,

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Clock, Number, Schedule, positive
-from fallline.schedules._numbers import check_at_most_one, check_whole
+from fallline.contracts import Clock, Hyperparameter, Schedule, positive
+from fallline.schedules._hyperparameters import check_at_most_one, check_whole
 from fallline.schedules._time import turns
 
-RATE_NUMBERS: tuple[Number, ...] = (
+RATE_HYPERPARAMETERS: tuple[Hyperparameter, ...] = (
     positive("warmup_steps", None, "steps in which the rate climbs to its height", optional=True),
     positive("warmup_epochs", None, "epochs in which the rate climbs to its height", optional=True),
-    Number("warmup_from", 0.0, low=0.0, high=1.0, meaning="factor at the first step of a warm-up"),
-    Number("workers", 1.0, low=1.0, meaning="workers that share a step: the rate is multiplied by their number"),
-    Number(
+    Hyperparameter("warmup_from", 0.0, low=0.0, high=1.0, meaning="factor at the first step of a warm-up"),
+    Hyperparameter(
+        "workers", 1.0, low=1.0, meaning="workers that share a step: the rate is multiplied by their number"
+    ),
+    Hyperparameter(
         "rate_power",
         1.0,
         low=0.0,
@@ -29,32 +31,33 @@ RATE_NUMBERS: tuple[Number, ...] = (
 """
 
 
-def factors(schedule: Schedule, numbers: Mapping[str, Any], clock: Clock) -> np.ndarray:
+def factors(schedule: Schedule, hyperparameters: Mapping[str, Any], clock: Clock) -> np.ndarray:
     """What multiplies the learning rate at each step of ``clock``: float64 [n].
 
-    ``numbers`` are full, as ``check_schedule`` gives them. The schedule's own factor is multiplied by a height, workers
+    ``hyperparameters`` are full, as ``check_schedule`` gives them. The schedule's own factor is multiplied by a
+    height, workers
     ** rate_power; in a warm-up of W steps or epochs instead by a line from ``warmup_from`` at t = 0 to it at t = W.
     """
-    own = {number.name: numbers[number.name] for number in schedule.numbers}
-    return np.asarray(schedule.factor(clock, **own), np.float64) * _climb(numbers, clock)
+    own = {number.name: hyperparameters[number.name] for number in schedule.hyperparameters}
+    return np.asarray(schedule.factor(clock, **own), np.float64) * _climb(hyperparameters, clock)
 
 
-def check_rate(numbers: Mapping[str, Any], where: str) -> None:
-    """StudyError or NumberError where the ``RATE_NUMBERS`` do not fit together."""
-    check_at_most_one("warmup_steps", "warmup_epochs")(numbers, where)
-    check_whole(numbers, ("workers",), where)
+def check_rate(hyperparameters: Mapping[str, Any], where: str) -> None:
+    """StudyError or NumberError where the ``RATE_HYPERPARAMETERS`` do not fit together."""
+    check_at_most_one("warmup_steps", "warmup_epochs")(hyperparameters, where)
+    check_whole(hyperparameters, ("workers",), where)
 
 
-def changes_rate(schedule: Schedule, numbers: Mapping[str, Any]) -> bool:
+def changes_rate(schedule: Schedule, hyperparameters: Mapping[str, Any]) -> bool:
     """Whether any step is taken at another rate than the learning rate."""
-    warms_up = numbers["warmup_steps"] is not None or numbers["warmup_epochs"] is not None
-    return schedule.name != "constant" or warms_up or numbers["workers"] ** numbers["rate_power"] != 1
+    warms_up = hyperparameters["warmup_steps"] is not None or hyperparameters["warmup_epochs"] is not None
+    return schedule.name != "constant" or warms_up or hyperparameters["workers"] ** hyperparameters["rate_power"] != 1
 
 
-def _climb(numbers: Mapping[str, Any], clock: Clock) -> np.ndarray:
+def _climb(hyperparameters: Mapping[str, Any], clock: Clock) -> np.ndarray:
     """The part of warm-up and workers, float64 [n]."""
-    start, height = numbers["warmup_from"], numbers["workers"] ** numbers["rate_power"]
-    if numbers["warmup_steps"] is None and numbers["warmup_epochs"] is None:
+    start, height = hyperparameters["warmup_from"], hyperparameters["workers"] ** hyperparameters["rate_power"]
+    if hyperparameters["warmup_steps"] is None and hyperparameters["warmup_epochs"] is None:
         return np.full(len(clock.steps), height)
-    done = np.minimum(turns(clock, numbers["warmup_steps"], numbers["warmup_epochs"]), 1.0)
+    done = np.minimum(turns(clock, hyperparameters["warmup_steps"], hyperparameters["warmup_epochs"]), 1.0)
     return start + (height - start) * done

@@ -3,15 +3,15 @@
 from fallline.stats.best_of import best_of
 from fallline.stats.budget import budgets
 from fallline.stats.columns import configurations, varying
-from fallline.stats.metric import Metric, comparable, curve_column, direction, label, primary
+from fallline.stats.filters import where
+from fallline.stats.metric import MetricView, comparable, curve_column, direction, label, primary
 from fallline.stats.paired import Difference, paired
 from fallline.stats.reported import reported
 from fallline.stats.summary import summary
-from fallline.stats.where import where
 
 __all__ = [
     "Difference",
-    "Metric",
+    "MetricView",
     "best_of",
     "budgets",
     "comparable",

@@ -15,9 +15,9 @@ import polars as pl
 from fallline.stats.columns import OFF, finished
 from fallline.stats.differences import paired_sample, size
 from fallline.stats.evidence import Evidence, Region, weigh, weighed
+from fallline.stats.filters import where
 from fallline.stats.metric import direction
 from fallline.stats.missing import missing, not_a_number
-from fallline.stats.where import where
 from fallline.store import Run
 from fallline.study import Claim
 

@@ -13,7 +13,7 @@ from fallline.stats.pairwise import Pair, holm, range_to_tell
 from fallline.stats.ranks import resampled
 
 if TYPE_CHECKING:
-    from fallline.stats.groups import Group
+    from fallline.stats.groups import ArmGroup
 
 BEST, AHEAD, SAME, AS_GOOD, OPEN = "best", "ahead", "level", "as good", "may be best"
 WORSE, AS_TUNED, LOST, UNKNOWN = "worse", "worse as tuned", "diverged", ""
@@ -49,7 +49,7 @@ class Standing:
 
 
 def standings(
-    group: Group, others: Mapping[int, tuple[Pair, Sample]], margin: float | None, level: float = LEVEL
+    group: ArmGroup, others: Mapping[int, tuple[Pair, Sample]], margin: float | None, level: float = LEVEL
 ) -> list[Standing]:
     """How each arm of a group stands, in their order; ``others`` has the pair of the first and the arm at each place.
 
@@ -119,7 +119,7 @@ def _against_first(pair: Pair, p: float | None, p_holm: float | None, count: int
 
 
 def _as_good(
-    others: Mapping[int, tuple[Pair, Sample]], group: Group, margin: float | None, level: float
+    others: Mapping[int, tuple[Pair, Sample]], group: ArmGroup, margin: float | None, level: float
 ) -> dict[int, float]:
     """The p-values of equivalence after Holm, by place; none where there is no margin or no test."""
     asked = [place for place, (pair, _) in others.items() if pair.p is not None and group.stands_for[place] == place]

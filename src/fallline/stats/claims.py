@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.stats.alpha_spending import SequentialTest, reading
 from fallline.stats.arms import Arm, Settings, arms, pairs, upwards, valued
+from fallline.stats.cached import once
+from fallline.stats.claim_budget import ClaimBudget, budgets
 from fallline.stats.columns import varying
 from fallline.stats.differences import difference, itself, negligible
 from fallline.stats.evidence import LEVEL, Evidence, Region, judge
-from fallline.stats.forecast import NO_FORECAST, seeds_range
-from fallline.stats.looking import Reading, reading
-from fallline.stats.made import Budget, budgets
+from fallline.stats.filters import where
 from fallline.stats.metric import is_loss, kind_column, primary
-from fallline.stats.once import once
 from fallline.stats.pairwise import holm
+from fallline.stats.power import NO_FORECAST, seeds_range
 from fallline.stats.reach import falls_short, out_of_reach
 from fallline.stats.summary import FEW_SEEDS
-from fallline.stats.where import where
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 from fallline.study import Claim
@@ -32,7 +32,7 @@ SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "
 
 
 @dataclass(frozen=True)
-class Part:
+class ClaimPart:
     """One comparison of a claim: its evidence and its own verdict.
 
     ``within`` are the settings that both sides share, ``first`` and ``second`` those that tell them apart (``second``
@@ -67,12 +67,12 @@ class Verdict:
     claim: Claim
     column: str
     verdict: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ClaimPart, ...] = ()
     deciding: int | None = None
     seeds_needed: int | None = None
     note: str = ""
     level: float = LEVEL
-    budgets: tuple[Budget, Budget] | None = None
+    budgets: tuple[ClaimBudget, ClaimBudget] | None = None
     seeds_most: int | None = None
 
     @property
@@ -98,7 +98,7 @@ def claims(run: Run) -> list[Verdict]:
     if not run.study.claims:
         return []
     read, identity = reading(run), varying(run)
-    noted = noted_claims(run.layout, run.study)
+    noted = noted_claims(run.paths, run.study)
     fixed = noted is not None and not noted.chance
     return [
         replace(_judged(run, read, identity, fixed, claim, made), level=read.level, budgets=made)
@@ -155,7 +155,12 @@ def _inside(part: Evidence, region: Region) -> float:
 
 
 def _judged(
-    run: Run, read: Reading, identity: list[str], fixed: bool, claim: Claim, budget: tuple[Budget, Budget] | None
+    run: Run,
+    read: SequentialTest,
+    identity: list[str],
+    fixed: bool,
+    claim: Claim,
+    budget: tuple[ClaimBudget, ClaimBudget] | None,
 ) -> Verdict:
     trials, level = read.trials, read.level
     column, note = _column(run, trials, claim)
@@ -169,7 +174,7 @@ def _judged(
     found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column, up)
     if not found:
         return Verdict(claim, column, UNTESTED, note=note)
-    parts = [Part(*what, judge(sample, region, level)) for *what, sample in found]
+    parts = [ClaimPart(*what, judge(sample, region, level)) for *what, sample in found]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
     if note := falls_short(claim, column, region, up, parts[deciding].evidence, budget, run.study.goals):
         return Verdict(claim, column, UNTESTED, note=note)
@@ -183,7 +188,7 @@ def _judged(
     return Verdict(claim, column, verdict, tuple(parts), deciding, least, note, seeds_most=most)
 
 
-def _settled(part: Part, level: float) -> Part:
+def _settled(part: ClaimPart, level: float) -> ClaimPart:
     """The comparison with the seeds that would settle it, where it is undecided."""
     least, most = settle([part.evidence], level) if part.verdict == UNDECIDED else (None, None)
     return replace(part, seeds_needed=least, seeds_most=most)

@@ -7,7 +7,7 @@ import re
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.stats.once import once
+from fallline.stats.cached import once
 from fallline.store import Run
 
 POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
@@ -88,7 +88,7 @@ def _own_columns(trials: pl.DataFrame) -> list[str]:
     return sorted(found, key=lambda name: name != "learning_rate")
 
 
-def loss_numbers(trials: pl.DataFrame) -> set[str]:
+def loss_hyperparameters(trials: pl.DataFrame) -> set[str]:
     """The numbers that losses take, as ``loss_kind`` names them: "sigmoid_focal(alpha=0.25, gamma=2)"."""
     if "loss_kind" not in trials.columns:
         return set()
@@ -97,7 +97,7 @@ def loss_numbers(trials: pl.DataFrame) -> set[str]:
 
 def recipe_columns(trials: pl.DataFrame) -> list[str]:
     """All that makes a configuration, in the order in which it is said: everything but the seed."""
-    own, of_loss = _own_columns(trials), loss_numbers(trials)
+    own, of_loss = _own_columns(trials), loss_hyperparameters(trials)
     rate = [name for name in own if name == "learning_rate"]
     others = [name for name in own if name not in rate and name not in of_loss]
     order = [*RECIPE[:3], *rate, "schedule", *others, "loss", *(n for n in own if n in of_loss), *RECIPE[5:]]
@@ -135,7 +135,7 @@ def varying(run: Run) -> list[str]:
     that takes fewer values stands; neither does where all trials make the same number of epochs.
     """
     trials = trials_of(run)
-    of_loss = loss_numbers(trials)
+    of_loss = loss_hyperparameters(trials)
     found = [name for name in recipe_columns(trials) if _varies(trials, name, of_loss)]
     if "steps" not in found or "epochs" not in trials.columns or trials["epochs"].null_count():
         return found

@@ -12,26 +12,34 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StudyError, UnknownName
+from fallline.stats.alpha_spending import reading
 from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, valued
 from fallline.stats.arms import upwards as upwards_of
 from fallline.stats.best import Standing, standings
-from fallline.stats.columns import RECIPE, finished, how_diverged, loss_numbers, metric_columns, recipe_columns, varying
+from fallline.stats.cached import once
+from fallline.stats.columns import (
+    RECIPE,
+    finished,
+    how_diverged,
+    loss_hyperparameters,
+    metric_columns,
+    recipe_columns,
+    varying,
+)
 from fallline.stats.differences import negligible
 from fallline.stats.evidence import LEVEL, Sample
-from fallline.stats.groups import Group, lost
-from fallline.stats.looking import reading
+from fallline.stats.filters import where
+from fallline.stats.groups import ArmGroup, lost
 from fallline.stats.margins import margin
-from fallline.stats.metric import Metric, comparable, kind_column, loss_kinds, primary
+from fallline.stats.metric import MetricView, comparable, kind_column, loss_kinds, primary
 from fallline.stats.missing import missing
-from fallline.stats.once import once
 from fallline.stats.over_folds import Folds, OverFolds
 from fallline.stats.pairwise import Pair, all_pairs
 from fallline.stats.same_examples import Examples, Mcnemar, split_of
-from fallline.stats.where import where
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 from fallline.study import Claim
-from fallline.study.choosing import REASON, on_test
+from fallline.study.test_leakage import REASON, on_test
 
 MOST_PAIRS = 500
 """Pairs that are all tested for the question which arms can be best."""
@@ -50,10 +58,10 @@ class Compared:
     by: tuple[str, ...]
     metric: str
     up: bool
-    chosen_by: Metric
+    chosen_by: MetricView
     tune: tuple[str, ...]
     held: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ArmGroup, ...]
     alone: tuple[Settings, ...] = ()
     without: tuple[Settings, ...] = ()
     level: float = LEVEL
@@ -170,7 +178,7 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     held = _held(trials, varies, columns, tuned, column, chosen_by)
     null = Claim(text="all arms are equal", metric=column, equal={})
     rows = valued(run, where(trials, kept), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
-    up, note = upwards_of(null, column, run.study.goals), noted_claims(run.layout, run.study)
+    up, note = upwards_of(null, column, run.study.goals), noted_claims(run.paths, run.study)
     fixed = note is not None and not note.chance
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
     whole = [
@@ -185,13 +193,13 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     return Compared(run, columns, column, up, chosen_by, tuned, held, found, alone, without, read.level)
 
 
-def _groups(found: Sequence[Arm], held: Sequence[str], up: bool, nothing: float) -> list[Group]:
+def _groups(found: Sequence[Arm], held: Sequence[str], up: bool, nothing: float) -> list[ArmGroup]:
     """The arms by what they share, in the order of ``arms``."""
     shared: dict[tuple[Any, ...], list[Arm]] = {}
     for arm in found:
         shared.setdefault(tuple(arm.settings[name] for name in held), []).append(arm)
     return [
-        Group(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up, nothing)
+        ArmGroup(dict(zip(held, key, strict=True)), tuple(sorted(own, key=lambda arm: _order(arm, up))), up, nothing)
         for key, own in shared.items()
     ]
 
@@ -239,10 +247,10 @@ def _check_columns(run: Run, trials: pl.DataFrame, varies: Sequence[str], column
 
 def _kinds(trials: pl.DataFrame) -> set[str]:
     """The columns that tell kinds of loss apart."""
-    return {"loss", "loss_kind", *loss_numbers(trials)}
+    return {"loss", "loss_kind", *loss_hyperparameters(trials)}
 
 
-def _apart(trials: pl.DataFrame, column: str, chosen_by: Metric) -> bool:
+def _apart(trials: pl.DataFrame, column: str, chosen_by: MetricView) -> bool:
     """Whether kinds of loss must not meet: a value of one says nothing beside a value of another."""
     return bool(chosen_by.within) or not comparable(trials, column)
 
@@ -253,7 +261,7 @@ def _tuned(
     varies: Sequence[str],
     columns: Sequence[str],
     column: str,
-    chosen_by: Metric,
+    chosen_by: MetricView,
     tune: str | Sequence[str] | None,
 ) -> tuple[str, ...]:
     apart, kinds = _apart(trials, column, chosen_by), _kinds(trials)
@@ -291,7 +299,7 @@ def _held(
     columns: Sequence[str],
     tuned: Sequence[str],
     column: str,
-    chosen_by: Metric,
+    chosen_by: MetricView,
 ) -> tuple[str, ...]:
     """What varies and is neither compared nor tuned; kinds of loss are one column where they must not meet."""
     kinds = _kinds(trials)

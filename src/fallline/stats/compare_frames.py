@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from fallline.stats.best import Standing
-from fallline.stats.compare import Compared, Group, lost
+from fallline.stats.compare import ArmGroup, Compared, lost
 from fallline.stats.pairwise import Pair
 from fallline.stats.same_examples import Mcnemar
 
@@ -119,7 +119,7 @@ def _of_recipe(compared: Compared, names: Any) -> dict[str, Any]:
     return {name: schema[name] for name in dict.fromkeys(names)}
 
 
-def _arm_row(compared: Compared, group: Group, place: int) -> dict[str, Any]:
+def _arm_row(compared: Compared, group: ArmGroup, place: int) -> dict[str, Any]:
     arm, own = group.arms[place], group.arms[place].standing
     gone, values = lost(arm), np.array(list(arm.sample.values()))
     chosen = {name: arm.chosen.get(name) for name in compared.tune}
@@ -160,7 +160,7 @@ def _sd(values: np.ndarray, method: str) -> float | None:
 
 
 def _pair_row(
-    compared: Compared, group: Group, place: tuple[int, int], pair: Pair, same: Mcnemar | None
+    compared: Compared, group: ArmGroup, place: tuple[int, int], pair: Pair, same: Mcnemar | None
 ) -> dict[str, Any]:
     first, second = (group.arms[side] for side in place)
     evidence = pair.evidence

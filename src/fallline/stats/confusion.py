@@ -46,7 +46,7 @@ def _rows(run: Run, row: dict, known: pl.DataFrame) -> pl.DataFrame:
     if labels.shape != predicted.shape:
         raise StoreError(
             f"trial {row['trial']} gave {predicted.size:,} classes to the {labels.size:,} examples of {row['split']}; "
-            f"remove {run.layout.answers} and {run.layout.predictions('*')}: the report then goes without them"
+            f"remove {run.paths.answers} and {run.paths.predictions('*')}: the report then goes without them"
         )
     names = row["classes"] or []
     size = max(len(names), known["labels"].explode().max() + 1, known["predicted"].explode().max() + 1)

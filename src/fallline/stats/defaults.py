@@ -20,7 +20,7 @@ class Defaults:
     """
 
     state: str
-    numbers: dict[str, float]
+    hyperparameters: dict[str, float]
     without: tuple[str, ...]
     best: dict[str, Any] | None
 
@@ -35,12 +35,12 @@ def defaults(rows: pl.DataFrame) -> Defaults:
 
     names = rows["optimizer"].unique().to_list()
     known = optimizers().get(names[0]) if len(names) == 1 else None
-    if known is None or any(number.name not in rows.columns or number.many for number in known.numbers):
+    if known is None or any(number.name not in rows.columns or number.many for number in known.hyperparameters):
         return Defaults(UNKNOWN, {}, (), None)
-    numbers = {number.name: number.default for number in known.numbers if number.default is not None}
-    without = tuple(number.name for number in known.numbers if number.default is None and not number.optional)
-    usual = [(pl.col(name) - value).abs() <= 1e-6 * abs(value) for name, value in numbers.items()]
-    usual += [pl.col(one.name).is_null() for one in known.numbers if one.default is None and one.optional]
+    hyperparameters = {number.name: number.default for number in known.hyperparameters if number.default is not None}
+    without = tuple(number.name for number in known.hyperparameters if number.default is None and not number.optional)
+    usual = [(pl.col(name) - value).abs() <= 1e-6 * abs(value) for name, value in hyperparameters.items()]
+    usual += [pl.col(one.name).is_null() for one in known.hyperparameters if one.default is None and one.optional]
     kept = rows.filter(pl.all_horizontal(pl.lit(True), *usual)).sort("rank")
     state = NO_DEFAULT if without else MISSING if kept.is_empty() else TRIED
-    return Defaults(state, numbers, without, kept.row(0, named=True) if kept.height else None)
+    return Defaults(state, hyperparameters, without, kept.row(0, named=True) if kept.height else None)

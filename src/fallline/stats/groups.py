@@ -17,7 +17,7 @@ from fallline.stats.ranks import Ranks, ranks
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class ArmGroup:
     """Arms that share the settings ``within``, best first: fewest lost seeds, then the best mean."""
 
     within: Settings

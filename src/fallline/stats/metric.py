@@ -10,15 +10,15 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.metrics import higher_is_better
+from fallline.stats.cached import once
 from fallline.stats.columns import metric_columns, trials_of
-from fallline.stats.once import once
 from fallline.store import Run
 
 STAND_INS = ("validation_accuracy", "validation_loss", "final_train_loss")
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricView:
     """The metric that ranks a run: its column in the trials, its direction, and a note where it is a stand-in.
 
     ``within`` names a column where only trials with the same value of it can be compared: the kind of loss, where no
@@ -85,7 +85,7 @@ def comparable(trials: pl.DataFrame, metric: str) -> bool:
 
 
 @once
-def primary(run: Run) -> Metric:
+def primary(run: Run) -> MetricView:
     """The metric that ranks: the study's own, or what was recorded in its place, with a note that says so.
 
     A test metric never chooses: its validation twin ranks where there is one. Where trials differ in the kind of loss,
@@ -104,21 +104,23 @@ def primary(run: Run) -> Metric:
     return replace(metric, column=other, note=note + (f" {_on_test()}" if other.startswith("test_") else ""))
 
 
-def _asked(run: Run, trials: pl.DataFrame) -> Metric:
+def _asked(run: Run, trials: pl.DataFrame) -> MetricView:
     """The study's metric, or what was recorded in its place."""
     asked = run.study.metric
     wanted = f"final_{asked}" if asked.startswith("train_") else asked
     recorded = metric_columns(trials)
     if wanted.startswith("test_") and wanted.replace("test_", "validation_") in recorded:
         twin = wanted.replace("test_", "validation_")
-        return Metric(
+        return MetricView(
             twin, f"The study names {label(asked)}; choices are made on {label(twin)}, and test is read once."
         )
     if wanted in recorded or wanted in trials.columns:
-        return Metric(wanted, _on_test() if wanted.startswith("test_") else "")
+        return MetricView(wanted, _on_test() if wanted.startswith("test_") else "")
     for stand_in in STAND_INS:
         if stand_in in trials.columns:
-            return Metric(stand_in, f"The study's metric, {label(asked)}, was not recorded; {label(stand_in)} ranks.")
+            return MetricView(
+                stand_in, f"The study's metric, {label(asked)}, was not recorded; {label(stand_in)} ranks."
+            )
     raise StoreError(f"{run.folder} records neither {asked} nor any other metric to rank by")
 
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from fallline.stats.arms import Arm
 from fallline.stats.distributions import t_above
+from fallline.stats.filters import where
 from fallline.stats.same_examples import split_of
-from fallline.stats.where import where
 from fallline.store import Run
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fallline.stats.distributions import average_ranks, beta_quantile, sign_flip_p, signed_rank_p
 from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, Sample, judge
-from fallline.stats.forecast import MOST_SEEDS, NO_FORECAST, POWER, failing, pilots
+from fallline.stats.power import MOST_SEEDS, NO_FORECAST, POWER, failing, pilots
 
 RESAMPLES = 2**14
 """Signs are flipped in every way up to 14 seeds, beyond that in 16,384 random ways (always the same ones)."""

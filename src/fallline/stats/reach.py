@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from fallline.metrics import goal_of
+from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.evidence import Evidence, Region
-from fallline.stats.made import Budget
-from fallline.stats.where import where
+from fallline.stats.filters import where
 from fallline.study import Claim
-from fallline.study.written import tables
+from fallline.study.original_claims import tables
 
 
 def out_of_reach(claim: Claim, column: str, region: Region, rows: pl.DataFrame) -> str:
@@ -43,7 +43,7 @@ def falls_short(
     region: Region,
     up: bool,
     deciding: Evidence,
-    budget: tuple[Budget, Budget] | None,
+    budget: tuple[ClaimBudget, ClaimBudget] | None,
     goals: Mapping[str, str],
 ) -> str:
     """Why a value that is worse than its bound says nothing of the claim; "" where it does.
@@ -94,7 +94,7 @@ def _bound(claim: Claim, region: Region, up: bool) -> float:
     return region.low if up else region.high
 
 
-def _less(made: Budget, judged: Budget, of_steps: bool) -> list[str]:
+def _less(made: ClaimBudget, judged: ClaimBudget, of_steps: bool) -> list[str]:
     """What this run trains less of than the claim was made about, in words."""
 
     def said(ours: int, theirs: int, word: str) -> Iterable[str]:

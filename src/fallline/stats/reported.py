@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 
-from fallline.stats.alone import alone
+from fallline.stats.cached import once
 from fallline.stats.columns import configurations, finished, metric_columns, number_columns, trials_of
+from fallline.stats.filters import where
 from fallline.stats.metric import comparable, direction
 from fallline.stats.missing import not_a_number
-from fallline.stats.once import once
+from fallline.stats.one_at_a_time import alone
 from fallline.stats.summary import interval_factor, summary
-from fallline.stats.where import where
 from fallline.store import Run
 from fallline.study import Reported
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from fallline.stats.arms import Arm
 from fallline.stats.distributions import binomial_at_most
-from fallline.stats.where import where
+from fallline.stats.filters import where
 from fallline.store import Run
 
 

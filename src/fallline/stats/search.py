@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 
 from fallline.errors import UnknownName
-from fallline.stats.alone import alone
 from fallline.stats.columns import OFF, configurations, finished, number_columns, recipe_columns
 from fallline.stats.defaults import Defaults, defaults
 from fallline.stats.good_range import GoodRange, good_range
-from fallline.stats.metric import Metric, primary
+from fallline.stats.metric import MetricView, primary
+from fallline.stats.one_at_a_time import alone
 from fallline.stats.summary import summary
 from fallline.store import Run
 
@@ -54,7 +54,7 @@ class Search:
     group: dict[str, Any]
     rows: pl.DataFrame
     trials: pl.DataFrame
-    metric: Metric
+    metric: MetricView
     one_at_a_time: bool = False
     run: Run | None = None
 

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 
 class SpecialCase(NamedTuple):
-    """``general`` with these ``numbers`` is ``special`` at the same learning rate, step for step; what both take beside
-    them is the same."""
+    """``general`` with these ``hyperparameters`` is ``special`` at the same learning rate, step for step; what both
+    take beside them is the same."""
 
     general: str
     special: str
-    numbers: Mapping[str, float]
+    hyperparameters: Mapping[str, float]
 
     @property
     def reason(self) -> str:
         """The numbers, for a sentence: "momentum 0"."""
-        return " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in self.numbers.items())
+        return " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in self.hyperparameters.items())
 
 
 SPECIAL_CASES = (

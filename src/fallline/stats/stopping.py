@@ -23,7 +23,7 @@ SCHEMA = {
 }
 
 
-class Stop(NamedTuple):
+class StoppingPoint(NamedTuple):
     """At which look training would end, which look would be kept, and whether that is before the last one."""
 
     stop: int
@@ -31,7 +31,7 @@ class Stop(NamedTuple):
     early: bool
 
 
-def stop(values: Sequence[float | None], patience: int, up: bool = False) -> Stop:
+def stop(values: Sequence[float | None], patience: int, up: bool = False) -> StoppingPoint:
     """The rule of patience on the values seen at each look, the first look being number 0.
 
     A look is an improvement where its value is strictly better (lower, or higher where ``up``) than the best before
@@ -50,8 +50,8 @@ def stop(values: Sequence[float | None], patience: int, up: bool = False) -> Sto
         if value is not None and value == value and (best is None or (value > best if up else value < best)):
             best, kept = value, look
         elif look - kept >= patience:
-            return Stop(look, max(kept, 0), look < len(values) - 1)
-    return Stop(len(values) - 1, max(kept, 0), False)
+            return StoppingPoint(look, max(kept, 0), look < len(values) - 1)
+    return StoppingPoint(len(values) - 1, max(kept, 0), False)
 
 
 def stops(looks: pl.DataFrame, patiences: Sequence[int] = PATIENCES, up: bool = False) -> pl.DataFrame:

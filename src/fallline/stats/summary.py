@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from fallline.stats.cached import once
 from fallline.stats.columns import configurations, finished, metric_columns, recipe_columns
 from fallline.stats.distributions import t_quantile
-from fallline.stats.metric import Metric, primary
+from fallline.stats.metric import MetricView, primary
 from fallline.stats.missing import missing
-from fallline.stats.once import once
 from fallline.store import Run
 
 CONFIDENCE = 0.95
@@ -37,8 +37,10 @@ def summary(run: Run) -> pl.DataFrame:
     done = finished()
     gaps = missing(run, metric.column) if metric.column in trials.columns else pl.lit(False)
     trials = trials.with_columns(missing=gaps)
-    numbers = [pl.when(pl.col(name).cast(pl.Float64).is_finite()).then(pl.col(name)) for name in names]
-    trials = trials.with_columns(pl.when(done).then(one).alias(name) for one, name in zip(numbers, names, strict=True))
+    hyperparameters = [pl.when(pl.col(name).cast(pl.Float64).is_finite()).then(pl.col(name)) for name in names]
+    trials = trials.with_columns(
+        pl.when(done).then(one).alias(name) for one, name in zip(hyperparameters, names, strict=True)
+    )
     keys = ["configuration", *recipe_columns(trials)]
     grouped = trials.group_by(keys, maintain_order=True).agg(
         pl.len().alias("trials"),
@@ -67,7 +69,7 @@ def _moments(name: str) -> list[pl.Expr]:
     ]
 
 
-def _best(trials: pl.DataFrame, metric: Metric) -> list[pl.Expr]:
+def _best(trials: pl.DataFrame, metric: MetricView) -> list[pl.Expr]:
     name, done = metric.best_column, finished()
     if name not in trials.columns:
         return [pl.lit(None, pl.Float64).alias("best"), pl.lit(None, pl.Float64).alias("when")]
@@ -102,7 +104,7 @@ def _with_intervals(grouped: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return grouped
 
 
-def _ranked(grouped: pl.DataFrame, metric: Metric) -> pl.DataFrame:
+def _ranked(grouped: pl.DataFrame, metric: MetricView) -> pl.DataFrame:
     mean = f"{metric.column}_mean"
     if mean not in grouped.columns:  # no trial has a number
         grouped = grouped.with_columns(

@@ -1,6 +1,6 @@
 """The run folder: all paths, all files. Readable by polars, pandas and DuckDB without fallline."""
 
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.store.run import Run, open_run
 
-__all__ = ["Layout", "Run", "open_run"]
+__all__ = ["Run", "RunPaths", "open_run"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fallline.errors import StoreError
 from fallline.store.files import cannot_write
-from fallline.store.layout import Layout
 from fallline.store.leases import live
 from fallline.store.lock import Lock
+from fallline.store.paths import RunPaths
 
 
 def put_aside(root: Path) -> Path | None:
@@ -20,7 +20,7 @@ def put_aside(root: Path) -> Path | None:
     a run, and where it cannot be renamed.
     """
     given, root = root, root.absolute()
-    paths = Layout(root)
+    paths = RunPaths(root)
     if not root.is_dir() or not any(root.iterdir()):
         return None
     if root.is_symlink() or not (paths.plan.exists() or paths.study.exists()):
@@ -42,6 +42,6 @@ def put_aside(root: Path) -> Path | None:
     except OSError as failure:
         lock.release()
         raise StoreError(cannot_write(root, failure)) from failure
-    lock.path = Layout(aside).lock
+    lock.path = RunPaths(aside).lock
     lock.release()
     return given.with_name(aside.name) if given.name else aside

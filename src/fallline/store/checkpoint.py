@@ -18,8 +18,8 @@ import numpy as np
 import fallline
 from fallline.errors import StoreError
 from fallline.store.files import write_atomically
-from fallline.store.layout import Layout
-from fallline.study.said import told
+from fallline.store.paths import RunPaths
+from fallline.study.formatting import told
 from fallline.study.trial import digest
 
 FORMAT = 2
@@ -63,7 +63,7 @@ def checkpoint_seconds() -> float:
 class Checkpoints:
     """The checkpoint of one block, which trains ``trials`` (their names, in order)."""
 
-    def __init__(self, paths: Layout, block: str, trials: Sequence[str]):
+    def __init__(self, paths: RunPaths, block: str, trials: Sequence[str]):
         self.path, self.block = paths.checkpoint(block), block
         self.trials = digest(list(trials))
         self.every = checkpoint_seconds()

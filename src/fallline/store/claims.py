@@ -8,21 +8,21 @@ from typing import Any
 
 from fallline.errors import StoreError
 from fallline.store.files import read_json, write_json
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.study import Study, plain
+from fallline.study.original_claims import SAID, as_written
 from fallline.study.trial import digest
-from fallline.study.written import SAID, as_written
 
 REMEDY = "remove it; the report then cannot tell when the claims were made"
 
 
 @dataclass(frozen=True)
-class Note:
+class ClaimsNote:
     """``hash`` of the claims, when they were ``noted`` (UTC), the trials ``recorded`` before, and whether the outcome
     hangs on ``chance`` at all.
 
     ``written`` are the configurations that the claims were made about, where a preset or settings changed the study:
-    the rows of ``fallline.study.written``.
+    the rows of ``fallline.study.original_claims``.
     """
 
     hash: str
@@ -32,7 +32,7 @@ class Note:
     written: list[dict[str, Any]] = field(default_factory=list)
 
 
-_NEEDED = {one.name for one in fields(Note)} - {"written"}  # which earlier folders have not
+_NEEDED = {one.name for one in fields(ClaimsNote)} - {"written"}  # which earlier folders have not
 
 
 def claims_hash(study: Study) -> str:
@@ -40,33 +40,33 @@ def claims_hash(study: Study) -> str:
     return digest(plain(study).get("claims", []))
 
 
-def note_claims(layout: Layout, study: Study, recorded: int, chance: bool) -> Note:
+def note_claims(paths: RunPaths, study: Study, recorded: int, chance: bool) -> ClaimsNote:
     """Note the claims in the run folder, where they are not noted yet; earlier ones stay."""
-    known = noted_claims(layout, study)
+    known = noted_claims(paths, study)
     if known is not None:
         return known
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    note = Note(claims_hash(study), now, recorded, chance, as_written(study))
-    write_json(layout.claims, [*read_claims(layout), asdict(note) | {"claims": plain(study)["claims"]}])
+    note = ClaimsNote(claims_hash(study), now, recorded, chance, as_written(study))
+    write_json(paths.claims, [*read_claims(paths), asdict(note) | {"claims": plain(study)["claims"]}])
     return note
 
 
-def noted_claims(layout: Layout, study: Study) -> Note | None:
+def noted_claims(paths: RunPaths, study: Study) -> ClaimsNote | None:
     """When the claims that the study has now were noted; None where they never were."""
     named = claims_hash(study)
-    for row in read_claims(layout):
+    for row in read_claims(paths):
         if row["hash"] == named:
-            return Note(**{one.name: row[one.name] for one in fields(Note) if one.name in row})
+            return ClaimsNote(**{one.name: row[one.name] for one in fields(ClaimsNote) if one.name in row})
     return None
 
 
-def read_claims(layout: Layout) -> list[dict[str, Any]]:
+def read_claims(paths: RunPaths) -> list[dict[str, Any]]:
     """Every note in the run folder, as it was written; StoreError where the file is damaged."""
-    if not layout.claims.exists():
+    if not paths.claims.exists():
         return []
-    rows = read_json(layout.claims, REMEDY)
+    rows = read_json(paths.claims, REMEDY)
     if not isinstance(rows, list) or not all(map(_is_note, rows)):
-        raise StoreError(f"{layout.claims} was damaged after it was written: {REMEDY}")
+        raise StoreError(f"{paths.claims} was damaged after it was written: {REMEDY}")
     return rows
 
 

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.store.checksums import noted
 from fallline.store.place import make_folder
-from fallline.store.sums import noted
-from fallline.study.said import shown
+from fallline.study.formatting import shown
 
 PARQUET_FAILURES = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What polars raises for files that are torn or hold something else; some of them make its reader panic."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fallline.errors import StoreError
+from fallline.store.checksums import OWN_SUM, with_own_sum
 from fallline.store.files import cannot_write, read_json, write_json
-from fallline.store.layout import Layout
-from fallline.store.sums import OWN_SUM, with_own_sum
+from fallline.store.paths import RunPaths
 
 REMEDY = "remove its folder; what its jobs trained is kept"
 STARTING, TRAINING, CONTINUED, FAILED, DONE = "starting", "training", "to be continued", "failed", "done"
@@ -39,11 +39,11 @@ class Launch:
 
     @property
     def folder(self) -> Path:
-        return Layout(self.root).launches / f"{self.number:03d}"
+        return RunPaths(self.root).launches / f"{self.number:03d}"
 
     @property
     def plan(self) -> Path:
-        return Layout(self.root).plan
+        return RunPaths(self.root).plan
 
     @property
     def cancelled(self) -> Path:
@@ -71,7 +71,7 @@ class Launch:
 
 
 def new_launch(
-    paths: Layout, executor: str, cohorts: tuple[int, ...], processes: int, options: Mapping[str, Any]
+    paths: RunPaths, executor: str, cohorts: tuple[int, ...], processes: int, options: Mapping[str, Any]
 ) -> Launch:
     """A launch with the next free number, its folder made."""
     number = max([0, *(launch.number for launch in launches(paths))]) + 1
@@ -89,7 +89,7 @@ def new_launch(
     return launch
 
 
-def launches(paths: Layout) -> list[Launch]:
+def launches(paths: RunPaths) -> list[Launch]:
     """All launches of a run, first to last."""
     try:
         found = sorted(paths.launches.glob("[0-9][0-9][0-9]*/launch.json"))
@@ -112,7 +112,7 @@ def read_launch(path: Path) -> Launch:
 
 
 @dataclass(frozen=True)
-class Note:
+class WorkerNote:
     """What a worker says of itself. ``standing`` is where its cohort stood when it began: two that begin at the same
     place came no further in between. ``reached`` of ``steps`` counts trial-steps, ``out_of_memory`` why it failed."""
 
@@ -132,35 +132,35 @@ class Note:
     out_of_memory: bool = False
 
 
-def note_path(folder: Path, note: Note) -> Path:
+def note_path(folder: Path, note: WorkerNote) -> Path:
     """The worker's own file: no other writes it."""
     return folder / "workers" / f"{note.cohort}-{note.host}-{note.pid}-{note.begun:.0f}.json"
 
 
-def write_note(folder: Path, note: Note) -> None:
+def write_note(folder: Path, note: WorkerNote) -> None:
     write_json(note_path(folder, note), with_own_sum(asdict(note)))
 
 
-def with_own_sums(paths: Layout) -> list[Path]:
+def with_own_sums(paths: RunPaths) -> list[Path]:
     """What the jobs of launches write of themselves: each file has its own checksum."""
     found = [*paths.launches.glob("*/workers/*"), *paths.launches.glob("*/jobs.json")]
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def notes(folder: Path, cohort: int | None = None) -> list[Note]:
+def notes(folder: Path, cohort: int | None = None) -> list[WorkerNote]:
     """The notes of the workers of a launch, or of those of one cohort, oldest first; torn ones are left out."""
     found = []
     for path in folder.glob(f"workers/{'*' if cohort is None else cohort}-*.json"):
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
             plain.pop(OWN_SUM, None)
-            found.append(Note(**plain))
+            found.append(WorkerNote(**plain))
         except (OSError, ValueError, TypeError, AttributeError):
             continue
     return sorted(found, key=lambda note: note.begun)
 
 
-def standing(paths: Layout, blocks: list[str]) -> str:
+def standing(paths: RunPaths, blocks: list[str]) -> str:
     """Where the training of these blocks stands, as a word that changes when it comes further."""
     words = []
     for block in blocks:
@@ -175,6 +175,6 @@ def standing(paths: Layout, blocks: list[str]) -> str:
     return " ".join(words)
 
 
-def in_vain(known: list[Note], now: str) -> list[Note]:
+def in_vain(known: list[WorkerNote], now: str) -> list[WorkerNote]:
     """The attempts since the cohort last came further that ended without saying that they are to be continued."""
     return [note for note in known if note.standing == now and note.state != CONTINUED]

@@ -14,8 +14,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from fallline.store.files import write_json
-from fallline.store.layout import Layout
 from fallline.store.lock import Owner, owner_of, this_process
+from fallline.store.paths import RunPaths
 
 STALE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
@@ -24,7 +24,7 @@ RENEW_SECONDS = 5.0
 class Leases:
     """The leases of one process; ``job`` is what its scheduler calls it, the same after a restart."""
 
-    def __init__(self, paths: Layout, job: str = ""):
+    def __init__(self, paths: RunPaths, job: str = ""):
         self.paths = paths
         self.me = replace(this_process(), token=job)
         self._held: set[str] = set()
@@ -56,7 +56,7 @@ class Leases:
                     os.utime(self.paths.lease(block))
 
 
-def live(paths: Layout) -> list[str]:
+def live(paths: RunPaths) -> list[str]:
     """The blocks that are being trained by jobs just now, as far as can be seen."""
     found = list(paths.lease("").parent.glob("*.json"))
     now = _now(found[0].parent) if found else 0.0

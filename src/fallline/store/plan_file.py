@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fallline.study.said import shown
+from fallline.study.formatting import shown
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 """Names files; so it has no dot and no slash."""
@@ -17,13 +17,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Trial = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
-class Part(BaseModel):
+class Entry(BaseModel):
     """Fields that are not named here are kept as they are: later versions may have more."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class Block(Part):
+class BlockEntry(Entry):
     """Trials that are trained at once: those of each of its seeds, seed after seed."""
 
     name: Name
@@ -31,27 +31,27 @@ class Block(Part):
     trials: list[Trial] = []
 
     @model_validator(mode="after")
-    def _full_grid(self) -> Block:
+    def _full_grid(self) -> BlockEntry:
         if self.seeds and len(self.trials) % len(self.seeds):
             raise ValueError(f"{len(self.trials)} trials are not as many for each of {len(self.seeds)} seeds")
         return self
 
 
-class Cohort(Part):
+class CohortEntry(Entry):
     """``layout`` says how it is run: counts of steps, seeds, programs."""
 
     name: Name
     layout: dict[str, Count | Word] = {}
-    blocks: list[Block]
+    blocks: list[BlockEntry]
 
 
-class Round(Part):
-    cohorts: list[Cohort]
+class RoundEntry(Entry):
+    cohorts: list[CohortEntry]
 
 
-class PlanFile(Part):
+class PlanFile(Entry):
     format: int = 0
-    rounds: list[Round]
+    rounds: list[RoundEntry]
     earlier: list[Trial] = []
 
 

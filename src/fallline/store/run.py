@@ -13,14 +13,14 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.store.checksums import OWN_SUM, sha256_of
 from fallline.store.earlier import earlier_trials, standing_blocks
 from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet, read_table
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.store.resolved import planned_blocks, read_plan, read_study
-from fallline.store.sums import OWN_SUM, sha256_of
 from fallline.study import Study
-from fallline.study.said import shown
+from fallline.study.formatting import shown
 
 PREDICTIONS = {"trial": pl.String, "split": pl.String, "predicted": pl.List(pl.UInt16)}
 WEIGHTS = {"trial": pl.String, "array": pl.String, "shape": pl.List(pl.Int64), "values": pl.List(pl.Float32)}
@@ -63,17 +63,17 @@ class Run:
     all_rounds: bool = False
 
     @property
-    def layout(self) -> Layout:
-        return Layout(self.folder)
+    def paths(self) -> RunPaths:
+        return RunPaths(self.folder)
 
     @cached_property
     def study(self) -> Study:
         """The study as it was resolved when the folder was last run."""
-        return read_study(self.layout.study)
+        return read_study(self.paths.study)
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        return read_plan(self.layout.plan)
+        return read_plan(self.paths.plan)
 
     @cached_property
     def trials(self) -> pl.DataFrame:
@@ -102,7 +102,7 @@ class Run:
     @cached_property
     def _frames(self) -> dict[str, pl.DataFrame]:
         """The trials of each block."""
-        return {block: read_parquet(self._checked("trials", block)) for block in self.layout.done_blocks()}
+        return {block: read_parquet(self._checked("trials", block)) for block in self.paths.done_blocks()}
 
     def records(self, column: str) -> list[str]:
         """The blocks whose trials have that column: what is null there was recorded, and was not a number."""
@@ -122,7 +122,7 @@ class Run:
     def blocks(self) -> list[str]:
         """The complete blocks that hold a trial that counts."""
         if not self._left_out:
-            return self.layout.done_blocks()
+            return self.paths.done_blocks()
         return [block for block, frame in self._frames.items() if frame.select(self._counts.any()).item()]
 
     @cached_property
@@ -162,10 +162,10 @@ class Run:
         """The file with the curves of each block."""
         files = {}
         for block in self.blocks:
-            file = self.layout.curves(block)
+            file = self.paths.curves(block)
             if not file.exists():
                 raise StoreError(
-                    f"{file} is gone though its trials are recorded; remove {self.layout.trials(block)} "
+                    f"{file} is gone though its trials are recorded; remove {self.paths.trials(block)} "
                     "and run again with --resume"
                 )
             files[block] = self._checked("curves", block)
@@ -174,9 +174,9 @@ class Run:
     def _checked(self, kind: str, block: str) -> Path:
         """The file of that kind of a block; StoreError where it is not what was written. Parquet has no checksums: most
         damage inside a file is read as other values."""
-        path, told = getattr(self.layout, kind)(block), None
+        path, told = getattr(self.paths, kind)(block), None
         with suppress(StoreError, AttributeError):  # a timing is not needed to read what it is about
-            told = read_table(self.layout.timing(block)).get("sha256", {}).get(kind)
+            told = read_table(self.paths.timing(block)).get("sha256", {}).get(kind)
         try:
             other = told is not None and sha256_of(path) != told
         except OSError as failure:
@@ -201,17 +201,17 @@ class Run:
     @cached_property
     def model_texts(self) -> dict[str, str]:
         """By task, the texts of the models that are written as text."""
-        texts = read_json(self.layout.models) if self.layout.models.exists() else {}
+        texts = read_json(self.paths.models) if self.paths.models.exists() else {}
         if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
             raise StoreError(
-                f"{self.layout.models} holds no texts of models; it was damaged after it was written: "
+                f"{self.paths.models} holds no texts of models; it was damaged after it was written: "
                 "remove it, the report then goes without what it shows"
             )
         return texts
 
     def _where_kept(self, kind: str, schema: dict[str, Any]) -> pl.LazyFrame:
         """The files of that kind of all blocks that have one."""
-        of_block = getattr(self.layout, kind)
+        of_block = getattr(self.paths, kind)
         files = [self._checked(kind, block) for block in self.blocks if of_block(block).exists()]
         return self._counted(_scanned(files)) if files else pl.LazyFrame(schema=schema)
 
@@ -222,21 +222,21 @@ class Run:
     @cached_property
     def answers(self) -> pl.DataFrame:
         """One row a (task, data, split): the labels of its examples, and the names of the classes if they have any."""
-        frames = [_extra(file, ANSWERS) for file in sorted(self.layout.answers.glob("*.parquet"))]
+        frames = [_extra(file, ANSWERS) for file in sorted(self.paths.answers.glob("*.parquet"))]
         return pl.concat(frames) if frames else pl.DataFrame(schema=ANSWERS)
 
     @cached_property
     def mistakes(self) -> pl.DataFrame:
         """The examples that most trials of the study as it stands got wrong, worst first, each with its picture as
         bytes, row after row."""
-        file = self.layout.mistakes
+        file = self.paths.mistakes
         found = _extra(file, MISTAKES) if file.exists() else pl.DataFrame(schema=MISTAKES)
         return found.filter(~pl.col("data").str.contains(FOLD))
 
     @cached_property
     def timings(self) -> pl.DataFrame:
         """One row a block that has one: seconds to trace, compile, warm up, train and evaluate; lanes, steps, bytes."""
-        files = [path for block in self.blocks if (path := self.layout.timing(block)).exists()]
+        files = [path for block in self.blocks if (path := self.paths.timing(block)).exists()]
         rows = list(map(read_table, files))
         for path, row in zip(files, rows, strict=True):
             if not row.keys() >= TIMING:
@@ -250,19 +250,19 @@ class Run:
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
         """What each start of the run ran on, in order."""
-        return [read_table(path) for path in sorted(self.layout.environments.glob("*.json"))]
+        return [read_table(path) for path in sorted(self.paths.environments.glob("*.json"))]
 
     @cached_property
     def planned(self) -> list[str]:
         """The names of all planned blocks, but for those that hold no trial that counts."""
         if not self._left_out:
             return planned_blocks(self.plan)
-        return standing_blocks(self.plan, self.layout.done_blocks())
+        return standing_blocks(self.plan, self.paths.done_blocks())
 
     @property
     def missing(self) -> list[str]:
         """The planned blocks of the study as it stands that have no records yet."""
-        done = self.layout.done_blocks()
+        done = self.paths.done_blocks()
         return [block for block in standing_blocks(self.plan, done) if block not in set(done)]
 
 
@@ -299,7 +299,7 @@ def open_run(folder: str | Path, all_rounds: bool = False) -> Run:
     """The run in ``folder``, or StoreError where there is none."""
     path = Path(folder)
     try:
-        found = Layout(path).plan.exists()
+        found = RunPaths(path).plan.exists()
     except OSError as failure:
         raise StoreError(f"cannot read {str(path)[:100]}: {failure.strerror or failure}") from None
     if not found:

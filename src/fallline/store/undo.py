@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fallline.store.files import write_bytes
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 
 FOLDERS = ("environments", "answers", "launches")
 """Folders that planning adds to, a file or a folder a start."""
@@ -21,7 +21,7 @@ class Undo:
     launched: a full disk, a scheduler that says no, an interrupt.
     """
 
-    def __init__(self, paths: Layout):
+    def __init__(self, paths: RunPaths):
         self.root = paths.root
         self.files = [paths.plan, paths.study, paths.claims, paths.models, paths.sums, paths.mistakes]
 
@@ -57,7 +57,7 @@ def not_there(folder: Path) -> list[Path]:
 
 def forget_measured(root: Path, made: list[Path]) -> None:
     """Remove what was measured for a run that was refused, where its folder was ``made`` for that."""
-    paths = Layout(root)
+    paths = RunPaths(root)
     if root in made and not paths.plan.exists():
         shutil.rmtree(paths.scaling, ignore_errors=True)
         remove_made(made)

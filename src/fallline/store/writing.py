@@ -12,6 +12,18 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.checkpoint import checkpoint_seconds
+from fallline.store.checksums import (
+    begin,
+    is_kept,
+    note_blocks,
+    note_folder,
+    note_there,
+    noted,
+    settle,
+    sha256,
+    sums_in_timing,
+    with_own_sum,
+)
 from fallline.store.earlier import earlier_trials, planned_trials, standing_blocks, with_earlier
 from fallline.store.files import (
     MAX_TEXT_BYTES,
@@ -29,22 +41,10 @@ from fallline.store.files import (
     write_text,
 )
 from fallline.store.launches import with_own_sums
-from fallline.store.layout import OWN_NAMES, Layout
 from fallline.store.leases import live
 from fallline.store.lock import Lock
+from fallline.store.paths import OWN_NAMES, RunPaths
 from fallline.store.resolved import PLAN_FORMAT, read_plan, read_study
-from fallline.store.sums import (
-    begin,
-    is_kept,
-    note_blocks,
-    note_folder,
-    note_there,
-    noted,
-    settle,
-    sha256,
-    sums_in_timing,
-    with_own_sum,
-)
 from fallline.store.undo import not_there, remove_made
 from fallline.study import Study, dump_study
 
@@ -52,13 +52,13 @@ from fallline.study import Study, dump_study
 class RunWriter:
     """A writer of a run folder. The one that ``open`` gives holds its lock; blocks can be written without."""
 
-    def __init__(self, paths: Layout):
+    def __init__(self, paths: RunPaths):
         self.paths = paths
         self.lock = Lock(paths.lock)
         self.made: list[Path] = []
 
     @classmethod
-    def open(cls, paths: Layout, study: Study, resume: bool) -> RunWriter:
+    def open(cls, paths: RunPaths, study: Study, resume: bool) -> RunWriter:
         """A writer for ``study`` in that folder, new or with records of the same study; StoreError where neither."""
         writer = cls(paths)
         checkpoint_seconds()  # a wrong setting is an error now, not in the middle of the run

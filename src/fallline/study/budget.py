@@ -10,7 +10,7 @@ from fallline.batching import BatchPolicy, BatchStream, times_workers
 from fallline.contracts import Task
 from fallline.errors import StudyError
 from fallline.study.values import MAX_STEPS, check_field
-from fallline.tasks.folds import Cut
+from fallline.tasks.folds import FoldSplit
 
 
 def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
@@ -37,7 +37,7 @@ def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
 
 
 def steps_of(
-    fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str, cut: Cut | None = None
+    fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str, cut: FoldSplit | None = None
 ) -> int:
     """The budget in steps; one in epochs is turned into steps by the number of the task's training examples, those left
     where ``cut`` keeps some for validation."""

@@ -8,21 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fallline.batching import BatchPolicy
-from fallline.contracts import Loss, Number, Optimizer, Schedule, Task
+from fallline.contracts import Hyperparameter, Loss, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName
 from fallline.losses import losses
 from fallline.optimizers import optimizers
 from fallline.schedules import schedules
 from fallline.study.budget import batches_of, steps_of
-from fallline.study.choosing import asked_in_training
-from fallline.study.parts import CHOICES, COMMON, CheckedNumbers, Parts, numbers_of
+from fallline.study.formatting import shown
+from fallline.study.parts import CHOICES, COMMON, CheckedHyperparameters, Parts, hyperparameters_of
 from fallline.study.resolve import resolve, resolve_task
-from fallline.study.said import shown
 from fallline.study.spec import Study
+from fallline.study.test_leakage import asked_in_training
 from fallline.study.trial import Recipe, Trial
 from fallline.study.values import BUDGETS, FIELDS, check_field, check_number
 from fallline.tasks import tasks
-from fallline.tasks.folds import Cut, cuts
+from fallline.tasks.folds import FoldSplit, cuts
 
 KINDS = {"task": Task, "optimizer": Optimizer, "loss": Loss, "schedule": Schedule}
 MAX_TRIALS = 200_000
@@ -108,7 +108,7 @@ class Expansion:
         key = (where, *map(id, parts))
         if key not in self._recipes:
             tables = [self.base, *(self.own_base.get(name, {}) for name in parts.names)]
-            self._recipes[key] = _Recipes(self.study, CheckedNumbers(parts, where), tables, self.cut)
+            self._recipes[key] = _Recipes(self.study, CheckedHyperparameters(parts, where), tables, self.cut)
         return self._recipes[key]
 
     def _parts(self, settings: Settings) -> Parts:
@@ -212,8 +212,8 @@ class Expansion:
                 )
 
     def _check_table(self, place: str, table: Mapping[str, Any], owners: Sequence[Any], many: bool) -> None:
-        numbers = [*(number for part in owners for number in numbers_of(part)), *COMMON]
-        known = {number.name for number in numbers}
+        hyperparameters = [*(number for part in owners for number in hyperparameters_of(part)), *COMMON]
+        known = {number.name for number in hyperparameters}
         for key, value in table.items():
             where = self._place(f"{place}.{key}")
             if key not in FIELDS and key not in CHOICES and key not in known:
@@ -223,7 +223,7 @@ class Expansion:
             values = value if many else [value]
             for place_of, one in enumerate(values):
                 self._check_value(
-                    key, one, numbers, f"{where}, value {place_of + 1} of {len(values)}" if many else where
+                    key, one, hyperparameters, f"{where}, value {place_of + 1} of {len(values)}" if many else where
                 )
 
     def _unknown(self, place: str, key: str, value: Any, known: set[str], where: str) -> StudyError:
@@ -239,7 +239,7 @@ class Expansion:
             f"{kind} {name}"
             for kind, parts in _known_parts().items()
             for name, part in parts.items()
-            if any(number.name == key for number in numbers_of(part))
+            if any(number.name == key for number in hyperparameters_of(part))
         ]
         if owners:
             some = ", ".join(owners[:4]) + (f" and {len(owners) - 4} more" if len(owners) > 4 else "")
@@ -248,7 +248,7 @@ class Expansion:
             known = known | fields
         return UnknownName("field or number of a recipe of this study", key, {*known, *FIELDS, *CHOICES}, where)
 
-    def _check_value(self, key: str, value: Any, numbers: Sequence[Number], where: str) -> None:
+    def _check_value(self, key: str, value: Any, hyperparameters: Sequence[Hyperparameter], where: str) -> None:
         if key == "task":
             resolve_task(value, self.study, where)
         elif key in CHOICES:
@@ -256,7 +256,7 @@ class Expansion:
         elif key in FIELDS:
             check_field(key, value, where)
         else:
-            for number in [number for number in numbers if number.name == key]:
+            for number in [number for number in hyperparameters if number.name == key]:
                 check_number(number, value, where)
 
     def _place(self, inside: str) -> str:
@@ -266,8 +266,10 @@ class Expansion:
 class _Recipes:
     """Recipes of the same parts, on top of the same ``tables`` of a study: what many of them share is made once."""
 
-    def __init__(self, study: Study, numbers: CheckedNumbers, tables: Sequence[Settings], cut: Cut | None):
-        self.study, self.numbers, self.cut = study, numbers, cut
+    def __init__(
+        self, study: Study, hyperparameters: CheckedHyperparameters, tables: Sequence[Settings], cut: FoldSplit | None
+    ):
+        self.study, self.hyperparameters, self.cut = study, hyperparameters, cut
         self.common: Settings = {}
         for table in tables:
             self.common = self._over(self.common, table)
@@ -275,7 +277,7 @@ class _Recipes:
 
     def recipe(self, settings: Settings) -> tuple[Task, Recipe]:
         """The recipe that ``settings``, values of the study, make of what is common."""
-        full, parts = self._over(self.common, settings), self.numbers.parts
+        full, parts = self._over(self.common, settings), self.hyperparameters.parts
         batches, steps = self._budget(full)
         return parts.task, Recipe(
             parts.optimizer,
@@ -283,7 +285,7 @@ class _Recipes:
             parts.schedule,
             batches,
             steps,
-            self.numbers.of(full),
+            self.hyperparameters.of(full),
             full.get("precision", "float32"),
         )
 
@@ -291,13 +293,13 @@ class _Recipes:
         """A table laid over another, of what these parts take."""
         if any(budget in table for budget in BUDGETS):  # a budget in epochs replaces one in steps, and the reverse
             below = {key: value for key, value in below.items() if key not in BUDGETS}
-        return below | {key: value for key, value in table.items() if key in self.numbers.taken}
+        return below | {key: value for key, value in table.items() if key in self.hyperparameters.taken}
 
     def _budget(self, full: Settings) -> tuple[BatchPolicy, int]:
         """Batches and steps, worked out once for all recipes with the same fields."""
         key = tuple([id(full.get(name)) for name in (*FIELDS, "workers")])
         if key not in self._budgets:
-            where, task = self.numbers.where, self.numbers.parts.task
+            where, task = self.hyperparameters.where, self.hyperparameters.parts.task
             batches = batches_of(full, where)
             self._budgets[key] = batches, steps_of(full, batches, task, self.study.data, where, self.cut)
         return self._budgets[key]

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fallline import regularisation, stopping
-from fallline.contracts import Loss, Number, Optimizer, Schedule, Task, check_numbers
-from fallline.contracts.numbers import Value
+from fallline.contracts import Hyperparameter, Loss, Optimizer, Schedule, Task, check_hyperparameters
+from fallline.contracts.hyperparameters import Value
 from fallline.errors import StudyError
 from fallline.schedules import check_schedule
-from fallline.schedules.scaling import RATE_NUMBERS, changes_rate
-from fallline.study.trial import RecipeNumbers
+from fallline.schedules.scaling import RATE_HYPERPARAMETERS, changes_rate
+from fallline.study.trial import RecipeHyperparameters
 from fallline.study.values import FIELDS
 
 CHOICES = ("task", "optimizer", "loss", "schedule")
 """What a recipe names; each brings numbers of its own."""
 
-COMMON = (*RATE_NUMBERS, *regularisation.NUMBERS, *stopping.NUMBERS)
+COMMON = (*RATE_HYPERPARAMETERS, *regularisation.HYPERPARAMETERS, *stopping.HYPERPARAMETERS)
 """Numbers that every recipe may have."""
 
 
@@ -41,23 +41,23 @@ class Parts(NamedTuple):
         return tuple(part.name for part in self)
 
     @property
-    def declared(self) -> RecipeNumbers:
+    def declared(self) -> RecipeHyperparameters:
         """The numbers by who takes them. A rule that has a weight decay of its own keeps it."""
-        rule = {number.name for number in self.optimizer.numbers}
-        others = tuple(number for number in regularisation.NUMBERS if number.name not in rule)
-        return RecipeNumbers(
-            self.optimizer.numbers,
-            self.loss.numbers,
-            (*self.schedule.numbers, *RATE_NUMBERS),
-            self.task.model.numbers,
+        rule = {number.name for number in self.optimizer.hyperparameters}
+        others = tuple(number for number in regularisation.HYPERPARAMETERS if number.name not in rule)
+        return RecipeHyperparameters(
+            self.optimizer.hyperparameters,
+            self.loss.hyperparameters,
+            (*self.schedule.hyperparameters, *RATE_HYPERPARAMETERS),
+            self.task.model.hyperparameters,
             others,
-            stopping.NUMBERS,
+            stopping.HYPERPARAMETERS,
         )
 
     @property
     def taken(self) -> set[str]:
         """The names of all numbers that a recipe of these parts has."""
-        return {number.name for numbers in self.declared for number in numbers}
+        return {number.name for hyperparameters in self.declared for number in hyperparameters}
 
     @property
     def owners(self) -> tuple[tuple[str, str], ...]:
@@ -72,7 +72,7 @@ class Parts(NamedTuple):
         )
 
 
-class CheckedNumbers:
+class CheckedHyperparameters:
     """The numbers of many recipes of the same parts, written in the same place: each value is checked once.
 
     A group that is given the very values of a recipe before is that recipe's.
@@ -87,21 +87,21 @@ class CheckedNumbers:
         ]
         self._fitting: set[int] = set()
 
-    def of(self, given: Mapping[str, Any]) -> RecipeNumbers:
+    def of(self, given: Mapping[str, Any]) -> RecipeHyperparameters:
         """The numbers of a recipe, complete; NumberError where one breaks its law. ``given`` holds values of a study,
         which outlives this.
         """
-        numbers = RecipeNumbers(*(group.of(given) for group in self._groups))
-        if id(numbers.schedule) not in self._fitting:
-            check_schedule(self.parts.schedule, dict(numbers.schedule), self.where)
-            self._check_rate(numbers)
-            self._fitting.add(id(numbers.schedule))
-        return numbers
+        hyperparameters = RecipeHyperparameters(*(group.of(given) for group in self._groups))
+        if id(hyperparameters.schedule) not in self._fitting:
+            check_schedule(self.parts.schedule, dict(hyperparameters.schedule), self.where)
+            self._check_rate(hyperparameters)
+            self._fitting.add(id(hyperparameters.schedule))
+        return hyperparameters
 
-    def _check_rate(self, numbers: RecipeNumbers) -> None:
+    def _check_rate(self, hyperparameters: RecipeHyperparameters) -> None:
         """StudyError where a schedule, a warm-up or workers change a rate that the optimizer does not take."""
-        rule, schedule, rates = self.parts.optimizer, self.parts.schedule, dict(numbers.schedule)
-        if "learning_rate" in dict(numbers.rule) or not changes_rate(schedule, rates):
+        rule, schedule, rates = self.parts.optimizer, self.parts.schedule, dict(hyperparameters.schedule)
+        if "learning_rate" in dict(hyperparameters.rule) or not changes_rate(schedule, rates):
             return
         what = f"schedule {schedule.name}" if schedule.name != "constant" else "a warm-up or workers"
         raise StudyError(
@@ -114,7 +114,7 @@ class CheckedNumbers:
 class _Group:
     """The numbers that one owner takes. Values are known by what they are, not by what they equal: True is not 1."""
 
-    def __init__(self, kind: str, owner: str, declared: tuple[Number, ...], where: str):
+    def __init__(self, kind: str, owner: str, declared: tuple[Hyperparameter, ...], where: str):
         self.kind, self.owner, self.declared, self.where = kind, owner, declared, where
         self._names = [number.name for number in declared]
         self._known: dict[tuple[int, ...], Checked] = {}
@@ -132,13 +132,13 @@ class _Group:
             return tuple([self._pairs[name, id(value)] for name, value in zip(self._names, values, strict=True)])
         except KeyError:  # a value that was not met yet, or has no law of its own to be checked by
             own = {name: value for name, value in zip(self._names, values, strict=True) if value is not UNSAID}
-            pairs = tuple(check_numbers(self.kind, self.owner, self.declared, own, self.where).items())
+            pairs = tuple(check_hyperparameters(self.kind, self.owner, self.declared, own, self.where).items())
             self._pairs |= {
                 (name, id(value)): pair for name, value, pair in zip(self._names, values, pairs, strict=True)
             }
             return pairs
 
 
-def numbers_of(part: Task | Optimizer | Loss | Schedule) -> tuple[Number, ...]:
+def hyperparameters_of(part: Task | Optimizer | Loss | Schedule) -> tuple[Hyperparameter, ...]:
     """The numbers that a part brings."""
-    return part.model.numbers if isinstance(part, Task) else part.numbers
+    return part.model.hyperparameters if isinstance(part, Task) else part.hyperparameters

@@ -18,7 +18,7 @@ from fallline.losses import find_loss, losses
 from fallline.metrics import find_metric, metrics
 from fallline.optimizers import find_optimizer, optimizers
 from fallline.schedules import find_schedule, schedules
-from fallline.study.said import shown, told
+from fallline.study.formatting import shown, told
 from fallline.study.trial import digest
 from fallline.tasks import find_task, tasks
 from fallline.tasks.networks import network_task

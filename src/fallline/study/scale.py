@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fallline.errors import NumberError
-from fallline.scaling.counts import parse_counts
-from fallline.study.part import Part
+from fallline.errors import HyperparameterError
+from fallline.study.device_counts import parse_counts
+from fallline.study.part import StudyTable
 
 
-class ReportedTime(Part):
+class ReportedTime(StudyTable):
     """A published time: an epoch or the budget took so many ``seconds`` on ``devices`` (None: not told)."""
 
     devices: int | str | None = None
@@ -20,7 +20,7 @@ class ReportedTime(Part):
     text: str = ""
 
 
-class ScaleClaim(Part):
+class ScaleClaim(StudyTable):
     """A sentence on time: on ``devices`` the budget is trained ``above`` or ``below`` so many times as fast as on one.
 
     ``batch`` is one of the study's batch sizes as it is written, by default the first. Strong: that batch is shared by
@@ -48,7 +48,7 @@ class ScaleClaim(Part):
         return self
 
 
-class Scale(Part):
+class ScaleTable(StudyTable):
     """``devices`` are counts such as 4 or "2x3" (two hosts of three); without ``batch_sizes`` they are the study's own.
 
     Each program is timed ``repeats`` times for about so many ``seconds``. A study with this table is measured after it
@@ -67,7 +67,7 @@ class Scale(Part):
     def _devices(cls, devices: list[int | str]) -> list[int | str]:
         try:
             parse_counts(devices, "scale.devices")
-        except NumberError as failure:
+        except HyperparameterError as failure:
             raise ValueError(str(failure)) from None
         return devices
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fallline.errors import StudyError
-from fallline.study.said import shown
+from fallline.study.formatting import shown
 from fallline.study.values import BUDGETS
 
 if TYPE_CHECKING:

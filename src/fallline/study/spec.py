@@ -11,13 +11,13 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
-from fallline.study.choosing import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
+from fallline.study.formatting import shown
 from fallline.study.holdable import unholdable
 from fallline.study.native import native
-from fallline.study.part import Part
-from fallline.study.said import shown
-from fallline.study.scale import Scale
+from fallline.study.part import StudyTable
+from fallline.study.scale import ScaleTable
 from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, check_network, read_at_the_end
+from fallline.study.test_leakage import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
 
 if TYPE_CHECKING:
     from fallline.api import Forecast, Result
@@ -35,7 +35,7 @@ RECIPE = ("base", "axes", "zip", "points")
 """Fields whose values are checked by the law of the number that they are for, where trials are made."""
 
 
-class Study(Part):
+class Study(StudyTable):
     """A base trial, its axes, its seeds and its question.
 
     >>> study = Study(name="rates", task="mnist-softmax", base={"optimizer": "adam", "steps": 200, "batch_size": 100},
@@ -72,7 +72,7 @@ class Study(Part):
     reported: list[Reported] = Field(default_factory=list)
     claims: list[Claim] = Field(default_factory=list)
     networks: dict[str, NetworkTable] = Field(default_factory=dict)
-    scale: Scale | None = None
+    scale: ScaleTable | None = None
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
     _written: Study | None = PrivateAttr(default=None)
@@ -219,7 +219,7 @@ _PARTS = {
     "reported": ("reported figure", Reported),
     "claims": ("claim", Claim),
     "networks": ("network", NetworkTable),
-    "scale": ("[scale]", Scale),
+    "scale": ("[scale]", ScaleTable),
 }
 
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from fallline.errors import ModelError, UnknownName
-from fallline.study.choosing import EPOCH, best_on_test, on_test, refusal
 from fallline.study.native import native
-from fallline.study.part import Part
+from fallline.study.part import StudyTable
+from fallline.study.test_leakage import EPOCH, best_on_test, on_test, refusal
 
 
-class Target(Part):
+class Target(StudyTable):
     """What a trial tries to reach; the record says after how many steps it did."""
 
     metric: str = "train_loss"
@@ -25,7 +25,7 @@ class Target(Part):
         return read_at_the_end(metric, on_test(metric), "count the steps to a target")
 
 
-class Figure(Part):
+class Figure(StudyTable):
     """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values.
 
     ``of`` are the two watched scalars of a path.
@@ -42,7 +42,7 @@ class Figure(Part):
     steps: int | None = Field(default=None, ge=1)
 
 
-class NetworkTable(Part):
+class NetworkTable(StudyTable):
     """A network of neurons as text and the data it learns: a task of the study's own, by the name of its table.
 
     ``data`` is "two-gaussians" or a CSV file beside the study, with the column ``target``. Learnables and biases begin
@@ -81,7 +81,7 @@ def _read_network(
     find_loss(loss, f"network {name}, loss")
 
 
-class Claim(Part):
+class Claim(StudyTable):
     """A sentence and the comparison that judges it, in one of three forms.
 
     ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
@@ -128,7 +128,7 @@ class Claim(Part):
         return self
 
 
-class Reported(Part):
+class Reported(StudyTable):
     """A published figure to print beside ours: in the trials ``where``, ``metric`` was ``value``."""
 
     where: dict[str, Any]

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from fallline import regularisation, stopping
 from fallline.batching import BatchPolicy
 from fallline.contracts import Loss, Optimizer, Schedule, Task
-from fallline.contracts.numbers import Value
-from fallline.schedules.scaling import RATE_NUMBERS
-from fallline.study.said import exact
-from fallline.tasks.folds import Cut
+from fallline.contracts.hyperparameters import Value
+from fallline.schedules.scaling import RATE_HYPERPARAMETERS
+from fallline.study.formatting import exact
+from fallline.tasks.folds import FoldSplit
 
 RECORDS_VERSION = 2
 """Part of every trial's canonical form. Raised when records of older versions are no longer comparable."""
@@ -24,18 +24,18 @@ LATER = {"rate_power": 1.0}
 """Numbers that came after the first records, left out of the canonical form at the value that changes nothing: so those
 records keep their names."""
 
-Numbers = tuple[tuple[str, Value], ...]
+NamedValues = tuple[tuple[str, Value], ...]
 
 
-class RecipeNumbers(NamedTuple):
+class RecipeHyperparameters(NamedTuple):
     """All numbers of a recipe by the part that takes them, complete: defaults are filled in."""
 
-    rule: Numbers = ()
-    loss: Numbers = ()
-    schedule: Numbers = ()
-    model: Numbers = ()
-    regularisation: Numbers = ()
-    stopping: Numbers = ()
+    rule: NamedValues = ()
+    loss: NamedValues = ()
+    schedule: NamedValues = ()
+    model: NamedValues = ()
+    regularisation: NamedValues = ()
+    stopping: NamedValues = ()
 
     @property
     def flat(self) -> dict[str, Value]:
@@ -52,7 +52,7 @@ class Recipe:
     schedule: Schedule
     batches: BatchPolicy
     steps: int
-    numbers: RecipeNumbers
+    hyperparameters: RecipeHyperparameters
     precision: str = "float32"
 
     def __hash__(self) -> int:
@@ -61,24 +61,26 @@ class Recipe:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.optimizer.name, self.loss.name, self.schedule.name, self.steps, self.numbers))
+        return hash((self.optimizer.name, self.loss.name, self.schedule.name, self.steps, self.hyperparameters))
 
     @property
     def loss_kind(self) -> str:
         """The loss with its numbers that are not the default: values of different kinds cannot be compared."""
-        usual = {number.name: number.default for number in self.loss.numbers}
-        inside = ", ".join(f"{name}={exact(value)}" for name, value in self.numbers.loss if value != usual[name])
+        usual = {number.name: number.default for number in self.loss.hyperparameters}
+        inside = ", ".join(
+            f"{name}={exact(value)}" for name, value in self.hyperparameters.loss if value != usual[name]
+        )
         return f"{self.loss.name}({inside})" if inside else self.loss.name
 
     @property
     def in_use(self) -> set[str]:
         """The regularisers that are not off."""
-        return regularisation.in_use(dict(self.numbers.regularisation))
+        return regularisation.in_use(dict(self.hyperparameters.regularisation))
 
     @property
     def patience(self) -> Value:
         """Looks without a better validation loss after which the trial is stopped; None: it is not."""
-        return dict(self.numbers.stopping).get(stopping.PATIENCE.name)
+        return dict(self.hyperparameters.stopping).get(stopping.PATIENCE.name)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Trial:
     seed: int
     evaluate_every: int | None = None
     record_every: int = 1
-    cut: Cut | None = None
+    cut: FoldSplit | None = None
 
     @cached_property
     def canonical(self) -> dict[str, object]:
@@ -105,7 +107,9 @@ class Trial:
             "optimizer": recipe.optimizer.name,
             "loss": recipe.loss.name,
             "schedule": recipe.schedule.name,
-            "numbers": {name: value for name, value in recipe.numbers.flat.items() if LATER.get(name, -1.0) != value},
+            "numbers": {
+                name: value for name, value in recipe.hyperparameters.flat.items() if LATER.get(name, -1.0) != value
+            },
             "batches": recipe.batches.plain,
             "steps": recipe.steps,
             "precision": recipe.precision,
@@ -131,15 +135,18 @@ class Trial:
         return self.data if self.cut is None else f"{self.data}, {self.cut.said}"
 
 
-def numbers_in_use(trials: Iterable[Trial]) -> frozenset[str]:
+def hyperparameters_in_use(trials: Iterable[Trial]) -> frozenset[str]:
     """The names of the numbers of schedules, regularisation and stopping that some trial has at another value than off.
 
     Of a schedule every number of its own is in use.
     """
-    off = {number.name: number.default for number in (*RATE_NUMBERS, *regularisation.NUMBERS, *stopping.NUMBERS)}
+    off = {
+        number.name: number.default
+        for number in (*RATE_HYPERPARAMETERS, *regularisation.HYPERPARAMETERS, *stopping.HYPERPARAMETERS)
+    }
     found: set[str] = set()
-    for numbers in {trial.recipe.numbers for trial in trials}:
-        for name, value in (*numbers.schedule, *numbers.regularisation, *numbers.stopping):
+    for hyperparameters in {trial.recipe.hyperparameters for trial in trials}:
+        for name, value in (*hyperparameters.schedule, *hyperparameters.regularisation, *hyperparameters.stopping):
             if value is not None and value != off.get(name):
                 found.add(name)
     return frozenset(found)

@@ -16,9 +16,9 @@ from fallline.batching import (
     check_subset,
     check_subset_from,
 )
-from fallline.contracts import Number
-from fallline.errors import NumberError, StudyError, UnknownName
-from fallline.study.said import shown
+from fallline.contracts import Hyperparameter
+from fallline.errors import HyperparameterError, StudyError, UnknownName
+from fallline.study.formatting import shown
 
 MAX_STEPS = 2**31 - 1
 MAX_EPOCHS = 1_000_000
@@ -29,16 +29,16 @@ def check_steps(value: Any, where: str) -> int:
     if value is None:
         raise StudyError(f"steps is missing ({where}); write steps = 500 or epochs = 10 under [base], for example")
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise NumberError(f"steps must be a whole number >= 1, got {shown(value)} ({where})")
+        raise HyperparameterError(f"steps must be a whole number >= 1, got {shown(value)} ({where})")
     if value > MAX_STEPS:
-        raise NumberError(f"steps must be at most {MAX_STEPS:,}, got {value:,} ({where})")
+        raise HyperparameterError(f"steps must be at most {MAX_STEPS:,}, got {value:,} ({where})")
     return value
 
 
 def check_epochs(value: Any, where: str) -> float:
     """A number of epochs, which need not be whole, or NumberError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_EPOCHS:
-        raise NumberError(f"epochs must be a number > 0 and <= {MAX_EPOCHS:,}, got {shown(value)} ({where})")
+        raise HyperparameterError(f"epochs must be a number > 0 and <= {MAX_EPOCHS:,}, got {shown(value)} ({where})")
     return float(value)
 
 
@@ -77,7 +77,7 @@ def check_field(name: str, value: Any, where: str) -> Any:
     return _CHECKS[name](value, where)
 
 
-def check_number(number: Number, value: Any, where: str) -> None:
+def check_number(number: Hyperparameter, value: Any, where: str) -> None:
     """Lawful as written, and as the program takes it."""
     exact = number.check(value, where)
     for one in exact if isinstance(exact, tuple) else (exact,):
@@ -89,8 +89,8 @@ def check_number(number: Number, value: Any, where: str) -> None:
             rounded = math.inf
         try:
             number.check((rounded,) if number.many else rounded)
-        except NumberError:
-            raise NumberError(
+        except HyperparameterError:
+            raise HyperparameterError(
                 f"{number.name} {number.law} and be finite after rounding to 32 bits, "
                 f"where {value!r} is {rounded} ({where})"
             ) from None

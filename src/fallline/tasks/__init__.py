@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fallline.contracts import Task
+from fallline.contracts.registry import parts
 from fallline.errors import UnknownName
-from fallline.registry import parts
 from fallline.tasks.family import TaskFamily
 from fallline.tasks.networks import network_task
 from fallline.tasks.own import task

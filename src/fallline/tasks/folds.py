@@ -17,7 +17,7 @@ WIDEST = 16
 
 
 @dataclass(frozen=True)
-class Cut:
+class FoldSplit:
     """Which training examples are kept for validation: the share ``holdout``, or fold ``fold`` (1, 2, ...) of
     ``folds``."""
 
@@ -40,14 +40,14 @@ class Cut:
         return examples - (round(self.holdout * examples) if self.holdout is not None else -(-examples // self.folds))
 
 
-def cuts(holdout: float | None, folds: int | None) -> list[Cut | None]:
+def cuts(holdout: float | None, folds: int | None) -> list[FoldSplit | None]:
     """One cut where a part is held out, one a fold, or none."""
     if holdout is not None:
-        return [Cut(holdout=holdout)]
-    return [Cut(folds=folds, fold=fold + 1) for fold in range(folds)] if folds is not None else [None]
+        return [FoldSplit(holdout=holdout)]
+    return [FoldSplit(folds=folds, fold=fold + 1) for fold in range(folds)] if folds is not None else [None]
 
 
-def cut_splits(task: str, splits: Splits, cut: Cut) -> Splits:
+def cut_splits(task: str, splits: Splits, cut: FoldSplit) -> Splits:
     """``splits`` with validation cut out of train; test stays as it is, and so does the order of the examples.
 
     A part is held out only where the task has no validation split; folds put train and validation together first. Which
@@ -67,7 +67,7 @@ def cut_splits(task: str, splits: Splits, cut: Cut) -> Splits:
     return replace(splits, train=train, validation=validation)
 
 
-def _held(task: str, targets: np.ndarray, cut: Cut) -> np.ndarray:
+def _held(task: str, targets: np.ndarray, cut: FoldSplit) -> np.ndarray:
     """Which examples are held out, bool [examples]."""
     examples, order = len(targets), _dealt(targets)
     held = np.zeros(examples, bool)

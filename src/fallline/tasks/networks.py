@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline.contracts import Loss, Splits, Task
 from fallline.datasets.gaussians import two_gaussians
-from fallline.datasets.table import Table, read_table
+from fallline.datasets.table import DataTable, read_table
 from fallline.errors import DataError, ModelError
 from fallline.losses import find_loss
 from fallline.metrics import find_metric
@@ -132,7 +132,7 @@ def _own_task(
     return replace(made, metrics=_metrics(network, train.targets), gives=_gives(network))
 
 
-def _table(name: str, network: Network, path: Path, target: str) -> Table:
+def _table(name: str, network: Network, path: Path, target: str) -> DataTable:
     """The columns that the network's inputs name, and the target."""
     if not isinstance(target, str) or not target:
         raise ModelError(f'network {name}: data from {path.name} needs its column to learn; write target = "COLUMN"')

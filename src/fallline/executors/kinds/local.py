@@ -10,14 +10,14 @@ from typing import Any
 from fallline.errors import StudyError
 from fallline.executors import supervisor
 from fallline.executors.gpus import Gpus
-from fallline.executors.groups import Group, worker_command
+from fallline.executors.process_group import ProcessGroup, worker_command
 from fallline.executors.protocol import Executor
 from fallline.executors.supervisor import Ended
 from fallline.store.launches import Launch
 
 
 @dataclass(frozen=True)
-class Options:
+class LocalOptions:
     """``jobs`` run at once. Each has ``gpus`` of this machine's GPUs, 0: one where there are any."""
 
     jobs: int = 1
@@ -35,7 +35,7 @@ class Options:
 class Job:
     """The processes of a job and the GPUs they were given."""
 
-    group: Group
+    group: ProcessGroup
     gpus: list[str]
 
 
@@ -48,7 +48,7 @@ class Processes:
 
     def start(self, cohort: int) -> Job:
         own, told = self.gpus.take()
-        return Job(Group.start(self.launched, cohort, f"local-{self.launched.number}-{cohort}", told), own)
+        return Job(ProcessGroup.start(self.launched, cohort, f"local-{self.launched.number}-{cohort}", told), own)
 
     def ended(self, job: Job) -> Ended | None:
         ended = job.group.ended()
@@ -82,7 +82,7 @@ def _show(launched: Launch) -> str:
 LOCAL = Executor(
     "local",
     "worker processes on this machine",
-    Options,
+    LocalOptions,
     supervisor.launch,
     supervisor.status,
     supervisor.cancel,

@@ -13,8 +13,8 @@ from typing import Any
 from fallline.engine.devices import Elsewhere
 from fallline.errors import FalllineError, StudyError
 from fallline.executors import supervisor
-from fallline.executors.alone_on_net import leave_the_network
-from fallline.executors.groups import CARRIED, Group, worker_command
+from fallline.executors.kinds.isolated_network import leave_the_network
+from fallline.executors.process_group import CARRIED, ProcessGroup, worker_command
 from fallline.executors.protocol import CONTINUE, Executor
 from fallline.executors.supervisor import LOOK_SECONDS, PATIENCE_SECONDS, Ended
 from fallline.store.launches import Launch, read_launch
@@ -24,7 +24,7 @@ LOST_NODE = -9
 
 
 @dataclass(frozen=True)
-class Options:
+class RayOptions:
     """``address`` of a Ray cluster, or none: one is started here. ``jobs`` at once, 0: as many as the cluster has room
     for; ``cpus`` and ``gpus`` are what a job takes of it."""
 
@@ -98,7 +98,7 @@ class Tasks:
 def run_job(file: str, cohort: int, settings: Mapping[str, str]) -> tuple[int, str]:
     """What a task does: the processes of one job, on whatever node it came to."""
     launched = read_launch(Path(file))
-    group = Group.start(launched, cohort, f"ray-{launched.number}-{cohort}", settings)
+    group = ProcessGroup.start(launched, cohort, f"ray-{launched.number}-{cohort}", settings)
     try:
         while (ended := group.ended()) is None:
             time.sleep(LOOK_SECONDS)
@@ -144,7 +144,7 @@ def _show(launched: Launch) -> str:
 RAY = Executor(
     "ray",
     "a task a cohort on a Ray cluster",
-    Options,
+    RayOptions,
     supervisor.launch,
     supervisor.status,
     supervisor.cancel,

@@ -13,7 +13,7 @@ from typing import Any
 from fallline.engine.devices import Elsewhere
 from fallline.errors import FalllineError, StudyError
 from fallline.executors.kinds.slurm_script import TASKS, batch_script
-from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST, RUNNING, WAITING, Executor, Seen
+from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST, RUNNING, WAITING, Executor, JobStatus
 from fallline.store.launches import Launch
 
 ASK_SECONDS = 60
@@ -60,7 +60,7 @@ REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Options:
+class SlurmOptions:
     """What a job asks of Slurm: of each process of a cohort. ``jobs`` run at once, 0: as many as Slurm lets.
 
     ``time`` as sbatch takes it ("2:00:00"), ``memory`` a node ("16G"), ``gpus`` a number or type:number. ``container``
@@ -129,9 +129,9 @@ def ready(options: Mapping[str, Any]) -> None:
     _find("sbatch")
 
 
-def status(launched: Launch) -> dict[int, Seen]:
+def status(launched: Launch) -> dict[int, JobStatus]:
     """What Slurm says of each element: squeue, then scontrol, then sacct where it answers; else it is lost."""
-    found: dict[int, Seen] = {}
+    found: dict[int, JobStatus] = {}
     for array, first, count in launched.ids.get("arrays", []):
         own = launched.cohorts[first : first + count]
         told, silent = {}, True
@@ -141,9 +141,9 @@ def status(launched: Launch) -> dict[int, Seen]:
                 silent = silent and answer is None
                 told = (answer or {}) | told
         unknown = (
-            Seen(RUNNING, "Slurm does not answer")
+            JobStatus(RUNNING, "Slurm does not answer")
             if silent
-            else Seen(LOST, "Slurm does not know it any more", again=True)
+            else JobStatus(LOST, "Slurm does not know it any more", again=True)
         )
         for place, cohort in enumerate(own):
             found[cohort] = told.get(place, unknown._replace(where=f"{array}_{place}"))
@@ -165,7 +165,7 @@ def _at_once(launched: Launch) -> str:
     return f"%{launched.options['jobs']}" if launched.options["jobs"] else ""
 
 
-def _squeue(array: str) -> dict[int, Seen] | None:
+def _squeue(array: str) -> dict[int, JobStatus] | None:
     """Elements in the queue; None where the queue does not answer. An array that is over is an error there."""
     told = _look(["squeue", "--noheader", "--array", "--format=%F|%K|%T|%r|%N", f"--jobs={array}"])
     if told is None:
@@ -178,7 +178,7 @@ def _squeue(array: str) -> dict[int, Seen] | None:
     return found
 
 
-def _scontrol(array: str) -> dict[int, Seen] | None:
+def _scontrol(array: str) -> dict[int, JobStatus] | None:
     told = _look(["scontrol", "show", "job", "-o", array])
     if told is None:
         return None
@@ -198,7 +198,7 @@ def _scontrol(array: str) -> dict[int, Seen] | None:
     return found
 
 
-def _sacct(array: str) -> dict[int, Seen] | None:
+def _sacct(array: str) -> dict[int, JobStatus] | None:
     told = _look(
         [
             "sacct",
@@ -220,22 +220,22 @@ def _sacct(array: str) -> dict[int, Seen] | None:
     return found
 
 
-def _seen(array: str, place: str, state: str, reason: str, node: str, code: str) -> Seen:
+def _seen(array: str, place: str, state: str, reason: str, node: str, code: str) -> JobStatus:
     """Slurm's words as ours."""
     word = state.split()[0].rstrip("+") if state else ""
     where = f"{array}_{place}" + (f" on {node}" if node and node not in ("(null)", "None assigned") else "")
     if word in GOING:
         plain = "" if reason in ("None", "") else f"Slurm says: {reason}"
-        return Seen(GOING[word], plain, where)
+        return JobStatus(GOING[word], plain, where)
     if word in ENDED:
-        return Seen(ENDED[word], "", where)
+        return JobStatus(ENDED[word], "", where)
     if not word:
-        return Seen(LOST, "Slurm does not say how it stands", where, True)
+        return JobStatus(LOST, "Slurm does not say how it stands", where, True)
     if code.startswith(f"{CONTINUE}:"):
-        return Seen(FAILED, "it is to be continued, and Slurm did not put it back into the queue", where, True)
+        return JobStatus(FAILED, "it is to be continued, and Slurm did not put it back into the queue", where, True)
     exit_code = f", exit code {code}" if code and code != "0:0" else ""
     again = word in AGAIN or code.endswith(ENDED_BY)
-    return Seen(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where, again)
+    return JobStatus(FAILED, REMEDIES.get(word, f"Slurm says: {word}{exit_code}"), where, again)
 
 
 def _ask(command: list[str]) -> str:
@@ -269,7 +269,7 @@ def _look(command: list[str]) -> str | None:
 SLURM = Executor(
     "slurm",
     "an array of batch jobs on a cluster with Slurm",
-    Options,
+    SlurmOptions,
     launch,
     status,
     cancel,

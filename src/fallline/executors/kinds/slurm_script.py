@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from fallline.errors import StudyError
-from fallline.executors.groups import CARRIED
+from fallline.executors.process_group import CARRIED
 from fallline.executors.protocol import AGAIN, CONTINUE, MOST_ATTEMPTS
 from fallline.store.launches import Launch
-from fallline.store.layout import Layout
+from fallline.store.paths import RunPaths
 from fallline.store.writing import RunWriter
 
 TASKS = 1000
@@ -164,7 +164,7 @@ def _binds(launched: Launch) -> list[str]:
     settings = [os.environ.get(name, "") for name in ("FALLLINE_DATA", "FALLLINE_CACHE")]
     own = [
         launched.root,
-        *filter(None, RunWriter(Layout(launched.root)).places()),
+        *filter(None, RunWriter(RunPaths(launched.root)).places()),
         *(Path(value).absolute() for value in settings if value and Path(value).is_dir()),
     ]
     for folder in own:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.rounding import by_width, interval
 from fallline.report.scaling.tables import said_count
-from fallline.study.said import exact
+from fallline.study.formatting import exact
 from fallline.study.scale import ScaleClaim
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _row(scaled: Scaled, claim: ScaleClaim) -> dict[str, Any]:
         "verdict": _verdict(scaled, claim, own, other),
         "devices": said_count(str(claim.devices)),
         "batch": claim.batch or first,
-        "speed-up": words.MISSING if own is None else _said(own),
+        "speed-up": formatting.MISSING if own is None else _said(own),
         "must be": against,
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.document import document
 from fallline.report.export import write_table
 from fallline.report.figure_files import COMMAND
@@ -141,24 +141,24 @@ def _notes(texts: list[str]) -> Markup | None:
 def _law(scaled: Scaled) -> str:
     """The law's parts as fitted, and its errors."""
     law = scaled.measured.law
-    bandwidth = "without limit" if law.a_byte == 0 else f"{words.number(1e-9 / law.a_byte, 3)} GB/s"
+    bandwidth = "without limit" if law.a_byte == 0 else f"{formatting.number(1e-9 / law.a_byte, 3)} GB/s"
     said = (
         f"Fitted: overhead {_micro(law.overhead)}, {_micro(law.an_example)} an example, "
-        f"{words.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} a message."
+        f"{formatting.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} a message."
     )
     for kind, text in (("each", "left out one by one"), ("largest count", "of the largest count, fitted without it")):
         own = scaled.errors.filter(pl.col("left_out") == kind)["error"].abs() if scaled.errors.height else pl.Series([])
         if own.len():
             said += (
-                f" Error on the {words.plural(own.len(), 'point')} {text}: median "
-                f"{words.setting(float(f'{100 * own.median():.2g}'))} %, at worst "
-                f"{words.setting(float(f'{100 * own.max():.2g}'))} %."
+                f" Error on the {formatting.plural(own.len(), 'point')} {text}: median "
+                f"{formatting.setting(float(f'{100 * own.median():.2g}'))} %, at worst "
+                f"{formatting.setting(float(f'{100 * own.max():.2g}'))} %."
             )
     return said
 
 
 def _micro(seconds: float) -> str:
-    return f"{words.number(1e6 * seconds, 3)} µs"
+    return f"{formatting.number(1e6 * seconds, 3)} µs"
 
 
 def _ran(scaled: Scaled) -> Markup:
@@ -169,17 +169,17 @@ def _ran(scaled: Scaled) -> Markup:
     hosts = max(rows["hosts"])
     listed = [
         ("device", facts["device"]),
-        ("cores", words.count(facts["cores"]) + (", shared by all devices" if scaled.judged.shared else "")),
+        ("cores", formatting.count(facts["cores"]) + (", shared by all devices" if scaled.judged.shared else "")),
         ("hosts", f"up to {hosts}, process groups where they share a machine" if hosts > 1 else "1"),
         (
             "trial",
-            f"{facts.get('task')}, {words.name(str(facts.get('optimizer')))}, "
-            f"{words.count(facts.get('weights'))} weights, {facts['data']} data",
+            f"{facts.get('task')}, {formatting.name(str(facts.get('optimizer')))}, "
+            f"{formatting.count(facts.get('weights'))} weights, {facts['data']} data",
         ),
         (
             "measured",
-            f"{words.plural(rows['repeat'].max() + 1, 'repeat')} of "
-            f"{words.count(scaled.measured.medians.height)} programs, {str(facts.get('measured', ''))[:10]}",
+            f"{formatting.plural(rows['repeat'].max() + 1, 'repeat')} of "
+            f"{formatting.count(scaled.measured.medians.height)} programs, {str(facts.get('measured', ''))[:10]}",
         ),
         (
             "versions",

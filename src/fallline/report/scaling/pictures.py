@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fallline.report import formatting
 from fallline.report import vega as alt
-from fallline.report import words
-from fallline.report.kinds import Drawn
-from fallline.report.kinds import draw as common
+from fallline.report.figures import RenderedFigure
+from fallline.report.figures import draw as common
 from fallline.report.scaling.tables import AXES, said_count
-from fallline.report.style import INK, PALETTE, WIDTH, Look, theme
+from fallline.report.style import INK, PALETTE, WIDTH, Theme, theme
 
 if TYPE_CHECKING:
     from fallline.report.scaling.result import Scaled
 
-LOOK = Look({})
+LOOK = Theme({})
 PARTS = {"compute": PALETTE[1], "sharing": PALETTE[2], "communication": PALETTE[5], "idle and overhead": PALETTE[0]}
 MOST_PANELS = 4
 
 
-def pictures(scaled: Scaled) -> list[Drawn]:
+def pictures(scaled: Scaled) -> list[RenderedFigure]:
     """All that have something to show."""
     makers = (_speed_up, _where, _epochs, _law)
     found = [drawn for make in makers if (drawn := make(scaled)) is not None]
     return [replace(drawn, chart=drawn.chart.properties(config=theme())) for drawn in found]
 
 
-def _speed_up(scaled: Scaled) -> Drawn | None:
+def _speed_up(scaled: Scaled) -> RenderedFigure | None:
     """Speed-up against devices: a panel for what the devices do, a line a batch, the ideal dashed."""
     rows = scaled.axes
     if rows.is_empty():
@@ -40,7 +40,7 @@ def _speed_up(scaled: Scaled) -> Drawn | None:
         pl.struct("axis", "scaling")
         .map_elements(lambda row: AXES[row["axis"], row["scaling"]], return_dtype=pl.String)
         .alias("panel"),
-        pl.col("batch").map_elements(words.count, return_dtype=pl.String).alias("color"),
+        pl.col("batch").map_elements(formatting.count, return_dtype=pl.String).alias("color"),
         pl.col("batch")
         .replace_strict({size: place for place, size in enumerate(sizes)}, return_dtype=pl.Int64)
         .alias("color_place"),
@@ -130,10 +130,10 @@ def _speed_up(scaled: Scaled) -> Drawn | None:
     )
     if scaled.judged.shared:
         said += " These devices share the cores of one CPU, so the dashed line is out of reach."
-    return Drawn("speed-up", "Speed-up against devices", said, frame, chart, None)
+    return RenderedFigure("speed-up", "Speed-up against devices", said, frame, chart, None)
 
 
-def _where(scaled: Scaled) -> Drawn | None:
+def _where(scaled: Scaled) -> RenderedFigure | None:
     """A bar a split batch: the milliseconds of a step by where they go."""
     parts = scaled.parts
     if parts.is_empty():
@@ -182,14 +182,14 @@ def _where(scaled: Scaled) -> Drawn | None:
     said = (
         "Compute: the same program on one device with the batch of each. Sharing: how much longer that takes where "
         "all devices compute at once, without a word between them; nothing where each has silicon of its own. "
-        f"Communication: the all-reduce of the {words.size(scaled.measured.bytes)} of the weights alone, on these "
+        f"Communication: the all-reduce of the {formatting.size(scaled.measured.bytes)} of the weights alone, on these "
         "devices. Idle and overhead: what is left of the measured step, the dark mark. Where the bar passes the "
         "mark, communication or sharing hides behind compute, and what is left is below 0 in the table."
     )
-    return Drawn("where-a-step-goes", "Where a step goes", said, long, chart, None)
+    return RenderedFigure("where-a-step-goes", "Where a step goes", said, long, chart, None)
 
 
-def _epochs(scaled: Scaled) -> Drawn | None:
+def _epochs(scaled: Scaled) -> RenderedFigure | None:
     """Seconds of each epoch of the batches that change, a line a count."""
     changing = [pace.batch for pace in scaled.paces if len(pace.epochs) > 1][:MOST_PANELS]
     if not changing:
@@ -237,13 +237,14 @@ def _epochs(scaled: Scaled) -> Drawn | None:
     chart = common.with_rows(chart.properties(spacing={"row": 44, "column": 36}).resolve_scale(y="independent"), shown)
     said = (
         "Steps of the epoch times the seconds of a step of its batch, split over the devices; between the batch "
-        f"sizes measured ({words.listed([words.count(size) for size in scaled.measured.sizes])}, and each device's "
+        f"sizes measured ({formatting.listed([formatting.count(size) for size in scaled.measured.sizes])}, and "
+        f"each device's "
         "share of them) on a straight line. Each panel has a scale of its own."
     )
-    return Drawn("seconds-an-epoch", "Seconds an epoch as the batch grows", said, frame, chart, None)
+    return RenderedFigure("seconds-an-epoch", "Seconds an epoch as the batch grows", said, frame, chart, None)
 
 
-def _law(scaled: Scaled) -> Drawn | None:
+def _law(scaled: Scaled) -> RenderedFigure | None:
     """Speed-up of a split and of a batch each by the law, to 512 devices."""
     judged = scaled.judged
     rows = judged.forecast.filter(axis="data")
@@ -269,7 +270,7 @@ def _law(scaled: Scaled) -> Drawn | None:
     frame = (
         pl.concat([once, frame], how="diagonal_relaxed")
         .with_columns(
-            color=pl.col("batch").map_elements(words.count, return_dtype=pl.String),
+            color=pl.col("batch").map_elements(formatting.count, return_dtype=pl.String),
             color_place=pl.col("batch").replace_strict(place, return_dtype=pl.Int64),
         )
         .sort("panel", "batch", "devices")
@@ -316,8 +317,8 @@ def _law(scaled: Scaled) -> Drawn | None:
         "where a device would have less than one example. Dashed: as many times as there are devices, as trials "
         "side by side would do."
     )
-    return Drawn("by-the-law", "What many devices would give", said, frame, chart, None)
+    return RenderedFigure("by-the-law", "What many devices would give", said, frame, chart, None)
 
 
 def _repeats(scaled: Scaled) -> Any:
-    return words.count(scaled.measured.medians["repeats"].max())
+    return formatting.count(scaled.measured.medians["repeats"].max())

@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from fallline.scaling.epochs import Pace, budget_times, epoch_times
+from fallline.scaling.epochs import EpochTime, budget_times, epoch_times
+from fallline.scaling.folder import ScaleFolder
 from fallline.scaling.judged import Judged
 from fallline.scaling.points import Points
-from fallline.store.scale import ScaleFolder
 from fallline.study import Study
 
 
@@ -58,9 +58,9 @@ class Scaled:
         return Judged(self.measured, first, self.facts["platform"] == "cpu", self.facts["cores"])
 
     @cached_property
-    def paces(self) -> list[Pace]:
+    def paces(self) -> list[EpochTime]:
         return [
-            Pace(one["batch"], tuple((int(size), float(steps)) for size, steps in one["epochs"]), one["whole"])
+            EpochTime(one["batch"], tuple((int(size), float(steps)) for size, steps in one["epochs"]), one["whole"])
             for one in self.facts.get("paces", [])
         ]
 
@@ -100,7 +100,7 @@ class Scaled:
     @cached_property
     def sentences(self) -> list[str]:
         """The answer, and what belongs to it."""
-        from fallline.report.scaling.said import sentences
+        from fallline.report.scaling.sentences import sentences
 
         return sentences(self)
 

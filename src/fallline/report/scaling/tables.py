@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fallline.batching import steps_of
-from fallline.report import words
+from fallline.report import formatting
 from fallline.report.as_text import cell
 from fallline.report.rounding import interval
-from fallline.report.scaling.said import percent
+from fallline.report.scaling.sentences import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +28,7 @@ def said_count(text: str) -> str:
 
 
 def milliseconds(seconds: float | None) -> str:
-    return words.MISSING if seconds is None else words.number(1e3 * seconds, 3)
+    return formatting.MISSING if seconds is None else formatting.number(1e3 * seconds, 3)
 
 
 def axes_table(scaled: Scaled) -> pl.DataFrame:
@@ -37,12 +37,12 @@ def axes_table(scaled: Scaled) -> pl.DataFrame:
         [
             {
                 "devices do": AXES[row["axis"], row["scaling"]],
-                "batch": words.count(row["batch"]),
+                "batch": formatting.count(row["batch"]),
                 "devices": said_count(row["count"]),
                 "ms a step": milliseconds(row["seconds"]),
                 "range": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
                 "ms on one": milliseconds(row["alone"]),
-                "speed-up": words.number(row["speed_up"], 3),
+                "speed-up": formatting.number(row["speed_up"], 3),
                 "range of it": interval(row["speed_up_low"], row["speed_up_high"]),
                 "efficiency": percent(row["efficiency"]),
             }
@@ -57,8 +57,8 @@ def parts_table(scaled: Scaled) -> pl.DataFrame:
         [
             {
                 "devices": said_count(row["count"]),
-                "batch": words.count(row["batch"]),
-                "each has": words.count(row["local"]),
+                "batch": formatting.count(row["batch"]),
+                "each has": formatting.count(row["local"]),
                 "ms a step": milliseconds(row["seconds"]),
                 "compute": milliseconds(row["compute"]),
                 "sharing": milliseconds(row["sharing"]),
@@ -78,15 +78,15 @@ def budget_table(scaled: Scaled) -> pl.DataFrame:
             continue
         rows.append(
             {
-                "batch": words.name(row["batch"]),
+                "batch": formatting.name(row["batch"]),
                 "devices do": AXES["data", row["scaling"]],
                 "devices": said_count(row["count"]),
-                "epochs": words.setting(float(f"{row['epochs']:.4g}")),
-                "steps": words.count(row["steps"]),
-                "s an epoch": words.number(row["an_epoch"], 3),
-                "difference": words.signed(row["an_epoch"] - _one(scaled, row)["an_epoch"]),
-                "budget": words.seconds(row["seconds"]),
-                "speed-up": words.number(row["speed_up"], 3),
+                "epochs": formatting.setting(float(f"{row['epochs']:.4g}")),
+                "steps": formatting.count(row["steps"]),
+                "s an epoch": formatting.number(row["an_epoch"], 3),
+                "difference": formatting.signed(row["an_epoch"] - _one(scaled, row)["an_epoch"]),
+                "budget": formatting.seconds(row["seconds"]),
+                "speed-up": formatting.number(row["speed_up"], 3),
                 "efficiency": percent(row["efficiency"]),
                 "from": "measured sizes" if row["measured"] else "beyond measured sizes",
             }
@@ -104,13 +104,13 @@ def epoch_table(scaled: Scaled) -> pl.DataFrame:
             {
                 "batch": row["batch"],
                 "epoch": row["epoch"],
-                "size": words.count(row["batch_size"]),
-                "steps": words.count(row["steps"]),
+                "size": formatting.count(row["batch_size"]),
+                "steps": formatting.count(row["steps"]),
             },
         )
-        line[f"s on {said_count(row['count'])}"] = words.number(row["seconds"], 3)
+        line[f"s on {said_count(row['count'])}"] = formatting.number(row["seconds"], 3)
         if row["count"] != "1":
-            line[f"{said_count(row['count'])} less 1"] = words.signed(row["difference"])
+            line[f"{said_count(row['count'])} less 1"] = formatting.signed(row["difference"])
     return pl.DataFrame(list(rows.values()))
 
 
@@ -125,13 +125,13 @@ def forecast_table(scaled: Scaled) -> pl.DataFrame:
         split, weak = by.get((n, "data", "strong")), by[n, "data", "weak"]
         found.append(
             {
-                "devices": words.count(n),
+                "devices": formatting.count(n),
                 "all-reduce, ms": milliseconds(row["communication"]),
-                f"split of {words.count(judged.batch)}": words.MISSING
+                f"split of {formatting.count(judged.batch)}": formatting.MISSING
                 if split is None
-                else f"{words.number(split['speed_up'], 3)} times",
-                f"{words.count(judged.batch)} each": f"{words.number(weak['speed_up'], 3)} times",
-                "a trial each": f"{words.count(n)} times",
+                else f"{formatting.number(split['speed_up'], 3)} times",
+                f"{formatting.count(judged.batch)} each": f"{formatting.number(weak['speed_up'], 3)} times",
+                "a trial each": f"{formatting.count(n)} times",
                 "a split pays from": _batch(row["pays_from"], n),
                 "efficiency 70 % from": _batch(row["good_from"], n),
                 **(
@@ -162,15 +162,15 @@ def reported_table(scaled: Scaled) -> pl.DataFrame:
         column = "an_epoch" if one.of == "an epoch" else "seconds"
         rows.append(
             {
-                "devices": words.MISSING if one.devices is None else said_count(str(one.devices)),
-                "reported": f"{words.seconds(one.seconds)} {one.of}",
-                "its speed-up": words.MISSING if base is None else words.number(base / one.seconds, 3),
-                "ours, one batch split": words.MISSING
+                "devices": formatting.MISSING if one.devices is None else said_count(str(one.devices)),
+                "reported": f"{formatting.seconds(one.seconds)} {one.of}",
+                "its speed-up": formatting.MISSING if base is None else formatting.number(base / one.seconds, 3),
+                "ours, one batch split": formatting.MISSING
                 if strong is None
-                else f"{words.seconds(strong[column])} ({words.number(strong['speed_up'], 3)} times)",
-                "ours, a batch each": words.MISSING
+                else f"{formatting.seconds(strong[column])} ({formatting.number(strong['speed_up'], 3)} times)",
+                "ours, a batch each": formatting.MISSING
                 if weak is None
-                else f"{words.seconds(weak[column])} ({words.number(weak['speed_up'], 3)} times)",
+                else f"{formatting.seconds(weak[column])} ({formatting.number(weak['speed_up'], 3)} times)",
                 "text": one.text,
             }
         )
@@ -225,4 +225,4 @@ def _one(scaled: Scaled, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _batch(value: float | None, devices: int) -> str:
-    return "never" if value is None else words.count(max(devices, value))
+    return "never" if value is None else formatting.count(max(devices, value))

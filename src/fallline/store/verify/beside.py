@@ -11,19 +11,19 @@ import polars as pl
 from fallline.errors import StoreError
 from fallline.store.claims import noted_claims, read_claims
 from fallline.store.files import PARQUET_FAILURES, read_table
+from fallline.store.interim_analyses import noted_looks
 from fallline.store.launches import read_launch
-from fallline.store.layout import Layout, answers_name
-from fallline.store.looks import noted_looks
-from fallline.store.reads import readings
+from fallline.store.paths import RunPaths, answers_name
 from fallline.store.run import ANSWERS, MISTAKES, Run
-from fallline.store.verify.block import Block
+from fallline.store.test_reads import readings
+from fallline.store.verify.block import BlockFiles
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 from fallline.study import Study
 
 MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it anew from the records"
 
 
-def check_beside(paths: Layout, study: Study | None, blocks: Sequence[Block], finished: bool) -> list[Finding]:
+def check_beside(paths: RunPaths, study: Study | None, blocks: Sequence[BlockFiles], finished: bool) -> list[Finding]:
     """What is damaged or missing beside the blocks. Mistakes are there once the run is ``finished``."""
     return [
         *_environments(paths),
@@ -34,7 +34,7 @@ def check_beside(paths: Layout, study: Study | None, blocks: Sequence[Block], fi
     ]
 
 
-def _environments(paths: Layout) -> list[Finding]:
+def _environments(paths: RunPaths) -> list[Finding]:
     return [
         Finding(
             f"environments/{path.name}",
@@ -47,7 +47,7 @@ def _environments(paths: Layout) -> list[Finding]:
     ]
 
 
-def _answers(paths: Layout, blocks: Sequence[Block], finished: bool) -> list[Finding]:
+def _answers(paths: RunPaths, blocks: Sequence[BlockFiles], finished: bool) -> list[Finding]:
     """The labels of every task with predictions, as many as there are predictions; and the mistakes."""
     found = []
     predicts = {pair: block.name for block in blocks for pair in block.predicts}
@@ -88,7 +88,7 @@ def _table(path: Path, schema: dict[str, Any]) -> str | None:
     return None
 
 
-def _other_examples(paths: Layout, answers: Path, block: str) -> str | None:
+def _other_examples(paths: RunPaths, answers: Path, block: str) -> str | None:
     """What is wrong where labels and predictions are not as many in each split."""
     try:
         return _lengths(paths, answers, block)
@@ -96,7 +96,7 @@ def _other_examples(paths: Layout, answers: Path, block: str) -> str | None:
         return f"it cannot be held against predictions ({' '.join(str(failure).split())[:80]})"
 
 
-def _lengths(paths: Layout, answers: Path, block: str) -> str | None:
+def _lengths(paths: RunPaths, answers: Path, block: str) -> str | None:
     labels = pl.read_parquet(answers, glob=False)
     labels = labels.select("task", "data", "split", pl.col("labels").list.len().alias("labels"))
     trials = pl.read_parquet(paths.trials(block), columns=["trial", "task", "data"], glob=False)
@@ -111,7 +111,7 @@ def _lengths(paths: Layout, answers: Path, block: str) -> str | None:
     return None
 
 
-def _launches(paths: Layout) -> list[Finding]:
+def _launches(paths: RunPaths) -> list[Finding]:
     return [
         Finding(
             path.parent.relative_to(paths.root).as_posix(),
@@ -124,7 +124,7 @@ def _launches(paths: Layout) -> list[Finding]:
     ]
 
 
-def _models(paths: Layout, study: Study | None) -> list[Finding]:
+def _models(paths: RunPaths, study: Study | None) -> list[Finding]:
     if not paths.models.exists():
         task = None if study is None else study.task
         if isinstance(task, str) and task in study.networks and paths.done_blocks():
@@ -135,10 +135,10 @@ def _models(paths: Layout, study: Study | None) -> list[Finding]:
     return []
 
 
-def _history(paths: Layout, study: Study | None) -> list[Finding]:
+def _history(paths: RunPaths, study: Study | None) -> list[Finding]:
     """What was noted about the study in its time: none of it can be made again."""
     found = []
-    reads: list[tuple[Path, Callable[[Layout], Any], str]] = [
+    reads: list[tuple[Path, Callable[[RunPaths], Any], str]] = [
         (paths.claims, read_claims, "the report then cannot tell when the claims were made"),
         (paths.test_reads, readings, "nobody can tell then how often the test split of this run was read"),
     ]

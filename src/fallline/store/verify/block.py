@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.store.checksums import sha256_of, sums_in_timing
 from fallline.store.files import PARQUET_FAILURES, is_as_written, read_table
-from fallline.store.layout import Layout
-from fallline.store.sums import sha256_of, sums_in_timing
+from fallline.store.paths import RunPaths
 from fallline.store.verify.finding import AGAIN, Finding
 
 KINDS = ("trials", "curves", "predictions", "weights")
@@ -21,7 +21,7 @@ NEEDED = {"trial": pl.String, "block": pl.String, "status": pl.String}
 
 
 @dataclass
-class Block:
+class BlockFiles:
     """A block with records: the names of its trials, the data they predict, and what is wrong."""
 
     name: str
@@ -33,13 +33,13 @@ class Block:
         self.findings.append(Finding(f"{kind}/{self.name}.parquet", what, REMEDY, block=self.name))
 
 
-def check_block(paths: Layout, name: str, planned: dict[str, Any] | None, kept: bool = False) -> Block:
+def check_block(paths: RunPaths, name: str, planned: dict[str, Any] | None, kept: bool = False) -> BlockFiles:
     """Look at the files of the block. Checksums come first: a file that is not what was written is not read. In a
     folder where checksums are ``kept`` the timing must have its own.
 
     Parquet has none of its own here: of 300 single flipped bits in a curves file polars saw 33.
     """
-    block = Block(name)
+    block = BlockFiles(name)
     sums = _timing(block, paths, kept)
     frames = {kind: _frame(block, paths, kind, sums) for kind in KINDS}
     trials = frames["trials"]
@@ -57,7 +57,7 @@ def check_block(paths: Layout, name: str, planned: dict[str, Any] | None, kept: 
 
 
 def _compare(
-    block: Block, frames: dict[str, pl.DataFrame | None], planned: dict[str, Any] | None, sums: dict[str, str]
+    block: BlockFiles, frames: dict[str, pl.DataFrame | None], planned: dict[str, Any] | None, sums: dict[str, str]
 ) -> None:
     """Hold the files of the block against each other and the plan."""
     trials = frames["trials"]
@@ -74,7 +74,7 @@ def _compare(
         block.wrong("predictions", "it is gone")
 
 
-def _timing(block: Block, paths: Layout, kept: bool) -> dict[str, str]:
+def _timing(block: BlockFiles, paths: RunPaths, kept: bool) -> dict[str, str]:
     """The checksums of the block's files by kind, from its timing; none where it is of an older version, or lost."""
     path = paths.timing(block.name)
     remedy = "--repair writes one that has the checksums of the files as they are, and no times"
@@ -97,7 +97,7 @@ def _timing(block: Block, paths: Layout, kept: bool) -> dict[str, str]:
     return {}
 
 
-def _frame(block: Block, paths: Layout, kind: str, sums: dict[str, str]) -> pl.DataFrame | None:
+def _frame(block: BlockFiles, paths: RunPaths, kind: str, sums: dict[str, str]) -> pl.DataFrame | None:
     """A file of the block, or None where there is none or it is damaged."""
     path = getattr(paths, kind)(block.name)
     if not path.exists():
@@ -124,7 +124,7 @@ def _frame(block: Block, paths: Layout, kind: str, sums: dict[str, str]) -> pl.D
         return None
 
 
-def _check_trials(block: Block, trials: pl.DataFrame, planned: dict[str, Any] | None) -> None:
+def _check_trials(block: BlockFiles, trials: pl.DataFrame, planned: dict[str, Any] | None) -> None:
     if set(trials["block"]) != {block.name}:
         block.wrong("trials", f"it is of another block: {', '.join(sorted(set(trials['block'])))[:60]}")
     elif len(set(block.trials)) < len(block.trials):
@@ -133,7 +133,7 @@ def _check_trials(block: Block, trials: pl.DataFrame, planned: dict[str, Any] | 
         block.wrong("trials", "its trials are not those of the plan")
 
 
-def _check_curves(block: Block, trials: pl.DataFrame, curves: pl.DataFrame) -> None:
+def _check_curves(block: BlockFiles, trials: pl.DataFrame, curves: pl.DataFrame) -> None:
     """Every trial has its points, each once, from the start to where it ended, and no other trial has any."""
     if curves.schema.get("trial") != pl.String or not curves.schema.get("step", pl.Null).is_integer():
         block.wrong("curves", f"it is no table of curves: it has the columns {', '.join(curves.columns)[:80]}")
@@ -163,7 +163,7 @@ def _check_curves(block: Block, trials: pl.DataFrame, curves: pl.DataFrame) -> N
     _check_last_loss(block, trials, curves)
 
 
-def _check_last_loss(block: Block, trials: pl.DataFrame, curves: pl.DataFrame) -> None:
+def _check_last_loss(block: BlockFiles, trials: pl.DataFrame, curves: pl.DataFrame) -> None:
     """The last loss of a curve is the final loss of its trial: the two files are of one training."""
     if "train_loss" not in curves.columns or not {"final_train_loss", "steps"} <= set(trials.columns):
         return
@@ -175,7 +175,7 @@ def _check_last_loss(block: Block, trials: pl.DataFrame, curves: pl.DataFrame) -
         block.wrong("curves", f"curves of {other.height} trials end at another loss than the trials do")
 
 
-def _check_of_ended(block: Block, kind: str, trials: pl.DataFrame, frame: pl.DataFrame) -> None:
+def _check_of_ended(block: BlockFiles, kind: str, trials: pl.DataFrame, frame: pl.DataFrame) -> None:
     """Predictions or weights are there of every trial that did not diverge, and of no other."""
     if frame.schema.get("trial") != pl.String:
         block.wrong(kind, f"it has no trials: it has the columns {', '.join(frame.columns)[:80]}")

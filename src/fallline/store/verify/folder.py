@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fallline.errors import FalllineError, StoreError
-from fallline.store.layout import Layout
+from fallline.store.checksums import is_kept
+from fallline.store.paths import RunPaths
 from fallline.store.resolved import PLAN_FORMAT, planned_blocks, read_plan, read_study
-from fallline.store.sums import is_kept
 from fallline.store.verify.beside import check_beside
-from fallline.store.verify.block import Block, check_block
+from fallline.store.verify.block import BlockFiles, check_block
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding, Verification
 from fallline.store.verify.kept import check_kept
 from fallline.store.verify.strays import check_strays
@@ -23,7 +23,7 @@ def verify(folder: str | Path) -> Verification:
 
     StoreError where the folder is none of a run, or cannot be read.
     """
-    paths = Layout(Path(folder))
+    paths = RunPaths(Path(folder))
     try:
         signs = (paths.plan, paths.study, paths.lock, paths.claims, paths.root / "trials")
         if not any(path.exists() for path in signs):
@@ -36,7 +36,7 @@ def verify(folder: str | Path) -> Verification:
         raise StoreError(f"cannot read {where}: {failure.strerror or failure}") from None
 
 
-def _verified(paths: Layout) -> Verification:
+def _verified(paths: RunPaths) -> Verification:
     study, plan, findings = _what_it_is(paths)
     planned = {
         block["name"]: block
@@ -65,7 +65,7 @@ def _named(block: str) -> bool:
     return block.replace("-", "").replace("_", "").isalnum() and block.isascii()
 
 
-def _what_it_is(paths: Layout) -> tuple[Study | None, dict[str, Any] | None, list[Finding]]:
+def _what_it_is(paths: RunPaths) -> tuple[Study | None, dict[str, Any] | None, list[Finding]]:
     """The study and the plan, None where they cannot be read, and what is wrong with them."""
     found: list[Finding] = []
     study = plan = None
@@ -111,7 +111,7 @@ def _unreadable(path: Path, failure: StoreError) -> Finding:
     )
 
 
-def _twice(blocks: list[Block]) -> list[Finding]:
+def _twice(blocks: list[BlockFiles]) -> list[Finding]:
     """Blocks whose trials have records in an earlier block."""
     seen: dict[str, str] = {}
     found = []
@@ -133,7 +133,7 @@ def _twice(blocks: list[Block]) -> list[Finding]:
     return found
 
 
-def _against_study(study: Study | None, planned: dict[str, Any], blocks: list[Block]) -> list[Finding]:
+def _against_study(study: Study | None, planned: dict[str, Any], blocks: list[BlockFiles]) -> list[Finding]:
     """Trials that were never planned, and records of trials that nobody planned."""
     of_plan = {name for block in planned.values() for name in block.get("trials", [])}
     recorded = {name for block in blocks for name in block.trials}

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fallline.errors import StoreError
+from fallline.store.checksums import Journal, Noted, files_of, has_own_sum, is_kept, read_journal, sha256_of
 from fallline.store.files import is_as_written, read_table
 from fallline.store.launches import with_own_sums
-from fallline.store.layout import Layout
-from fallline.store.sums import Journal, Noted, files_of, has_own_sum, is_kept, read_journal, sha256_of
+from fallline.store.paths import RunPaths
 from fallline.store.verify.block import OTHER_SUM
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 
@@ -32,7 +32,7 @@ REMEDIES = {
 LOOKS = "take it from a backup, or begin anew in another folder: nobody knows how often this run was looked at"
 
 
-def check_kept(paths: Layout, known: Collection[str]) -> list[Finding]:
+def check_kept(paths: RunPaths, known: Collection[str]) -> list[Finding]:
     """What the folder's checksums say, but for files that are ``known`` to be damaged already."""
     root = paths.root
     if not paths.sums.exists():
@@ -85,7 +85,7 @@ def _sum_now(path: Path, told: Noted) -> str | None:
         return None
 
 
-def _finding(paths: Layout, name: str, why: str, told: bool) -> Finding:
+def _finding(paths: RunPaths, name: str, why: str, told: bool) -> Finding:
     """A file that is not as it was written, with what to type."""
     top = name.split("/")[0]
     if not told:
@@ -114,7 +114,7 @@ def _grown(root: Path, journal: Journal) -> list[Finding]:
     ]
 
 
-def _own_sums(paths: Layout, there: Collection[str]) -> list[Finding]:
+def _own_sums(paths: RunPaths, there: Collection[str]) -> list[Finding]:
     """What the jobs of launches write of themselves, each file with its own checksum."""
     files = with_own_sums(paths)
     found = [

@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from fallline.errors import StoreError
+from fallline.store.checksums import begin, note_blocks_gone, note_gone, sha256_of, with_own_sum
 from fallline.store.files import cannot_write, remove, write_atomically, write_json
-from fallline.store.layout import Layout
 from fallline.store.lock import Lock
+from fallline.store.paths import RunPaths
 from fallline.store.resolved import read_plan
-from fallline.store.sums import begin, note_blocks_gone, note_gone, sha256_of, with_own_sum
 from fallline.store.verify.block import KINDS
 from fallline.store.verify.finding import Finding
 from fallline.store.verify.folder import verify
@@ -22,7 +22,7 @@ def repair(folder: str | Path) -> tuple[str, ...]:
 
     Nothing is deleted but halves of files. StoreError while a run is under way, or where the folder cannot be written.
     """
-    paths = Layout(Path(folder))
+    paths = RunPaths(Path(folder))
     verify(paths.root)  # it is a run folder
     lock = Lock(paths.lock)
     lock.take()
@@ -34,7 +34,7 @@ def repair(folder: str | Path) -> tuple[str, ...]:
         lock.release()
 
 
-def _repaired(paths: Layout, findings: list[Finding]) -> tuple[str, ...]:
+def _repaired(paths: RunPaths, findings: list[Finding]) -> tuple[str, ...]:
     halves = paths.leftovers()
     aside = _Aside(paths)
     said = [f"removed {len(halves)} half-written files"] if halves else []
@@ -78,7 +78,7 @@ def _repaired(paths: Layout, findings: list[Finding]) -> tuple[str, ...]:
 class _Aside:
     """Moving files into a folder of this repair's own, made when it is needed."""
 
-    def __init__(self, paths: Layout):
+    def __init__(self, paths: RunPaths):
         self.paths = paths
         taken = [int(path.name) for path in paths.damaged.glob("*") if path.name.isdecimal()]
         self.folder = paths.damaged / str(max(taken, default=0) + 1)
@@ -93,7 +93,7 @@ class _Aside:
         return self.folder.relative_to(self.paths.root).as_posix()
 
 
-def _expect_no_more(paths: Layout, blocks: set[str]) -> None:
+def _expect_no_more(paths: RunPaths, blocks: set[str]) -> None:
     """Take blocks out of the plan."""
     try:
         plan = read_plan(paths.plan)
@@ -104,7 +104,7 @@ def _expect_no_more(paths: Layout, blocks: set[str]) -> None:
     write_json(paths.plan, plan)
 
 
-def _write_timing(paths: Layout, block: str) -> None:
+def _write_timing(paths: RunPaths, block: str) -> None:
     """What can be told of a block's cost from its records, and the checksums of its files."""
     trials = pl.read_parquet(paths.trials(block), columns=["cohort", "seed", "steps", "parameters"], glob=False)
     files = {kind: getattr(paths, kind)(block) for kind in KINDS}

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from fallline.store.checkpoint import Unusable, opened
-from fallline.store.layout import Layout
 from fallline.store.leases import live
 from fallline.store.lock import owner_of
+from fallline.store.paths import RunPaths
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 
 OF_BLOCKS = {
@@ -22,7 +22,7 @@ OF_BLOCKS = {
 BLOCK = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-def check_strays(paths: Layout, planned: set[str]) -> list[Finding]:
+def check_strays(paths: RunPaths, planned: set[str]) -> list[Finding]:
     """The lock, left-overs, and files of no block. While the run is under way its own halves are no left-overs."""
     found, under_way = _lock(paths)
     trained = set(live(paths))
@@ -78,7 +78,7 @@ def check_strays(paths: Layout, planned: set[str]) -> list[Finding]:
     return found
 
 
-def _lock(paths: Layout) -> tuple[list[Finding], bool]:
+def _lock(paths: RunPaths) -> tuple[list[Finding], bool]:
     """What the lock says, and whether a run is under way here."""
     if not paths.lock.exists():
         return [], False
@@ -114,7 +114,7 @@ def _lock(paths: Layout) -> tuple[list[Finding], bool]:
     ], True
 
 
-def _of_block(paths: Layout, path: Path, ending: str, planned: set[str], done: set[str]) -> list[Finding]:
+def _of_block(paths: RunPaths, path: Path, ending: str, planned: set[str], done: set[str]) -> list[Finding]:
     """A file that is named after a block."""
     block, folder = path.stem, path.parent.name
     if path.suffix != ending or not BLOCK.fullmatch(block) or path.is_dir():
@@ -135,7 +135,7 @@ def _of_block(paths: Layout, path: Path, ending: str, planned: set[str], done: s
     return [Finding(_relative(paths, path), "no block of this run is called so", ASIDE, goes=True)]
 
 
-def _checkpoint(paths: Layout, path: Path, planned: set[str], done: set[str]) -> list[Finding]:
+def _checkpoint(paths: RunPaths, path: Path, planned: set[str], done: set[str]) -> list[Finding]:
     name = _relative(paths, path)
     if path.stem in done:
         return [Finding(name, "its block is finished", "the next run removes it", goes=True)]
@@ -151,9 +151,9 @@ def _checkpoint(paths: Layout, path: Path, planned: set[str], done: set[str]) ->
     return []
 
 
-def _foreign(paths: Layout, path: Path) -> Finding:
+def _foreign(paths: RunPaths, path: Path) -> Finding:
     return Finding(_relative(paths, path), "it is no file of a run", ASIDE, goes=True)
 
 
-def _relative(paths: Layout, path: Path) -> str:
+def _relative(paths: RunPaths, path: Path) -> str:
     return path.relative_to(paths.root).as_posix()

@@ -1,0 +1,32 @@
+"""Beginning a run anew: what its folder holds is put aside, once it is known that the study can be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fallline.engine import processes
+from fallline.engine.mesh import Mesh
+from fallline.errors import StudyError
+from fallline.executors.status import check_nothing_out
+from fallline.store.aside import put_aside
+from fallline.store.paths import RunPaths
+from fallline.study import Study
+from fallline.training.context import TrainingContext
+
+
+def begin_anew(
+    study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None, elsewhere: bool
+) -> Path | None:
+    """Check ``study``, then rename the folder ``out``; where what it held is now, None where it held nothing.
+
+    StudyError with ``resume``, which wants the opposite; StoreError where somebody trains in that folder.
+    """
+    if resume:
+        raise StudyError("--fresh begins anew and --resume goes on with what is there; leave out --fresh to go on")
+    TrainingContext(study, data, mesh=mesh, elsewhere=elsewhere).check()
+    aside = None
+    if processes.number() == 0:
+        check_nothing_out(RunPaths(out))
+        aside = put_aside(out)
+    processes.meet("put aside")
+    return aside

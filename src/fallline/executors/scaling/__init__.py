@@ -1,1 +1,0 @@
-"""Measuring what more devices buy: a process a count of devices, its times as rows."""

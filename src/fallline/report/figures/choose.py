@@ -1,0 +1,113 @@
+"""Which trials a figure shows, what colours and panels tell apart, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from fallline.errors import UnknownName
+from fallline.report import formatting
+from fallline.report.naming import digits_of
+from fallline.stats import comparable, configurations, varying, where
+from fallline.stats.columns import OFF, loss_hyperparameters
+from fallline.stats.metric import kind_column
+from fallline.store import Run
+from fallline.study import Figure
+
+_NULLS = ("batch_size", "subset", *OFF)
+"""Where a null is a value of its own."""
+
+
+def chosen(run: Run, spec: Figure) -> pl.DataFrame:
+    """The trials ``spec.where`` keeps, with their configuration."""
+    return where(configurations(run), spec.where)
+
+
+def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
+    """The colour and the panels: as the study says, else what varies among the trials shown.
+
+    Where the optimizer and one number vary, each optimizer has its panel and the number its colours. Losses of
+    different kinds never share a panel, unless the study says so.
+    """
+    trials = chosen(run, spec)
+    if spec.panel is None and spec.metric and not comparable(trials, spec.metric):
+        spec = spec.model_copy(update={"panel": kind_column(trials)})
+    for name in (spec.color, spec.panel):
+        if name is not None and name not in trials.columns:
+            raise UnknownName("recipe column", name, trials.columns, f"figure {spec.title or spec.kind}")
+    said = {spec.color, spec.panel} | (
+        {"loss", *loss_hyperparameters(trials)} if spec.panel == kind_column(trials) else set()
+    )
+    left = [name for name in varying(run) if trials[name].n_unique() > 1 and name not in said]
+    if spec.color is not None:
+        return {"color": spec.color, "panel": spec.panel}
+    # a number that only some of these optimizers take cannot colour them all
+    others = [name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name in _NULLS)]
+    if spec.panel is None and "optimizer" in left and others:
+        return {"color": others[0], "panel": "optimizer"}
+    if "optimizer" in left:
+        return {"color": "optimizer", "panel": spec.panel}
+    return {"color": (others or left or [None])[0], "panel": spec.panel}
+
+
+def labelled(run: Run, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
+    """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a
+    legend."""
+    rows = trials.unique("configuration", keep="first", maintain_order=True)
+    columns, digits = varying(run), digits_of(run)
+    colors, panels = places(run, rows, spec.color), places(run, rows, spec.panel)
+    said = [
+        {
+            "configuration": row["configuration"],
+            "trial": formatting.recipe(row, columns, digits) or "all trials",
+            **_text("color", spec.color, row, colors, partial(formatting.value_of, digits=digits)),
+            **_text("panel", spec.panel, row, panels, partial(heading, digits=digits)),
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+    return pl.DataFrame(
+        said,
+        schema={
+            "configuration": pl.UInt32,
+            "trial": pl.String,
+            "color": pl.String,
+            "color_place": pl.Int64,
+            "panel": pl.String,
+            "panel_place": pl.Int64,
+        },
+    )
+
+
+def _text(role: str, column: str | None, row: dict, order: dict, say: Any) -> dict[str, Any]:
+    if column is None:
+        return {role: "", f"{role}_place": 0}
+    return {role: say(column, row[column]), f"{role}_place": order[row[column]]}
+
+
+def places(run: Run, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
+    """Each value's place: optimizers in the order they were run, all else from small to large."""
+    if column is None:
+        return {}
+    values: Sequence[Any] = rows[column].unique().to_list()
+    order = run.trials["optimizer"].unique(maintain_order=True).to_list() if column == "optimizer" else []
+    values = sorted(values, key=order.index if order else lambda value: _size(column, value))
+    return {value: place for place, value in enumerate(values)}
+
+
+def heading(panel: str, value: Any, digits: formatting.Digits = formatting.USUAL) -> str:
+    """A panel's heading: words stand alone, a number wants its name."""
+    text = formatting.value_of(panel, value, digits)
+    return text if panel in formatting.ALONE else f"{formatting.name(panel)} {text}"
+
+
+def _size(column: str, value: Any) -> tuple[int, float, str]:
+    """Where a value stands from small to large: off, numbers (a text of digits is one), words, all."""
+    if value is None:
+        return (0 if column in OFF else 3, 0.0, "")
+    try:
+        return (1, float(value), "")
+    except ValueError:
+        return (2, 0.0, str(value))

@@ -1,0 +1,160 @@
+"""The laws that the published reports guessed, beside ours: each cohort's time and memory, predicted and measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.forecast.published_guesses import memory_guess, time_guess
+from fallline.report import formatting
+from fallline.report import vega as alt
+from fallline.report.figures import draw as common
+from fallline.report.figures.kind import FigureKind
+from fallline.report.predicted import predicted_frame
+from fallline.report.style import WIDTH, Theme
+from fallline.store import Run
+from fallline.study import Figure
+
+OURS, GUESS = "ours, before training", "the reports' guess, fitted after"
+WHAT = {"seconds": "time of a trial, s", "memory_bytes": "memory, bytes"}
+SHAPE = {
+    "cohort": pl.String,
+    "what": pl.String,
+    "law": pl.String,
+    "measured": pl.Float64,
+    "predicted": pl.Float64,
+    "error": pl.Float64,
+}
+
+
+def settle(run: Run, spec: Figure) -> Figure:
+    return spec
+
+
+def data(run: Run, spec: Figure) -> pl.DataFrame:
+    """A row a cohort, law and quantity. Cohorts of several configurations count as one: their lanes train at once."""
+    predicted = predicted_frame(run)
+    if predicted.is_empty():
+        return pl.DataFrame(schema=SHAPE)
+    own = run.fold_trials.group_by("cohort").agg(
+        pl.col("epochs", "batch_size", "parameters").first(), blocks=pl.col("block").n_unique()
+    )
+    both = predicted.join(own, on="cohort", how="inner").sort("cohort")
+    both = both.with_columns(pl.col("batch_size").cast(pl.Float64, strict=False))
+    rows = []
+    for what in WHAT:
+        share = both["blocks"] if what == "seconds" else pl.Series([1] * both.height)
+        kept = both.with_columns(measured=pl.col(what) / share, ours=pl.col(f"predicted_{what}") / share)
+        kept = kept.filter(pl.col("measured") > 0, pl.col("batch_size").is_not_null())
+        if kept.height < 2:
+            continue
+        measured = kept["measured"].to_numpy()
+        guess = (
+            time_guess(kept["epochs"].to_numpy(), kept["batch_size"].to_numpy(), measured)
+            if what == "seconds"
+            else memory_guess(kept["parameters"].to_numpy().astype(float), measured)
+        )
+        for law, values in ((OURS, kept["ours"].cast(pl.Float64).to_numpy()), (GUESS, guess)):
+            rows += [
+                {
+                    "cohort": name,
+                    "what": WHAT[what],
+                    "law": law,
+                    "measured": float(true),
+                    "predicted": float(said),
+                    "error": float(said / true - 1),
+                }
+                for name, true, said in zip(kept["cohort"], measured, values, strict=True)
+                if np.isfinite(said)
+            ]
+    return pl.DataFrame(rows, schema=SHAPE)
+
+
+def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+    """Predicted against measured, a panel a quantity: a law that holds lies on the diagonal."""
+    if frame.is_empty():
+        return common.empty("Nothing was predicted before this run, or it has fewer than two cohorts.")
+    panels = [_panel(frame.filter(pl.col("what") == what), what) for what in frame["what"].unique(maintain_order=True)]
+    return panels[0] if len(panels) == 1 else alt.hconcat(*panels, spacing=40)
+
+
+def _panel(frame: pl.DataFrame, what: str) -> Any:
+    every = [*frame["measured"], *frame["predicted"]]
+    low, high = 0.9 * min(every), 1.1 * max(every)
+    scale = alt.Scale(type="log", domain=[low, high])
+    tips = [
+        alt.Tooltip("cohort:N"),
+        alt.Tooltip("law:N"),
+        alt.Tooltip("measured:Q", format=".3s"),
+        alt.Tooltip("predicted:Q", format=".3s"),
+        alt.Tooltip("error:Q", format="+.0%"),
+    ]
+    marks = (
+        alt.Chart(common.held(frame.select("cohort", "law", "measured", "predicted", "error")))
+        .mark_point(filled=True, size=70)
+        .encode(
+            x=alt.X("measured:Q", title=f"measured {what}", scale=scale, axis=alt.Axis(format="~s")),
+            y=alt.Y("predicted:Q", title="predicted", scale=scale, axis=alt.Axis(format="~s")),
+            color=alt.Color("law:N", title=None, sort=[OURS, GUESS], legend=alt.Legend(orient="top")),
+            shape=alt.Shape("law:N", title=None, sort=[OURS, GUESS]),
+            tooltip=tips,
+        )
+    )
+    ends = (
+        alt.Chart(alt.Data(values=[{"at": low}, {"at": high}]))
+        .mark_line(strokeDash=[4, 4], opacity=0.5)
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale))
+    )
+    return alt.layer(ends, marks).properties(width=WIDTH / 2 - 80, height=WIDTH / 2 - 80)
+
+
+def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+    """The errors of both laws, and on what they were measured."""
+    if frame.is_empty():
+        return ""
+    device = (run.environments[-1] if run.environments else {}).get("device") or "this device"
+    said = []
+    for (what,), own in frame.group_by("what", maintain_order=True):
+        errors = {law: own.filter(pl.col("law") == law)["error"].abs() for law in (OURS, GUESS)}
+        told = [
+            f"{'ours' if law == OURS else 'the guess'} {100 * error.median():.0f} % off on the median, "
+            f"{100 * error.max():.0f} % at worst"
+            for law, error in errors.items()
+            if len(error)
+        ]
+        said.append(f"{str(what).split(',')[0].capitalize()}: {'; '.join(told)}.")
+    if OURS not in frame.filter(pl.col("what") == WHAT["seconds"])["law"]:
+        said.append("No time was predicted: the device was not calibrated (fallline plan does it).")
+    return (
+        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {run.study.data} data. The "
+        f"guesses are "
+        "time ~ epochs / batch size and memory ~ weights, each with its constant fitted to the measured values by "
+        "least squares; ours was written down before training. " + " ".join(said)
+    )
+
+
+def table(frame: pl.DataFrame) -> pl.DataFrame:
+    """Both laws side by side, in words."""
+    rows = [
+        {
+            "cohort": row["cohort"],
+            "what": row["what"],
+            "law": row["law"],
+            "measured": formatting.number(row["measured"], 3),
+            "predicted": formatting.number(row["predicted"], 3),
+            "error": f"{100 * row['error']:+.0f} %".replace("-", "−"),
+        }
+        for row in frame.iter_rows(named=True)
+    ]
+    return pl.DataFrame(rows)
+
+
+def _fits(run: Run) -> bool:
+    return False  # where a study asks for it
+
+
+GUESSED = FigureKind(
+    "guessed", "The laws that the reports guessed, and ours", settle, data, draw, caption, _fits, table
+)

@@ -1,0 +1,224 @@
+"""Who is ahead, seed after seed? Arms by mean rank, and bars that join those not told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.errors import StudyError
+from fallline.report import formatting
+from fallline.report import vega as alt
+from fallline.report.comparison_words import arm_name
+from fallline.report.figures import draw as common
+from fallline.report.figures.kind import FigureKind
+from fallline.report.naming import named
+from fallline.report.style import INK, WIDTH, Theme
+from fallline.stats import label, primary
+from fallline.stats.compare import Compared, compared
+from fallline.stats.ranks import cliques
+from fallline.store import Run
+from fallline.study import Figure
+
+MOST_PANELS = 6
+SCHEMA = {
+    "what": pl.String,
+    "panel": pl.String,
+    "panel_place": pl.Int64,
+    "arm": pl.String,
+    "color": pl.String,
+    "color_place": pl.Int64,
+    "place": pl.Int64,
+    "mean_rank": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n": pl.Int64,
+    "pairs": pl.Int64,
+    "first": pl.String,
+    "last": pl.String,
+    "lane": pl.Int64,
+}
+
+
+def settle(run: Run, spec: Figure) -> Figure:
+    """The arms are optimizers and the metric is what ranks, unless the study says otherwise."""
+    metric = spec.metric or primary(run).column
+    title = spec.title or f"Mean rank over seeds by {label(metric)}"
+    return spec.model_copy(update={"metric": metric, "color": spec.color or "optimizer", "title": title})
+
+
+def data(run: Run, spec: Figure) -> pl.DataFrame:
+    """Rows of three sorts, a panel a group of arms. ``what`` = "arm": mean_rank with its interval low to high over n
+    seeds, in the order of ``place``. "bar": the arms ``first`` to ``last`` are not told apart, in the ``lane`` beside
+    the picture. "stray": ``first`` and ``last`` are not told apart either, though no bar joins them. ``pairs`` is the
+    number of pairs that Holm's correction counts.
+
+    No rows where there is nothing to compare.
+    """
+    try:
+        found = compared(run, spec.color, spec.metric, kept=spec.where)
+    except StudyError:
+        return pl.DataFrame(schema=SCHEMA)
+    names = [named(found.run, arm.settings, found.by) for arm in _by_settings(found)]
+    colors, pairs = {name: place for place, name in enumerate(names)}, sum(map(len, found.pairs))
+    rows = [row for place in range(len(found.groups)) for row in _group_rows(found, place, colors, pairs)]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _group_rows(found: Compared, panel: int, colors: dict[str, int], pairs: int) -> list[dict[str, Any]]:
+    group = found.groups[panel]
+    ranks = group.ranks
+    if ranks is None:
+        return []
+    order = sorted(range(len(group.arms)), key=lambda place: (ranks.mean[place], place))
+    names = [arm_name(found, group.arms[place]) for place in order]
+    shared = {
+        "panel": named(found.run, group.within, group.within) if len(found.groups) > 1 else "",
+        "panel_place": panel,
+        "pairs": pairs,
+    }
+    rows = [
+        {
+            "what": "arm",
+            **shared,
+            "arm": name,
+            "place": row,
+            "mean_rank": float(ranks.mean[place]),
+            "n": ranks.n,
+            "low": None if ranks.low is None else float(ranks.low[place]),
+            "high": None if ranks.high is None else float(ranks.high[place]),
+            "color": (said := named(found.run, group.arms[place].settings, found.by)),
+            "color_place": colors[said],
+        }
+        for row, (place, name) in enumerate(zip(order, names, strict=True))
+    ]
+    apart = _apart(found, panel)[np.ix_(order, order)]
+    bars = cliques(apart)
+    rows += [
+        {"what": "bar", **shared, "first": names[first], "last": names[last], "lane": lane}
+        for lane, (first, last) in enumerate(bars)
+    ]
+    joined = {(a, b) for first, last in bars for a in range(first, last) for b in range(a + 1, last + 1)}
+    short = [named(found.run, group.arms[place].settings, found.by) for place in order]
+    return rows + [
+        {"what": "stray", **shared, "first": short[a], "last": short[b]}
+        for a in range(len(names))
+        for b in range(a + 1, len(names))
+        if not apart[a, b] and (a, b) not in joined
+    ]
+
+
+def _by_settings(found: Compared) -> list[Any]:
+    """One arm of each value of what is compared, from small to large."""
+    every = {tuple(arm.settings[name] for name in found.by): arm for group in found.groups for arm in group.arms}
+    return sorted(
+        every.values(),
+        key=lambda arm: [
+            (value is not None, isinstance(value, str), value or 0)
+            for value in (arm.settings[name] for name in found.by)
+        ],
+    )
+
+
+def _apart(found: Compared, panel: int) -> np.ndarray:
+    group = found.groups[panel]
+    apart = np.zeros((len(group.arms), len(group.arms)), bool)
+    for (a, b), pair in zip(group.places, found.pairs[panel], strict=True):
+        apart[a, b] = apart[b, a] = pair.told_apart
+    return apart
+
+
+def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+    """A panel a group: a row an arm, a dot at its mean rank over its interval; beside it a bar for each run of arms not
+    told apart."""
+    arms = frame.filter(pl.col("what") == "arm")
+    if arms.is_empty():
+        return common.empty("There is nothing to rank: it takes two arms with a seed in common.")
+    panels = arms.unique("panel_place").sort("panel_place")["panel_place"].to_list()[:MOST_PANELS]
+    drawn = [_panel(frame.filter(pl.col("panel_place") == panel), spec, look) for panel in panels]
+    return drawn[0] if len(drawn) == 1 else alt.vconcat(*drawn, spacing=28)
+
+
+def _panel(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+    arms, bars = (frame.filter(pl.col("what") == what) for what in ("arm", "bar"))
+    names = arms.sort("place")["arm"].to_list()
+    y = alt.Y(
+        "arm:N",
+        sort=names,
+        title=None,
+        scale=alt.Scale(domain=names, padding=0.5),
+        axis=alt.Axis(grid=True, labelLimit=420),
+    )
+    x = alt.X(
+        "mean_rank:Q",
+        title="mean rank, 1 is best",
+        axis=alt.Axis(tickMinStep=1, grid=True),
+        scale=alt.Scale(domain=[0.9, len(names) + 0.1], nice=False),
+    )
+    colors = common.colors(arms, spec.color, look, None)["color"]
+    base = alt.Chart(common.held(arms.select("arm", "color", "mean_rank", "low", "high", "n")))
+    tips = [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("mean_rank:Q", format=".2f", title="mean rank"),
+        *(alt.Tooltip(f"{name}:Q", format=".2f") for name in ("low", "high") if arms[name].null_count() == 0),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    layers = [base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, color=colors, tooltip=tips)]
+    if arms["low"].null_count() < arms.height:
+        layers.insert(
+            0,
+            base.mark_rule(strokeWidth=2.4).encode(x=alt.X("low:Q", scale=x["scale"]), x2="high:Q", y=y, color=colors),
+        )
+    size = {"height": 26 * len(names)}
+    widest = max(map(len, names))
+    picture = alt.layer(*layers).properties(width=max(320, WIDTH - 300 - 7 * widest), **size)
+    title = frame["panel"][0]
+    if bars.height:
+        picture = alt.hconcat(picture, _bars(bars, names, size), spacing=10).resolve_scale(y="independent")
+    return picture.properties(title=title) if title else picture
+
+
+def _bars(bars: pl.DataFrame, names: list[str], size: dict[str, int]) -> alt.Chart:
+    """A thick line down the rows of each run of arms, a lane each; a tick at every arm it joins."""
+    y = alt.Y("first:N", sort=names, scale=alt.Scale(domain=names, padding=0.5), axis=None)
+    shown = bars.select("first", "last", "lane")
+    x = alt.X("lane:O", axis=None, scale=alt.Scale(domain=list(range(bars.height)), padding=0.5))
+    tips = [alt.Tooltip("first:N", title="not told apart, from"), alt.Tooltip("last:N", title="to")]
+    line = alt.Chart(common.held(shown)).mark_rule(strokeWidth=5, strokeCap="round", color=INK["muted"][0])
+    return line.encode(x=x, y=y, y2="last:N", tooltip=tips).properties(width=16 * bars.height, **size)
+
+
+def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+    """Seeds, spread, what the bars mean and what they cannot show."""
+    arms = frame.filter(pl.col("what") == "arm")
+    if arms.is_empty():
+        return ""
+    n, pairs = int(arms["n"].max()), int(arms["pairs"].max())
+    seeds = f"each of {formatting.plural(n, 'seed')}" if n > 1 else "the one seed"
+    said = [f"Rank of each arm at {seeds}, by {label(spec.metric)}."]
+    said += ["Lines are 95 % intervals of the mean (bootstrap over seeds)."] if n > 1 else ["One seed: no interval."]
+    if "bar" in frame["what"]:
+        said.append(
+            "A bar joins arms that the seeds do not tell apart"
+            + (f" (Holm over {formatting.plural(pairs, 'pair')})." if pairs > 1 else ".")
+        )
+    strays = frame.filter(pl.col("what") == "stray")
+    if strays.height:
+        names = [f"{row['first']} and {row['last']}" for row in strays.iter_rows(named=True)]
+        said.append(
+            f"Not told apart either: {'; '.join(names[:3])}"
+            + (f"; and {formatting.count(len(names) - 3)} more pairs." if len(names) > 3 else ".")
+        )
+    count = arms["panel_place"].n_unique()
+    if count > MOST_PANELS:
+        said.append(f"The first {MOST_PANELS} of {formatting.count(count)} panels; the CSV has all.")
+    return " ".join(said)
+
+
+def _fits(run: Run) -> bool:
+    trials = run.trials
+    return run.study.design == "cross" and trials["seed"].n_unique() > 1 and trials["optimizer"].n_unique() > 2
+
+
+RANKS = FigureKind("ranks", "Mean rank over seeds", settle, data, draw, caption, _fits)

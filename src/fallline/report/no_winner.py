@@ -1,0 +1,37 @@
+"""Why no winner is named: a learning rate that was not tuned for an arm may be all that it loses by."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from fallline.report import formatting
+from fallline.report.naming import named
+from fallline.stats.compare import ArmGroup, Compared
+
+RATE = "learning_rate"
+SHOWN = 4
+"""Arms named."""
+
+
+def reserve(compared: Compared, group: ArmGroup) -> str:
+    """Half a sentence that says which arms ran at one learning rate only; empty where the rate is what is compared,
+    where nothing has one, or where every arm had a choice of several."""
+    if RATE in compared.by:
+        return ""
+    tried = [(arm, arm.learning_rates) for arm in group.arms]
+    one = [(arm, rates[0]) for arm, rates in tried if len(rates) == 1]
+    if not one:
+        return ""
+    if len(one) < sum(bool(rates) for _, rates in tried):
+        names = formatting.listed([named(compared.run, arm.settings, compared.by) for arm, _ in one], SHOWN)
+        return f"no winner is named, as {names} ran at one learning rate only"
+    same = reserve_of(pl.Series([rate for _, rate in one]))
+    return same or "no winner is named, as the learning rate of each was set and not tuned"
+
+
+def reserve_of(rates: pl.Series) -> str:
+    """The same for configurations: empty where they have several learning rates, or none."""
+    values = rates.drop_nulls().unique().to_list()
+    if len(values) != 1:
+        return ""
+    return f"no winner is named, as the learning rate was {formatting.setting(values[0])} for all and tuned for none"

@@ -1,0 +1,116 @@
+"""The test split in words: for which configurations it was read, by whom, how often, and whether it is still blind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fallline.errors import StoreError
+from fallline.report import formatting
+from fallline.stats import label
+from fallline.stats.claims import Verdict
+from fallline.stats.compare import Compared
+from fallline.stats.test_reads import chosen_by_run, chosen_for, has_test
+from fallline.store import Run
+from fallline.store.test_reads import ALL, CHOSEN, NAMED, TestRead, note_test_read, readings
+from fallline.study import plain
+from fallline.study.trial import digest
+
+TIMES = ("", "once", "twice")
+
+
+def read_chosen(run: Run, who: str, claims: Iterable[Verdict] = (), reported: bool = False) -> list[str]:
+    """Note that ``who`` is shown test values of what the run chooses, of those ``claims`` that are on test, and with
+    ``reported`` of what published figures speak of; the sentences that say so. Nothing where the run has no test
+    values."""
+    if not has_test(run):
+        return []
+    read_named(run, who, claims, reported)
+    return _chosen(run, chosen_by_run(run), who)
+
+
+def read_named(run: Run, who: str, claims: Iterable[Verdict], reported: bool = False) -> None:
+    """Note that ``who`` is shown test values that the study names itself, where there are any: of its claims, and with
+    ``reported`` beside published figures."""
+    beside = reported and any("test_" in figure.metric for figure in run.study.reported)
+    if beside or any("test_" in verdict.column and verdict.parts for verdict in claims):
+        named = plain(run.study)
+        note(run, TestRead(NAMED, named=digest([named.get("claims", []), named.get("reported", [])])), who)
+
+
+def read_compared(found: Compared, who: str) -> list[str]:
+    """Note that ``who`` is shown a comparison, where it is on test; the sentences that say so."""
+    return _chosen(found.run, chosen_for(found), who) if "test_" in found.metric else []
+
+
+def read_all(run: Run, who: str) -> None:
+    """Note that ``who`` is handed a frame with the test values of every trial."""
+    if not run.trials.is_empty() and has_test(run):
+        note(run, TestRead(ALL), who)
+
+
+def _chosen(run: Run, reading: TestRead, who: str) -> list[str]:
+    """Nothing where all that was chosen diverged."""
+    return note(run, reading, who) if reading.picks else []
+
+
+def note(run: Run, reading: TestRead, who: str) -> list[str]:
+    """Note a reading and say how things stand; a folder that cannot be written is said to be so."""
+    try:
+        noted = note_test_read(run.paths, reading, who)
+        return in_words(noted, readings(run.paths))
+    except StoreError as failure:
+        return [f"That test was read could not be noted: {failure}."]
+
+
+def in_words(noted: TestRead, every: Sequence[TestRead]) -> list[str]:
+    """A sentence on the reading, one on each that does not agree with it, and one on all others."""
+    if noted.kind != CHOSEN:
+        return []
+    said = [_said(noted)]
+    against = [one for one in every if one.against(noted)]
+    if against:
+        before = formatting.listed(
+            [f"{_count(one)} chosen on {label(one.chosen_by)}, on {_day(one.first.first)}" for one in against], 3
+        )
+        said.append(f"Test has been read for another choice before ({before}): its p-values are no longer blind.")
+    further = {
+        name for one in every if one.kind == CHOSEN and one not in (noted, *against) for name in one.configurations
+    } - noted.configurations
+    if further:
+        said[0] = f"{said[0][:-1]}; in other comparisons for {formatting.count(len(further))} more."
+    if any(one.kind == NAMED for one in every):
+        said.append("Claims and reported figures on test name their configurations themselves, and were read besides.")
+    said += _frames(every)
+    return said
+
+
+def _said(noted: TestRead) -> str:
+    first = noted.first
+    since = noted.times - 1
+    again = f", and {TIMES[since] if since < len(TIMES) else f'{formatting.count(since)} times'} since" if since else ""
+    return (
+        f"Test was read for {_count(noted)}, first on {_day(first.first)} by {first.who} ({first.user}){again}; "
+        f"chosen on {label(noted.chosen_by)}."
+    )
+
+
+def _frames(every: Sequence[TestRead]) -> list[str]:
+    handed = [one for one in every if one.kind == ALL]
+    if not handed:
+        return []
+    times = sum(one.times for one in handed)
+    how_often = TIMES[times] if times < len(TIMES) else f"{formatting.count(times)} times"
+    return [
+        f"A frame with the test values of every trial was handed out {how_often}, first on "
+        f"{_day(handed[0].first.first)} to {handed[0].first.who} ({handed[0].first.user}): whether anybody chose "
+        "by it is not known."
+    ]
+
+
+def _count(reading: TestRead) -> str:
+    return formatting.plural(len(reading.configurations), "configuration")
+
+
+def _day(when: str) -> str:
+    """ "2026-11-21 12:03 UTC" """
+    return f"{when[:16].replace('T', ' ')} UTC"

@@ -1,0 +1,76 @@
+"""Which configurations of a run the test split is read for: those that other data chose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import polars as pl
+
+from fallline.errors import FalllineError
+from fallline.stats.best_of import best_of
+from fallline.stats.columns import metric_columns, recipe_columns, trials_of, varying
+from fallline.stats.compare import Compared, compared
+from fallline.stats.metric import primary
+from fallline.stats.question import compared_by
+from fallline.store import Run
+from fallline.store.test_reads import CHOSEN, Pick, TestRead
+from fallline.study.test_leakage import refuse_test
+from fallline.study.trial import digest
+
+__all__ = ["chosen_alone", "chosen_by_run", "chosen_for", "has_test", "refuse_test"]
+
+
+def has_test(run: Run) -> bool:
+    """Whether some trial has a value on the test split."""
+    return any(name.startswith("test_") for name in metric_columns(trials_of(run)))
+
+
+def chosen_for(found: Compared) -> TestRead:
+    """What a comparison reads: of each arm the configuration that is best by all seeds, where it has test values."""
+    return TestRead(CHOSEN, found.chosen_by.column, _picks(found.run, found.chosen))
+
+
+def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> TestRead:
+    """What the report of a run reads: the arms of the study's question, each at its best, and the best of each
+    optimizer (``best``, as ``best_of`` gives it)."""
+    best = best_of(run) if best is None else best
+    kept = best.filter(pl.col("diverged") < pl.col("trials"))
+    metric = primary(run)
+    names = {"best of optimizer": "optimizer", **({metric.within: metric.within} if metric.within else {})}
+    picks = _picks(run, [({key: row[name] for key, name in names.items()}, row) for row in kept.iter_rows(named=True)])
+    by = compared_by(run)
+    if by:
+        with suppress(FalllineError):  # nothing to compare
+            picks = (*chosen_for(compared(run, by)).picks, *picks)
+    return TestRead(CHOSEN, metric.column, tuple(picks))
+
+
+def chosen_alone(run: Run, ranked: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
+    """``ranked``, a row a configuration, with test values of the chosen ones alone; as it is where test itself ranks.
+
+    ``best`` is its best row of each optimizer.
+    """
+    tested = [name for name in ranked.columns if name.startswith("test_")]
+    if not tested or primary(run).column.startswith("test_"):
+        return ranked
+    reading = chosen_by_run(run, best)
+    keys = recipe_columns(trials_of(run))
+    read = pl.Series(
+        [_configuration(keys, row) in reading.configurations for row in ranked.iter_rows(named=True)], dtype=pl.Boolean
+    )
+    return ranked.with_columns(pl.when(read).then(pl.col(name)).alias(name) for name in tested)
+
+
+def _picks(run: Run, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> tuple[Pick, ...]:
+    keys, varies = recipe_columns(trials_of(run)), varying(run)
+    return tuple(
+        Pick(dict(arm), _configuration(keys, row), {name: row[name] for name in varies if row.get(name) is not None})
+        for arm, row in rows
+    )
+
+
+def _configuration(keys: Iterable[str], row: Mapping[str, Any]) -> str:
+    """Names the recipe: what a part does not take is not in it, so that a study that grows keeps its names."""
+    return digest({name: row[name] for name in keys if row[name] is not None})

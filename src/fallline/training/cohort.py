@@ -1,0 +1,354 @@
+"""A planned cohort made ready for the engine: its arrays, its program, its layout, its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fallline import regularisation
+from fallline.batching import BatchStream, widths
+from fallline.contracts import Metric
+from fallline.engine.batches import Batches
+from fallline.engine.devices import prepare_jax, products
+from fallline.engine.evaluation import EVALUATION_BATCH, UNLOOPED_BATCH, HeldOut
+from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Segment
+from fallline.engine.layouts import guess
+from fallline.engine.mesh import ONE_DEVICE, DeviceRow, Mesh
+from fallline.engine.program import Layout, Program
+from fallline.engine.training import TrainingInputs, stretch
+from fallline.errors import StudyError
+from fallline.metrics import metric_of
+from fallline.metrics.cuts import cut_of
+from fallline.study.plan import MOST_POINTS, PlannedCohort, PlannedSegment
+from fallline.training.arrays import Arrays
+from fallline.training.callbacks import LearningRates, Stops
+from fallline.training.packing import looped, weights_of
+from fallline.training.programs import Programs, built_in
+from fallline.training.validation import narrow_types
+
+OPERATIONS_A_WEIGHT = 6
+"""A weight's multiplications and additions an example: two forward, four backward."""
+
+
+KEPT_WEIGHTS = 10_000
+"""Weights of a model up to which every trial's are kept: 40 KB."""
+
+MOST_SIZES = 8
+"""Sizes of batches that are compiled each by itself where batches cannot be filled up."""
+
+
+class CompiledCohort:
+    """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
+
+    def __init__(
+        self,
+        planned: PlannedCohort,
+        arrays: Arrays,
+        programs: Programs,
+        metrics: Mapping[str, Metric] | None = None,
+        layout: Layout | None = None,
+        mesh: Mesh = ONE_DEVICE,
+        elsewhere: bool = False,
+        goals: Mapping[str, str] | None = None,
+    ):
+        """Without a ``layout`` it is the one that suits the cohort here. ``goals`` say of metrics by name whether less
+        or more is better.
+        """
+        self.planned, self.arrays, self.goals = planned, arrays, dict(goals or {})
+        self.mesh = layout.mesh if layout else mesh
+        self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
+        products(planned.recipe.precision)  # one that the device has not is an error now
+        self.weights = weights_of(planned.task)
+        self.watched = ("validation",) if arrays.splits.validation is not None else ()
+        try:
+            counts = self.stream(0).size_counts(planned.recipe.steps)
+            self.stream(0).check_labels()
+        except StudyError as failure:  # a batch larger than the data is an error now, not in the middle of the run
+            raise StudyError(f"task {planned.task.name}, data {planned.data}: {failure}") from None
+        self.widths, self.masked = self._widths(counts)
+        self.examples_seen = sum(size * steps for size, steps in counts.items())
+        self.epochs = float(self.stream(0).position(np.array([planned.recipe.steps]))[0])
+        self.classes = arrays.classes(planned.task, planned.recipe.loss)
+        self.cohort = self._cohort(metrics or {})
+        arrays.check(planned.task, self.cohort)
+        LearningRates.check(planned)
+        self.stops = Stops.of(planned, self.watched)
+        self.programs = programs
+        self.program = self._program(layout or self._layout())
+
+    @property
+    def places(self) -> tuple[int, tuple[DeviceRow, ...]]:
+        """Where its blocks may be trained at the same time: so many workers, or the rows of this process."""
+        return self.layout.workers, self.rows
+
+    def on(self, row: DeviceRow) -> CompiledCohort:
+        """The same cohort with its program on another row of devices."""
+        if row == self.program.row:
+            return self
+        other = copy(self)
+        other.program = self._program(self.layout, row)
+        return other
+
+    def _program(self, layout: Layout, row: DeviceRow | None = None) -> Program:
+        data = (self.planned.task.name, self.arrays.shapes)
+        return self.programs.of(self.cohort, layout, data, row or self.rows[0], self._built_in)
+
+    @cached_property
+    def _built_in(self) -> str | None:
+        return built_in(self.planned.task, self.cohort)
+
+    @property
+    def layout(self) -> Layout:
+        return self.program.layout
+
+    def _widths(self, counts: Mapping[int, int]) -> tuple[tuple[int, ...], bool]:
+        """The widths of batches, and whether batches are filled up to them: not where a model's state would see it.
+
+        Devices that share a batch take as many examples each: StudyError where one of a single size, or of a model
+        with a state, does not divide.
+        """
+        even = self.rows[0].even
+        odd = [size for size in counts if even(size) != size]
+        varies = len(counts) > 1 or isinstance(self.planned.recipe.batches.size, str)
+        if odd and (not varies or self.planned.task.model.state is not None):
+            size, data = odd[0], self.mesh.data
+            near = " or ".join(str(whole) for whole in (even(size) - data, even(size)) if whole)
+            raise StudyError(
+                f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} "
+                f"devices; use batches of {near}, or other devices than data={data}"
+            )
+        if self.planned.task.model.state is None or len(counts) == 1:
+            filled = tuple(dict.fromkeys(even(width) for width in widths(counts)))
+            return filled, varies and self.planned.task.model.state is None
+        if len(counts) > MOST_SIZES:
+            raise StudyError(
+                f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
+                f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
+                'programs; use fewer sizes, or last_batch = "dropped"'
+            )
+        return tuple(sorted(counts)), False
+
+    @cached_property
+    def regularisers(self) -> set[str]:
+        """Those that some lane uses; the program has the operations of these."""
+        return set().union(*(recipe.in_use for segment in self.planned.segments for recipe in segment.recipes))
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What the programs that run side by side hold at once, by XLA's own figure of the compiled step."""
+        import jax
+
+        step, program = self.program.advance(max(self.widths)), self.program
+        shapes = self.step_shapes
+        step.prepare(*shapes)
+        held = step.memory_bytes
+        data = sum(array.nbytes for array in shapes[2])  # an argument of every program, there once
+        if held is None or (self.mesh.devices > 1 and jax.default_backend() != "cpu"):
+            return held  # of each device
+        together = min(program.layout.workers, len(self.blocks())) * self.mesh.data
+        return (held - data) * together + data * (1 if self.mesh.devices == 1 else together)
+
+    def compile(self) -> None:
+        """Make every program that training calls, so that none is compiled in the middle of it."""
+        program, work = self.program, self._shape_of_work()
+        if self.cohort.model.traceable:
+            program.weights.prepare(_keys(self.blocks()[0], WEIGHTS))
+        program.start.prepare(work.weights, work.variables, work.hyperparameters)
+        for width in self.widths:
+            program.advance(width).prepare(*self._step_shapes(work, width))
+        if self.evaluation_shapes is not None:
+            program.evaluate.prepare(*self.evaluation_shapes)
+
+    @cached_property
+    def step_shapes(self) -> tuple[Any, ...]:
+        """What the largest step is compiled for: shapes, and the small arrays that there are."""
+        return self._step_shapes(self._shape_of_work(), max(self.widths))
+
+    @cached_property
+    def evaluation_shapes(self) -> tuple[Any, ...] | None:
+        """What evaluation is compiled for; None where nothing is held out."""
+        work = self._shape_of_work()
+        held = next(iter(work.held_out.values()), None)
+        if held is None:
+            return None
+        return *self.program.evaluation.inputs(self._state_shapes(work), work.hyperparameters), *held.batches[0]
+
+    def _shape_of_work(self) -> TrainingInputs:
+        return self.work(self.blocks()[0], shapes=True)
+
+    def _step_shapes(self, work: TrainingInputs, width: int) -> tuple[Any, ...]:
+        seen = stretch(self.program, work, [], 0, 0, width)
+        return self._state_shapes(work), work.hyperparameters, work.train, seen, work.noise, np.int32(1)
+
+    def _state_shapes(self, work: TrainingInputs) -> Any:
+        import jax
+
+        if self.program.state_shapes is None:
+            self.program.state_shapes = jax.eval_shape(
+                self.program.start_state, work.weights, work.variables, work.hyperparameters
+            )
+        return self.program.state_shapes
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """How long each trial runs, in every unit."""
+        batches = self.planned.recipe.batches
+        return {
+            "steps": self.planned.recipe.steps,
+            "epochs": self.epochs,
+            "batch_size": batches.size,
+            "train_examples": len(self.arrays.splits.train.inputs),
+            "examples_used": self.stream(0).examples_used,
+            "examples_seen": self.examples_seen,
+        }
+
+    def work_of(self, seeds: int) -> float:
+        """What so many seeds cost, in multiplications of a weight with an example."""
+        return float(self.weights) * self.examples_seen * self.planned.lanes * seeds
+
+    def blocks(self) -> list[tuple[int, ...]]:
+        """The seeds of each block."""
+        return self._blocks(self.layout)
+
+    def _blocks(self, layout: Layout) -> list[tuple[int, ...]]:
+        seeds, size = self.planned.seeds, layout.seeds
+        return [seeds[first : first + size] for first in range(0, len(seeds), size)]
+
+    def stream(self, seed: int) -> BatchStream:
+        """The batches of a seed."""
+        train = self.arrays.splits.train
+        labels = train.targets if train.targets.ndim == 1 and train.targets.dtype.kind in "iu" else None
+        return BatchStream(self.planned.recipe.batches, len(train.inputs), seed, labels)
+
+    def work(self, seeds: tuple[int, ...], shapes: bool = False) -> TrainingInputs:
+        """What the engine is to do for these seeds; with ``shapes`` no weights are made, and have shapes alone."""
+        planned, streams = self.planned, [self.stream(seed) for seed in seeds]
+        rates = LearningRates(planned, streams) if self.cohort.scheduled else None
+        weights, variables, noise = (
+            self._shapes(seeds)
+            if shapes and self.program.row.data == 1
+            else (*self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
+        )
+        hyperparameters = (
+            self.hyperparameters if shapes else self.program.row.put(self.hyperparameters)
+        )  # once, not in every dispatch
+        return TrainingInputs(
+            hyperparameters,
+            weights,
+            variables,
+            noise,
+            Batches(streams, self.widths, self.masked),
+            *self.examples,
+            self.watched,
+            planned.recipe.steps,
+            planned.evaluate_every,
+            planned.record_every,
+            rates,
+            self.stops,
+            self.weights <= KEPT_WEIGHTS,
+            (id(self.arrays), seeds),
+        )
+
+    @property
+    def examples(self) -> tuple[DeviceData, dict[str, HeldOut]]:
+        """The training examples, and the splits that are held out, on the devices of its row."""
+        loss = self.cohort.loss
+        most = EVALUATION_BATCH if self.layout.loop else UNLOOPED_BATCH
+        return self.arrays.on(self.program.row, None if loss.whole and loss.sums is None else most)
+
+    def _shapes(self, seeds: tuple[int, ...]) -> tuple[Any, Any, Any]:
+        """Of the initial weights, the model's state and the keys of the noise."""
+        import jax
+
+        program = self.program
+        if program.start_shapes is None:
+            keys = jax.eval_shape(lambda: _keys(seeds, WEIGHTS))
+            if self.cohort.model.traceable:
+                made = jax.eval_shape(program.make_weights, keys)
+            else:
+                made = jax.eval_shape(lambda made: made, program.initial(_keys(seeds, WEIGHTS)))
+            program.start_shapes = *made, keys
+        return program.start_shapes
+
+    @cached_property
+    def hyperparameters(self) -> tuple[LaneHyperparameters, ...]:
+        """The numbers of all lanes, a segment each."""
+        return tuple(self._hyperparameters(segment) for segment in self.planned.segments)
+
+    def _hyperparameters(self, segment: PlannedSegment) -> LaneHyperparameters:
+        def column(part: str, names: set[str] | None = None) -> dict[str, np.ndarray]:
+            rows = [dict(getattr(recipe.hyperparameters, part)) for recipe in segment.recipes]
+            return {
+                name: np.array([regularisation.as_array(name, row.get(name)) for row in rows], np.float32)
+                for name in rows[0]
+                if names is None or name in names
+            }
+
+        return LaneHyperparameters(
+            column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers)
+        )
+
+    def _cohort(self, metrics: Mapping[str, Metric]) -> Cohort:
+        """What shapes the program."""
+        planned, task = self.planned, self.planned.task
+        recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
+        segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
+        loss, every = planned.recipe.loss, dict(task.metrics) | dict(metrics)
+        cut = cut_of(task.gives, loss.takes, self.arrays.splits.train.targets)
+        bound = tuple((name, metric_of(name, metric).at(cut)) for name, metric in every.items())
+        return Cohort(
+            task.model,
+            loss,
+            bound,
+            task.prepare,
+            segments,
+            task.gives,
+            any(LearningRates.needed(recipe) for recipe in recipes),
+            self.masked,
+            regularisation.AVERAGE.name in self.regularisers,
+            self.classes is not None,
+            frozenset(self.regularisers),
+            planned.recipe.precision,
+            cut,
+            narrow_types(task.name, task.model),
+        )
+
+    def _layout(self) -> Layout:
+        planned, seeds = self.planned, len(self.planned.seeds)
+        longest = min(planned.evaluate_every if self.watched else planned.recipe.steps, planned.recipe.steps)
+        best = guess(
+            self.weights,
+            planned.lanes,
+            seeds,
+            planned.recipe.steps,
+            longest,
+            looped(planned.task, self.arrays.splits),
+            self.mesh,
+        )
+        most = max(1, MOST_POINTS // planned.points)
+        if best.seeds <= most:
+            return best
+        return replace(best, seeds=max(n for n in range(1, most + 1) if seeds % n == 0))
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of the whole run, about."""
+        return OPERATIONS_A_WEIGHT * self.work_of(len(self.planned.seeds))
+
+
+def _keys(seeds: tuple[int, ...], stream: int) -> Any:
+    """A key for each seed, of one named stream."""
+    jax = prepare_jax()
+    return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), stream) for seed in seeds])
+
+
+WEIGHTS = 0x77676874
+"""Keeps the draws for weights apart from any other use of the same seed ("wght" in ASCII)."""
+
+NOISE = 0x6E6F6973
+"""Keeps the draws for noise apart ("nois" in ASCII)."""

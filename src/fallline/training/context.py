@@ -1,0 +1,126 @@
+"""What the cohorts of a study are made ready with: its trials, its metrics, its examples and the programs so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from fallline.contracts import Metric, Task
+from fallline.engine.memory_use import held_bytes
+from fallline.engine.mesh import ONE_DEVICE, Mesh
+from fallline.engine.program import Layout
+from fallline.store.writing import RunWriter
+from fallline.study import Study, Trial
+from fallline.study.plan import PlannedCohort
+from fallline.study.resolve import resolve
+from fallline.tasks.folds import FoldSplit
+from fallline.training.arrays import Arrays, load_arrays
+from fallline.training.cohort import CompiledCohort
+from fallline.training.metric_directions import check_goals, with_goals
+from fallline.training.packing import lanes_of
+from fallline.training.programs import Programs
+from fallline.training.selector_names import check_names
+from fallline.training.validation import check_choice, check_metrics
+
+
+class Prediction(Protocol):
+    """What is predicted of a cohort, as the plan keeps it."""
+
+    @property
+    def told(self) -> dict[str, Any]: ...
+
+
+class Forecaster(Protocol):
+    """Who predicts what cohorts will take before they train, and learns from what they took."""
+
+    def before_training(
+        self, cohorts: Sequence[CompiledCohort], time_alone: bool = False
+    ) -> Sequence[Prediction | None]: ...
+
+    def learn_from(
+        self, writer: RunWriter, work: Sequence[tuple[CompiledCohort, Sequence[tuple[str, Any]]]]
+    ) -> None: ...
+
+
+class TrainingContext:
+    """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the devices that were asked for, None
+    where they were not, and ``elsewhere`` whether others train on them; without a ``forecaster`` nothing is predicted;
+    ``say`` hears what is being done, in words.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        folder: Path | None,
+        trials: list[Trial] | None = None,
+        mesh: Mesh | None = None,
+        elsewhere: bool = False,
+        forecaster: Forecaster | None = None,
+    ):
+        self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
+        self.folder, self.mesh, self.elsewhere, self.forecaster = folder, mesh, elsewhere, forecaster
+        self.trials = study.trials() if trials is None else trials
+        self.metrics = {metric.name: metric for metric in _metrics(study)}
+        self.study = with_goals(study, self.metrics.values(), self.tasks)
+        self.say: Callable[[str], None] = lambda phase: None
+        self._programs = Programs()
+        self._arrays: dict[tuple[str, FoldSplit | None], Arrays] = {}
+
+    def check(self) -> None:
+        """Every name in the study means something, and there are the devices; or an error before anything is
+        written.
+        """
+        if self.mesh is not None and not self.elsewhere:
+            self.mesh.rows()
+        for task in self.tasks:
+            check_metrics(self.study, task, self.metrics)
+            check_goals(self.study, task, self.metrics)
+        check_names(self.study, self.trials, self.metrics)
+
+    @property
+    def tasks(self) -> list[Task]:
+        return list({trial.task.name: trial.task for trial in self.trials}.values())
+
+    def make(self, planned: PlannedCohort, layout: Layout | None = None) -> CompiledCohort:
+        """The cohort ready to train, in ``layout`` or in the one that suits it here."""
+        self.say("preparing")
+        arrays = self.load(planned.task, planned.trials[0][0].cut)
+        return CompiledCohort(
+            planned,
+            arrays,
+            self._programs,
+            self.metrics,
+            layout,
+            self.mesh or ONE_DEVICE,
+            self.elsewhere,
+            self.study.goals,
+        )
+
+    def share(self, other: TrainingContext) -> None:
+        """Take over the examples that another setup of the same data has read."""
+        self._arrays = other._arrays
+
+    def most_lanes(self, task: Task) -> int:
+        return lanes_of(task, self.load(task).splits)
+
+    def load(self, task: Task, cut: FoldSplit | None = None) -> Arrays:
+        """The examples of ``task`` with that cut, or with the first where any will do; tasks on the same data share
+        them.
+        """
+        cut = cut or self.trials[0].cut
+        key = (task.name, cut)
+        if key not in self._arrays:
+            twins = (arrays for (_, own), arrays in self._arrays.items() if own == cut and arrays.source is task.data)
+            arrays = next(twins, None) or load_arrays(task, self.study.data, self.folder, cut)
+            check_choice(self.study, self.trials, task, arrays.splits)
+            self._arrays[key] = arrays
+        return self._arrays[key]
+
+
+def _metrics(study: Study) -> list[Metric]:
+    """The metrics that a study adds to those of its task."""
+    return [
+        resolve(Metric, written, study.folder, f"{study.name}, metrics, {n + 1} of {len(study.metrics)}")
+        for n, written in enumerate(study.metrics)
+    ]

@@ -1,0 +1,68 @@
+"""A run in this process, from plan to mistakes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from fallline.engine import processes
+from fallline.engine.mesh import Mesh
+from fallline.store.paths import RunPaths
+from fallline.store.writing import RunWriter
+from fallline.study import Study
+from fallline.training.context import Forecaster, TrainingContext
+from fallline.training.planning import plan_run, plan_smaller, unfinished
+from fallline.training.predictions import lack_answers, write_answers, write_mistakes
+from fallline.training.progress import Listener, ProgressCount
+from fallline.training.session import TrainingSession
+
+
+def run_here(
+    study: Study,
+    out: Path,
+    resume: bool = False,
+    folder: Path | None = None,
+    listen: Listener | None = None,
+    command: str = "",
+    mesh: Mesh | None = None,
+    forecaster: Forecaster | None = None,
+) -> Path:
+    """Train every trial of ``study`` that ``out`` has no records of; ``out`` is a run folder from the first moment.
+
+    ``folder`` holds the full data sets. A stopped run goes on with ``resume``: finished blocks are kept, an
+    unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped. On a ``mesh``
+    of several processes each of them calls this: the first plans and finishes, all train.
+    """
+    setup = TrainingContext(study, folder, mesh=mesh, forecaster=forecaster)
+    setup.check()
+    if processes.number() > 0:
+        return _follow(setup, RunPaths(out))
+    with RunWriter.open(RunPaths(out), setup.study, resume) as writer:
+        known = writer.known_trials()
+        count = ProgressCount(setup.trials, known, study.metric, listen or (lambda progress: None))
+        setup.say = count.say
+        work = plan_run(setup, writer, known, command)
+        processes.meet("planned")  # where nothing is left to train, too: the others wait to hear it
+        if work:
+            TrainingSession(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
+            if forecaster is not None:
+                forecaster.learn_from(writer, work)
+        processes.meet("trained")
+        if work or lack_answers(writer):
+            count.say("looking at mistakes")
+            write_answers(setup, writer, setup.trials)
+            write_mistakes(setup, writer)
+    return out
+
+
+def _follow(setup: TrainingContext, paths: RunPaths) -> Path:
+    """The part of a process that is not the first: train what that one planned."""
+    processes.meet("planned")
+    writer = RunWriter(paths)
+    work = [(setup.make(planned, layout), blocks) for planned, layout, blocks in unfinished(setup, writer)]
+    session = TrainingSession(
+        setup, writer, ProgressCount(setup.trials, set(), setup.study.metric, lambda progress: None)
+    )
+    session.train(work, lambda ready, blocks: [])
+    processes.meet("trained")
+    return paths.root

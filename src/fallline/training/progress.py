@@ -1,0 +1,113 @@
+"""What a progress display may say of a run, counted by the blocks as they go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fallline.engine.training import Records
+from fallline.metrics import higher_is_better
+from fallline.study import Trial
+from fallline.study.formatting import exact
+from fallline.training.cohort import CompiledCohort
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: trial-steps and trials done of all, trials that diverged or were stopped, the phase in words.
+
+    ``work`` of ``all_work`` counts a trial-step by what it costs (weights x examples), for the time that is left.
+    ``best`` is the best value of ``metric`` on the way so far, and ``best_trial`` says whose it is.
+    """
+
+    done: int
+    total: int
+    diverged: int
+    phase: str
+    trials: int = 0
+    all_trials: int = 0
+    stopped: int = 0
+    work: float = 0.0
+    all_work: float = 0.0
+    metric: str = ""
+    best: float | None = None
+    best_trial: str = ""
+
+
+Listener = Callable[[Progress], None]
+
+
+class ProgressCount:
+    """The running count of a session; blocks on several threads tell it how far they came."""
+
+    def __init__(self, trials: list[Trial], known: set[str], metric: str, listen: Listener):
+        self.listen, self.metric = listen, metric.removeprefix("best_")
+        self.total = sum(trial.recipe.steps for trial in trials)
+        self.done = sum(trial.recipe.steps for trial in trials if trial.name in known)
+        self.all_trials, self.trials = len(trials), sum(trial.name in known for trial in trials)
+        self.diverged = self.stopped = 0
+        self.work = self.all_work = 0.0
+        self.best: float | None = None
+        self.best_trial = ""
+        self._lock = threading.Lock()
+
+    def expect(self, cohorts: list[CompiledCohort]) -> None:
+        """These cohorts are what is to be trained."""
+        self.all_work = self.work + sum(ready.work_of(len(ready.planned.seeds)) for ready in cohorts)
+
+    def advanced(self, ready: CompiledCohort, seeds: tuple[int, ...], steps: int, records: Records) -> None:
+        """A block went so many steps on since it last told."""
+        with self._lock:
+            self.done += steps * len(seeds) * ready.planned.lanes
+            self.work += ready.work_of(len(seeds)) * steps / ready.planned.recipe.steps
+            self._look(ready, seeds, records)
+            self.say("training")
+
+    def finished(self, records: Records) -> None:
+        """The trials of a block have their records."""
+        assert records.diverged_at is not None and records.stopped_at is not None
+        with self._lock:
+            self.trials += records.diverged_at.size
+            self.stopped += int((records.stopped_at >= 0).sum())
+            self.say("training")
+
+    def ended(self, lanes: int) -> None:
+        """So many lanes more stopped being finite."""
+        with self._lock:
+            self.diverged += lanes
+
+    def say(self, phase: str) -> None:
+        """Tell the listener how things stand."""
+        self.listen(
+            Progress(
+                self.done,
+                self.total,
+                self.diverged,
+                phase,
+                self.trials,
+                self.all_trials,
+                self.stopped,
+                self.work,
+                self.all_work,
+                self.metric,
+                self.best,
+                self.best_trial,
+            )
+        )
+
+    def _look(self, ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> None:
+        values = records.held_out.get(self.metric)
+        if not values or not np.isfinite(values[-1]).any():
+            return
+        up, last = higher_is_better(self.metric, ready.goals), values[-1]
+        place = int((np.nanargmax if up else np.nanargmin)(last))
+        value = float(last.ravel()[place])
+        if self.best is None or (value > self.best if up else value < self.best):
+            lane = place % ready.planned.lanes
+            recipe = ready.planned.trials[0][lane].recipe
+            rate = dict(recipe.hyperparameters.rule).get("learning_rate")
+            self.best = value
+            self.best_trial = recipe.optimizer.name + ("" if rate is None else f" {exact(rate)}")

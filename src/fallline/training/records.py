@@ -1,0 +1,263 @@
+"""From the engine's arrays to the rows that are kept: one a trial, one a (trial, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from fallline.engine.training import Records
+from fallline.metrics import higher_is_better
+from fallline.metrics.cuts import labels_of
+from fallline.metrics.per_class import Macro, macros
+from fallline.study import Recipe, Target, Trial
+from fallline.study.recipe_columns import recipe_columns
+from fallline.training.cohort import CompiledCohort
+
+MOST_ROWS = 1_000_000
+"""Rows of curves that are made at a time, whole lanes: some 50 MB."""
+
+
+def curve_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.LazyFrame:
+    """One row a (trial, step), sorted by trial and step; the rows of a lane end where it ended.
+
+    Made piece by piece as it is written: the arrays are the smaller form by far.
+    """
+    watched = _watched_names(ready, records)
+    train = {(name if name in watched else f"train_{name}"): values[0] for name, values in records.curves.items()}
+    held = {name: values[0] for name, values in records.held_out.items()}
+    names = [trial.name for trial in ready.planned.of_seeds(seeds)]
+    steps = np.union1d(records.steps, records.evaluated if held else []).astype(np.int64)
+    columns = [
+        *((name, values, np.searchsorted(steps, records.steps)) for name, values in train.items()),
+        *((name, values, np.searchsorted(steps, records.evaluated)) for name, values in held.items()),
+    ]
+    last = np.where(
+        records.stopped_at >= 0,
+        records.stopped_at,
+        np.where(records.diverged_at >= 0, records.diverged_at - 1, steps[-1]),
+    ).ravel()
+    together = max(1, MOST_ROWS // len(steps))
+
+    def pieces(*_: Any) -> Iterator[pl.DataFrame]:
+        for first in range(0, len(names), together):
+            yield _piece(names, steps, columns, last, slice(first, first + together))
+
+    if len(names) <= together:
+        return _piece(names, steps, columns, last, slice(None)).lazy()
+    return register_io_source(pieces, schema=_piece(names, steps, columns, last, slice(1)).schema)
+
+
+def _piece(
+    names: list[str],
+    steps: np.ndarray,
+    columns: list[tuple[str, np.ndarray, np.ndarray]],
+    last: np.ndarray,
+    lanes: slice,
+) -> pl.DataFrame:
+    """The rows of some lanes. A column is its name, its values [points, seeds, lanes] and where they lie in ``steps``;
+    elsewhere it is missing."""
+    names, ends = names[lanes], last[lanes]
+    place = np.repeat(np.arange(len(names), dtype=np.int32), len(steps))
+    found = {"trial": pl.Series(names, dtype=pl.String).gather(place), "step": np.tile(steps, len(names))}
+    for name, values, at in columns:
+        own = values.reshape(len(values), -1)[:, lanes].T
+        if len(at) < len(steps):
+            whole = np.full((len(names), len(steps)), np.nan, own.dtype)
+            whole[:, at] = own
+            own = whole
+        found[name] = own.ravel()
+    rows = pl.DataFrame(found)
+    if ends.min() < steps[-1]:
+        rows = rows.filter(pl.Series(found["step"] <= ends[place]))
+    return rows.fill_nan(None)
+
+
+def trial_rows(
+    ready: CompiledCohort,
+    seeds: tuple[int, ...],
+    records: Records,
+    block: str,
+    target: Target | None,
+    shown: frozenset[str],
+) -> pl.DataFrame:
+    """One row a trial: what it was, how it ended, its best and final values.
+
+    ``shown`` are the names of the numbers that some trial of the study has at another value than off.
+    """
+    planned = ready.planned
+    results = _ending(records) | {"parameters": [ready.weights] * records.diverged_at.size}
+    results |= _train_values(ready, records) | _held_values(records, ready.goals) | _class_values(ready, records)
+    results["steps_to_target"] = _steps_to_target(target, records, ready.goals)
+    recipes = [_recipe_columns(ready, recipe, shown) for segment in planned.segments for recipe in segment.recipes]
+    rows = []
+    for place, trial in enumerate(planned.of_seeds(seeds)):
+        rows.append(
+            {
+                "trial": trial.name,
+                "block": block,
+                "cohort": planned.name,
+                "task": trial.task.name,
+                "data": trial.data_as_cut,
+                **_fold_columns(trial),
+                **recipes[place % planned.lanes],
+                "seed": trial.seed,
+                **{name: values[place] for name, values in results.items()},
+            }
+        )
+    whole = {name: pl.Int64 for name in ("diverged_at", "stopped_at", "steps_to_target", "seed")}
+    if not isinstance(planned.recipe.batches.size, str):
+        whole["batch_size"] = pl.Int64
+    return pl.DataFrame(rows, infer_schema_length=None, schema_overrides=whole)
+
+
+def _recipe_columns(ready: CompiledCohort, recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
+    """The recipe with its budget. Numbers that are off in the whole study have no column."""
+    examples = len(ready.arrays.splits.train.inputs)
+    return {
+        **recipe_columns(recipe, shown),
+        "steps": recipe.steps,
+        "epochs": ready.epochs,
+        "examples_seen": ready.examples_seen,
+        "train_examples": examples,
+        "precision": recipe.precision,
+    }
+
+
+def _fold_columns(trial: Trial) -> dict[str, Any]:
+    """Which fold of the data validated, and the name that the trials of all folds share."""
+    if trial.cut is None or trial.cut.folds is None:
+        return {}
+    return {"fold": trial.cut.fold, "folds": trial.cut.folds, "across_folds": trial.name_across_folds}
+
+
+def _ending(records: Records) -> dict[str, list[Any]]:
+    """How the trials ended, and when."""
+    gone, cut = records.diverged_at.ravel(), records.stopped_at.ravel()
+    status = np.where(gone >= 0, "diverged", np.where(cut >= 0, "stopped", "done"))
+    return {"status": status.tolist(), "diverged_at": _listed(gone, gone >= 0), "stopped_at": _listed(cut, cut >= 0)}
+
+
+def _class_values(ready: CompiledCohort, records: Records) -> dict[str, list[Any]]:
+    """Precision, recall and F1, the means over the classes, of each split whose classes were predicted."""
+    assert ready.classes is not None or not records.predicted
+    found: dict[str, list[Any]] = {}
+    for split, predicted in records.predicted.items():
+        labels = labels_of(getattr(ready.arrays.splits, split).targets)
+        means = macros(labels, predicted.reshape(-1, predicted.shape[-1]), ready.classes)
+        found |= {
+            f"{split}_macro_{name}": _listed(values, records.diverged_at.ravel() < 0)
+            for name, values in zip(Macro._fields, means.T, strict=True)
+        }
+    return found
+
+
+def predicted_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
+    """One row a (trial, split): the class each example was given after the last step."""
+    rows = []
+    for place, trial in enumerate(ready.planned.of_seeds(seeds)):
+        s, lane = divmod(place, ready.planned.lanes)
+        if records.diverged_at[s, lane] < 0:
+            rows += [(trial.name, split, predicted[s, lane]) for split, predicted in records.predicted.items()]
+    return pl.DataFrame(
+        {
+            "trial": [name for name, _, _ in rows],
+            "split": [split for _, split, _ in rows],
+            "predicted": pl.Series([classes for _, _, classes in rows], dtype=pl.List(pl.UInt16)),
+        }
+    )
+
+
+def weight_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
+    """One row a (trial, array of weights): its place in the model as text, its shape, and its values, row after row."""
+    import jax
+
+    rows = []
+    leaves = [] if records.weights is None else jax.tree_util.tree_leaves_with_path(records.weights)
+    for place, trial in enumerate(ready.planned.of_seeds(seeds)):
+        s, lane = divmod(place, ready.planned.lanes)
+        if records.diverged_at[s, lane] < 0:
+            rows += [
+                (
+                    trial.name,
+                    jax.tree_util.keystr(path, simple=True, separator="."),
+                    leaf.shape[2:],
+                    leaf[s, lane].ravel(),
+                )
+                for path, leaf in leaves
+            ]
+    return pl.DataFrame(
+        {
+            "trial": [row[0] for row in rows],
+            "array": [row[1] for row in rows],
+            "shape": pl.Series([list(row[2]) for row in rows], dtype=pl.List(pl.Int64)),
+            "values": pl.Series([row[3] for row in rows], dtype=pl.List(pl.Float32)),
+        }
+    )
+
+
+def _train_values(ready: CompiledCohort, records: Records) -> dict[str, list[Any]]:
+    """The values on training batches: the last of each, and the lowest loss with its step."""
+    watched = _watched_names(ready, records)
+    found: dict[str, list[Any]] = {}
+    for name, values in records.curves.items():
+        seen = values[0]
+        last = seen[-1].copy()
+        for place in np.argwhere(records.stopped_at >= 0):
+            ended = np.searchsorted(records.steps, records.stopped_at[tuple(place)], side="right") - 1
+            last[tuple(place)] = seen[(ended, *place)]  # also where that is not a number
+        found[f"final_{name}" if name in watched else f"final_train_{name}"] = _hyperparameters(last)
+    if records.tail_mean is not None:
+        found["tail_train_loss"] = _hyperparameters(records.tail_mean)
+    found["min_train_loss"], found["min_train_loss_step"] = _best(records.curves["loss"][0], records.steps, up=False)
+    return found
+
+
+def _held_values(records: Records, goals: Mapping[str, str]) -> dict[str, list[Any]]:
+    """The values on held-out splits after the last step, and the best of those seen on the way."""
+    found: dict[str, list[Any]] = {name: _hyperparameters(values) for name, values in records.final.items()}
+    for name, values in records.held_out.items():
+        best = _best(values[0], records.evaluated, up=higher_is_better(name, goals))
+        found[f"best_{name}"], found[f"best_{name}_step"] = best
+    return found
+
+
+def _best(seen: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list[Any]]:
+    """The best of the values [points, seeds, lanes] of each lane and its step; None where none is finite."""
+    known = np.isfinite(seen).any(axis=0)
+    filled = np.where(np.isfinite(seen), seen, -np.inf if up else np.inf)
+    place = (filled.argmax if up else filled.argmin)(axis=0)
+    values = np.take_along_axis(seen, place[None], axis=0)[0]
+    return _listed(values, known), _listed(np.asarray(steps)[place], known)
+
+
+def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str, str]) -> list[Any]:
+    """The first recorded step at which the target was reached; None where it was missed."""
+    nowhere: list[Any] = [None] * records.diverged_at.size
+    if target is None:
+        return nowhere
+    split, _, metric = target.metric.partition("_")
+    source, steps = (records.curves, records.steps) if split == "train" else (records.held_out, records.evaluated)
+    values = source.get(metric if split == "train" else target.metric)
+    if values is None:
+        return nowhere
+    reached = values[0] >= target.value if higher_is_better(metric, goals) else values[0] <= target.value
+    reached &= np.isfinite(values[0])
+    return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
+
+
+def _watched_names(ready: CompiledCohort, records: Records) -> set[str]:
+    return set(records.curves) - {"loss", *(name for name, _ in ready.cohort.metrics)}
+
+
+def _hyperparameters(values: np.ndarray) -> list[float | None]:
+    """One a lane; None where it is not finite."""
+    return _listed(values, np.isfinite(values))
+
+
+def _listed(values: np.ndarray, known: np.ndarray) -> list[Any]:
+    """The values [seeds, lanes] seed by seed as plain numbers, None where they are not known."""
+    return [value if there else None for value, there in zip(values.ravel().tolist(), known.ravel(), strict=True)]
