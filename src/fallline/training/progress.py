@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fallline.contracts import MetricName
 from fallline.engine.training import Records
 from fallline.metrics import higher_is_better
 from fallline.study import Trial
@@ -44,7 +45,7 @@ class ProgressCount:
     """The running count of a session; blocks on several threads tell it how far they came."""
 
     def __init__(self, trials: list[Trial], known: set[str], metric: str, listen: Listener):
-        self.listen, self.metric = listen, metric.removeprefix("best_")
+        self.listen, self.metric = listen, str(MetricName.parse(metric).curve)
         self.total = sum(trial.recipe.steps for trial in trials)
         self.done = sum(trial.recipe.steps for trial in trials if trial.name in known)
         self.all_trials, self.trials = len(trials), sum(trial.name in known for trial in trials)

@@ -16,6 +16,7 @@ from fallline.report.figures.running import running_means, window_of
 from fallline.report.figures.thin import thin_curves
 from fallline.report.style import INK, WIDTH, Theme
 from fallline.stats import comparable, curve_column, label, primary, summary
+from fallline.stats.metric import after_training
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.study import Figure
@@ -96,7 +97,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 def _missing(table: pl.DataFrame, metric: str) -> pl.Expr:
     """Of each configuration the seeds that finished and whose last value of the curve is not a number, where others
     have one."""
-    name = f"final_{metric}" if metric.startswith("train_") else metric
+    name = after_training(metric)
     if f"{name}_n" not in table.columns:
         return pl.lit(0)
     n = pl.col(f"{name}_n")

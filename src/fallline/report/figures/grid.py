@@ -20,6 +20,7 @@ from fallline.stats import comparable, direction, label, primary, summary, varyi
 from fallline.stats.best import LOST, UNKNOWN, WORSE
 from fallline.stats.columns import OFF, finished, metric_columns, number_columns
 from fallline.stats.compare import compared
+from fallline.stats.metric import after_training
 from fallline.stats.question import compared_by
 from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
@@ -44,7 +45,7 @@ def settle(run: Run, spec: Figure) -> Figure:
     """
     trials = chosen(run, spec)
     metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
+    metric = after_training(metric)
     if spec.metric is None and metric == LAST and TAIL in metric_columns(trials) and _batched(trials):
         metric = TAIL
     sides = crossed(run, trials, spec)

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import UnknownName
 from fallline.optimizers import find_optimizer
 from fallline.report import formatting
@@ -16,6 +17,7 @@ from fallline.report.figures.kind import FigureKind
 from fallline.report.style import INK, Theme
 from fallline.stats import comparable, direction, label, primary, summary
 from fallline.stats.columns import number_columns
+from fallline.stats.metric import after_training
 from fallline.stats.one_at_a_time import alone, usual, varied
 from fallline.store import Run
 from fallline.study import Figure
@@ -26,7 +28,7 @@ NEAR, NEAR_ACCURACY = 0.10, 0.005
 
 def settle(run: Run, spec: Figure) -> Figure:
     metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
+    metric = after_training(metric)
     return spec.model_copy(
         update={"metric": metric, "title": spec.title or "The numbers of each optimizer, one at a time"}
     )
@@ -72,7 +74,7 @@ def _rows(
     )
     whole = rows.filter(pl.col("lost") == pl.col("lost").min())
     best = whole["value"].max() if up else whole["value"].min()
-    reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
+    reach = NEAR_ACCURACY if MetricName.parse(metric).metric.endswith("accuracy") else NEAR * abs(best or 0)
     best, is_whole = best if fair else None, pl.col("lost") == pl.col("lost").min()
     return rows.sort("tried").with_columns(
         base=pl.col("tried").eq_missing(usual(own, name)),
@@ -175,7 +177,11 @@ def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, flo
 def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
-    reach = "within 0.005 of the best" if spec.metric.endswith("accuracy") else "within 10 % of the best"
+    reach = (
+        "within 0.005 of the best"
+        if MetricName.parse(spec.metric).metric.endswith("accuracy")
+        else "within 10 % of the best"
+    )
     said = (
         f"Up the side: {label(spec.metric)}. Coloured: {reach}. Ringed: the study's own value, held while others vary."
     )

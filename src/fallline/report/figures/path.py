@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import StudyError, UnknownName
 from fallline.report import formatting
 from fallline.report.figures.choose import chosen, labelled, told_apart
@@ -27,7 +28,6 @@ GRID = 60
 """Points of the grid to a side on which a loss is taken."""
 
 DARKER = "the stronger the lower"
-_METRICS = ("train_", "validation_", "test_")
 
 
 def settle(run: Run, spec: Figure) -> Figure:
@@ -67,7 +67,9 @@ def watched(run: Run) -> list[str]:
     """The scalars that were recorded beside the metrics, in the order the model names them."""
     schema = run.curves.collect_schema()
     return [
-        name for name, kind in schema.items() if kind.is_numeric() and name != "step" and not name.startswith(_METRICS)
+        name
+        for name, kind in schema.items()
+        if kind.is_numeric() and name != "step" and not MetricName.parse(name).split
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
@@ -34,10 +35,13 @@ def settle(run: Run, spec: Figure) -> Figure:
 
 def _split(run: Run) -> str | None:
     """Validation where it was recorded: many configurations are compared here."""
-    names = [(split, f"{split}_macro_{what}") for split in ("validation", "test") for what in ("precision", "recall")]
-    recorded = metric_columns(run.trials)
-    found = [split for split, name in names if name in recorded]
-    return next((split for split in ("validation", "test") if found.count(split) == 2), None)
+    recorded = set(metric_columns(run.trials))
+    return next((split for split in ("validation", "test") if set(_names(split).values()) <= recorded), None)
+
+
+def _names(split: str) -> dict[str, str]:
+    """The columns of the trials that hold macro precision and recall."""
+    return {what: str(MetricName(f"macro_{what}", split)) for what in ("precision", "recall")}
 
 
 def _varied(run: Run) -> str | None:

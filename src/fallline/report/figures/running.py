@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report.figures import draw as common
 from fallline.report.figures.thin import at_a_time
 from fallline.stats.columns import finished
@@ -28,7 +29,12 @@ def window_of(frame: pl.DataFrame, spec: Figure, batches: pl.Series | None) -> i
     ``frame`` has configuration, step, value, diverged and recorded, thinned to the lowest and highest of each stretch.
     Only values of training batches are noise: with all examples a step, an oscillation is what happened.
     """
-    if not (spec.metric or "").startswith("train_") or batches is None or batches.is_null().all() or frame.is_empty():
+    if (
+        MetricName.parse(spec.metric or "").split != "train"
+        or batches is None
+        or batches.is_null().all()
+        or frame.is_empty()
+    ):
         return None
     span = int(frame["step"].max()) - int(frame["step"].min())
     window = _window(span, LEAST_POINTS * span / max(1, int(frame["recorded"].max()) - 1))

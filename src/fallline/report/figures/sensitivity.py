@@ -15,7 +15,7 @@ from fallline.report.missing import gone_words
 from fallline.report.style import WIDTH, Theme
 from fallline.stats import comparable, direction, label, primary, summary
 from fallline.stats.columns import finished
-from fallline.stats.metric import kind_column
+from fallline.stats.metric import after_training, kind_column
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.study import Figure
@@ -29,7 +29,7 @@ RATE = "format(datum.value, datum.value < 1e-4 ? '.2~e' : '.3~g')"
 def settle(run: Run, spec: Figure) -> Figure:
     """The study's metric, a line an optimizer; of losses that cannot be compared a line a kind of loss."""
     metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
+    metric = after_training(metric)
     color, trials = spec.color, chosen(run, spec)
     if color is None and not comparable(trials, metric):
         color = kind_column(trials)

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
@@ -36,13 +37,17 @@ def settle(run: Run, spec: Figure) -> Figure:
 def _watched(run: Run) -> str | None:
     known = run.curves.collect_schema().names()
     found = [name for name in ("validation_loss", curve_column(primary(run).column)) if name in known]
-    return next((name for name in found if name.startswith("validation_")), None)
+    return next((name for name in found if MetricName.parse(name).split == "validation"), None)
 
 
 def _read(run: Run, watched: str) -> str:
     """What is compared: the validation metric that ranks, or what the rule watches."""
     ranks = curve_column(primary(run).column)
-    return ranks if ranks.startswith("validation_") and ranks in run.curves.collect_schema().names() else watched
+    return (
+        ranks
+        if MetricName.parse(ranks).split == "validation" and ranks in run.curves.collect_schema().names()
+        else watched
+    )
 
 
 def data(run: Run, spec: Figure) -> pl.DataFrame:
@@ -111,7 +116,7 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
             "at_the_last_step": formatting.number(row["last_value"]),
             "difference": formatting.signed(row["difference"]) if row["difference"] else "0",
             "steps_saved": f"{formatting.count(row['steps_saved'])} "
-            "({row['steps_saved'] / max(row['last_step'], 1):.0%})",
+            f"({row['steps_saved'] / max(row['last_step'], 1):.0%})",
         }
         for row in rows.iter_rows(named=True)
     ]

@@ -19,10 +19,12 @@ from fallline.report.style import WIDTH, Theme
 from fallline.stats import comparable, label, primary, summary
 from fallline.stats.defaults import MISSING, NO_DEFAULT, TRIED
 from fallline.stats.good_range import TOLERANCE
+from fallline.stats.metric import after_training
 from fallline.stats.search import RATE, Search, searches
 from fallline.stats.tuning import expected
 from fallline.store import Run
 from fallline.study import Figure
+from fallline.study.test_leakage import on_test
 
 LEAST_TRIED = 3
 """Settings an arm must have tried for a curve to say something."""
@@ -40,8 +42,8 @@ SHOWN_TRIES = (1, 3)
 def settle(run: Run, spec: Figure) -> Figure:
     """The metric that ranks, a curve an optimizer, or a value of the column that the study names as colour."""
     metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
-    if metric.startswith("test_") and metric != primary(run).column:
+    metric = after_training(metric)
+    if on_test(metric) and metric != primary(run).column:
         raise StudyError(
             f"the best of several tries is a choice, and choices are made on validation, got {metric} "
             f"({run.study.name}, figure {spec.kind}); write the validation metric"
