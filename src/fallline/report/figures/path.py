@@ -12,7 +12,7 @@ from fallline.contracts import MetricName
 from fallline.errors import StudyError, UnknownName
 from fallline.report import formatting
 from fallline.report.figures.choose import chosen, labelled, told_apart
-from fallline.report.figures.contours import ellipse, heights, level_lines, lowest_point
+from fallline.report.figures.contours import contour_levels, ellipse, level_lines, lowest_point
 from fallline.report.figures.kind import FigureKind
 from fallline.report.figures.landscape import NotKnown, landscape
 from fallline.report.figures.path_picture import column, draw, last_step
@@ -166,7 +166,7 @@ def _grid(
     weights are held."""
     xs, ys = (np.linspace(*corners[axis].to_list(), GRID) for axis in "xy")
     seen = landscape(analysis, trial, names, xs, ys)
-    levels, apart = heights(seen.values)
+    levels, apart = contour_levels(seen.values)
     frames = []
     for level in levels:
         for line in level_lines(xs, ys, seen.values, level):
