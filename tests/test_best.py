@@ -130,7 +130,7 @@ def test_what_the_table_of_pairs_tells_from_the_best_is_worse_at_the_top_too():
         group, found = stand(random.normal(size=(5, 5)) + np.array([2.0, 2.5, 9, 14, 19])[:, None] * 0.9)
         pairs = all_pairs([group.sample(*place) for place in group.places], up=False)
         for (first, second), pair in zip(group.places, pairs, strict=True):
-            if first == 0 and pair.told_apart:
+            if first == 0 and pair.significant:
                 seen += 1
                 assert found[second].verdict == WORSE
     assert seen > 300
@@ -148,13 +148,13 @@ def test_a_worse_and_noisier_loss_is_worse_though_its_spread_hides_the_mean():
     noisy = np.array([1.9, 2.4, 25.0, 3.1, 7.5, 2.1])
     assert stats.ttest_rel(good, noisy).pvalue > 0.05
     pair = all_pairs([paired_sample(good, noisy)], up=False)[0]
-    assert pair.told_apart and pair.evidence.logs and pair.better == 1.0
+    assert pair.significant and pair.evidence.logs and pair.better == 1.0
     assert pair.p == pytest.approx(stats.ttest_rel(np.log(good), np.log(noisy)).pvalue)
     assert (pair.evidence.low, pair.evidence.high) == pytest.approx(
         stats.ttest_rel(good, noisy).confidence_interval(0.95)
     ), "the interval is of the plain difference"
     up = all_pairs([paired_sample(good, noisy, losses=False)], up=True)[0]
-    assert not up.told_apart, "of accuracies the mean is not that of a skewed loss"
+    assert not up.significant, "of accuracies the mean is not that of a skewed loss"
     assert not weighed(paired_sample(noisy, good), Region(low=0.0, closed=True)).logs, "claims with an end stay plain"
 
 
@@ -226,7 +226,7 @@ def told_apart(random: np.random.Generator, draws: int, first: float, second: fl
     found = 0
     for _ in range(draws):
         sample = difference(tuned(noisy_grid(random, first), 0), tuned(noisy_grid(random, second), 1), up=False)
-        found += all_pairs([sample if logs else plain(sample)], up=False)[0].told_apart
+        found += all_pairs([sample if logs else plain(sample)], up=False)[0].significant
     return found / draws
 
 
@@ -260,7 +260,7 @@ def test_the_arm_of_the_issue_is_worse_where_a_rate_of_mean_seven_could_have_sav
         for seed, value in enumerate(own)
     ]
     found = Comparison.of(tiny(tmp_path / "run", rows, metric="validation_loss"))
-    assert found.arms["verdict"].to_list() == [BEST, WORSE] and found.pairs["told_apart"].to_list() == [True]
+    assert found.arms["verdict"].to_list() == [BEST, WORSE] and found.pairs["significant"].to_list() == [True]
     assert found.use == ["Use adam at learning rate 0.01."]
 
 
@@ -316,7 +316,11 @@ def test_the_answer_says_as_good_with_the_margin_and_how_often_the_first_is_best
     found = Comparison.of(run)
     first, second = found.arms.to_dicts()
     assert second["verdict"] == AS_GOOD and second["margin"] == 0.005 and first["verdict"] == AHEAD
-    assert found.answer[0].split(":")[0].endswith(f"is ahead (best in {100 * first['best_share']:.0f} % of resamples)")
+    assert (
+        found.answer[0]
+        .split(":")[0]
+        .endswith(f"is best so far (best in {100 * first['best_share']:.0f} % of resamples)")
+    )
     assert "as good, within 0.005" in found.answer[0] and "is as good (within 0.005)." in found.use[0]
     assert not any("seeds would" in text for text in found.sure), "what is decided needs no more seeds"
     verdicts = next(column for column in Opening.of(Results.of(run)).columns if column.heading == "verdict")
@@ -463,7 +467,7 @@ def test_rules_that_are_one_are_tested_once_ranked_level_and_not_waited_for(tmp_
     for names in itertools.combinations(("adagrad", "ftrl", "proximal_adagrad"), 2):
         row = pairs[frozenset(names)]
         assert row["same"] and row["p"] is row["p_holm"] is row["seeds_needed"] is None
-        assert row["better"] == 0.5 and not row["told_apart"] and row["difference"] == 0
+        assert row["better"] == 0.5 and not row["significant"] and row["difference"] == 0
     with_adam = [row for names, row in pairs.items() if "adam" in names]
     assert all(row["p_holm"] == with_adam[0]["p"] for row in with_adam), "one test, so nothing to correct for"
     ranks = dict(found.arms.select("optimizer", "mean_rank").iter_rows())
@@ -530,7 +534,7 @@ def test_what_differs_by_rounding_is_a_tie_without_chance_and_with_one_seed(tmp_
     run = tiny(tmp_path / "run", rows, metric="train_loss")
     found = Comparison.of(run)
     level = found.pairs.filter(pl.col("difference") == 0)
-    assert level.height == 1 and not level["told_apart"][0] and level["better"][0] in (0.5, None)
+    assert level.height == 1 and not level["significant"][0] and level["better"][0] in (0.5, None)
     assert "are exactly level" in found.answer[0] or "the same" in found.answer[0] or "level" in found.use[0]
     assert "Adam is ahead" not in found.use[0] and found.arms["mean_rank"].to_list()[:2] == [1.5, 1.5]
 

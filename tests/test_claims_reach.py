@@ -14,10 +14,10 @@ import pytest
 import fallline
 from fake_run import tiny
 from fallline.report.claims import lines, section
+from fallline.stats.budget_limits import undertrained
 from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.claims import REFUTED, SUPPORTED, UNTESTED, Verdict, claims, region_of
 from fallline.stats.evidence import weigh
-from fallline.stats.reach import falls_short
 from fallline.study import Claim, builtin_studies, load_study
 
 NOISE = [0.001, -0.002, 0.0015, 0.0, -0.001, 0.002]
@@ -110,7 +110,7 @@ def test_a_bound_on_steps_beyond_the_run_is_not_tested(tmp_path, steps, bound, e
     verdict = judged(tmp_path, rows, arm={}, metric="best_validation_loss_step", **bound)
     assert verdict.verdict == expected
     if expected == UNTESTED:
-        assert verdict.note.endswith(f"lies beyond what this run trains, {steps} steps") and not verdict.parts
+        assert verdict.note.endswith(f"is beyond the {steps} steps that this run trains") and not verdict.parts
 
 
 def test_a_miss_of_a_target_says_nothing_of_steps_that_were_not_trained(tmp_path):
@@ -128,7 +128,7 @@ def test_a_step_that_one_arm_does_not_come_to_is_not_tested(tmp_path):
         {"trial": [f"{place:016x}" for place in range(6)], "step": [300] * 6, "train_loss": [1.0 + x for x in NOISE]}
     )
     whole = judged(tmp_path / "a", rows, curves, arm={}, metric="train_loss", step=300, above=0.5)
-    assert (whole.verdict, whole.note) == (UNTESTED, "it speaks of step 300, and this run ends after step 200")
+    assert (whole.verdict, whole.note) == (UNTESTED, "it is about step 300, and this run ends after step 200")
     one = judged(tmp_path / "b", rows, curves, arm={"optimizer": "adam"}, metric="train_loss", step=300, above=0.5)
     assert one.verdict == SUPPORTED
     least = judged(tmp_path / "c", rows, arm={"optimizer": "momentum"}, above=0.5, min_steps=201)
@@ -160,7 +160,7 @@ def test_a_value_that_falls_short_after_less_training_is_not_tested(bound, value
     deciding = weigh(np.array([value] * 6), region, True, 1.0)
 
     def why(budget: tuple[ClaimBudget, ClaimBudget] | None) -> str:
-        return falls_short(claim, "test_accuracy", region, True, deciding, budget, {})
+        return undertrained(claim, "test_accuracy", region, True, deciding, budget, {})
 
     assert bool(why((FULL, SHORT))) == short
     assert why(None) == why((SHORT, FULL)) == "", "as much training or more"
@@ -173,7 +173,7 @@ def test_a_loss_falls_short_upwards():
     region = region_of(claim, up=False)
     for value, short in ((2.2, True), (1.9, False)):
         evidence = weigh(np.array([value] * 3), region, True, 1.0)
-        assert bool(falls_short(claim, "validation_loss", region, False, evidence, (FULL, SHORT), {})) == short
+        assert bool(undertrained(claim, "validation_loss", region, False, evidence, (FULL, SHORT), {})) == short
 
 
 def test_a_preset_that_trains_less_judges_no_published_value_from_below(tmp_path):

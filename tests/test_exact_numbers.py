@@ -14,7 +14,7 @@ from fallline.report.comparison import Comparison, arm_columns
 from fallline.report.figures import drawn, specs
 from fallline.report.naming import digits_of
 from fallline.report.terminal import shown
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.stats.search import searches
 from fallline.store import Run
 from fallline.study import Study, dump_study, parse_settings
@@ -46,7 +46,7 @@ def test_an_exact_text_reads_back_as_the_same_number(number):
 
 def test_advised_commands_train_the_same_rates_and_no_others_anew(tmp_path):
     found = a_run(tmp_path / "run", RATES)
-    borders = [(None, border) for search in searches(found) for border in search.borders]
+    borders = [(None, border) for search in searches(found) for border in search.edges]
     for command in (wider(found, borders), smaller_rates(found), at_rates(found, RATES[:1])):
         written = re.search(r"fallline run .*?(?=\. Only what)", command)
         settings = [word for word in shlex.split(written[0]) if word.startswith("axes.")]
@@ -111,4 +111,4 @@ def test_lists_of_numbers_in_a_recipe_are_kept_exactly(tmp_path):
         texts.append(recipe_columns(trials[0].recipe, hyperparameters_in_use(trials))["factors"])
     assert texts == ["1, 0.3333333333333333", "1, 0.33333333333333337"]
     run = tiny(tmp_path / "run", [{"factors": text, "validation_accuracy": 0.5} for text in texts])
-    assert where(run.trials, {"factors": [1.0, 1 / 3]}).height == 1
+    assert select_trials(run.trials, {"factors": [1.0, 1 / 3]}).height == 1

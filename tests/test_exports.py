@@ -328,7 +328,7 @@ def test_a_failed_export_leaves_nothing_and_an_export_overwrites_nothing(result,
     (tmp_path / "full" / "mine.txt").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for taken in ("full", "full/mine.txt", "link"):
-        with pytest.raises(StoreError, match="is there already"):
+        with pytest.raises(StoreError, match="exists already"):
             result.export("csv", tmp_path / taken)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
 
@@ -353,7 +353,7 @@ def test_the_command_exports_and_says_how_to_look_at_it(result, cli):
     told = cli("export", result.folder, "--to", "csv", "--out", "tables")
     assert told == (0, "tables\n", "") and Path("tables/trials.csv").is_file()
     code, out, err = cli("export", result.folder, "--to", "csv", "--out", "tables")
-    assert (code, out) == (2, "") and "is there already" in err and len(err.splitlines()) == 1
+    assert (code, out) == (2, "") and "exists already" in err and len(err.splitlines()) == 1
     code, _, err = cli("export", result.folder, "--to", "pandas-parquet")
     assert code == 2 and "did you mean parquet" in err
     code, _, err = cli("export", "nowhere", "--to", "csv")

@@ -376,6 +376,6 @@ def test_the_reports_guesses_stand_beside_ours(tmp_path):
     found = drawn(study.run(tmp_path / "two").records, Figure(kind="guessed"))
     times = found.frame.filter(pl.col("what").str.starts_with("time"))
     assert times.height == 2 * 2 and set(times["law"]) == {OURS, GUESS}
-    assert "2 cohorts" in found.caption and "least squares" in found.caption and "on the median" in found.caption
+    assert "2 cohorts" in found.caption and "least squares" in found.caption and "off (median)" in found.caption
     assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
     assert found.table.height == found.frame.height

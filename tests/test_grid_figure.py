@@ -1,4 +1,4 @@
-"""Two numbers crossed as a heat map with its table, and curves of noisy batches as running means."""
+"""Two hyperparameters crossed as a heat map with its table, and curves of noisy batches as running means."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_panel_shows_only_the_values_it_was_run_with(run):
 
 def test_a_mean_over_the_last_steps_takes_the_place_of_a_last_batch(run, tmp_path):
     assert set(drawn(run, GRID).frame["metric"]) == {"tail_train_loss"}
-    assert "A last batch is one noisy draw" in drawn(run, GRID).caption
+    assert "The loss of a single last batch is noisy" in drawn(run, GRID).caption
     rows = [
         {"beta1": one, "beta2": two, "tail_train_loss": 1.0, "validation_accuracy": one * two}
         for one in (0.5, 0.9)
@@ -134,7 +134,7 @@ def test_the_table_has_a_row_a_configuration_with_every_loss_and_its_spread(run)
 
 def test_the_time_alone_is_never_a_share_of_a_shared_programs_time(run, tmp_path):
     assert drawn(run, GRID).frame["seconds_alone"].is_null().all()
-    assert "none has a time of its own" in drawn(run, GRID).caption
+    assert "single trials have no times" in drawn(run, GRID).caption
     pairs = list(itertools.product((0.5, 0.9), (0.5, 0.9)))
     rows = [{"beta1": one, "beta2": two, "tail_train_loss": one * two, "final_train_loss": 1.0} for one, two in pairs]
     alone = tiny(tmp_path / "alone", rows, metric="train_loss")
@@ -196,7 +196,7 @@ def test_panels_share_their_colours_unless_each_would_be_of_one(run, tmp_path):
         for batch in (8, 32)
     ]
     far = drawn(tiny(tmp_path / "far", rows), GRID)
-    assert legends(far) == 2 and "Each panel has its own colours." in far.caption
+    assert legends(far) == 2 and "Each panel has its own colour scale." in far.caption
     rows = [row | {"validation_accuracy": row["beta1"] ** 2 * (row["batch_size"] > 8)} for row in rows]
     zeros = drawn(tiny(tmp_path / "zeros", rows), GRID)  # a panel of zeros beside one that spans more than a decade
     assert legends(zeros) == 1 and svg(zeros.chart).count(">0<") == 4
@@ -319,7 +319,7 @@ def test_a_curve_of_noisy_batches_is_a_running_mean_whose_window_is_said(tmp_pat
     run, values = noisy(tmp_path, noise=0.3)
     found = drawn(run, CURVES)
     assert set(found.frame["window"]) == {50}  # a fiftieth of the steps, 80, rounded down
-    assert "a running mean of each seed, over 50 steps." in found.caption
+    assert "a running mean of each seed over 50 steps." in found.caption
     for row in found.frame.sample(20, seed=0).iter_rows(named=True):
         before, after = min(25, row["step"]), min(24, STEPS - row["step"])
         own = values[:, row["step"] - before : row["step"] + after + 1].mean(axis=1)

@@ -93,7 +93,7 @@ def test_no_number_at_any_seed_is_not_told_as_diverged(tmp_path):
     assert "adam gave no number at every seed" in Comparison.of(few).answer[0]
     assert "diverged" not in str(shown(found))
     verdicts = next(one for one in Opening.of(Results.of(found)).columns if one.heading == "verdict")
-    assert verdicts.texts == ["ahead", "no number"]
+    assert verdicts.texts == ["best so far", "no number"]
     nothing = run(tmp_path / "none", [None] * 8, [None] * 8)
     assert "validation accuracy was not a number in any trial that finished" in str(shown(nothing))
     assert "diverged" not in str(shown(nothing))

@@ -403,7 +403,7 @@ def test_the_report_draws_each_network_with_the_weights_of_its_best_configuratio
         ("two", "learning rate 0.01", 0),
     ]
     counted = made.frame.filter(pl.col("network") == "two").group_by("what").len().sort("what").rows()
-    assert counted == [("edge", 10), ("input", 4), ("learnable", 10), ("neuron", 3)]
+    assert counted == [("edge", 10), ("input", 4), ("neuron", 3), ("parameter", 10)]
     edges = made.frame.filter(pl.col("what") == "edge", pl.col("network") == "one")
     assert edges.select("source", "target", "text", "value").rows() == [
         ("xa", "xw", "ab", 3.0),

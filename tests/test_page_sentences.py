@@ -89,16 +89,16 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
     text, tables, _ = page
     first, second = said(text, "first")
     arms, best = beside(tables), tables["arms"].row(0, named=True)
-    share = f"is ahead (best in {100 * best['best_share']:.0f} % of resamples)"
+    share = f"is best so far (best in {100 * best['best_share']:.0f} % of resamples)"
     assert first.startswith(
         f"Use {named(best)}: " if best["verdict"] == "best" else f"No single winner: {named(best)} {share}: "
     )
     assert f"validation loss {best['mean']:.3f}"[:20] in first and f"n = {best['n']})" in first
     worse, good, open_, doubtful = (
         [arm["optimizer"].replace("_", " ") for arm in arms if arm["verdict"] == verdict]
-        for verdict in ("worse", "as good", "may be best", "worse as tuned")
+        for verdict in ("worse", "equivalent", "not significant", "worse at tuned settings")
     )
-    assert all(arm["verdict"] == "worse" for arm in arms if arm["pair"]["told_apart"])
+    assert all(arm["verdict"] == "worse" for arm in arms if arm["pair"]["significant"])
     sentences = dict(one.split(": ") for one in re.split(r"(?<=[a-z\d])\. (?=[A-Z])", second.rstrip(".")))
     for expected, what in (
         (good, f"As good (within {formatting.margin(arms[0]['margin'])})"),
@@ -125,14 +125,14 @@ def test_how_sure_it_is_counts_what_the_tables_hold(page):
     who = re.search(r"\. (.*?) worse by more than luck explains: .* fewer than 1 of (\d+) studies", sure[0])
     expected = {4: "All 4 others do", 0: None, 1: "1 of the 4 others does"}.get(worse, f"{worse} of the 4 others do")
     assert who[1] == expected and int(who[2]) == 20
-    assert [row["told_apart"] for row in tables["pairs"].to_dicts()] == [
+    assert [row["significant"] for row in tables["pairs"].to_dicts()] == [
         row["p_holm"] <= 1 / int(who[2]) for row in tables["pairs"].to_dicts()
     ]
 
 
 def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_adds_them(page):
     text, tables, _ = page
-    open_ = [arm for arm in beside(tables) if arm["verdict"] in ("may be best", "worse as tuned")]
+    open_ = [arm for arm in beside(tables) if arm["verdict"] in ("not significant", "worse at tuned settings")]
     soon = sorted((arm["seeds_needed"], arm["seeds_most"]) for arm in open_ if (arm["seeds_needed"] or 1000) <= 100)
     lines = [one for one in said(text, "sure") if "seeds would" in one and not one.startswith("Each was trained")]
     assert len(lines) == bool(open_)
@@ -160,7 +160,7 @@ def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     text, tables, _ = page
     sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
     head = re.match(
-        rf"(.*?) is (?:best|ahead \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
+        rf"(.*?) is (?:best|best so far \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
         rf"\(95 % confidence interval, n = (\d+)\); ",
         sentence,
     )
@@ -172,7 +172,7 @@ def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     rest = sentence[head.end() :]
     for found in re.finditer(rf"([a-z ]+ at learning rate {NUMBER}) \(p = ({NUMBER}), (.*?)\)", rest):
         arm = max((arm for arm in arms if found[1].endswith(named(arm))), key=lambda arm: len(named(arm)))
-        assert same(found[2], arm["p_best"]) and arm["verdict"] in ("may be best", "worse as tuned")
+        assert same(found[2], arm["p_best"]) and arm["verdict"] in ("not significant", "worse at tuned settings")
         needed, most = arm["seeds_needed"], arm["seeds_most"]
         assert found[3] == (
             "no feasible number of seeds would settle it"
@@ -190,12 +190,12 @@ def test_every_figure_in_a_caption_is_counted_in_the_tables(page):
     """What is known of captions is taken out of them; no digit may be left over."""
     text, tables, result = page
     seeds, pairs = result.trials["seed"].n_unique(), tables["pairs"]
-    apart = pairs["told_apart"].sum()
+    apart = pairs["significant"].sum()
     known = {
         rf"(?:over|of|by) {seeds}(?: random beginnings| seeds)": True,
-        r"95 % intervals?|Bands: 95 %": True,
-        r"within (?:10 %|its interval|1 %)": True,
-        rf"Holm over {pairs.height} pairs": True,
+        r"95 % intervals?|95 % CI|10 % to 90 % quantile": True,
+        r"within (?:10 %|1 %)|of its distance to 1": True,
+        rf"Holm's correction over {pairs.height} pairs": True,
         r"and (\d+) more pairs?": lambda count: int(count) <= pairs.height - apart,
     }
     figures = re.findall(r"<figcaption>(.*?)<span", text, re.DOTALL)

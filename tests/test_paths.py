@@ -127,8 +127,8 @@ def test_contours_of_a_neuron_lie_where_its_loss_has_their_level(neuron):
 
     apart = np.diff(rings["level"].unique().sort().to_list()).min()
     assert rings.height > 100 and min(map(misses, best)) < 0.03 * apart < max(map(misses, best))
-    assert "500 of 5,000 examples" in found.caption and "Seed 0 of 2 seeds." in found.caption
-    assert re.search(r"held where (adam|gradient descent) left them", found.caption)
+    assert "500 of 5,000 examples" in found.caption and "Shown: seed 0 of 2 seeds." in found.caption
+    assert re.search(r"fixed at their final values in (adam|gradient descent)", found.caption)
 
 
 def test_paths_are_the_curves_of_the_two_scalars_in_the_order_asked_for(neuron):
@@ -155,7 +155,7 @@ def test_without_kept_weights_there_are_paths_and_a_reason_and_no_contours(neuro
 def test_an_unknown_scalar_lists_those_that_were_watched(neuron):
     with pytest.raises(UnknownName, match=r"no watched scalar is named 'ac' .*; did you mean bc or ab\?"):
         drawn(neuron, path_of("ab", "ac"))
-    with pytest.raises(StudyError, match=r"a path is that of two watched scalars, got ab \(figure path\)"):
+    with pytest.raises(StudyError, match=r"a path takes two watched scalars, got ab \(figure path\)"):
         drawn(neuron, path_of("ab"))
 
 
@@ -179,7 +179,7 @@ def test_scalars_may_bear_the_names_of_columns_and_a_task_from_python_is_drawn_w
     found = drawn(run, Figure(kind="path"))
     paths = found.frame.filter(pl.col("what") == "path")
     curve = run.curves.collect()
-    assert set(run.trials["task"]) == {"own"} and "No contours: the task own cannot be found" in found.caption
+    assert set(run.trials["task"]) == {"own"} and "No contours: the task own is not available" in found.caption
     np.testing.assert_allclose(paths["value_"], curve["value"])
     np.testing.assert_allclose(paths["value"], curve["train_loss"])
     assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")

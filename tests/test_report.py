@@ -243,7 +243,7 @@ def test_many_configurations_become_the_best_lines(tmp_path):
     found = drawn(run, Figure(kind="curves"))
     lines = found.frame.filter(pl.col("what") == "line")
     assert lines["configuration"].n_unique() == 12
-    assert "The best, 12 of 40 configurations" in found.caption
+    assert "Shown: 12 of 40 configurations, the best by validation accuracy." in found.caption
 
 
 def test_the_band_holds_the_middle_four_fifths_of_the_others(tmp_path):
@@ -292,10 +292,12 @@ def test_whiskers_are_in_the_picture_or_it_is_said_that_they_are_cut(tmp_path, s
 
 def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(hyperparameters):
     found = drawn(hyperparameters, Figure(kind="hyperparameters"))
-    row = found.table.filter(pl.col("optimizer") == "adam", pl.col("number") == "epsilon").row(0, named=True)
+    row = found.table.filter(pl.col("optimizer") == "adam", pl.col("hyperparameter") == "epsilon").row(0, named=True)
     assert (row["default"], row["best_found"]) == (1e-8, 1e-8)  # epsilon changes nothing here: the base wins a tie
-    assert (row["as_good_from"], row["as_good_to"], row["values_as_good"]) == (1e-10, 1e-4, 4)
-    rate = found.table.filter(pl.col("optimizer") == "adam", pl.col("number") == "learning_rate").row(0, named=True)
+    assert (row["near_best_from"], row["near_best_to"], row["values_near_best"]) == (1e-10, 1e-4, 4)
+    rate = found.table.filter(pl.col("optimizer") == "adam", pl.col("hyperparameter") == "learning_rate").row(
+        0, named=True
+    )
     assert (rate["best_found"], rate["values_as_good"]) == (0.1, 1)
 
 

@@ -94,7 +94,7 @@ def test_predictions_that_do_not_match_their_answers_are_an_error(tmp_path):
     run = recipes_run(tmp_path / "run", seeds=1, rates=(0.01,))
     path = run.folder / "answers" / "fashion.parquet"
     pl.read_parquet(path).with_columns(pl.col("labels").list.head(7)).write_parquet(path)
-    with pytest.raises(StoreError, match="gave 400 classes to the 7 examples of test"):
+    with pytest.raises(StoreError, match="has 400 predictions for 7 examples of test"):
         drawn(run, Figure(kind="confusion"))
 
 
@@ -112,7 +112,8 @@ def test_mistakes_show_each_example_with_what_it_is_and_was_taken_for(recipes):
     svg = vl_convert.vegalite_to_svg(found.specification)
     assert svg.count("data:image/png;base64,") == frame.height
     assert svg.count("image-rendering: pixelated") == frame.height
-    assert f"Example {row['example']}: {row['true']}, taken for {row['given']}, wrong in {times} of 32 trials" in svg
+    text = f"Example {row['example']}: true class {row['true']}, predicted {row['given']}"
+    assert f"{text}, wrong in {times} of 32 trials" in svg
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -205,14 +206,16 @@ def test_no_loss_is_best_of_several_kinds(only_losses):
     name, value, sure = answer(results)
     assert (name, value) == ("Kinds of loss are ranked apart", "") and runner_up(results) == ""
     assert sure.count("softmax cross entropy") == 1 and sure.count("weighted cross entropy") == 2
-    assert "none is best of all" in cautions(results)[0]
+    assert "without an overall best" in cautions(results)[0]
 
 
 def test_columns_of_losses_say_what_they_compare(recipes):
     results = Results.of(recipes)
     assert results.metric.column == "validation_accuracy"
     said = " ".join(cautions(results))
-    assert "4 kinds of loss cannot be compared, so validation accuracy ranks in place of validation loss" in said
+    assert (
+        "4 kinds of loss cannot be compared, so the ranking uses validation accuracy instead of validation loss" in said
+    )
     marked = Results.of(recipes_marked(recipes))
     helps = {column.heading: column.help for column in columns(marked, marked.ranked)}
     assert helps["loss at 50"].endswith("compare only rows of the same loss")
@@ -324,6 +327,6 @@ def test_a_thousand_trials_stay_readable(tmp_path):
     assert lines["configuration"].max() <= 40 and lines.height == 5
     bands = curves.filter(pl.col("what") == "others")
     assert bands.height <= 5 * 80 and set(bands["panel"]) == set(lines["panel"])
-    assert "The best, 60 of 1,000 configurations." in text and "middle four fifths of the others" in text
+    assert "Shown: 60 of 1,000 configurations, the best" in text and "quantile of the other configurations" in text
     assert len(re.findall(r'<tr class="rest"', text)) >= 1000 - 50
     assert pl.read_csv(page.parent / "tables" / "ranked.csv").height == 1000

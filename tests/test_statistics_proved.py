@@ -152,7 +152,7 @@ def test_five_equal_arms_are_told_apart_in_under_five_percent(noise, n):
     for sample, p, p_holm in zip(samples[:25], p_values, adjusted, strict=False):
         own = all_pairs([Sample(one, scale=1.0) for one in sample], up=True)
         assert [pair.p for pair in own] == pytest.approx(p) and [pair.p_holm for pair in own] == pytest.approx(p_holm)
-        assert [pair.told_apart for pair in own] == (p_holm <= 0.05).tolist()
+        assert [pair.significant for pair in own] == (p_holm <= 0.05).tolist()
     assert 0.01 < errors(adjusted) <= MOST and errors(p_values) > 0.18
 
 

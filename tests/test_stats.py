@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 
 from fake_run import line_run, softmax_run, tiny
 from fallline.errors import StoreError
-from fallline.stats import best_of, configurations, paired, primary, reported, summary, varying, where
+from fallline.stats import best_of, configurations, paired, primary, reported, select_trials, summary, varying
 from fallline.store import Run, open_run
 
 ACCURACIES = {0.1: [0.90, 0.92, 0.91, 0.93, 0.89], 0.01: [0.95, 0.94, 0.96, 0.95, 0.93]}
@@ -182,11 +182,11 @@ def test_a_reported_value_at_a_step_is_compared_with_the_curve(tmp_path):
 
 def test_where_keeps_the_trials_it_names(tmp_path):
     trials = pl.DataFrame({"learning_rate": [0.1 + 0.2, 0.1], "batch_size": [None, 100], "centered": [1.0, 0.0]})
-    assert where(trials, {"learning_rate": 0.3}).height == 1  # 0.1 + 0.2 is not exactly 0.3
-    assert where(trials, {"learning_rate": [0.3, 0.1]}).height == 2
-    assert where(trials, {"batch_size": "all"}).height == 1
-    assert where(trials, {"centered": True})["learning_rate"].to_list() == [0.1 + 0.2]
-    assert where(trials, {"unknown": 1}).is_empty()
+    assert select_trials(trials, {"learning_rate": 0.3}).height == 1  # 0.1 + 0.2 is not exactly 0.3
+    assert select_trials(trials, {"learning_rate": [0.3, 0.1]}).height == 2
+    assert select_trials(trials, {"batch_size": "all"}).height == 1
+    assert select_trials(trials, {"centered": True})["learning_rate"].to_list() == [0.1 + 0.2]
+    assert select_trials(trials, {"unknown": 1}).is_empty()
 
 
 def test_a_real_line_fit_ranks_as_its_final_losses_do(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fake_run import tiny
 from fallline.errors import StoreError
-from fallline.stats import best_of, budgets, primary, reported, summary, varying, where
+from fallline.stats import best_of, budgets, primary, reported, select_trials, summary, varying
 from fallline.stats.stopping import stop, stops
 from fallline.stopping import stale
 from fallline.store import Run, open_run
@@ -124,15 +124,15 @@ def test_formulas_and_numbers_of_batch_sizes_stand_side_by_side(tmp_path):
     run = tiny(tmp_path / "run", rows)
     assert varying(run) == ["batch_size"] and summary(run).height == 3
     asked = (100, "100", "30 + 10*epoch", "all", [100, "all"])
-    kept = [where(run.trials, {"batch_size": value}).height for value in asked]
+    kept = [select_trials(run.trials, {"batch_size": value}).height for value in asked]
     assert kept == [2, 2, 2, 2, 4]
 
 
 def test_what_is_off_and_lists_of_numbers_can_be_kept_by_name():
     trials = pl.DataFrame({"l2_penalty": [None, 1e-4], "decay_epochs": ["1, 2", "5"]})
-    assert where(trials, {"l2_penalty": "off"}).height == 1
-    assert where(trials, {"l2_penalty": 1e-4})["decay_epochs"].to_list() == ["5"]
-    assert where(trials, {"decay_epochs": [1, 2]})["decay_epochs"].to_list() == ["1, 2"]
+    assert select_trials(trials, {"l2_penalty": "off"}).height == 1
+    assert select_trials(trials, {"l2_penalty": 1e-4})["decay_epochs"].to_list() == ["5"]
+    assert select_trials(trials, {"decay_epochs": [1, 2]})["decay_epochs"].to_list() == ["1, 2"]
 
 
 def test_budgets_count_what_each_policy_ran(tmp_path):

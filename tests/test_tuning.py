@@ -29,7 +29,7 @@ from fallline.report.tuning import tuning_cautions
 from fallline.stats.analysis import Analysis
 from fallline.stats.expected_best import MOST_TRIES, band, expected_best, points
 from fallline.stats.good_range import good_range
-from fallline.stats.search import Border, groups, searches
+from fallline.stats.search import RangeEdge, groups, searches
 from fallline.stats.special_cases import SPECIAL_CASES, special_cases
 from fallline.stats.tuning import at_equal_tries, defeats, expected, tuning
 from fallline.store import Run
@@ -454,8 +454,8 @@ def test_other_numbers_at_a_border_are_named_but_zero_and_pairs_are_not(tmp_path
 
 
 def test_two_more_values_continue_the_spacing_of_the_last_two():
-    assert Border("learning_rate", "highest", (0.01, 0.1, 0.3)).wider == (3.0, 0.9, 0.3, 0.1, 0.01)
-    assert Border("learning_rate", "lowest", (0.01, 0.1, 0.3)).wider == (0.3, 0.1, 0.01, 0.001, 0.0001)
+    assert RangeEdge("learning_rate", "highest", (0.01, 0.1, 0.3)).wider == (3.0, 0.9, 0.3, 0.1, 0.01)
+    assert RangeEdge("learning_rate", "lowest", (0.01, 0.1, 0.3)).wider == (0.3, 0.1, 0.01, 0.001, 0.0001)
 
 
 def test_unequal_tries_are_held_against_what_equal_ones_would_have_found(tmp_path):
@@ -568,7 +568,7 @@ def test_several_tasks_have_a_panel_each(tmp_path):
 
 def test_the_best_of_many_on_test_is_refused(tmp_path):
     data = [row | {"test_accuracy": 0.5} for row in rows("adam", {0.1: [0.9], 0.01: [0.8]})]
-    with pytest.raises(StudyError, match="choices are made on validation, got test_accuracy"):
+    with pytest.raises(StudyError, match="selections are made on validation, got test_accuracy"):
         drawn(tiny(tmp_path / "run", data), Figure(kind="tuning", metric="test_accuracy"))
 
 

@@ -202,7 +202,7 @@ def test_a_page_holds_few_points_and_says_that_curves_were_thinned(folder):
         made = drawn(run, spec, name)
         assert made.frame.height <= max(POINTS, 2 * MOST_POINTS * TRIALS // 10)
         if made.frame.height and spec.kind == "curves" and spec.metric == "train_loss":
-            assert "running mean" in made.caption or "points a line" in made.caption
+            assert "running mean" in made.caption or "points per line" in made.caption
     page = open_run(folder).report()
     assert page.stat().st_size < 3_000_000
 

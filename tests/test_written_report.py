@@ -31,7 +31,7 @@ CLAIM = {
     "metric": "validation_accuracy",
 }
 ANSWER = re.compile(
-    r"^(?P<arm>.*?) is (?P<verb>best|ahead)(?: \(best in .*? of resamples\))?: "
+    r"^(?P<arm>.*?) is (?P<verb>best so far|best)(?: \(best in .*? of resamples\))?: "
     r"validation accuracy (?P<mean>[\d.]+) ± (?P<half>[\d.]+) "
     r"\(95 % confidence interval, n = (?P<n>\d+)\)"
 )
@@ -95,13 +95,13 @@ def test_the_answer_is_the_table_in_a_sentence(reports):
     others = {row["optimizer"].replace("_", " "): row for row in arms.iter_rows(named=True)}
     parts = {
         verdict: [row for row in others.values() if row["verdict"] == verdict]
-        for verdict in ("worse", "as good", "may be best", "worse as tuned")
+        for verdict in ("worse", "equivalent", "not significant", "worse at tuned settings")
     }
-    assert all(row["told_apart"] <= (others[name]["verdict"] == "worse") for name, row in beside.items())
+    assert all(row["significant"] <= (others[name]["verdict"] == "worse") for name, row in beside.items())
     endings = {
-        "as good": ("p_as_good", r"(is|are) as good, within"),
-        "may be best": ("p_best", r"\) (is|are) not significantly worse"),
-        "worse as tuned": ("p_best", "(is|are) worse as tuned"),
+        "equivalent": ("p_as_good", r"(is|are) as good, within"),
+        "not significant": ("p_best", r"\) (is|are) not significantly worse"),
+        "worse at tuned settings": ("p_best", "(is|are) worse as tuned"),
     }
     for verdict, (figure, ending) in endings.items():
         part = next((one for one in text.split("; ") if re.search(ending, one)), "")
@@ -111,7 +111,7 @@ def test_the_answer_is_the_table_in_a_sentence(reports):
         more = re.search(r"and (\d+) more are ", part)
         assert len(named) + (int(more[1]) if more else 0) == len(parts[verdict])
     count, most = re.search(r"the other (\d+) are worse \(p ≤ ([\d.]+)", text).groups()
-    assert int(count) == len(parts["worse"]) and sum(map(len, parts.values())) == 8 and parts["may be best"]
+    assert int(count) == len(parts["worse"]) and sum(map(len, parts.values())) == 8 and parts["not significant"]
     assert float(most) == pytest.approx(max(row["p_best"] for row in parts["worse"]), rel=0.1)
 
 
@@ -131,7 +131,7 @@ def test_the_tables_columns_to_the_best_are_those_of_the_pairs(reports):
     pairs = pl.read_csv(folder / "tables" / "pairs.csv").filter(pl.col("first_optimizer") == "gradient_descent")
     by_name = dict(zip(columns["optimizer"].values, range(9), strict=True))
     arms = {row["optimizer"]: row for row in pl.read_csv(folder / "tables" / "arms.csv").iter_rows(named=True)}
-    assert columns["verdict"].texts[0] == "ahead" and columns["to the best"].values[0] is None
+    assert columns["verdict"].texts[0] == "best so far" and columns["to the best"].values[0] is None
     for row in pairs.iter_rows(named=True):
         place = by_name[row["second_optimizer"]]
         assert columns["to the best"].values[place] == pytest.approx(-row["difference"])
@@ -195,8 +195,8 @@ def test_no_winner_is_named_where_a_learning_rate_was_not_tuned(rates, told, tmp
     opening = Opening.of(Results.of(run))
     verdicts = next(column for column in opening.columns if column.heading == "verdict").texts
     held = told.startswith("No winner")
-    assert opening.lead[0].startswith(told) and (" is ahead" in opening.lead[0]) == held
-    assert verdicts[0] == ("ahead" if held else "best")
+    assert opening.lead[0].startswith(told) and (" is best so far" in opening.lead[0]) == held
+    assert verdicts[0] == ("best so far" if held else "best")
     assert re.match(r".* is ahead(?: \(best in [^:]*)?:" if held else ".* is best:", opening.answers[0])
     assert "o winner" not in opening.answers[0], "the reason is said once"
 

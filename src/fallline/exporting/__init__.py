@@ -1,4 +1,4 @@
-"""A run in the files of other tools: TensorBoard, MLflow, pandas, Parquet, CSV. Those tools are extras."""
+"""Exports of a run to TensorBoard, MLflow, pandas, Parquet and CSV. The packages of these tools are extras."""
 
 from fallline.exporting.export import EXPORTS, export
 from fallline.exporting.frames import pandas_frame

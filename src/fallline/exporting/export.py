@@ -1,4 +1,4 @@
-"""Export a run: written aside, then renamed, so that the folder is whole or absent."""
+"""Export a run: written to a temporary folder, then renamed, so that the folder is complete or absent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPORTS = {
     "parquet": frames.write_parquets,
     "csv": frames.write_csvs,
 }
-"""By name, what fills a folder: called with the run, the folder to fill, the folder it will be, points, progress."""
+"""By name, the function that fills a folder: called with the run, that folder, its final path, points, progress."""
 
 
 def export(
@@ -29,9 +29,9 @@ def export(
 ) -> Path:
     """Write the run to the new folder ``out`` (default: ``exports/TO`` in the run folder), in the form ``to``.
 
-    Of each curve of a trial TensorBoard and MLflow get at most ``points`` points, evenly spread with both ends; 0: all.
-    Parquet and CSV hold every point. ``progress`` hears how many trials of how many are written. UnknownName for a
-    form that there is not; StoreError where an extra is not installed, or ``out`` holds something.
+    TensorBoard and MLflow get at most ``points`` points per curve of a trial, evenly spaced with both ends; 0: all.
+    Parquet and CSV have every point. ``progress`` is called with the number of trials written and their total.
+    UnknownName for an unknown form; StoreError where an extra is not installed, or ``out`` is not empty.
     """
     if to not in EXPORTS:
         raise UnknownName("export", to, EXPORTS)
@@ -48,10 +48,10 @@ def export(
 
 
 def _fill(run: Run, to: str, out: Path, points: int, progress: Callable[[int, int], None]) -> None:
-    """A folder beside ``out``, filled and then renamed."""
+    """Fill a temporary folder next to ``out``, then rename it."""
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise StoreError(
-            f"{out} is there already; an export makes a new folder: remove that one, or choose another with --out"
+            f"{out} exists already, and an export makes a new folder: remove it, or choose another with --out"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))

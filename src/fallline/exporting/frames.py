@@ -24,7 +24,7 @@ FRAMES: dict[str, Callable[[Run], pl.DataFrame]] = {
     "curves": lambda run: run.curves.collect(),
     "summary": summary,
 }
-"""By name, the frames of a run: a row a trial, a row a (trial, step), a row a configuration."""
+"""The frames of a run by name: one row per trial, per trial and step, and per configuration."""
 
 
 def pandas_frame(run: Run, table: str) -> pandas.DataFrame:
@@ -36,21 +36,21 @@ def pandas_frame(run: Run, table: str) -> pandas.DataFrame:
 
 
 def write_parquets(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
-    """trials.parquet, curves.parquet, summary.parquet: whole, whatever ``points`` is."""
+    """Write trials.parquet, curves.parquet and summary.parquet: complete, whatever ``points`` is."""
     for name in ("trials", "summary"):
         write_parquet(folder / f"{name}.parquet", FRAMES[name](run))
     _sink(run, folder / "curves.parquet", pl.LazyFrame.sink_parquet)
 
 
 def write_csvs(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
-    """trials.csv, curves.csv, summary.csv: whole, whatever ``points`` is; what is missing is empty."""
+    """Write trials.csv, curves.csv and summary.csv: complete, whatever ``points`` is; missing values are empty."""
     for name in ("trials", "summary"):
         write_table(folder / f"{name}.csv", FRAMES[name](run))
     _sink(run, folder / "curves.csv", lambda curves, path: without_formulas(curves).sink_csv(path))
 
 
 def _sink(run: Run, path: Path, write: Callable[..., object]) -> None:
-    """The curves, read and written piece by piece: they may be larger than the memory."""
+    """Write the curves piece by piece, since they may be larger than memory."""
     try:
         write(run.curves, path)
     except PARQUET_FAILURES as failure:

@@ -1,6 +1,6 @@
-"""MLflow: a run a trial in an SQLite database, as ``mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db`` shows.
+"""MLflow: one run per trial in an SQLite database, for ``mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db``.
 
-Its older store of plain files is no longer written by MLflow itself, so the database is the one form there is.
+MLflow itself no longer writes its older store of plain files, so the database is the only form.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fallline.store import Run
 from fallline.study.formatting import told
 
 BATCH = 1000
-"""Metrics that MLflow takes in one call."""
+"""The most metrics that MLflow accepts in one call."""
 
 DATABASE = "mlflow.db"
 
 
 def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
-    """Fill ``folder``, later called ``home``: the database, with an experiment named as the study and a run a trial."""
+    """Fill ``folder``, later ``home``, with the database: an experiment named as the study, one run per trial."""
     need("mlflow")
     address = f"sqlite:///{(folder / DATABASE).resolve()}"
     if re.search(r"[?#%]", address):
@@ -59,14 +59,14 @@ def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[i
 
 
 def _write_trial(client: Any, experiment: str, trial: ExportedTrial, curves: pl.DataFrame) -> None:
-    """A run: recipe and seed as parameters, curves and results as metrics, the trial's place in the run as tags.
+    """One MLflow run: recipe and seed as parameters, curves and results as metrics, block and cohort as tags.
 
-    Every metric bears the time its block began: no step's own is known, the lanes of a block ran as one.
+    Every metric has the time at which its block began: the lanes of a block train together, so steps have no times.
     """
     from mlflow.entities import Metric, Param
 
     began, ended = (round(1000 * seconds) for seconds in (trial.began, trial.ended))
-    made = client.create_run(
+    run_id = client.create_run(
         experiment,
         start_time=began,
         run_name=trial.name,
@@ -78,22 +78,22 @@ def _write_trial(client: Any, experiment: str, trial: ExportedTrial, curves: pl.
         for step, name, value in curves.select("step", "metric", "value").iter_rows()
     ]
     metrics += [Metric(_key(f"result/{name}"), value, began, trial.last_step) for name, value in trial.results.items()]
-    client.log_batch(made, params=params)
+    client.log_batch(run_id, params=params)
     for first in range(0, len(metrics), BATCH):
-        client.log_batch(made, metrics=metrics[first : first + BATCH])
-    client.set_terminated(made, status="FAILED" if trial.diverged else "FINISHED", end_time=ended)
+        client.log_batch(run_id, metrics=metrics[first : first + BATCH])
+    client.set_terminated(run_id, status="FAILED" if trial.diverged else "FINISHED", end_time=ended)
 
 
 def _key(name: str) -> str:
-    """A name that MLflow takes for a metric."""
+    """A valid MLflow name of a metric."""
     return re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)
 
 
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
-    """A client of the database, whose connections are closed at the end: the file is about to be renamed.
+    """A client of the database, whose connections are closed at the end, before the file is renamed.
 
-    Until then nothing depends on it, so it need not reach the disk at every step, which MLflow takes several of a run.
+    Until then nothing depends on the file, so it is not synced to disk after each of the several commits per run.
     """
     from mlflow import MlflowClient
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -101,7 +101,7 @@ def _client(address: str) -> Iterator[Any]:
 
     event.listen(Engine, "connect", _without_waiting)
     try:
-        engine = SqlAlchemyStore(address, "artifacts").engine  # the client's too: MLflow keeps one an address
+        engine = SqlAlchemyStore(address, "artifacts").engine  # the client's too: MLflow has one per address
         try:
             yield MlflowClient(tracking_uri=address)
         finally:
@@ -117,9 +117,9 @@ def _without_waiting(connection: Any, record: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing is sent anywhere and nothing is printed: MLflow reports its use over the network unless told not to.
+    """Without telemetry and log messages: MLflow reports its use over the network unless this variable is set.
 
-    It reads the variable when it is first imported. Its calls that its own parts have deprecated are not ours to mend.
+    It reads the variable when it is first imported. Its own uses of deprecated calls are ignored.
     """
     name, logger = "MLFLOW_DISABLE_TELEMETRY", logging.getLogger("mlflow")
     before, level = os.environ.get(name), logger.level

@@ -1,4 +1,4 @@
-"""Packages that only an export needs, or an error that says what to install."""
+"""Packages that only exports need, and the error that says what to install."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXTRAS = {
     "mlflow": ("MLflow with a local database", ("mlflow", "sqlalchemy", "alembic")),
     "pandas": ("pandas with Arrow", ("pandas", "pyarrow")),
 }
-"""By extra, its name in words and the modules it brings."""
+"""For each extra its name in words and its modules."""
 
 
 def need(extra: str) -> None:
@@ -20,5 +20,5 @@ def need(extra: str) -> None:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise StoreError(
-            f"this needs {words}, and {' and '.join(missing)} cannot be found; write: pip install 'fallline[{extra}]'"
+            f"this needs {words}, but {' and '.join(missing)} is not installed; write: pip install 'fallline[{extra}]'"
         )

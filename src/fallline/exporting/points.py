@@ -1,4 +1,4 @@
-"""The curves of a run, trial by trial, thinned to what a dashboard can show."""
+"""The curves of a run, trial by trial, thinned to a number of points that a dashboard can show."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from fallline.store import Run
 from fallline.store.files import PARQUET_FAILURES, damaged
 
 MOST_ROWS = 4_000_000
-"""Rows of curves that are read at a time, about: 110 MB a metric."""
+"""About so many rows of curves are read at a time: 110 MB per metric."""
 
 POINTS = 200
-"""Points of a curve of a trial, unless told otherwise: as many as a picture of it resolves."""
+"""Points per curve of a trial by default: as many as a picture resolves."""
 
 SCHEMA = {"trial": pl.String, "step": pl.Int64, "metric": pl.String, "value": pl.Float64}
 
 
 def curves_of_trials(run: Run, most: int) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each trial with its points, a row a (step, metric) sorted by step; some trials are in memory at a time.
+    """Each trial with its points, one row per step and metric, sorted by step; some trials are in memory at a time.
 
-    Of each metric at most ``most`` points, 0: all. What was not recorded, or is infinite, has no row.
+    At most ``most`` points per metric, 0: all. What was not recorded, or is not finite, has no row.
     """
-    _ = run.curves  # says what to do where a block's file is gone
+    _ = run.curves  # raises with a remedy where the file of a block is missing
     for (block,), trials in run.trials.group_by("block", maintain_order=True):
         path = run.paths.curves(str(block))
         rows = pl.scan_parquet(path, glob=False)
@@ -50,9 +50,9 @@ def _read(rows: pl.LazyFrame, path: Path) -> pl.DataFrame:
 
 
 def thinned(curves: pl.DataFrame, name: str, most: int) -> pl.DataFrame:
-    """Of column ``name``, for each trial at most ``most`` rows spread evenly over those recorded, the ends among them.
+    """For each trial at most ``most`` rows of column ``name``, evenly spaced over those recorded, both ends included.
 
-    Evenly in the rows: of n rows, those where floor(row (most - 1) / (n - 1)) grows.
+    Evenly spaced in rows: of n rows, those at which floor(row (most - 1) / (n - 1)) increases.
     """
     rows = (
         curves.select("trial", pl.col("step").cast(pl.Int64), metric=pl.lit(name), value=pl.col(name).cast(pl.Float64))

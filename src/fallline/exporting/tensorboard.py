@@ -1,7 +1,7 @@
-"""TensorBoard: an event file a trial with its curves, and what the HParams page needs: recipe, results, how it ended.
+"""TensorBoard: one event file per trial with its curves, and recipe, results and status for the HParams page.
 
-Written with TensorBoard's own records and messages (hparams/api.proto, plugin_data.proto). Its helpers over them are
-passed by where they need TensorFlow or cannot mark which columns vary.
+Written with TensorBoard's own records and messages (hparams/api.proto, plugin_data.proto), without those of its helpers
+that need TensorFlow or cannot mark which columns vary.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from fallline.stats.columns import recipe_columns
 from fallline.store import Run
 
 MOST_VALUES = 50
-"""Values of a recipe's column that the HParams page lists to tick."""
+"""The most values of a recipe's column that the HParams page lists as check boxes."""
 
 Add = Callable[..., None]
 """Adds an event to a file: ``add(summary, step)``."""
 
 
 def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[int, int], None]) -> None:
-    """Fill ``folder``: in it the experiment, in a folder of its name each trial, trials of one recipe in one group."""
+    """Fill ``folder`` with the experiment and one folder per trial; trials of one recipe form a group."""
     need("tensorboard")
     trials = exported_trials(run)
     mixed = _mixed(trials)
@@ -40,7 +40,7 @@ def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[i
 
 
 def _write_trial(folder: Path, trial: ExportedTrial, curves: pl.DataFrame, mixed: set[str]) -> None:
-    """Recipe, curves, results and the end of a trial."""
+    """Write recipe, curves, results and final status of a trial."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
@@ -62,22 +62,22 @@ def _write_trial(folder: Path, trial: ExportedTrial, curves: pl.DataFrame, mixed
 
 
 def result_tag(name: str) -> str:
-    """Results stand apart from curves, which may have the same name."""
+    """The tag of a result; curves may have the same name."""
     return f"result/{name}"
 
 
 def _by_step(curves: pl.DataFrame) -> Iterator[tuple[int, list[tuple[str, float]]]]:
-    """All values of a step together: they share an event."""
+    """All values of a step together, which share an event."""
     grouped = curves.group_by("step", maintain_order=True).agg("metric", "value")
     for step, names, values in grouped.iter_rows():
         yield step, list(zip(names, values, strict=True))
 
 
 def _experiment(run: Run, trials: dict[str, ExportedTrial], mixed: set[str]) -> Any:
-    """The columns of the HParams page, those that vary marked; of the results what ranks the run stands first."""
+    """The columns of the HParams page, with those that vary marked; of the results the ranking metric comes first."""
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-    told, columns = varying(run), []
+    varying_columns, columns = varying(run), []
     for name in recipe_columns(run.trials):
         values = {
             str(trial.recipe[name]) if name in mixed else trial.recipe[name]
@@ -85,9 +85,11 @@ def _experiment(run: Run, trials: dict[str, ExportedTrial], mixed: set[str]) -> 
             if name in trial.recipe
         }
         if values:
-            words = any(isinstance(value, str) for value in values)
+            is_text = any(isinstance(value, str) for value in values)
             info = api_pb2.HParamInfo(
-                name=name, differs=name in told, type=api_pb2.DATA_TYPE_STRING if words else api_pb2.DATA_TYPE_FLOAT64
+                name=name,
+                differs=name in varying_columns,
+                type=api_pb2.DATA_TYPE_STRING if is_text else api_pb2.DATA_TYPE_FLOAT64,
             )
             if len(values) <= MOST_VALUES:
                 info.domain_discrete.extend(sorted(values))
@@ -102,7 +104,7 @@ def _experiment(run: Run, trials: dict[str, ExportedTrial], mixed: set[str]) -> 
 
 
 def _mixed(trials: dict[str, ExportedTrial]) -> set[str]:
-    """The columns that hold numbers and words: TensorBoard gives a column one type, so they become words."""
+    """The columns with numbers and texts, which become text: a TensorBoard column has one type."""
     kinds: dict[str, set[bool]] = {}
     for trial in trials.values():
         for name, value in trial.recipe.items():
@@ -111,7 +113,7 @@ def _mixed(trials: dict[str, ExportedTrial]) -> set[str]:
 
 
 def _ended(trial: ExportedTrial) -> Any:
-    """How the session of a trial ended; one that diverged failed."""
+    """The final status of a trial; one that diverged failed."""
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
     status = api_pb2.STATUS_FAILURE if trial.diverged else api_pb2.STATUS_SUCCESS
@@ -120,7 +122,7 @@ def _ended(trial: ExportedTrial) -> Any:
 
 
 def _message(tag: str, content: Any) -> Any:
-    """A summary that says something to the HParams page, which reads no value from it."""
+    """A summary with a message for the HParams page and no value."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import metadata
 
@@ -131,9 +133,10 @@ def _message(tag: str, content: Any) -> Any:
 
 @contextmanager
 def _event_file(folder: Path, time: float) -> Iterator[Add]:
-    """An event file in ``folder``. All its events bear one time: no step's own is known, its block's lanes ran as one.
+    """An event file in ``folder``. All its events have one time, since the lanes of a block train together.
 
-    The file's name has no clock, host or process in it, as TensorBoard's writer's has: a run gives the same files.
+    Unlike that of TensorBoard's writer, the file's name has no clock, host or process, so that a run gives the same
+    files.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.summary.writer.record_writer import RecordWriter

@@ -1,4 +1,4 @@
-"""What every export tells of a trial: its name, its recipe, its results, when it ran and how it ended."""
+"""What every export has of a trial: name, recipe, results, times and status."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from fallline.store import Run
 LONGEST_NAME = 120
 
 _OWN_SECONDS = ("warmup_seconds", "steady_seconds", "evaluate_seconds")
-"""Of a block's timing what is its own: blocks that share a program share the seconds to trace and compile it."""
+"""The times of a block without tracing and compiling, which blocks with the same program share."""
 
 
 @dataclass(frozen=True)
 class ExportedTrial:
-    """A trial as another tool shows it.
+    """A trial for another tool.
 
-    ``name`` is unique in the run and fit for a folder; ``configuration`` is shared by trials that differ in the seed
-    alone; ``recipe`` and ``results`` have no entry for what the trial has not. ``last_step`` is the step its results
-    were read at. ``began`` and ``ended``, in seconds since 1970, are those of the block that it was trained in.
+    ``name`` is unique in the run and a valid folder name; ``configuration`` is shared by trials that differ only in the
+    seed; ``recipe`` and ``results`` have entries only for what the trial has. ``last_step`` is the step of its results.
+    ``began`` and ``ended``, in seconds since 1970, are those of its block.
     """
 
     trial: str
@@ -54,9 +54,9 @@ def exported_trials(run: Run) -> dict[str, ExportedTrial]:
     results = result_columns(run)
     gaps = [name for name in results if name != "steps_to_target"]
     frame = configurations(run).with_columns(missing(run, name).alias(f"{name} missing") for name in gaps)
-    columns, told = recipe_columns(run.trials), varying(run)
+    columns, varying_columns = recipe_columns(run.trials), varying(run)
     rows = frame.to_dicts()
-    names = [_name(row, told, digits_of(run)) for row in rows]
+    names = [_name(row, varying_columns, digits_of(run)) for row in rows]
     times = {block: _times(run, block) for block in frame["block"].unique().to_list()}
     clashes = {name for name, count in Counter(names).items() if count > 1}
     return {
@@ -82,14 +82,14 @@ def exported_trials(run: Run) -> dict[str, ExportedTrial]:
 
 
 def _tags(row: Mapping[str, Any], gaps: list[str]) -> dict[str, str]:
-    """The trial's place in the run and how it ended; ``gaps`` are results that are not a number though it finished."""
+    """Block, cohort and status of the trial; ``gaps`` are results of a finished trial that are not a number."""
     names = ("trial", "cohort", "block", "configuration", "seed", "status", "diverged_at", "stopped_at")
     found = {key: str(row[key]) for key in names if row.get(key) is not None}
     return found | ({"not_a_number": ", ".join(gaps)} if gaps else {})
 
 
 def result_columns(run: Run) -> list[str]:
-    """The results a trial may have, what ranks the run first."""
+    """The result columns, the ranking metric first."""
     first = primary(run).column
     found = metric_columns(run.trials)
     reached = run.trials["steps_to_target"] if "steps_to_target" in run.trials.columns else None
@@ -98,16 +98,16 @@ def result_columns(run: Run) -> list[str]:
 
 
 def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float]:
-    """The recipe's numbers and names; of a batch of all examples and a part switched off, the word."""
+    """The recipe's numbers and names, with "all" for a full batch and "off" for what is switched off."""
     words = {"batch_size": "all", "subset": "all", **dict.fromkeys(OFF, "off")}
-    said = {column: words.get(column) if row[column] is None else row[column] for column in columns}
-    return {column: value for column, value in said.items() if value is not None}
+    values = {column: words.get(column) if row[column] is None else row[column] for column in columns}
+    return {column: value for column, value in values.items() if value is not None}
 
 
 def _name(row: Mapping[str, Any], told: list[str], digits: Mapping[str, int]) -> str:
-    """What tells the trial from the others, with nothing in it that a folder cannot be called: adam-learning_rate_0.01.
+    """The varying settings and the seed as a valid folder name: adam-learning_rate_0.01-seed_0.
 
-    The minus sign of words is no letter of a file name, so it is written as a hyphen.
+    The minus sign of texts is written as a hyphen.
     """
     words = recipe_in_words(row, told, digits).replace("−", "-").replace(", ", ",")
     plain = "-".join(re.sub(r"[^\w.+-]+", "_", part).strip("_.") for part in words.split(","))
@@ -115,14 +115,14 @@ def _name(row: Mapping[str, Any], told: list[str], digits: Mapping[str, int]) ->
 
 
 def _last_step(row: Mapping[str, Any]) -> int:
-    """The step after which the results were read."""
+    """The step of the results."""
     if row.get("diverged_at") is not None:
         return max(0, row["diverged_at"] - 1)
     return row["stopped_at"] if row.get("stopped_at") is not None else row["steps"]
 
 
 def _times(run: Run, block: str) -> tuple[float, float]:
-    """When a block began and ended; where its timing is gone, when its records were written."""
+    """When a block began and ended; without a timing, when its records were written."""
     rows = run.timings.filter(block=block).to_dicts() if "started" in run.timings.columns else []
     if not rows or not isinstance(rows[0]["started"], str):
         written = Path(run.paths.trials(block)).stat().st_mtime

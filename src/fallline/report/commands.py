@@ -8,7 +8,7 @@ from typing import Any
 
 from fallline.report import formatting
 from fallline.stats.columns import from_the_start
-from fallline.stats.search import RATE, Border
+from fallline.stats.search import RATE, RangeEdge
 from fallline.store import Run
 from fallline.study.formatting import exact
 
@@ -39,7 +39,7 @@ def to_finish(run: Run) -> str:
     )
 
 
-def wider(run: Run, at: Sequence[tuple[Any, Border]]) -> str:
+def wider(run: Run, at: Sequence[tuple[Any, RangeEdge]]) -> str:
     """The command that widens the study beyond these borders of the learning rates, each of an optimizer by name;
     empty where its rates are no axis."""
     axes = run.study.axes

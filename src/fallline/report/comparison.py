@@ -229,7 +229,7 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
         TableColumn(
             "told apart",
             [_verdict(row) for row in rows],
-            [row["told_apart"] for row in rows],
+            [row["significant"] for row in rows],
             numeric=False,
             help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"
             + "; the same = no difference but rounding" * any(row["same"] for row in rows),
@@ -379,4 +379,4 @@ def _verdict(row: dict[str, Any]) -> str:
         return "the same"
     if row["method"] == "one seed":
         return formatting.MISSING
-    return "yes" if row["told_apart"] else "as tuned" if row["apart_as_tuned"] else "no"
+    return "yes" if row["significant"] else "as tuned" if row["significant_as_tuned"] else "no"

@@ -204,7 +204,7 @@ def _tests(compared: Compared) -> list[str]:
         )
         return said
     doubted = sum(
-        pair.told_apart and pair.p_permutation is not None and pair.p_permutation > pair.level for pair in pairs
+        pair.significant and pair.p_permutation is not None and pair.p_permutation > pair.level for pair in pairs
     )
     if doubted:
         said.append(
@@ -216,7 +216,7 @@ def _tests(compared: Compared) -> list[str]:
 
 def _logs(compared: Compared) -> list[str]:
     """Where the p-value is that of the logarithms."""
-    found = [pair for pair in _every_pair(compared) if pair.evidence.logs and pair.told_apart]
+    found = [pair for pair in _every_pair(compared) if pair.evidence.logs and pair.significant]
     if not found:
         return []
     return [

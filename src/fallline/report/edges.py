@@ -9,7 +9,7 @@ from fallline.report.no_winner import RATE, reserve
 from fallline.report.results import Results
 from fallline.stats.arms import Arm
 from fallline.stats.compare import ArmGroup, Compared, lost
-from fallline.stats.search import Border, searches
+from fallline.stats.search import RangeEdge, searches
 
 MOST_NAMED = 4
 WORDS = {"lowest": ("smallest", "a smaller"), "highest": ("largest", "a larger")}
@@ -41,18 +41,18 @@ def edge_of_best(results: Results) -> str:
     first = next(iter(searches(run, ranked=results.ranked)), None)
     if first is None or first.value is None or (first.value == 0 and not results.metric.up):
         return ""
-    border = next((one for one in first.borders if one.number == RATE), None)
+    border = next((one for one in first.edges if one.number == RATE), None)
     return "" if border is None else _said(border, wider(run, [(first.arm.get("optimizer"), border)]))
 
 
-def _said(border: Border, command: str) -> str:
+def _said(border: RangeEdge, command: str) -> str:
     side, more = WORDS[border.side]
     return f"Its learning rate is the {side} that was tried, and {more} one may do better" + (
         f": {command}" if command else "."
     )
 
 
-def _edge(compared: Compared, group: ArmGroup) -> Border | None:
+def _edge(compared: Compared, group: ArmGroup) -> RangeEdge | None:
     """The border at which the best arm of a group stands."""
     best = group.arms[0]
     if lost(best) == len(best.sample) or (best.standing.estimate == 0 and not compared.up):
@@ -66,7 +66,7 @@ def _edge(compared: Compared, group: ArmGroup) -> Border | None:
     values = tuple(sorted(tried - {None}))
     if rate is None or len(values) < 2 or rate not in (values[0], values[-1]):
         return None
-    return Border(RATE, "lowest" if rate == values[0] else "highest", values)
+    return RangeEdge(RATE, "lowest" if rate == values[0] else "highest", values)
 
 
 def _optimizer(arm: Arm) -> str | None:

@@ -15,7 +15,7 @@ from fallline.report.results import JOINED, Results, TableColumn, columns
 from fallline.report.rounding import interval
 from fallline.report.style import Theme
 from fallline.stats import label
-from fallline.stats.columns import number_columns
+from fallline.stats.columns import hyperparameter_columns
 
 if TYPE_CHECKING:
     from fallline.report.comparison import Comparison
@@ -198,7 +198,7 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
         tag(
             "td",
             f"best {label(row['metric'])}"
-            if row["metric"] in number_columns(results.run.trials)
+            if row["metric"] in hyperparameter_columns(results.run.trials)
             else label(row["metric"]),
         ),
         [tag("td", figure, cls="n") for figure in figures],
@@ -216,7 +216,7 @@ def recipe_text(results: Results, row: dict[str, Any], known: dict[str, Any]) ->
 
 def told(metric: str, value: float | None, results: Results) -> str:
     """A result as a result, a number of a rule as a setting."""
-    if metric in number_columns(results.run.trials):
+    if metric in hyperparameter_columns(results.run.trials):
         return formatting.value_of(metric, value, results.digits)
     return formatting.number(value)
 

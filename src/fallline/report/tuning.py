@@ -10,7 +10,7 @@ from fallline.report import formatting
 from fallline.report.commands import wider
 from fallline.report.naming import digits_of, named
 from fallline.report.rounding import by_width, interval
-from fallline.stats import where
+from fallline.stats import select_trials
 from fallline.stats.defaults import MISSING
 from fallline.stats.search import RATE, Search, groups, searches
 from fallline.stats.tuning import Defeat, at_equal_tries, defeats
@@ -76,11 +76,11 @@ def _defeated(defeat: Defeat) -> str:
 
 def _had(defeat: Defeat) -> bool:
     """Whether the special case was among the settings of the general rule, so that only the rates can be to blame."""
-    return not where(defeat.general.rows, dict(defeat.case.hyperparameters)).is_empty()
+    return not select_trials(defeat.general.rows, dict(defeat.case.hyperparameters)).is_empty()
 
 
 def _borders(run: Run, found: Sequence[Search]) -> list[str]:
-    at = [(search, border) for search in found for border in search.borders]
+    at = [(search, border) for search in found for border in search.edges]
     rates = [f"{_place(search)}{arm_name(search)} ({border.side})" for search, border in at if border.number == RATE]
     told = []
     if rates:

@@ -1,9 +1,9 @@
-"""Statistics over a run's records: frames in, frames out; no files are read here."""
+"""Statistics over a run's records: frames in, frames out. ``Analysis`` is the cached reading of one run."""
 
 from fallline.stats.best_of import best_of
 from fallline.stats.budget import budgets
 from fallline.stats.columns import configurations, varying
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.stats.metric import MetricView, comparable, curve_column, direction, label, primary
 from fallline.stats.paired import Difference, paired
 from fallline.stats.reported import reported
@@ -22,7 +22,7 @@ __all__ = [
     "paired",
     "primary",
     "reported",
+    "select_trials",
     "summary",
     "varying",
-    "where",
 ]

@@ -1,4 +1,4 @@
-"""When to look while seeds are added, and at which level, so that looking often finds nothing that is not there."""
+"""Interim analyses while seeds are added: at how many seeds and at which level, so that the overall error is kept."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.store.interim_analyses import InterimAnalysis, noted_looks
 
-USUAL_MOST = 100
-"""Where a run that is not decided ends, unless told otherwise."""
+DEFAULT_MOST_SEEDS = 100
+"""The most seeds of a run that stays undecided, unless set otherwise."""
 
 
-def plan_looks(first: int, most: int = USUAL_MOST, level: float = LEVEL) -> tuple[InterimAnalysis, ...]:
-    """The looks of a run that grows from ``first`` to ``most`` seeds: each doubles the seeds, the last takes in the
-    rest.
+def plan_interim_analyses(
+    first: int, most: int = DEFAULT_MOST_SEEDS, level: float = LEVEL
+) -> tuple[InterimAnalysis, ...]:
+    """The interim analyses of a run that grows from ``first`` to ``most`` seeds: each doubles the seeds, the last has
+    all of them.
 
-    The overall ``level`` is spent in proportion to the seeds: a look's own level is the share of its new seeds among
-    ``most``. This is alpha spending (Lan and DeMets 1983) at the rate alpha t (Kim and DeMets 1987). Where they solve
-    for the boundary that uses up each share under a normal law, here the share itself is the level of the look's tests:
-    by Boole's inequality the chance that any look errs is at most the sum of the shares, for every statistic, every
-    number of seeds and however much the looks hang together. Solving for t statistics of few seeds would only be
-    approximate, and for sign tests and tests of several parts there is nothing to solve.
+    The overall ``level`` is spent in proportion to the seeds: the level of an analysis is its share of new seeds among
+    ``most``. This is alpha spending (Lan and DeMets 1983) with the spending function alpha t (Kim and DeMets 1987).
+    They solve for the boundary that spends each share under a normal distribution; here the share itself is the level
+    of the analysis's tests: by Boole's inequality the probability of an error in any analysis is at most the sum of the
+    shares, for every statistic and number of seeds, and however the analyses are correlated. Solving for t statistics
+    of few seeds would only be approximate, and for sign tests and tests with several parts there is no boundary.
 
-    >>> [(look.seeds, round(look.level, 4)) for look in plan_looks(5)]
+    >>> [(analysis.seeds, round(analysis.level, 4)) for analysis in plan_interim_analyses(5)]
     [(5, 0.0025), (10, 0.0025), (20, 0.005), (40, 0.01), (100, 0.03)]
     """
     counts = [min(first, most)]
@@ -38,28 +40,28 @@ def plan_looks(first: int, most: int = USUAL_MOST, level: float = LEVEL) -> tupl
     )
 
 
-def first_look(seeds: int, most: int) -> int:
-    """The seeds of the first look: those of the study, but enough to see a spread."""
+def first_analysis_seeds(seeds: int, most: int) -> int:
+    """The seeds of the first analysis: those of the study, but at least as many as a standard deviation needs."""
     return min(max(seeds, FEW_SEEDS), most)
 
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """The ``trials`` that verdicts rest on, whether they are all ``there``, and the ``level`` of the tests."""
+    """The ``trials`` that are tested, whether they are ``complete``, and the ``level`` of the tests."""
 
     trials: pl.DataFrame
-    there: bool = True
+    complete: bool = True
     level: float = LEVEL
 
 
-def reading(run: Run) -> SequentialTest:
-    """All trials at 5 % where the run was made at once; where it was looked at in rounds, those of the last look at its
-    level. So a verdict read at any time has the error that was promised."""
-    trials, looks = trials_of(run), noted_looks(run.paths)
-    if looks is None or looks.last is None:
+def sequential_test(run: Run) -> SequentialTest:
+    """All trials at 5 %, or after interim analyses the trials and the level of the last one, so that a verdict read at
+    any time keeps the overall error probability."""
+    trials, analyses = trials_of(run), noted_looks(run.paths)
+    if analyses is None or analyses.last is None:
         return SequentialTest(trials, not run.missing)
-    seen = set(looks.seen)
+    analysed_seeds = set(analyses.seen)
     blocks = [block for round_ in run.plan["rounds"] for cohort in round_["cohorts"] for block in cohort["blocks"]]
-    late = set(run.missing)
-    there = all(seen.isdisjoint(block["seeds"]) for block in blocks if block["name"] in late)
-    return SequentialTest(trials.filter(pl.col("seed").is_in(seen)), there, looks.last.level)
+    missing = set(run.missing)
+    complete = all(analysed_seeds.isdisjoint(block["seeds"]) for block in blocks if block["name"] in missing)
+    return SequentialTest(trials.filter(pl.col("seed").is_in(analysed_seeds)), complete, analyses.last.level)

@@ -1,4 +1,4 @@
-"""The arms of a claim: which trials belong to them, one value a seed of each, and which of them are compared."""
+"""Arms: the trials that belong to them, one value per seed by cross-fitted selection, and which pairs are compared."""
 
 from __future__ import annotations
 
@@ -16,63 +16,66 @@ from fallline.contracts import MetricName
 from fallline.stats.columns import OFF, finished
 from fallline.stats.differences import paired_sample, size
 from fallline.stats.evidence import Evidence, Region, weigh, weighed
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.stats.metric import direction
 from fallline.stats.missing import missing, not_a_number
 from fallline.store import Run
 from fallline.study import Claim
 
 NULL_IS_A_CHOICE = (*OFF, "batch_size", "subset")
-"""In these columns a null is a setting (off, all examples); in others the part takes no such number."""
+"""In these columns a null is a setting (off, all examples); in others the component has no such hyperparameter."""
 
 RATE = "learning_rate"
 
 RULED_OUT = 0.05
-"""A setting could still be an arm's best unless it is worse than the chosen one at this level. It hardly adds to the
-error of a comparison, which is kept by the test against what could be best (simulated up to 0.2)."""
+"""The level at which a setting is significantly worse than the chosen one, and so no candidate for the arm's best. The
+error probability of a comparison hardly depends on it, since the test is against all candidates (simulated up to
+0.2)."""
 
 _EXACT = ("status", "diverged_at", "final_train_loss", "min_train_loss", "min_train_loss_step")
-"""Records that seeds share only where nothing was left to chance."""
+"""Records that are equal for all seeds only in a deterministic study."""
 
 Settings = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """Trials that differ in nothing but the seed and the tuned numbers; ``settings`` tell them from other arms.
+    """Trials that differ only in the seed and the tuned hyperparameters; ``settings`` distinguish them from other arms.
 
-    ``rows`` have the columns seed, value (of the claim's metric), choice (of the metric that tunes), diverged and
-    missing (finished, and the value is not a number).
+    ``rows`` have the columns seed, value (of the metric compared), choice (of the metric that tunes), diverged and
+    missing (finished without a number).
     """
 
     settings: Settings
     rows: pl.DataFrame
     tune: tuple[str, ...]
     fixed: bool
-    """Whether the study leaves nothing to chance, as was found before it ran."""
+    """Whether the study is deterministic, as was found before it ran."""
 
     @cached_property
     def sample(self) -> dict[int, float]:
-        """The value of each seed; where numbers are tuned, of those that are best by half of the other seeds."""
+        """The value of each seed; with tuning, at the setting that is best by half of the other seeds."""
         seeds, _, values, _ = self._table
         read = values[np.arange(len(seeds)), self._read_at]
         return {seed: float(value) for seed, value in zip(seeds, read, strict=True) if not math.isnan(value)}
 
     @cached_property
     def missing_at(self) -> list[int]:
-        """The seeds whose trial, at the numbers that the seed is read at, finished without a number."""
+        """The seeds whose trial, at the setting at which the seed is evaluated, finished without a number."""
         if "missing" not in self.rows.columns or not self.missing:
             return []
         by = [name for name in self.tune if name in self.rows.columns]
         seeds, options, _, _ = self._table
-        gone = {(seed, *setting) for seed, *setting in self.rows.filter("missing").select("seed", *by).iter_rows()}
+        missing = {(seed, *setting) for seed, *setting in self.rows.filter("missing").select("seed", *by).iter_rows()}
         return [
-            seed for seed, place in zip(seeds, self._read_at, strict=True) if (seed, *options[place].values()) in gone
+            seed
+            for seed, place in zip(seeds, self._read_at, strict=True)
+            if (seed, *options[place].values()) in missing
         ]
 
     @cached_property
     def contenders(self) -> list[dict[int, float]]:
-        """Seed and value of each setting that could be the best; none where there is one setting."""
+        """The values by seed of each setting that could be the best; empty with one setting or one seed."""
         seeds, options, values, choices = self._table
         if len(options) == 1 or len(seeds) == 1:
             return []
@@ -83,39 +86,38 @@ class Arm:
 
     @cached_property
     def chosen(self) -> Settings:
-        """The tuned numbers that are best by all seeds."""
+        """The setting of the tuned hyperparameters with the best mean over all seeds."""
         return self._table[1][self._best] if self.tune else {}
 
     @cached_property
     def chosen_rows(self) -> pl.DataFrame:
-        """The trials with these numbers."""
+        """The trials with this setting."""
         return self.rows.filter(pl.lit(True), *(pl.col(name).eq_missing(value) for name, value in self.chosen.items()))
 
     @cached_property
     def one_choice(self) -> bool:
-        """Whether every seed is read at the numbers that all seeds together choose."""
+        """Whether every seed is evaluated at the setting that all seeds together choose."""
         return self.sample == dict(self.chosen_rows.select("seed", "value").iter_rows())
 
     @cached_property
     def standing(self) -> Evidence:
-        """The arm's own figure: its mean with an interval by Student's t, or the median where trials diverged."""
+        """The arm's own estimate: its mean with a CI by Student's t, or the median where trials diverged."""
         values = np.array([self.sample[seed] for seed in sorted(self.sample)])
         return weigh(values, Region(low=0.0), self.exact, size(values))
 
     @property
     def tried(self) -> int:
-        """How many settings of the tuned numbers there are."""
+        """The number of settings of the tuned hyperparameters."""
         return len(self._table[1])
 
     @cached_property
     def learning_rates(self) -> list[float]:
-        """The different learning rates of its trials; none where they have no such number."""
+        """The distinct learning rates of its trials; empty where they have none."""
         return self.rows[RATE].drop_nulls().unique().to_list() if RATE in self.rows.columns else []
 
     @cached_property
     def exact(self) -> bool:
-        """Whether every seed gives the same: the study leaves nothing to chance, or its records agree to the last
-        digit."""
+        """Whether every seed gives the same: the study is deterministic, or its records agree to the last digit."""
         names = [name for name in _EXACT if name in self.rows.columns]
         if self.rows["seed"].n_unique() == 1:
             return self.fixed
@@ -129,7 +131,7 @@ class Arm:
             seeds.setdefault(setting, set()).add(row[0])
             if first.setdefault(setting, records) != records:
                 return False
-        return all(len(own) > 1 for own in seeds.values())
+        return all(len(seeds_of_setting) > 1 for seeds_of_setting in seeds.values())
 
     @property
     def diverged(self) -> int:
@@ -137,19 +139,19 @@ class Arm:
 
     @property
     def missing(self) -> int:
-        """Trials that finished and whose value is not a number."""
+        """The number of trials that finished without a number."""
         return int(self.rows["missing"].sum())
 
     @cached_property
     def _read_at(self) -> np.ndarray:
-        """For each seed the place of the option that it is read at."""
+        """For each seed the position of the option at which it is evaluated."""
         seeds, options, _, choices = self._table
         whole = len(options) == 1 or len(seeds) == 1 or self.exact
         return np.full(len(seeds), self._best) if whole else chosen_for_each(choices)
 
     @cached_property
     def _best(self) -> int:
-        """The place of the option that is best by all seeds."""
+        """The position of the option with the best mean over all seeds."""
         return _best(self._table[3])
 
     @cached_property
@@ -169,18 +171,19 @@ class Arm:
 
 
 def crossed(values: np.ndarray, choices: np.ndarray) -> np.ndarray:
-    """The value of each seed under the option that is best by half of the others; both are [seeds, options]."""
+    """The value of each seed under the option that is best by half of the others: cross-fitted selection. Both arrays
+    are [seeds, options]."""
     return values[np.arange(len(values)), chosen_for_each(choices)]
 
 
 def chosen_for_each(choices: np.ndarray) -> np.ndarray:
-    """For each seed the place of the option that is best by half of the others; choices [seeds, options].
+    """For each seed the position of the option that is best by half of the others; choices [seeds, options].
 
-    A choice read on the seeds that made it looks better than it is. No two seeds choose for each other either: that
-    would leave their values correlated where options are about equally good. Two halves that choose for each other
-    tell five equal arms apart in 9 % of cases, with intervals that cover 91 %; leaving out one seed at a time does so
-    in up to 58 %. Here it is under 5 %, and they cover 95 % (simulated with 10,000 draws each). Options that diverged
-    at more seeds than others are no choice for any seed.
+    The value of a selection on the seeds that made it is optimistic. No two seeds select for each other either: that
+    would correlate their values where options are about equally good. With two halves that select for each other five
+    equal arms differ significantly in 9 % of cases, and CIs cover 91 %; with leave-one-out in up to 58 %. Here it is
+    under 5 %, and CIs cover 95 % (simulations of 10,000 draws each). Options that diverged at more seeds than others
+    are never selected.
     """
     lost, count = _lost(choices), len(choices)
     kept = np.flatnonzero(lost == lost.min())
@@ -188,8 +191,8 @@ def chosen_for_each(choices: np.ndarray) -> np.ndarray:
 
 
 def judges(seed: int, count: int) -> list[int]:
-    """Which of ``count`` seeds choose for this one: those that follow it on half of a circle, so that of two seeds only
-    one chooses for the other. Just two seeds have no such way, and choose for each other."""
+    """The seeds, of ``count``, that select for this one: those that follow it on half of a circle, so that of two seeds
+    only one selects for the other. With two seeds in all this is impossible, and they select for each other."""
     if count == 2:
         return [1 - seed]
     half = (count - 1) // 2 + (count % 2 == 0 and seed < count // 2)
@@ -197,11 +200,12 @@ def judges(seed: int, count: int) -> list[int]:
 
 
 def could_be_best(choices: np.ndarray) -> list[int]:
-    """The options that the one with the best mean does not beat for sure; choices [seeds, options], two seeds or more.
+    """The options that are not significantly worse than the one with the best mean; choices [seeds, options], with two
+    seeds or more.
 
-    Paired t tests, one-sided, all of them together at the level ``RULED_OUT``; of losses the logarithms are asked too
+    Paired one-sided t tests, jointly at the level ``RULED_OUT``; losses are also tested by their logarithms
     (``evidence.weighed``), so that no option is kept for being noisy. An option that diverged at more seeds than others
-    is none.
+    is left out.
     """
     lost, best, count = _lost(choices), _best(choices), choices.shape[1]
     return [
@@ -212,9 +216,9 @@ def could_be_best(choices: np.ndarray) -> list[int]:
 
 
 def _beaten(option: np.ndarray, best: np.ndarray, level: float) -> bool:
-    """Whether the choices of the option are larger, by a test of one side; never where just one of them diverged."""
-    seen = ~(np.isnan(option) | np.isnan(best) | (np.isinf(option) & np.isinf(best)))
-    option, best = option[seen], best[seen]
+    """Whether the choices of the option are significantly larger (one-sided); False where one of them diverged."""
+    both = ~(np.isnan(option) | np.isnan(best) | (np.isinf(option) & np.isinf(best)))
+    option, best = option[both], best[both]
     if len(option) < 2 or np.isinf(option).any() or np.isinf(best).any():
         return False
     if np.ptp(option - best) == 0:
@@ -223,7 +227,7 @@ def _beaten(option: np.ndarray, best: np.ndarray, level: float) -> bool:
 
 
 def _best(choices: np.ndarray) -> int:
-    """The option with the fewest diverged seeds, and of those the least mean; choices [seeds, options]."""
+    """The option with the fewest diverged seeds, of those the one with the smallest mean; choices [seeds, options]."""
     finite = np.isfinite(choices)
     means = np.where(finite, choices, 0.0).sum(0) / np.maximum(finite.sum(0), 1)
     return int(np.lexsort((means, _lost(choices)))[0])
@@ -236,7 +240,7 @@ def _lost(choices: np.ndarray) -> np.ndarray:
 
 
 def upwards(claim: Claim, column: str, goals: Mapping[str, str] | None = None) -> bool:
-    """Whether larger values of the claim's metric are better; ``goals`` are those of the study."""
+    """Whether larger values of the claim's metric are better; ``goals``: those of the study."""
     usual = "down" if MetricName.parse(column).is_step else direction(column, goals)
     return (claim.direction or usual) == "up"
 
@@ -244,10 +248,9 @@ def upwards(claim: Claim, column: str, goals: Mapping[str, str] | None = None) -
 def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: str, choice_up: bool) -> pl.DataFrame:
     """``trials`` with the columns value, choice, diverged and missing.
 
-    A diverged trial has the worst value there is, minus or plus infinity by the direction of the metric; so has a
-    target that was missed, and a finished trial whose value is not a number (``missing``). A value is null where it was
-    not recorded, and nowhere else. Where the claim names a step, the value is that of the curves there; it is missing
-    where others of the block have one.
+    A diverged trial has the worst value, minus or plus infinity by the direction of the metric; so has a missed target,
+    and a finished trial without a number (``missing``). A value is null only where it was not recorded. Where the claim
+    names a step, the value is that of the curve there; it is missing where other trials of the block have one.
     """
     gone = pl.col("status") == "diverged"
     worst = -math.inf if upwards(claim, column, run.study.goals) else math.inf
@@ -269,8 +272,8 @@ def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: st
 
 
 def arms(trials: pl.DataFrame, table: Settings, identity: Sequence[str], tune: Sequence[str], fixed: bool) -> list[Arm]:
-    """The arms among the trials that ``table`` keeps: one a combination of the columns ``identity``, in their order."""
-    kept = where(trials, table)
+    """The arms among the trials that ``table`` selects: one per combination of the columns ``identity``, sorted."""
+    kept = select_trials(trials, table)
     if kept.is_empty():
         return []
     groups = kept.partition_by(identity, include_key=True) if identity else [kept]
@@ -287,9 +290,9 @@ def arms(trials: pl.DataFrame, table: Settings, identity: Sequence[str], tune: S
 def pairs(
     first: list[Arm], second: list[Arm], held: Sequence[str] | None, named: set[str]
 ) -> tuple[list[str], list[tuple[Arm, Arm]]]:
-    """The pairs to compare, and the columns in which they agree.
+    """The columns in which pairs agree, and the pairs to compare.
 
-    ``held`` None means all else equal: every column that tells arms apart, is not ``named``, and is a setting in both.
+    ``held`` None means all else equal: every column of the arms that is not ``named`` and is a setting in both.
     """
     both = [*first, *second]
     columns = list(both[0].settings) if both else []

@@ -1,4 +1,5 @@
-"""Which arms of a group can be the best: ruled out, as good as the first, or open; and how often each comes first."""
+"""Multiple comparisons with the best: which arms of a group are significantly worse than the first, equivalent, or
+not."""
 
 from __future__ import annotations
 
@@ -15,22 +16,22 @@ from fallline.stats.ranks import resampled
 if TYPE_CHECKING:
     from fallline.stats.groups import ArmGroup
 
-BEST, AHEAD, SAME, AS_GOOD, OPEN = "best", "ahead", "level", "as good", "may be best"
-WORSE, AS_TUNED, LOST, UNKNOWN = "worse", "worse as tuned", "diverged", ""
+BEST, AHEAD, SAME, AS_GOOD, OPEN = "best", "best so far", "equal", "equivalent", "not significant"
+WORSE, AS_TUNED, LOST, UNKNOWN = "worse", "worse at tuned settings", "diverged", ""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How an arm stands to the best of its group.
+    """An arm compared with the first, best one of its group.
 
-    ``verdict``: "best" (the first, all others being worse), "ahead" (the first, where others can be best), "worse"
-    (ruled out as the best), "worse as tuned" (ruled out at what its seeds chose, not at every setting that could be its
-    best), "as good" (within the margin), "level" (the same as
-    the first but for rounding, and the first where all are), "may be best", "diverged", or
-    nothing where no seeds tell. ``p_best`` is the p-value against "this arm is the best", for all arms of the group
-    together, ``p_as_good`` that against "it differs from the first by the margin or more"; None for the first.
-    ``best_share`` is the share of resamples of the seeds in which the arm has the best mean. ``seeds_needed`` to
-    ``seeds_most``: how many seeds would rule out an arm that is open.
+    ``verdict``: "best" (the first, all others being significantly worse), "best so far" (the first, where some are
+    not), "worse" (significantly), "worse at tuned settings" (significantly worse at the settings its seeds chose, but
+    not at every setting that could be its best), "equivalent" (within the margin), "equal" (the same as the first but
+    for rounding; also the first where all are), "not significant" (not significantly worse), "diverged", or empty with
+    one seed. ``p_best`` is the p-value of the null hypothesis that this arm is the best, adjusted for all arms of the
+    group, ``p_as_good`` that of the null hypothesis that it differs from the first by the margin or more; None for the
+    first. ``best_share`` is the share of bootstrap resamples of the seeds in which the arm has the best mean.
+    ``seeds_needed`` to ``seeds_most``: how many seeds would make an open arm significantly worse (80 % power).
     """
 
     verdict: str
@@ -44,56 +45,60 @@ class Standing:
 
     @property
     def open(self) -> bool:
-        """Whether more seeds may still change what is said of an arm beside the first."""
+        """Whether more seeds may change the verdict on an arm other than the first."""
         return self.verdict in (OPEN, AS_TUNED)
 
 
 def standings(
     group: ArmGroup, others: Mapping[int, tuple[Pair, Sample]], margin: float | None, level: float = LEVEL
 ) -> list[Standing]:
-    """How each arm of a group stands, in their order; ``others`` has the pair of the first and the arm at each place.
+    """The comparison of each arm with the first, in their order; ``others`` has the pair of the first and each arm.
 
-    An arm is ruled out where the first, which has the best mean, is better at the level shared out over the k - 1 arms
-    that may turn out first: k - 1 paired tests of one side (multiple comparisons with the best: Hsu 1981, The Annals of
-    Statistics 9, 1026, and 1984; the bound by Boole's inequality holds whatever spreads the arms have, where Hsu's
-    quantiles need equal ones). So the arms that are not ruled out contain the truly best one with a probability of
-    95 %. With two arms half the level is used, so that the verdict is that of the two-sided test of the pair; with
-    three or more the level of each test is no higher than that. Arms that are one rule but for rounding count once.
-    What Holm's test over all pairs tells from the first is ruled out too, so that the table of pairs never says
-    otherwise: where nearly all pairs differ that test is the stronger one. Simulated, the truly best arm is still ruled
-    out in under 5 % of cases, however many others are level with it.
+    An arm is worse where the first, which has the best mean, is better at the level divided by the k - 1 arms that
+    might be first: k - 1 paired one-sided tests (multiple comparisons with the best: Hsu 1981, The Annals of Statistics
+    9, 1026, and 1984; the bound by Boole's inequality holds for any variances, where Hsu's quantiles need equal ones).
+    So the arms that are not worse contain the truly best one with a probability of 95 %. With two arms half the level
+    is used, so that the verdict is that of the two-sided test of the pair; with three or more the level of each test is
+    no higher than that. Arms that are equal but for rounding count once. An arm that differs from the first by Holm's
+    test over all pairs is worse too, so that the verdicts agree with the table of pairs: where nearly all pairs differ
+    that test has more power. In simulations the truly best arm is still called worse in under 5 % of cases, however
+    many others equal it.
 
-    An arm is as good as the first where the difference lies within the ``margin``: two tests of one side (TOST,
-    Schuirmann 1987), Holm over the arms.
+    An arm is equivalent to the first where the difference is within the ``margin``: two one-sided tests (TOST,
+    Schuirmann 1987), with Holm's correction over the arms.
     """
     count = max(len({group.stands_for[place] for place in others} - {0}), 2)
     equal = _as_good(others, group, margin, level)
     shares = group.best_shares
-    found = [
+    result = [
         Standing(UNKNOWN, best_share=None if shares is None else float(shares[place]))
         for place in range(len(group.arms))
     ]
     for place, (pair, _) in others.items():
-        p, own = (
-            _against_first(pair, *one, count, group.up)
-            for one in ((pair.p, pair.p_holm), (pair.p_as_tuned, pair.p_as_tuned_holm))
+        p, p_as_tuned = (
+            _against_first(pair, *p_values, count, group.up)
+            for p_values in ((pair.p, pair.p_holm), (pair.p_as_tuned, pair.p_as_tuned_holm))
         )
-        found[place] = replace(found[place], p_best=p, p_best_as_tuned=own, p_as_good=equal.get(place), margin=margin)
-        found[place] = replace(found[place], verdict=_verdict(pair, found[place], level))
-        if found[place].open:
+        result[place] = replace(
+            result[place], p_best=p, p_best_as_tuned=p_as_tuned, p_as_good=equal.get(place), margin=margin
+        )
+        result[place] = replace(result[place], verdict=_verdict(pair, result[place], level))
+        if result[place].open:
             least, most = range_to_tell(pair.evidence, 1, 2 * level / count)
-            found[place] = replace(found[place], seeds_needed=least, seeds_most=most)
-    settled = [standing.verdict for place, standing in enumerate(found) if place in others]
-    found = [replace(one, verdict=LOST) if group.lost(place) else one for place, one in enumerate(found)]
+            result[place] = replace(result[place], seeds_needed=least, seeds_most=most)
+    verdicts = [standing.verdict for place, standing in enumerate(result) if place in others]
+    result = [
+        replace(standing, verdict=LOST) if group.lost(place) else standing for place, standing in enumerate(result)
+    ]
     if not group.lost(0):
-        alone = (
-            settled
-            and all(verdict in (WORSE, SAME) for verdict in settled)
+        only_first_is_best = (
+            verdicts
+            and all(verdict in (WORSE, SAME) for verdict in verdicts)
             and not all(pair.evidence.method == "one seed" for pair, _ in others.values())
         )
-        level_ = bool(settled) and all(verdict == SAME for verdict in settled)
-        found[0] = replace(found[0], verdict=SAME if level_ else BEST if alone else AHEAD)
-    return found
+        all_equal = bool(verdicts) and all(verdict == SAME for verdict in verdicts)
+        result[0] = replace(result[0], verdict=SAME if all_equal else BEST if only_first_is_best else AHEAD)
+    return result
 
 
 def _verdict(pair: Pair, standing: Standing, level: float) -> str:
@@ -109,7 +114,7 @@ def _verdict(pair: Pair, standing: Standing, level: float) -> str:
 
 
 def _against_first(pair: Pair, p: float | None, p_holm: float | None, count: int, up: bool) -> float | None:
-    """The p-value of one side against "the second is no worse than the first", for ``count`` arms that may be first."""
+    """The one-sided p-value of "the second is no worse than the first", adjusted for ``count`` arms."""
     if p is None or p_holm is None:
         return None
     ahead = pair.better is not None and pair.better >= 0.5
@@ -121,32 +126,32 @@ def _against_first(pair: Pair, p: float | None, p_holm: float | None, count: int
 def _as_good(
     others: Mapping[int, tuple[Pair, Sample]], group: ArmGroup, margin: float | None, level: float
 ) -> dict[int, float]:
-    """The p-values of equivalence after Holm, by place; none where there is no margin or no test."""
-    asked = [place for place, (pair, _) in others.items() if pair.p is not None and group.stands_for[place] == place]
-    if margin is None or not margin > 0 or not asked:
+    """The p-values of equivalence after Holm's correction, by position; empty without a margin or a test."""
+    tested = [place for place, (pair, _) in others.items() if pair.p is not None and group.stands_for[place] == place]
+    if margin is None or not margin > 0 or not tested:
         return {}
-    inside = Region(-margin, margin, closed=True)
-    adjusted = holm(np.array([judge(others[place][1], inside, level).p_for / 2 for place in asked]))
-    known = dict(zip(asked, map(float, adjusted), strict=True))
-    return {place: known[group.stands_for[place]] for place in others if group.stands_for[place] in known}
+    within_margin = Region(-margin, margin, closed=True)
+    adjusted = holm(np.array([judge(others[place][1], within_margin, level).p_for / 2 for place in tested]))
+    by_place = dict(zip(tested, map(float, adjusted), strict=True))
+    return {place: by_place[group.stands_for[place]] for place in others if group.stands_for[place] in by_place}
 
 
 def best_shares(values: np.ndarray, up: bool) -> np.ndarray | None:
-    """For each arm the share of resamples of the seeds in which its mean is the best; ``values`` [arms, seeds], larger
-    being better where ``up``. Ties are shared out, but for those of arms that are equal at every seed: they count as
-    one, and each has the share of it. None with fewer than two seeds that all arms have.
+    """For each arm the share of bootstrap resamples of the seeds in which its mean is the best; ``values`` [arms,
+    seeds], larger is better where ``up``. Ties are divided; arms that are equal at every seed count as one, and each
+    has its share. None with fewer than two seeds that all arms have.
 
-    A bootstrap, always with the same draws. Diverged trials are infinite: an arm with fewer of them comes first.
+    The draws are always the same. Diverged trials are infinite: an arm with fewer of them is better.
     """
-    whole, places = np.unique(values[:, ~np.isnan(values).any(axis=0)], axis=0, return_inverse=True)
-    if whole.shape[1] < 2:
+    complete, places = np.unique(values[:, ~np.isnan(values).any(axis=0)], axis=0, return_inverse=True)
+    if complete.shape[1] < 2:
         return None
-    costs = -whole if up else whole
-    lost = np.isinf(costs)
-    if lost.all():
+    costs = -complete if up else complete
+    infinite = np.isinf(costs)
+    if infinite.all():
         return None
-    finite = costs[~lost]
+    finite = costs[~infinite]
     far = 1e6 * (float(np.ptp(finite)) + float(np.abs(finite).max()) + 1e-300)
-    means = resampled(np.where(lost, finite.max() + far, costs))
+    means = resampled(np.where(infinite, finite.max() + far, costs))
     first = means <= means.min(0) + 1e-12 * np.abs(means).min(0)
     return (first / first.sum(0)).mean(1)[places.ravel()]

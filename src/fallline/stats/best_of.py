@@ -1,4 +1,4 @@
-"""Each optimizer at its best: chosen on the primary metric, all other metrics read for the chosen."""
+"""The best configuration of each optimizer by the primary metric, with all its other metrics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fallline.store import Run
 
 
 def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
-    """One row an optimizer: the row of ``summary`` that ranks first among its configurations.
+    """One row per optimizer: the row of ``summary`` that ranks first among its configurations.
 
-    Where only losses of one kind can be compared, a row an optimizer and kind. Added columns: tried (configurations),
-    tried_trials, tried_diverged and tried_missing (counts over all of them), border ("lowest" or "highest" where the
-    chosen learning rate is the end of the range that was tried, so a wider one may do better). The choice never looks
-    at a test metric unless the study has no other.
+    Where only losses of one kind can be compared, one row per optimizer and kind. Added columns: tried
+    (configurations), tried_trials, tried_diverged and tried_missing (counts over all of them), border ("lowest" or
+    "highest" where the chosen learning rate is the edge of the search range, so that a wider range may do better). The
+    choice never uses a test metric unless the study has no other.
     """
     ranked = summary(run) if ranked is None else ranked
     within = primary(run).within
@@ -29,14 +29,14 @@ def best_of(run: Run, ranked: pl.DataFrame | None = None) -> pl.DataFrame:
     )
     best = ranked.unique(keys, keep="first", maintain_order=True).join(tried, on=keys, maintain_order="left")
     if "_low" in best.columns:
-        rate, several = (
+        rate, has_range = (
             pl.col("learning_rate"),
             (pl.col("_low") < pl.col("_high")) & (pl.col("diverged") + pl.col("missing") < pl.col("trials")),
         )
         best = best.with_columns(
-            pl.when(several & (rate == pl.col("_low")))
+            pl.when(has_range & (rate == pl.col("_low")))
             .then(pl.lit("lowest"))
-            .when(several & (rate == pl.col("_high")))
+            .when(has_range & (rate == pl.col("_high")))
             .then(pl.lit("highest"))
             .alias("border")
         ).drop("_low", "_high")

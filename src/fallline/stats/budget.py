@@ -1,4 +1,4 @@
-"""How long trials ran: epochs, steps and examples of each way to draw batches."""
+"""Training budgets: epochs, steps and examples for each batch policy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fallline.store import Run
 
 
 def budgets(run: Run) -> pl.DataFrame:
-    """One row a distinct (batch policy, budget), in the order they were run; no rows in folders that do not tell.
+    """One row per batch policy and budget, in the order they were run; no rows for folders without these records.
 
     Columns: task, data, the batch policy, early_stop, workers, train_examples, steps_an_epoch (steps over epochs),
     epochs, steps, examples_seen (mean, where early stopping ended some before), trials, stopped (count), stopped_at

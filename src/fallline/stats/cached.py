@@ -17,8 +17,8 @@ R = TypeVar("R")
 def once(compute: Callable[P, R]) -> Callable[P, R]:
     """``compute(run, ...)``, kept with the run for each set of arguments.
 
-    An open run reads its records once, so what follows from them stays as it is; what was noted since of looks and
-    claims is asked for anew. Lists and frames are handed out as copies, which share their columns.
+    An open run reads its records once, so what follows from them does not change; the notes of interim analyses and
+    claims may change, and then it is computed again. Lists and frames are returned as copies, which share their data.
     """
     name = f"{compute.__module__}.{compute.__qualname__}"
 
@@ -28,13 +28,13 @@ def once(compute: Callable[P, R]) -> Callable[P, R]:
         key = (name, repr((args, named)), _noted(run))
         if key not in known:
             known[key] = compute(run, *args, **named)
-        found = known[key]
-        return found.copy() if isinstance(found, list) else found.clone() if isinstance(found, pl.DataFrame) else found
+        value = known[key]
+        return value.copy() if isinstance(value, list) else value.clone() if isinstance(value, pl.DataFrame) else value
 
     return kept
 
 
 def _noted(run: Run) -> tuple[int | None, ...]:
-    """When the notes beside the records were last written, in nanoseconds."""
+    """When the notes of interim analyses and claims were last written, in nanoseconds."""
     paths = (run.paths.looks, run.paths.claims) if hasattr(run, "paths") else ()
     return tuple(path.stat().st_mtime_ns if path.exists() else None for path in paths)

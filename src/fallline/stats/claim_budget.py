@@ -1,4 +1,4 @@
-"""On what budget claims were made, and on what budget a run judges them."""
+"""The budget for which claims were made, and the budget of the run that tests them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from fallline.stats.columns import configurations
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 from fallline.study import Claim
@@ -18,9 +18,9 @@ Span = tuple[int, int]
 
 
 class ClaimBudget(NamedTuple):
-    """How much the arms of a claim train: the least and the most ``steps`` and ``images`` (different ones) of their
-    configurations, how many these are, and which ``data`` they train on. ``images`` are None where one of two budgets
-    does not tell."""
+    """How much the arms of a claim train: minimum and maximum of ``steps`` and of ``images`` (distinct training
+    examples) over their ``configurations`` (a count), and the ``data`` they train on. ``images`` is None where unknown
+    in one of two budgets."""
 
     configurations: int
     steps: Span
@@ -29,40 +29,43 @@ class ClaimBudget(NamedTuple):
 
 
 def budgets(run: Run, claims: Sequence[Claim]) -> list[tuple[ClaimBudget, ClaimBudget] | None]:
-    """Of each claim the budget that it was made about and that of the run; None where they are the same, or where the
-    folder does not tell."""
-    noted = noted_claims(run.paths, run.study)
-    if noted is None or not noted.written or not {"train_examples", "subset"} <= set(run.trials.columns):
+    """For each claim the budget it was made for and that of the run; None where they are equal or unknown."""
+    preregistered = noted_claims(run.paths, run.study)
+    if (
+        preregistered is None
+        or not preregistered.written
+        or not {"train_examples", "subset"} <= set(run.trials.columns)
+    ):
         return [None] * len(claims)
     known = configurations(run).unique("configuration", maintain_order=True)
     images = pl.min_horizontal("subset", "train_examples")
     ours = known.with_columns(data=pl.col("data").str.split(",").list.first(), images=images, configurations=pl.lit(1))
-    written = _frame(noted.written)
-    return [_pair(_budget(written, claim), _budget(ours, claim)) for claim in claims]
+    original = _frame(preregistered.written)
+    return [_pair(_budget(original, claim), _budget(ours, claim)) for claim in claims]
 
 
-def _pair(made: ClaimBudget | None, judged: ClaimBudget | None) -> tuple[ClaimBudget, ClaimBudget] | None:
-    if made is None or judged is None:
+def _pair(original: ClaimBudget | None, tested: ClaimBudget | None) -> tuple[ClaimBudget, ClaimBudget] | None:
+    if original is None or tested is None:
         return None
-    if made.images is None or judged.images is None:
-        made, judged = made._replace(images=None), judged._replace(images=None)
-    return None if made == judged else (made, judged)
+    if original.images is None or tested.images is None:
+        original, tested = original._replace(images=None), tested._replace(images=None)
+    return None if original == tested else (original, tested)
 
 
 def _budget(rows: pl.DataFrame, claim: Claim) -> ClaimBudget | None:
-    """The budget of the rows that belong to an arm of the claim; None where there are none."""
-    rows = where(rows, claim.where).with_row_index("place")
+    """The budget of the rows of the claim's arms; None where there are none."""
+    rows = select_trials(rows, claim.where).with_row_index("place")
     arms: list[Mapping[str, Any]] = (
         [{}] if claim.worse == "others" else [table for table in tables(claim) if table is not claim.where]
     )
-    own = pl.concat([where(rows, dict(table)) for table in arms]).unique("place")
-    if own.is_empty():
+    of_arms = pl.concat([select_trials(rows, dict(table)) for table in arms]).unique("place")
+    if of_arms.is_empty():
         return None
     return ClaimBudget(
-        int(own["configurations"].sum()),
-        _span(own["steps"]),
-        None if own["images"].null_count() else _span(own["images"]),
-        tuple(sorted(own["data"].unique())),
+        int(of_arms["configurations"].sum()),
+        _span(of_arms["steps"]),
+        None if of_arms["images"].null_count() else _span(of_arms["images"]),
+        tuple(sorted(of_arms["data"].unique())),
     )
 
 
@@ -72,7 +75,7 @@ def _span(values: pl.Series) -> Span:
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """The rows as the table of trials has them: a column with any text in it is text."""
+    """The rows with the types of the table of trials: a column with any text is text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: [row.get(name) for row in rows] for name in names}
     return pl.DataFrame(

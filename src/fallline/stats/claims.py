@@ -1,4 +1,4 @@
-"""The claims of a study judged by its trials: supported, refuted or undecided, with the figures."""
+"""Tests of the claims of a study on its trials: supported, refuted or undecided, with the evidence."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fallline.stats.alpha_spending import SequentialTest, reading
+from fallline.stats.alpha_spending import SequentialTest, sequential_test
 from fallline.stats.arms import Arm, Settings, arms, pairs, upwards, valued
+from fallline.stats.budget_limits import beyond_budget, undertrained
 from fallline.stats.cached import once
 from fallline.stats.claim_budget import ClaimBudget, budgets
 from fallline.stats.columns import varying
 from fallline.stats.differences import difference, itself, negligible
 from fallline.stats.evidence import LEVEL, Evidence, Region, judge
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.stats.metric import is_loss, kind_column, primary
 from fallline.stats.pairwise import holm
 from fallline.stats.power import NO_FORECAST, seeds_range
-from fallline.stats.reach import falls_short, out_of_reach
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.store.claims import noted_claims
@@ -35,10 +35,10 @@ SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "
 class ClaimPart:
     """One comparison of a claim: its evidence and its own verdict.
 
-    ``within`` are the settings that both sides share, ``first`` and ``second`` those that tell them apart (``second``
-    None: the claim is about a value), ``chosen`` the tuned numbers, ``diverged`` and ``missing`` (finished without a
-    number) counts of trials. The estimate is first minus second, or the mean itself. ``p_holm`` is the p-value against
-    the claim after Holm (1979) over its parts.
+    ``within`` are the settings that both sides share, ``first`` and ``second`` those in which they differ (``second``
+    None: the claim is about a value), ``chosen`` the tuned hyperparameters, ``diverged`` and ``missing`` (finished
+    without a number) counts of trials. The estimate is first minus second, or the mean itself. ``p_holm`` is the
+    p-value against the claim with Holm's correction (1979) over its parts.
     """
 
     within: Settings
@@ -56,12 +56,12 @@ class ClaimPart:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what the run says of it.
+    """A claim and its verdict.
 
-    ``deciding`` is the place of the part that decides or holds the verdict up; ``seeds_needed`` to ``seeds_most`` how
-    many seeds would settle what is undecided, None where that is more than is feasible or where nothing needs them.
-    ``note`` is a reason in words where there is one to give. ``level`` is that of the tests and of the intervals.
-    ``budgets`` are the one that the claim was made about and the one that it is judged by, where they differ.
+    ``deciding`` is the position of the part that decides the verdict, or leaves it undecided; ``seeds_needed`` to
+    ``seeds_most`` how many seeds would decide it with 80 % power, None where that is not feasible or nothing is
+    undecided. ``note`` is a reason in words, if there is one. ``level`` is that of the tests and of the CIs.
+    ``budgets`` are the budget that the claim was made for and that of the run, where they differ.
     """
 
     claim: Claim
@@ -77,7 +77,7 @@ class Verdict:
 
     @property
     def p(self) -> float | None:
-        """The p-value that the verdict rests on, None where nothing was left to chance or tested."""
+        """The p-value of the verdict; None where nothing was tested or the study is deterministic."""
         if self.deciding is None:
             return None
         part = self.parts[self.deciding]
@@ -88,26 +88,26 @@ class Verdict:
 
 @once
 def claims(run: Run) -> list[Verdict]:
-    """A verdict a claim of the study, in their order.
+    """One verdict per claim of the study, in their order.
 
     A claim is supported where every one of its parts is, each tested at the 5 % level: an intersection-union test,
-    which needs no correction (Berger 1982, theorem 1). It is refuted where some part is, after Holm's correction (1979)
-    over the parts. An interval of 95 % on the claimed side supports, one on the other side refutes; all else is
-    undecided. A run that was looked at in rounds is judged by its last look, at the level of that look.
+    which needs no correction (Berger 1982, theorem 1). It is refuted where some part is, with Holm's correction (1979)
+    over the parts. A 95 % CI on the claimed side supports, one on the other side refutes; all else is undecided. After
+    interim analyses the last one decides, at its level.
     """
     if not run.study.claims:
         return []
-    read, identity = reading(run), varying(run)
-    noted = noted_claims(run.paths, run.study)
-    fixed = noted is not None and not noted.chance
+    test, identity = sequential_test(run), varying(run)
+    preregistered = noted_claims(run.paths, run.study)
+    fixed = preregistered is not None and not preregistered.chance
     return [
-        replace(_judged(run, read, identity, fixed, claim, made), level=read.level, budgets=made)
-        for claim, made in zip(run.study.claims, budgets(run, run.study.claims), strict=True)
+        replace(_judged(run, test, identity, fixed, claim, budget), level=test.level, budgets=budget)
+        for claim, budget in zip(run.study.claims, budgets(run, run.study.claims), strict=True)
     ]
 
 
 def region_of(claim: Claim, up: bool) -> Region:
-    """Where the estimate must lie for the claim to be true; ``up`` where larger values of its metric are better."""
+    """The values of the estimate for which the claim is true; ``up``: larger values of its metric are better."""
     if claim.equal is not None or claim.near is not None:
         centre = claim.near or 0.0
         return Region(centre - claim.margin, centre + claim.margin, closed=True)
@@ -121,8 +121,8 @@ def region_of(claim: Claim, up: bool) -> Region:
 def decide(
     evidence: Sequence[Evidence], region: Region, level: float = LEVEL
 ) -> tuple[str, list[str], list[float], int]:
-    """The verdict on a claim with these parts, at least one; the verdict of each; p-values after Holm; and the place of
-    the part that decides."""
+    """The verdict on a claim with these parts, at least one; the verdict of each; p-values with Holm's correction; and
+    the position of the part that decides."""
     tested = holm(np.array([part.p_against if part.method != "values" else np.nan for part in evidence]))
     adjusted = [part.p_against if np.isnan(p) else float(p) for part, p in zip(evidence, tested, strict=True)]
     verdicts = [
@@ -137,9 +137,9 @@ def decide(
     return UNDECIDED if UNDECIDED in verdicts else SUPPORTED, verdicts, adjusted, weakest
 
 
-def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> tuple[int | None, int | None]:
-    """From how many seeds to how many would settle what is undecided: a pilot where a part has one seed or two, else by
-    its effect and spread (``forecast.pilots``)."""
+def seeds_to_decide(evidence: Sequence[Evidence], level: float = LEVEL) -> tuple[int | None, int | None]:
+    """From how many seeds to how many would decide an undecided claim: ``FEW_SEEDS`` where a part has one or two seeds,
+    else by its effect and standard deviation (``power.pilots``)."""
     tested = [part for part in evidence if part.method != "values"]
     if any(part.n <= NO_FORECAST for part in tested):
         return FEW_SEEDS, FEW_SEEDS
@@ -149,53 +149,55 @@ def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> tuple[int | No
 
 
 def _inside(part: Evidence, region: Region) -> float:
-    """How far inside the region the estimate lies."""
+    """The distance of the estimate from the nearest end of the region, negative outside."""
     room = min(part.estimate - region.low, region.high - part.estimate)
     return -math.inf if math.isnan(room) else room
 
 
 def _judged(
     run: Run,
-    read: SequentialTest,
+    test: SequentialTest,
     identity: list[str],
     fixed: bool,
     claim: Claim,
     budget: tuple[ClaimBudget, ClaimBudget] | None,
 ) -> Verdict:
-    trials, level = read.trials, read.level
+    trials, level = test.trials, test.level
     column, note = _column(run, trials, claim)
     if note:
         return Verdict(claim, column, UNTESTED, note=note)
     chooses, up = primary(run), upwards(claim, column, run.study.goals)
-    kept, region = where(trials, claim.where), region_of(claim, up)
-    if note := out_of_reach(claim, column, region, kept):
+    selected, region = select_trials(trials, claim.where), region_of(claim, up)
+    if note := beyond_budget(claim, column, region, selected):
         return Verdict(claim, column, UNTESTED, note=note)
-    rows = valued(run, kept, claim, column, chooses.column, chooses.up)
-    found, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column, up)
-    if not found:
+    rows = valued(run, selected, claim, column, chooses.column, chooses.up)
+    comparisons, note = _parts(claim, rows, [name for name in identity if name not in claim.tune], fixed, column, up)
+    if not comparisons:
         return Verdict(claim, column, UNTESTED, note=note)
-    parts = [ClaimPart(*what, judge(sample, region, level)) for *what, sample in found]
+    parts = [ClaimPart(*what, judge(sample, region, level)) for *what, sample in comparisons]
     verdict, verdicts, adjusted, deciding = decide([part.evidence for part in parts], region, level)
-    if note := falls_short(claim, column, region, up, parts[deciding].evidence, budget, run.study.goals):
+    if note := undertrained(claim, column, region, up, parts[deciding].evidence, budget, run.study.goals):
         return Verdict(claim, column, UNTESTED, note=note)
-    least, most = settle([part.evidence for part in parts], level) if verdict == UNDECIDED else (None, None)
+    seeds_least, most = (
+        seeds_to_decide([part.evidence for part in parts], level) if verdict == UNDECIDED else (None, None)
+    )
     parts = [
-        _settled(replace(part, verdict=own, p_holm=p), level)
-        for part, own, p in zip(parts, verdicts, adjusted, strict=True)
+        _settled(replace(part, verdict=verdict_of_part, p_holm=p), level)
+        for part, verdict_of_part, p in zip(parts, verdicts, adjusted, strict=True)
     ]
-    if not read.there and verdict == SUPPORTED:
+    if not test.complete and verdict == SUPPORTED:
         verdict, note = UNDECIDED, "the run is not complete"
-    return Verdict(claim, column, verdict, tuple(parts), deciding, least, note, seeds_most=most)
+    return Verdict(claim, column, verdict, tuple(parts), deciding, seeds_least, note, seeds_most=most)
 
 
 def _settled(part: ClaimPart, level: float) -> ClaimPart:
-    """The comparison with the seeds that would settle it, where it is undecided."""
-    least, most = settle([part.evidence], level) if part.verdict == UNDECIDED else (None, None)
+    """The comparison with the seeds that would decide it, where it is undecided."""
+    least, most = seeds_to_decide([part.evidence], level) if part.verdict == UNDECIDED else (None, None)
     return replace(part, seeds_needed=least, seeds_most=most)
 
 
 def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
-    """The column that holds the claim's metric, and why there is none."""
+    """The column of the claim's metric, and a reason where there is none."""
     if claim.step is not None:
         column = claim.metric or run.study.metric
         known = run.curves.collect_schema().names()
@@ -211,7 +213,7 @@ def _column(run: Run, trials: pl.DataFrame, claim: Claim) -> tuple[str, str]:
 def _parts(
     claim: Claim, rows: pl.DataFrame, identity: list[str], fixed: bool, column: str, up: bool
 ) -> tuple[list[Any], str]:
-    """What is compared: the fields of a Part, then its sample."""
+    """What is compared: the fields of a ``ClaimPart``, then its sample; and a reason where there is nothing."""
     rows = rows.drop_nulls("value")
     if rows.is_empty():
         return [], "no trial of this run has a value" + (f" at step {claim.step:,}" if claim.step is not None else "")
@@ -219,40 +221,47 @@ def _parts(
     sides = [arms(rows, table, identity, claim.tune, fixed) for table in tables]
     for table, side in zip(tables, sides, strict=True):
         if not side:
-            return [], f"no trial of this run has {_said(table)}"
+            return [], f"no trial of this run has {_in_words(table)}"
     if claim.arm is not None:
-        return _alone(sides[0], up), ""
+        return _own_values(sides[0], up), ""
     named = {name for table in tables for name in table}
     if claim.worse == "others":
-        own = {tuple(arm.settings.items()) for arm in sides[0]}
-        others = [arm for arm in arms(rows, {}, identity, claim.tune, fixed) if tuple(arm.settings.items()) not in own]
+        settings_of_arm = {tuple(arm.settings.items()) for arm in sides[0]}
+        others = [
+            arm
+            for arm in arms(rows, {}, identity, claim.tune, fixed)
+            if tuple(arm.settings.items()) not in settings_of_arm
+        ]
         sides.append(others)
     if isinstance(claim.equal, dict):
-        place = {id(arm): number for number, arm in enumerate(sides[0])}
-        held, found = pairs(sides[0], sides[0], claim.for_each or [], named)
-        found = [(a, b) for a, b in found if place[id(a)] < place[id(b)]]
+        position = {id(arm): number for number, arm in enumerate(sides[0])}
+        shared, compared_pairs = pairs(sides[0], sides[0], claim.for_each or [], named)
+        compared_pairs = [(a, b) for a, b in compared_pairs if position[id(a)] < position[id(b)]]
     else:
-        held, found = [], []
+        shared, compared_pairs = [], []
         for first, second in itertools.combinations(sides, 2):
             columns, pairs_ = pairs(first, second, claim.for_each, named)
-            held, found = [*held, *(name for name in columns if name not in held)], found + pairs_
-    if not found:
-        return [], "this run has nothing to compare it with, all else equal"
+            shared, compared_pairs = (
+                [*shared, *(name for name in columns if name not in shared)],
+                compared_pairs + pairs_,
+            )
+    if not compared_pairs:
+        return [], "this run has no other arm that agrees in all other settings"
     if is_loss(column):
-        found = [pair for pair in found if len(_kinds(pair)) < 2]
-        if not found:
+        compared_pairs = [pair for pair in compared_pairs if len(_kinds(pair)) < 2]
+        if not compared_pairs:
             return [], "losses of different kinds cannot be compared"
-    found = [(a, b) for a, b in found if not (_all_lost(a) and _all_lost(b))]
-    if not found:
+    compared_pairs = [(a, b) for a, b in compared_pairs if not (_all_lost(a) and _all_lost(b))]
+    if not compared_pairs:
         return [], f"every trial of both arms diverged{' or was not a number' * bool(rows['missing'].any())}"
     nothing = negligible(rows["value"].to_numpy())
-    compared = [_compared(a, b, held, up, nothing) for a, b in found]
-    compared = [one for one in compared if len(one[-1].values)]
-    return compared, "" if compared else "the arms have no seed in common"
+    comparisons = [_compared(a, b, shared, up, nothing) for a, b in compared_pairs]
+    comparisons = [comparison for comparison in comparisons if len(comparison[-1].values)]
+    return comparisons, "" if comparisons else "the arms have no seed in common"
 
 
 def _tables(claim: Claim) -> list[Settings]:
-    """The tables that keep the trials of each arm; the others of "others" follow from the first."""
+    """The tables that select the trials of each arm; those of "others" follow from the first."""
     if claim.equal is not None:
         return claim.equal if isinstance(claim.equal, list) else [claim.equal]
     return [table for table in (claim.arm, claim.better, claim.worse) if isinstance(table, dict)]
@@ -272,7 +281,7 @@ def _compared(a: Arm, b: Arm, held: list[str], up: bool, nothing: float) -> tupl
     )
 
 
-def _alone(side: list[Arm], up: bool) -> list[Any]:
+def _own_values(side: list[Arm], up: bool) -> list[Any]:
     return [
         ({}, arm.settings, None, (arm.chosen, {}), (arm.diverged, 0), (arm.missing, 0), itself(arm, up))
         for arm in side
@@ -281,7 +290,7 @@ def _alone(side: list[Arm], up: bool) -> list[Any]:
 
 
 def _all_lost(arm: Arm) -> bool:
-    """Whether no trial of the arm has a value."""
+    """Whether no trial of the arm has a number."""
     return arm.diverged + arm.missing == arm.rows.height
 
 
@@ -290,5 +299,5 @@ def _kinds(pair: tuple[Arm, Arm]) -> set[Any]:
     return {kind for arm in pair if column in arm.rows.columns for kind in arm.rows[column]}
 
 
-def _said(table: Settings) -> str:
+def _in_words(table: Settings) -> str:
     return " and ".join(f"{name} = {value}" for name, value in table.items()) or "any settings"

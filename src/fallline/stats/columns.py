@@ -1,4 +1,4 @@
-"""What the columns of a trial are: recipe, numbers, results; which of them a reader must see."""
+"""The columns of a trial: recipe, hyperparameters, results; and which of them distinguish configurations."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fallline.stats.cached import once
 from fallline.store import Run
 
 POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
-"""How batches are drawn."""
+"""The batch policy."""
 
 RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "precision", "steps", "early_stop")
-"""The recipe columns that are no numbers of a part; the numbers of the parts stand beside them."""
+"""The recipe columns that are not hyperparameters of a component."""
 
 OFF = (
     "l1_penalty",
@@ -27,13 +27,13 @@ OFF = (
     "warmup_steps",
     "warmup_epochs",
 )
-"""Of these a null is a choice: off."""
+"""In these columns a null is a setting: off."""
 
 FINISHED = ("done", "stopped")
-"""A trial with results: it ran to its last step, or early stopping ended it."""
+"""The status of trials with results: trained to the last step, or ended by early stopping."""
 
 _DERIVED = {"loss_kind", "epochs", "examples_seen", "train_examples", "parameters"}
-"""What follows from the recipe."""
+"""Columns that follow from the recipe."""
 
 _RECORD = {
     "trial",
@@ -50,17 +50,17 @@ _RECORD = {
 
 
 def finished() -> pl.Expr:
-    """Whether a trial has results."""
+    """Whether a trial has results: a boolean column."""
     return pl.col("status").is_in(FINISHED)
 
 
 def how_diverged(trials: pl.DataFrame) -> str:
-    """What became of the loss of trials that diverged, in words: "its loss grew without end"."""
-    return "its loss was not finite before the first update" if from_the_start(trials) else "its loss grew without end"
+    """What happened to the loss of trials that diverged, in words."""
+    return "its loss was not finite before the first update" if from_the_start(trials) else "its loss became infinite"
 
 
 def from_the_start(trials: pl.DataFrame) -> bool:
-    """Whether no trial that diverged had a finite loss before its first update: then no rate is at fault."""
+    """Whether no diverged trial had a finite loss before its first update: then the learning rate is not the cause."""
     last = trials.filter(pl.col("status") == "diverged")["diverged_at"].max()
     return last == 0
 
@@ -72,40 +72,41 @@ def trials_of(run: Run) -> pl.DataFrame:
     return run.trials
 
 
-def number_columns(trials: pl.DataFrame) -> list[str]:
-    """The numbers of the parts of a recipe, the learning rate first; lists of numbers, kept as text, are left out."""
+def hyperparameter_columns(trials: pl.DataFrame) -> list[str]:
+    """The hyperparameters of a recipe's components, the learning rate first; lists of numbers, kept as text, are left
+    out."""
     schema = trials.schema
-    return [name for name in _own_columns(trials) if schema[name].is_numeric()]
+    return [name for name in _component_columns(trials) if schema[name].is_numeric()]
 
 
-def _own_columns(trials: pl.DataFrame) -> list[str]:
-    """All that is neither record nor result nor one of ``RECIPE``."""
-    found = [
+def _component_columns(trials: pl.DataFrame) -> list[str]:
+    """All columns but records, results and ``RECIPE``, the learning rate first."""
+    columns = [
         name
         for name, kind in trials.schema.items()
         if name not in (*_RECORD, *RECIPE) and not _is_result(name) and (kind.is_numeric() or kind == pl.String)
     ]
-    return sorted(found, key=lambda name: name != "learning_rate")
+    return sorted(columns, key=lambda name: name != "learning_rate")
 
 
 def loss_hyperparameters(trials: pl.DataFrame) -> set[str]:
-    """The numbers that losses take, as ``loss_kind`` names them: "sigmoid_focal(alpha=0.25, gamma=2)"."""
+    """The hyperparameters of losses, as named in ``loss_kind``: "sigmoid_focal(alpha=0.25, gamma=2)"."""
     if "loss_kind" not in trials.columns:
         return set()
     return {name for kind in trials["loss_kind"].drop_nulls().unique() for name in re.findall(r"(\w+)=", kind)}
 
 
 def recipe_columns(trials: pl.DataFrame) -> list[str]:
-    """All that makes a configuration, in the order in which it is said: everything but the seed."""
-    own, of_loss = _own_columns(trials), loss_hyperparameters(trials)
-    rate = [name for name in own if name == "learning_rate"]
-    others = [name for name in own if name not in rate and name not in of_loss]
-    order = [*RECIPE[:3], *rate, "schedule", *others, "loss", *(n for n in own if n in of_loss), *RECIPE[5:]]
+    """All columns of a configuration, which is everything but the seed, in the order of its name in words."""
+    of_components, of_loss = _component_columns(trials), loss_hyperparameters(trials)
+    rate = [name for name in of_components if name == "learning_rate"]
+    others = [name for name in of_components if name not in rate and name not in of_loss]
+    order = [*RECIPE[:3], *rate, "schedule", *others, "loss", *(n for n in of_components if n in of_loss), *RECIPE[5:]]
     return [name for name in order if name in trials.columns]
 
 
 def metric_columns(trials: pl.DataFrame) -> list[str]:
-    """The results, without the steps at which they were reached, that any trial has."""
+    """The result columns in which any trial has a value, without the steps at which values were reached."""
     return [
         name
         for name in trials.columns
@@ -119,7 +120,7 @@ def _is_result(name: str) -> bool:
 
 @once
 def configurations(run: Run) -> pl.DataFrame:
-    """The trials with a column ``configuration``: trials that differ in the seed alone share its number."""
+    """The trials with a column ``configuration``, a number that trials share which differ only in the seed."""
     trials = trials_of(run)
     keys = recipe_columns(trials)
     known = trials.select(keys).unique(maintain_order=True).with_row_index("configuration")
@@ -128,27 +129,27 @@ def configurations(run: Run) -> pl.DataFrame:
 
 @once
 def varying(run: Run) -> list[str]:
-    """The recipe columns a reader must see to tell configurations apart.
+    """The recipe columns that distinguish configurations.
 
-    A number counts where it differs between trials with the same part that takes it: that two optimizers, schedules or
-    losses have different defaults is no choice of the study. Of the budget's two forms, steps and epochs, the one
-    that takes fewer values stands; neither does where all trials make the same number of epochs.
+    A hyperparameter counts where it differs between trials with the same component: different defaults of two
+    optimizers, schedules or losses are no choice of the study. Of the two forms of the budget, steps and epochs, the
+    one with fewer values is taken; neither where all trials have the same number of epochs.
     """
     trials = trials_of(run)
     of_loss = loss_hyperparameters(trials)
-    found = [name for name in recipe_columns(trials) if _varies(trials, name, of_loss)]
-    if "steps" not in found or "epochs" not in trials.columns or trials["epochs"].null_count():
-        return found
+    result = [name for name in recipe_columns(trials) if _varies(trials, name, of_loss)]
+    if "steps" not in result or "epochs" not in trials.columns or trials["epochs"].null_count():
+        return result
     epochs = trials["epochs"].round(2).n_unique()
-    if epochs == 1 and len(found) > 1:
-        return [name for name in found if name != "steps"]
+    if epochs == 1 and len(result) > 1:
+        return [name for name in result if name != "steps"]
     if epochs < trials["steps"].n_unique():
-        return ["epochs" if name == "steps" else name for name in found]
-    return found
+        return ["epochs" if name == "steps" else name for name in result]
+    return result
 
 
 def _varies(trials: pl.DataFrame, name: str, of_loss: set[str]) -> bool:
-    if name in ("learning_rate", "subset_from"):  # what has no subset takes it from nowhere
+    if name in ("learning_rate", "subset_from"):  # trials without a subset have a null here
         return trials[name].drop_nulls().n_unique() > 1
     if name in RECIPE or (name in OFF and name != "weight_decay"):
         return trials[name].n_unique() > 1

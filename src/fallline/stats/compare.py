@@ -1,4 +1,4 @@
-"""A comparison: arms that differ in some columns, each tuned on validation, seed by seed."""
+"""A comparison: arms that differ in some columns, each tuned on validation, paired over seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from fallline.errors import StudyError, UnknownName
-from fallline.stats.alpha_spending import reading
+from fallline.stats.alpha_spending import sequential_test
 from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, valued
 from fallline.stats.arms import upwards as upwards_of
 from fallline.stats.best import Standing, standings
@@ -28,7 +28,7 @@ from fallline.stats.columns import (
 )
 from fallline.stats.differences import negligible
 from fallline.stats.evidence import LEVEL, Sample
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.stats.groups import ArmGroup, lost
 from fallline.stats.margins import margin
 from fallline.stats.metric import MetricView, comparable, kind_column, loss_kinds, primary
@@ -42,16 +42,16 @@ from fallline.study import Claim
 from fallline.study.test_leakage import REASON, on_test
 
 MOST_PAIRS = 500
-"""Pairs that are all tested for the question which arms can be best."""
+"""Up to so many pairs all are tested for the multiple comparisons with the best."""
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Arms told apart by the columns ``by``, each with the numbers ``tune`` at their best by ``chosen_by``.
+    """Arms that differ in the columns ``by``, each with the hyperparameters ``tune`` at their best by ``chosen_by``.
 
     ``metric`` is the column that is compared, ``up`` whether larger is better. What varies besides, ``held``, is the
-    same within a group, and groups are not compared with each other. ``alone`` are arms that had no other in their
-    group, ``without`` those that take no value of ``by``. Pairs are told apart at ``level``.
+    same within a group, and groups are not compared with each other. ``alone`` are arms without another in their group,
+    ``without`` those that have no value of ``by``. ``level`` is the significance level.
     """
 
     run: Run
@@ -68,8 +68,8 @@ class Compared:
 
     @cached_property
     def pairs(self) -> list[list[Pair]]:
-        """For each group the pairs at its ``places``; Holm counts the pairs of all groups as one family, those of arms
-        that are one rule but for rounding once."""
+        """For each group the pairs at its ``places``; Holm's correction takes the pairs of all groups as one family,
+        and arms that are equal but for rounding once."""
         samples = [sample for samples in self._samples for sample in samples]
         found = iter(all_pairs(samples, self.up, self.level, self._tested))
         return [list(itertools.islice(found, len(group.places))) for group in self.groups]
@@ -81,7 +81,7 @@ class Compared:
 
     @property
     def _tested(self) -> list[int]:
-        """For each pair, over all groups, the place of the pair that is tested for it."""
+        """For each pair, over all groups, the position of the pair that is tested for it."""
         found: list[int] = []
         for group in self.groups:
             start, at = len(found), {pair: place for place, pair in enumerate(group.places)}
@@ -92,10 +92,10 @@ class Compared:
 
     @cached_property
     def standings(self) -> list[list[Standing]]:
-        """For each group how its arms stand to the best, each group by itself.
+        """For each group the comparison of its arms with the best, each group by itself.
 
-        Of more than ``MOST_PAIRS`` pairs those with the first arm alone are tested, and Holm's test over all is left
-        out: the time of this grows with the number of arms, not with its square.
+        With more than ``MOST_PAIRS`` pairs only those with the first arm are tested, without Holm's test over all: the
+        time grows with the number of arms instead of its square.
         """
         found = []
         whole = sum(len(group.places) for group in self.groups) <= MOST_PAIRS
@@ -121,7 +121,7 @@ class Compared:
 
     @cached_property
     def chosen(self) -> list[tuple[Settings, dict[str, Any]]]:
-        """For each arm with results its settings and a trial of the configuration that is best by all seeds."""
+        """For each arm with results its settings and a trial of the configuration with the best mean over all seeds."""
         every = [arm for group in self.groups for arm in group.arms]
         return [
             (arm.settings, row)
@@ -131,14 +131,15 @@ class Compared:
 
     @cached_property
     def same_examples(self) -> list[list[Mcnemar | None]]:
-        """For each pair McNemar's test on the examples of the metric's split, where predictions were kept."""
+        """For each pair McNemar's test on the examples of the metric's split, where predictions were kept, else
+        None."""
         every = [arm for group in self.groups for arm in group.arms]
         examples = Examples(self.run, every, split_of(self.metric))
         return [[examples.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
 
     @cached_property
     def over_folds(self) -> list[list[OverFolds | None]]:
-        """For each pair the corrected test over folds, where the data was cut into folds."""
+        """For each pair the corrected resampled t test over folds, where the data was cut into folds, else None."""
         folds = Folds(self.run, self.metric)
         return [[folds.among(group.arms[a], group.arms[b]) for a, b in group.places] for group in self.groups]
 
@@ -150,18 +151,18 @@ def compared(
     tune: str | Sequence[str] | None = None,
     kept: Settings | None = None,
 ) -> Compared:
-    """The arms of a run told apart by the column or columns ``by``, with one value a seed of each.
+    """The arms of a run that differ in the column or columns ``by``, with one value per seed.
 
-    ``metric`` (by default what ranks the run) is only read; ``tune`` (by default every varying number of the recipe
-    that is not in ``by``) names what is chosen for each arm: the numbers with the best mean over seeds of the metric
-    that ranks the run, which is never a test metric where there is a validation one; those that diverged come last.
-    Each seed is read at the numbers that half of the other seeds choose, as ``arms.crossed`` says, so that no seed
-    judges what it chose; two arms are told apart where one, read so, beats the other at every setting that could be
-    that one's best (``arms.difference``). Columns that vary besides split the comparison into groups; ``kept`` leaves
-    only the trials with these values, as ``where`` does. Raises UnknownName for a column or metric that there is not,
-    StudyError where nothing can be compared.
+    ``metric`` (by default the one that ranks the run) is compared; ``tune`` (by default every varying hyperparameter
+    that is not in ``by``) is chosen for each arm: the setting with the best mean over seeds of the metric that ranks
+    the run, which is never a test metric where there is a validation one; settings that diverged come last. Each seed
+    is evaluated at the setting that half of the other seeds choose (cross-fitted selection, ``arms.crossed``), so that
+    no seed evaluates its own choice; two arms are significantly different where one, evaluated so, is better than the
+    other at every setting that could be the other's best (``differences.difference``). Columns that vary besides split
+    the comparison into groups; ``kept`` selects trials, as ``select_trials`` does. Raises UnknownName for an unknown
+    column or metric, StudyError where nothing can be compared.
     """
-    read, varies, chosen_by = reading(run), varying(run), primary(run)
+    read, varies, chosen_by = sequential_test(run), varying(run), primary(run)
     trials = read.trials
     columns = (by,) if isinstance(by, str) else tuple(by)
     column = _metric_column(run, trials, metric or chosen_by.column)
@@ -172,12 +173,12 @@ def compared(
 
 @once
 def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str, ...], kept: Settings) -> Compared:
-    """``compared`` by what its arguments mean: asked in several ways, it is computed once."""
-    read, varies, chosen_by = reading(run), varying(run), primary(run)
+    """``compared`` with its arguments resolved, so that calls that mean the same are computed once."""
+    read, varies, chosen_by = sequential_test(run), varying(run), primary(run)
     trials = read.trials
     held = _held(trials, varies, columns, tuned, column, chosen_by)
     null = Claim(text="all arms are equal", metric=column, equal={})
-    rows = valued(run, where(trials, kept), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
+    rows = valued(run, select_trials(trials, kept), null, column, chosen_by.column, chosen_by.up).drop_nulls("value")
     up, note = upwards_of(null, column, run.study.goals), noted_claims(run.paths, run.study)
     fixed = note is not None and not note.chance
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
@@ -226,7 +227,7 @@ def _metric_column(run: Run, trials: pl.DataFrame, metric: str) -> str:
         if name in trials.columns and (count := trials.filter(missing(run, name)).height):
             raise StudyError(
                 f"{name} was not a number in any of the {count:,} trials that finished: there is nothing "
-                "to compare; look at what it divides by or takes the logarithm of"
+                "to compare; check what it divides by or takes the logarithm of"
             )
     raise UnknownName("metric", metric, known, f"the run in {run.folder}")
 
@@ -246,12 +247,12 @@ def _check_columns(run: Run, trials: pl.DataFrame, varies: Sequence[str], column
 
 
 def _kinds(trials: pl.DataFrame) -> set[str]:
-    """The columns that tell kinds of loss apart."""
+    """The columns that distinguish kinds of loss."""
     return {"loss", "loss_kind", *loss_hyperparameters(trials)}
 
 
 def _apart(trials: pl.DataFrame, column: str, chosen_by: MetricView) -> bool:
-    """Whether kinds of loss must not meet: a value of one says nothing beside a value of another."""
+    """Whether kinds of loss must not be compared with each other."""
     return bool(chosen_by.within) or not comparable(trials, column)
 
 
@@ -278,7 +279,7 @@ def _tuned(
     for name in names:
         if on_test(name):
             raise StudyError(
-                f"tune names numbers of a recipe, not {name}; they are chosen by {chosen_by.label} and "
+                f"tune names hyperparameters of a recipe, not {name}; they are chosen by {chosen_by.label} and "
                 f"never on the test split: {REASON}"
             )
         if name not in recipe_columns(trials):
@@ -301,7 +302,7 @@ def _held(
     column: str,
     chosen_by: MetricView,
 ) -> tuple[str, ...]:
-    """What varies and is neither compared nor tuned; kinds of loss are one column where they must not meet."""
+    """What varies and is neither compared nor tuned; kinds of loss are one column where they cannot be compared."""
     kinds = _kinds(trials)
     apart = _apart(trials, column, chosen_by) and not kinds & set(columns)
     left = [name for name in varies if name not in (*columns, *tuned)]

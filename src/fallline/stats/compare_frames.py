@@ -1,4 +1,4 @@
-"""A comparison as frames: one row an arm, one row a pair."""
+"""A comparison as frames: one row per arm, one row per pair."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ PAIR_FIGURES = {
     "p_permutation": pl.Float64,
     "p_wilcoxon": pl.Float64,
     "p_holm": pl.Float64,
-    "told_apart": pl.Boolean,
+    "significant": pl.Boolean,
     "p_as_tuned": pl.Float64,
     "p_as_tuned_holm": pl.Float64,
-    "apart_as_tuned": pl.Boolean,
+    "significant_as_tuned": pl.Boolean,
     "effect_size": pl.Float64,
     "better": pl.Float64,
     "better_low": pl.Float64,
@@ -72,15 +72,15 @@ PAIR_FIGURES = {
 
 
 def arms_frame(compared: Compared) -> pl.DataFrame:
-    """One row an arm, the groups one after the other, in each the best first.
+    """One row per arm, group by group, in each the best first.
 
-    Columns: what is held, compared and tuned (its chosen value); place; metric; mean, sd (n - 1 in the divisor) and n
-    over seeds with the 95 % interval low to high. Where chosen trials diverged, missed the target or finished without a
-    number (``lost``, a count of seeds) there is no mean: median and interval are those of all n seeds, a lost one being
-    the worst there is; ``method`` says "t", "sign", "values" (no chance) or "one seed". mean_rank, rank_low, rank_high
-    over rank_n seeds; tried (settings), trials, diverged and missing (finished without a number; of all settings
-    tried); one_choice: whether every seed is read at the settings named, which are those that all seeds choose;
-    verdict, p_best, best_share, p_as_good, margin, seeds_needed and seeds_most as in ``stats.best.Standing``.
+    Columns: what is held, compared and tuned (its chosen value); place; metric; mean, sd (n - 1) and n over seeds with
+    the 95 % CI low to high. Where chosen trials diverged, missed the target or finished without a number (``lost``, a
+    count of seeds) there is no mean: median and CI are those of all n seeds, with lost ones as the worst values;
+    ``method`` is "t", "sign", "values" (deterministic) or "one seed". mean_rank, rank_low, rank_high over rank_n seeds;
+    tried (settings), trials, diverged and missing (finished without a number; of all settings tried); one_choice:
+    whether every seed is evaluated at the setting named, which is the choice of all seeds together; verdict, p_best,
+    best_share, p_as_good, margin, seeds_needed and seeds_most as in ``stats.best.Standing``.
     """
     rows = [
         _arm_row(compared, group, place) | _standing(standing)
@@ -92,14 +92,14 @@ def arms_frame(compared: Compared) -> pl.DataFrame:
 
 
 def pairs_frame(compared: Compared) -> pl.DataFrame:
-    """One row a pair, the groups one after the other, in each the pairs with the best arm first.
+    """One row per pair, group by group, in each the pairs with the best arm first.
 
     Columns: what is held, first_X and second_X for each column X compared; difference (first minus second) and its
-    95 % interval low to high over n common seeds; method; p, p_permutation, p_wilcoxon, p_holm, told_apart,
-    p_as_tuned, p_as_tuned_holm, apart_as_tuned, effect_size, better, better_low, better_high, same, seeds_needed and
+    95 % CI low to high over n common seeds; method; p, p_permutation, p_wilcoxon, p_holm, significant, p_as_tuned,
+    p_as_tuned_holm, significant_as_tuned, effect_size, better, better_low, better_high, same, seeds_needed and
     seeds_most as in ``Pair``; logs: whether p is that of the logarithms (``evidence.weighed``); p_mcnemar with
-    only_first and only_second, examples a seed that just one of the two got right; p_folds of ``over_folds``, where the
-    data was cut into folds.
+    only_first and only_second, examples per seed that only one of the two classified correctly; p_folds of
+    ``over_folds``, where the data was cut into folds.
     """
     rows = [
         _pair_row(compared, group, place, pair, same) | {"p_folds": None if cut is None else cut.p}
@@ -178,10 +178,10 @@ def _pair_row(
         "p_permutation": pair.p_permutation,
         "p_wilcoxon": pair.p_wilcoxon,
         "p_holm": pair.p_holm,
-        "told_apart": pair.told_apart,
+        "significant": pair.significant,
         "p_as_tuned": pair.p_as_tuned,
         "p_as_tuned_holm": pair.p_as_tuned_holm,
-        "apart_as_tuned": pair.as_tuned,
+        "significant_as_tuned": pair.significant_as_tuned,
         "effect_size": pair.effect_size,
         "better": pair.better,
         "better_low": pair.better_low,

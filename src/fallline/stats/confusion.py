@@ -1,4 +1,4 @@
-"""Which class was given to which: the matrices of trials, from what they predicted and what was true."""
+"""Confusion matrices of trials, from predicted and true classes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def split_to_read(run: Run) -> str | None:
 
 
 def confusions(run: Run, trials: pl.DataFrame, split: str) -> pl.DataFrame:
-    """One row a (trial, true class, given class) that occurred, and one for each class given to itself.
+    """One row per trial, true class and given (predicted) class that occurred, and one for each class on the diagonal.
 
     ``trials`` has trial, task and data. Trials without predictions on ``split`` are left out. Raises StoreError where
-    predictions and labels do not belong together.
+    predictions and labels do not match.
     """
     own = trials.select("trial", "task", "data")
     given = run.predictions.filter(pl.col("split") == split, pl.col("trial").is_in(own["trial"].implode())).collect()
@@ -45,8 +45,8 @@ def _rows(run: Run, row: dict, known: pl.DataFrame) -> pl.DataFrame:
     labels, predicted = (np.asarray(row[name], np.int64) for name in ("labels", "predicted"))
     if labels.shape != predicted.shape:
         raise StoreError(
-            f"trial {row['trial']} gave {predicted.size:,} classes to the {labels.size:,} examples of {row['split']}; "
-            f"remove {run.paths.answers} and {run.paths.predictions('*')}: the report then goes without them"
+            f"trial {row['trial']} has {predicted.size:,} predictions for {labels.size:,} examples of {row['split']}; "
+            f"remove {run.paths.answers} and {run.paths.predictions('*')} to make the report without them"
         )
     names = row["classes"] or []
     size = max(len(names), known["labels"].explode().max() + 1, known["predicted"].explode().max() + 1)

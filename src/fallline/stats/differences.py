@@ -1,4 +1,5 @@
-"""Two arms seed by seed: their differences, with the logarithms of losses, and what is the same but for rounding."""
+"""Two arms paired over seeds: their differences, with those of the logarithms of losses, and equality but for
+rounding."""
 
 from __future__ import annotations
 
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
 LOSS = "final_train_loss"
 
 ROUNDING = 1e-5
-"""Two results that differ by no more than this share of their size are the same: rules that are one rule at these
-numbers, such as FTRL at its defaults and Adagrad, differ by up to 3e-6 after 500 steps in float32, since each sums in
-an order of its own."""
+"""Two results are equal but for rounding up to this relative difference: optimizers that are identical at these
+hyperparameters, such as FTRL at its defaults and Adagrad, differ by up to 3e-6 after 500 steps in float32, since they
+sum in different orders."""
 
 NOTHING = 1e-12
-"""Of the largest result of a run, at most 1, this share is nothing: the square of some roundings of float32, which is
-what is left of a squared error that went to 0."""
+"""This share of the largest result of a run, at most 1, is rounding: the square of some float32 roundings, which is
+what remains of a squared error that went to 0."""
 
 
 def negligible(values: np.ndarray) -> float:
-    """What counts as nothing beside all results of a run; NaN and infinite ones are not asked."""
+    """The absolute difference that is rounding among the finite results of a run."""
     return NOTHING * min(size(values), 1.0)
 
 
@@ -36,19 +37,19 @@ def size(values: np.ndarray) -> float:
 
 
 def alike(first: np.ndarray, second: np.ndarray, nothing: float = 0.0) -> np.ndarray:
-    """Which results are the same but for rounding; two infinite ones are."""
+    """Which results are equal but for rounding; two infinite ones are."""
     with np.errstate(invalid="ignore"):
         slack = np.maximum(ROUNDING * np.minimum(np.abs(first), np.abs(second)), nothing)
         return (first == second) | (np.abs(first - second) <= slack)
 
 
 def difference(first: Arm, second: Arm, up: bool, nothing: float = 0.0) -> Sample:
-    """First minus second at each seed that both have, in the order of seeds; ``up`` where larger values are better.
+    """First minus second at each common seed, in the order of seeds; ``up``: larger values are better.
 
     A diverged trial is worse than any finished one: the difference is infinite. Two diverged trials are equal; so are
-    two values that differ by rounding or by no more than ``nothing``. An arm at what its seeds chose is no better than
-    at its truly best setting, and that is one of its contenders: so the first minus each contender of the second bounds
-    what the first has ahead, and likewise the other way round.
+    two values that differ by rounding or at most by ``nothing``. An arm at the settings its seeds chose is no better
+    than at its truly best setting, which is one of its contenders: so the first minus each contender of the second
+    bounds the advantage of the first, and vice versa.
     """
     exact = first.exact and second.exact
     ahead = [] if exact else [(first.sample, one) for one in second.contenders]
@@ -61,7 +62,7 @@ def difference(first: Arm, second: Arm, up: bool, nothing: float = 0.0) -> Sampl
 
 
 def itself(arm: Arm, up: bool) -> Sample:
-    """The arm's own values; its truly best setting may be better than what its seeds chose."""
+    """The values of one arm, with its contenders as bounds: its truly best setting may be better than those chosen."""
     values = np.array([arm.sample[seed] for seed in sorted(arm.sample)])
     every = (
         ()
@@ -79,8 +80,8 @@ def _minus(first: dict[int, float], second: dict[int, float], up: bool, nothing:
 
 
 def trained_alike(first: Arm, second: Arm) -> bool:
-    """Whether the settings chosen for two arms have the same training loss at every seed but for rounding; where none
-    was recorded it is taken so."""
+    """Whether two arms at their chosen settings have the same training loss at every seed but for rounding; True where
+    none was recorded."""
     if any(LOSS not in arm.rows.columns for arm in (first, second)):
         return True
     rows = [arm.chosen_rows.sort("seed").select("seed", LOSS).to_numpy() for arm in (first, second)]
@@ -88,9 +89,9 @@ def trained_alike(first: Arm, second: Arm) -> bool:
 
 
 def paired_sample(first: np.ndarray, second: np.ndarray, losses: bool = True, nothing: float = 0.0) -> Sample:
-    """First minus second, one value a seed, 0 where they are the same but for rounding.
+    """First minus second, one value per seed, 0 where they are equal but for rounding.
 
-    With the differences of their logarithms where they are ``losses``, smaller being better, and all above 0.
+    With the differences of their logarithms where they are ``losses`` (smaller is better) and all above 0.
     """
     same, scale = alike(first, second, nothing), max(size(first), size(second))
     with np.errstate(invalid="ignore"):
@@ -109,7 +110,7 @@ def paired_sample(first: np.ndarray, second: np.ndarray, losses: bool = True, no
 
 
 def levelled(values: np.ndarray, nothing: float = 0.0) -> np.ndarray:
-    """``values`` [arms, seeds] with those of a seed that are the same but for rounding made equal; NaN stays."""
+    """``values`` [arms, seeds] where those of a seed that are equal but for rounding are made equal; NaN stays."""
     found = values.copy()
     for column in found.T:
         order = [place for place in np.argsort(column, kind="stable") if not np.isnan(column[place])]

@@ -1,5 +1,5 @@
-"""Quantiles and tails of the distributions that statistics here rest on, from ``scipy.special``: ``scipy.stats`` has
-the same values, and takes most of a second to import."""
+"""Quantiles and tails of distributions from ``scipy.special``; ``scipy.stats`` has the same values, but takes most of a
+second to import."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 FLIPS_AT_ONCE = 512
-"""Random flips of signs that are drawn together."""
+"""Random sign flips that are drawn at a time."""
 
 HELD = 2**21
-"""Means under flips that are held in memory together."""
+"""Means under sign flips that are held in memory at a time."""
 
 
 @cache
 def _special() -> Any:
-    """``scipy.special``, imported where the first value is asked for."""
+    """``scipy.special``, imported with the first value that is computed."""
     from scipy import special
 
     return special
@@ -27,22 +27,22 @@ def _special() -> Any:
 
 @lru_cache(maxsize=4096)
 def t_quantile(share: float, freedom: int) -> float:
-    """The value that Student's t with ``freedom`` degrees stays under with probability ``share``."""
+    """The quantile ``share`` of Student's t with ``freedom`` degrees of freedom."""
     return float(_special().stdtrit(freedom, share))
 
 
 def t_above(value: float, freedom: int) -> float:
-    """The probability that Student's t with ``freedom`` degrees exceeds ``value``."""
+    """The probability that Student's t with ``freedom`` degrees of freedom exceeds ``value``."""
     return float(_special().stdtr(freedom, -value))
 
 
 def noncentral_t_below(value: float, freedom: int, centres: np.ndarray) -> np.ndarray:
-    """The probabilities that noncentral t stays under ``value``, one a noncentrality in ``centres``."""
+    """The probability that the noncentral t is below ``value``, for each noncentrality in ``centres``."""
     return _special().nctdtr(freedom, centres, value)
 
 
 def normal_below(values: np.ndarray | float) -> np.ndarray:
-    """The probabilities that a standard normal stays under ``values``."""
+    """The probabilities that a standard normal is below ``values``."""
     return _special().ndtr(values)
 
 

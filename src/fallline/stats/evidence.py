@@ -1,4 +1,4 @@
-"""What a sample over seeds says of a claim: an estimate, its 95 % interval, and how surely the claim holds or fails."""
+"""The evidence of a sample over seeds for a claim: an estimate, its 95 % CI, and p-values for and against it."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ import numpy as np
 from fallline.stats.distributions import even_binomial_from, even_binomial_quantile, t_above, t_quantile
 
 LEVEL = 0.05
-"""Of both sides together: an interval of 95 %."""
+"""The two-sided significance level, that of a 95 % CI."""
 
 SAME = 1e-6
-"""A spread below this share of the values is rounding of float32."""
+"""A standard deviation below this share of the values is float32 rounding."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """The values for which a claim is true: between ``low`` and ``high``, which belong to it where ``closed``."""
+    """The values for which a claim is true: between ``low`` and ``high``, which are included where ``closed``."""
 
     low: float = -math.inf
     high: float = math.inf
     closed: bool = False
 
     def above(self, values: np.ndarray) -> np.ndarray:
-        """Which values lie on the right side of ``low``."""
+        """Which values are above ``low``."""
         return values >= self.low if self.closed or self.low == -math.inf else values > self.low
 
     def below(self, values: np.ndarray) -> np.ndarray:
-        """Which values lie on the right side of ``high``."""
+        """Which values are below ``high``."""
         return values <= self.high if self.closed or self.high == math.inf else values < self.high
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One value a seed, at least one: of an arm, or of a first arm minus a second; infinite where a trial diverged.
+    """One value per seed, at least one: of an arm, or of a first arm minus a second; infinite where a trial diverged.
 
-    ``exact``: nothing was left to chance, so the first value is the truth. ``scale``: the size of the values, to know
-    rounding by. ``logs``: where both arms have losses above 0, the differences of their logarithms, and ``wider``:
-    whether the first arm's logarithms have a spread at least that of the second's, whether the second's. Where numbers
-    were tuned, what seeds choose may not be the best there is; then ``floors`` are samples none of which has a mean
-    above what arms at their truly best settings would give, for one of them, and ``ceilings`` none below.
+    ``exact``: the study is deterministic, so the first value is the truth. ``scale``: the size of the values, which
+    defines rounding. ``logs``: where both arms have losses above 0, the differences of their logarithms, and ``wider``:
+    whether the logarithms of the first arm have at least the standard deviation of the second's, and vice versa. With
+    tuning, the settings that seeds choose may not be the best; then at least one of the samples ``floors`` has a mean
+    not above that of arms at their truly best settings, and one of ``ceilings`` a mean not below.
     """
 
     values: np.ndarray
@@ -55,20 +55,20 @@ class Sample:
 
     @property
     def plain(self) -> Sample:
-        """The sample by itself, without doubt about the best settings."""
+        """The sample by itself, at the settings that the seeds chose."""
         return replace(self, floors=(), ceilings=())
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a sample says of a region.
+    """The evidence of a sample for a region.
 
-    ``p_for`` is the least level at which the interval lies inside the region, ``p_against`` the least at which it lies
-    outside; the interval is that of the level asked for. ``method``: "values" (no chance, no test), "t", "sign", or
-    "one seed", which says nothing. ``sizes`` are the distances of the estimate inside each end of the region in units
-    of the sd (for "sign": the shares of the seeds that lie inside). ``costs`` are what not knowing the best settings
-    takes off each of them, inside and outside, in standard errors; none where nothing was tuned. ``logs``: whether
-    p-values and sizes are those of the logarithms.
+    ``p_for`` is the smallest level at which the CI is inside the region, ``p_against`` the smallest at which it is
+    outside; ``low`` and ``high`` are the CI of the level asked for. ``method``: "values" (deterministic, no test), "t",
+    "sign", or "one seed" (no test). ``sizes`` are the distances of the estimate from each end of the region, positive
+    inside, in units of the standard deviation (for "sign": the shares of the seeds inside). ``costs`` are by how much
+    the uncertainty about the best settings reduces each of them, inside and outside, in standard errors; empty without
+    tuning. ``logs``: whether p-values and sizes are those of the logarithms.
     """
 
     estimate: float
@@ -87,11 +87,11 @@ class Evidence:
         return self.p_for <= self.p_against
 
     def inside_at(self, n: int) -> list[float]:
-        """The sizes as ``n`` seeds would show them: doubt about the best settings shrinks with the standard error."""
+        """The sizes with ``n`` seeds: uncertainty about the best settings shrinks with the standard error."""
         return [size - cost[0] / math.sqrt(n) for size, cost in self._with_costs]
 
     def outside_at(self, n: int) -> float:
-        """The size of the effect beyond the end of the region that is missed most, as ``n`` seeds would show it."""
+        """The size of the effect beyond the end of the region that is missed most, with ``n`` seeds."""
         if self.method == "sign":
             return max(1 - size for size in self.sizes)
         return max(-size - cost[1] / math.sqrt(n) for size, cost in self._with_costs)
@@ -102,28 +102,28 @@ class Evidence:
 
 
 def judge(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
-    """``weigh`` for arms that were tuned: what holds for the sample must hold for its floors and ceilings too.
+    """``weigh`` for tuned arms: what holds for the sample must hold for its floors and ceilings too.
 
-    Whoever claims that the truth is above an end has to show it for every floor; that it is below, for every ceiling.
-    One of them errs in under half the ``level`` whatever the settings are worth, so all of them together do
-    (intersection-union test, Berger 1982). The interval reaches from the lowest of them to the highest.
+    A value is shown to be above an end only where every floor is, and below only where every ceiling is. One of these
+    tests has an error probability of at most half the ``level`` whatever the settings are worth, so all of them jointly
+    have (intersection-union test, Berger 1982). The CI extends from the lowest of theirs to the highest.
     """
-    own = weighed(sample, region, level)
-    if own.method in ("values", "one seed") or not (sample.floors or sample.ceilings):
-        return own
-    inside, outside, costs, lows, highs = [], [], [], [own.low], [own.high]
+    evidence = weighed(sample, region, level)
+    if evidence.method in ("values", "one seed") or not (sample.floors or sample.ceilings):
+        return evidence
+    inside, outside, costs, lows, highs = [], [], [], [evidence.low], [evidence.high]
     for end in _single(region):
         lower, upper, itself = (
-            [weighed(one, end, level) for one in side] for side in (sample.floors, sample.ceilings, [sample.plain])
+            [weighed(bound, end, level) for bound in side] for side in (sample.floors, sample.ceilings, [sample.plain])
         )
-        for_, against = (lower, upper) if end.high == math.inf else (upper, lower)
-        inside.append(max(one.p_for for one in [*itself, *for_]))
-        outside.append(max(one.p_against for one in [*itself, *against]))
-        costs.append((_cost(itself[0], for_, 1), _cost(itself[0], against, -1)))
-        lows += [one.low for one in lower]
-        highs += [one.high for one in upper]
+        bounds_for, bounds_against = (lower, upper) if end.high == math.inf else (upper, lower)
+        inside.append(max(bound.p_for for bound in [*itself, *bounds_for]))
+        outside.append(max(bound.p_against for bound in [*itself, *bounds_against]))
+        costs.append((_cost(itself[0], bounds_for, 1), _cost(itself[0], bounds_against, -1)))
+        lows += [bound.low for bound in lower]
+        highs += [bound.high for bound in upper]
     return replace(
-        own,
+        evidence,
         p_for=max(inside),
         p_against=min(outside),
         costs=tuple(costs),
@@ -133,19 +133,19 @@ def judge(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
 
 
 def _single(region: Region) -> list[Region]:
-    """The region's ends, each by itself."""
+    """One region for each end of the region."""
     both = (Region(low=region.low, closed=region.closed), Region(high=region.high, closed=region.closed))
     return [one for one in both if _ends(one)]
 
 
 def _cost(own: Evidence, others: Sequence[Evidence], sign: int) -> float:
-    """By how many standard errors the hardest of the others lies behind."""
+    """By how many standard errors the least favourable of the others is behind."""
     if own.method != "t":
         return 0.0
     behind = [
-        sign * (own.sizes[0] * math.sqrt(own.n) - one.sizes[0] * math.sqrt(one.n))
-        for one in others
-        if one.method == "t"
+        sign * (own.sizes[0] * math.sqrt(own.n) - other.sizes[0] * math.sqrt(other.n))
+        for other in others
+        if other.method == "t"
     ]
     return max([0.0, *behind])
 
@@ -156,38 +156,38 @@ def _furthest(pick: Callable[[list[float]], float], ends: list[float | None]) ->
 
 
 def weighed(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
-    """``weigh`` for a sample by itself; which of two arms is better is asked of the logarithms of losses too.
+    """``weigh`` for a sample by itself; the direction of a difference of losses is also tested on their logarithms.
 
-    A setting that is worse and noisier has a difference whose spread hides it: with mean losses of 7.0 and 0.3 the t
-    test finds nothing if one seed gave 20. The logarithms are asked only whether the arm is worse whose plain mean is
-    worse and whose logarithms scatter at least as much; of such an arm a worse mean of logarithms means a worse mean,
-    as the mean of a skewed loss grows with both (of a lognormal one exp(m + s^2 / 2)). Where all this holds the smaller
-    of the two p-values stands. Simulated with equal means this adds nothing where one arm is noisier, and at most a
-    percentage point and a half to the 2.5 % of a side where both have spreads of a factor of e^2 (tests). A rank test
-    keeps its level as well, and cannot tell anything from 5 or 6 seeds once the level is shared out over settings.
+    A setting that is worse and noisier has a difference whose standard deviation hides it: with mean losses of 7.0 and
+    0.3 the t test is not significant if one seed gave 20. The test of the logarithms is one-sided, and used only
+    against the arm whose plain mean is worse and whose logarithms have at least the other's standard deviation; for
+    such an arm a worse mean of logarithms implies a worse mean, since the mean of a skewed loss grows with both (of a
+    lognormal one: exp(m + s^2 / 2)). Where all this holds the smaller of the two p-values is used. In simulations with
+    equal means this adds nothing where one arm is noisier, and at most 1.5 percentage points to the 2.5 % of one side
+    where both have spreads of a factor of e^2 (tests). A rank test keeps its level as well, but has no power with 5 or
+    6 seeds once the level is divided among settings.
     """
-    own = weigh(sample.values, region, sample.exact, sample.scale, level)
-    toward = {(0.0, math.inf): 0, (-math.inf, 0.0): 1}.get((region.low, region.high))
-    if own.method != "t" or sample.logs is None or toward is None or region.closed or own.sizes[0] <= 0:
-        return own
-    if not sample.wider[toward] or sample.logs.std(ddof=1) <= SAME:
-        return own
+    plain = weigh(sample.values, region, sample.exact, sample.scale, level)
+    side = {(0.0, math.inf): 0, (-math.inf, 0.0): 1}.get((region.low, region.high))
+    if plain.method != "t" or sample.logs is None or side is None or region.closed or plain.sizes[0] <= 0:
+        return plain
+    if not sample.wider[side] or sample.logs.std(ddof=1) <= SAME:
+        return plain
     logs = _by_t(sample.logs, region, level)
-    if logs.p_for >= own.p_for:
-        return own
-    return replace(own, p_for=logs.p_for, p_against=logs.p_against, sizes=logs.sizes, logs=True)
+    if logs.p_for >= plain.p_for:
+        return plain
+    return replace(plain, p_for=logs.p_for, p_against=logs.p_against, sizes=logs.sizes, logs=True)
 
 
 def weigh(
     sample: np.ndarray, region: Region, exact: bool = False, scale: float = 0.0, level: float = LEVEL
 ) -> Evidence:
-    """Evidence in a sample, one value a seed, at least one; plus and minus infinity stand for trials that diverged.
+    """The evidence of a sample, one value per seed, at least one; trials that diverged are plus or minus infinity.
 
-    Where nothing is left to chance (``exact``) the first value is the truth. A finite sample is weighed by Student's t
-    (for a region with two ends: two one-sided tests, Schuirmann 1987). One with infinite values, or without spread (its
-    sd is no more than rounding at values of size ``scale``), is weighed by the sign test about its median, with the
-    interval between order statistics (Conover 1999, 3.2 and 3.4); it can decide from 6 seeds on. ``level``, of both
-    sides together, is that of the interval.
+    In a deterministic study (``exact``) the first value is the truth. A finite sample is tested by Student's t (for a
+    region with two ends: two one-sided tests, Schuirmann 1987). One with infinite values, or with a standard deviation
+    that is only rounding at values of size ``scale``, is tested by the sign test of its median, with the CI between
+    order statistics (Conover 1999, 3.2 and 3.4), which can be significant from 6 seeds on. ``level`` is two-sided.
     """
     n = len(sample)
     if exact:
@@ -229,5 +229,5 @@ def _ends(region: Region) -> list[float]:
 
 
 def _levels(inside: list[float], outside: list[float]) -> tuple[float, float]:
-    """Both sides count: the claim holds where all ends are kept, and fails where one is not."""
+    """Two-sided p-values: the claim holds where all ends are kept, and fails where one is not."""
     return min(1.0, 2 * max(inside)), min(1.0, 2 * min(outside))

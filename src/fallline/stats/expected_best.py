@@ -1,4 +1,4 @@
-"""What a search of k tries would have found: the expected best of k settings drawn from those that were tried."""
+"""Expected best by search budget: the expected best of k settings drawn at random from those that were tried."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 RESAMPLES = 2000
 LEVEL = 0.05
 MOST_DRAWS = 4_000_000
-"""Of very many settings fewer resamples are drawn, never below 200."""
+"""With very many settings fewer resamples are drawn, at least 200."""
 
 MOST_TRIES = 30
-"""Points of a curve; beyond that they are spread evenly over the logarithm of k."""
+"""Points of a curve; with more settings they are evenly spaced in the logarithm of k."""
 
 
 def expected_best(values: np.ndarray, tries: Sequence[int], up: bool = True) -> np.ndarray:
-    """The mean best of k values drawn at random, with replacement, from ``values`` [..., N]; one for each k of
+    """The expected best of k values drawn at random, with replacement, from ``values`` [..., N], for each k in
     ``tries``: [..., tries].
 
-    With x(1) ... x(N) from worst to best it is ``sum_i x(i) ((i/N)^k - ((i-1)/N)^k)``: the chance that the best of k
-    draws is x(i). k = 1 gives the mean, a large k the best. Source: Dodge, Gururangan, Card, Schwartz and Smith, Show
+    With x(1) ... x(N) from worst to best it is ``sum_i x(i) ((i/N)^k - ((i-1)/N)^k)``: the probability that the best of
+    k draws is x(i). k = 1 gives the mean, a large k the best. Source: Dodge, Gururangan, Card, Schwartz and Smith, Show
     your work, 2019, equation 5. Every value must be finite.
 
     >>> expected_best(np.array([0.2, 0.8]), [1, 2]).round(4).tolist()
@@ -31,7 +31,7 @@ def expected_best(values: np.ndarray, tries: Sequence[int], up: bool = True) -> 
 
 
 def _chances(n: int, tries: Sequence[int]) -> np.ndarray:
-    """The chance that the best of k draws is the i-th from the worst: [n, tries]."""
+    """The probability that the best of k draws is the i-th from the worst: [n, tries]."""
     shares = np.arange(n + 1)[:, None] / n
     return np.diff(shares ** np.asarray(tries, float)[None, :], axis=0)
 
@@ -40,9 +40,9 @@ def band(values: np.ndarray, lost: np.ndarray, worst: float, tries: Sequence[int
     """The 95 % bootstrap band of ``expected_best``: [2, tries], low and high; NaN where there is nothing to resample.
 
     ``values`` [settings, seeds] are NaN where there is no trial; settings that are ``lost`` count as ``worst``.
-    Settings are resampled with replacement, and with them, all at once, the seeds over which each one's mean is taken
-    (percentile bootstrap, Efron 1979). The order of settings changes nothing, and the draws are always the same ones.
-    The upper end for the best of many tries is never above the best that was seen: there the band says too little.
+    Settings are resampled with replacement, and jointly with them the seeds of their means (percentile bootstrap, Efron
+    1979). The order of settings changes nothing, and the draws are always the same. The upper end for the best of many
+    settings is never above the best value observed: there the band is too narrow.
     """
     n, seeds = values.shape
     if n == 1 and (seeds == 1 or lost.all()):
@@ -60,8 +60,8 @@ def band(values: np.ndarray, lost: np.ndarray, worst: float, tries: Sequence[int
 
 
 def _means(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Means over seeds that count so many ``times``: [settings, resamples]; where none of a setting's own seeds was
-    drawn, the mean of all it has."""
+    """Means over seeds weighted by ``times``: [settings, resamples]; where no seed of a setting was drawn, the mean of
+    all its seeds."""
     there = ~np.isnan(values)
     kept = np.where(there, values, 0.0)
     counts = there.astype(float) @ times
@@ -70,7 +70,7 @@ def _means(values: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def points(n: int) -> list[int]:
-    """The numbers of tries to show for ``n`` settings: 1 to n, spread out where they are many."""
+    """The search budgets to show for ``n`` settings: 1 to n, evenly spaced in the logarithm where they are many."""
     if n <= MOST_TRIES:
         return list(range(1, n + 1))
     return sorted({round(float(k)) for k in np.geomspace(1, n, MOST_TRIES)})

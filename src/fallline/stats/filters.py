@@ -1,4 +1,4 @@
-"""Keeping the trials that a study's text means: ``{optimizer = "adam", learning_rate = [0.01, 0.1]}``."""
+"""Selecting trials by a table of a study: ``{optimizer = "adam", learning_rate = [0.01, 0.1]}``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fallline.stats.columns import OFF
 from fallline.study.formatting import exact
 
 
-def where(trials: pl.DataFrame, kept: dict[str, Any]) -> pl.DataFrame:
-    """The rows whose columns have these values, or one of these where a list is given.
+def select_trials(trials: pl.DataFrame, kept: dict[str, Any]) -> pl.DataFrame:
+    """The rows whose columns have these values, or one of them where a list is given.
 
-    Numbers count as equal to one part in 10^9. A column that is not there keeps nothing. "all" examples to a batch and
-    a number that is "off" are nulls; a recipe's number that is itself a list matches that list.
+    Numbers are equal to one part in 10^9. An unknown column selects nothing. A batch size of "all" and a hyperparameter
+    that is "off" are nulls; a hyperparameter that is itself a list matches that list.
     """
     for column, wanted in kept.items():
         if column not in trials.columns:

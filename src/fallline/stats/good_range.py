@@ -1,4 +1,4 @@
-"""How hard a number is to miss: the range around its best value in which results stay good, in decades."""
+"""The range of good values of a hyperparameter around its best value, in decades."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fallline.stats.summary import FEW_SEEDS
 
 TOLERANCE = 0.1
 HUNDREDTH = 0.01
-"""Where the best loss is all but 0, 10 % of it would be nothing: of the way to the median this much counts as well."""
+"""This part of the distance to the median counts as good too, since 10 % of a best loss near 0 would be nothing."""
 
 
 @dataclass(frozen=True)
 class GoodRange:
-    """Values of a number from ``low`` to ``high`` give results at least as good as ``threshold``.
+    """Values of a hyperparameter from ``low`` to ``high`` give results at least as good as ``threshold``.
 
-    ``best`` is the best value tried, of ``tried`` in all. ``cut`` names the ends at which the range reaches the border
-    of what was tried ("lowest", "highest", "both", else empty): there it may be wider.
+    ``best`` is the best value of ``tried`` values. ``cut`` names the ends at which the range reaches the edge of the
+    search range ("lowest", "highest", "both", else empty): there it may be wider.
     """
 
     best: float
@@ -38,37 +38,38 @@ class GoodRange:
 def good_range(
     rows: pl.DataFrame, number: str, column: str, up: bool, tolerance: float = TOLERANCE
 ) -> GoodRange | None:
-    """The good range of ``number`` in the ranked ``rows`` of one arm; None with fewer than two values, or no result.
+    """The range of good values of the hyperparameter ``number`` in the ranked ``rows`` of one arm; None with fewer than
+    two values, or no result.
 
-    At each value the best of the other settings counts. Good is what lies no further from the best result than half
-    its 95 % interval (where it has one from 5 seeds or more), than ``tolerance`` times what it lacks (a loss no more
-    than 10 % higher; of a metric between 0 and 1, no more than 10 % further from 1), or than a hundredth of the way to
-    the median of these results, whichever is most. The range holds the best value and ends where the line between two
-    tried values, over the logarithm of the number, crosses that; where the next value diverged with any seed, or has no
-    number, it ends at the last good one.
+    At each value the best of the other settings counts. A result is good within the largest of these distances from the
+    best one: half its 95 % CI (with 5 seeds or more), ``tolerance`` times what it lacks (a loss at most 10 % higher; a
+    metric between 0 and 1 at most 10 % further from 1), and a hundredth of the distance to the median of these results.
+    The range contains the best value and ends where the line between two tried values, over the logarithm of the
+    hyperparameter, crosses the threshold; where the next value diverged with any seed, or has no number, it ends at the
+    last good one.
     """
-    told = rows.filter((pl.col(number) > 0) & pl.col("trials").gt(0)).sort("rank")
-    told = told.unique(number, keep="first", maintain_order=True)
-    lost = pl.sum_horizontal(pl.col(name) for name in ("diverged", "missing") if name in rows.columns)
-    whole = (lost == 0) & pl.col(f"{column}_mean").is_finite()
-    if told.height < 2 or told.filter(whole).is_empty():
+    by_value = rows.filter((pl.col(number) > 0) & pl.col("trials").gt(0)).sort("rank")
+    by_value = by_value.unique(number, keep="first", maintain_order=True)
+    lost_seeds = pl.sum_horizontal(pl.col(name) for name in ("diverged", "missing") if name in rows.columns)
+    whole = (lost_seeds == 0) & pl.col(f"{column}_mean").is_finite()
+    if by_value.height < 2 or by_value.filter(whole).is_empty():
         return None
-    best = told.filter(whole).row(0, named=True)
-    middle = told.filter(whole)[f"{column}_mean"].median()
+    best = by_value.filter(whole).row(0, named=True)
+    middle = by_value.filter(whole)[f"{column}_mean"].median()
     threshold = _threshold(best, column, up, tolerance, _bounded(rows, column, up), middle)
-    line = [
+    values = [
         (row[number], row[f"{column}_mean"] if row["fine"] else None)
-        for row in told.with_columns(fine=whole.fill_null(False)).sort(number).iter_rows(named=True)
+        for row in by_value.with_columns(fine=whole.fill_null(False)).sort(number).iter_rows(named=True)
     ]
-    place = [at for at, _ in line].index(best[number])
-    low, cut_low = _end(line[place::-1], threshold, up)
-    high, cut_high = _end(line[place:], threshold, up)
+    place = [at for at, _ in values].index(best[number])
+    low, cut_low = _end(values[place::-1], threshold, up)
+    high, cut_high = _end(values[place:], threshold, up)
     cut = {(True, True): "both", (True, False): "lowest", (False, True): "highest"}.get((cut_low, cut_high), "")
-    return GoodRange(best[number], low, high, threshold, told.height, cut)
+    return GoodRange(best[number], low, high, threshold, by_value.height, cut)
 
 
 def _bounded(rows: pl.DataFrame, column: str, up: bool) -> bool:
-    """Whether the metric is a share: better upwards, and never outside 0 to 1."""
+    """Whether the metric is a share: larger is better, and values are within 0 and 1."""
     values = rows[f"{column}_mean"].drop_nulls()
     return up and not values.is_empty() and values.min() >= 0 and values.max() <= 1
 
@@ -82,7 +83,7 @@ def _threshold(best: dict, column: str, up: bool, tolerance: float, bounded: boo
 
 
 def _end(line: list[tuple[float, float | None]], threshold: float, up: bool) -> tuple[float, bool]:
-    """How far it stays good along ``line``, which begins at the best value; and whether that is its last."""
+    """The last good value along ``line``, which begins at the best value; and whether that is the end of the line."""
     for (here, value), (there, following) in pairwise(line):
         if following is None:
             return here, False

@@ -1,4 +1,4 @@
-"""Arms that are compared with each other: their values seed by seed, ranks, pairs, and which are one rule."""
+"""Arms that are compared with each other: their values by seed, ranks, pairs, and which are equal but for rounding."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fallline.stats.ranks import Ranks, ranks
 
 @dataclass(frozen=True, eq=False)
 class ArmGroup:
-    """Arms that share the settings ``within``, best first: fewest lost seeds, then the best mean."""
+    """Arms that share the settings ``within``, best first: by the fewest lost seeds, then by the mean."""
 
     within: Settings
     arms: tuple[Arm, ...]
     up: bool
     nothing: float = 0.0
-    """Differences up to this are rounding."""
+    """Differences up to this size are rounding."""
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -33,8 +33,8 @@ class ArmGroup:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """[arm, seed]: NaN where an arm has no trial of a seed, infinitely bad where that trial is ``lost``; equal
-        where arms differ by rounding."""
+        """[arms, seeds]: NaN without a trial of a seed, infinitely bad where that trial is ``lost``; equal where arms
+        differ only by rounding."""
         own = np.array([[arm.sample.get(seed, math.nan) for seed in self.seeds] for arm in self.arms])
         return levelled(own, self.nothing)
 
@@ -45,13 +45,13 @@ class ArmGroup:
 
     @cached_property
     def best_shares(self) -> np.ndarray | None:
-        """For each arm the share of resamples of the seeds in which it is best."""
+        """For each arm the share of bootstrap resamples of the seeds in which it is best."""
         return best_shares(self.values, self.up)
 
     @cached_property
     def stands_for(self) -> list[int]:
-        """For each arm the place of the first arm that has the same values but for rounding: often itself, as for one
-        that diverged everywhere."""
+        """For each arm the position of the first arm with the same values but for rounding, which may be itself; an arm
+        that diverged at every seed stands only for itself."""
         found: dict[bytes, int] = {}
         return [
             found.setdefault((row + 0.0).tobytes(), place) if np.isfinite(row).any() else place
@@ -68,7 +68,8 @@ class ArmGroup:
 
     @cached_property
     def places(self) -> list[tuple[int, int]]:
-        """Which two arms have something to compare: a seed in common, and not both of them diverged everywhere."""
+        """The pairs of arms to compare: those with a seed in common, of which at least one did not diverge
+        everywhere."""
         alive = [any(math.isfinite(value) for value in arm.sample.values()) for arm in self.arms]
         return [
             (a, b)
@@ -78,5 +79,5 @@ class ArmGroup:
 
 
 def lost(arm: Arm) -> int:
-    """At how many seeds the arm's chosen trial diverged, missed the target, or finished without a number."""
+    """The number of seeds at which the arm's trial diverged, missed the target, or finished without a number."""
     return sum(math.isinf(value) for value in arm.sample.values())

@@ -1,4 +1,4 @@
-"""Which result ranks a run, in which direction, and in which words; losses of different kinds are never ranked."""
+"""The metric that ranks a run, its direction and its label; losses of different kinds are never compared."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _STATISTICS = {"tail": "mean final", "min": "lowest"}
 class MetricView:
     """The metric that ranks a run: its column in the trials, its direction, and a note where it is a stand-in.
 
-    ``within`` names a column where only trials with the same value of it can be compared: the kind of loss, where no
-    other metric was recorded. Else it is empty. ``goals`` are those of the study: pairs of a metric and its goal.
+    ``within`` names the column within whose values trials can be compared: the kind of loss, where no other metric was
+    recorded; else it is empty. ``goals`` are those of the study: pairs of a metric and its goal.
     """
 
     column: str
@@ -51,13 +51,13 @@ class MetricView:
 
     @property
     def best_column(self) -> str:
-        """The best value on the way: over the evaluated steps, or over all steps for the training loss."""
+        """The column of the best value during training: over all evaluations, or all steps for the training loss."""
         statistic = {"train": "min", "validation": "best"}.get(self.name.split)
         return str(replace(self.name, statistic=statistic)) if statistic else ""
 
 
 def direction(metric: str, goals: Mapping[str, str] | None = None) -> str:
-    """ "up" where more of a recorded metric is better, else "down"; ``goals`` are those of the study it is of."""
+    """ "up" where a larger value of a recorded metric is better, else "down"; ``goals``: those of its study."""
     return "up" if higher_is_better(metric, goals) else "down"
 
 
@@ -85,12 +85,12 @@ def label(metric: str) -> str:
 
 
 def is_loss(metric: str) -> bool:
-    """Whether the metric is a value of the loss itself, so that its meaning changes with the kind of loss."""
+    """Whether the metric is a value of the loss itself, so that values of different losses cannot be compared."""
     return MetricName.parse(metric).is_loss
 
 
 def kind_column(trials: pl.DataFrame) -> str:
-    """The column whose values are kinds of loss: the loss with its numbers, or its name in older folders."""
+    """The column of the kind of loss: the loss with its hyperparameters, or its name in older folders."""
     return "loss_kind" if "loss_kind" in trials.columns else "loss"
 
 
@@ -107,21 +107,21 @@ def comparable(trials: pl.DataFrame, metric: str) -> bool:
 
 @once
 def primary(run: Run) -> MetricView:
-    """The metric that ranks: the study's own, or what was recorded in its place, with a note that says so.
+    """The metric that ranks: the study's own, or a recorded one in its place, with a note that says so.
 
-    A test metric never chooses: its validation twin ranks where there is one. Where trials differ in the kind of loss,
-    a loss never ranks across kinds: an accuracy takes its place, or where there is none, each kind is ranked alone.
+    A test metric never selects: the same metric on validation ranks where there is one. Where trials differ in the kind
+    of loss, a loss never ranks across kinds: an accuracy takes its place; without one, each kind is ranked by itself.
     """
     trials = trials_of(run)
     metric = replace(_asked(run, trials), goals=tuple(run.study.goals.items()))
     if comparable(trials, metric.column):
         return metric
-    told = f"The values of {len(loss_kinds(trials))} kinds of loss cannot be compared"
+    reason = f"The values of {len(loss_kinds(trials))} kinds of loss cannot be compared"
     other = _of_another_sort(metric_columns(trials))
     if other is None:
-        note = f"{told}, and nothing else was recorded: each kind is ranked by itself, and none is best of all."
+        note = f"{reason}, and no other metric was recorded: each kind is ranked by itself, without an overall best."
         return replace(metric, note=note, within=kind_column(trials))
-    note = f"{told}, so {label(other)} ranks in place of {metric.label}."
+    note = f"{reason}, so the ranking uses {label(other)} instead of {metric.label}."
     return replace(metric, column=other, note=note + (f" {_on_test()}" if on_test(other) else ""))
 
 
@@ -132,24 +132,24 @@ def _asked(run: Run, trials: pl.DataFrame) -> MetricView:
     recorded = metric_columns(trials)
     if on_test(wanted) and (twin := validation_twin(wanted)) in recorded:
         return MetricView(
-            twin, f"The study names {label(asked)}; choices are made on {label(twin)}, and test is read once."
+            twin, f"The study names {label(asked)}; selection uses {label(twin)}, and the test set is evaluated once."
         )
     if wanted in recorded or wanted in trials.columns:
         return MetricView(wanted, _on_test() if on_test(wanted) else "")
     for stand_in in STAND_INS:
         if stand_in in trials.columns:
             return MetricView(
-                stand_in, f"The study's metric, {label(asked)}, was not recorded; {label(stand_in)} ranks."
+                stand_in, f"The study's metric, {label(asked)}, was not recorded; the ranking uses {label(stand_in)}."
             )
     raise StoreError(f"{run.folder} records neither {asked} nor any other metric to rank by")
 
 
 def _on_test() -> str:
-    return "There is no validation split: what is chosen on the test set looks better there than it is."
+    return "There is no validation split: values selected on the test set are optimistic there."
 
 
 def _of_another_sort(recorded: list[str]) -> str | None:
-    """The first metric that is no loss: on validation, else test, else training data; the accuracy before others."""
+    """The first metric that is not a loss: on validation, else test, else training data; an accuracy before others."""
     splits = [("", "validation"), ("", "test"), ("final", "train")]
     names = [MetricName.parse(column) for column in recorded]
     found = [name for name in names if (name.statistic, name.split) in splits and not name.is_loss]

@@ -1,6 +1,6 @@
-"""Values that are missing from finished trials: recorded, and not a number (NaN or infinite).
+"""Missing values of finished trials: recorded, and not a number (NaN or infinite).
 
-Such a trial counts: it is as bad as one that diverged, and is named apart. What was never recorded is none of these.
+Such a trial ranks with those that diverged, and is counted separately. What was never recorded is not missing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from fallline.store import Run
 
 
 def missing(run: Run, column: str) -> pl.Expr:
-    """Whether a trial finished and its result ``column``, which was recorded, is not a number: a column of booleans."""
+    """Whether a trial finished and its recorded result ``column`` is not a number: a boolean column."""
     return recorded(run, column) & not_a_number(column)
 
 
 def recorded(run: Run, column: str) -> pl.Expr:
-    """Whether a trial finished and its block recorded the result ``column``; the mean over the last steps of a run
-    (``tail_``) is not recorded of trials that were stopped before these."""
+    """Whether a trial finished and its block recorded the result ``column``; the mean over the last steps (``tail_``)
+    is not recorded for trials that stopped before these."""
     ended = pl.col("status") == "done" if MetricName.parse(column).statistic == "tail" else finished()
     return ended & pl.col("block").is_in(run.records(column))
 

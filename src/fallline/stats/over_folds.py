@@ -1,4 +1,4 @@
-"""Two arms over the folds of the data: the corrected resampled t test, which speaks of other examples."""
+"""Two arms over the folds of the data: the corrected resampled t test, which generalises to other examples."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ import polars as pl
 
 from fallline.stats.arms import Arm
 from fallline.stats.distributions import t_above
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.stats.same_examples import split_of
 from fallline.store import Run
 
 
 @dataclass(frozen=True)
 class OverFolds:
-    """``p`` of both sides, over ``folds`` folds."""
+    """The two-sided ``p`` over ``folds`` folds."""
 
     p: float
     folds: int
 
 
 def corrected_p(differences: np.ndarray, share: float) -> float | None:
-    """Both sides of the corrected resampled t test (Nadeau and Bengio 2003, Machine Learning 52, 239, eq. 9).
+    """The two-sided p-value of the corrected resampled t test (Nadeau and Bengio 2003, Machine Learning 52, 239, eq.
+    9).
 
-    ``differences``: of two arms, one a fold; ``share``: validation examples for each that trains. Folds share most of
-    their training examples, so the usual error of the mean is too small: its 1/J becomes 1/J + share, with J - 1
-    degrees of freedom. It is a rule of thumb that was made for random repeated splits. None where the differences have
-    no spread.
+    ``differences``: of two arms, one per fold; ``share``: validation examples per training example. Folds share most of
+    their training examples, so the usual standard error of the mean is too small: its 1/J becomes 1/J + share, with
+    J - 1 degrees of freedom. This is an approximation, derived for random repeated splits. None where the differences
+    have no variance.
     """
     count, sd = len(differences), float(differences.std(ddof=1))
     if not sd:
@@ -39,11 +40,11 @@ def corrected_p(differences: np.ndarray, share: float) -> float | None:
 
 
 class Folds:
-    """The values of arms at the settings chosen for them, fold by fold, read once.
+    """The values of arms at their chosen settings by fold, read once.
 
-    ``among(first, second)`` is the test of two arms over their folds, each the mean over the seeds that both have; None
-    where there are no folds, where a trial diverged, and for a metric that is not of validation: test examples are the
-    same in all folds.
+    ``among(first, second)`` is the test of two arms over their folds, each the mean over their common seeds; None
+    without folds, where a trial diverged, and for a metric that is not on validation, since test examples are the same
+    in all folds.
     """
 
     def __init__(self, run: Run, metric: str):
@@ -67,7 +68,7 @@ class Folds:
         return None if p is None else OverFolds(p, count)
 
     def _values(self, arm: Arm) -> pl.DataFrame:
-        names = where(arm.rows, arm.chosen)["trial"]
+        names = select_trials(arm.rows, arm.chosen)["trial"]
         own = self._known.filter(pl.col("across_folds").is_in(names.implode()))
         value = pl.when(pl.col("status") != "diverged").then(pl.col(self._metric))
         return own.select("seed", "fold", "folds", value.alias(self._metric))

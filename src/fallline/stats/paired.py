@@ -1,4 +1,4 @@
-"""Two configurations seed by seed: both saw the same weights and batches, so their differences are paired."""
+"""Two configurations paired over seeds: both have the same initial weights and batches for a seed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fallline.store import Run
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of a minus b over ``n`` common seeds; ``low`` and ``high`` are its 95 % interval, None with one seed.
+    """Mean of a minus b over ``n`` common seeds; ``low`` and ``high`` are its 95 % CI, None with one seed.
 
-    ``lost``: the seeds at which both were trained and one, or both, diverged or has no number.
+    ``lost``: the number of seeds at which both were trained and one, or both, diverged or has no number.
     """
 
     mean: float
@@ -27,7 +27,7 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the CI excludes zero."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 

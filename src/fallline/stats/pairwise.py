@@ -1,4 +1,4 @@
-"""Two arms seed by seed: interval and tests of their difference, effect size, and Holm over all pairs."""
+"""Pairwise tests over seeds: CI and p-values of a difference, effect size, and Holm's correction over all pairs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from fallline.stats.evidence import LEVEL, SAME, Evidence, Region, Sample, judge
 from fallline.stats.power import MOST_SEEDS, NO_FORECAST, POWER, failing, pilots
 
 RESAMPLES = 2**14
-"""Signs are flipped in every way up to 14 seeds, beyond that in 16,384 random ways (always the same ones)."""
+"""The permutation test takes all sign flips up to 14 seeds, beyond that 16,384 random ones (always the same)."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What the common seeds say of two arms; all p-values are of both sides and against "there is no difference".
+    """Two arms over their common seeds; all p-values are two-sided, of the null hypothesis of no difference.
 
-    ``evidence`` has the difference, its 95 % interval and the method: Student's t, or the sign test about the median
-    where trials diverged or the differences have no spread. ``p`` is the p-value of that method, and ``p_holm`` what
-    Holm (1979) makes of it over all pairs of the comparison. Where arms were tuned, these two hold whichever setting is
-    truly best; all else is of the arms as tuned: the difference and its interval, ``p_as_tuned`` and
-    ``p_as_tuned_holm``, ``p_permutation`` (signs of the differences flipped, their mean) and ``p_wilcoxon`` (signed
-    ranks), which assume less, ``effect_size``, Cohen's d of the differences, mean over sd, and ``better``, the share of
-    seeds at which the first arm is better, ties counting half, with its 95 % interval ``better_low`` to
-    ``better_high`` (Clopper and Pearson 1934). None is what the seeds do not tell: with one seed there is no p.
-    ``same``: the arms have the same values at every seed but for rounding, and are not tested. ``seeds_needed`` to
-    ``seeds_most``: how many seeds would tell them apart. ``level`` is that of the test and of the interval.
+    ``evidence`` has the difference, its 95 % CI and the method: Student's t, or the sign test of the median where
+    trials diverged or the differences have no variance. ``p`` is the p-value of that method, ``p_holm`` the one with
+    Holm's correction (1979) over all pairs of the comparison. For tuned arms these two hold whichever setting is truly
+    best; all else is for the arms at their tuned settings: the difference and its CI, ``p_as_tuned`` and
+    ``p_as_tuned_holm``, ``p_permutation`` (sign flips of the differences) and ``p_wilcoxon`` (signed ranks), which
+    assume less, ``effect_size`` (Cohen's d of the differences: mean over standard deviation), and ``better``, the share
+    of seeds at which the first arm is better, ties counting half, with its 95 % CI ``better_low`` to ``better_high``
+    (Clopper and Pearson 1934). Values are None where the seeds do not determine them: with one seed there is no p.
+    ``same``: the arms have equal values at every seed but for rounding, and are not tested. ``seeds_needed`` to
+    ``seeds_most``: how many seeds would make the difference significant with 80 % power. ``level``: of test and CI.
     """
 
     evidence: Evidence
@@ -50,27 +50,28 @@ class Pair:
     seeds_most: int | None = None
 
     @property
-    def told_apart(self) -> bool:
-        """Whether the difference is real: at the level after Holm, or because nothing was left to chance."""
+    def significant(self) -> bool:
+        """Whether the difference is statistically significant after Holm's correction, or exact (deterministic)."""
         if self.evidence.method == "values":
             return self.evidence.estimate != 0
         return self.p_holm is not None and self.p_holm <= self.level
 
     @property
-    def as_tuned(self) -> bool:
-        """Whether what the seeds chose is told apart, though other settings may not be."""
-        return self.told_apart or (self.p_as_tuned_holm is not None and self.p_as_tuned_holm <= self.level)
+    def significant_as_tuned(self) -> bool:
+        """Whether the difference is significant at the settings that the seeds chose, if not at all candidates."""
+        return self.significant or (self.p_as_tuned_holm is not None and self.p_as_tuned_holm <= self.level)
 
 
 def all_pairs(
     samples: Sequence[Sample], up: bool, level: float = LEVEL, tested: Sequence[int] | None = None
 ) -> list[Pair]:
-    """Every pair of a comparison judged, in the order given; ``up`` where larger values are better.
+    """Every pair of a comparison tested, in the order given; ``up``: larger values are better.
 
-    Holm over the p-values of all of them keeps the chance of one false difference under ``level`` whatever is true.
-    ``tested`` has for each pair the place of the one that is tested for it, where arms are one rule but for rounding:
-    a test that is made once counts once. ``seeds_needed`` and ``seeds_most``, for the pairs not told apart, are those
-    of ``seeds_to_tell`` by ``forecast.pilots``, at the level that Holm leaves while as many pairs are undecided.
+    Holm's correction over all p-values keeps the probability of any false difference under ``level`` (family-wise).
+    ``tested`` has for each pair the position of the pair that is tested for it, where arms are equal but for rounding:
+    a test that is made once counts once. ``seeds_needed`` and ``seeds_most``, for pairs without a significant
+    difference, are those of ``seeds_to_tell`` by ``power.pilots``, at the level that Holm's correction leaves while as
+    many pairs are undecided.
     """
     every = [sample.values for sample in samples]
     found = [_pair(*one, up, level) for one in zip(samples, permutation_p(every), wilcoxon_p(every), strict=True)]
@@ -80,7 +81,7 @@ def all_pairs(
         replace(pair, p_holm=p, p_as_tuned_holm=own) for pair, p, own in zip(found, adjusted, as_tuned, strict=True)
     ]
     undecided = sum(
-        pair.p_holm is not None and not pair.told_apart and tested[place] == place for place, pair in enumerate(found)
+        pair.p_holm is not None and not pair.significant and tested[place] == place for place, pair in enumerate(found)
     )
     return [_with_seeds(pair, undecided) for pair in found]
 
@@ -94,7 +95,7 @@ def _shared(p_values: Sequence[float | None], tested: Sequence[int]) -> list[flo
 
 def _with_seeds(pair: Pair, undecided: int) -> Pair:
     """The pair with the seeds that would tell it apart, where it is not."""
-    if pair.told_apart or pair.p is None:
+    if pair.significant or pair.p is None:
         return pair
     least, most = range_to_tell(pair.evidence, undecided, pair.level)
     return replace(pair, seeds_needed=least, seeds_most=most)
@@ -125,14 +126,14 @@ def two_sided(sample: Sample, level: float = LEVEL) -> Evidence:
 def _two_sided(sample: Sample, level: float) -> tuple[Evidence, Evidence]:
     """``two_sided`` of the sample, and of the arms as tuned."""
     sides = [(judge(sample.plain, region, level), region) for region in (Region(low=0.0), Region(high=0.0))]
-    own, side = min(sides, key=lambda one: one[0].p_for)
-    return (judge(sample, side, level) if sample.floors or sample.ceilings else own), own
+    as_tuned, side = min(sides, key=lambda item: item[0].p_for)
+    return (judge(sample, side, level) if sample.floors or sample.ceilings else as_tuned), as_tuned
 
 
 def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
-    """For each sample of differences, both sides of their mean among all ways to flip their signs.
+    """For each sample of differences, the two-sided p-value of the permutation test of their mean (sign flips).
 
-    None with one seed or where a trial diverged. Samples of the same length share their flips: it is many times faster.
+    None with one seed or where a trial diverged. Samples of the same length share their flips, which is much faster.
     """
     return _by_length(
         samples,
@@ -142,15 +143,15 @@ def permutation_p(samples: Sequence[np.ndarray]) -> list[float | None]:
 
 
 def least_permutation_p(n: int) -> float:
-    """The least p-value that flipping the signs of ``n`` differences can give: both sides of 2^n ways."""
+    """The smallest p-value of the sign-flip test of ``n`` differences: two of 2^n flips."""
     return 2.0 ** (1 - n)
 
 
 def wilcoxon_p(samples: Sequence[np.ndarray]) -> list[float | None]:
-    """For each sample of differences, both sides of Wilcoxon's signed-rank test; None with one seed.
+    """For each sample of differences, the two-sided p-value of Wilcoxon's signed-rank test; None with one seed.
 
-    A diverged trial has the highest rank; differences of 0 are left out. Where sizes are equal, or 0, the signs of the
-    ranks are flipped in every way: what scipy does as well, all samples at once.
+    A diverged trial has the highest rank; differences of 0 are left out. With ties or zeros the signs of the ranks are
+    flipped in every way, as scipy does, for all samples at once.
     """
     signed = [_signed_ranks(sample) for sample in samples]
     plain = [bool(ranks.all()) and len(set(np.abs(ranks))) == len(ranks) for ranks in signed]
@@ -162,7 +163,8 @@ def wilcoxon_p(samples: Sequence[np.ndarray]) -> list[float | None]:
 def _by_length(
     samples: Sequence[np.ndarray], wanted: Sequence[bool], test: Callable[[np.ndarray], np.ndarray]
 ) -> list[float | None]:
-    """The p-values of ``test`` for those that are wanted and have two values or more, samples of a length together."""
+    """The p-values of ``test`` for samples that are ``wanted`` and have two values or more, those of a length
+    together."""
     found: list[float | None] = [None] * len(samples)
     places: dict[int, list[int]] = {}
     for place, sample in enumerate(samples):
@@ -175,14 +177,14 @@ def _by_length(
 
 
 def _signed_ranks(sample: np.ndarray) -> np.ndarray:
-    """The rank of each size among those that are not 0, with the sign of the difference; 0 stays."""
+    """The rank of each absolute difference among those that are not 0, with its sign; 0 stays."""
     ranks, some = np.zeros(len(sample)), sample != 0
     ranks[some] = np.sign(sample[some]) * average_ranks(np.abs(sample[some]))
     return ranks
 
 
 def effect_size(differences: np.ndarray, scale: float = 0.0) -> float | None:
-    """Cohen's d of paired values: mean over sd of the differences; None where there is no spread to measure by."""
+    """Cohen's d of paired values: mean over standard deviation of the differences; None without a variance."""
     if len(differences) < 2 or not np.isfinite(differences).all():
         return None
     sd = float(differences.std(ddof=1))
@@ -196,18 +198,18 @@ def share_better(differences: np.ndarray, up: bool) -> float:
 
 
 def share_interval(share: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a share that was seen among ``n`` (Clopper and Pearson 1934); ties count half, so that the count
-    need not be whole."""
+    """The CI of a ``share`` observed among ``n`` (Clopper and Pearson 1934); ties count half, so counts may be
+    halves."""
     count = share * n
     low = beta_quantile(level / 2, count, n - count + 1) if count > 0 else 0.0
     return low, beta_quantile(1 - level / 2, count + 1, n - count) if count < n else 1.0
 
 
 def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL, least: int = 2) -> int | None:
-    """The seeds that tell two arms apart with a power of 80 % if effect and spread are truly those seen.
+    """The seeds for a significant difference with a power of 80 % if effect and standard deviation are those observed.
 
-    The level is that of Holm's test while ``undecided`` pairs are left. None where one seed tells no spread, where
-    nothing needs seeds, and where more than 10,000 would be needed. Fewer than ``least`` are not looked at.
+    The level is that of Holm's correction while ``undecided`` pairs are left. None with one seed, where nothing needs
+    seeds, and where more than 10,000 would be needed. At least ``least`` seeds.
     """
     if not evidence.sizes:
         return None
@@ -220,8 +222,8 @@ def seeds_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL, 
 
 
 def range_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) -> tuple[int | None, int | None]:
-    """From how many seeds to how many tell two arms apart, by ``forecast.pilots``; both None where two seeds or fewer
-    tell no spread."""
+    """From how many seeds to how many make the difference significant, by ``power.pilots``; both None with two seeds or
+    fewer."""
     if evidence.n <= NO_FORECAST:
         return None, None
     near, less = pilots(evidence)
@@ -230,8 +232,8 @@ def range_to_tell(evidence: Evidence, undecided: int = 1, level: float = LEVEL) 
 
 
 def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool, level: float) -> Pair:
-    differences, (evidence, own) = sample.values, _two_sided(sample, level)
-    evidence = replace(evidence, low=own.low, high=own.high)
+    differences, (evidence, as_tuned) = sample.values, _two_sided(sample, level)
+    evidence = replace(evidence, low=as_tuned.low, high=as_tuned.high)
     better, n = share_better(differences, up), len(differences)
     same = not (differences[:1] if sample.exact else differences).any()
     if evidence.method == "values":
@@ -258,7 +260,7 @@ def _pair(sample: Sample, flipped: float | None, by_rank: float | None, up: bool
         by_rank,
         effect_size(differences, sample.scale),
         better,
-        own.p_for,
+        as_tuned.p_for,
         level=level,
         better_low=low,
         better_high=high,

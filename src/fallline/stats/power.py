@@ -1,4 +1,4 @@
-"""How many seeds would settle a claim: power at the effect and the spread that were seen."""
+"""Seeds needed to decide a claim: power at the observed effect and standard deviation."""
 
 from __future__ import annotations
 
@@ -19,64 +19,65 @@ from fallline.stats.evidence import LEVEL, Evidence
 
 POWER = 0.8
 MOST_SEEDS = 10_000
-"""Beyond this no number of seeds is called feasible."""
+"""More seeds are called not feasible."""
 
 NO_FORECAST = 2
-"""Up to so many seeds nothing is forecast: two differences have a spread that is any number."""
+"""Up to so many seeds nothing is forecast: the standard deviation of two differences is too uncertain."""
 
 NORMAL_FROM = 1000
-"""Degrees of freedom from which Student's t is taken as normal."""
+"""Degrees of freedom from which Student's t is approximated by the normal distribution."""
 
 
 def hedges(freedom: int) -> float:
-    """What makes an effect size, mean over sd, true on average: with few seeds it comes out too large (Hedges 1981,
-    Journal of Educational Statistics 6, 107, equation 6e): J = gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))."""
+    """The factor that makes an effect size, mean over standard deviation, unbiased: with few seeds it is too large
+    (Hedges 1981, Journal of Educational Statistics 6, 107, equation 6e): J = gamma(m / 2) / (sqrt(m / 2)
+    gamma((m - 1) / 2))."""
     if freedom < 2:
         return 0.0
     return math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
 
 
 def pilots(seen: Evidence) -> tuple[Evidence, Evidence]:
-    """What was seen with the sizes that a forecast rests on: the likely ones, and smaller ones.
+    """The observed evidence with the effect sizes that a forecast uses: the likely ones, and smaller ones.
 
-    A small pilot often shows a larger effect than there is, so that the seeds it asks for have too little power: 54 to
-    77 % on average over pilots of 3 to 6 seeds and effects of 0.4 to 1.5 sd, where 80 % are wanted. With Hedges'
-    correction they have 70 to 87 %, and with the effect half a standard error smaller 84 to 92 % (simulated): the first
-    is the lower end of a range of seeds, the second its upper end. Shares of seeds (sign test) are right on average as
-    they are; the smaller ones are half a standard error nearer to a half, as if one seed more had been a tie.
+    A small pilot often overestimates the effect, so that the seeds it asks for have too little power: 54 to 77 % on
+    average over pilots of 3 to 6 seeds and effects of 0.4 to 1.5 standard deviations, where 80 % is wanted. With
+    Hedges' correction they have 70 to 87 %, and with the effect half a standard error smaller 84 to 92 % (simulated):
+    the first is the lower end of a range of seeds, the second its upper end. Shares of seeds (sign test) are unbiased;
+    the smaller ones are half a standard error nearer to 1/2, as if one more seed had been a tie.
     """
     if seen.method == "sign":
-        near, middle = list(seen.sizes), 0.5
-        held = [(size * seen.n + 0.5) / (seen.n + 1) for size in near]
+        likely, middle = list(seen.sizes), 0.5
+        shrunk = [(size * seen.n + 0.5) / (seen.n + 1) for size in likely]
         errors = [
             2 * abs(size - share) + math.sqrt(share * (1 - share) / (seen.n + 2))
-            for size, share in zip(near, held, strict=True)
+            for size, share in zip(likely, shrunk, strict=True)
         ]
     else:
-        near = [size * hedges(seen.n - 1) for size in seen.sizes]
-        errors, middle = [math.sqrt(1 / seen.n + size**2 / (2 * seen.n)) for size in near], 0.0
-    less = [
+        likely = [size * hedges(seen.n - 1) for size in seen.sizes]
+        errors, middle = [math.sqrt(1 / seen.n + size**2 / (2 * seen.n)) for size in likely], 0.0
+    smaller = [
         middle + math.copysign(max(abs(size - middle) - error / 2, 0.0), size - middle)
-        for size, error in zip(near, errors, strict=True)
+        for size, error in zip(likely, errors, strict=True)
     ]
-    return replace(seen, sizes=tuple(near)), replace(seen, sizes=tuple(less))
+    return replace(seen, sizes=tuple(likely)), replace(seen, sizes=tuple(smaller))
 
 
 def seeds_range(parts: Sequence[Evidence], level: float = LEVEL) -> tuple[int | None, int | None]:
-    """From how many seeds to how many an undecided claim with these parts is settled with a power of 80 %, by
-    ``pilots``; None is more than 10,000, and both are None where some part has two seeds."""
+    """From how many seeds to how many an undecided claim with these parts is decided with a power of 80 %, by
+    ``pilots``; None: more than 10,000, and both None where some part has two seeds."""
     if any(part.n <= NO_FORECAST for part in parts if part.sizes):
         return None, None
-    near, less = zip(*(pilots(part) for part in parts), strict=True)
-    return seeds_to_settle(near, level), seeds_to_settle(less, level)
+    likely, smaller = zip(*(pilots(part) for part in parts), strict=True)
+    return seeds_to_settle(likely, level), seeds_to_settle(smaller, level)
 
 
 def seeds_to_settle(parts: Sequence[Evidence], level: float = LEVEL) -> int | None:
-    """The least number of seeds that settles an undecided claim with a power of at least 80 % if effects and spreads
-    are truly those seen; None beyond 10,000.
+    """The smallest number of seeds that decides an undecided claim with a power of at least 80 % if effects and
+    standard deviations are those observed; None beyond 10,000.
 
-    Where all parts lean towards the claim, all must come out: the chances of failing, added up, stay under 20 %. Where
-    some lean against it, one of them that comes out at its share of the level refutes it.
+    Where all parts point towards the claim, all must be significant: the sum of the probabilities of failing is at most
+    20 %. Where some point against it, one of them that is significant at its share of the level refutes it.
     """
     seen = [part for part in parts if part.sizes]
     against = [part for part in seen if not part.leans_for]
@@ -95,10 +96,11 @@ def seeds_to_settle(parts: Sequence[Evidence], level: float = LEVEL) -> int | No
 
 
 def failing(n: int, method: str, sizes: Sequence[float], level: float = LEVEL) -> float:
-    """The chances, added up, that tests of these true sizes do not come out with ``n`` seeds: an upper bound for all.
+    """The sum of the probabilities that tests of these true effect sizes are not significant with ``n`` seeds: an upper
+    bound of the probability that any is not.
 
-    A size is the effect in units of the sd for "t" (power of the noncentral t), the share of seeds on the right side
-    for "sign" (binomial).
+    A size is the effect in standard deviations for "t" (noncentral t), the share of seeds on the side of the effect for
+    "sign" (binomial).
     """
     if not sizes:
         return 0.0
@@ -108,13 +110,13 @@ def failing(n: int, method: str, sizes: Sequence[float], level: float = LEVEL) -
     centre = np.asarray(sizes, float) * n**0.5
     chances = normal_below(critical - centre)
     if n <= NORMAL_FROM:
-        near = centre < critical + 12  # further off the chance is nil, and the noncentral t not to be computed
+        near = centre < critical + 12  # beyond this the probability is 0, and the noncentral t cannot be computed
         chances = np.where(near, noncentral_t_below(critical, n - 1, np.where(near, centre, 0.0)), 0.0)
     return float(chances.sum())
 
 
 def _least(failing_at: Callable[[int], float]) -> int | None:
-    """The least n from 2 on at which it fails in at most 20 % of cases, given that it falls with n."""
+    """The smallest n from 2 on with a probability of failing of at most 20 %, given that it falls with n."""
     high = 2
     while failing_at(high) > 1 - POWER:
         if high == MOST_SEEDS:

@@ -1,4 +1,4 @@
-"""How sure a performance profile is: bands by a bootstrap over the seeds of each problem."""
+"""Bands of performance profiles by a bootstrap over the seeds of each problem."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 
 DRAWS = 2000
-"""Resamples; always the same ones."""
+"""Resamples, always the same."""
 
 ENDS = (0.025, 0.975)
 
 PIECE = 2**22
-"""Numbers that are held in memory together."""
+"""Numbers that are held in memory at a time."""
 
 
 def resampled_costs(problems: Sequence[Sequence[dict[int, float]]]) -> np.ndarray | None:
-    """The costs [draws, problems, arms] of resampled seeds; of each problem the cost of each arm by seed is given.
+    """The costs [draws, problems, arms] of resampled seeds; ``problems`` has the cost by seed of each arm per problem.
 
-    A cost is the median over seeds, as that of the profile; a miss is infinite. The seeds of a problem are drawn alike
-    for all arms, since a seed gives all of them the same weights and batches: those that all arms have, or where these
-    are fewer than two all of them as they are. None where no problem has two seeds. Problems are not drawn: bands say
-    what other seeds would give on these problems (stratified bootstrap, as Agarwal et al., Deep reinforcement learning
-    at the edge of the statistical precipice, 2021, section 4.3).
+    A cost is the median over seeds, as in the profile; a run that misses the target counts as infinite. The seeds of a
+    problem are drawn jointly for all arms, since a seed gives all of them the same initial weights and batches: those
+    that all arms have; with fewer than two of these, all seeds are used without resampling. None where no problem has
+    two seeds. Problems are not resampled: bands show the variation over seeds on these problems (stratified bootstrap,
+    as Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice, 2021, section 4.3).
     """
     random, found, drawn = np.random.default_rng(0), [], False
     for arms in problems:
@@ -37,7 +37,7 @@ def resampled_costs(problems: Sequence[Sequence[dict[int, float]]]) -> np.ndarra
 
 
 def median(values: np.ndarray) -> np.ndarray:
-    """Along the last axis; of an even count the mean of the two in the middle, infinite where one of them is."""
+    """The median along the last axis; with an even count the mean of the middle two, infinite where one of them is."""
     ordered, n = np.sort(values, axis=-1), values.shape[-1]
     return (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2
 
@@ -54,6 +54,6 @@ def profile_band(own: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def score_band(own: np.ndarray, widest: float) -> tuple[float, float]:
-    """The ends of the 95 % interval of an arm's score; ``own`` [draws, problems] are its ratios."""
+    """The ends of the 95 % CI of an arm's score; ``own`` [draws, problems] are its ratios."""
     low, high = np.quantile(np.clip((widest - own) / (widest - 1), 0, 1).mean(1), ENDS)
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Who is fast, and how often: steps and seconds to a target, and performance profiles over several problems."""
+"""Steps and seconds to a target, and performance profiles over several problems."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
 
 WIDEST = 4.0
-"""Profiles are drawn and scored up to this ratio: what takes more than four times as long counts as not solved."""
+"""Profiles are drawn and scored up to this ratio: a problem that takes more than 4 times as long counts as unsolved."""
 
 SHARE = 0.9
-"""Where a study names no target: this much of the way from the first value to the best one that any arm ended with."""
+"""Where a study names no target: this part of the distance from the first value to the best final value of any arm."""
 
 BETWEEN = tuple(np.geomspace(1.0, WIDEST, 25))
-"""Ratios at which a band is known, beside the corners of the profiles."""
+"""Ratios at which bands are computed, besides the corners of the profiles."""
 
 Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What had to be reached: a value of ``metric`` (as in the curves), from below where ``up``; ``set_after`` the run,
-    from its results, or before."""
+    """The target: a value of ``metric`` (as in the curves), reached from below where ``up``; ``set_after``: chosen from
+    the results of the run."""
 
     metric: str
     value: float
@@ -44,11 +44,12 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How an arm at its chosen ``settings`` got to the goal: medians over ``n`` seeds, misses infinite.
+class TimeToTarget:
+    """The cost of the target for an arm at its chosen ``settings``: medians over ``n`` seeds; runs that do not reach
+    the target count as infinite.
 
-    ``reached`` counts the seeds that did; ``seconds`` (without compiling and evaluating) is None where no trial's own
-    time is known. ``steps_by_seed`` and ``seconds_by_seed`` are what the medians are of.
+    ``reached`` counts the seeds that do; ``seconds`` (without compiling and evaluating) is None where the time of a
+    single trial is unknown. ``steps_by_seed`` and ``seconds_by_seed`` are the values of the medians.
     """
 
     steps: float
@@ -62,20 +63,21 @@ class Reach:
 
 @dataclass(frozen=True)
 class Problem:
-    """One task of one run: what its arms share (``within``), the goal, and each arm's way to it."""
+    """One task of one run: the settings its arms share (``within``), the target, and the cost of each arm."""
 
     run: str
     within: Settings
     goal: Goal
-    arms: dict[Key, Reach]
+    arms: dict[Key, TimeToTarget]
     every: int | None
-    """Steps between two looks: steps to the goal are known to that."""
+    """Steps between two evaluations, which is the resolution of steps to the target."""
 
 
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """Costs of the arms on problems that all of them met: ``steps`` and ``seconds`` [problems, arms], infinite where an
-    arm missed; ``seconds`` is None where some are not known. ``left_out`` are arms that did not meet every problem."""
+    """Costs of the arms on the problems that all of them have: ``steps`` and ``seconds`` [problems, arms], infinite
+    where an arm misses the target; ``seconds`` is None where some are unknown. ``left_out`` are arms that lack a
+    problem."""
 
     by: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -110,10 +112,10 @@ class Profiles:
         )
 
     def table(self, costs: np.ndarray | None = None) -> pl.DataFrame:
-        """One row an arm, the best score first: the columns ``by``; problems, reached, first (counts of problems);
-        within_2 and within_4 (shares of problems solved in so many times the least cost); score (see ``score``) with
-        its 95 % interval score_low to score_high by bootstrap over seeds (null where every problem has one seed);
-        geometric_mean of the ratios, infinite where a problem was missed; and common_geometric_mean over the
+        """One row per arm, best score first: the columns ``by``; problems, reached, first (counts of problems);
+        within_2 and within_4 (shares of problems solved within 2 or 4 times the lowest cost); score (see ``score``)
+        with its 95 % CI score_low to score_high by bootstrap over seeds (null where every problem has one seed);
+        geometric_mean of the ratios, infinite where a problem is unsolved; and common_geometric_mean over the
         ``common`` problems that every arm solved (null where there is none). ``costs`` are the steps by default."""
         drawn = self._drawn(costs)
         found = ratios(self.steps if costs is None else costs)
@@ -143,8 +145,8 @@ class Profiles:
         return table.sort("score", "geometric_mean", *self.by, descending=[True, False, *(False for _ in self.by)])
 
     def curves(self, costs: np.ndarray | None = None) -> pl.DataFrame:
-        """One row an arm and corner of its profile: the columns ``by``, ratio (from 1 to 4), share of problems solved
-        within that ratio of the least cost, and low and high, the 95 % band by bootstrap over seeds (null where every
+        """One row per arm and corner of its profile: the columns ``by``, ratio (from 1 to 4), share of problems solved
+        within that ratio of the lowest cost, and low and high, the 95 % band by bootstrap over seeds (null where every
         problem has one seed)."""
         found, drawn = ratios(self.steps if costs is None else costs), self._drawn(costs)
         between = [] if drawn is None else BETWEEN
@@ -162,11 +164,11 @@ class Profiles:
 
 
 def ratios(costs: np.ndarray) -> np.ndarray:
-    """Each cost over the least of its problem, [..., problems, arms]; infinite where an arm missed, so also where all
-    did.
+    """Each cost divided by the lowest of its problem, [..., problems, arms]; infinite where an arm misses the target,
+    also where all do.
 
-    Where the least is 0 (the goal held from the start) arms that also took none have ratio 1 and others an infinite
-    one. Source: Dolan and Moré, Benchmarking optimization software with performance profiles, 2002, section 2.
+    Where the lowest is 0 (the target holds from the start) arms with cost 0 have ratio 1 and others an infinite one.
+    Source: Dolan and Moré, Benchmarking optimization software with performance profiles, 2002, section 2.
     """
     least = costs.min(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -180,46 +182,50 @@ def profile(own: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def score(own: np.ndarray, widest: float = WIDEST) -> float:
-    """The mean height of the profile between the ratios 1 and ``widest``: 1 for who is first everywhere, 0 for who is
-    never within ``widest``. Source: Dahl et al., Benchmarking neural network training algorithms, 2023, with 4."""
+    """The mean of the profile between the ratios 1 and ``widest``: 1 for an arm that is first on all problems, 0 for
+    one that is never within ``widest``. Source: Dahl et al., Benchmarking neural network training algorithms, 2023,
+    with 4."""
     return float(np.clip((widest - own) / (widest - 1), 0, 1).mean())
 
 
 def geometric_mean(own: np.ndarray) -> float:
-    """Of ratios: the n-th root of their product; infinite where one is."""
+    """The geometric mean of ratios; infinite where one is."""
     return float(np.exp(np.log(own).mean()))
 
 
 def profiles(runs: Sequence[Run], by: str | Sequence[str] | None = None) -> Profiles:
-    """The arms of several runs, told apart by the column or columns ``by``, on all their problems; by default by what
+    """The arms of several runs, which differ in the column or columns ``by``, on all their problems; by default in what
     the first run varies.
 
-    A problem is a run's group of arms that share everything but ``by`` and the numbers tuned: a task, and what else
-    varies. Each arm stands at the numbers that are best on validation by all its seeds, chosen by the metric that ranks
-    the run. Its cost is the median over seeds of the steps to the study's target; a miss and a trial that diverged are
-    infinite and stay in. Where a study names no target, it is set afterwards: 90 % of the way from the first value to
-    the best mean final one (as Moré and Wild, Benchmarking derivative-free optimization algorithms, 2009, do).
+    A problem is a group of arms of a run that share everything but ``by`` and the tuned hyperparameters: a task, and
+    what else varies. Each arm has the setting that is best on validation over all its seeds, by the metric that ranks
+    the run. Its cost is the median over seeds of the steps to the study's target; runs that do not reach it, and trials
+    that diverge, count as infinite. Where a study names no target, it is chosen afterwards: 90 % of the distance from
+    the first value to the best mean final one (as Moré and Wild, Benchmarking derivative-free optimization algorithms,
+    2009).
 
-    Raises UnknownName for a column that a run has not, StudyError where two folders are one or no two arms met in all
+    Raises UnknownName for an unknown column, StudyError where a folder is named twice or no two arms share all
     problems.
     """
     by = by or by_default(runs[0])
     columns = (by,) if isinstance(by, str) else tuple(by)
     places = [run.folder.resolve() for run in runs]
     if len(set(places)) < len(places):
-        raise StudyError("each run counts once, and one folder was named twice")
+        raise StudyError("each run counts once, but one folder was named twice")
     names = [
         run.folder.name if [other.name for other in places].count(place.name) == 1 else str(run.folder)
         for run, place in zip(runs, places, strict=True)
     ]
     problems = [problem for run, name in zip(runs, names, strict=True) for problem in _problems(run, name, columns)]
-    met = [problem.arms.keys() for problem in problems]
-    every = sorted(set().union(*met), key=repr)
-    common = tuple(key for key in every if all(key in own for own in met))
+    arms_by_problem = [problem.arms.keys() for problem in problems]
+    every = sorted(set().union(*arms_by_problem), key=repr)
+    common = tuple(key for key in every if all(key in own for own in arms_by_problem))
     if len(common) < 2:
-        told = "; ".join(f"{problem.run}: {', '.join(_said(key) for key in problem.arms)}" for problem in problems)
+        arms_of_problems = "; ".join(
+            f"{problem.run}: {', '.join(_in_words(key) for key in problem.arms)}" for problem in problems
+        )
         raise StudyError(
-            f"a profile needs two arms that every problem has, and there are {len(common)} ({told}); name "
+            f"a profile needs two arms that every problem has, and there are {len(common)} ({arms_of_problems}); name "
             "runs of the same arms"
         )
     steps = np.array([[problem.arms[key].steps for key in common] for problem in problems])
@@ -229,33 +235,33 @@ def profiles(runs: Sequence[Run], by: str | Sequence[str] | None = None) -> Prof
     return Profiles(columns, tuple(problems), common, tuple(key for key in every if key not in common), steps, seconds)
 
 
-def _said(key: Key) -> str:
+def _in_words(key: Key) -> str:
     return " ".join(str(value) for value in key)
 
 
 def _problems(run: Run, name: str, by: tuple[str, ...]) -> list[Problem]:
     try:
-        found = compared(run, by)
+        comparison = compared(run, by)
     except UnknownName:
         raise
     except StudyError as failure:
         raise StudyError(f"{run.folder}: {failure}") from None
     seconds = run.trials.join(seconds_alone(run), on="block", how="left").select("trial", "seconds_alone")
-    told = []
-    for group in found.groups:
+    problems = []
+    for group in comparison.groups:
         chosen = {tuple(arm.settings[column] for column in by): _chosen(arm) for arm in group.arms}
-        goal = _goal(run, list(chosen.values()), found.chosen_by.column)
+        goal = _goal(run, list(chosen.values()), comparison.chosen_by.column)
         arms = {
-            key: _reach(run, rows, goal, seconds, arm.chosen)
+            key: _time_to_target(run, rows, goal, seconds, arm.chosen)
             for (key, rows), arm in zip(chosen.items(), group.arms, strict=True)
         }
-        task = {"task": group.arms[0].rows["task"][0]}  # said also where all of the run share it
-        told.append(Problem(name, task | group.within, goal, arms, _looks(run, goal, chosen)))
-    return told
+        task = {"task": group.arms[0].rows["task"][0]}  # named also where the whole run has one task
+        problems.append(Problem(name, task | group.within, goal, arms, _evaluation_interval(run, goal, chosen)))
+    return problems
 
 
 def _chosen(arm: Arm) -> pl.DataFrame:
-    """The trials of an arm at its chosen numbers, a row a seed."""
+    """The trials of an arm at its chosen setting, one row per seed."""
     rows = arm.rows
     for name, value in arm.chosen.items():
         rows = rows.filter(pl.col(name).eq_missing(value))
@@ -270,8 +276,8 @@ def _goal(run: Run, chosen: list[pl.DataFrame], ranks: str) -> Goal:
     up = direction(metric, run.study.goals) == "up"
     if metric not in run.curves.collect_schema().names():
         raise StudyError(
-            f"{run.folder}: the study names no target, and {metric} was not recorded on the way, so none "
-            "can be set; write [target] with metric and value into the study"
+            f"{run.folder}: the study names no target, and {metric} was not recorded during training, so none "
+            "can be chosen; write [target] with metric and value into the study"
         )
     trials = pl.concat([rows.select("trial") for rows in chosen])
     seen = run.curves.join(trials.lazy(), on="trial", how="semi").filter(pl.col(metric).is_finite())
@@ -280,13 +286,15 @@ def _goal(run: Run, chosen: list[pl.DataFrame], ranks: str) -> Goal:
     known = [end for end in ends if end is not None]
     if first is None or not known:
         raise StudyError(
-            f"{run.folder}: the study names no target, and no trial finished from whose {metric} one could be set"
+            f"{run.folder}: the study names no target, and no trial finished whose {metric} could define one"
         )
     best = max(known) if up else min(known)
     return Goal(metric, float(first + SHARE * (best - first)), up, set_after=True)
 
 
-def _reach(run: Run, rows: pl.DataFrame, goal: Goal, seconds: pl.DataFrame, settings: Settings) -> Reach:
+def _time_to_target(
+    run: Run, rows: pl.DataFrame, goal: Goal, seconds: pl.DataFrame, settings: Settings
+) -> TimeToTarget:
     recorded = not goal.set_after and "steps_to_target" in rows.columns
     taken = rows.select("trial", taken="steps_to_target") if recorded else _steps(run, rows, goal)
     rows = rows.join(taken, on="trial", how="left").join(seconds, on="trial", how="left")
@@ -297,19 +305,21 @@ def _reach(run: Run, rows: pl.DataFrame, goal: Goal, seconds: pl.DataFrame, sett
     ).to_series()
     time = None if own.null_count() else float(median(own.to_numpy()))
     by_seed = [dict(zip(rows["seed"], values, strict=True)) for values in (steps, own)]
-    return Reach(float(median(steps.to_numpy())), time, rows.height, int(steps.is_finite().sum()), settings, *by_seed)
+    return TimeToTarget(
+        float(median(steps.to_numpy())), time, rows.height, int(steps.is_finite().sum()), settings, *by_seed
+    )
 
 
 def _steps(run: Run, rows: pl.DataFrame, goal: Goal) -> pl.DataFrame:
-    """The first recorded step at which each trial was at the goal."""
+    """The first recorded step at which each trial reached the target."""
     value = pl.col(goal.metric)
     there = value >= goal.value if goal.up else value <= goal.value
     seen = run.curves.join(rows.lazy().select("trial"), on="trial", how="semi").filter(there & value.is_finite())
     return seen.group_by("trial").agg(taken=pl.col("step").min()).collect()
 
 
-def _looks(run: Run, goal: Goal, chosen: dict[Key, pl.DataFrame]) -> int | None:
-    """The widest gap between two recorded values of the goal's metric, over all arms; None where there are none."""
+def _evaluation_interval(run: Run, goal: Goal, chosen: dict[Key, pl.DataFrame]) -> int | None:
+    """The largest number of steps between two recorded values of the target's metric; None where there are none."""
     if goal.metric not in run.curves.collect_schema().names():
         return None
     trials = pl.concat([rows.select("trial") for rows in chosen.values()])

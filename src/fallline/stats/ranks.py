@@ -1,4 +1,4 @@
-"""The rank of each arm at each seed, and the spread of its mean over seeds."""
+"""The rank of each arm at each seed, and the CI of its mean over seeds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks [arms, seeds], 1 is best, ties share; over ``n`` seeds that every arm has, their mean and its 95 % interval
-    (None with one seed)."""
+    """Ranks [arms, seeds], 1 is best, ties share; over ``n`` seeds that every arm has, their mean and its 95 % CI (None
+    with one seed)."""
 
     each: np.ndarray
     mean: np.ndarray
@@ -29,11 +29,11 @@ class Ranks:
 
 
 def ranks(values: np.ndarray, up: bool) -> Ranks | None:
-    """The ranks of ``values`` [arms, seeds], larger being better where ``up``; None where no seed has all arms.
+    """The ranks of ``values`` [arms, seeds], larger is better where ``up``; None where no seed has all arms.
 
-    NaN is no trial, and its seed is left out; infinite is a trial that diverged, the last of its seed. The interval is
-    a bootstrap over seeds, always with the same draws, with percentiles as far out as Student's t is wider than the
-    normal at this n (Hesterberg 2015, expanded percentiles): plain percentiles are too narrow with few seeds.
+    NaN: no trial, and its seed is left out; infinite: a trial that diverged, the last of its seed. The CI is a
+    bootstrap over seeds, always with the same draws, with percentiles expanded by the ratio of Student's t to the
+    normal quantile at this n (Hesterberg 2015): plain percentiles are too narrow with few seeds.
     """
     whole = values[:, ~np.isnan(values).any(axis=0)]
     n = whole.shape[1]
@@ -60,14 +60,15 @@ def _drawn(n: int) -> np.ndarray:
 
 
 def expanded_percentiles(n: int) -> tuple[float, float]:
-    """The percentiles of a bootstrap mean that make a 95 % interval with ``n`` values."""
+    """The percentiles of a bootstrap mean for a 95 % CI with ``n`` values."""
     tail = float(normal_below((n / (n - 1)) ** 0.5 * t_quantile(LEVEL / 2, n - 1)))
     return tail, 1 - tail
 
 
 def cliques(apart: np.ndarray) -> list[tuple[int, int]]:
-    """The longest runs of arms, first and last place, in which no pair is told apart; ``apart`` [arms, arms] in the
-    order of mean ranks. Runs of one arm, and those inside a longer one, are left out."""
+    """The longest sequences of arms, by first and last position, in which no pair is significantly different;
+    ``apart`` [arms, arms] (significantly different) in the order of mean ranks. Sequences of one arm, and those inside
+    a longer one, are left out."""
     count, found = len(apart), []
     for first in range(count):
         last = first

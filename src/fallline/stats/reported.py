@@ -1,4 +1,4 @@
-"""Published figures beside ours: the same trials, the same metric, the difference."""
+"""Published figures beside reproduced ones: the same trials, the same metric, the difference."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from fallline.stats.cached import once
-from fallline.stats.columns import configurations, finished, metric_columns, number_columns, trials_of
-from fallline.stats.filters import where
+from fallline.stats.columns import configurations, finished, hyperparameter_columns, metric_columns, trials_of
+from fallline.stats.filters import select_trials
 from fallline.stats.metric import comparable, direction
 from fallline.stats.missing import not_a_number
 from fallline.stats.one_at_a_time import alone
@@ -37,69 +37,72 @@ SCHEMA = {
 
 @once
 def reported(run: Run) -> pl.DataFrame:
-    """One row a reported figure of the study.
+    """One row per published figure of the study (``reported``), with the reproduced value (``ours``).
 
-    Ours is the best configuration among the trials ``where`` and ``at`` keep (``at`` may also name a step of the
-    curves): its mean, sd, n and 95 % interval over seeds; null where no trial matches or none has a number.
+    Reproduced is the best configuration among the trials that ``where`` and ``at`` select (``at`` may also name a step
+    of the curves): its mean, sd, n and 95 % CI over seeds; null where no trial matches or none has a number.
     Configurations that diverged or have no number with some seeds come after those with one at every seed. best is the
-    best configuration among those of ``where`` alone: where our optimum lies, if not ``at``. Where the metric is a
-    number of the rule, what was reported is its optimum, and ours is its value in the best configuration (one at a
-    time: with all others at their usual values). Losses of different kinds do not compete: what is kept must have one
-    kind.
+    best configuration among those of ``where`` alone, which is our optimum even if it is not ``at``. Where the metric
+    is a hyperparameter of the optimizer, the published value is its optimum, and the reproduced one its value in the
+    best configuration (in one-at-a-time studies with all others at the base). Losses of different kinds are not
+    compared: the selected trials must have one kind.
     """
     trials = configurations(run)
-    rows = [_row(run, trials, place, one) for place, one in enumerate(run.study.reported)]
+    rows = [_row(run, trials, place, figure) for place, figure in enumerate(run.study.reported)]
     return pl.DataFrame(rows, schema=SCHEMA) if rows else pl.DataFrame(schema=SCHEMA)
 
 
-def _row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str, Any]:
-    if one.metric in number_columns(trials):
-        return _number_row(run, trials, place, one)
-    settings = {key: value for key, value in one.at.items() if key != "step"}
-    kept, step = where(trials, one.where), one.at.get("step")
-    free, here = (_best(run, some, one.metric, step) for some in (kept, where(kept, settings)))
-    ours = here.get("mean")
+def _row(run: Run, trials: pl.DataFrame, place: int, figure: Reported) -> dict[str, Any]:
+    if figure.metric in hyperparameter_columns(trials):
+        return _number_row(run, trials, place, figure)
+    settings = {key: value for key, value in figure.at.items() if key != "step"}
+    selected_by_where, step = select_trials(trials, figure.where), figure.at.get("step")
+    best, at_setting = (
+        _best(run, selected, figure.metric, step)
+        for selected in (selected_by_where, select_trials(selected_by_where, settings))
+    )
+    ours = at_setting.get("mean")
     return {
         "place": place,
-        "where": one.where,
-        "metric": one.metric,
-        "at": one.at,
-        "text": one.text,
-        "reported": one.value,
+        "where": figure.where,
+        "metric": figure.metric,
+        "at": figure.at,
+        "text": figure.text,
+        "reported": figure.value,
         "ours": ours,
-        "sd": here.get("sd"),
-        "n": here.get("n"),
-        "low": here.get("low"),
-        "high": here.get("high"),
-        "difference": None if ours is None or one.value is None else ours - one.value,
-        "configuration": here.get("configuration"),
-        "best": free.get("mean"),
-        "best_configuration": free.get("configuration"),
+        "sd": at_setting.get("sd"),
+        "n": at_setting.get("n"),
+        "low": at_setting.get("low"),
+        "high": at_setting.get("high"),
+        "difference": None if ours is None or figure.value is None else ours - figure.value,
+        "configuration": at_setting.get("configuration"),
+        "best": best.get("mean"),
+        "best_configuration": best.get("configuration"),
     }
 
 
-def _number_row(run: Run, trials: pl.DataFrame, place: int, one: Reported) -> dict[str, Any]:
-    """A reported optimum of a number beside ours: its value where our primary metric is best."""
-    kept = where(trials, one.where | one.at)
-    rows = summary(run).filter(pl.col("configuration").is_in(kept["configuration"].unique().implode()))
+def _number_row(run: Run, trials: pl.DataFrame, place: int, figure: Reported) -> dict[str, Any]:
+    """A published optimum of a hyperparameter beside the reproduced one: its value in the best configuration."""
+    selected = select_trials(trials, figure.where | figure.at)
+    rows = summary(run).filter(pl.col("configuration").is_in(selected["configuration"].unique().implode()))
     rows = rows.filter(pl.col("diverged") + pl.col("missing") < pl.col("trials"))
     if run.study.design == "one_at_a_time" and not rows.is_empty():
-        rows = alone(rows, one.metric, number_columns(trials))
+        rows = alone(rows, figure.metric, hyperparameter_columns(trials))
     best = rows.row(0, named=True) if rows.height else {}
-    ours = best.get(one.metric)
+    ours = best.get(figure.metric)
     row = dict.fromkeys(SCHEMA) | {
         "place": place,
-        "where": one.where,
-        "metric": one.metric,
-        "at": one.at,
-        "text": one.text,
+        "where": figure.where,
+        "metric": figure.metric,
+        "at": figure.at,
+        "text": figure.text,
     }
-    gap = None if ours is None or one.value is None else ours - one.value
-    return row | {"reported": one.value, "ours": ours, "difference": gap, "configuration": best.get("configuration")}
+    gap = None if ours is None or figure.value is None else ours - figure.value
+    return row | {"reported": figure.value, "ours": ours, "difference": gap, "configuration": best.get("configuration")}
 
 
 def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict[str, Any]:
-    """The best configuration by mean over seeds; empty where there is none, or where kinds of loss would compete."""
+    """The best configuration by mean over seeds; empty where there is none, or several kinds of loss."""
     if not comparable(trials, metric):
         return {}
     values = _values(run, trials, metric, step)
@@ -119,7 +122,7 @@ def _best(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> dict
 
 
 def _values(run: Run, trials: pl.DataFrame, metric: str, step: int | None) -> pl.DataFrame:
-    """The metric of each trial that has a number: from the curves where a step is named, else the column of that name
+    """The metric of each trial that has a number: from the curves where a step is named, else the column of that name,
     or of its final value."""
     done = trials.filter(finished())
     if step is not None:

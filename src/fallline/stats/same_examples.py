@@ -1,4 +1,4 @@
-"""McNemar's test: two arms on the very same examples, seed by seed, from what their trials predicted."""
+"""McNemar's test: the predictions of two arms on the same examples, seed by seed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import polars as pl
 from fallline.contracts import MetricName
 from fallline.stats.arms import Arm
 from fallline.stats.distributions import binomial_at_most
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.store import Run
 
 
 @dataclass(frozen=True)
 class Mcnemar:
-    """Two arms on the same examples: how many, a seed, only the first got right and only the second; ``p`` of both
-    sides.
+    """Two arms on the same examples: the number per seed that only the first and only the second classified correctly,
+    and the two-sided ``p``.
 
-    The trials of different seeds saw the same examples, so their counts must not be added up as if they were more
-    examples: each seed has an exact binomial p-value, and ``p`` is twice their median, which is a valid p-value however
-    the seeds hang together (Rüger 1978). It speaks of these trained models on other examples of the kind, not of other
+    The trials of different seeds have the same examples, so their counts must not be pooled as if there were more
+    examples: each seed has an exact binomial p-value, and ``p`` is twice their median, which is valid for any
+    dependence of the seeds (Rüger 1978). It generalises from these trained models to other examples, not to other
     seeds.
     """
 
@@ -41,15 +41,15 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Mcnemar:
 
 
 def split_of(metric: str) -> str | None:
-    """The split whose predictions belong to a metric; another split is not looked at."""
+    """The split whose predictions belong to a metric, validation or test; else None."""
     split = MetricName.parse(metric).split
     return split if split in ("validation", "test") else None
 
 
 class Examples:
-    """What the chosen trials of arms got right on one split, read once.
+    """The examples that the chosen trials of arms classified correctly on one split, read once.
 
-    ``among(first, second)`` is the test of two arms, or None where they have no seed in common with predictions on the
+    ``among(first, second)`` is the test of two arms, or None where they have no common seed with predictions on the
     same examples.
     """
 
@@ -57,7 +57,7 @@ class Examples:
         self._right: dict[int, dict[int, tuple[tuple[str, str], np.ndarray]]] = {id(arm): {} for arm in arms}
         if split is None or run.answers.is_empty():
             return
-        chosen = {id(arm): where(arm.rows, arm.chosen).select("trial", "seed", "task", "data") for arm in arms}
+        chosen = {id(arm): select_trials(arm.rows, arm.chosen).select("trial", "seed", "task", "data") for arm in arms}
         names = pl.concat([rows["trial"] for rows in chosen.values()])
         given = run.predictions.filter(pl.col("split") == split, pl.col("trial").is_in(names.implode())).collect()
         taken = {trial: row.to_numpy() for trial, row in zip(given["trial"], given["predicted"], strict=True)}

@@ -1,4 +1,4 @@
-"""The search behind each arm of a run: what was tried, how much of it was lost, and which of it was best."""
+"""The hyperparameter search of each arm of a run: what was tried, what diverged, and what was best."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from fallline.errors import UnknownName
 from fallline.stats.cached import once
-from fallline.stats.columns import OFF, configurations, finished, number_columns, recipe_columns
+from fallline.stats.columns import OFF, configurations, finished, hyperparameter_columns, recipe_columns
 from fallline.stats.defaults import Defaults, defaults
 from fallline.stats.good_range import GoodRange, good_range
 from fallline.stats.metric import MetricView, primary
@@ -23,12 +23,13 @@ from fallline.store import Run
 
 RATE = "learning_rate"
 LEAST_VALUES = 3
-"""Of a number other than the rate so many values make a range; the better of two is always at an end."""
+"""Values of a hyperparameter other than the learning rate that make a range; the better of two is always at an edge."""
 
 
 @dataclass(frozen=True)
-class Border:
-    """The best value of ``number`` is the ``side`` ("lowest" or "highest") end of the ``values`` tried."""
+class RangeEdge:
+    """The best value of the hyperparameter ``number`` is at the edge of its search range: ``side`` "lowest" or
+    "highest" of the ``values`` tried."""
 
     number: str
     side: str
@@ -36,7 +37,7 @@ class Border:
 
     @property
     def wider(self) -> tuple[float, ...]:
-        """``values`` and two more beyond the end, as far apart as the last two, in the order from large to small."""
+        """``values`` and two more beyond the edge, with the spacing of the last two, in descending order."""
         ordered = sorted(self.values)
         end, inner = (ordered[0], ordered[1]) if self.side == "lowest" else (ordered[-1], ordered[-2])
         more = [float(f"{end * (end / inner) ** step:.1g}") for step in (1, 2)]
@@ -45,10 +46,11 @@ class Border:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """One arm and all that was tried of it: every configuration is a try, whatever sets it apart from the others.
+    """One arm and all settings tried of it: every configuration counts as one setting, whatever it varies.
 
-    ``group`` holds what no choice may cross where it varies: task, data, and the kind of loss where nothing else was
-    recorded. ``rows`` are those of ``summary``, best first; ``trials`` are the arm's with their configuration.
+    ``group`` has the columns that vary and across which nothing is selected: task, data, and the kind of loss where no
+    other metric was recorded. ``rows`` are those of ``summary``, best first; ``trials`` are those of the arm with their
+    configuration.
     """
 
     arm: dict[str, Any]
@@ -61,7 +63,7 @@ class Search:
 
     @property
     def tried(self) -> int:
-        """How many configurations."""
+        """The number of configurations: the search budget."""
         return self.rows.height
 
     @property
@@ -82,12 +84,12 @@ class Search:
 
     @property
     def means(self) -> np.ndarray:
-        """The means of those that are not lost."""
+        """The means of the configurations that are not lost."""
         return self.rows[f"{self.metric.column}_mean"].to_numpy()[~self.lost]
 
     @cached_property
     def values(self) -> np.ndarray:
-        """[tried, seeds], NaN where there is no trial, or none with a number."""
+        """The values [tried, seeds], NaN where there is no trial, or none with a number."""
         column = self.metric.column
         done = self.trials.filter(finished())
         if column not in done.columns or done.is_empty():
@@ -101,7 +103,7 @@ class Search:
 
     @property
     def diverged(self) -> int:
-        """Trials that diverged."""
+        """The number of trials that diverged."""
         return int(self.rows["diverged"].sum())
 
     @property
@@ -110,28 +112,28 @@ class Search:
 
     @property
     def rates(self) -> GoodRange | None:
-        """The good range of the learning rate; None where the arm has several optimizers, whose rates are different
-        numbers."""
+        """The range of good learning rates; None where the arm has several optimizers, whose learning rates cannot be
+        compared."""
         if RATE not in self.rows.columns or self.rows["optimizer"].n_unique() > 1:
             return None
-        rows = alone(self.rows, RATE, number_columns(self.trials)) if self.one_at_a_time else self.rows
+        rows = alone(self.rows, RATE, hyperparameter_columns(self.trials)) if self.one_at_a_time else self.rows
         return good_range(rows, RATE, self.metric.column, self.metric.up)
 
     @property
-    def borders(self) -> list[Border]:
-        """The numbers whose chosen value is an end of their range, the learning rate first. 0 is no border: there is
-        nothing beyond it."""
+    def edges(self) -> list[RangeEdge]:
+        """The hyperparameters whose chosen value is at the edge of the search range, the learning rate first; 0 is no
+        edge, since there is nothing beyond it."""
         found = []
-        for name in number_columns(self.trials) if self.value is not None else ():
+        for name in hyperparameter_columns(self.trials) if self.value is not None else ():
             values = sorted(self.rows[name].drop_nulls().unique().to_list())
             chosen, enough = self.best[name], 2 if name == RATE else LEAST_VALUES
             off = name in OFF and self.rows[name].null_count() > 0
             if chosen is None or len(values) + off < enough:
                 continue
             if chosen == values[0] and chosen != 0 and not off:
-                found.append(Border(name, "lowest", tuple(values)))
+                found.append(RangeEdge(name, "lowest", tuple(values)))
             elif chosen == values[-1] and chosen != 0:
-                found.append(Border(name, "highest", tuple(values)))
+                found.append(RangeEdge(name, "highest", tuple(values)))
         return found
 
     @cached_property
@@ -141,8 +143,8 @@ class Search:
 
     @cached_property
     def budget(self) -> dict[str, int | None]:
-        """seeds, steps and examples (the most of any trial; examples None in older folders), trials, and total_steps
-        (planned, over all trials)."""
+        """trials, seeds, steps and examples (maximum over trials; examples None in older folders), and total_steps
+        (planned, sum over trials)."""
         told = self.trials["examples_seen"].max() if "examples_seen" in self.trials.columns else None
         return {
             "trials": self.trials.height,
@@ -154,8 +156,8 @@ class Search:
 
 
 def searches(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFrame | None = None) -> list[Search]:
-    """The arms of a run: the values of the column(s) ``by``, the best first within a group; UnknownName for no such
-    column. ``ranked``: rows of ``summary``, where some or all are at hand; what is not in them is left out."""
+    """The arms of a run: the values of the column(s) ``by``, best first within a group; UnknownName for an unknown
+    column. ``ranked``: the rows of ``summary`` to use, by default all."""
     columns = (by,) if isinstance(by, str) else tuple(by)
     return _every_search(run, columns) if ranked is None else _searches(run, columns, ranked)
 
@@ -194,7 +196,7 @@ def _searches(run: Run, by: tuple[str, ...], ranked: pl.DataFrame) -> list[Searc
 
 
 def groups(found: Sequence[Search]) -> list[list[Search]]:
-    """The searches that may be compared with one another, together."""
+    """The searches by group: those in one list can be compared with each other."""
     kept: dict[tuple, list[Search]] = {}
     for search in found:
         kept.setdefault(tuple(search.group.values()), []).append(search)

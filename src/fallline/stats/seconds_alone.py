@@ -1,4 +1,4 @@
-"""What one trial takes with nothing beside it: measured, or not known."""
+"""The training time of one trial by itself, where it was measured."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fallline.store import Run
 
 
 def seconds_alone(run: Run) -> pl.DataFrame:
-    """A row a block: the seconds that one of its trials takes when nothing else runs, without compiling.
+    """One row per block: the seconds of one of its trials when nothing else runs, without compiling.
 
     That is the block's ``alone_seconds`` where it was measured, or its own time where it trained a single trial and no
-    other block ran beside it; else null, since a share of a program's time says nothing of one trial.
+    other block ran at the same time; else null, since a share of a program's time is not the time of one trial.
     """
     rows = []
     for row in run.timings.iter_rows(named=True):

@@ -1,4 +1,4 @@
-"""Rules that contain others, and at which numbers: one that loses to its own special case was not tuned enough."""
+"""Optimizers that contain others as special cases: one that is worse than its special case was not tuned enough."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 
 class SpecialCase(NamedTuple):
-    """``general`` with these ``hyperparameters`` is ``special`` at the same learning rate, step for step; what both
-    take beside them is the same."""
+    """``general`` with these ``hyperparameters`` equals ``special`` at the same learning rate in every step; all other
+    hyperparameters of both are the same."""
 
     general: str
     special: str
@@ -16,7 +16,7 @@ class SpecialCase(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The numbers, for a sentence: "momentum 0"."""
+        """The hyperparameters in words: "momentum 0"."""
         return " and ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in self.hyperparameters.items())
 
 
@@ -30,11 +30,11 @@ SPECIAL_CASES = (
     SpecialCase("signum", "sign_sgd", {"momentum": 0.0}),
     SpecialCase("lion", "sign_sgd", {"beta1": 0.0, "weight_decay": 0.0}),
 )
-"""Only what is exact, with numbers that the rules' laws allow, from any weights. FTRL is Adagrad from weights of zero
-alone. RMSProp and Adam approach momentum as epsilon grows (Choi et al., On empirical comparisons of optimizers, 2019):
-a limit that no usual range holds, so nobody is blamed for it."""
+"""Only exact special cases, within the valid hyperparameters and from any initial weights. FTRL equals Adagrad only
+from weights of zero. RMSProp and Adam approach momentum as epsilon grows (Choi et al., On empirical comparisons of
+optimizers, 2019), a limit outside usual search ranges, so it is left out."""
 
 
 def special_cases(general: str) -> list[SpecialCase]:
-    """The rules that ``general`` contains."""
+    """The special cases that ``general`` contains."""
     return [case for case in SPECIAL_CASES if case.general == general]

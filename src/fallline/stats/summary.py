@@ -1,4 +1,4 @@
-"""One row a configuration: mean, spread and interval over its seeds, ranked."""
+"""One row per configuration: mean, standard deviation and 95 % CI over its seeds, ranked."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from fallline.store import Run
 
 CONFIDENCE = 0.95
 FEW_SEEDS = 5
-"""With fewer seeds an interval says little; curves then show the least and the greatest."""
+"""With fewer seeds a CI says little; figures then show minimum and maximum."""
 
 
 @once
 def summary(run: Run) -> pl.DataFrame:
-    """One row a configuration, best first.
+    """One row per configuration, best first.
 
     Columns: rank, configuration, the recipe with epochs and loss_kind where recorded; trials, diverged, missing (of the
     finished trials those whose primary metric is not a number) and stopped (counts; what early stopping ended has
     results), stopped_at (median step of those); best (mean over seeds of the
-    best value of the primary metric on the way), when (median step of it); steps_to_target (median, a miss is infinite,
-    so null where half or more missed), reached (count); and for each metric M: M_mean, M_sd (n - 1 in the divisor),
-    M_n, M_low, M_high (95 % interval, Student's t). With one seed sd and interval are null. Trials that diverged count
-    in ``diverged`` and in nothing else; M_n counts the trials that have a number. Configurations that diverged or have
-    no number with some seeds come after those with a number at every seed.
-    Where the metric only compares ``within`` a kind of loss, the kinds stand one after the other and ``rank`` starts
-    anew in each.
+    best value of the primary metric during training), when (median step of it); steps_to_target (median over seeds, in
+    which runs that do not reach the target count as infinite, so null where half or more do not), reached (count); and
+    for each metric M: M_mean, M_sd (n - 1), M_n, M_low, M_high (95 % CI, Student's t). With one seed sd and CI are
+    null. Trials that diverged count in ``diverged`` only; M_n counts the trials that have a number. Configurations that
+    diverged or have no number with some seeds come after those with a number at every seed. Where the metric can only
+    be compared ``within`` a kind of loss, the kinds follow one another and ``rank`` starts anew in each.
     """
     metric = primary(run)
     trials = _with_marks(run, configurations(run))
     names = metric_columns(trials)
-    done = finished()
-    gaps = missing(run, metric.column) if metric.column in trials.columns else pl.lit(False)
-    trials = trials.with_columns(missing=gaps)
+    is_finished = finished()
+    is_missing = missing(run, metric.column) if metric.column in trials.columns else pl.lit(False)
+    trials = trials.with_columns(missing=is_missing)
     hyperparameters = [pl.when(pl.col(name).cast(pl.Float64).is_finite()).then(pl.col(name)) for name in names]
     trials = trials.with_columns(
-        pl.when(done).then(one).alias(name) for one, name in zip(hyperparameters, names, strict=True)
+        pl.when(is_finished).then(one).alias(name) for one, name in zip(hyperparameters, names, strict=True)
     )
     keys = ["configuration", *recipe_columns(trials)]
     grouped = trials.group_by(keys, maintain_order=True).agg(
         pl.len().alias("trials"),
-        (~done).sum().alias("diverged"),
+        (~is_finished).sum().alias("diverged"),
         pl.col("missing").sum(),
         *_early(trials),
         *(pl.col(name).first() for name in ("epochs", "loss_kind") if name in trials.columns),
@@ -56,7 +55,7 @@ def summary(run: Run) -> pl.DataFrame:
 
 
 def interval_factor(n: int | None, confidence: float = CONFIDENCE) -> float | None:
-    """Half the interval in units of sd: t / sqrt(n); None where n < 2 leaves no spread to judge by."""
+    """Half the CI in units of the standard deviation: t / sqrt(n); None where n < 2."""
     return None if n is None or n < 2 else t_quantile(0.5 + confidence / 2, n - 1) / n**0.5
 
 
@@ -126,7 +125,7 @@ def _ranked(grouped: pl.DataFrame, metric: MetricView) -> pl.DataFrame:
 
 
 def _with_marks(run: Run, trials: pl.DataFrame) -> pl.DataFrame:
-    """The training loss at the study's marked steps, a column each."""
+    """The training loss at the logged steps of the study, one column each."""
     marks = run.study.marks
     if not marks:
         return trials

@@ -1,4 +1,4 @@
-"""Which configurations of a run the test split is read for: those that other data chose."""
+"""The configurations for which the held-out test set is evaluated: those selected on other data."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def has_test(run: Run) -> bool:
 
 
 def chosen_for(found: Compared) -> TestRead:
-    """What a comparison reads: of each arm the configuration that is best by all seeds, where it has test values."""
+    """What a comparison evaluates on test: of each arm the configuration with the best mean over all seeds."""
     return TestRead(CHOSEN, found.chosen_by.column, _picks(found.run, found.chosen))
 
 
 def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> TestRead:
-    """What the report of a run reads: the arms of the study's question, each at its best, and the best of each
-    optimizer (``best``, as ``best_of`` gives it)."""
+    """What the report of a run evaluates on test: each compared arm at its best, and the best configuration of each
+    optimizer (``best``, as ``best_of`` returns it)."""
     best = best_of(run) if best is None else best
     kept = best.filter(pl.col("diverged") < pl.col("trials"))
     metric = primary(run)
@@ -48,7 +48,7 @@ def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> TestRead:
 
 
 def chosen_alone(run: Run, ranked: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
-    """``ranked``, a row a configuration, with test values of the chosen ones alone; as it is where test itself ranks.
+    """``ranked``, one row per configuration, with test values of the selected ones only; unchanged where test ranks.
 
     ``best`` is its best row of each optimizer.
     """
@@ -72,5 +72,5 @@ def _picks(run: Run, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 
 def _configuration(keys: Iterable[str], row: Mapping[str, Any]) -> str:
-    """Names the recipe: what a part does not take is not in it, so that a study that grows keeps its names."""
+    """A digest of the recipe; columns without a value are left out, so that digests stay when a study is extended."""
     return digest({name: row[name] for name in keys if row[name] is not None})

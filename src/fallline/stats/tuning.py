@@ -1,4 +1,4 @@
-"""How well each arm was tuned: its tries, its budget, the borders of its ranges, what it loses to, its defaults."""
+"""How well each arm was tuned: search budget, edges of its ranges, special cases that beat it, its defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fallline.store import Run
 
 
 def worst(found: Sequence[Search]) -> float:
-    """What a diverged try counts as: the worst mean any arm of the group finished with; NaN where none did."""
+    """The value of a diverged setting: the worst mean of any arm of the group that finished; NaN where none did."""
     means = np.concatenate([search.means for search in found])
     if not means.size:
         return math.nan
@@ -27,12 +27,12 @@ def worst(found: Sequence[Search]) -> float:
 
 
 def expected(found: Sequence[Search]) -> pl.DataFrame:
-    """One row an arm and number of tries k, for arms of one run: group, arm, k, tried, value (the expected best of k
-    settings drawn at random from those tried), low and high (95 % bootstrap band), none (the chance that all k are
-    lost).
+    """One row per arm and search budget k, for arms of one run: group, arm, k, tried, value (the expected best of k
+    settings drawn at random from those tried), low and high (95 % bootstrap band), none (the probability that all k
+    are lost).
 
-    A setting that diverged with any seed counts as the worst that any arm of the group finished with, which is kind to
-    it. value is null where nothing of the arm finished. Spread and chance are as in ``expected_best`` and ``band``.
+    A setting that diverged with any seed counts as the worst mean of any arm of the group, which is optimistic for it.
+    value is null where nothing of the arm finished. See ``expected_best`` and ``band``.
     """
     rows = []
     for group in groups(found):
@@ -65,7 +65,7 @@ def expected(found: Sequence[Search]) -> pl.DataFrame:
 
 
 def at_equal_tries(group: Sequence[Search], tries: int) -> list[tuple[Search, float | None]]:
-    """The expected best of each arm of a group after the same number of tries; None where nothing finished."""
+    """The expected best of each arm of a group at the same search budget; None where nothing finished."""
     bad = worst(group)
     found = []
     for search in group:
@@ -77,7 +77,7 @@ def at_equal_tries(group: Sequence[Search], tries: int) -> list[tuple[Search, fl
 
 @dataclass(frozen=True)
 class Defeat:
-    """A rule that contains another (``case``) and came out worse; ``difference`` is general minus special, None where
+    """An optimizer that is worse than its special case (``case``); ``difference`` is general minus special, None where
     the general one diverged or no seed finished with both."""
 
     general: Search
@@ -86,22 +86,22 @@ class Defeat:
     difference: Difference | None
 
 
-def defeats(run: Run, found: Sequence[Search]) -> list[Defeat]:
-    """The arms that lose to their own special case, each at its best: they were tuned too little.
+def defeats(run: Run, searches: Sequence[Search]) -> list[Defeat]:
+    """The arms that are worse than their own special case, each at its best: they were not tuned enough.
 
-    They lose where the paired 95 % interval says so; with one seed, where the value is worse by more than rounding; and
-    where they diverged and the special case did not.
+    Worse means: the paired 95 % CI excludes 0; with one seed, a difference beyond rounding; or the general one diverged
+    and the special case did not.
     """
-    lost = []
-    for group in groups(found):
-        named = {search.arm["optimizer"]: search for search in group if set(search.arm) == {"optimizer"}}
-        for name, general in named.items():
+    result = []
+    for group in groups(searches):
+        by_name = {search.arm["optimizer"]: search for search in group if set(search.arm) == {"optimizer"}}
+        for name, general in by_name.items():
             for case in special_cases(name):
-                special = named.get(case.special)
+                special = by_name.get(case.special)
                 if special is not None and special.value is not None:
                     defeat = _defeat(run, general, special, case)
-                    lost += [defeat] if defeat else []
-    return lost
+                    result += [defeat] if defeat else []
+    return result
 
 
 def _defeat(run: Run, general: Search, special: Search, case: SpecialCase) -> Defeat | None:
@@ -120,16 +120,16 @@ def _defeat(run: Run, general: Search, special: Search, case: SpecialCase) -> De
 
 
 def tuning(run: Run, by: str | Sequence[str] = "optimizer") -> pl.DataFrame:
-    """One row an arm, best first within its group.
+    """One row per arm, best first within its group.
 
     Columns: group, arm; tried (configurations), trials, seeds, steps, examples (most of a trial), total_steps;
-    diverged, diverged_share; value (mean of the chosen), learning_rate (chosen), border (numbers at an end of their
-    range); good_low, good_high, decades, cut, threshold (see ``good_range``); defaults (see ``Defaults``),
+    diverged, diverged_share; value (mean of the chosen), learning_rate (chosen), border (hyperparameters at the edge of
+    their search range); good_low, good_high, decades, cut, threshold (see ``good_range``); defaults (see ``Defaults``),
     defaults_value; loses_to (special cases).
     """
-    found = searches(run, by)
-    beaten = defeats(run, found)
-    rows = [_row(search, [one.case.special for one in beaten if one.general is search]) for search in found]
+    arms = searches(run, by)
+    defeated = defeats(run, arms)
+    rows = [_row(search, [defeat.case.special for defeat in defeated if defeat.general is search]) for search in arms]
     floats = ("value", RATE, "good_low", "good_high", "decades", "threshold", "defaults_value")
     texts = ("border", "cut", "loses_to")
     kinds = dict.fromkeys(floats, pl.Float64) | dict.fromkeys(texts, pl.String) | {"examples": pl.Int64}
@@ -137,11 +137,11 @@ def tuning(run: Run, by: str | Sequence[str] = "optimizer") -> pl.DataFrame:
 
 
 def _row(search: Search, special: list[str]) -> dict[str, Any]:
-    good, usual = search.rates, search.defaults
+    good, at_defaults = search.rates, search.defaults
     row = search.group | search.arm | {"tried": search.tried, **search.budget, "diverged": search.diverged}
     row |= {"diverged_share": search.diverged_share, "value": search.value}
     row |= {RATE: search.best.get(RATE) if search.value is not None else None}
-    row |= {"border": ", ".join(f"{one.number} {one.side}" for one in search.borders) or None}
+    row |= {"border": ", ".join(f"{edge.number} {edge.side}" for edge in search.edges) or None}
     row |= {
         "good_low": good and good.low,
         "good_high": good and good.high,
@@ -149,7 +149,10 @@ def _row(search: Search, special: list[str]) -> dict[str, Any]:
         "cut": good and (good.cut or None),
         "threshold": good and good.threshold,
     }
-    row |= {"defaults": usual.state, "defaults_value": usual.best and usual.best[f"{search.metric.column}_mean"]}
+    row |= {
+        "defaults": at_defaults.state,
+        "defaults_value": at_defaults.best and at_defaults.best[f"{search.metric.column}_mean"],
+    }
     return row | {"loses_to": ", ".join(special) or None}
 
 

@@ -32,12 +32,12 @@ ORDER = (
     "stopping",
     "reported",
 )
-"""In which order the figures stand of a study that names none; kinds not named here follow."""
+"""The order of figures in a study that names none; other kinds follow."""
 
 
 @dataclass(frozen=True)
 class RenderedFigure:
-    """A figure, ready: its file name, title, caption, data, chart, and the table under it if it has one."""
+    """A finished figure: file name, title, caption, data, chart, and the table under it if there is one."""
 
     name: str
     title: str
@@ -74,7 +74,8 @@ def specs(run: Run | Analysis) -> dict[str, Figure]:
 
 
 def settled_scale(spec: Figure) -> Figure:
-    """A figure someone wrote: its scale is what it says, linear where it says nothing. Our own may choose."""
+    """A figure that a user wrote, with its scale fixed: linear unless it says otherwise. Figures that fit by default
+    choose their scale by the values."""
     return spec.model_copy(update={"scale": spec.scale})
 
 
@@ -88,7 +89,7 @@ def drawn(run: Run | Analysis, spec: Figure, name: str = "") -> RenderedFigure:
     spec = kind.settle(analysis, spec)
     frame = kind.data(analysis, spec)
     chart = kind.draw(frame, spec, Theme.of(analysis.trials["optimizer"].unique(maintain_order=True).to_list()))
-    if not isinstance(chart, Chart):  # one of altair's
+    if not isinstance(chart, Chart):  # a chart of altair
         chart = finished(chart.to_dict(validate=False))
     chart = chart.properties(config=theme())
     title = spec.title or kind.title

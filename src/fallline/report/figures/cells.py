@@ -1,4 +1,4 @@
-"""A heat map with its values written in: colours, inks that can be read on them, hatches, frames."""
+"""A heat map with its values as text: colours, readable text colours, hatches, frames."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from fallline.report.figures import draw as common
 from fallline.report.style import INK, WIDTH
 
 SCHEME, BRIGHT_FROM = "viridis", 0.43
-"""The colours, the same by day and by night, and from where on black can be read on them better than white."""
+"""The colour scheme of both themes, and the part of the scale from which on black text is easier to read than white."""
 
 ON_DARK, ON_BRIGHT = "#fff", "#000"
-"""Inks on the colours: short forms, which the page leaves as they are by night."""
+"""Text colours on the cells, in the short form, which the page does not replace in the dark theme."""
 
 DECADE, OWN_COLOURS = 10.0, 1 / 3
-"""Values that span more are coloured by their logarithm; and where no panel spans more of the scale over all panels,
-each has its own."""
+"""Values that span a larger factor are coloured by their logarithm; where no panel spans a larger part of the common
+scale, each panel has its own scale."""
 
 LEGEND = 190
-"""Pixels beside the cells of a panel, for the legend and the names on the left."""
+"""Pixels beside the cells of a panel for the legend and the axis labels."""
 
 WIDEST, HIGHEST, NARROWEST, LOWEST, ROOMY = 104, 58, 62, 30, 84
-"""Pixels of a cell at most, the fewest in which two lines can be read, and how wide it must be for larger letters."""
+"""Pixels of a cell: the largest, the smallest with room for two lines of text, and the width for a larger font."""
 
 
 @dataclass(frozen=True)
 class HeatMapCells:
-    """How cells are drawn on one scale of colours.
+    """How cells are drawn on one colour scale, ``said`` being the label of the metric.
 
-    Rows have up and right (texts) with their places, value, sd, n, trials, lost, gone, state, best, trial.
+    Rows have up and right (texts) with their positions, value, sd, n, trials, lost, gone, state, best, trial.
     """
 
     said: str
@@ -46,9 +46,9 @@ class HeatMapCells:
 
     @classmethod
     def of(cls, frame: pl.DataFrame, said: str, log: bool, room: int) -> HeatMapCells:
-        """The scale over the values of ``frame``: logarithmic where asked or where they span more than a decade.
+        """The scale over the values of ``frame``: logarithmic where ``log``, or where they span more than a decade.
 
-        A value of exactly 0 has the colour of the smallest above it.
+        A value of exactly 0 has the colour of the smallest value above 0.
         """
         values = frame["value"].drop_nulls()
         above = values.filter(values > 0)
@@ -60,7 +60,7 @@ class HeatMapCells:
         return cls(said, low, high, log, width, max(14, min(HIGHEST, 520 // frame["up"].n_unique())))
 
     def part_of(self, all_cells: HeatMapCells) -> float:
-        """Which part of the scale of ``all_cells`` these values span."""
+        """The part of the scale of ``all_cells`` that these values span."""
         if all_cells.log and self.low <= 0:
             return 1.0
         ends = [(cells.low, cells.high) for cells in (self, all_cells)]
@@ -73,7 +73,7 @@ class HeatMapCells:
         return self.width >= NARROWEST and self.height >= LOWEST
 
     def picture(self, cells: pl.DataFrame, title: str) -> Any:
-        """The heat map of one panel; pairs that were not run say so."""
+        """The heat map of one panel; cells without a trial read "not run"."""
         across = cells.unique("right_place").sort("right_place")["right"].to_list()
         upward = cells.unique("up_place").sort("up_place", descending=True)["up"].to_list()
         x, y = self._sides(cells, across, upward)
@@ -96,7 +96,7 @@ class HeatMapCells:
         return x, alt.Y("up:N", sort=upward, title=names[1], scale=scales[1], axis=alt.Axis(**plain))
 
     def _rows(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """The rows as they are drawn: bright tells on which of them the ink is black."""
+        """The rows as drawn; ``bright``: whether the text on the cell is black."""
         sd, lost = pl.col("sd"), pl.col("lost") > 0
         spread = sd.map_elements(lambda value: f"sd {formatting.number(value, 2)}", return_dtype=pl.String)
         gone = pl.format("{} of {} {}", "lost", "trials", "gone")
@@ -125,38 +125,40 @@ class HeatMapCells:
         return [
             alt.Tooltip("trial:N"),
             common.tip("value", self.said),
-            common.tip("sd"),
+            common.tip("sd", "standard deviation"),
             alt.Tooltip("n:Q", title="seeds"),
-            alt.Tooltip("lost:Q", title="lost"),
+            alt.Tooltip("lost:Q", title="without a value"),
         ]
 
     def _texts(self, known: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-        """The value and, under it, its spread if it has one."""
+        """The value and, under it, its standard deviation where there is one."""
         ink = alt.condition("datum.bright", alt.value(ON_BRIGHT), alt.value(ON_DARK))
         size = 13 if self.width >= ROOMY else 11
         single, spread = (known.transform_filter(f"datum.spread {sign} ''") for sign in ("==", "!="))
         value = {"fontSize": size, "fontWeight": 600}
-        told = (
+        marks = (
             (self._told(single.mark_text(**value)), "value_said:N"),
             (self._told(spread.mark_text(dy=-8, **value)), "value_said:N"),
             (spread.mark_text(dy=9, fontSize=size - 2 if size == 13 else 10), "spread:N"),
         )
-        return [mark.encode(x=x, y=y, text=text, color=ink) for mark, text in told]
+        return [mark.encode(x=x, y=y, text=text, color=ink) for mark, text in marks]
 
     def _frame(self, best: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-        """A frame that can be seen on the cell and on what surrounds it: two lines, one in the ink of each."""
+        """A frame that is visible on the cell and on the background: two lines, in the text colour of each."""
         ink = alt.condition("datum.bright", alt.value(ON_BRIGHT), alt.value(ON_DARK))
         around = best.mark_rect(filled=False, strokeWidth=6).encode(x=x, y=y, stroke=ink)
         return [around, best.mark_rect(filled=False, strokeWidth=3, stroke=INK["text"][0]).encode(x=x, y=y)]
 
     def _without_value(self, cells: pl.DataFrame, across: list[str], upward: list[str], x: Any, y: Any) -> list[Any]:
-        """Cells without a colour: hatched where all seeds diverged, a word where nothing was run."""
+        """Cells without a value: hatched where all seeds diverged, "not run" where there is no trial."""
         every = pl.DataFrame({"up": upward}).join(pl.DataFrame({"right": across}), how="cross")
-        found = every.join(cells.select("up", "right", "state", "trial"), on=["up", "right"], how="left")
-        found = found.with_columns(pl.col("state").fill_null("not run")).filter(pl.col("state") != "value")
-        if found.is_empty():
+        cells_without_value = every.join(cells.select("up", "right", "state", "trial"), on=["up", "right"], how="left")
+        cells_without_value = cells_without_value.with_columns(pl.col("state").fill_null("not run")).filter(
+            pl.col("state") != "value"
+        )
+        if cells_without_value.is_empty():
             return []
-        base = alt.Chart(common.held(found))
+        base = alt.Chart(common.held(cells_without_value))
         gone = base.transform_filter("datum.state == 'diverged'")
         layers = [
             gone.mark_rect(color=INK["grid"][0]).encode(x=x, y=y, tooltip=["trial:N", "state:N"]),
@@ -171,8 +173,8 @@ class HeatMapCells:
 
 
 def panels(frame: pl.DataFrame, said: str, log: bool) -> list[tuple[HeatMapCells, pl.DataFrame]]:
-    """The rows of each ``panel_place``, and how they are drawn: on one scale of colours, or each on its own where on
-    one each would be of one colour."""
+    """The rows of each ``panel_place`` and how they are drawn: on one colour scale, or each panel on its own where a
+    common scale would hide the differences within them."""
     parts = [rows for _, rows in frame.group_by("panel_place", maintain_order=True)]
     room = WIDTH // side_by_side(len(parts)) - LEGEND
     whole = HeatMapCells.of(frame, said, log, room)
@@ -184,20 +186,20 @@ def panels(frame: pl.DataFrame, said: str, log: bool) -> list[tuple[HeatMapCells
 
 
 def own_colours(drawn: list[tuple[HeatMapCells, pl.DataFrame]]) -> bool:
-    """Whether the panels have scales of their own."""
+    """Whether each panel has its own colour scale."""
     return len({(cells.low, cells.high) for cells, _ in drawn}) > 1
 
 
 def side_by_side(count: int) -> int:
-    """How many of so many panels stand in a row."""
+    """The number of panels in a row."""
     return count if count < 3 else 2 if count == 4 else 3
 
 
 def _hatch(tall: float, lines: int = 7) -> str:
     """Slanting lines in a box from -1 to 1 and from -tall to tall, as the path of a symbol."""
-    found = []
+    lines_drawn = []
     for place in range(1, lines):
         c = (1 + tall) * (2 * place / lines - 1)  # the line x + y = c, cut where the box ends
         left, right = max(-1.0, c - tall), min(1.0, c + tall)
-        found.append(f"M{left:.3f},{c - left:.3f}L{right:.3f},{c - right:.3f}")
-    return "".join(found)
+        lines_drawn.append(f"M{left:.3f},{c - left:.3f}L{right:.3f},{c - right:.3f}")
+    return "".join(lines_drawn)

@@ -1,4 +1,4 @@
-"""Which trials a figure shows, what colours and panels tell apart, and in which words."""
+"""Which trials a figure shows, which columns set its colours and panels, and their labels."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import polars as pl
 from fallline.errors import UnknownName
 from fallline.report import formatting
 from fallline.report.naming import digits_of
-from fallline.stats import comparable, where
+from fallline.stats import comparable, select_trials
 from fallline.stats.analysis import Analysis
 from fallline.stats.columns import OFF, loss_hyperparameters
 from fallline.stats.metric import kind_column
 from fallline.study import Figure
 
 _NULLS = ("batch_size", "subset", *OFF)
-"""Where a null is a value of its own."""
+"""Columns in which a null is a setting (off, all examples)."""
 
 
 def chosen(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """The trials ``spec.where`` keeps, with their configuration."""
-    return where(analysis.configurations, spec.where)
+    return select_trials(analysis.configurations, spec.where)
 
 
-def told_apart(analysis: Analysis, spec: Figure) -> dict[str, str | None]:
-    """The colour and the panels: as the study says, else what varies among the trials shown.
+def color_and_panel(analysis: Analysis, spec: Figure) -> dict[str, str | None]:
+    """The columns of colour and panels: as the study sets them, else what varies among the trials shown.
 
-    Where the optimizer and one number vary, each optimizer has its panel and the number its colours. Losses of
-    different kinds never share a panel, unless the study says so.
+    Where the optimizer and one hyperparameter vary, each optimizer gets a panel and the hyperparameter the colours.
+    Losses of different kinds never share a panel, unless the study says so.
     """
     trials = chosen(analysis, spec)
     if spec.panel is None and spec.metric and not comparable(trials, spec.metric):
@@ -38,28 +38,28 @@ def told_apart(analysis: Analysis, spec: Figure) -> dict[str, str | None]:
     for name in (spec.color, spec.panel):
         if name is not None and name not in trials.columns:
             raise UnknownName("recipe column", name, trials.columns, f"figure {spec.title or spec.kind}")
-    said = {spec.color, spec.panel} | (
+    used = {spec.color, spec.panel} | (
         {"loss", *loss_hyperparameters(trials)} if spec.panel == kind_column(trials) else set()
     )
-    left = [name for name in analysis.varying if trials[name].n_unique() > 1 and name not in said]
+    varied = [name for name in analysis.varying if trials[name].n_unique() > 1 and name not in used]
     if spec.color is not None:
         return {"color": spec.color, "panel": spec.panel}
-    # a number that only some of these optimizers take cannot colour them all
-    others = [name for name in left if name != "optimizer" and (not trials[name].is_null().any() or name in _NULLS)]
-    if spec.panel is None and "optimizer" in left and others:
+    # a hyperparameter that only some of these optimizers have cannot colour all of them
+    others = [name for name in varied if name != "optimizer" and (not trials[name].is_null().any() or name in _NULLS)]
+    if spec.panel is None and "optimizer" in varied and others:
         return {"color": others[0], "panel": "optimizer"}
-    if "optimizer" in left:
+    if "optimizer" in varied:
         return {"color": "optimizer", "panel": spec.panel}
-    return {"color": (others or left or [None])[0], "panel": spec.panel}
+    return {"color": (others or varied or [None])[0], "panel": spec.panel}
 
 
 def labelled(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
-    """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a
-    legend."""
+    """One row per configuration: the labels ``color``, ``panel`` and ``trial``, and the positions of colour and panel
+    in the legend."""
     rows = trials.unique("configuration", keep="first", maintain_order=True)
     columns, digits = analysis.varying, digits_of(analysis.run)
     colors, panels = places(analysis, rows, spec.color), places(analysis, rows, spec.panel)
-    said = [
+    labels = [
         {
             "configuration": row["configuration"],
             "trial": formatting.recipe(row, columns, digits) or "all trials",
@@ -69,7 +69,7 @@ def labelled(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> pl.DataF
         for row in rows.iter_rows(named=True)
     ]
     return pl.DataFrame(
-        said,
+        labels,
         schema={
             "configuration": pl.UInt32,
             "trial": pl.String,
@@ -88,7 +88,7 @@ def _text(role: str, column: str | None, row: dict, order: dict, say: Any) -> di
 
 
 def places(analysis: Analysis, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
-    """Each value's place: optimizers in the order they were run, all else from small to large."""
+    """The position of each value in a legend: optimizers in the order of the run, all else from small to large."""
     if column is None:
         return {}
     values: Sequence[Any] = rows[column].unique().to_list()
@@ -98,13 +98,13 @@ def places(analysis: Analysis, rows: pl.DataFrame, column: str | None) -> dict[A
 
 
 def heading(panel: str, value: Any, digits: formatting.Digits = formatting.USUAL) -> str:
-    """A panel's heading: words stand alone, a number wants its name."""
+    """The heading of a panel: a word by itself, a number with the name of its column."""
     text = formatting.value_of(panel, value, digits)
     return text if panel in formatting.ALONE else f"{formatting.name(panel)} {text}"
 
 
 def _size(column: str, value: Any) -> tuple[int, float, str]:
-    """Where a value stands from small to large: off, numbers (a text of digits is one), words, all."""
+    """Sort key from small to large: off, numbers (also as text), words, all."""
     if value is None:
         return (0 if column in OFF else 3, 0.0, "")
     try:

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: the confusion matrix of the best configuration, and a row a class under it."""
+"""The confusion matrix of the best configuration, and a table of its classes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from fallline.stats.confusion import matrix_of
 from fallline.study import Figure
 
 MOST_PANELS, MOST_NUMBERED = 6, 20
-"""Matrices side by side, and classes whose cells have room for a number."""
+"""The most matrices of a figure, and the most classes whose cells have room for a count."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
     split = analysis.predicted_split or "test"
-    return spec.model_copy(update={"metric": split, "title": spec.title or f"Classes taken for others, {split} split"})
+    return spec.model_copy(update={"metric": split, "title": spec.title or f"Confusion matrix, {split} split"})
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row a (panel, seed, true class, given class): count, the places of both classes, the configuration in words.
+    """One row per panel, seed, true class and given (predicted) class: count, the positions of both classes, the
+    configuration in words.
 
-    One panel, the best configuration among those ``where`` keeps; with ``panel`` the best of each of its values.
+    One panel, the best configuration among those that ``where`` keeps; with ``panel`` the best of each of its values.
     """
     trials = chosen(analysis, spec).filter(finished())
     held = analysis.predictions.filter(pl.col("split") == spec.metric).select("trial").collect()
@@ -48,21 +49,21 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row a class: examples, precision, recall and F1, mean over seeds and standard deviation."""
+    """One row per class: examples, precision, recall and F1, mean and standard deviation over seeds."""
     if frame.is_empty():
         return frame
-    found = []
+    table_rows = []
     for (panel,), rows in frame.group_by("panel", maintain_order=True):
-        matrices = [matrix_of(own) for _, own in rows.group_by("seed", maintain_order=True)]
+        matrices = [matrix_of(seed_rows) for _, seed_rows in rows.group_by("seed", maintain_order=True)]
         scores = [per_class(matrix) for matrix in matrices]
         names = dict(rows.select("true_place", "true").unique().iter_rows())
         for place in range(len(matrices[0])):
-            said = {"panel": panel} if panel else {}
-            said |= {"class": names[place], "examples": formatting.count(int(matrices[0][place].sum()))}
+            row = {"panel": panel} if panel else {}
+            row |= {"class": names[place], "examples": formatting.count(int(matrices[0][place].sum()))}
             for heading, name in (("precision", "precision"), ("recall", "recall"), ("F1", "f1")):
-                said[heading] = _spread([float(getattr(one, name)[place]) for one in scores])
-            found.append(said)
-    return pl.DataFrame(found)
+                row[heading] = _spread([float(getattr(score, name)[place]) for score in scores])
+            table_rows.append(row)
+    return pl.DataFrame(table_rows)
 
 
 def _spread(values: list[float]) -> str:
@@ -74,9 +75,9 @@ def _spread(values: list[float]) -> str:
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """A square a pair of classes: what was recognised in blue, what was mistaken in red, deeper for a larger share."""
+    """One cell per pair of classes: correct in blue, errors in red, deeper for a larger share of the true class."""
     if frame.is_empty():
-        return common.empty("No predictions were kept that this figure could show.")
+        return common.empty("The run keeps no predictions that this figure could show.")
     pictures = []
     for (panel,), rows in frame.group_by("panel", maintain_order=True):
         pictures.append(_matrix(_summed(rows), panel, frame["panel"].n_unique() > 1))
@@ -112,21 +113,19 @@ def _matrix(cells: pl.DataFrame, title: str, small: bool) -> Any:
         count_said=pl.col("count").map_elements(formatting.count, return_dtype=pl.String),
     ).with_columns(deep=pl.when("hit").then(pl.col("share") > 0.5).otherwise(pl.col("share") > 0.5 * worst))
     tips = [
-        alt.Tooltip("true:N", title="true"),
-        alt.Tooltip("given:N", title="predicted"),
+        alt.Tooltip("true:N", title="true class"),
+        alt.Tooltip("given:N", title="predicted class"),
         alt.Tooltip("count_said:N", title="examples"),
-        alt.Tooltip("share_said:N", title="of the class"),
+        alt.Tooltip("share_said:N", title="of the true class"),
     ]
     base = alt.Chart(common.held(cells.filter((pl.col("count") > 0) | pl.col("hit")).drop("true_place", "given_place")))
     layers = [
         base.transform_filter("datum.hit")
         .mark_rect()
-        .encode(x=x, y=y, tooltip=tips, color=_shade("share", 1.0, PALETTE[1].light, "recognised", not numbered)),
+        .encode(x=x, y=y, tooltip=tips, color=_shade("share", 1.0, PALETTE[1].light, "correct", not numbered)),
         base.transform_filter("!datum.hit")
         .mark_rect()
-        .encode(
-            x=x, y=y, tooltip=tips, fill=_shade("share", worst, INK["alarm"][0], "mistaken", not numbered, alt.Fill)
-        ),
+        .encode(x=x, y=y, tooltip=tips, fill=_shade("share", worst, INK["alarm"][0], "wrong", not numbered, alt.Fill)),
     ]
     if numbered:
         ink = alt.condition("datum.deep", alt.value(INK["paper"][0]), alt.value(INK["text"][0]))
@@ -138,9 +137,13 @@ def _matrix(cells: pl.DataFrame, title: str, small: bool) -> Any:
 
 
 def _shade(field: str, most: float, color: str, title: str, legend: bool, kind: Any = alt.Color) -> Any:
-    """A colour from paper on; the root of the share, so that a few mistakes can be seen."""
+    """A colour scale from the background, over the square root of the share, so that few errors are visible."""
     scale = alt.Scale(type="sqrt", domain=[0, most], range=[INK["paper"][0], color], interpolate="rgb")
-    shown = alt.Legend(title=f"share {title}", format=".0%" if most > 0.05 else ".1%") if legend else None
+    shown = (
+        alt.Legend(title=f"share of the true class, {title}", format=".0%" if most > 0.05 else ".1%")
+        if legend
+        else None
+    )
     return kind(f"{field}:Q", scale=scale, legend=shown)
 
 
@@ -150,24 +153,24 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
         return ""
     seeds = frame["seed"].n_unique()
     panels = frame["panel"].n_unique()
-    who = frame["trial"][0] if panels == 1 else f"the best configuration of each {formatting.name(spec.panel or '')}"
+    name = frame["trial"][0] if panels == 1 else f"the best configuration of each {formatting.name(spec.panel or '')}"
     first = frame.filter(pl.col("panel") == frame["panel"][0], pl.col("seed") == frame["seed"][0])
     examples = int(first["count"].sum())
-    said = [
-        f"{who[:1].upper()}{who[1:]}; {formatting.count(examples)} examples of the {spec.metric} split"
+    sentences = [
+        f"{name[:1].upper()}{name[1:]}; {formatting.count(examples)} examples of the {spec.metric} split"
         + ("." if seeds == 1 else f", counts summed over {formatting.plural(seeds, 'seed')}."),
-        "A row is a true class, a column the class it was taken for. Blue: recognised; red: mistaken, deeper for a "
-        "larger share of the row.",
+        "Rows: true class; columns: predicted class. Blue: correct, red: wrong; the deeper the larger the share of the "
+        "row.",
     ]
     if spec.metric == "test" and not spec.where:
-        said.append(f"Chosen by {analysis.metric.label}.")
+        sentences.append(f"The configuration was selected by {analysis.metric.label}.")
     if seeds > 1:
-        said.append("In the table: mean over seeds and, as sd, the standard deviation.")
-    return " ".join(said)
+        sentences.append("Table: mean and standard deviation (sd) over seeds.")
+    return " ".join(sentences)
 
 
 def _fits(analysis: Analysis) -> bool:
     return analysis.predicted_split is not None
 
 
-CONFUSION = FigureKind("confusion", "Classes taken for others", settle, data, draw, caption, _fits, table)
+CONFUSION = FigureKind("confusion", "Confusion matrix", settle, data, draw, caption, _fits, table)

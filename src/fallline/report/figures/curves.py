@@ -1,4 +1,4 @@
-"""A metric against the step: one line a configuration, mean and spread over its seeds."""
+"""A metric against the training step: one line per configuration, mean and spread over its seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
-from fallline.report.figures.choose import chosen, labelled, told_apart
+from fallline.report.figures.choose import chosen, color_and_panel, labelled
 from fallline.report.figures.kind import FigureKind
 from fallline.report.figures.others import bands
 from fallline.report.figures.running import running_means, window_of
@@ -18,40 +18,38 @@ from fallline.report.style import INK, WIDTH, Theme
 from fallline.stats import comparable, curve_column, label
 from fallline.stats.analysis import Analysis
 from fallline.stats.metric import after_training
-from fallline.stats.summary import FEW_SEEDS
 from fallline.study import Figure
 
 BEST_LINES = 12
-"""At most so many lines a panel, the best; the caption says how many there were, a band where the others lie."""
+"""The most lines of a panel, the best ones; the caption gives the total, a band shows the others."""
 
 MOST_COLORED = 4
-"""So many optimizers have a band of their own, in their colour; of more all others share a grey one."""
+"""Up to so many optimizers have a coloured band each; with more, all others share a grey one."""
 
 BAND = 0.16
 """The opacity of the band of a line's seeds."""
 
 POINTS, MOST_POINTS, LEAST_POINTS = 9000, 300, 60
-"""Points of a figure, and the most and fewest of a line; more cannot be seen."""
+"""Points of a figure, and the most and fewest points of a line; more cannot be seen."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """The curve of the study's metric, told apart by what varies; a panel a kind where losses cannot be compared."""
+    """The curve of the study's metric, coloured by what varies; one panel per kind of loss where they differ."""
     metric = curve_column(spec.metric or analysis.metric.column)
     spec = spec.model_copy(update={"metric": metric})
     scale = f" ({spec.scale} scale)" if spec.scale == "log" else ""
-    title = spec.title or f"{label(metric)} against the step{scale}"
-    return spec.model_copy(update={"metric": metric, "title": title, **told_apart(analysis, spec)})
+    title = spec.title or f"{label(metric)} against the training step{scale}"
+    return spec.model_copy(update={"metric": metric, "title": title, **color_and_panel(analysis, spec)})
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row a drawn point, ``what`` = "line"; and of configurations that have no line ``what`` = "others".
+    """One row per drawn point, ``what`` = "line"; ``what`` = "others" for configurations without a line.
 
-    Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed
-    finished), end (the last point of such a curve), lost (seeds that diverged), missing (seeds that finished and have
-    no number of the metric), cut (seeds that early stopping ended
-    before the last step), of (configurations that were run in that panel); window (steps of the running mean, where
-    single batches are too noisy to read). Of the others value, low and high are median, 10 % and 90 % quantile over
-    configurations.
+    Columns: panel, color, trial (labels), step, value (mean over seeds), low, high, seeds; diverged (no seed
+    finished), end (the last point of such a curve), lost (seeds that diverged), missing (seeds that finished without a
+    number), cut (seeds that early stopping ended before the last step), of (configurations run in that panel); window
+    (steps of the running mean, where single batches are too noisy). For the others value, low and high are the median
+    and the 10 % and 90 % quantiles over configurations.
     """
     trials = chosen(analysis, spec)
     table = analysis.summary
@@ -66,7 +64,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     every = lines = labelled(analysis, trials, spec).join(ranks, on="configuration").sort("rank")
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     many = pl.col("of") > BEST_LINES
-    if spec.color == "optimizer":  # every optimizer at its best says more than the best optimizer many times
+    if spec.color == "optimizer":  # the best configuration of every optimizer, not many of the best one
         lines = lines.with_columns(turn=pl.int_range(pl.len()).over("panel", "color"))
         lines = lines.filter(~many | (pl.col("turn") == 0)).drop("turn", "place")
     else:
@@ -86,17 +84,16 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
         thin = running_means(analysis, trials, spec.metric, spec.steps, window, most)
     else:
         thin = thin.with_columns(window=pl.lit(None, pl.Int64))
-    found = thin.join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
-    found = found.with_columns(what=pl.lit("line")).sort("panel_place", "color_place", "configuration", "step")
+    points = thin.join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
+    points = points.with_columns(what=pl.lit("line")).sort("panel_place", "color_place", "configuration", "step")
     if others.is_empty():
-        return found
+        return points
     others = others.with_columns(what=pl.lit("others"), diverged=pl.lit(False), end=pl.lit(False))
-    return pl.concat([found, others], how="diagonal_relaxed")
+    return pl.concat([points, others], how="diagonal_relaxed")
 
 
 def _missing(table: pl.DataFrame, metric: str) -> pl.Expr:
-    """Of each configuration the seeds that finished and whose last value of the curve is not a number, where others
-    have one."""
+    """For each configuration the number of seeds that finished without a number, where other seeds have one."""
     name = after_training(metric)
     if f"{name}_n" not in table.columns:
         return pl.lit(0)
@@ -105,9 +102,9 @@ def _missing(table: pl.DataFrame, metric: str) -> pl.Expr:
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """Lines with bands; crosses where curves diverge; values on hover; legends that single out; zoom."""
+    """Lines with bands, crosses where curves diverge, values on hover, a legend that highlights a line, zoom."""
     if frame.is_empty():
-        return common.empty("Nothing was recorded that this figure could show.")
+        return common.empty("No values of this metric were recorded.")
     log = common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric)
     limits = common.domain(frame, log)
     if log:
@@ -145,17 +142,17 @@ def _layers(frame: pl.DataFrame, spec: Figure, theme: Theme, log: bool, limits: 
     hover = alt.selection_point(name="hover", on="pointermove", nearest=True, clear="pointerout", empty=False)
     x = alt.X(
         "step:Q",
-        title="step",
+        title="training step",
         axis=common.step_axis(4 if many else 8),
         scale=alt.Scale(domain=[frame["step"].min(), max(frame["step"].max(), 1)], nice=False),
     )
     window = frame["window"].max()
-    said = label(spec.metric) + (f", mean over {formatting.count(window)} steps" if window else "")
-    heading = said + (", log scale" if log else "")
-    y = alt.Y("value:Q", title=heading, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
+    metric_label = label(spec.metric) + (f", running mean over {formatting.count(window)} steps" if window else "")
+    axis_title = metric_label + (", log scale" if log else "")
+    y = alt.Y("value:Q", title=axis_title, scale=common.y_scale(limits, log), axis=common.value_axis(log=log))
     faded = alt.condition(pick, alt.value(1), alt.value(0.07))
     own_rows, other_rows = (frame.filter(pl.col("what") == what) for what in ("line", "others"))
-    cut = common.runs_off(own_rows, limits)  # cutting every line costs a picture a second, so only where needed
+    cut = common.runs_off(own_rows, limits)  # clipping every line takes a second per picture
     own, others = _parts(frame)
     line = own.mark_line(clip=cut).encode(x=x, y=y, detail="line:N", opacity=faded, **color)
     layers = [line.add_params(pick, zoom)]
@@ -165,17 +162,21 @@ def _layers(frame: pl.DataFrame, spec: Figure, theme: Theme, log: bool, limits: 
     if spread:
         band = own.mark_area(clip=cut, strokeWidth=0, line=False).encode(
             x=x,
-            y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=heading),
+            y=alt.Y("low:Q", scale=common.y_scale(limits, log), title=axis_title),
             y2="high:Q",
             detail="line:N",
             opacity=alt.condition(pick, alt.value(_faintness(own_rows)), alt.value(0.02)),
             **fill,
         )
-        layers.append(band)  # after the line: a legend is that of the first layer
+        layers.append(band)  # after the line, since the legend is that of the first layer
     if frame["end"].any():
         cross = own.transform_filter("datum.end").mark_point(shape=common.CROSS, size=70, strokeWidth=1.8)
         layers.append(cross.encode(x=x, y=y, opacity=faded, color=color["color"]))
-    tips = [alt.Tooltip("trial:N"), alt.Tooltip("step:Q", format=formatting.COUNT_FORMAT), common.tip("value", said)]
+    tips = [
+        alt.Tooltip("trial:N"),
+        alt.Tooltip("step:Q", format=formatting.COUNT_FORMAT),
+        common.tip("value", metric_label),
+    ]
     if spread:
         tips += [common.tip("low"), common.tip("high"), alt.Tooltip("seeds:Q")]
     dot = (
@@ -187,20 +188,20 @@ def _layers(frame: pl.DataFrame, spec: Figure, theme: Theme, log: bool, limits: 
 
 
 def _faintness(rows: pl.DataFrame) -> float:
-    """The opacity of a band: less where many lie over one another, so that the lines can be seen through them all."""
+    """The opacity of a band: lower where many overlap, so that the lines stay visible."""
     lines = rows.group_by("panel").agg(pl.col("configuration").n_unique())["configuration"].max()
     return round(min(BAND, max(BAND / 3, BAND * 4 / lines)), 3)
 
 
 def _parts(frame: pl.DataFrame) -> tuple[alt.Chart, alt.Chart | None]:
-    """The chart of the lines and that of the others; where all have a line, nothing needs to be sifted."""
+    """The chart of the lines and that of the others; without a filter where all configurations have a line."""
     if (frame["what"] == "line").all():
         return alt.Chart(), None
     return tuple(alt.Chart().transform_filter(f"datum.what == '{what}'") for what in ("line", "others"))
 
 
 def _bands(others: alt.Chart, x: alt.X, y: alt.Y, fill: dict[str, Any], cut: bool) -> list[alt.Chart]:
-    """The others: an area with its median dotted, in their colour or in grey."""
+    """The band of the others, with a dotted median, in their colour or in grey."""
     paint = fill or {"fill": alt.value(INK["muted"][0])}
     area = others.mark_area(clip=cut, strokeWidth=0, line=False, opacity=0.13)
     low = alt.Y("low:Q", title=y["title"], scale=y["scale"])
@@ -215,49 +216,52 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     others = frame.filter(pl.col("what") == "others").height > 0
     frame = frame.filter(pl.col("what") == "line")
     seeds = int(frame["seeds"].max())
-    band = "the 95 % interval" if seeds >= FEW_SEEDS else "from the least to the greatest"
-    said = ["One seed." if seeds == 1 else f"Mean over {formatting.plural(seeds, 'seed')}; the band is {band}."]
+    mean = f"Lines: mean over {formatting.plural(seeds, 'seed')}; bands: {common.spread(seeds)}."
+    sentences = ["One seed." if seeds == 1 else mean]
     drawn, of = frame["configuration"].n_unique(), int(frame.unique("panel")["of"].sum())
     if drawn < of:
-        best = "Each optimizer's best" if spec.color == "optimizer" else "The best"
-        said.append(f"{best}, {formatting.count(drawn)} of {formatting.plural(of, 'configuration')}.")
+        best = "the best of each optimizer" if spec.color == "optimizer" else "the best"
+        count = f"{formatting.count(drawn)} of {formatting.plural(of, 'configuration')}"
+        sentences.append(f"Shown: {count}, {best} by {analysis.metric.label}.")
     if others:
-        said.append(
-            "The shaded band holds the middle four fifths of the others that did not diverge, dotted: their median."
+        sentences.append(
+            "Shaded: 10 % to 90 % quantile of the other configurations that did not diverge; dotted: their median."
         )
     points, window = int(frame.group_by("configuration").len()["len"].max()), frame["window"].max()
     if window:
-        each = "of each seed, " if seeds > 1 else ""
+        each = "of each seed " if seeds > 1 else ""
         every = analysis.study.record_every
         over = f"{formatting.count(window)} steps" + (f", 1 in {formatting.count(every)} recorded" if every > 1 else "")
-        said.append(f"Single batches are too noisy to read: a running mean {each}over {over}.")
+        sentences.append(f"Values of single batches are noisy: shown is a running mean {each}over {over}.")
     elif points >= LEAST_POINTS - 2 and points < frame["recorded"].max():
-        said.append(
-            f"At most {formatting.count(points)} points a line: the lowest and highest of each stretch of steps."
+        sentences.append(
+            f"At most {formatting.count(points)} points per line: minimum and maximum of each interval of steps."
         )
     if frame["end"].any():
-        said.append("A cross ends a curve that diverged.")
+        sentences.append("A cross marks where a curve diverged.")
     if not comparable(chosen(analysis, spec), spec.metric):
-        said.append("Losses of different kinds cannot be compared: hold no curve against one of another loss.")
+        sentences.append(common.not_comparable("curves"))
     cut = frame.filter(pl.col("cut") > 0)["configuration"].n_unique()
     if cut:
-        mean = "; a mean ends where the first of its seeds does" if seeds > 1 else ""
-        said.append(f"Early stopping ended {formatting.plural(cut, 'line')} before the last step{mean}.")
+        mean = "; a mean ends with the first seed that stopped" if seeds > 1 else ""
+        sentences.append(f"Early stopping ended {formatting.plural(cut, 'line')} before the last step{mean}.")
     partly = frame.filter((pl.col("lost") > 0) & ~pl.col("diverged"))["configuration"].n_unique()
     if partly:
-        said.append(
+        sentences.append(
             f"Where only some seeds diverged ({formatting.plural(partly, 'line')}), the mean is over the others."
         )
     if common.is_log(frame, "scale" in spec.model_fields_set, spec.scale, spec.metric) and (frame["value"] <= 0).any():
-        said.append("Values of exactly 0 have no place on a log scale.")
+        sentences.append(common.NO_ZERO_ON_LOG)
     if gaps := frame.filter(pl.col("missing") > 0)["configuration"].n_unique():
-        said.append(f"Where a seed's metric is not a number the mean has no point ({formatting.plural(gaps, 'line')}).")
-    return " ".join(said)
+        sentences.append(
+            f"Where a seed's value is not a number, the mean has no point ({formatting.plural(gaps, 'line')})."
+        )
+    return " ".join(sentences)
 
 
 CURVES = FigureKind(
     "curves",
-    "Metric against the step",
+    "Metric against the training step",
     settle,
     data,
     draw,

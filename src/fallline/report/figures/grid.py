@@ -1,4 +1,4 @@
-"""Two numbers crossed: a cell a pair, coloured by the metric, and a row a configuration under it."""
+"""A heat map over two hyperparameters: one cell per pair of values, and a table of the configurations."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from fallline.report.style import Theme
 from fallline.stats import comparable, label
 from fallline.stats.analysis import Analysis
 from fallline.stats.best import LOST, UNKNOWN, WORSE
-from fallline.stats.columns import OFF, finished, metric_columns, number_columns
+from fallline.stats.columns import OFF, finished, hyperparameter_columns, metric_columns
 from fallline.stats.metric import after_training
 from fallline.study import Figure
 
 AMOUNTS = ("batch_size", "subset", "overlap", "epochs", "steps")
-"""What may stand along a side though it is no number of a part; a null of the first two is a value: all."""
+"""Columns that may be an axis without being hyperparameters; in the first two a null is a value: all."""
 
 TAIL, LAST, LOWEST = "tail_train_loss", "final_train_loss", "min_train_loss"
 RESULTS = {LAST: "final loss, last batch", TAIL: "mean of the last steps", LOWEST: "minimum"}
-"""The training losses of the table, and their headings."""
+"""The training losses in the table, and their headings."""
 
 MOST_PAIRED = 100
-"""Cells that are held against the best one, seed by seed."""
+"""The most cells that are compared with the best one, seed by seed."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """``color`` is the number up the side, the learning rate goes along the bottom; ``panel`` is what else varies.
+    """``color`` is the hyperparameter of the vertical axis, the learning rate is the horizontal one; ``panel`` is what
+    else varies.
 
     Where the study's metric is the training loss after the last step, the mean over the last steps takes its place,
-    unless a step takes all examples: a single batch says little.
+    unless a step takes all examples: the loss of a single batch is noisy.
     """
     trials = chosen(analysis, spec)
     metric = spec.metric or analysis.metric.column
@@ -47,7 +48,7 @@ def settle(analysis: Analysis, spec: Figure) -> Figure:
         metric = TAIL
     sides = crossed(analysis, trials, spec)
     if sides is None:
-        return spec.model_copy(update={"metric": metric, "title": spec.title or "Two numbers crossed"})
+        return spec.model_copy(update={"metric": metric, "title": spec.title or "Two hyperparameters crossed"})
     left = [name for name in analysis.varying if name not in sides and trials[name].n_unique() > 1]
     up, along = (formatting.name(name) for name in sides)
     title = spec.title or f"{label(metric)} over {up} and {along}"
@@ -56,20 +57,20 @@ def settle(analysis: Analysis, spec: Figure) -> Figure:
 
 
 def _batched(trials: pl.DataFrame) -> bool:
-    """Whether some step takes a part of the examples only."""
+    """Whether some trial uses mini-batches."""
     return "batch_size" in trials.columns and not trials["batch_size"].is_null().all()
 
 
 def crossed(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> tuple[str, str] | None:
-    """The numbers up the side and along the bottom; None where fewer than two vary.
+    """The columns of the vertical and the horizontal axis; None where fewer than two vary.
 
-    Numbers of parts come before sizes of batches and budgets. UnknownName where the figure names a column there is not.
+    Hyperparameters come before batch sizes and budgets. UnknownName where the figure names an unknown column.
     """
     for name in (spec.color, spec.panel):
         if name is not None and name not in trials.columns:
             raise UnknownName("recipe column", name, trials.columns, f"figure {spec.title or spec.kind}")
     known = analysis.varying
-    found = [name for name in (*number_columns(trials), *AMOUNTS) if name in known and _crosses(trials, name)]
+    found = [name for name in (*hyperparameter_columns(trials), *AMOUNTS) if name in known and _crosses(trials, name)]
     found = [name for name in found if name not in (spec.color, spec.panel)]
     side = spec.color or next((name for name in found if name != "learning_rate"), None)
     along = next((name for name in found if name != side), None)
@@ -77,20 +78,20 @@ def crossed(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> tuple[str
 
 
 def _crosses(trials: pl.DataFrame, name: str) -> bool:
-    """Whether the column holds numbers of which every trial has one, or none as a choice."""
+    """Whether the column varies and every trial has a number in it, or a null that is a setting."""
     whole = not trials[name].is_null().any() or name in (*AMOUNTS[:2], *OFF)
     return trials.schema[name].is_numeric() and trials[name].n_unique() > 1 and whole
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row a (panel, pair): the best configuration there.
+    """One row per panel and pair of values: the best configuration there.
 
-    Columns: panel, its place and its value; side and along (names), up and right (their values as texts) with their
-    places; metric, value (mean over seeds that have a number), sd, n, trials, lost (of them without a number), gone
-    (why: "diverged", "no number", "lost" where both), of (configurations to choose from), state ("value", "diverged",
-    "no value"), best (of its panel), tied (it can be the best of its panel; null where that was not asked), trial (in
-    words); seconds_alone; and mean and sd of the training loss of the last batch, of the last steps, and of its
-    minimum.
+    Columns: panel, its position and its value; side and along (the columns of the vertical and horizontal axis), up and
+    right (their values as texts) with their positions; metric, value (mean over seeds that have a number), sd, n,
+    trials, lost (of them without a number), gone (why: "diverged", "no number", "lost" where both), of (configurations
+    to choose from), state ("value", "diverged", "no value"), best (of its panel), tied (not significantly worse than
+    the best of its panel; null where not tested), trial (in words); seconds_alone; and mean and sd of the training loss
+    of the last batch, of the last steps, and of its minimum.
     """
     trials = chosen(analysis, spec)
     sides = crossed(analysis, trials, spec)
@@ -102,7 +103,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     table = analysis.summary.join(trials.select("configuration").unique(), on="configuration", how="semi")
     table = table.join(spent, on="configuration", how="left")
     order = {name: places(analysis, table, name) for name in (side, along, spec.panel) if name}
-    told, digits = analysis.varying, digits_of(analysis.run)
+    varying, digits = analysis.varying, digits_of(analysis.run)
     rows = [
         {
             "configuration": row["configuration"],
@@ -116,7 +117,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
             "along": along,
             "right": formatting.value_of(along, row[along], digits),
             "right_place": order[along][row[along]],
-            "trial": formatting.recipe(row, told, digits),
+            "trial": formatting.recipe(row, varying, digits),
             **_values(row, spec.metric or ""),
         }
         for row in table.iter_rows(named=True)
@@ -145,7 +146,7 @@ def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
 
 
 def _best_of_each(rows: pl.DataFrame, more_is_better: bool) -> pl.DataFrame:
-    """A row a cell: of several configurations the best, one that lost no seed before others."""
+    """One row per cell: of several configurations the one with the fewest lost seeds, of these the best."""
     floats = ["value", "sd", "seconds_alone", *(f"{name}_{part}" for name in RESULTS for part in ("mean", "sd"))]
     rows = rows.with_columns(pl.col(floats).cast(pl.Float64), share=pl.col("lost") / pl.col("trials"))
     rows = rows.sort("share", "value", descending=[False, more_is_better], nulls_last=True)
@@ -157,47 +158,47 @@ def _best_of_each(rows: pl.DataFrame, more_is_better: bool) -> pl.DataFrame:
 
 
 def _marked(analysis: Analysis, cells: pl.DataFrame, spec: Figure) -> pl.DataFrame:
-    """The cells with ``tied``: whether the seeds leave open that a cell is the best of its panel, by the test that
-    opens the page (``stats.best``); none is best where losses cannot be compared."""
+    """The cells with ``tied``: whether a cell is not significantly worse than the best of its panel, by the test of the
+    page's opening (``stats.best``); no cell is best where losses cannot be compared."""
     metric = cells["metric"][0]
-    fair = comparable(analysis.trials, metric)
-    cells = cells.with_columns(pl.col("best") & fair)
-    open_ = _verdicts(analysis, cells, spec) if fair and cells.height <= MOST_PAIRED else {}
+    are_comparable = comparable(analysis.trials, metric)
+    cells = cells.with_columns(pl.col("best") & are_comparable)
+    undecided = _verdicts(analysis, cells, spec) if are_comparable and cells.height <= MOST_PAIRED else {}
     cell = ("panel_value", "up", "right")
     tied = [
-        None if row["best"] or row["value"] is None else open_.get(tuple(row[name] for name in cell))
+        None if row["best"] or row["value"] is None else undecided.get(tuple(row[name] for name in cell))
         for row in cells.iter_rows(named=True)
     ]
     return cells.with_columns(pl.Series("tied", tied, pl.Boolean))
 
 
 def _verdicts(analysis: Analysis, cells: pl.DataFrame, spec: Figure) -> dict[tuple[str, str, str], bool | None]:
-    """For each cell, by its panel and its values in words, whether it can be the best of its panel."""
+    """For each cell, by its panel and its values in words, whether it is not significantly worse than the best."""
     row = cells.row(0, named=True)
     sides = (row["side"], row["along"])
-    usual = analysis.compared_by
+    default = analysis.compared_by
     try:
-        found = analysis.compared(usual if set(usual) == set(sides) else sides, spec.metric, kept=spec.where)
+        comparison = analysis.compared(default if set(default) == set(sides) else sides, spec.metric, kept=spec.where)
     except StudyError:  # one cell, or no two that share all else
         return {}
-    told = {}
-    for group, own in zip(found.groups, found.standings, strict=True):
-        for arm, standing in zip(group.arms, own, strict=True):
+    verdicts = {}
+    for group, standings in zip(comparison.groups, comparison.standings, strict=True):
+        for arm, standing in zip(group.arms, standings, strict=True):
             panel = "" if spec.panel is None else formatting.value_of(spec.panel, group.within.get(spec.panel))
             key = (panel, *(formatting.value_of(side, arm.settings[side]) for side in sides))
-            told[key] = {WORSE: False, LOST: None, UNKNOWN: None}.get(standing.verdict, True)
-    return told
+            verdicts[key] = {WORSE: False, LOST: None, UNKNOWN: None}.get(standing.verdict, True)
+    return verdicts
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row a configuration: the two numbers, the panel's value, the time alone, the losses with their spread."""
+    """One row per configuration: both hyperparameters, the panel's value, seconds alone, losses with their spread."""
     if frame.is_empty():
         return frame
     metric = frame["metric"][0]
-    kinds = set(frame.filter(pl.col("lost") > 0)["gone"])
-    gone = kinds.pop() if len(kinds) == 1 else "lost" if kinds else "diverged"
+    reasons = set(frame.filter(pl.col("lost") > 0)["gone"])
+    gone = reasons.pop() if len(reasons) == 1 else "lost" if reasons else "diverged"
     results = {name: text for name, text in RESULTS.items() if frame[f"{name}_mean"].is_not_null().any()}
-    said = []
+    table_rows = []
     for row in frame.iter_rows(named=True):
         line = {row["panel_name"]: row["panel_value"]} if row["panel_name"] else {}
         line |= {row["side"]: row["up"], row["along"]: row["right"]}
@@ -206,21 +207,21 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
             line[label(metric)] = _spread(row["value"], row["sd"])
         line |= {text: _spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name, text in results.items()}
         line[gone] = f"{row['lost']} of {row['trials']}" if row["lost"] else "0"
-        said.append(line)
-    found = pl.DataFrame(said)
+        table_rows.append(line)
+    found = pl.DataFrame(table_rows)
     empty = [name for name in ("seconds alone", gone) if set(found[name]) <= {formatting.MISSING, "0"}]
     return found.drop(empty)
 
 
 def _spread(mean: float | None, sd: float | None) -> str:
-    """A mean and its standard deviation over seeds, as far as there are any."""
+    """A mean with its standard deviation over seeds where there is one."""
     return formatting.number(mean) + ("" if sd is None else f" (sd {formatting.number(sd, 2)})")
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """A heat map a panel: dark for small, bright for large."""
+    """One heat map per panel: dark for small, bright for large values."""
     if frame.is_empty():
-        return common.empty("No two numbers vary, so there is nothing to cross.")
+        return common.empty("No two hyperparameters vary, so there is nothing to cross.")
     if frame["value"].is_null().all():
         return common.empty("No trial finished with a value to show.")
     drawn = panels(frame, label(spec.metric or ""), spec.scale == "log")
@@ -232,78 +233,78 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """What a cell is, over how many seeds, which is best and how surely, and what to make of last batches."""
+    """What a cell is, over how many seeds, which is best and whether significantly, and what the losses mean."""
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
     seeds, metric = int(frame["n"].max()), spec.metric or ""
     mean = f"mean over {formatting.plural(seeds, 'seed')} and standard deviation (sd)"
-    over = "one seed, so without spread" if seeds == 1 else mean
-    said = [f"A cell is a pair: {label(metric)}, {over}."]
+    over = "one seed, no standard deviation" if seeds == 1 else mean
+    sentences = [f"Cell: {label(metric)}, {over}."]
     if frame["of"].max() > 1:
-        said.append("In each cell the best of the other settings.")
+        sentences.append("In each cell the best setting of all other hyperparameters is shown.")
     if comparable(chosen(analysis, spec), metric):
-        said.append(f"Framed, best: {_best_cells(frame)}.")
-        said += _sure(frame)
+        sentences.append(f"Framed, best: {_best_cells(frame)}.")
+        sentences += _significance(frame)
     else:
-        said.append("Losses of different kinds cannot be compared: hold no cell against another.")
+        sentences.append(common.not_comparable("cells"))
     if own_colours(panels(frame, "", spec.scale == "log")):
-        said.append("Each panel has its own colours.")
+        sentences.append("Each panel has its own colour scale.")
     if (frame["state"] == "diverged").any():
-        said.append("Hatched: every seed diverged.")
+        sentences.append("Hatched: every seed diverged.")
     if ((frame["lost"] > 0) & (frame["state"] == "value")).any():
-        said.append(
+        sentences.append(
             f"Where only some seeds {gone_words(analysis.run, metric)}, the mean is over the others, and the cell "
             "ranks after those of all seeds."
         )
-    return " ".join([*said, *_of_losses(analysis, frame)])
+    return " ".join([*sentences, *_of_losses(analysis, frame)])
 
 
 def _best_cells(frame: pl.DataFrame) -> str:
     """The best cell of each panel in words."""
-    told = []
+    cells = []
     for row in frame.filter("best").iter_rows(named=True):
         cell = f"{formatting.name(row['side'])} {row['up']} with {formatting.name(row['along'])} {row['right']}"
-        told.append(f"{cell} ({row['panel']})" if row["panel"] else cell)
-    return formatting.listed(told, 4)
+        cells.append(f"{cell} ({row['panel']})" if row["panel"] else cell)
+    return formatting.listed(cells, 4)
 
 
-def _sure(frame: pl.DataFrame) -> list[str]:
-    """How many cells the seeds do not tell from the best."""
+def _significance(frame: pl.DataFrame) -> list[str]:
+    """How many cells are not significantly worse than the best."""
     judged = frame.drop_nulls("tied")
     if judged.is_empty():
         return []
-    whose = "the best of their panel" if frame["panel"].n_unique() > 1 else "the best"
+    best = "the best of their panel" if frame["panel"].n_unique() > 1 else "the best"
     tied, of = int(judged["tied"].sum()), formatting.plural(judged.height, "other cell")
-    told = (
-        f"{formatting.count(tied)} of {of} {'is' if tied == 1 else 'are'} not significantly worse than {whose}"
+    text = (
+        f"{formatting.count(tied)} of {of} {'is' if tied == 1 else 'are'} not significantly worse than {best}"
         if tied
-        else f"All {of} are worse than {whose}"
+        else f"All {of} are significantly worse than {best}"
     )
-    return [f"{told} (paired over seeds; multiple comparison with the best)."]
+    return [f"{text} (paired tests over seeds; multiple comparisons with the best)."]
 
 
 def _of_losses(analysis: Analysis, frame: pl.DataFrame) -> list[str]:
-    """What the columns of the table mean."""
-    said = []
+    """What the losses and seconds in the table mean."""
+    sentences = []
     if _batched(analysis.trials) and frame[f"{LAST}_mean"].is_not_null().any():
-        text = "A last batch is one noisy draw"
+        text = "The loss of a single last batch is noisy"
         if frame[f"{TAIL}_mean"].is_not_null().any():
-            text += "; the mean is that of the last 500 steps, or of the last tenth where that is less"
-        said.append(f"{text}.")
+            text += "; the mean is over the last 500 steps, or the last tenth of all where that is less"
+        sentences.append(f"{text}.")
     if frame["seconds_alone"].is_null().all():
-        said.append("Trials ran side by side in shared programs, so none has a time of its own.")
+        sentences.append("Trials were trained together in one program, so single trials have no times.")
     else:
-        said.append("Seconds alone: of one trial with nothing beside it, without compiling.")
-    return said
+        sentences.append("Seconds alone: training time of one trial by itself, without compiling.")
+    return sentences
 
 
 def _fits(analysis: Analysis) -> bool:
-    """Exactly two numbers of parts, crossed in full for every value of at most one other column."""
+    """Exactly two hyperparameters vary, fully crossed for every value of at most one other column."""
     trials, spec = analysis.trials, Figure(kind="grid")
     if analysis.study.design != "cross" or trials.is_empty():
         return False
     known = analysis.varying
-    hyperparameters = [name for name in known if name in number_columns(trials)]
+    hyperparameters = [name for name in known if name in hyperparameter_columns(trials)]
     others = [name for name in known if name not in hyperparameters]
     if len(hyperparameters) != 2 or len(others) > 1 or crossed(analysis, trials, spec) is None:
         return False
@@ -315,4 +316,4 @@ def _fits(analysis: Analysis) -> bool:
     return pairs == full and min(rows[name].n_unique() for rows in groups for name in hyperparameters) > 1
 
 
-GRID = FigureKind("grid", "Two numbers crossed", settle, data, draw, caption, _fits, table)
+GRID = FigureKind("grid", "Two hyperparameters crossed", settle, data, draw, caption, _fits, table)

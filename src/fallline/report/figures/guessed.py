@@ -1,4 +1,4 @@
-"""The laws that the published reports guessed, beside ours: each cohort's time and memory, predicted and measured."""
+"""Forecasts of time and memory, and the rules of thumb of published reports, against what each cohort measured."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fallline.report.style import WIDTH, Theme
 from fallline.stats.analysis import Analysis
 from fallline.study import Figure
 
-OURS, GUESS = "ours, before training", "the reports' guess, fitted after"
-WHAT = {"seconds": "time of a trial, s", "memory_bytes": "memory, bytes"}
+OURS, GUESS = "forecast before training", "published rule, fitted afterwards"
+WHAT = {"seconds": "time per trial, s", "memory_bytes": "memory, bytes"}
 SHAPE = {
     "cohort": pl.String,
     "what": pl.String,
@@ -34,7 +34,7 @@ def settle(analysis: Analysis, spec: Figure) -> Figure:
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row a cohort, law and quantity. Cohorts of several configurations count as one: their lanes train at once."""
+    """One row per cohort, law and quantity. The configurations of a cohort count as one, since they train together."""
     predicted = predicted_frame(analysis.run)
     if predicted.is_empty():
         return pl.DataFrame(schema=SHAPE)
@@ -73,9 +73,9 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """Predicted against measured, a panel a quantity: a law that holds lies on the diagonal."""
+    """Predicted against measured, one panel per quantity: exact predictions are on the diagonal."""
     if frame.is_empty():
-        return common.empty("Nothing was predicted before this run, or it has fewer than two cohorts.")
+        return common.empty("This run has no forecast, or fewer than two cohorts.")
     panels = [_panel(frame.filter(pl.col("what") == what), what) for what in frame["what"].unique(maintain_order=True)]
     return panels[0] if len(panels) == 1 else alt.hconcat(*panels, spacing=40)
 
@@ -95,8 +95,8 @@ def _panel(frame: pl.DataFrame, what: str) -> Any:
         alt.Chart(common.held(frame.select("cohort", "law", "measured", "predicted", "error")))
         .mark_point(filled=True, size=70)
         .encode(
-            x=alt.X("measured:Q", title=f"measured {what}", scale=scale, axis=alt.Axis(format="~s")),
-            y=alt.Y("predicted:Q", title="predicted", scale=scale, axis=alt.Axis(format="~s")),
+            x=alt.X("measured:Q", title=f"measured {what} (log scale)", scale=scale, axis=alt.Axis(format="~s")),
+            y=alt.Y("predicted:Q", title=f"predicted {what} (log scale)", scale=scale, axis=alt.Axis(format="~s")),
             color=alt.Color("law:N", title=None, sort=[OURS, GUESS], legend=alt.Legend(orient="top")),
             shape=alt.Shape("law:N", title=None, sort=[OURS, GUESS]),
             tooltip=tips,
@@ -111,32 +111,31 @@ def _panel(frame: pl.DataFrame, what: str) -> Any:
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """The errors of both laws, and on what they were measured."""
+    """The errors of both laws, and the device they were measured on."""
     if frame.is_empty():
         return ""
     device = (analysis.environments[-1] if analysis.environments else {}).get("device") or "this device"
-    said = []
-    for (what,), own in frame.group_by("what", maintain_order=True):
-        errors = {law: own.filter(pl.col("law") == law)["error"].abs() for law in (OURS, GUESS)}
-        told = [
-            f"{'ours' if law == OURS else 'the guess'} {100 * error.median():.0f} % off on the median, "
-            f"{100 * error.max():.0f} % at worst"
+    sentences = []
+    for (what,), rows in frame.group_by("what", maintain_order=True):
+        errors = {law: rows.filter(pl.col("law") == law)["error"].abs() for law in (OURS, GUESS)}
+        texts = [
+            f"{'forecast' if law == OURS else 'published rule'} {100 * error.median():.0f} % off (median), at most "
+            f"{100 * error.max():.0f} %"
             for law, error in errors.items()
             if len(error)
         ]
-        said.append(f"{str(what).split(',')[0].capitalize()}: {'; '.join(told)}.")
+        sentences.append(f"{str(what).split(',')[0].capitalize()}: {'; '.join(texts)}.")
     if OURS not in frame.filter(pl.col("what") == WHAT["seconds"])["law"]:
-        said.append("No time was predicted: the device was not calibrated (fallline plan does it).")
+        sentences.append("No time was predicted, since the device was not calibrated; fallline plan calibrates it.")
     return (
-        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data} data. The "
-        f"guesses are "
-        "time ~ epochs / batch size and memory ~ weights, each with its constant fitted to the measured values by "
-        "least squares; ours was written down before training. " + " ".join(said)
+        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data} data. Published "
+        "rules: time ~ epochs / batch size and memory ~ parameters, each with a constant fitted to the measured values "
+        "by least squares; the forecasts were recorded before training. " + " ".join(sentences)
     )
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
-    """Both laws side by side, in words."""
+    """Both laws side by side, as text."""
     rows = [
         {
             "cohort": row["cohort"],
@@ -156,5 +155,5 @@ def _fits(analysis: Analysis) -> bool:
 
 
 GUESSED = FigureKind(
-    "guessed", "The laws that the reports guessed, and ours", settle, data, draw, caption, _fits, table
+    "guessed", "Forecasts and published rules against measurements", settle, data, draw, caption, _fits, table
 )

@@ -1,4 +1,4 @@
-"""The training loss of a trial's task over two of its weights, the others held where the trial left them."""
+"""The training loss of a trial's task over two of its weights, all others fixed at their final values."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from fallline.stats.analysis import Analysis
 from fallline.study.resolve import resolve_task
 
 MOST_EXAMPLES = 500
-"""Examples the loss is taken over; of more, so many evenly spread."""
+"""The most examples the loss is computed on; of more, so many evenly spaced ones."""
 
 
 class NotKnown(Exception):
-    """Why there is no landscape, as half a sentence."""
+    """Why there is no landscape: the end of a sentence "No contours: ..."."""
 
 
 class Landscape(NamedTuple):
-    """The loss at ``values`` [ys, xs], over so many ``examples`` of the ``of`` there are; whether others were held."""
+    """The loss ``values`` [ys, xs] on ``examples`` of ``of`` training examples; whether other weights were fixed
+    (``held``)."""
 
     values: np.ndarray
     examples: int
@@ -34,10 +35,10 @@ class Landscape(NamedTuple):
 def landscape(
     analysis: Analysis, trial: Mapping[str, Any], names: Sequence[str], xs: np.ndarray, ys: np.ndarray
 ) -> Landscape:
-    """The loss, without penalties, where the weights that are watched as ``names`` take the values ``xs`` and ``ys``.
+    """The loss, without penalties, where the weights watched as ``names`` have the values ``xs`` and ``ys``.
 
-    ``trial`` is a row of the run's trials. NotKnown where task, data or weights cannot be had from here, or where a
-    watched scalar is no weight by itself.
+    ``trial`` is a row of the run's trials. NotKnown where task, data or weights are not available, or where a watched
+    scalar is not a single weight.
     """
     import jax
     import jax.numpy as jnp
@@ -46,14 +47,14 @@ def landscape(
 
     task = task_of(analysis, trial["task"])
     if task is None:
-        raise NotKnown(f"the task {trial['task']} cannot be found from here")
+        raise NotKnown(f"the task {trial['task']} is not available")
     if ", " in trial["data"]:
-        raise NotKnown("validation was cut out of the training data")
+        raise NotKnown("the validation split was cut out of the training data")
     model, loss = task.model, _loss(task, trial)
     try:
         train = task.data(trial["data"], None).train
     except FalllineError:
-        raise NotKnown("the training data is not here") from None
+        raise NotKnown("the training data is not on this machine") from None
     weights, held = _weights(analysis, model, trial["trial"])
     x_place, y_place = (_place(model, weights, name) for name in names)
     rows = np.linspace(0, len(train.inputs) - 1, min(len(train.inputs), MOST_EXAMPLES)).astype(int)
@@ -66,17 +67,17 @@ def landscape(
         outputs, _ = model.run(moved, {}, inputs, None, model_hyperparameters)
         return loss(as_taken(loss.takes, task.gives, outputs), targets, jnp.ones(len(rows)), **loss_hyperparameters)
 
-    across = jax.vmap(at, in_axes=(0, None))
-    over = jax.jit(lambda xs, ys: jax.lax.map(lambda y: across(xs, y), ys))
-    found = np.asarray(over(jnp.asarray(xs, jnp.float32), jnp.asarray(ys, jnp.float32)), np.float64)
-    return Landscape(found, len(rows), len(train.inputs), held)
+    loss_over_row = jax.vmap(at, in_axes=(0, None))
+    loss_over_grid = jax.jit(lambda xs, ys: jax.lax.map(lambda y: loss_over_row(xs, y), ys))
+    values = np.asarray(loss_over_grid(jnp.asarray(xs, jnp.float32), jnp.asarray(ys, jnp.float32)), np.float64)
+    return Landscape(values, len(rows), len(train.inputs), held)
 
 
 def task_of(analysis: Analysis, name: str) -> Task | None:
     """The task of that name, built in or a network of the study; None where it was given in Python.
 
-    A report never loads the Python file that a study names: a run folder may be somebody else's, and reading it must
-    run nothing.
+    A report never loads the Python file that a study names: a run folder may come from somebody else, and reading it
+    must execute nothing.
     """
     for written in (name, analysis.study.task):
         if not isinstance(written, str) or (":" in written and written not in analysis.study.networks):
@@ -97,25 +98,25 @@ def _loss(task: Task, trial: Mapping[str, Any]) -> Loss:
     try:
         return find_loss(trial["loss"])
     except FalllineError:
-        raise NotKnown(f"the loss {trial['loss']} cannot be found from here") from None
+        raise NotKnown(f"the loss {trial['loss']} is not available") from None
 
 
 def _hyperparameters(part: Model | Loss, trial: Mapping[str, Any]) -> dict[str, Any]:
-    said = {number.name: trial.get(number.name) for number in part.hyperparameters}
+    given = {declared.name: trial.get(declared.name) for declared in part.hyperparameters}
     return {
-        number.name: number.default if said[number.name] is None else said[number.name]
-        for number in part.hyperparameters
+        declared.name: declared.default if given[declared.name] is None else given[declared.name]
+        for declared in part.hyperparameters
     }
 
 
 def _weights(analysis: Analysis, model: Model, trial: str) -> tuple[Any, bool]:
-    """The weights at the trial's end, and whether there are more than the two that move."""
+    """The final weights of the trial, and whether there are others than the two that vary."""
     import jax
 
     key = jax.random.key(0)
     shapes = jax.eval_shape(model.init, key) if model.traceable else model.init(key)
     if jax.tree.leaves(model.start_state(key)):
-        raise NotKnown("the model has a state beside its weights, of which the run keeps nothing")
+        raise NotKnown("the model has a state besides its weights, which the run does not keep")
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     if sum(leaf.size for _, leaf in leaves) == 2:
         return tree.unflatten(np.zeros(leaf.shape, np.float32) for _, leaf in leaves), False
@@ -128,14 +129,14 @@ def _weights(analysis: Analysis, model: Model, trial: str) -> tuple[Any, bool]:
 
 
 def _place(model: Model, weights: Any, name: str) -> Any:
-    """Where the watched scalar stands in the weights: a tree of arrays that are true in one place.
+    """The position of the watched scalar in the weights: a tree of boolean arrays with one true entry.
 
-    A scalar that is a weight has a gradient of 1 there and of 0 everywhere else.
+    A scalar that is a weight has a derivative of 1 with respect to it and of 0 to all others.
     """
     import jax
 
-    slopes = jax.grad(lambda moved: model.watch(moved)[name])(weights)  # type: ignore[misc]
-    entries = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(slopes)])
+    derivatives = jax.grad(lambda moved: model.watch(moved)[name])(weights)  # type: ignore[misc]
+    entries = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(derivatives)])
     if np.count_nonzero(entries) != 1 or entries.sum() != 1:
-        raise NotKnown(f"{name} is not a weight by itself")
-    return jax.tree.map(lambda leaf: np.asarray(leaf) != 0, slopes)
+        raise NotKnown(f"{name} is not a single weight")
+    return jax.tree.map(lambda leaf: np.asarray(leaf) != 0, derivatives)

@@ -1,4 +1,4 @@
-"""The examples that most trials got wrong, as pictures: what they are, and what they were taken for."""
+"""The examples that most trials misclassify, as pictures with their true and predicted classes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from fallline.study import Figure
 
 COLUMNS, MOST = 8, 48
 SIDE, ROOM = 84, (WIDTH // 8, 148)
-"""Pixels of a picture's longer side, and of the place it stands in: width, height."""
+"""Pixels of a picture's longer side, and of its cell: width, height."""
 
 
 LINES = (("true", "text", 600), ("given", "alarm", 400), ("often", "muted", 400))
-"""What stands under a picture: the field, its ink, its weight."""
+"""The lines under a picture: field, colour, font weight."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    return spec.model_copy(update={"metric": "mistakes", "title": spec.title or "Examples got wrong most often"})
+    return spec.model_copy(
+        update={"metric": "mistakes", "title": spec.title or "Most frequently misclassified examples"}
+    )
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row an example, worst first: task, data, split, example (its index), true, given (the class it was taken for
-    most often), wrong of trials, image (bytes, not in the CSV), height, width, channels.
+    """One row per example, worst first: task, data, split, example (its index), true, given (the most frequent wrong
+    prediction), wrong (trials, of ``trials``), image (bytes, not in the CSV), height, width, channels.
 
     Test examples where there are any; ``where`` keeps those of a task, split, label ...
     """
@@ -42,11 +44,13 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
         rows = rows.filter(pl.col("split") == ("test" if "test" in splits else splits[0]))
     known = analysis.answers.select("task", "data", "split", "classes")
     rows = rows.head(MOST).join(known, on=["task", "data", "split"], how="left", maintain_order="left")
-    said = [
+    class_names = [
         [_name(row["classes"], row[column]) for row in rows.iter_rows(named=True)]
         for column in ("label", "most_common")
     ]
-    true, given = (pl.Series(name, values, pl.String) for name, values in zip(("true", "given"), said, strict=True))
+    true, given = (
+        pl.Series(name, values, pl.String) for name, values in zip(("true", "given"), class_names, strict=True)
+    )
     return rows.drop("classes", "label", "most_common").with_columns(true, given)
 
 
@@ -59,19 +63,20 @@ def _name(classes: list[str] | None, place: int | None) -> str:
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A grid of pictures, each with three lines under it."""
     if frame.is_empty():
-        return common.empty("No example that was got wrong was kept.")
+        return common.empty("The run keeps no misclassified examples.")
     rows = []
     for place, row in enumerate(frame.iter_rows(named=True)):
+        example, true, given = row["example"], row["true"], row["given"]
         often = f"{formatting.count(row['wrong'])} of {formatting.count(row['trials'])}"
         rows.append(
             {
                 "x": (place % COLUMNS) * ROOM[0] + SIDE / 2,
                 "y": place // COLUMNS * ROOM[1],
                 "picture": data_uri(png(row["image"], row["height"], row["width"], row["channels"])),
-                "true": row["true"],
-                "given": f"taken for {row['given']}",
+                "true": true,
+                "given": f"predicted {given}",
                 "often": f"wrong in {often}",
-                "said": f"Example {row['example']}: {row['true']}, taken for {row['given']}, wrong in {often} trials",
+                "said": f"Example {example}: true class {true}, predicted {given}, wrong in {often} trials",
             }
         )
     base = alt.Chart(alt.Data(values=rows))
@@ -105,18 +110,18 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
     row = frame.row(0, named=True)
-    said = [
-        f"The {formatting.count(frame.height)} examples of the {row['split']} split that most trials got wrong, worst "
-        "first: the true class, the class it was taken for most often, and how many of the trials got it wrong."
+    sentences = [
+        f"The {formatting.count(frame.height)} examples of the {row['split']} split that most trials misclassify, "
+        "worst first: true class, most frequent wrong prediction, and the number of trials that were wrong."
     ]
     always = frame.filter(pl.col("wrong") == pl.col("trials")).height
     if always:
-        said.append(f"{formatting.plural(always, 'example')} of these no trial got right.")
-    return " ".join(said)
+        sentences.append(f"No trial classified {formatting.plural(always, 'example')} of these correctly.")
+    return " ".join(sentences)
 
 
 def _fits(analysis: Analysis) -> bool:
     return analysis.mistakes["image"].count() > 0
 
 
-MISTAKES = FigureKind("mistakes", "Examples got wrong most often", settle, data, draw, caption, _fits)
+MISTAKES = FigureKind("mistakes", "Most frequently misclassified examples", settle, data, draw, caption, _fits)

@@ -1,4 +1,4 @@
-"""The networks of the run as pictures, with the weights of each one's best configuration."""
+"""The networks of the run as diagrams, with the weights of the best configuration of each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GAP = 40
 INKS = Colors(
     INK["text"][0], INK["muted"][0], INK["axis"][0], INK["grid"][0], INK["paper"][0], PALETTE[1].light, PALETTE[5].light
 )
-"""The page turns each into its dark twin."""
+"""The page replaces each by its colour of the dark theme."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
@@ -53,11 +53,12 @@ def _title(analysis: Analysis) -> str:
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """By network, ``what`` = "input" (name), "neuron" (name; text: its line; value: its bias), "edge" (source, target;
-    text: its terms; value: what it multiplies the source by) and "learnable" (name, value).
+    """Per network, ``what`` = "input" (name), "neuron" (name; text: its line; value: its bias), "edge" (source, target;
+    text: its terms; value: the factor of the source) and "parameter" (name, value).
 
-    ``trial`` and ``seed`` say whose values they are: the lowest seed that finished, of the best configuration among
-    those ``where`` keeps whose weights are on disk. Without any, and where one is not finite, values are null.
+    ``trial`` and ``seed`` say whose values these are: the lowest seed that finished, of the best configuration among
+    those that ``where`` keeps and whose weights are on disk. Where there is none, or a value is not finite, values are
+    null.
     """
     rows = []
     for name, network in _networks(analysis, spec).items():
@@ -78,7 +79,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
                 }
                 for edge in said_on.edges(network)
             ),
-            *({"what": "learnable", "name": one, "value": values.get(one)} for one in network.learnables),
+            *({"what": "parameter", "name": one, "value": values.get(one)} for one in network.learnables),
         ]
         rows += [{"network": name, "trial": trial, "seed": seed} | row for row in own]
     frame = pl.DataFrame(rows, schema=SCHEMA)
@@ -97,7 +98,7 @@ def _networks(analysis: Analysis, spec: Figure | None) -> dict[str, Network]:
 def _trained(
     analysis: Analysis, spec: Figure, name: str, network: Network
 ) -> tuple[str | None, int | None, dict[str, float]]:
-    """The best configuration in words, its lowest seed, and its values; nothing where no weights are on disk."""
+    """The best configuration in words, its lowest seed, and its values; empty where no weights are on disk."""
     held = analysis.weights.filter(pl.col("array").is_in(["weights", "biases"]))
     trials = chosen(analysis, spec).filter(finished(), pl.col("task") == name)
     trials = trials.join(held.select("trial").unique().collect(), on="trial", how="semi", maintain_order="left")
@@ -118,9 +119,9 @@ def _trained(
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """A picture a network, side by side where there is room."""
+    """One diagram per network, side by side where there is room."""
     if frame.is_empty():
-        return common.empty("No network was kept that this figure could show.")
+        return common.empty("The run keeps no network that this figure could show.")
     pictures = []
     for (name,), rows in frame.group_by("network", maintain_order=True):
         chart = alt.finished(picture(_network(rows), _values(rows), INKS).to_dict(validate=False))
@@ -137,34 +138,33 @@ def _network(rows: pl.DataFrame) -> Network:
 
 
 def _values(rows: pl.DataFrame) -> dict[str, float] | None:
-    """The values by name; one that is not finite is not a number."""
+    """The values by name, NaN where one is not finite; None where no weights were kept."""
     if rows["trial"].null_count():
         return None
-    hyperparameters = rows.filter(pl.col("what").is_in(["neuron", "learnable"])).select(
+    hyperparameters = rows.filter(pl.col("what").is_in(["neuron", "parameter"])).select(
         pl.when(pl.col("what") == "neuron").then(pl.format("bias_{}", "name")).otherwise("name"), "value"
     )
     return {name: math.nan if value is None else value for name, value in hyperparameters.iter_rows()}
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """Whose weights they are, and how to read them."""
+    """Whose weights these are, and how to read the diagram."""
     if frame.is_empty():
         return ""
     whose = frame.unique("network", maintain_order=True).select("network", "trial", "seed").rows()
     trained = [row for row in whose if row[1] is not None]
     if not trained:
-        return "Inputs left, outputs right; on the edges the terms. No weights were kept."
+        return "Inputs on the left, outputs on the right; edges carry their terms. No weights were kept."
     several = len(whose) > 1
-    said = "; ".join(
+    whose_weights = "; ".join(
         f"{name}: {trial}, seed {seed}" if several else f"{trial}, seed {seed}" for name, trial, seed in trained
     )
     missing = [name for name, trial, _ in whose if trial is None]
     return " ".join(
         [
-            f"Inputs left, outputs right. Weights after the last step of the best configuration by "
-            f"{analysis.metric.label}, "
-            f"its lowest seed that finished: {said}. An edge is as wide as its weight is large: blue above 0, "
-            f"rust below.",
+            "Inputs on the left, outputs on the right. Weights after the last step of the best configuration by "
+            f"{analysis.metric.label}, lowest seed that finished: {whose_weights}. Width of an edge: absolute value of "
+            "its weight; blue: positive, rust: negative.",
             *([f"No weights were kept of {', '.join(missing)}."] if missing else []),
         ]
     )

@@ -1,4 +1,4 @@
-"""What many curves have in common: where four fifths of them lie, and the middle one."""
+"""Bands over many curves: median, 10 % and 90 % quantile over configurations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fallline.stats.analysis import Analysis
 
 LOW, HIGH = 0.1, 0.9
 MOST_STEPS = 80
-"""Points of a band."""
+"""The most points of a band."""
 
 
 def bands(
     analysis: Analysis, trials: pl.DataFrame, groups: pl.DataFrame, metric: str, steps: int | None
 ) -> pl.DataFrame:
-    """One row a (group, step): value (the median over configurations), low and high (their 10 % and 90 % quantiles).
+    """One row per group and step: value (median over configurations), low and high (10 % and 90 % quantiles).
 
     ``groups`` has configuration and the columns that make a group; ``trials`` as in ``mean_curves``. Configurations
-    that diverged are left out. Between its points a curve is read along the straight line; a band ends where fewer than
-    half of its curves go on.
+    that diverged are left out. Between its points a curve is interpolated linearly; a band ends where fewer than half
+    of its curves continue.
     """
     keys = [name for name in groups.columns if name != "configuration"]
     kept = trials.join(groups.filter(pl.col("configuration").is_not_null()), on="configuration", how="semi")
@@ -29,22 +29,22 @@ def bands(
     if grid is None:
         return pl.DataFrame()
     points = mean_curves(analysis, kept, metric, steps)
-    if grid.len() == MOST_STEPS:  # long curves share their steps: only those of the band are read
+    if grid.len() == MOST_STEPS:  # long curves share their steps, so only those of the band are read
         points = points.filter(pl.col("step").is_in(grid.implode()))
     points = _at(points.collect(), grid).join(groups, on="configuration")
     sizes = points.group_by(keys).agg(of=pl.col("configuration").n_unique())
-    found = points.group_by([*keys, "step"]).agg(
+    quantiles = points.group_by([*keys, "step"]).agg(
         pl.col("value").median(),
         low=pl.col("value").quantile(LOW, "linear"),
         high=pl.col("value").quantile(HIGH, "linear"),
         found=pl.len(),
     )
-    going_on = found.join(sizes, on=keys).filter(2 * pl.col("found") >= pl.col("of"))
-    return going_on.drop("found", "of").sort(*keys, "step")
+    continued = quantiles.join(sizes, on=keys).filter(2 * pl.col("found") >= pl.col("of"))
+    return continued.drop("found", "of").sort(*keys, "step")
 
 
 def _at(points: pl.DataFrame, grid: pl.Series) -> pl.DataFrame:
-    """Each configuration's value at the steps of ``grid`` that its curve spans."""
+    """The value of each configuration at the steps of ``grid`` within its curve."""
     wanted, found = grid.to_numpy(), []
     for (configuration,), own in points.sort("step").group_by("configuration"):
         inside = wanted[(wanted >= own["step"][0]) & (wanted <= own["step"][-1])]
@@ -59,7 +59,7 @@ def _at(points: pl.DataFrame, grid: pl.Series) -> pl.DataFrame:
 
 
 def _grid(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.Series | None:
-    """Steps at which the trial with the longest budget has a value: some of them, the first and the last too."""
+    """At most ``MOST_STEPS`` of the steps at which the longest trial has a value, first and last included."""
     if trials.is_empty() or metric not in analysis.curve_schema:
         return None
     longest = trials.sort("steps", "trial", descending=[True, False]).select("trial").head(1)

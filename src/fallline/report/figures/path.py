@@ -1,4 +1,4 @@
-"""Training seen from above: the paths of two watched scalars over the contours of the loss."""
+"""Optimization paths: two watched scalars over the contours of the loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from fallline.contracts import MetricName
 from fallline.errors import StudyError, UnknownName
 from fallline.report import formatting
-from fallline.report.figures.choose import chosen, labelled, told_apart
+from fallline.report.figures.choose import chosen, color_and_panel, labelled
 from fallline.report.figures.contours import contour_levels, ellipse, level_lines, lowest_point
 from fallline.report.figures.kind import FigureKind
 from fallline.report.figures.landscape import NotKnown, landscape
@@ -24,18 +24,18 @@ from fallline.tasks.line import LINE
 
 BEST_LINES, POINTS, MOST_POINTS = 8, 4000, 240
 GRID = 60
-"""Points of the grid to a side on which a loss is taken."""
+"""Grid points per axis at which the loss is computed."""
 
-DARKER = "the stronger the lower"
+DARKER = "darker is lower"
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """The two scalars, those the study names or the first two watched; one task; a path a rate."""
+    """The two scalars that the study names, or the first two watched; one task; one path per configuration."""
     task, names = _task_and_names(analysis, spec)
-    title = spec.title or f"The path of {' and '.join(names or ['two weights'])} over the contours of the loss"
+    title = spec.title or f"Optimization path of {' and '.join(names or ['two weights'])} over the contours of the loss"
     where = spec.where | ({"task": task} if task else {})
     spec = spec.model_copy(update={"metric": "train_loss", "title": title, "of": names, "where": where})
-    return spec.model_copy(update=told_apart(analysis, spec)) if names else spec
+    return spec.model_copy(update=color_and_panel(analysis, spec)) if names else spec
 
 
 def _task_and_names(analysis: Analysis, spec: Figure) -> tuple[str, list[str]]:
@@ -46,7 +46,7 @@ def _task_and_names(analysis: Analysis, spec: Figure) -> tuple[str, list[str]]:
             raise UnknownName("watched scalar", name, known, f"figure {spec.title or spec.kind}")
     if len(wanted) not in (0, 2):
         raise StudyError(
-            f"a path is that of two watched scalars, got {', '.join(wanted)} "
+            f"a path takes two watched scalars, got {', '.join(wanted)} "
             f'(figure {spec.title or spec.kind}); write of = ["NAME", "NAME"]'
         )
     if len(known) < 2 or trials.is_empty():
@@ -74,8 +74,8 @@ def watched(analysis: Analysis) -> list[str]:
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """Rows of five sorts: ``what`` = "path" (panel, color, trial, step, the two scalars, value), "contour" (level, the
-    scalars, step: the place along the line), "lowest" (the scalars), "corner" (the two corners of the picture) and
-    "note" (on what the contours are). Contours without a panel are the same in all."""
+    scalars, step: the position along the line), "lowest" (the scalars), "corner" (two corners of the picture) and
+    "note" (what the contours are). Contours without a panel are the same in all panels."""
     names = spec.of  # type: ignore[attr-defined]
     if not names:
         return pl.DataFrame(schema={"what": pl.String, "note": pl.String})
@@ -91,8 +91,8 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
 
 
 def _paths(analysis: Analysis, trials: pl.DataFrame, spec: Figure, names: Sequence[str]) -> pl.DataFrame:
-    """The points of the paths: x, y, value; ``inside`` where the loss is one that the picture shows, ``out`` counts how
-    often it was not."""
+    """The points of the paths: x, y, value; ``inside``: whether the loss is at most about the initial one; ``out``
+    counts the points so far where it was not."""
     lines = (
         labelled(analysis, trials, spec)
         .join(analysis.summary.select("configuration", "rank", diverged=pl.col("diverged") > 0), on="configuration")
@@ -123,15 +123,15 @@ def _contours(analysis: Analysis, trials: pl.DataFrame, paths: pl.DataFrame, nam
     shown = paths.filter("inside")
     name = trials["task"][0]
     if name == LINE.name and name not in analysis.study.networks and names == ["W", "b"]:
-        split = LINE.data("sample", None).train  # this task alone: all of them together bring JAX
+        split = LINE.data("sample", None).train  # read from the task itself: the registry of tasks imports JAX
         start = float(paths.filter(pl.col("step") == 0)["value"].max() or 10.0)
         rings = ellipses(np.asarray(split.inputs, float), np.asarray(split.targets, float), start)
         corners = _corners(shown, rings.filter(pl.col("what") == "lowest"), 0.12)
         return [rings, corners, _note(f"Grey: contours of the loss, each √10 times the next; {DARKER}.")]
     corners = _corners(shown, None, 0.2)
-    found, said = [], {}
-    for held, panels in _held(analysis, paths, trials).items():
-        trial = trials.filter(pl.col("trial") == held).row(0, named=True)
+    contours, notes = [], {}
+    for weights_of, panels in _trials_of_panels(analysis, paths, trials).items():
+        trial = trials.filter(pl.col("trial") == weights_of).row(0, named=True)
         try:
             rings, text, apart, fixed = _grid(analysis, trial, names, corners)
         except NotKnown as missing:
@@ -139,52 +139,52 @@ def _contours(analysis: Analysis, trials: pl.DataFrame, paths: pl.DataFrame, nam
         if not fixed:  # the picture is the same in every panel
             return [rings, corners, _note(f"{text}{apart}; {DARKER}.")]
         label = paths.filter(pl.col("configuration") == trial["configuration"])["trial"][0]
-        said[label] = f"{text}{apart if len(panels) == paths['panel'].n_unique() else ''}; {DARKER}."
-        found += [rings.with_columns(panel=pl.lit(panel)) for panel in panels]
-    if not said:
-        return [corners, _note("No contours: none of these trials came to its end.")]
-    which = next(iter(said)) if len(said) == 1 else "the best trial of the panel"
-    held_there = f" The other weights are held where {which} left them."
-    return [*found, corners, _note(next(iter(said.values())) + held_there)]
+        notes[label] = f"{text}{apart if len(panels) == paths['panel'].n_unique() else ''}; {DARKER}."
+        contours += [rings.with_columns(panel=pl.lit(panel)) for panel in panels]
+    if not notes:
+        return [corners, _note("No contours: none of these trials finished.")]
+    which = next(iter(notes)) if len(notes) == 1 else "the best trial of the panel that finished"
+    fixed_weights = f" All other weights are fixed at their final values in {which}."
+    return [*contours, corners, _note(next(iter(notes.values())) + fixed_weights)]
 
 
-def _held(analysis: Analysis, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list[str]]:
-    """By the trial whose other weights are held, the best of a panel that came to its end, the panels it serves."""
+def _trials_of_panels(analysis: Analysis, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list[str]]:
+    """The panels by the trial whose final weights are used in them: the best of the panel that finished."""
     done = trials.filter(pl.col("status") == "done").select("configuration", name="trial")
     best = paths.unique("configuration").join(done, on="configuration").sort("rank")
     best = best.unique("panel", keep="first", maintain_order=True)
-    served: dict[str, list[str]] = {}
+    panels: dict[str, list[str]] = {}
     for trial, panel in best.select("name", "panel").iter_rows():
-        served.setdefault(trial, []).append(panel)
-    return served
+        panels.setdefault(trial, []).append(panel)
+    return panels
 
 
 def _grid(
     analysis: Analysis, trial: dict[str, Any], names: list[str], corners: pl.DataFrame
 ) -> tuple[pl.DataFrame, str, str, bool]:
-    """The contours of the loss on a grid over the picture; in words what they are and how far apart; whether other
-    weights are held."""
+    """The contours of the loss on a grid over the picture; what they are and their spacing, in words; whether there are
+    other weights, which are fixed."""
     xs, ys = (np.linspace(*corners[axis].to_list(), GRID) for axis in "xy")
-    seen = landscape(analysis, trial, names, xs, ys)
-    levels, apart = contour_levels(seen.values)
+    loss = landscape(analysis, trial, names, xs, ys)
+    levels, spacing = contour_levels(loss.values)
     frames = []
     for level in levels:
-        for line in level_lines(xs, ys, seen.values, level):
+        for line in level_lines(xs, ys, loss.values, level):
             frames.append(_line(line, level, len(frames)))
-    low = lowest_point(xs, ys, seen.values)
+    low = lowest_point(xs, ys, loss.values)
     if low is not None:
         frames.append(pl.DataFrame({"what": ["lowest"], "level": [low[2]], "x": [low[0]], "y": [low[1]], "step": [0]}))
     part = (
-        f" on {formatting.count(seen.examples)} of {formatting.count(seen.of)} examples"
-        if seen.examples < seen.of
+        f" on {formatting.count(loss.examples)} of {formatting.count(loss.of)} examples"
+        if loss.examples < loss.of
         else ""
     )
     drawn = pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame(schema={"what": pl.String})
-    return drawn, f"Grey: contours of the training loss{part}", f", {apart}" if apart else "", seen.held
+    return drawn, f"Grey: contours of the training loss{part}", f", {spacing}" if spacing else "", loss.held
 
 
 def ellipses(x: np.ndarray, y: np.ndarray, start: float) -> pl.DataFrame:
-    """Level lines of sum((W x + b - y)^2): a quadratic, so each is an ellipse, exact, and its lowest point.
+    """Contours of sum((W x + b - y)^2), which are exact ellipses since it is a quadratic, and its lowest point.
 
     With H = [[sum x^2, sum x], [sum x, n]] and c the least squares solution the loss is L(c) + (p - c)^T H (p - c).
     """
@@ -215,7 +215,7 @@ def _line(points: np.ndarray, level: float, place: int) -> pl.DataFrame:
 
 
 def _corners(shown: pl.DataFrame, lowest: pl.DataFrame | None, margin: float) -> pl.DataFrame:
-    """The corners of a picture that holds the paths and the lowest point, with a margin around."""
+    """The corners of a picture that contains the paths and the lowest point with a margin."""
     ends = []
     for axis in "xy":
         values = shown[axis] if lowest is None else pl.concat([shown[axis], lowest[axis]])
@@ -230,26 +230,28 @@ def _note(text: str) -> pl.DataFrame:
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """What the signs mean, what was held, which trials are drawn."""
+    """What the marks mean, which weights are fixed, which trials are drawn."""
     paths = frame.filter(pl.col("what") == "path")
     if paths.is_empty():
         return ""
     drawn, of = paths["configuration"].n_unique(), int(paths.unique("panel")["of"].sum())
     lowest = " Cross: the lowest loss." if (frame["what"] == "lowest").any() else ""
-    said = [f"Ring: the start. Dots: the ends, at step {formatting.count(last_step(paths))} at the latest.{lowest}"]
-    said += frame.filter(pl.col("what") == "note")["note"].to_list()
+    sentences = [
+        f"Circle: initial weights. Dots: end of a path, at most step {formatting.count(last_step(paths))}.{lowest}"
+    ]
+    sentences += frame.filter(pl.col("what") == "note")["note"].to_list()
     seeds = analysis.trials["seed"].n_unique()
     if seeds > 1:
-        said.append(f"Seed {chosen(analysis, spec)['seed'].min()} of {formatting.plural(seeds, 'seed')}.")
+        sentences.append(f"Shown: seed {chosen(analysis, spec)['seed'].min()} of {formatting.plural(seeds, 'seed')}.")
     if drawn < of:
-        said.append(f"The best, {formatting.count(drawn)} of {formatting.plural(of, 'configuration')}.")
+        sentences.append(f"Shown: the best {formatting.count(drawn)} of {formatting.plural(of, 'configuration')}.")
     if (paths["out"] > 0).any():
-        said.append("A path whose loss runs off, past that of the start, ends there.")
-    return " ".join(said)
+        sentences.append("A path ends where its loss rises far above the initial loss.")
+    return " ".join(sentences)
 
 
 def _fits(analysis: Analysis) -> bool:
     return len(watched(analysis)) >= 2
 
 
-PATH = FigureKind("path", "Path over the contours", settle, data, draw, caption, _fits)
+PATH = FigureKind("path", "Optimization path over the contours of the loss", settle, data, draw, caption, _fits)

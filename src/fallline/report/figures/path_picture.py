@@ -1,4 +1,4 @@
-"""Drawing paths over contours: lines in grey, paths in colour, and a slider that moves the paths' ends."""
+"""Drawing paths over contours: contours in grey, paths in colour, and a slider over the training step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fallline.report.style import INK, WIDTH, Theme
 from fallline.study import Figure
 
 PLACES = 200
-"""Places of the slider. Each is about as many times as far as the one before it: most happens in the first steps."""
+"""Positions of the slider, in equal factors of the step, since most happens in the first steps."""
 
 TAKEN = {
     "what",
@@ -37,19 +37,19 @@ TAKEN = {
     "inside",
     "out",
 }
-"""Columns of the frame that mean something else."""
+"""Columns of the frame with another meaning."""
 
 
 def column(name: str) -> str:
-    """The frame's column of a scalar: its name, unless that is taken."""
+    """The frame's column of a scalar: its name, with an underscore where that name is taken."""
     return f"{name}_" if name in TAKEN else name
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """Contours in grey, paths in colour, the start as a ring, the ends as dots, the lowest point as a cross."""
+    """Contours in grey, paths in colour, initial weights as a circle, ends as dots, the lowest point as a cross."""
     paths = frame.filter(pl.col("what") == "path")
     if paths.is_empty():
-        return common.empty("No two scalars were watched, so there is no path to show.")
+        return common.empty("Fewer than two scalars were watched, so there is no path to show.")
     names = spec.of  # type: ignore[attr-defined]
     frame = frame.rename({column(name): axis for axis, name in zip("xy", names, strict=True)})
     panels = paths.unique("panel_place").sort("panel_place")["panel"].to_list()
@@ -72,7 +72,7 @@ def last_step(paths: pl.DataFrame) -> int:
 
 
 def _layers(frame: pl.DataFrame, names: list[str], color: dict[str, Any]) -> list[Any]:
-    """What lies over what, each from its rows."""
+    """The layers from bottom to top, each from its own rows."""
     corners = frame.filter(pl.col("what") == "corner")
     x, y = (
         encoding(
@@ -127,7 +127,7 @@ def _layers(frame: pl.DataFrame, names: list[str], color: dict[str, Any]) -> lis
 
 
 def _axis() -> alt.Axis:
-    """An axis without lines across, which would look like contours."""
+    """An axis without grid lines, which would look like contours."""
     axis = common.value_axis()
     for key, value in (("grid", False), ("domain", True), ("ticks", True)):
         axis[key] = value
@@ -135,18 +135,18 @@ def _axis() -> alt.Axis:
 
 
 def _sliding(chart: Any, paths: pl.DataFrame) -> Any:
-    """The chart with its slider; at its right end, where it begins, all is shown."""
+    """The chart with its slider, which starts at its right end, where whole paths are shown."""
     last = last_step(paths)
     first = int(paths.filter(pl.col("step") > 0)["step"].min() or 1)
     reached = f"moment >= {PLACES} ? {last} : {first} * (pow({last / first + 1:.6g}, moment / {PLACES}) - 1)"
-    bind = alt.binding_range(min=0, max=PLACES, step=1, name="Paths up to step ")
+    bind = alt.binding_range(min=0, max=PLACES, step=1, name="Training step ")
     return chart.add_params(
         alt.param(name="moment", value=PLACES, bind=bind), alt.param(name="reached", expr=f"round({reached})")
     )
 
 
 def _shown(frame: pl.DataFrame, panels: list[str]) -> pl.DataFrame:
-    """The rows that are drawn. A path ends where its loss first runs off; what all panels share stands in each."""
+    """The rows that are drawn. A path ends where its loss first diverges; what all panels share is repeated in each."""
     paths = frame.filter(pl.col("what") == "path")
     start = paths.filter(pl.col("step") == 0)["value"].max() or 0.0
     paths = paths.filter(pl.col("out") <= 1, pl.col("value") <= 1e4 * max(abs(start), 1e-3))
@@ -168,7 +168,7 @@ def _shown(frame: pl.DataFrame, panels: list[str]) -> pl.DataFrame:
 
 
 def _inside(rings: pl.DataFrame, corners: pl.DataFrame) -> pl.DataFrame:
-    """The pieces of the contours inside the picture; clipping them instead takes a picture half a minute."""
+    """The pieces of the contours inside the picture; clipping in the renderer instead takes half a minute."""
     if rings.is_empty():
         return rings
     seen = pl.all_horizontal(pl.col(axis).is_between(*corners[axis].to_list()) for axis in "xy")

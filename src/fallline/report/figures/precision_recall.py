@@ -1,4 +1,4 @@
-"""Macro precision against macro recall, a dot a configuration: what weighing the losses trades for what."""
+"""Macro precision against macro recall, one dot per configuration: the trade-off that weighted losses make."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_DOTS = 150
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """Coloured by the loss's number that varies where every loss takes it, else by the kind of loss."""
+    """Coloured by the hyperparameter of the loss that varies, where every loss has it, else by the kind of loss."""
     number = _varied(analysis)
     shared = number is not None and chosen(analysis, spec)[number].null_count() == 0
     color = spec.color or (number if shared else kind_column(analysis.trials))
@@ -33,7 +33,7 @@ def settle(analysis: Analysis, spec: Figure) -> Figure:
 
 
 def _split(analysis: Analysis) -> str | None:
-    """Validation where it was recorded: many configurations are compared here."""
+    """Validation where it was recorded, since many configurations are compared here; else test."""
     recorded = set(metric_columns(analysis.trials))
     return next((split for split in ("validation", "test") if set(_names(split).values()) <= recorded), None)
 
@@ -44,15 +44,15 @@ def _names(split: str) -> dict[str, str]:
 
 
 def _varied(analysis: Analysis) -> str | None:
-    """The losses' number that varies, the one most trials take: the weight that is traded with."""
+    """The hyperparameter of the losses that varies; of several, the one that most trials have."""
     names = [name for name in analysis.varying if name in loss_hyperparameters(analysis.trials)]
     return min(names, key=lambda name: analysis.trials[name].null_count(), default=None)
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row a configuration: precision and recall (means over seeds), their least and greatest, f1, seeds, color,
-    weight (the losses' number that varies) and line (configurations that differ in it alone share its number), of
-    (configurations there were)."""
+    """One row per configuration: precision, recall and f1 (means over seeds), their minimum and maximum (low, high),
+    seeds, color, weight (the hyperparameter of the loss that varies), line (the same for configurations that differ in
+    it alone), of (configurations in all)."""
     trials = chosen(analysis, spec).filter(finished())
     names = {what: f"{spec.metric}_macro_{what}" for what in ("precision", "recall", "f1")}
     if trials.is_empty() or not {names["precision"], names["recall"]} <= set(trials.columns):
@@ -84,7 +84,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """Dots with their spread over seeds; those that differ in the colour alone are joined; grey: equal F1."""
+    """Dots with error bars over seeds; those that differ in one hyperparameter are joined; grey: equal F1."""
     if frame.is_empty():
         return common.empty("No precision and recall were recorded.")
     ends = {what: _ends(frame, what) for what in ("recall", "precision")}
@@ -150,7 +150,7 @@ def _ends(frame: pl.DataFrame, what: str) -> list[float]:
 
 
 def _equal_f1(ends: dict[str, list[float]]) -> pl.DataFrame:
-    """Curves of equal harmonic mean inside the picture: precision = F r / (2 r - F)."""
+    """Curves of equal F1 (harmonic mean) inside the picture: precision = F r / (2 r - F)."""
     low, high = (2 * r * p / (r + p) if r + p else 0.0 for r, p in zip(ends["recall"], ends["precision"], strict=True))
     step = 10.0 ** np.floor(np.log10(max(high - low, 1e-6)))
     step /= 1 if high - low >= 3 * step else 2 if high - low >= 1.5 * step else 4
@@ -193,23 +193,24 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
     seeds = int(frame["seeds"].max())
-    said = [
-        "Means over all classes, each class counting the same: recall asks how much of a class was found, precision "
-        "how much of what was called so is."
+    sentences = [
+        "Macro averages: every class counts the same. Recall: the share of the examples of a class that is predicted "
+        "as it; precision: the share of the predictions of a class that is right."
     ]
-    said.append(
+    sentences.append(
         "One seed."
         if seeds == 1
-        else f"Mean over {formatting.plural(seeds, 'seed')}; whiskers from the least to the greatest."
+        else f"Mean over {formatting.plural(seeds, 'seed')}; error bars: minimum to maximum over seeds."
     )
     if frame["number"][0]:
-        said.append(f"Joined: configurations that differ in {formatting.name(frame['number'][0])} alone.")
-    said.append("Grey: where the harmonic mean of the two is the same.")
+        sentences.append(f"Joined: configurations that differ in {formatting.name(frame['number'][0])} alone.")
+    sentences.append("Grey: curves of equal F1, the harmonic mean of the two.")
     if frame["of"][0] > frame.height:
-        said.append(
-            f"The best {formatting.count(frame.height)} of {formatting.plural(int(frame['of'][0]), 'configuration')}."
+        sentences.append(
+            f"Shown: the best {formatting.count(frame.height)} of "
+            f"{formatting.plural(int(frame['of'][0]), 'configuration')}."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _fits(analysis: Analysis) -> bool:

@@ -1,4 +1,4 @@
-"""Curves of noisy batches made readable: a running mean of every seed, then mean and band over seeds."""
+"""Smoothing of noisy curves: a running mean of every seed, then mean and band over seeds."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from fallline.stats.summary import FEW_SEEDS, interval_factor
 from fallline.study import Figure
 
 WINDOWS, LEAST_POINTS, FEWEST_WINDOWS = 50, 20, 10
-"""The window is a fiftieth of the steps shown, or more where that would hold fewer than 20 recorded points; a window
-of more than a tenth would show little."""
+"""The window is 1/50 of the steps shown, or more where that has fewer than 20 recorded points, but at most 1/10."""
 
 NOISY, PLACES = 0.035, 50
-"""What part of the way that curves take neighbouring points may lie apart before a line becomes a band of noise; the
-way is that from the highest to the lowest median in fifty stretches of steps."""
+"""A curve is noisy where the median distance of neighbouring points exceeds this part of its range; the range is that
+of the medians in fifty intervals of steps."""
 
 
 def window_of(frame: pl.DataFrame, spec: Figure, batches: pl.Series | None) -> int | None:
-    """Over how many steps a running mean is needed to read the curves in ``frame``; None where they can be read as
-    they are.
+    """The window, in steps, of the running mean that makes the curves in ``frame`` readable; None where none is needed.
 
-    ``frame`` has configuration, step, value, diverged and recorded, thinned to the lowest and highest of each stretch.
-    Only values of training batches are noise: with all examples a step, an oscillation is what happened.
+    ``frame`` has configuration, step, value, diverged and recorded, thinned to minimum and maximum of each interval.
+    Only values of mini-batches are noisy: with full batches an oscillation is real.
     """
     if (
         MetricName.parse(spec.metric or "").split != "train"
@@ -47,30 +45,30 @@ def window_of(frame: pl.DataFrame, spec: Figure, batches: pl.Series | None) -> i
 
 
 def _noise(rows: pl.DataFrame, span: int) -> float:
-    """How far neighbouring points lie apart, in parts of the way from the highest to the lowest stretch of steps."""
+    """The median distance of neighbouring points over the range of the medians of fifty intervals of steps."""
     key, value = pl.col("configuration"), pl.col("value")
-    apart = rows.sort("configuration", "step").select(key, value.diff().over(key).abs()).group_by(key).median()
-    places = rows.group_by(key, pl.col("step") * PLACES // (span + 1)).agg(value.median())["value"]
-    way = (places.max() or 0.0) - (places.min() or 0.0)
-    return (apart["value"].mean() or 0.0) / way if way > 0 else 0.0
+    distances = rows.sort("configuration", "step").select(key, value.diff().over(key).abs()).group_by(key).median()
+    medians = rows.group_by(key, pl.col("step") * PLACES // (span + 1)).agg(value.median())["value"]
+    value_range = (medians.max() or 0.0) - (medians.min() or 0.0)
+    return (distances["value"].mean() or 0.0) / value_range if value_range > 0 else 0.0
 
 
 def _window(span: int, least: float) -> int | None:
-    """1, 2 or 5 times a power of ten: the largest in a fiftieth of ``span``, or the first from ``least`` on."""
-    round_ones = [digit * 10**power for power in range(len(str(span))) for digit in (1, 2, 5)]
-    fiftieth = [one for one in round_ones if least <= one <= span / WINDOWS]
-    enough = [one for one in round_ones if least <= one <= span / FEWEST_WINDOWS]
+    """1, 2 or 5 times a power of ten: the largest within 1/50 of ``span``, else the smallest from ``least`` on."""
+    round_steps = [digit * 10**power for power in range(len(str(span))) for digit in (1, 2, 5)]
+    fiftieth = [steps for steps in round_steps if least <= steps <= span / WINDOWS]
+    enough = [steps for steps in round_steps if least <= steps <= span / FEWEST_WINDOWS]
     return fiftieth[-1] if fiftieth else enough[0] if enough else None
 
 
 def running_means(
     analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None, window: int, most: int
 ) -> pl.DataFrame:
-    """Columns configuration, step, value, low, high, seeds, recorded as ``thinned(mean_curves(...))`` has them, and
-    window: at most ``most`` points a configuration, each the mean over ``window`` steps around it.
+    """The columns of ``thinned(mean_curves(...))`` and ``window``: at most ``most`` points per configuration, each the
+    mean over ``window`` steps around it.
 
-    Every seed is averaged over steps before the seeds are averaged, so the band is that of what is drawn. At both ends
-    the window holds only the steps that there are, about half of it; where a curve diverged it narrows to the last one.
+    Every seed is averaged over steps before the mean over seeds, so the band is that of the drawn means. At both ends
+    the window has only the steps that exist, about half of it; towards a divergence it narrows to the last step.
     """
     counted = trials.filter(finished() | pl.col("diverged"))
     found = []
@@ -86,7 +84,7 @@ def running_means(
 def _curves(
     analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Steps and finite values of each trial that has any, by its name."""
+    """Steps and finite values by the name of the trial; trials without any are left out."""
     rows = analysis.curves_of(trials.select("trial"))
     rows = rows.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
     rows = rows.filter(pl.col("step") <= steps) if steps else rows
@@ -128,7 +126,7 @@ def _of_one(configuration: int, curves: list, window: int, most: int, diverged: 
 
 
 def _means(steps: np.ndarray, values: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The mean of the values at the steps from ``begin`` to ``end``, both counted."""
+    """The mean of the values at the steps from ``begin`` to ``end``, both included."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     low, high = np.searchsorted(steps, begin, "left"), np.searchsorted(steps, end, "right")
     return (sums[high] - sums[low]) / (high - low)

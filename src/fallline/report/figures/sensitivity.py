@@ -1,4 +1,4 @@
-"""The metric against the learning rate, all optimizers in one picture: how good, and how hard to miss."""
+"""The metric against the learning rate, all optimizers in one picture: how good, and over how wide a range."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
-from fallline.report.figures.choose import chosen, labelled, told_apart
+from fallline.report.figures.choose import chosen, color_and_panel, labelled
 from fallline.report.figures.kind import FigureKind
 from fallline.report.missing import gone_words
 from fallline.report.style import WIDTH, Theme
@@ -21,20 +21,20 @@ from fallline.stats.summary import FEW_SEEDS
 from fallline.study import Figure
 
 MOST_RATES = 60
-"""Points of a line; more touch one another."""
+"""Points of a line; more would overlap."""
 
 RATE = "format(datum.value, datum.value < 1e-4 ? '.2~e' : '.3~g')"
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """The study's metric, a line an optimizer; of losses that cannot be compared a line a kind of loss."""
+    """The study's metric, one line per optimizer; where losses cannot be compared, one line per kind of loss."""
     metric = spec.metric or analysis.metric.column
     metric = after_training(metric)
     color, trials = spec.color, chosen(analysis, spec)
     if color is None and not comparable(trials, metric):
         color = kind_column(trials)
     if color is None:
-        apart = told_apart(analysis, spec.model_copy(update={"panel": None}))
+        apart = color_and_panel(analysis, spec.model_copy(update={"panel": None}))
         color = "optimizer" if "optimizer" in apart.values() else apart["color"]
         color = "optimizer" if color in (None, "learning_rate") else color
     title = spec.title or f"{label(metric)} against the learning rate"
@@ -42,9 +42,9 @@ def settle(analysis: Analysis, spec: Figure) -> Figure:
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """A row an optimizer and rate: value (mean of the best configuration there), low and high (as in curves), n;
-    lost of trials diverged or have no number, of (configurations to choose from). value is null where no seed has
-    one."""
+    """One row per optimizer and learning rate: value (mean of the best configuration there; null where no seed has a
+    number), low and high (as in curves), n; of ``trials`` the count ``lost`` that diverged or have no number; ``of``
+    configurations to choose from."""
     trials = chosen(analysis, spec)
     table = analysis.summary
     if "learning_rate" not in trials.columns or f"{spec.metric}_mean" not in table.columns:
@@ -75,8 +75,8 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
 
 
 def _thinned(rows: pl.DataFrame, line: list[str]) -> pl.DataFrame:
-    """At most ``MOST_RATES`` of each line: of as many equal stretches of the logarithm of the rate the first row, the
-    best. ``rates`` says how many there were."""
+    """At most ``MOST_RATES`` rows per line: the first, best row of each of as many equal intervals of the logarithm of
+    the learning rate. ``rates`` is how many there were."""
     rate = pl.col("learning_rate").log()
     low, high = rate.min().over(line), rate.max().over(line)
     stretch = ((rate - low) / (high - low) * MOST_RATES).floor().clip(0, MOST_RATES - 1).fill_nan(0)
@@ -87,7 +87,7 @@ def _thinned(rows: pl.DataFrame, line: list[str]) -> pl.DataFrame:
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """Lines with whiskers over a logarithmic rate; below, a row an optimizer with a cross where it diverged."""
+    """Lines with error bars over the learning rate, log scale; below, crosses where an optimizer diverged."""
     if frame.drop_nulls("value").is_empty():
         return common.empty("No trial finished with a value to show.")
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
@@ -98,7 +98,7 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
         "learning_rate:Q",
         title="learning rate, log scale",
         scale=wide,
-        axis=alt.Axis(values=_apart(rates), labelExpr=RATE, labelOverlap=False),
+        axis=alt.Axis(values=_ticks(rates), labelExpr=RATE, labelOverlap=False),
     )
     lost = frame.filter(pl.col("lost") > 0)
     picture = _picture(frame, spec, theme, x, pick, faded).properties(width=_room(frame, lost))
@@ -117,7 +117,11 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
         ),
         opacity=faded,
         color=common.colors(frame, spec.color, theme, alt.Legend(orient="right"))["color"],
-        tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("lost:Q", title="diverged"), alt.Tooltip("trials:Q", title="of")],
+        tooltip=[
+            alt.Tooltip("trial:N"),
+            alt.Tooltip("lost:Q", title="diverged"),
+            alt.Tooltip("trials:Q", title="of seeds"),
+        ],
     )
     strip = strip.properties(width=_room(frame, lost), height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
@@ -125,17 +129,17 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
 
 def _picture(frame: pl.DataFrame, spec: Figure, theme: Theme, x: alt.X, pick: Any, faded: Any) -> alt.Chart:
     values, log = _shown(frame, spec)
-    said = label(spec.metric)
-    heading = said + (", log scale" if log else "")
+    metric_label = label(spec.metric)
+    axis_title = metric_label + (", log scale" if log else "")
     limits = _limits(values, log)
-    y = alt.Y("value:Q", title=heading, axis=common.value_axis(6, log), scale=common.y_scale(limits, log))
+    y = alt.Y("value:Q", title=axis_title, axis=common.value_axis(6, log), scale=common.y_scale(limits, log))
     color = common.colors(frame, spec.color, theme, alt.Legend(orient="right"))
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
     shapes = [mark.shape for mark in theme.marks(spec.color, names)]
     shape = alt.Shape(
         "color:N", sort=None, title=formatting.name(spec.color), scale=alt.Scale(domain=names, range=shapes)
     )
-    tips = [alt.Tooltip("trial:N"), common.tip("value", said)]
+    tips = [alt.Tooltip("trial:N"), common.tip("value", metric_label)]
     spread = values["high"].null_count() < values.height
     if spread:
         tips += [common.tip("low"), common.tip("high")]
@@ -155,7 +159,7 @@ def _picture(frame: pl.DataFrame, spec: Figure, theme: Theme, x: alt.X, pick: An
             .mark_rule(strokeWidth=1.2, clip=True)
             .encode(
                 x=x,
-                y=alt.Y("low:Q", title=heading, scale=common.y_scale(limits, log)),
+                y=alt.Y("low:Q", title=axis_title, scale=common.y_scale(limits, log)),
                 y2="high:Q",
                 opacity=faded,
                 color=color["color"],
@@ -166,7 +170,7 @@ def _picture(frame: pl.DataFrame, spec: Figure, theme: Theme, x: alt.X, pick: An
 
 
 def _shown(frame: pl.DataFrame, spec: Figure) -> tuple[pl.DataFrame, bool]:
-    """The rows with a value to draw, and whether on a log scale: there what is not above 0 has no place."""
+    """The rows with a value to draw, and whether on a log scale, which leaves out what is not above 0."""
     values = frame.drop_nulls("value")
     log = common.is_log(values, "scale" in spec.model_fields_set, spec.scale, spec.metric)
     if log:
@@ -176,8 +180,8 @@ def _shown(frame: pl.DataFrame, spec: Figure) -> tuple[pl.DataFrame, bool]:
 
 
 def _limits(values: pl.DataFrame, log: bool) -> tuple[float, float]:
-    """Where means and whiskers lie and a little more. Whiskers take as much room again as the means on either side at
-    most: an interval from two seeds may be ten times as long."""
+    """Limits around means and error bars. Beyond the means, error bars get at most the span of the means on either
+    side: a CI over two seeds may be ten times as long."""
     low, high = values["value"].min(), values["value"].max()
     every = pl.concat([values[name] for name in ("value", "low", "high")])
     least, most = every.min(), every.max()
@@ -188,13 +192,13 @@ def _limits(values: pl.DataFrame, log: bool) -> tuple[float, float]:
 
 
 def _room(frame: pl.DataFrame, lost: pl.DataFrame) -> int:
-    """The width left for the picture between the names below on the left and the legend on the right."""
+    """The width in pixels that the names on the left and the legend on the right leave for the picture."""
     left, right = (max((len(name) for name in names["color"]), default=0) for names in (lost, frame))
     return WIDTH - max(60, 7 * left) - 7 * right - 60
 
 
-def _apart(rates: list[float]) -> list[float]:
-    """The rates to label: those with room for their text, from the smallest on."""
+def _ticks(rates: list[float]) -> list[float]:
+    """The learning rates whose tick labels fit side by side, from the smallest on."""
     room = (rates[-1] / rates[0]) ** (1 / 14)
     kept = [rates[0]]
     for rate in rates[1:]:
@@ -204,29 +208,28 @@ def _apart(rates: list[float]) -> list[float]:
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """Spread, choices and what the crosses mean."""
+    """Spread over seeds, what was chosen, and what crosses mean."""
     if frame.drop_nulls("value").is_empty():
         return ""
     seeds = int(frame["n"].max())
-    spread = "are 95 % intervals" if seeds >= FEW_SEEDS else "go from the least to the greatest"
-    said = [
-        "One seed: no interval." if seeds == 1 else f"Mean over {formatting.plural(seeds, 'seed')}; whiskers {spread}."
-    ]
+    mean = f"Points: mean over {formatting.plural(seeds, 'seed')}; error bars: {common.spread(seeds)}."
+    sentences = ["One seed: no CI." if seeds == 1 else mean]
     if frame["of"].max() > 1:
-        said.append("At each rate the best of the other settings.")
+        sentences.append("At each learning rate the best setting of all other hyperparameters is shown.")
     values, log = _shown(frame, spec)
     if log and (frame["value"] <= 0).any():
-        said.append("Values of exactly 0 have no place on a log scale.")
+        sentences.append(common.NO_ZERO_ON_LOG)
     if not values.is_empty() and common.runs_off(values, _limits(values, log)):
-        said.append("Whiskers that leave the picture are cut.")
+        sentences.append("Error bars are cut at the edge of the picture.")
     if not comparable(chosen(analysis, spec), spec.metric):
-        said.append("Losses of different kinds cannot be compared: hold no line against another.")
+        sentences.append(common.not_comparable("lines"))
     if frame["rates"].max() > MOST_RATES:
         rates = formatting.count(int(frame["rates"].max()))
-        said.append(f"Of up to {rates} rates a line those that are best among their neighbours.")
+        sentences.append(f"Of up to {rates} learning rates per line, the best in each interval is shown.")
     if (frame["lost"] > 0).any():
-        said.append(f"A cross below marks a rate at which at least one seed {gone_words(analysis.run, spec.metric)}.")
-    return " ".join(said)
+        gone = gone_words(analysis.run, spec.metric)
+        sentences.append(f"A cross below marks a learning rate at which at least one seed {gone}.")
+    return " ".join(sentences)
 
 
 def _fits(analysis: Analysis) -> bool:

@@ -1,4 +1,4 @@
-"""What would early stopping have kept? The rule of patience on the curves, against the last step."""
+"""Early stopping applied afterwards to full curves: the step that each patience keeps, against the last step."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from fallline.stats.stopping import stops
 from fallline.study import Figure
 
 MOST_ROWS = 12
-"""Configurations in the table, the best; the CSV has all."""
+"""The most configurations in the table, the best ones; the CSV has all."""
 
-LEAST_LOOKS = 4
-"""With fewer looks at the validation split no rule could choose."""
+LEAST_EVALUATIONS = 4
+"""With fewer evaluations on the validation split early stopping has nothing to choose from."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """The rule watches the validation loss, or what the study names."""
+    """The monitored metric is the validation loss, or what the study names."""
     watched = curve_column(spec.metric) if spec.metric else _watched(analysis) or "validation_loss"
-    title = spec.title or "What would early stopping have kept?"
+    title = spec.title or "Early stopping applied afterwards"
     return spec.model_copy(update={"metric": watched, "title": title})
 
 
@@ -41,19 +41,19 @@ def _watched(analysis: Analysis) -> str | None:
 
 
 def _read(analysis: Analysis, watched: str) -> str:
-    """What is compared: the validation metric that ranks, or what the rule watches."""
+    """The metric that is compared: the validation metric that ranks, or the monitored one."""
     ranks = curve_column(analysis.metric.column)
     return ranks if MetricName.parse(ranks).split == "validation" and ranks in analysis.curve_schema else watched
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """Rows of two sorts. ``what`` = "look": the first seed of the best configuration, a row a look: step, watched.
-    ``what`` = "patience": a row a (configuration, patience), means over seeds: stop_step, kept_step, kept_value,
-    last_value, difference (kept minus last), read (the metric these three are of, in words), steps_saved, last_step,
-    early (seeds the rule would have stopped), seeds; of the best configuration also first_stop, first_kept and
-    first_watched, those of its first seed.
+    """Rows of two sorts. ``what`` = "look": the first seed of the best configuration, one row per evaluation: step,
+    watched (the monitored metric). ``what`` = "patience": one row per configuration and patience, means over seeds:
+    stop_step, kept_step, kept_value, last_value, difference (kept minus last), read (the label of the metric of these
+    three), steps_saved, last_step, early (seeds that would have stopped), seeds; for the best configuration also
+    first_stop, first_kept and first_watched of its first seed.
 
-    Trials that did stop early are left out: what they would have reached is not known.
+    Trials that did stop early are left out: what they would have reached is unknown.
     """
     trials = chosen(analysis, spec).filter(finished())
     if "early_stop" in trials.columns:
@@ -62,7 +62,9 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     if trials.is_empty() or spec.metric not in analysis.curve_schema:
         return pl.DataFrame(schema={"what": pl.String, "early": pl.Int64})
     up = analysis.higher_is_better(spec.metric)
-    found = pl.concat(stops(_looks(analysis, own, spec.metric, read), up=up) for own in at_a_time(analysis, trials))
+    found = pl.concat(
+        stops(_evaluations(analysis, own, spec.metric, read), up=up) for own in at_a_time(analysis, trials)
+    )
     rows = found.rename({"trial": "name"}).join(trials.select("configuration", "seed", name="trial"), on="name")
     names = ("stop_step", "kept_step", "kept_value", "last_value", "difference", "steps_saved", "last_step")
     means = rows.group_by("configuration", "patience", maintain_order=True).agg(
@@ -78,7 +80,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     best = means["configuration"][0] if means.height else None
     first = rows.filter(pl.col("configuration") == best).sort("seed")
     first = first.filter(pl.col("seed") == first["seed"].min())
-    own = _looks(analysis, first.select(trial="name").head(1), spec.metric, read).sort("step")
+    own = _evaluations(analysis, first.select(trial="name").head(1), spec.metric, read).sort("step")
     kept = first.join(own.select("step", first_watched="watched"), left_on="kept_step", right_on="step").select(
         "configuration", "patience", first_stop="stop_step", first_kept="kept_step", first_watched="first_watched"
     )
@@ -87,21 +89,21 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     return pl.concat([own.select("step", "watched", what=pl.lit("look")), means], how="diagonal_relaxed")
 
 
-def _looks(analysis: Analysis, trials: pl.DataFrame, watched: str, read: str) -> pl.DataFrame:
-    """Columns trial, step, watched, value: the steps at which the trials were looked at."""
-    looks = analysis.curves_of(trials.select("trial")).filter(pl.col(watched).is_not_null())
-    return looks.select("trial", "step", watched=pl.col(watched), value=pl.col(read)).collect().sort("trial", "step")
+def _evaluations(analysis: Analysis, trials: pl.DataFrame, watched: str, read: str) -> pl.DataFrame:
+    """Columns trial, step, watched, value: one row per evaluation of the trials."""
+    rows = analysis.curves_of(trials.select("trial")).filter(pl.col(watched).is_not_null())
+    return rows.select("trial", "step", watched=pl.col(watched), value=pl.col(read)).collect().sort("trial", "step")
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row a (configuration, patience), the best configurations; each is named in its first row."""
+    """One row per configuration and patience, of the best configurations; each is named in its first row."""
     rows = frame.filter(pl.col("what") == "patience")
     if rows.is_empty():
         return rows
     several, least = rows["seeds"].max() > 1, rows["patience"].min()
     best = rows["configuration"].unique(maintain_order=True).head(MOST_ROWS)
     rows = rows.filter(pl.col("configuration").is_in(best.implode()))
-    said = [
+    table_rows = [
         {
             "configuration": row["trial"] if row["patience"] == least else "",
             "patience": row["patience"],
@@ -116,14 +118,15 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
         }
         for row in rows.iter_rows(named=True)
     ]
-    return pl.DataFrame(said)
+    return pl.DataFrame(table_rows)
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """The curve the rule watches, a dot where each patience keeps; below, a row a patience from kept to stopped."""
+    """The curve of the monitored metric with a circle at each kept step; below, one row per patience from the kept
+    step to the step that stops training."""
     curve = frame.filter(pl.col("what") == "look")
     if curve.is_empty():
-        return common.empty("No validation loss was recorded on the way.")
+        return common.empty("No validation loss was recorded during training.")
     marks = frame.filter(pl.col("what") == "patience").drop_nulls("first_kept")
     marks = marks.with_columns(patience=pl.col("patience").cast(pl.String))
     order = marks["patience"].to_list()
@@ -151,47 +154,48 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
         kept.mark_point(size=120, strokeWidth=2, filled=False, opacity=1).encode(x=x, y=y, color=color),
     ).properties(width=WIDTH - 140, height=240)
     strip = alt.Chart(common.held(rows))
-    below = alt.X("step:Q", title="step", scale=ends, axis=common.step_axis(8))
+    below = alt.X("step:Q", title="training step", scale=ends, axis=common.step_axis(8))
     row = alt.Y(
         "patience:N",
         sort=order,
-        title="patience",
+        title="patience (evaluations)",
         scale=alt.Scale(domain=order, padding=0.5),
         axis=alt.Axis(domain=False, ticks=False, grid=True),
     )
-    told = [
+    tips_of_rows = [
         alt.Tooltip("patience:N"),
-        alt.Tooltip("step:Q", title="keeps step", format=formatting.COUNT_FORMAT),
-        alt.Tooltip("stop:Q", title="stops at", format=formatting.COUNT_FORMAT),
+        alt.Tooltip("step:Q", title="kept step", format=formatting.COUNT_FORMAT),
+        alt.Tooltip("stop:Q", title="stops at step", format=formatting.COUNT_FORMAT),
     ]
     lower = alt.layer(
         strip.mark_rule(strokeWidth=2).encode(x=below, x2="stop:Q", y=row, color=color),
         strip.mark_point(size=90, strokeWidth=2, filled=False, opacity=1).encode(
-            x=below, y=row, color=color, tooltip=told
+            x=below, y=row, color=color, tooltip=tips_of_rows
         ),
         strip.transform_filter("datum.ends")
         .mark_point(shape=common.CROSS, size=60, strokeWidth=2, opacity=1)
-        .encode(x=alt.X("stop:Q", title="step", scale=ends), y=row, color=color, tooltip=told),
+        .encode(x=alt.X("stop:Q", title="training step", scale=ends), y=row, color=color, tooltip=tips_of_rows),
     ).properties(width=WIDTH - 140, height=22 * len(order))
     return alt.vconcat(upper, lower, spacing=30)
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """The rule, whose curve it is, and what is compared."""
+    """The stopping rule, whose curve it is, and what is compared."""
     rows = frame.filter(pl.col("what") == "patience")
     if rows.is_empty():
         return ""
     seeds, best = int(rows["seeds"].max()), rows.row(0, named=True)
     who = f"{best['trial']}, its first seed" if seeds > 1 else best["trial"]
-    means = f", means over {formatting.plural(seeds, 'seed')}, where one that runs to the end counts its last step"
+    means = f", means over {formatting.plural(seeds, 'seed')}; a seed that is not stopped counts with its last step"
     means = means if seeds > 1 else ""
     of = rows["configuration"].n_unique()
     many = f" The best {MOST_ROWS} of {formatting.count(of)} configurations; the CSV has all." if of > MOST_ROWS else ""
     return (
-        f"Training would end when {label(spec.metric)} has not been better than its best for so many looks in a row "
-        f"(the patience), and the best look would be kept. Curve: {who}. A ring is what is kept, a cross where "
-        f"training would end; a row without a cross runs to the end. Table{means}: {rows['read'][0]} at the look that "
-        f"is kept, against the last step.{many} Kept is chosen on the split it is read on, so it flatters a little."
+        f"Early stopping would end training once {label(spec.metric)} has not improved for as many evaluations in a "
+        f"row as the patience, and keep the best evaluation. Curve: {who}. Circle: kept step; cross: training ends; "
+        f"without a cross training runs to the last step. Table{means}: {rows['read'][0]} at the kept step and "
+        f"at the last step.{many} The kept step is chosen on the split it is evaluated on, so its value is slightly "
+        "optimistic."
     )
 
 
@@ -204,7 +208,7 @@ def _fits(analysis: Analysis) -> bool:
     if trials.is_empty():
         return False
     own = analysis.curves_of(trials.select("trial").head(1)).select(pl.col(_watched(analysis)).count()).collect().item()
-    return own >= LEAST_LOOKS
+    return own >= LEAST_EVALUATIONS
 
 
-STOPPING = FigureKind("stopping", "What would early stopping have kept?", settle, data, draw, caption, _fits, table)
+STOPPING = FigureKind("stopping", "Early stopping applied afterwards", settle, data, draw, caption, _fits, table)

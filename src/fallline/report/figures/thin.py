@@ -1,4 +1,4 @@
-"""From millions of curve rows to what a screen can show: means over seeds, then few points that keep every peak."""
+"""From millions of curve rows to a drawable number: means over seeds, then minimum and maximum of each interval."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from fallline.stats.columns import finished
 from fallline.stats.summary import FEW_SEEDS, interval_factor
 
 MOST_ROWS = 4_000_000
-"""Points of curves that are read at a time: some 150 MB."""
+"""Points of curves read at a time: some 150 MB."""
 
 
 def mean_curves(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.LazyFrame:
     """Columns configuration, step, value (mean over seeds), low, high (null with one seed), seeds.
 
     ``trials`` has ``configuration`` and ``diverged`` (all its seeds did). Seeds that diverged count only where all
-    did, and then up to the first end, so that no mean jumps because a seed dropped out of it; so do seeds that early
-    stopping ended. From ``FEW_SEEDS``
-    seeds on low and high are the 95 % interval, below that the least and the greatest.
+    did, and then up to the first end, so that no mean jumps where a seed drops out; the same holds for seeds that early
+    stopping ended. From ``FEW_SEEDS`` seeds on low and high are the 95 % CI, below that minimum and maximum.
     """
     counted = trials.filter(finished() | pl.col("diverged")).select("trial", "configuration")
     seeds = counted.group_by("configuration").agg(of=pl.len())
@@ -52,13 +51,13 @@ def mean_curves(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: in
 
 
 def thin_curves(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None, most: int) -> pl.DataFrame:
-    """``thinned(mean_curves(...))``, some configurations at a time, so that any number of points can be read."""
+    """``thinned(mean_curves(...))``, some configurations at a time, so that memory is bounded."""
     parts = [thinned(mean_curves(analysis, own, metric, steps), most) for own in at_a_time(analysis, trials)]
     return pl.concat(parts, how="diagonal_relaxed").sort("configuration", "step")
 
 
 def at_a_time(analysis: Analysis, trials: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """``trials``, which have ``configuration``, in parts that recorded about ``MOST_ROWS`` points each; seeds together.
+    """``trials``, which have ``configuration``, in parts of about ``MOST_ROWS`` recorded points; seeds stay together.
 
     At least one part, which may be empty.
     """
@@ -76,9 +75,9 @@ def at_a_time(analysis: Analysis, trials: pl.DataFrame) -> Iterator[pl.DataFrame
 
 
 def thinned(points: pl.LazyFrame, most: int) -> pl.DataFrame:
-    """At most ``most`` rows a configuration: of each stretch of steps the lowest and the highest, and both ends.
+    """At most ``most`` rows per configuration: minimum and maximum of each interval of steps, and both ends.
 
-    The column ``recorded`` says how many there were.
+    The column ``recorded`` is the number of points before.
     """
     key, step, value = pl.col("configuration"), pl.col("step"), pl.col("value")
     rows = points.collect().with_columns(recorded=pl.len().over(key))

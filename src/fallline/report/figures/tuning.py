@@ -1,4 +1,4 @@
-"""Expected best after k tries: what a search of any size would have found, a curve an arm with its band."""
+"""Expected best result by search budget: one curve per arm, with a bootstrap band."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from fallline.study import Figure
 from fallline.study.test_leakage import on_test
 
 LEAST_TRIED = 3
-"""Settings an arm must have tried for a curve to say something."""
+"""The fewest settings of an arm for a curve to be informative."""
 
 FEW_ARMS = 4
-"""Bands of more lie over one another and are drawn faint."""
+"""With more arms their bands overlap and are drawn faint."""
 
 MUCH = 4
-"""Losses that differ by more than this factor stand on a log scale."""
+"""Losses that differ by a larger factor are drawn on a log scale."""
 
 SHOWN_TRIES = (1, 3)
-"""The tries that the table shows, beside all."""
+"""The search budgets in the table, besides that of all settings."""
 
 
 def settle(analysis: Analysis, spec: Figure) -> Figure:
-    """The metric that ranks, a curve an optimizer, or a value of the column that the study names as colour."""
+    """The metric that ranks; one curve per optimizer, or per value of the column that the study names as colour."""
     metric = spec.metric or analysis.metric.column
     metric = after_training(metric)
     if on_test(metric) and metric != analysis.metric.column:
         raise StudyError(
-            f"the best of several tries is a choice, and choices are made on validation, got {metric} "
+            f"the best of several settings is a selection, and selections are made on validation, got {metric} "
             f"({analysis.study.name}, figure {spec.kind}); write the validation metric"
         )
-    title = spec.title or f"Expected best {label(metric)} after so many tries"
+    title = spec.title or f"Expected best {label(metric)} by search budget"
     return spec.model_copy(update={"metric": metric, "color": spec.color or "optimizer", "title": title})
 
 
 def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
-    """The rows of ``stats.tuning.expected`` with color and panel in words; and of each arm, on all its rows: trials,
+    """The rows of ``stats.tuning.expected`` with the labels color and panel, and for each arm, in all its rows: trials,
     diverged, learning_rate (chosen), good_low, good_high, decades, cut, defaults (state), defaults_value."""
     found = _searches(analysis, spec)
     if not found:
@@ -113,7 +113,7 @@ def _facts(search: Search, spec: Figure, order: dict[Any, int], groups: list[str
 
 
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
-    """A line and a band an arm over the number of tries; a panel a task where there are several."""
+    """One line with a band per arm over the search budget; one panel per task where there are several."""
     shown = frame.drop_nulls("value")
     if shown.is_empty():
         return common.empty("No setting finished with a value to show.")
@@ -123,19 +123,19 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
     x = alt.X(
         "k:Q",
-        title="settings tried",
+        title="search budget (settings tried)",
         axis=alt.Axis(format=formatting.COUNT_FORMAT, tickMinStep=1),
         scale=alt.Scale(domain=[1, max(int(shown["k"].max()), 2)], nice=False),
     )
     heading = label(spec.metric) + (", log scale" if log else "")
     names = shown["panel"].unique(maintain_order=True).to_list()
-    limits = common.around(shown["value"].min(), shown["value"].max(), log)  # of the lines; bands may leave the picture
+    limits = common.around(shown["value"].min(), shown["value"].max(), log)  # of the lines; bands may be cut
     scale = common.y_scale(limits if len(names) == 1 else None, log)
     y = alt.Y("value:Q", title=heading, scale=scale, axis=common.value_axis(6, log))
     color = common.colors(shown, spec.color, theme, alt.Legend(orient="right"))
     tips = [
         alt.Tooltip("color:N", title=formatting.name(spec.color)),
-        alt.Tooltip("k:Q", title="tries"),
+        alt.Tooltip("k:Q", title="settings tried"),
         *(common.tip(name) for name in ("value", "low", "high")),
     ]
     layers, arms = [], shown["color"].n_unique()
@@ -168,7 +168,7 @@ def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
 
 
 def _is_log(shown: pl.DataFrame, spec: Figure) -> bool:
-    """As the study says; else for a loss of which the means differ much: what matters is near the best."""
+    """As the study sets it; else logarithmic for a loss whose means differ by a factor of more than ``MUCH``."""
     if "scale" in spec.model_fields_set:
         return spec.scale == "log"
     low, high = shown["value"].min(), shown["value"].max()
@@ -176,57 +176,57 @@ def _is_log(shown: pl.DataFrame, spec: Figure) -> bool:
 
 
 def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
-    """What the curve is, what its band is, and what a diverged try counts as."""
+    """What the curve and its band are, and what a diverged setting counts as."""
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
-    said = (
-        "Expected best of k settings drawn at random, with replacement, from those that were tried: a curve that "
-        "falls or rises late belongs to a method that needs much tuning."
+    text = (
+        "Expected best of k settings drawn at random, with replacement, from those tried: a method whose curve "
+        "improves late needs a large search budget."
     )
     if frame["low"].null_count() < frame.height:
-        said += " Bands: 95 %, from a bootstrap over settings and seeds."
+        text += " Bands: 95 % CI (bootstrap over settings and seeds)."
     if (frame["none"] > 0).any():
-        said += (
+        text += (
             f" A setting that {gone_words(analysis.run, analysis.metric.column)} with any seed counts as the "
-            "worst that finished, which is kind to it."
+            "worst that finished, which is optimistic for it."
         )
     if "decades" in frame.columns and frame["decades"].null_count() < frame.height:
-        said += (
-            f" Good rates give results within {100 * TOLERANCE:.0f} % of what the best one lacks, within its "
-            "interval, or within 1 % of the way to the arm's median; ≥ where the range ends at a rate that was "
-            "tried last."
+        text += (
+            f" Good learning rates: results within {100 * TOLERANCE:.0f} % of the best (of a share: of its distance to "
+            "1), within its 95 % CI, or within 1 % of the way to the arm's median; ≥: the range reaches the edge of "
+            "the learning rates tried."
         )
     if not comparable(chosen(analysis, spec), spec.metric):
-        said += " Losses of different kinds cannot be compared: hold no curve against another."
-    return said
+        text += f" {common.not_comparable('curves')}"
+    return text
 
 
 def table(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row an arm: settings tried, what diverged, the expected best after 1, 3 and all tries, the good rates."""
+    """One row per arm: settings tried, share diverged, expected best of 1, 3 and all settings, good learning rates."""
     if frame.is_empty():
         return frame
     several = frame["panel"].n_unique() > 1
     rows, digits = [], formatting.digits_apart(frame["learning_rate"])
-    for own in frame.partition_by("panel_place", "color_place", maintain_order=True):
-        row = own.row(0, named=True)
-        line = {"where": row["panel"]} if several else {}
-        line |= {
+    for curve in frame.partition_by("panel_place", "color_place", maintain_order=True):
+        row = curve.row(0, named=True)
+        cells = {"where": row["panel"]} if several else {}
+        cells |= {
             "arm": row["color"],
             "settings tried": formatting.count(row["tried"]),
             "diverged": f"{row['diverged'] / row['trials']:.0%}".replace("%", " %"),
         }
-        after = dict(own.select("k", "value").iter_rows())
-        line |= {f"expected best of {k}": formatting.number(after.get(k)) for k in SHOWN_TRIES}
-        line |= {
+        after = dict(curve.select("k", "value").iter_rows())
+        cells |= {f"expected best of {k}": formatting.number(after.get(k)) for k in SHOWN_TRIES}
+        cells |= {
             "of all": formatting.number(after.get(row["tried"])),
-            "best rate": formatting.setting(row["learning_rate"], digits),
-            "good rates": _range(row),
+            "best learning rate": formatting.setting(row["learning_rate"], digits),
+            "good learning rates": _range(row),
             "decades": _decades(row),
             "all defaults": _default(row),
         }
-        rows.append(line)
-    told = pl.DataFrame(rows)
-    return told.select(name for name in told.columns if set(told[name]) != {formatting.MISSING})
+        rows.append(cells)
+    result = pl.DataFrame(rows)
+    return result.select(name for name in result.columns if set(result[name]) != {formatting.MISSING})
 
 
 def _range(row: dict[str, Any]) -> str:
@@ -241,18 +241,18 @@ def _decades(row: dict[str, Any]) -> str:
 
 
 def _default(row: dict[str, Any]) -> str:
-    """The value with all defaults; where there is none, why."""
+    """The value with all hyperparameters at their defaults, or why there is none."""
     if row["defaults"] == TRIED:
         return formatting.number(row["defaults_value"])
-    return {MISSING: "not tried", NO_DEFAULT: "no default rate"}.get(row["defaults"], formatting.MISSING)
+    return {MISSING: "not tried", NO_DEFAULT: "no default learning rate"}.get(row["defaults"], formatting.MISSING)
 
 
 def _fits(analysis: Analysis) -> bool:
-    """Where several arms had a choice of settings, and more than one seed tells settings from luck."""
+    """Where several arms had a choice of settings, and more than one seed shows the seed-to-seed variation."""
     if analysis.study.design != "cross" or analysis.metric.within or analysis.trials["seed"].n_unique() == 1:
         return False
     found = analysis.searches()
     return len(found) > 1 and min(search.tried for search in found) >= LEAST_TRIED
 
 
-TUNING = FigureKind("tuning", "Expected best after so many tries", settle, data, draw, caption, _fits, table)
+TUNING = FigureKind("tuning", "Expected best by search budget", settle, data, draw, caption, _fits, table)

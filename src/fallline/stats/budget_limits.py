@@ -1,4 +1,4 @@
-"""What the budget of a run cannot show: a claim that asks for more is not tested, whatever its figures are."""
+"""Claims that the budget of a run cannot test: they ask for more steps or more training data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from fallline.contracts import MetricName
 from fallline.metrics import goal_of
 from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.evidence import Evidence, Region
-from fallline.stats.filters import where
+from fallline.stats.filters import select_trials
 from fallline.study import Claim
 from fallline.study.original_claims import tables
 
 
-def out_of_reach(claim: Claim, column: str, region: Region, rows: pl.DataFrame) -> str:
-    """Why the steps of the claim's trials cannot show whether it holds; "" where they can.
+def beyond_budget(claim: Claim, column: str, region: Region, rows: pl.DataFrame) -> str:
+    """Why the steps of the claim's trials cannot test it; "" where they can.
 
-    A step that is claimed lies within the run, and so does the bound of a claim about a step: that the best model comes
+    A claimed step must be within the run, and so must the bound of a claim about a step: that the best model comes
     before step 226 cannot fail in 60 steps, and that it comes later cannot hold. ``rows`` are the trials that the claim
     is about.
     """
@@ -30,15 +30,15 @@ def out_of_reach(claim: Claim, column: str, region: Region, rows: pl.DataFrame) 
         return ""
     least = int(steps.min())
     if claim.min_steps is not None and least < claim.min_steps:
-        return f"it speaks of {claim.min_steps:,} steps, and this run ends after {least:,}"
+        return f"it is about {claim.min_steps:,} steps, and this run ends after {least:,}"
     if claim.step is not None and least < claim.step:
-        return f"it speaks of step {claim.step:,}, and this run ends after step {least:,}"
+        return f"it is about step {claim.step:,}, and this run ends after step {least:,}"
     if MetricName.parse(column).is_step and (bound := _unreached(region, least)) is not None:
-        return f"its bound, step {bound:,.10g}, lies beyond what this run trains, {least:,} steps"
+        return f"its bound, step {bound:,.10g}, is beyond the {least:,} steps that this run trains"
     return ""
 
 
-def falls_short(
+def undertrained(
     claim: Claim,
     column: str,
     region: Region,
@@ -47,10 +47,10 @@ def falls_short(
     budget: tuple[ClaimBudget, ClaimBudget] | None,
     goals: Mapping[str, str],
 ) -> str:
-    """Why a value that is worse than its bound says nothing of the claim; "" where it does.
+    """Why a value that is worse than its bound does not test the claim; "" where it does.
 
-    A claim about a value was made about a budget. With less training a value is worse for that reason alone; one that
-    is good enough all the same is judged.
+    A claim about a value was made for a budget. With less training a value is worse for that reason alone; one that is
+    good enough all the same is tested.
     """
     known = goal_of(column, goals) is not None or claim.direction is not None
     if claim.arm is None or budget is None or MetricName.parse(column).is_step or not known:
@@ -65,15 +65,15 @@ def falls_short(
 
 
 def _of_its_arms(claim: Claim, rows: pl.DataFrame) -> pl.DataFrame:
-    """The trials of the claim's arms; all, where the others are an arm."""
+    """The trials of the claim's arms; all of them where "others" are an arm."""
     if claim.worse == "others":
         return rows
     named = [dict(table) for table in tables(claim) if table is not claim.where]
-    return pl.concat([where(rows, table) for table in named])
+    return pl.concat([select_trials(rows, table) for table in named])
 
 
 def _unreached(region: Region, steps: int) -> float | None:
-    """A bound of the region that no value from 0 to ``steps`` lies beyond."""
+    """A bound of the region that is beyond all values from 0 to ``steps``."""
     for bound, closed in ((region.low, True), (region.high, region.closed)):
         size = abs(bound)  # of a difference in steps as well
         if math.isfinite(bound) and size > 0 and (steps <= size if closed else steps < size):
@@ -82,7 +82,7 @@ def _unreached(region: Region, steps: int) -> float | None:
 
 
 def _bound(claim: Claim, region: Region, up: bool) -> float:
-    """The value that less training falls short of."""
+    """The bound that a value must reach."""
     if claim.above is not None:
         return claim.above
     if claim.below is not None:
@@ -91,7 +91,7 @@ def _bound(claim: Claim, region: Region, up: bool) -> float:
 
 
 def _less(made: ClaimBudget, judged: ClaimBudget, of_steps: bool) -> list[str]:
-    """What this run trains less of than the claim was made about, in words."""
+    """What this run trains less of than the budget of the claim, in words."""
 
     def said(ours: int, theirs: int, word: str) -> Iterable[str]:
         return [f"{ours:,} {word} in place of {theirs:,}"] if ours < theirs else []
