@@ -39,9 +39,10 @@ batch_size = [8, 16]
 
 
 def shape(value):
-    """The keys of a JSON value, down to its leaves: the first entry speaks for a list."""
+    """The keys of a JSON value, down to its leaves: the first entry speaks for a list. What is predicted depends on
+    whether this device was calibrated."""
     if isinstance(value, dict):
-        return {key: shape(below) for key, below in sorted(value.items())}
+        return {key: shape(below) for key, below in sorted(value.items()) if key != "predicted"}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     return type(value).__name__

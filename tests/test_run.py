@@ -93,7 +93,7 @@ def test_a_run_leaves_every_record_in_plain_files(tmp_path):
 
 def test_a_second_run_of_the_same_study_trains_nothing(tmp_path, monkeypatch):
     study().run(tmp_path)
-    monkeypatch.setattr(setup, "ReadyCohort", None)
+    monkeypatch.setattr(setup, "CompiledCohort", None)
     before = records(tmp_path)
     study().run(tmp_path)
     for a, b in zip(before, records(tmp_path), strict=True):

@@ -82,7 +82,7 @@ RATES = [
 ]
 
 
-@pytest.mark.parametrize("name, numbers", CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize("name, hyperparameters", CASES, ids=lambda value: str(value))
 @pytest.mark.parametrize("rate", RATES, ids=str)
 @pytest.mark.parametrize("total, per_epoch", [(100, 10), (151, 7), (37, 1)])
 def test_a_schedule_is_its_written_equation(name, hyperparameters, rate, total, per_epoch):
@@ -233,7 +233,7 @@ HALF = {"plateau_factor": 0.5}
 
 
 @pytest.mark.parametrize(
-    "values, numbers, expected",
+    "values, hyperparameters, expected",
     [
         # patience 1: the second look in a row without a better loss lowers the rate, and the count starts anew
         ([3, 2, 2, 2, 2, 2], HALF | {"patience": 1}, [1, 1, 1, 1, 0.5, 0.5, 0.25]),
@@ -281,7 +281,7 @@ def test_reduce_on_plateau_agrees_with_optax_which_counts_one_look_more(patience
 
 
 @pytest.mark.parametrize(
-    "name, numbers, kind, said",
+    "name, hyperparameters, kind, said",
     [
         ("exponential", {}, StudyError, "decay_steps or decay_epochs is missing"),
         ("inverse_time", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "got decay_steps 3.0, decay_epochs 1.0"),

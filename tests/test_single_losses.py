@@ -32,7 +32,7 @@ def test_bytes_label_more_classes_than_a_byte_counts(name):
 
 
 @pytest.mark.parametrize(
-    "name, numbers",
+    "name, hyperparameters",
     [
         ("softmax_cross_entropy", {"label_smoothing": 0.2}),
         ("sigmoid_cross_entropy", {"label_smoothing": 0.2}),

@@ -87,7 +87,7 @@ FURTHER_CASES = [
 CASES = TENSORFLOW_CASES + FURTHER_CASES
 WRITTEN = oracles.RULES | oracles_more.RULES
 STEPS = 100
-every_case = pytest.mark.parametrize("name, numbers", CASES, ids=[f"{n}-{[*k.values()]}" for n, k in CASES])
+every_case = pytest.mark.parametrize("name, hyperparameters", CASES, ids=[f"{n}-{[*k.values()]}" for n, k in CASES])
 every_problem = pytest.mark.parametrize("problem", PROBLEMS)
 
 
@@ -180,7 +180,7 @@ OPTAX_TWINS = [
 
 
 @every_problem
-@pytest.mark.parametrize("name, numbers, twin", OPTAX_TWINS, ids=[name for name, _, _ in OPTAX_TWINS])
+@pytest.mark.parametrize("name, hyperparameters, twin", OPTAX_TWINS, ids=[name for name, _, _ in OPTAX_TWINS])
 def test_what_optax_shares_agrees_with_optax(name, hyperparameters, twin, problem):
     with jax.enable_x64(True):
         path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, hyperparameters))

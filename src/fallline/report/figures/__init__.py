@@ -12,7 +12,7 @@ from fallline.contracts.registry import parts
 from fallline.errors import UnknownName
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import Theme, theme
-from fallline.report.vega import Chart, altair_chart, finished
+from fallline.report.vega import Chart, finished
 from fallline.store import Run
 from fallline.study import Figure
 
