@@ -221,13 +221,13 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from fallline.store.checkpoint import Checkpoints
-from fallline.store.paths import Layout
+from fallline.store.paths import RunPaths
 
 root = Path(sys.argv[1])
 leaves = [np.arange(20_000.0), np.ones((3, 5))]
 
 def saved():
-    return Checkpoints(Layout(root), "r1-c000-b000", ["a"])
+    return Checkpoints(RunPaths(root), "r1-c000-b000", ["a"])
 
 def dying(moment, after):
     "Ends this process by SIGTERM at the moment-th file operation or piece that is written."

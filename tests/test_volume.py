@@ -221,7 +221,8 @@ def test_an_export_reads_some_trials_at_a_time_and_gives_the_same_points(folder,
 
 MEMORY = """
 import resource, sys
-from fallline import Study, plan
+from fallline import Study
+from fallline.study import plan
 from fallline.training import cohort, records
 plan.MOST_POINTS = cohort.MOST_POINTS = 400_000
 records.MOST_ROWS = 50_000
