@@ -39,6 +39,7 @@ _PUBLIC = {
     "from_equinox": "fallline.models",
     "from_flax": "fallline.models",
     "from_keras": "fallline.models",
+    "from_torch": "fallline.models",
     "neurons": "fallline.networks",
     "task": "fallline.tasks",
     "network_task": "fallline.tasks",
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from fallline.contracts import Hyperparameter, Loss, Metric, Model, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError, FalllineWarning
     from fallline.losses import loss
-    from fallline.models import from_equinox, from_flax, from_keras, model
+    from fallline.models import from_equinox, from_flax, from_keras, from_torch, model
     from fallline.networks import neurons
     from fallline.optimizers import optimizer
     from fallline.study import Study, load_study

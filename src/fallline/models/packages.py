@@ -37,3 +37,16 @@ def need_keras() -> Any:
             "set the environment variable KERAS_BACKEND=jax before keras is imported"
         )
     return keras
+
+
+def need_torch() -> Any:
+    """PyTorch, or ModelError where it is not installed."""
+    try:
+        return importlib.import_module("torch")
+    except ModuleNotFoundError as missing:
+        if missing.name != "torch":
+            raise
+        raise ModelError(
+            "PyTorch is not installed; write: pip install 'fallline[torch]' (on Linux the default is its build for "
+            "NVIDIA GPUs, several gigabytes; docs/pytorch.md says how to install the one for CPUs)"
+        ) from None
