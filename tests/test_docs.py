@@ -155,7 +155,7 @@ def test_the_page_of_run_folders_describes_them(reader):
     described = set(re.findall(r"`(\w+)`", text))
     patterns = r"(final_train|train|validation|test|best_validation)_\w+"
     hyperparameters = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered", "label_smoothing"}
-    result = study.run("runs/spirals")
+    result = fallline.run(study, "runs/spirals")
     columns = {*result.trials.columns, *result.curves.columns} - hyperparameters  # whoever asks for trials reads test
     for name in of_classes & drawn:
         assert list(Path("runs/spirals").glob(name.replace("NAME", "*").replace("c000", "c*"))), name
@@ -206,7 +206,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
         base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
         axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]},
     )
-    result = study.run("runs/parts")
+    result = fallline.run(study, "runs/parts")
     assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
     schedule, margin = parts["SQUARE_ROOT"], parts["MARGIN"]
     assert schedule.factor(fallline.contracts.Clock(np.array([0.0, 3000.0]), None, 1, 1), 1000.0).tolist() == [1, 0.5]

@@ -171,7 +171,7 @@ def test_a_task_of_a_text_and_a_table_trains(folder):
         evaluate_every=200,
         base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": 8, "steps": 200},
     )
-    run = study.run(folder / "run")
+    run = fallline.run(study, folder / "run")
     assert run.trials["validation_binary_accuracy"].to_list() == [1.0, 1.0]
     assert {"a", "bias_ill_or_not"} <= set(run.curves.collect_schema().names())
 

@@ -64,7 +64,7 @@ def study(base=None, axes=None, **more):
 
 
 def run(tmp_path, *args, **more):
-    return study(*args, **more).run(tmp_path / "run")
+    return fallline.run(study(*args, **more), tmp_path / "run")
 
 
 def curve(result, **where):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fallline.batching import BatchPolicy
 from fallline.contracts import Hyperparameter, Loss, Optimizer, Schedule, Task
@@ -17,12 +17,14 @@ from fallline.study.budget import batches_of, steps_of
 from fallline.study.formatting import shown
 from fallline.study.parts import CHOICES, COMMON, CheckedHyperparameters, Parts, hyperparameters_of
 from fallline.study.resolve import resolve, resolve_task
-from fallline.study.spec import Study
 from fallline.study.test_leakage import asked_in_training
 from fallline.study.trial import Recipe, Trial
 from fallline.study.values import BUDGETS, FIELDS, check_field, check_number
 from fallline.tasks import tasks
 from fallline.tasks.folds import FoldSplit, cuts
+
+if TYPE_CHECKING:
+    from fallline.study.spec import Study
 
 KINDS = {"task": Task, "optimizer": Optimizer, "loss": Loss, "schedule": Schedule}
 MAX_TRIALS = 200_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fallline.contracts import Optimizer, Task
-from fallline.study import Recipe, Trial
+from fallline.study.trial import Recipe, Trial
 
 MOST_POINTS = 8_000_000
 """Points of curves that a block may record: its arrays and its rows are in memory until it is written."""

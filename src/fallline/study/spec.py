@@ -13,6 +13,7 @@ from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.formatting import shown
 from fallline.study.holdable import unholdable
+from fallline.study.merge import merge
 from fallline.study.native import native
 from fallline.study.part import StudyTable
 from fallline.study.scale import ScaleTable
@@ -20,7 +21,6 @@ from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target,
 from fallline.study.test_leakage import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
 
 if TYPE_CHECKING:
-    from fallline.api import Forecast, Result
     from fallline.study.trial import Trial
 
 MAX_LINES = 8
@@ -173,8 +173,6 @@ class Study(StudyTable):
 
     def with_(self, changes: dict[str, Any]) -> Study:
         """This study with some fields replaced; a table (base, axes, ...) is merged key by key."""
-        from fallline.study.settings import merge
-
         values = {field: getattr(self, field) for field in type(self).model_fields if field in self.model_fields_set}
         changed = type(self)(**merge(values, changes))
         if "claims" not in changes:
@@ -195,22 +193,10 @@ class Study(StudyTable):
     @property
     def hash(self) -> str:
         """Names the resolved study: another question, axis or number is another study."""
-        from fallline.study.toml import plain
+        from fallline.study.plain import plain
         from fallline.study.trial import digest
 
         return digest(plain(self))
-
-    def run(self, out: str | Path | None = None, **options: Any) -> Result:
-        """Train every trial; see ``fallline.run``."""
-        from fallline.api import run  # a door for the user: nothing below it calls this
-
-        return run(self, out=out, **options)
-
-    def plan(self, **options: Any) -> Forecast:
-        """What it would take, before it trains; see ``fallline.plan_study``."""
-        from fallline.api import plan_study  # a door for the user: nothing below it calls this
-
-        return plan_study(self, **options)
 
 
 _PARTS = {
