@@ -88,7 +88,7 @@ def _orders() -> dict[str, Row]:
 
 def _hyperparameters() -> dict[str, Row]:
     """The numbers that every recipe may have."""
-    from fallline.study.parts import COMMON
+    from fallline.study.components import COMMON
 
     return {number.name: ((number,), number.meaning) for number in COMMON}
 

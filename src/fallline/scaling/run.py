@@ -109,8 +109,8 @@ def measure_scaling(
             "repeats": asked.repeats,
             "seconds": asked.seconds,
         }
-        tell(f"{count.said}: timing {len(programs)} programs, {asked.repeats} times each")
-        answer = measured(request, count, lambda line, said=count.said: follow(f"{said}: {line}"))
+        tell(f"{count.in_words}: timing {len(programs)} programs, {asked.repeats} times each")
+        answer = measured(request, count, lambda line, said=count.in_words: follow(f"{said}: {line}"))
         if answer is None:
             continue  # another process of the group writes
         known = pl.concat([known, pl.DataFrame(answer["rows"], schema=ROWS)])

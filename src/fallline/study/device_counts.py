@@ -28,7 +28,7 @@ class DeviceCount:
         return str(self.devices) if self.hosts == 1 else f"{self.hosts}x{self.devices}"
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """In words: "1 device", "4 devices", "2 hosts of 3"."""
         if self.hosts > 1:
             return f"{self.hosts} hosts of {self.devices}"

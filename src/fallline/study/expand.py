@@ -1,4 +1,4 @@
-"""From a study to its trials: axes cross or zip, numbers go to the parts that take them, seeds multiply."""
+"""From a study to its trials: axes cross or zip, hyperparameters go to the components that take them, seeds multiply."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from fallline.errors import StudyError, UnknownName
 from fallline.losses import losses
 from fallline.optimizers import optimizers
 from fallline.schedules import schedules
-from fallline.study.budget import batches_of, steps_of
+from fallline.study.budget import batches_of, settings_of, steps_of
+from fallline.study.common_hyperparameters import COMMON
+from fallline.study.components import COMPONENT_KINDS, CheckedHyperparameters, Components, hyperparameters_of
+from fallline.study.field_checks import check_in_float32
 from fallline.study.formatting import shown
-from fallline.study.parts import CHOICES, COMMON, CheckedHyperparameters, Parts, hyperparameters_of
+from fallline.study.recipe_fields import BUDGETS, FIELD_NAMES, check_field
 from fallline.study.resolve import resolve, resolve_task
 from fallline.study.test_leakage import asked_in_training
 from fallline.study.trial import Recipe, Trial
-from fallline.study.values import BUDGETS, FIELDS, check_field, check_number
 from fallline.tasks import tasks
 from fallline.tasks.folds import FoldSplit, cuts
 
@@ -32,6 +34,7 @@ MAX_ROWS = 500_000_000
 """Points of curves in a study: some 10 GB; more is a mistake."""
 
 Settings = dict[str, Any]
+_Fields = tuple[BatchPolicy, int, tuple[tuple[str, Any], ...]]
 
 
 def expand(study: Study) -> list[Trial]:
@@ -66,12 +69,12 @@ class Expansion:
         self.points = [(f"points, {n + 1} of {len(study.points)}", point) for n, point in enumerate(study.points)]
         self.cut = cuts(study.holdout, study.folds)[0]
         self._recipes: dict[tuple[Any, ...], _Recipes] = {}
-        self.named = {choice: self._named(choice) for choice in CHOICES}
+        self.named = {choice: self._named(choice) for choice in COMPONENT_KINDS}
         self._check()
 
     def recipes(self) -> Iterator[tuple[Task, Recipe]]:
         """Recipes with their tasks, in order; the same one may come twice."""
-        choices = {key: self.axes[key] for key in ("optimizer", *CHOICES) if key in self.axes}
+        choices = {key: self.axes[key] for key in ("optimizer", *COMPONENT_KINDS) if key in self.axes}
         groups = [_rows(group, self._place(place)) for place, group in self.varied[1:]]
         if not (self.study.points and not self.study.axes and not self.study.zip):
             for chosen in itertools.product(*choices.values()):
@@ -86,9 +89,11 @@ class Expansion:
     def _inner(self, outer: Settings) -> Iterator[tuple[Task, Recipe]]:
         """All recipes with the same parts and one row of each zip group."""
         parts = self._parts(outer)
-        taken = {*FIELDS, *parts.taken}
+        taken = {*FIELD_NAMES, *parts.taken}
         axes = {
-            key: values for key, values in self.axes.items() if key in taken and key not in outer and key not in CHOICES
+            key: values
+            for key, values in self.axes.items()
+            if key in taken and key not in outer and key not in COMPONENT_KINDS
         }
         for name in parts.names:
             axes |= self.own_axes.get(name, {})
@@ -105,7 +110,7 @@ class Expansion:
         for row in rows:
             yield recipes.recipe(outer | row)
 
-    def _of(self, parts: Parts, where: str) -> _Recipes:
+    def _of(self, parts: Components, where: str) -> _Recipes:
         """All recipes of these parts that are written in one place."""
         key = (where, *map(id, parts))
         if key not in self._recipes:
@@ -113,7 +118,7 @@ class Expansion:
             self._recipes[key] = _Recipes(self.study, CheckedHyperparameters(parts, where), tables, self.cut)
         return self._recipes[key]
 
-    def _parts(self, settings: Settings) -> Parts:
+    def _parts(self, settings: Settings) -> Components:
         """The parts that settings name, or the base, or the study and its task."""
         written = {"task": self.study.task, "schedule": "constant"} | self.base | settings
         if "optimizer" not in written:
@@ -122,7 +127,7 @@ class Expansion:
                 'or optimizer = ["adam", "momentum"] under [axes]'
             )
         task = self._resolve("task", written["task"], "task")
-        return Parts(
+        return Components(
             task,
             self._resolve("optimizer", written["optimizer"], "optimizer"),
             self._resolve("loss", written.get("loss", task.loss), "loss"),
@@ -184,7 +189,9 @@ class Expansion:
             self._check_table(place, table, everyone, many=True)
         for place, point in self.points:
             chosen = [
-                self._resolve(choice, point[choice], f"{place}.{choice}") for choice in CHOICES if choice in point
+                self._resolve(choice, point[choice], f"{place}.{choice}")
+                for choice in COMPONENT_KINDS
+                if choice in point
             ]
             kinds = {type(part) for part in chosen}
             self._check_table(
@@ -218,7 +225,7 @@ class Expansion:
         known = {number.name for number in hyperparameters}
         for key, value in table.items():
             where = self._place(f"{place}.{key}")
-            if key not in FIELDS and key not in CHOICES and key not in known:
+            if key not in FIELD_NAMES and key not in COMPONENT_KINDS and key not in known:
                 raise self._unknown(place, key, value, known, where)
             if many and (not isinstance(value, list) or not value):
                 raise StudyError(f"an axis is a list of at least one value, got {shown(value)} ({where})")
@@ -248,18 +255,20 @@ class Expansion:
             return StudyError(f"{key} is a number of {some}, and no recipe of this study has such a part ({where})")
         if place == "base":  # where --set puts what is no field of a study, misspelt ones too
             known = known | fields
-        return UnknownName("field or number of a recipe of this study", key, {*known, *FIELDS, *CHOICES}, where)
+        return UnknownName(
+            "field or number of a recipe of this study", key, {*known, *FIELD_NAMES, *COMPONENT_KINDS}, where
+        )
 
     def _check_value(self, key: str, value: Any, hyperparameters: Sequence[Hyperparameter], where: str) -> None:
         if key == "task":
             resolve_task(value, self.study, where)
-        elif key in CHOICES:
+        elif key in COMPONENT_KINDS:
             resolve(KINDS[key], value, self.study.folder, where)
-        elif key in FIELDS:
+        elif key in FIELD_NAMES:
             check_field(key, value, where)
         else:
             for number in [number for number in hyperparameters if number.name == key]:
-                check_number(number, value, where)
+                check_in_float32(number, value, where)
 
     def _place(self, inside: str) -> str:
         return f"{self.study.name}, {inside}"
@@ -275,20 +284,14 @@ class _Recipes:
         self.common: Settings = {}
         for table in tables:
             self.common = self._over(self.common, table)
-        self._budgets: dict[tuple[int, ...], tuple[BatchPolicy, int]] = {}
+        self._known: dict[tuple[int, ...], _Fields] = {}
 
     def recipe(self, settings: Settings) -> tuple[Task, Recipe]:
         """The recipe that ``settings``, values of the study, make of what is common."""
         full, parts = self._over(self.common, settings), self.hyperparameters.parts
-        batches, steps = self._budget(full)
+        batches, steps, fields = self._fields(full)
         return parts.task, Recipe(
-            parts.optimizer,
-            parts.loss,
-            parts.schedule,
-            batches,
-            steps,
-            self.hyperparameters.of(full),
-            full.get("precision", "float32"),
+            parts.optimizer, parts.loss, parts.schedule, batches, steps, self.hyperparameters.of(full), fields
         )
 
     def _over(self, below: Settings, table: Settings) -> Settings:
@@ -297,14 +300,15 @@ class _Recipes:
             below = {key: value for key, value in below.items() if key not in BUDGETS}
         return below | {key: value for key, value in table.items() if key in self.hyperparameters.taken}
 
-    def _budget(self, full: Settings) -> tuple[BatchPolicy, int]:
-        """Batches and steps, worked out once for all recipes with the same fields."""
-        key = tuple([id(full.get(name)) for name in (*FIELDS, "workers")])
-        if key not in self._budgets:
+    def _fields(self, full: Settings) -> _Fields:
+        """Batches, steps and settings, worked out once for all recipes with the same fields."""
+        key = tuple([id(full.get(name)) for name in (*FIELD_NAMES, "workers")])
+        if key not in self._known:
             where, task = self.hyperparameters.where, self.hyperparameters.parts.task
             batches = batches_of(full, where)
-            self._budgets[key] = batches, steps_of(full, batches, task, self.study.data, where, self.cut)
-        return self._budgets[key]
+            steps = steps_of(full, batches, task, self.study.data, where, self.cut)
+            self._known[key] = batches, steps, settings_of(full, where)
+        return self._known[key]
 
 
 def _known_parts() -> dict[str, Mapping[str, Any]]:

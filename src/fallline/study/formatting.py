@@ -24,6 +24,6 @@ def exact(value: object) -> str:
     return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def told(failure: BaseException) -> str:
+def failure_summary(failure: BaseException) -> str:
     """The kind of failure and the first line of what it says."""
     return ": ".join([type(failure).__name__, *str(failure).splitlines()[:1]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.study.values import BUDGETS
+from fallline.study.recipe_fields import BUDGETS
 
 _TABLES = ("base", "axes")
 

@@ -11,7 +11,7 @@ from fallline.errors import FalllineError
 from fallline.study.recipe_columns import recipe_columns
 from fallline.study.spec import Study
 from fallline.study.tables import Claim
-from fallline.study.trial import Trial, hyperparameters_in_use
+from fallline.study.trial import Trial, settings_in_use
 
 SAID = {"data", "steps", "images", "configurations"}
 """What every row says."""
@@ -28,7 +28,7 @@ def as_written(study: Study) -> list[dict[str, Any]]:
         return []
     try:
         trials = whole.with_({"seeds": 1}).trials()
-        shown = hyperparameters_in_use(trials)
+        shown = settings_in_use(trials)
         named = {name for claim in study.claims for table in tables(claim) for name in table}
         each = {(trial.task.name, trial.recipe): _row(trial, shown, named) for trial in trials}
     except FalllineError:  # it may be of a package or a file that only the full study needs
@@ -47,7 +47,7 @@ def _row(trial: Trial, shown: frozenset[str], named: set[str]) -> dict[str, Any]
     recipe, examples = trial.recipe, trial.task.examples.get(trial.data)
     if examples is not None and trial.cut is not None:
         examples = trial.cut.left(examples)
-    columns = {"task": trial.task.name, **recipe_columns(recipe, shown), "precision": recipe.precision}
+    columns = {"task": trial.task.name, **recipe_columns(recipe, shown)}
     if examples is not None and "epochs" in named:
         columns["epochs"] = float(BatchStream(recipe.batches, examples, seed=0).position([recipe.steps])[0])
     kept = {name: value for name, value in columns.items() if name in named}

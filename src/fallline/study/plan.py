@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fallline.contracts import Optimizer, Task
+from fallline.study.recipe_fields import fields_of_a_program
 from fallline.study.trial import Recipe, Trial
 
 MOST_POINTS = 8_000_000
@@ -141,9 +142,7 @@ def _shape(trial: Trial) -> tuple[Any, ...]:
         trial.task.name,
         trial.data_as_cut,
         recipe.loss.name,
-        recipe.batches,
-        recipe.steps,
-        recipe.precision,
+        fields_of_a_program(recipe),
         trial.evaluate_every,
         trial.record_every,
     )

@@ -18,7 +18,7 @@ from fallline.losses import find_loss, losses
 from fallline.metrics import find_metric, metrics
 from fallline.optimizers import find_optimizer, optimizers
 from fallline.schedules import find_schedule, schedules
-from fallline.study.formatting import shown, told
+from fallline.study.formatting import failure_summary, shown
 from fallline.study.trial import digest
 from fallline.tasks import find_task, tasks
 from fallline.tasks.networks import network_task
@@ -132,7 +132,7 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
         but_an_interrupt(failure)
         del sys.modules[name]
         place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
-        raise StudyError(f"{place}, fails when it is loaded: {told(failure)} ({where})") from failure
+        raise StudyError(f"{place}, fails when it is loaded: {failure_summary(failure)} ({where})") from failure
     finally:
         sys.path.remove(str(path.parent))
     return module
@@ -144,7 +144,7 @@ def _load_module(name: str, where: str) -> Any:
     except BaseException as failure:
         but_an_interrupt(failure)
         raise StudyError(
-            f"cannot import {name!r}: {told(failure)} ({where}); a file is written file.py:name"
+            f"cannot import {name!r}: {failure_summary(failure)} ({where}); a file is written file.py:name"
         ) from failure
 
 

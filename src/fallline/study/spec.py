@@ -12,11 +12,11 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.formatting import shown
-from fallline.study.holdable import unholdable
 from fallline.study.merge import merge
-from fallline.study.native import native
-from fallline.study.part import StudyTable
-from fallline.study.scale import ScaleTable
+from fallline.study.python_values import to_python
+from fallline.study.scale_table import ScaleTable
+from fallline.study.storable import unstorable
+from fallline.study.study_table import StudyTable
 from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, check_network, read_at_the_end
 from fallline.study.test_leakage import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
 
@@ -84,13 +84,13 @@ class Study(StudyTable):
         except ValidationError as failure:
             raise StudyError(_in_words(failure, name)) from None
         held = {key: value for key, value in values.items() if key not in ("folder", *RECIPE)}
-        if found := list(islice(unholdable(held), MAX_LINES)):
+        if found := list(islice(unstorable(held), MAX_LINES)):
             raise StudyError(_listed(name, [f"  {place}: {law} (got {shown(value)})" for place, law, value in found]))
 
     @field_validator("base", "axes", "zip", "points", mode="before")
     @classmethod
     def _native(cls, value: Any) -> Any:
-        return native(value)
+        return to_python(value)
 
     @field_validator("name", mode="before")
     @classmethod
@@ -102,7 +102,7 @@ class Study(StudyTable):
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds(cls, seeds: Any) -> Any:
-        seeds = native(seeds)
+        seeds = to_python(seeds)
         if isinstance(seeds, list):
             whole = all(isinstance(seed, int) and not isinstance(seed, bool) for seed in seeds)
             if not seeds or not whole or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**31 for seed in seeds):

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from fallline.errors import ModelError, UnknownName
-from fallline.study.native import native
-from fallline.study.part import StudyTable
+from fallline.study.python_values import to_python
+from fallline.study.study_table import StudyTable
 from fallline.study.test_leakage import EPOCH, best_on_test, on_test, refusal
 
 
@@ -110,7 +110,7 @@ class Claim(StudyTable):
     @field_validator("better", "worse", "arm", "equal", "where", mode="before")
     @classmethod
     def _native(cls, value: Any) -> Any:
-        return native(value)
+        return to_python(value)
 
     @model_validator(mode="after")
     def _one_form(self) -> Claim:

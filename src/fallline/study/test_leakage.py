@@ -46,7 +46,7 @@ def refusal(metric: str, what: str) -> str:
 
 def refuse_test(metric: str | None, what: str, where: str = "") -> None:
     """StudyError where ``metric`` is one of the test split; ``what`` it would do there: "choose the learning rate"."""
-    if on_test(metric):
+    if metric is not None and on_test(metric):
         raise StudyError(refusal(metric, what) + (f" ({where})" if where else ""))
 
 

@@ -26,7 +26,7 @@ class FoldSplit:
     fold: int | None = None
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
         """In words, as the trials' column ``data`` has it: "fold 3 of 5", "0.2 held out"."""
         return f"fold {self.fold} of {self.folds}" if self.holdout is None else f"{self.holdout!r} held out"
 

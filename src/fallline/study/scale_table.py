@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fallline.errors import HyperparameterError
 from fallline.study.device_counts import parse_counts
-from fallline.study.part import StudyTable
+from fallline.study.study_table import StudyTable
 
 
 class ReportedTime(StudyTable):

@@ -15,7 +15,7 @@ DEEPEST = 40
 DATES = (datetime.date, datetime.time, datetime.timedelta)
 
 
-def unholdable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Any]]:
+def unstorable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Any]]:
     """The place, the law and the value of each thing in ``value`` that no study can hold.
 
     A study is named by the hash of its text as JSON and kept as TOML, and its values become columns: dates, infinity
@@ -27,10 +27,10 @@ def unholdable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, s
         for key, inner in value.items():
             if not isinstance(key, str):
                 yield ".".join([*place, str(key)[:60]]), "a name must be a text", key
-            yield from unholdable(inner, (*place, str(key)[:60]))
+            yield from unstorable(inner, (*place, str(key)[:60]))
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
-            yield from unholdable(inner, (*place, str(number)))
+            yield from unstorable(inner, (*place, str(number)))
     elif isinstance(value, DATES):
         yield ".".join(place), "is a date or a time, which no field takes; in quotes it is a text", str(value)
     elif isinstance(value, (float, np.floating)) and not math.isfinite(value):
