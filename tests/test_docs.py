@@ -218,8 +218,11 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     launched = new_launch(RunPaths(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))
     seen = parts["IN_TURN"].status(launched.with_ids({"0": 0, "1": 2}))
     assert [one.state for one in seen.values()] == ["done", "failed"] and "work" in parts["IN_TURN"].show(launched)
-    folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)
-    assert len(folders) == 10 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
+    places = re.findall(r"^\| [\w ]+ \| .*? \| `([\w/.]+)` \|", page("extending").replace("FAMILY/", ""), re.M)
+    assert len(places) == 12 and all((ROOT / "src/fallline" / place).exists() for place in places)
+    assert parts["LOSS_SCALE"].check(8, "here") == 8.0 and parts["LOSS_SCALE"].in_words.endswith("(default 1.0)")
+    gradient = parts["ELASTIC"].gradient_with(2.0, np.array([1.0, -3.0]), np.zeros(2))
+    np.testing.assert_array_equal(gradient, [2.0, -4.0])
     for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
         assert (ROOT / test).is_file()
 

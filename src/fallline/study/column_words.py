@@ -9,9 +9,6 @@ from fallline.study.recipe_fields import FIELDS, KEPT
 OFF: tuple[str, ...] = tuple(hyperparameter.name for hyperparameter in SWITCHES)
 """The columns in which a null means off."""
 
-WHOLE: tuple[str, ...] = tuple(field.name for field in KEPT if field.none)
-"""The fields in whose column a null is a setting with a word of its own: all examples."""
-
 NULL_WORDS: dict[str, str] = {
     **{field.name: field.none for field in KEPT if field.none},
     **{field.name: exact(field.default) for field in KEPT if not field.always},

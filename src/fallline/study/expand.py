@@ -1,4 +1,4 @@
-"""From a study to its trials: axes cross or zip, hyperparameters go to the components that take them, seeds multiply."""
+"""From a study to its trials: axes cross or zip, components take their hyperparameters, seeds multiply."""
 
 from __future__ import annotations
 

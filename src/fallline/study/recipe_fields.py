@@ -69,6 +69,12 @@ class RecipeField:
             return self.read(recipe)
         return getattr(recipe.batches, self.policy) if self.policy else recipe.setting(self.name)
 
+    @property
+    def in_words(self) -> str:
+        """Its meaning and its default, for ``fallline parts``."""
+        default = self.none if self.default is None else self.default
+        return f"{self.meaning} (default {default})" if default != "" else self.meaning
+
     def in_use(self, recipe: Recipe) -> bool:
         """Whether the names and columns of trials need it: always, or where it is not the default."""
         return self.always or self.of(recipe) != self.default
