@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fallline.batching.rounding import as_written, whole_steps
+from fallline.batching.rounding import as_decimal, whole_steps
 from fallline.contracts import positive
 from fallline.errors import HyperparameterError, StudyError, UnknownName
 
@@ -38,7 +38,7 @@ def steps_of(epochs: float, examples: int, batch_size: int, workers: int = 1, la
     checked = _EPOCHS.check(epochs)
     assert isinstance(checked, float)
     an_epoch = _steps_an_epoch(examples, batch_size, workers, last)
-    exact = as_written(checked) * an_epoch
+    exact = as_decimal(checked) * an_epoch
     steps = whole_steps(exact)
     rounded = "" if exact == steps else f" ({_plain(exact)} before rounding)"
     sentence = (

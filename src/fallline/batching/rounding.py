@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 
 
-def as_written(number: float) -> Fraction:
+def as_decimal(number: float) -> Fraction:
     """The decimal that a person writes for ``number``: 4.1 is 41/10, and not the binary number next to it."""
     return Fraction(str(number))
 

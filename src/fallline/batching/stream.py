@@ -11,7 +11,7 @@ import numpy as np
 from fallline.batching.draws import Draw, Labels, walk
 from fallline.batching.epochs import ChangingEpochs, EpochCut, SameEpochs, epochs_for
 from fallline.batching.policy import BatchPolicy
-from fallline.batching.rounding import as_written, whole_steps
+from fallline.batching.rounding import as_decimal, whole_steps
 from fallline.contracts import Clock
 from fallline.errors import StudyError
 
@@ -58,7 +58,7 @@ class BatchStream:
 
     def steps_in(self, epochs: float) -> int:
         """The steps that make ``epochs`` epochs, rounded to the nearest number >= 1 where they are not whole."""
-        return whole_steps(self._epochs.steps_in(as_written(epochs)))
+        return whole_steps(self._epochs.steps_in(as_decimal(epochs)))
 
     def sizes(self, start: int, stop: int) -> np.ndarray:
         """Examples in the batches of steps ``start`` ... ``stop - 1``: int32 [stop - start]."""

@@ -1,4 +1,4 @@
-"""Laying changes over a study: presets and ``--set``, table by table."""
+"""Applying changes to a study: presets and ``--set``, table by table."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TABLES = ("base", "axes")
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` laid over them: the tables base, axes, target and scale key by key, all else
+    """``values`` with ``changes`` applied: the tables base, axes, target and scale are merged key by key, all else is
     replaced.
 
-    An optimizer that the changes take out of base and axes takes its own tables there with it.
+    Where the changes remove an optimizer from base and axes, its own tables there are removed as well.
     """
     merged = dict(values)
     for key, change in changes.items():
@@ -40,8 +40,8 @@ def _optimizers(values: Mapping[str, Any]) -> set[str]:
     """The optimizers that base and axes name."""
     tables = [values[part] for part in _TABLES if isinstance(values.get(part), Mapping)]
     written = [table.get("optimizer", []) for table in tables]
-    listed = [one for names in written for one in (names if isinstance(names, list) else [names])]
-    return {one for one in listed if isinstance(one, str)}
+    listed = [name for names in written for name in (names if isinstance(names, list) else [names])]
+    return {name for name in listed if isinstance(name, str)}
 
 
 def _merge_table(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

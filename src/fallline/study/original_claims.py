@@ -1,4 +1,4 @@
-"""What the claims of a study were made about: its configurations before presets and settings were laid over them."""
+"""What the claims of a study are about: its configurations before presets and settings were applied."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from fallline.study.spec import Study
 from fallline.study.tables import Claim
 from fallline.study.trial import Trial, settings_in_use
 
-SAID = {"data", "steps", "images", "configurations"}
-"""What every row says."""
+IN_EVERY_ROW = {"data", "steps", "images", "configurations"}
+"""The columns of every row."""
 
 
-def as_written(study: Study) -> list[dict[str, Any]]:
-    """Of the study as it was written, a row a kind of configuration: the columns that its claims name, data, steps,
-    the ``images`` that train (None: the task does not say), and how many ``configurations`` are of this kind.
+def original_configurations(study: Study) -> list[dict[str, Any]]:
+    """One row per kind of configuration of the original study: the columns that its claims name, data, steps, the
+    number of training examples as ``images`` (None: the task does not say it), and how many ``configurations`` are of
+    this kind.
 
-    No rows where nothing was laid over the study, and where its written form cannot be had here.
+    No rows where the study was not changed, and where the original cannot be expanded here.
     """
-    whole = study.written
+    whole = study.original
     if whole is study or not study.claims:
         return []
     try:
@@ -31,14 +32,14 @@ def as_written(study: Study) -> list[dict[str, Any]]:
         shown = settings_in_use(trials)
         named = {name for claim in study.claims for table in tables(claim) for name in table}
         each = {(trial.task.name, trial.recipe): _row(trial, shown, named) for trial in trials}
-    except FalllineError:  # it may be of a package or a file that only the full study needs
+    except FalllineError:  # it may need a package or a file that only the full study uses
         return []
     counts = Counter(tuple(row.items()) for row in each.values())
     return [dict(row) | {"configurations": count} for row, count in counts.items()]
 
 
 def tables(claim: Claim) -> list[Mapping[str, Any]]:
-    """The tables of settings that a claim names its trials by."""
+    """The tables of settings by which a claim selects its trials."""
     arms = claim.equal if isinstance(claim.equal, list) else [claim.equal]
     return [table for table in (claim.where, claim.arm, claim.better, claim.worse, *arms) if isinstance(table, Mapping)]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def plain(study: Study) -> dict[str, Any]:
-    """The study as plain tables, what was left out left out; parts given as Python values stand by their name."""
+    """The study as plain tables without the fields that were left out; components given as Python objects by name."""
     return _plain(
         {
             key: getattr(study, key)

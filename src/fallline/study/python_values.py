@@ -1,4 +1,4 @@
-"""Values as a study keeps them: plain Python, whatever array library they come from."""
+"""Values of array libraries as plain Python, as a study keeps them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LARGEST_WHOLE = 2**63
 def to_python(value: Any) -> Any:
     """``value`` with numpy's (or JAX's) scalars and arrays, tuples and ranges as plain numbers and lists.
 
-    Raises ValueError for whole numbers outside 64 bits, which TOML does not have either.
+    ValueError for whole numbers outside 64 bits, which TOML does not have either.
     """
     if isinstance(value, Mapping):
         return {key: to_python(inner) for key, inner in value.items()}

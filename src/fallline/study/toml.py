@@ -65,9 +65,9 @@ def _read(path: Path) -> Study:
 
 
 def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
-    """The study written in ``text``; ``where`` names it in errors, ``folder`` is where its Python files lie.
+    """The study in ``text``; ``where`` names it in errors, ``folder`` is the folder of its Python files.
 
-    A study without a name is called as its file is, or as ``where`` is where there is no file.
+    A study without a name is named after ``where``, which is its file where there is one.
     """
     try:
         values = tomllib.loads(text)
@@ -79,7 +79,7 @@ def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
 
 
 def _named_after(file: str) -> str:
-    """The file's name without its ending, what a study's name may not hold made a hyphen."""
+    """The file's name without its ending, with a hyphen for characters that a study's name may not have."""
     return re.sub(r"[^A-Za-z0-9_./-]+", "-", file.removesuffix(".toml")).strip("-._") or "study"
 
 

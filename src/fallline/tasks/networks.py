@@ -34,7 +34,7 @@ def network_task(
     target: str = "",
     activation: str = "sigmoid",
     watch: Iterable[str] = (),
-    begin: Sequence[float] = (0.0, 1.0),
+    initial_range: Sequence[float] = (0.0, 1.0),
     loss: str | Loss = "squared_error",
     folder: Path | str | None = None,
 ) -> Task:
@@ -43,7 +43,7 @@ def network_task(
     ``data`` is "two-gaussians" (two classes in as many dimensions as the network has inputs), or the path of a CSV file
     with the column ``target``: then the network's inputs name columns, which are standardised by the training rows
     (``read_table``), and the path starts at ``folder``; or Splits of your own, inputs [n, inputs] in the order of
-    ``model.network.inputs``. ``activation``, ``watch`` and ``begin`` are those of ``fallline.neurons``.
+    ``model.network.inputs``. ``activation``, ``watch`` and ``initial_range`` are those of ``fallline.neurons``.
 
     The metric is binary_accuracy where all targets are 0 or 1, but for an output without an activation, which may be
     a logit. A CSV file is read here, so its trials bear what was in it; the Gaussian classes are drawn when the data is
@@ -58,7 +58,9 @@ def network_task(
     if isinstance(watch, str):
         raise ModelError(f"network {name}: watch must be a list of names, got {watch!r}; write watch = [{watch!r}]")
     watched = tuple(watch)
-    model = neurons(text, activation=activation, name=name, watch=watched, begin=_two_numbers(name, begin))
+    model = neurons(
+        text, activation=activation, name=name, watch=watched, initial_range=_two_numbers(name, initial_range)
+    )
     if isinstance(loss, str):
         find_loss(loss, f"network {name}, loss")
     if isinstance(data, str) and data == GAUSSIANS:
@@ -68,7 +70,7 @@ def network_task(
         made = _own_task(name, model, data, target, folder, loss)
         mark = [made.fingerprint]
     # Trials are named by this: what is trained, on what, from where, and what of it is recorded.
-    whole = json.dumps([model.text, list(map(float, begin)), watched, mark])
+    whole = json.dumps([model.text, list(map(float, initial_range)), watched, mark])
     return replace(made, fingerprint=hashlib.sha256(whole.encode()).hexdigest()[:16])
 
 
@@ -182,14 +184,14 @@ def _no_target(name: str, target: str, why: str) -> None:
         )
 
 
-def _two_numbers(name: str, begin: Any) -> tuple[float, float]:
+def _two_numbers(name: str, initial_range: Any) -> tuple[float, float]:
     if (
-        not isinstance(begin, (list, tuple))
-        or len(begin) != 2
-        or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in begin)
+        not isinstance(initial_range, (list, tuple))
+        or len(initial_range) != 2
+        or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in initial_range)
     ):
-        raise ModelError(f"network {name}: begin must be two numbers, the lower first, got {begin!r}")
-    return begin[0], begin[1]
+        raise ModelError(f"network {name}: initial_range must be two numbers, the lower first, got {initial_range!r}")
+    return initial_range[0], initial_range[1]
 
 
 def _said(network: Network) -> str:

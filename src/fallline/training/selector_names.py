@@ -241,7 +241,7 @@ def _presets(study: Study) -> dict[str, Expansion]:
 
     What a preset needs beside names (a package, a file of data) is its own affair: it is told when it is run.
     """
-    found, whole = {}, study.written
+    found, whole = {}, study.original
     for name in whole.presets:
         try:
             found[name] = Expansion(whole.preset(name))
