@@ -77,13 +77,13 @@ def test_a_new_field_leaves_the_names_and_columns_of_earlier_trials_as_they_are(
 
 def declare(field, monkeypatch):
     """Add a field to ``FIELDS`` as if it were written there."""
-    from fallline.study import budget, components, expand
+    from fallline.study import budget, components, expand, recipes, table_checks
 
     columns = sys.modules["fallline.study.recipe_columns"]
     names = ("FIELDS", "KEPT", "SETTINGS", "FIELD_NAMES")
     added = {name: (*getattr(recipe_fields, name), field.name if name == "FIELD_NAMES" else field) for name in names}
     for name, values in added.items():
-        for module in (recipe_fields, trial, budget, components, expand, columns):
+        for module in (recipe_fields, trial, budget, components, expand, recipes, table_checks, columns):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, values)
     monkeypatch.setitem(recipe_fields._BY_NAME, field.name, field)

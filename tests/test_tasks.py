@@ -12,12 +12,12 @@ from fallline.errors import ModelError, UnknownName
 from fallline.losses import find_loss
 from fallline.metrics.accuracy import accuracy
 from fallline.models.adapters import model
-from fallline.tasks import find_task, tasks
+from fallline.tasks import builtin_tasks, find_task
 
 
-@pytest.mark.parametrize("name", sorted(tasks()))
+@pytest.mark.parametrize("name", sorted(builtin_tasks()))
 def test_every_task_learns_what_its_contract_says(name):
-    task = tasks()[name]
+    task = builtin_tasks()[name]
     splits = task.data("sample", None)
     assert isinstance(splits, Splits) and task.title and task.name == name
     inputs, targets = splits.train.inputs[:4], splits.train.targets[:4]

@@ -75,10 +75,12 @@ def _metrics() -> dict[str, Row]:
 
 
 def _tasks() -> dict[str, Row]:
-    from fallline.tasks import families, tasks
+    from fallline.tasks import builtin_tasks, task_families
 
-    known: dict[str, Row] = {name: (task.model.hyperparameters, task.title) for name, task in sorted(tasks().items())}
-    return known | {f"{name}-H": ((), family.title) for name, family in sorted(families().items())}
+    known: dict[str, Row] = {
+        name: (task.model.hyperparameters, task.title) for name, task in sorted(builtin_tasks().items())
+    }
+    return known | {f"{name}-H": ((), family.title) for name, family in sorted(task_families().items())}
 
 
 def _orders() -> dict[str, Row]:

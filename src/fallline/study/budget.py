@@ -38,7 +38,7 @@ def settings_of(fields: Mapping[str, Any], where: str) -> tuple[tuple[str, Any],
     )
 
 
-def steps_of(
+def steps_in_budget(
     fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str, cut: FoldSplit | None = None
 ) -> int:
     """The budget in steps. Epochs are converted by the number of the task's training examples, without those that

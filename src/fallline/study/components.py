@@ -75,12 +75,12 @@ class CheckedHyperparameters:
     A group with the very values of an earlier recipe is that recipe's group.
     """
 
-    def __init__(self, parts: Components, where: str):
-        self.parts, self.where = parts, where
-        self.taken = {*FIELD_NAMES, *parts.taken}
+    def __init__(self, components: Components, where: str):
+        self.components, self.where = components, where
+        self.taken = {*FIELD_NAMES, *components.taken}
         self._groups = [
             _Group(kind, owner, declared, where)
-            for (kind, owner), declared in zip(parts.owners, parts.declared, strict=True)
+            for (kind, owner), declared in zip(components.owners, components.declared, strict=True)
         ]
         self._fitting: set[int] = set()
 
@@ -91,14 +91,14 @@ class CheckedHyperparameters:
         """
         hyperparameters = RecipeHyperparameters(*(group.of(values) for group in self._groups))
         if id(hyperparameters.schedule) not in self._fitting:
-            check_schedule(self.parts.schedule, dict(hyperparameters.schedule), self.where)
+            check_schedule(self.components.schedule, dict(hyperparameters.schedule), self.where)
             self._check_rate(hyperparameters)
             self._fitting.add(id(hyperparameters.schedule))
         return hyperparameters
 
     def _check_rate(self, hyperparameters: RecipeHyperparameters) -> None:
         """StudyError where a schedule, a warm-up or workers change a learning rate that the optimizer does not take."""
-        rule, schedule, rates = self.parts.optimizer, self.parts.schedule, dict(hyperparameters.schedule)
+        rule, schedule, rates = self.components.optimizer, self.components.schedule, dict(hyperparameters.schedule)
         if "learning_rate" in dict(hyperparameters.rule) or not changes_rate(schedule, rates):
             return
         what = f"schedule {schedule.name}" if schedule.name != "constant" else "a warm-up or workers"

@@ -20,7 +20,7 @@ from fallline.optimizers import find_optimizer, optimizers
 from fallline.schedules import find_schedule, schedules
 from fallline.study.formatting import failure_summary, shown
 from fallline.study.trial import digest
-from fallline.tasks import find_task, tasks
+from fallline.tasks import builtin_tasks, find_task
 from fallline.tasks.networks import network_task
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
     Loss: losses,
     Metric: metrics,
     Schedule: schedules,
-    Task: tasks,
+    Task: builtin_tasks,
 }
 
 
@@ -71,7 +71,7 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
 def resolve_task(written: object, study: Study, where: str) -> Task:
     """The task that ``written`` means in a study: one of its own networks, or as ``resolve`` says."""
     if isinstance(written, str) and written in study.networks:
-        if written in tasks():
+        if written in builtin_tasks():
             raise StudyError(
                 f"a network of this study is named {written!r} as a built-in task is ({where}); "
                 "give it a name of its own, since records are kept by name"

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from fallline.errors import HyperparameterError
+from fallline.study.base_table import StudyTable
 from fallline.study.device_counts import parse_counts
-from fallline.study.study_table import StudyTable
 
 
 class ReportedTime(StudyTable):

@@ -11,12 +11,12 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
+from fallline.study.base_table import StudyTable
 from fallline.study.formatting import shown
 from fallline.study.merge import merge
 from fallline.study.python_values import to_python
 from fallline.study.scale_table import ScaleTable
 from fallline.study.storable import unstorable
-from fallline.study.study_table import StudyTable
 from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, check_network, read_at_the_end
 from fallline.study.test_leakage import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
 
@@ -211,21 +211,21 @@ _PARTS = {
 
 def _in_words(failure: ValidationError, name: str) -> str:
     """pydantic's errors, one per line: the place, what is wrong, the value."""
-    study, lines = name, []
+    lines = []
     for error in failure.errors():
         place = ".".join(str(step) for step in error["loc"]) or "study"
         if error["type"] == "extra_forbidden":
-            *within, name = error["loc"]
+            *within, key = error["loc"]
             word, kind = _PARTS[str(within[0])] if within else ("study", Study)
             known = set(kind.model_fields) - {"folder"}
-            unknown = UnknownName(f"field of a {word}", name, known, ".".join(map(str, within)))
-            lines.append("  " + (asked_in_training(name, error.get("input")) or str(unknown)))
+            unknown = UnknownName(f"field of a {word}", str(key), known, ".".join(map(str, within)))
+            lines.append("  " + (asked_in_training(key, error.get("input")) or str(unknown)))
         elif error["type"] == "missing":
             lines.append(f"  {place} is missing; write: {place} = ...")
         else:
             message = error["msg"].removeprefix("Value error, ")
             lines.append(f"  {place}: {message} (got {shown(error.get('input'))})")
-    return _listed(study, lines)
+    return _listed(name, lines)
 
 
 def _listed(name: str, lines: list[str]) -> str:

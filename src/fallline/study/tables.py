@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from fallline.errors import ModelError, UnknownName
+from fallline.study.base_table import StudyTable
 from fallline.study.python_values import to_python
-from fallline.study.study_table import StudyTable
 from fallline.study.test_leakage import EPOCH, best_on_test, on_test, refusal
 
 

@@ -23,7 +23,7 @@ from fallline.study.device_counts import parse_counts
 from fallline.study.expand import Expansion
 from fallline.study.recipe_fields import FIELD_NAMES, check_field
 from fallline.study.resolve import resolve
-from fallline.tasks import tasks
+from fallline.tasks import builtin_tasks
 from fallline.training.validation import columns_of
 
 FOLLOWS = ("data", "loss_kind")
@@ -66,7 +66,7 @@ class Names:
     @classmethod
     def of(cls, study: Study, trials: Sequence[Trial], metrics: Iterable[str], presets: Sequence[Expansion]) -> Names:
         """Those of the study with these trials, and of its presets."""
-        built_in = {"task": tasks(), "optimizer": optimizers(), "loss": losses(), "schedule": schedules()}
+        built_in = {"task": builtin_tasks(), "optimizer": optimizers(), "loss": losses(), "schedule": schedules()}
         found: dict[str, dict[str, Any]] = {kind: dict(built_in[kind]) for kind in COMPONENT_KINDS}
         own = {trial.task.name: trial.task for trial in trials}
         for trial in trials:
@@ -79,7 +79,7 @@ class Names:
         for preset in presets:
             for kind, parts in preset.named.items():
                 found[kind] |= parts
-            own |= {task.name: task for task in preset.named_tasks()}
+            own |= preset.named["task"]
             added |= _metrics(preset.study)
         return cls(found, frozenset(study.networks), tuple(own.values()), frozenset(added))
 
