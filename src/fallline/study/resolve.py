@@ -1,4 +1,4 @@
-"""From what a study writes to the part itself: a name, ``file.py:name`` or ``module:name``, or the value in Python."""
+"""From what a study writes to the component: a name, ``file.py:name``, ``module:name``, or the object in Python."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
 
 
 def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> P:
-    """The part of that kind that ``written`` means. ``folder`` is where a study's own Python files lie."""
+    """The component of that kind that ``written`` means. ``folder`` is where a study's own Python files are."""
     if isinstance(written, kind):
         return _of_its_own_name(kind, written, where)
     word = kind.__name__.lower()
@@ -97,13 +97,13 @@ def _changed(path: Path) -> tuple[int, int] | None:
 
 @cache
 def _network(name: str, table: str, folder: Path | None, changed: tuple[int, int] | None) -> Task:
-    # One task of a name, a text and a file as it stands: programs are shared by tasks that are the same.
+    # One task object per name, text and content of the file: equal tasks share programs.
     del changed
     return network_task(name, **json.loads(table), folder=folder)
 
 
 def _of_its_own_name(kind: type[P], value: P, where: str) -> P:
-    """``value``, unless it bears a built-in's name: records go by names, so the two would be taken for one."""
+    """``value``, or StudyError where it has the name of a built-in one: records identify components by name."""
     known = _BUILT_IN[kind]().get(value.name)
     if known is None or known is value or getattr(value, "fingerprint", None) is not None:
         return value
@@ -125,7 +125,7 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
     assert spec is not None and spec.loader is not None, "a path that ends in .py always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))  # it may import what lies beside it
+    sys.path.insert(0, str(path.parent))  # it may import its neighbours
     try:
         spec.loader.exec_module(module)
     except BaseException as failure:
@@ -149,6 +149,6 @@ def _load_module(name: str, where: str) -> Any:
 
 
 def _line(failure: BaseException, path: Path) -> int | None:
-    """The last line of the user's own file that the failure passed."""
+    """The last line of the user's own file in the traceback."""
     frames = traceback.extract_tb(failure.__traceback__)
     return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
