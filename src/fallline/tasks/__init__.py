@@ -13,7 +13,7 @@ __all__ = ["builtin_tasks", "find_task", "network_task", "task", "task_families"
 
 
 def builtin_tasks() -> dict[str, Task]:
-    """Every built-in task by name; those of families are made when they are asked for."""
+    """Every built-in task by name, without the members of families, which ``find_task`` makes."""
     return parts(__name__, Task)
 
 
