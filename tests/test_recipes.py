@@ -144,7 +144,7 @@ def by_hand(steps, rate, penalty=lambda w: 0.0, factor=lambda k: 1.0, change=lam
 
 
 @pytest.mark.parametrize(
-    ("numbers", "hand"),
+    ("hyperparameters", "hand"),
     [
         ({"l2_penalty": 0.3}, {"penalty": lambda w: 0.3 * w}),
         ({"l1_penalty": 0.05}, {"penalty": lambda w: 0.05 * np.sign(w)}),
