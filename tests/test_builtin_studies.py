@@ -87,7 +87,7 @@ def test_on_the_full_data_the_reported_accuracy_is_reached(tmp_path):
     study = fallline.load_study("softmax/optimizers").with_(
         {"seeds": 2, "axes": {"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.5, 0.005]}}
     )
-    result = study.run(tmp_path)
+    result = fallline.run(study, tmp_path)
     mean = result.trials.group_by("optimizer", "learning_rate").agg(pl.col("test_loss", "test_accuracy").mean())
     for name, rate, loss, accuracy in (("adam", 0.005, 0.30, 0.92), ("gradient_descent", 0.5, 0.33, 0.91)):
         row = mean.filter(optimizer=name, learning_rate=rate).row(0, named=True)
