@@ -22,5 +22,5 @@ def in_float32(array: Any) -> Any:
     """``array``, one of a narrower float in float32: a sum in bfloat16 has two digits and a half."""
     import jax.numpy as jnp
 
-    array = jnp.asarray(array)
+    array = jnp.asarray(array)  # pyright: ignore[reportUnknownMemberType]
     return array.astype(jnp.float32) if is_narrow(array.dtype) else array

@@ -57,7 +57,7 @@ class Parts(NamedTuple):
     @property
     def taken(self) -> set[str]:
         """The names of all numbers that a recipe of these parts has."""
-        return {number.name for hyperparameters in self.declared for number in hyperparameters}
+        return {number.name for hyperparameters in self.declared for number in hyperparameters}  # pyright: ignore
 
     @property
     def owners(self) -> tuple[tuple[str, str], ...]:
