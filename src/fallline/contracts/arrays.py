@@ -22,5 +22,5 @@ def in_float32(array: Any) -> Any:
     """``array``, converted to float32 if its float type is narrower: a sum in bfloat16 keeps two to three digits."""
     import jax.numpy as jnp
 
-    array = jnp.asarray(array)
+    array = jnp.asarray(array)  # pyright: ignore[reportUnknownMemberType]
     return array.astype(jnp.float32) if is_narrow(array.dtype) else array

@@ -43,7 +43,7 @@ class Dataset:
     licence: str = ""
     files: tuple[Any, ...] = ()
     has_sample: bool = True
-    examples: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict[str, int])
     shapes: Callable[[str], Splits] | None = None
 
 
@@ -67,10 +67,10 @@ class Task:
     data: Callable[[str, Path | None], Splits]
     loss: str | Loss
     title: str = ""
-    metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] = field(default_factory=dict[str, Any])
     prepare: Callable[[Any], Any] | None = None
     fingerprint: str | None = None  # of the arrays, where the data is the user's own
-    examples: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict[str, int])
     gives: str = "logits"
     classes: tuple[str, ...] = ()
     shapes: Callable[[str], Splits] | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from fallline.errors import HyperparameterError, UnknownName
 
@@ -57,7 +58,7 @@ class Hyperparameter:
             if not isinstance(value, (list, tuple)) or not value:
                 place = f" ({where})" if where else ""
                 raise HyperparameterError(f"{self.name} must be a list of numbers, got {value!r}{place}")
-            return tuple(self._check_scalar(element, where) for element in value)
+            return tuple(self._check_scalar(element, where) for element in cast(Sequence[object], value))
         if self.optional and (value is None or value == "off"):
             return None
         return self._check_scalar(value, where)

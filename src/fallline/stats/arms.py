@@ -262,7 +262,8 @@ def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: st
     value = pl.when(gaps).then(worst).otherwise(value)
     falling = pl.col(choice).cast(pl.Float64)  # without a value, where every trial diverged, it has no type of its own
     choice = pl.when(finished() & ~missing(run, choice)).then(-falling if choice_up else falling).otherwise(math.inf)
-    return trials.with_columns(value=value.fill_nan(None), choice=choice.fill_nan(None), diverged=gone, missing=gaps)
+    choice = choice.fill_nan(None)  # pyright: ignore[reportAttributeAccessIssue]
+    return trials.with_columns(value=value.fill_nan(None), choice=choice, diverged=gone, missing=gaps)
 
 
 def arms(trials: pl.DataFrame, table: Settings, identity: Sequence[str], tune: Sequence[str], fixed: bool) -> list[Arm]:
