@@ -23,6 +23,8 @@ from bench import default_out, say, spread
 from neurons_peers import BATCH, BETAS1, BETAS2, LEARNABLES, PAIR, RATE, Form
 from table import machine_line
 
+import fallline
+
 HERE = Path(__file__).resolve().parent
 SCHEMA = 1
 TASK = "two-gaussians-4-2-1"
@@ -156,7 +158,7 @@ class Ours:
 
         into = self.folder / "run"
         begun = time.perf_counter()
-        result = self.study.run(into)
+        result = fallline.run(self.study, into)
         whole = time.perf_counter() - begun
         rows = result.records.timings
         made = {name: float(rows[f"{name}_seconds"].max()) for name in ("trace", "compile")}

@@ -23,4 +23,4 @@ base = {"batch_size": 50, "steps": 100}
 axes = {"optimizer": ["adam", "momentum"], "learning_rate": [0.01, 0.001], "dropout_rate": [0.0, 0.5]}
 
 if __name__ == "__main__":
-    print(fallline.Study(name="own-keras", task=task, base=base, axes=axes).run().summary())
+    print(fallline.run(fallline.Study(name="own-keras", task=task, base=base, axes=axes)).summary())

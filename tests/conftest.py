@@ -7,6 +7,17 @@ import pytest
 
 from command_line import cli  # noqa: F401  (a fixture)
 
+# The files that take longest, longest first: started last, one of them would run alone while the other workers wait.
+LONGEST = ("builtin_studies", "jobs", "docs", "mesh", "engine", "border", "narrow_types", "scaling", "lowerings")
+
+
+def pytest_collection_modifyitems(items):
+    def order(item):
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=order)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_cache(tmp_path_factory):

@@ -38,7 +38,7 @@ READING = [
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("border") / "whole"
-    small_study().run(folder).report()
+    fallline.run(small_study(), folder).report()
     return folder
 
 

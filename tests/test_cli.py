@@ -121,7 +121,7 @@ def test_toml_and_python_train_the_same_trials(cli):
         base={"batch_size": "all", "steps": 6},
         axes={"optimizer": ["adam", "momentum"], "learning_rate": [0.1, 0.01]},
     )
-    result = study.run("python")
+    result = fallline.run(study, "python")
     written = fallline.open_run("toml")
     assert_frame_equal(written.trials, result.trials, check_exact=True)
     assert_frame_equal(written.curves, result.curves, check_exact=True)

@@ -81,7 +81,7 @@ def run(tmp_path_factory):
         base={"optimizer": "adam", "batch_size": 8, "steps": 3},
         axes={"learning_rate": [0.1, 0.001]},
     )
-    return study.run(tmp_path_factory.mktemp("networks") / "run")
+    return fallline.run(study, tmp_path_factory.mktemp("networks") / "run")
 
 
 def test_without_values_they_begin_as_a_training_with_that_seed_begins(cli, run):

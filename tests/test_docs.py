@@ -155,7 +155,7 @@ def test_the_page_of_run_folders_describes_them(reader):
     described = set(re.findall(r"`(\w+)`", text))
     patterns = r"(final_train|train|validation|test|best_validation)_\w+"
     hyperparameters = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered", "label_smoothing"}
-    result = study.run("runs/spirals")
+    result = fallline.run(study, "runs/spirals")
     columns = {*result.trials.columns, *result.curves.columns} - hyperparameters  # whoever asks for trials reads test
     for name in of_classes & drawn:
         assert list(Path("runs/spirals").glob(name.replace("NAME", "*").replace("c000", "c*"))), name
@@ -206,7 +206,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
         base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
         axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]},
     )
-    result = study.run("runs/parts")
+    result = fallline.run(study, "runs/parts")
     assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
     schedule, margin = parts["SQUARE_ROOT"], parts["MARGIN"]
     assert schedule.factor(fallline.contracts.Clock(np.array([0.0, 3000.0]), None, 1, 1), 1000.0).tolist() == [1, 0.5]
@@ -218,8 +218,11 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     launched = new_launch(RunPaths(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))
     seen = parts["IN_TURN"].status(launched.with_ids({"0": 0, "1": 2}))
     assert [one.state for one in seen.values()] == ["done", "failed"] and "work" in parts["IN_TURN"].show(launched)
-    folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)
-    assert len(folders) == 10 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
+    places = re.findall(r"^\| [\w ]+ \| .*? \| `([\w/.]+)` \|", page("extending").replace("FAMILY/", ""), re.M)
+    assert len(places) == 12 and all((ROOT / "src/fallline" / place).exists() for place in places)
+    assert parts["LOSS_SCALE"].check(8, "here") == 8.0 and parts["LOSS_SCALE"].in_words.endswith("(default 1.0)")
+    gradient = parts["ELASTIC"].gradient_with(2.0, np.array([1.0, -3.0]), np.zeros(2))
+    np.testing.assert_array_equal(gradient, [2.0, -4.0])
     for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
         assert (ROOT / test).is_file()
 

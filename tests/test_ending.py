@@ -374,7 +374,7 @@ def whole(tmp_path, monkeypatch):
     small_blocks(monkeypatch)
     with monkeypatch.context() as patch:
         counted = Moving(patch, tmp_path / "whole", 0, None)
-        study().run(tmp_path / "whole")
+        fallline.run(study(), tmp_path / "whole")
     return tmp_path / "whole", counted.count
 
 
@@ -385,14 +385,14 @@ def test_a_folder_that_is_renamed_while_a_run_writes_is_not_made_again(whole, tm
         with monkeypatch.context() as patch:
             Moving(patch, run, moment, lambda run=run, moved=moved: run.rename(moved))
             try:
-                study().run(run)
+                fallline.run(study(), run)
                 told = ""
             except StoreError as failure:
                 told = str(failure)
         assert not run.exists() and moved.is_dir(), moment
         if moment < operations - 12:
             assert "was moved, renamed or removed" in told and f"it is {moved} now" in told, (moment, told)
-        study().run(moved, resume=True)
+        fallline.run(study(), moved, resume=True)
         assert records(moved) == records(undisturbed), moment
 
 
@@ -406,7 +406,7 @@ def test_a_folder_that_is_removed_while_a_run_writes_stays_removed(whole, tmp_pa
         with monkeypatch.context() as patch:
             Moving(patch, run, whole[1] // 2, lambda run=run, after=after: (removed(run), after(run)))
             with pytest.raises(StoreError, match="was moved, renamed or removed"):
-                study().run(run)
+                fallline.run(study(), run)
         assert not run.exists() or not any(run.iterdir()), name
         shutil.rmtree(run.with_name("trash"), ignore_errors=True)
 

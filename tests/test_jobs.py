@@ -24,14 +24,14 @@ def study(tmp_path, monkeypatch):
 def undisturbed(tmp_path_factory):
     """The records that the whole study has when this process trains it."""
     folder = tmp_path_factory.mktemp("one")
-    load(write_study(folder)).run(folder / "run")
+    fallline.run(load(write_study(folder)), folder / "run")
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def two_undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    load(write_study(folder), TWO).run(folder / "run")
+    fallline.run(load(write_study(folder), TWO), folder / "run")
     return folder / "run"
 
 
@@ -115,7 +115,7 @@ def test_cancelled_jobs_leave_checkpoints_and_go_on_bit_for_bit(executor, study,
     jobs = executor.launch(study, tmp_path / "run", TWO)
     wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
     with pytest.raises(StoreError, match=r"2 jobs of the run .* are still out"):
-        load(study, TWO).run(tmp_path / "run", resume=True)
+        fallline.run(load(study, TWO), tmp_path / "run", resume=True)
     executor.cancel(jobs)
     with pytest.raises(JobsError, match="cohort 1 cancelled"):
         jobs.collect()

@@ -2,6 +2,7 @@
 
 import pytest
 
+import fallline
 import fallline.engine.layouts as layouts
 from fallline import Study
 from fallline.engine.devices import Elsewhere, planning_for
@@ -32,7 +33,7 @@ def test_a_run_trains_no_step_that_is_thrown_away(tmp_path, monkeypatch):
         base={"batch_size": 50, "steps": 40, "optimizer": "adam"},
         axes={"learning_rate": [0.1, 0.01]},
     )
-    study.run(tmp_path / "run")
+    fallline.run(study, tmp_path / "run")
     blocks = len(finished)
     assert sum(advanced) == 40 * blocks and list(tmp_path.glob("**/layouts")) == []
 

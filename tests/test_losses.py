@@ -272,7 +272,7 @@ def test_unknown_losses_and_numbers_are_refused_with_the_near_ones():
         find_loss("softmax_crossentropy")
     with pytest.raises(UnknownName, match="no loss is named 'kappa'"):
         loss("kappa")
-    with pytest.raises(UnknownName, match=r"number of loss huber is named 'dleta'.*; did you mean delta"):
+    with pytest.raises(UnknownName, match=r"hyperparameter of loss huber is named 'dleta'.*; did you mean delta"):
         loss("huber", dleta=1.0)
     with pytest.raises(HyperparameterError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
         loss("softmax_cross_entropy", label_smoothing=1.0)

@@ -10,8 +10,8 @@ from fallline.losses import find_loss, losses
 from fallline.metrics import find_metric, metrics
 from fallline.optimizers import find_optimizer, optimizers
 from fallline.schedules import schedules
-from fallline.study.parts import COMMON
-from fallline.study.values import FIELDS
+from fallline.study.common_hyperparameters import COMMON
+from fallline.study.recipe_fields import FIELD_NAMES
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_every_answer_is_a_name_that_there_is():
         {part.name for part in parts}
         | set(metrics())
         | hyperparameters
-        | set(FIELDS)
+        | set(FIELD_NAMES)
         | {"seed", "seeds", "dropout_rate", "step"}
     )
     assert {ours for names in CALLED_HERE.values() for ours in names} <= known

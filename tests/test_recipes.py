@@ -64,7 +64,7 @@ def study(base=None, axes=None, **more):
 
 
 def run(tmp_path, *args, **more):
-    return study(*args, **more).run(tmp_path / "run")
+    return fallline.run(study(*args, **more), tmp_path / "run")
 
 
 def curve(result, **where):
@@ -321,7 +321,7 @@ def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
         ({"batch_size": 500}, {}, StudyError, "120"),
         ({"schedule": "exponentail"}, {}, UnknownName, "exponential"),
         ({"schedule": "exponential"}, {}, (StudyError, HyperparameterError), "decay_steps"),
-        ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a number of loss weighted_cross_entropy"),
+        ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a hyperparameter of loss weighted_cross_entropy"),
         ({"loss": "weighted_cross_entropy", "pos_weight": -1}, {}, HyperparameterError, "pos_weight"),
         ({"epochs": 0}, {}, HyperparameterError, "epochs"),
         ({"subset": 500}, {}, StudyError, "120"),

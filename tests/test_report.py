@@ -13,6 +13,7 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fallline
 from fake_recipes import LOSSES, recipes_run
 from fake_run import hyperparameters_run, line_run, softmax_run, tiny
 from fallline.errors import UnknownName
@@ -67,7 +68,7 @@ def neurons(tmp_path_factory):
         seeds=2,
         metric="tail_train_loss",
     )
-    return study.run(tmp_path_factory.mktemp("neurons") / "run").records
+    return fallline.run(study, tmp_path_factory.mktemp("neurons") / "run").records
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from fallline.errors import ModelError, UnknownName
 from fallline.losses import find_loss
 from fallline.metrics.accuracy import accuracy
 from fallline.models.adapters import model
-from fallline.tasks import find_task, tasks
+from fallline.tasks import builtin_tasks, find_task
 
 
-@pytest.mark.parametrize("name", sorted(tasks()))
+@pytest.mark.parametrize("name", sorted(builtin_tasks()))
 def test_every_task_learns_what_its_contract_says(name):
-    task = tasks()[name]
+    task = builtin_tasks()[name]
     splits = task.data("sample", None)
     assert isinstance(splits, Splits) and task.title and task.name == name
     inputs, targets = splits.train.inputs[:4], splits.train.targets[:4]
@@ -78,7 +78,7 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
         seeds=[4],
         base={"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all", "steps": 5},
     )
-    curve = study.run(tmp_path).curves["train_loss"].to_list()
+    curve = fallline.run(study, tmp_path).curves["train_loss"].to_list()
 
     from fallline.training.cohort import WEIGHTS
 
@@ -108,7 +108,7 @@ def test_watched_scalars_of_a_module_are_recorded(tmp_path):
     study = fallline.Study(
         name="w", task=task, metric="final_train_loss", base={"optimizer": "adam", "batch_size": "all", "steps": 3}
     )
-    curves = study.run(tmp_path).curves
+    curves = fallline.run(study, tmp_path).curves
     assert curves["bias"].n_unique() == 4 and curves["bias"].null_count() == 0
 
 
@@ -155,6 +155,6 @@ def test_what_is_wrong_with_a_model_is_said_before_anything_is_trained(tmp_path,
     task = fallline.task("own", **(dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | changes))
     study = fallline.Study(name="own", task=task, base={"optimizer": "adam", "steps": 2, "batch_size": 2})
     with pytest.raises(ModelError) as told:
-        study.run(tmp_path / "run")
+        fallline.run(study, tmp_path / "run")
     assert part in str(told.value)
     assert not (tmp_path / "run").exists(), "nothing was run, so nothing is left behind"

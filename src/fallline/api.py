@@ -16,7 +16,7 @@ from fallline.store import Run, RunPaths
 from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
 from fallline.study import Study, load_study
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +72,8 @@ class Result:
             return self.scan_curves().collect()
         except PARQUET_FAILURES as failure:
             raise StoreError(
-                f"a file in {self.records.paths.root / 'curves'} was damaged after it was written: {told(failure)}"
+                f"a file in {self.records.paths.root / 'curves'} was damaged after it was written: "
+                f"{failure_summary(failure)}"
             ) from None
 
     def scan_curves(self) -> pl.LazyFrame:

@@ -44,6 +44,7 @@ def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
         "losses": _losses,
         "metrics": _metrics,
         "tasks": _tasks,
+        "fields": _fields,
         "orders": _orders,
         "hyperparameters": _hyperparameters,
     }
@@ -74,10 +75,12 @@ def _metrics() -> dict[str, Row]:
 
 
 def _tasks() -> dict[str, Row]:
-    from fallline.tasks import families, tasks
+    from fallline.tasks import builtin_tasks, task_families
 
-    known: dict[str, Row] = {name: (task.model.hyperparameters, task.title) for name, task in sorted(tasks().items())}
-    return known | {f"{name}-H": ((), family.title) for name, family in sorted(families().items())}
+    known: dict[str, Row] = {
+        name: (task.model.hyperparameters, task.title) for name, task in sorted(builtin_tasks().items())
+    }
+    return known | {f"{name}-H": ((), family.title) for name, family in sorted(task_families().items())}
 
 
 def _orders() -> dict[str, Row]:
@@ -86,9 +89,16 @@ def _orders() -> dict[str, Row]:
     return {name: ((), (getattr(order, "__doc__", "") or "").split("\n")[0]) for name, order in ORDERS.items()}
 
 
+def _fields() -> dict[str, Row]:
+    """The fields of a recipe besides its components and hyperparameters, each with its default."""
+    from fallline.study.recipe_fields import FIELDS
+
+    return {field.name: ((), field.in_words) for field in FIELDS}
+
+
 def _hyperparameters() -> dict[str, Row]:
     """The numbers that every recipe may have."""
-    from fallline.study.parts import COMMON
+    from fallline.study.common_hyperparameters import COMMON
 
     return {number.name: ((number,), number.meaning) for number in COMMON}
 

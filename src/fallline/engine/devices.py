@@ -102,7 +102,7 @@ def _prepared() -> Any:
 
     _cut_up_the_cpu(jax)
     join_processes(jax)
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         folder = compilation_cache()
         try:
             folder.mkdir(parents=True, exist_ok=True)

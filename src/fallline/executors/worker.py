@@ -18,7 +18,7 @@ from fallline.store.paths import RunPaths
 from fallline.store.place import held
 from fallline.store.resolved import read_study
 from fallline.store.writing import RunWriter
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 
 if TYPE_CHECKING:
     from fallline.training.progress import Progress
@@ -104,7 +104,7 @@ class _Attempt:
 
             traceback.print_exc()
             again = len(vain) + 1 < MOST_ATTEMPTS
-            reason = told(failure) if again else f"failed {len(vain) + 1} times: {told(failure)}"
+            reason = failure_summary(failure) if again else f"failed {len(vain) + 1} times: {failure_summary(failure)}"
             return self._end(FAILED, reason, AGAIN if again else GIVEN_UP)
         if self.is_over or processes.number() > 0:  # the first of several says how it ended
             return self._end(DONE, "", 0)

@@ -13,9 +13,10 @@ from typing import Any
 from fallline.report.formatting import recipe as recipe_in_words
 from fallline.report.naming import digits_of
 from fallline.stats import primary
-from fallline.stats.columns import OFF, configurations, metric_columns, recipe_columns, varying
+from fallline.stats.columns import configurations, metric_columns, recipe_columns, varying
 from fallline.stats.missing import missing
 from fallline.store import Run
+from fallline.study.column_words import NULL_WORDS
 
 LONGEST_NAME = 120
 
@@ -99,8 +100,7 @@ def result_columns(run: Run) -> list[str]:
 
 def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float]:
     """The recipe's numbers and names; of a batch of all examples and a part switched off, the word."""
-    words = {"batch_size": "all", "subset": "all", **dict.fromkeys(OFF, "off")}
-    said = {column: words.get(column) if row[column] is None else row[column] for column in columns}
+    said = {column: NULL_WORDS.get(column) if row[column] is None else row[column] for column in columns}
     return {column: value for column, value in said.items() if value is not None}
 
 

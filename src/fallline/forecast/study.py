@@ -233,6 +233,7 @@ def _with_trial(
 
 def _alike(planned: PlannedCohort) -> tuple[Any, ...]:
     """What cohorts have in common that take as long as each other: all but the values of hyperparameters and seeds."""
+    from fallline.study.recipe_fields import fields_of_a_program
     from fallline.training.callbacks import LearningRates
 
     recipe, first = planned.recipe, planned.trials[0][0]
@@ -242,14 +243,12 @@ def _alike(planned: PlannedCohort) -> tuple[Any, ...]:
         first.cut,
         planned.data,
         recipe.loss.name,
-        recipe.batches,
-        recipe.steps,
-        recipe.precision,
+        fields_of_a_program(recipe),
         planned.evaluate_every,
         planned.record_every,
         len(planned.seeds),
         tuple((segment.optimizer.name, len(segment.recipes)) for segment in planned.segments),
-        frozenset[str]().union(*(recipe.in_use for recipe in recipes)),
+        frozenset[str]().union(*(recipe.regularisers for recipe in recipes)),
         any(map(LearningRates.needed, recipes)),
     )
 

@@ -139,7 +139,7 @@ def _gpu() -> tuple[Any, Any] | None:
     if jax.default_backend() != "gpu":
         return None
     try:
-        import pynvml
+        import pynvml  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     try:

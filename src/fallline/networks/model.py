@@ -27,19 +27,20 @@ def neurons(
     activation: str = "sigmoid",
     name: str = "",
     watch: Iterable[str] = (),
-    begin: tuple[float, float] = (0.0, 1.0),
+    initial_range: tuple[float, float] = (0.0, 1.0),
 ) -> NeuronModel:
     """A Model from a network's text, a line a neuron; NetworkError shows the place of what cannot be read.
 
     ``model.apply(weights, inputs [batch, inputs])`` gives [batch], or [batch, outputs] of several outputs; inputs are
-    in the order of ``model.network.inputs``. Learnables and biases begin uniform between the two numbers ``begin``.
+    in the order of ``model.network.inputs``. Parameters and biases are initialised
+    uniformly in ``initial_range``.
     ``watch`` names learnables, or ``bias_NEURON``, to record at every step.
 
     >>> neurons("xw = ap*xp + aq*xq").network.learnables
     ('ap', 'aq')
     """
     network = parse(str(text) if isinstance(text, Network) else text, activation)
-    low, high = _between(begin)
+    low, high = _between(initial_range)
     watched = _watched(network, (watch,) if isinstance(watch, str) else tuple(watch))
     run = None
 
@@ -81,13 +82,13 @@ def learnt(network: Network, weights: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
-def _between(begin: tuple[float, float]) -> tuple[float, float]:
+def _between(initial_range: tuple[float, float]) -> tuple[float, float]:
     try:
-        low, high = map(float, begin)
+        low, high = map(float, initial_range)
     except (TypeError, ValueError, OverflowError):
         low, high = math.nan, math.nan
     if not -math.inf < low <= high < math.inf:
-        raise ModelError(f"begin must be two finite numbers, the lower first, got {begin!r}")
+        raise ModelError(f"initial_range must be two finite numbers, the lower first, got {initial_range!r}")
     return low, high
 
 

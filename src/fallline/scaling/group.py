@@ -45,7 +45,7 @@ def measured(request: dict[str, Any], count: DeviceCount, tell: Callable[[str], 
                     process.kill()
                 process.wait()
         failed = any(process.returncode for process in processes)
-        return _read(home, processes, count.said) if failed or number_here() == 0 else None
+        return _read(home, processes, count.in_words) if failed or number_here() == 0 else None
 
 
 def _hosts(count: DeviceCount) -> list[dict[str, str]]:

@@ -23,6 +23,7 @@ from fallline.scaling.wanted import REDUCE, default_sizes, wanted
 from fallline.store.paths import RunPaths
 from fallline.study import Study, Trial
 from fallline.study.device_counts import DeviceCount, parse_counts
+from fallline.study.recipe_fields import SETTINGS
 from fallline.study.toml import dump_study, parse_study
 from fallline.study.trial import digest
 
@@ -109,8 +110,8 @@ def measure_scaling(
             "repeats": asked.repeats,
             "seconds": asked.seconds,
         }
-        tell(f"{count.said}: timing {len(programs)} programs, {asked.repeats} times each")
-        answer = measured(request, count, lambda line, said=count.said: follow(f"{said}: {line}"))
+        tell(f"{count.in_words}: timing {len(programs)} programs, {asked.repeats} times each")
+        answer = measured(request, count, lambda line, said=count.in_words: follow(f"{said}: {line}"))
         if answer is None:
             continue  # another process of the group writes
         known = pl.concat([known, pl.DataFrame(answer["rows"], schema=ROWS)])
@@ -154,8 +155,10 @@ def _nobody(line: str) -> None:
 def _identity(trial: Trial) -> str:
     """What the times are of: the same for studies whose steps cost the same."""
     canonical = trial.canonical
-    kept = ("task", "data", "optimizer", "loss", "precision")
-    return digest({name: canonical[name] for name in kept} | {"subset": trial.recipe.batches.subset})
+    kept = {"task", "data", "optimizer", "loss", *(field.name for field in SETTINGS if field.splits)}
+    return digest(
+        {name: canonical[name] for name in kept if name in canonical} | {"subset": trial.recipe.batches.subset}
+    )
 
 
 def _known(

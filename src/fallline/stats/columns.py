@@ -9,24 +9,19 @@ import polars as pl
 from fallline.errors import StoreError
 from fallline.stats.cached import once
 from fallline.store import Run
+from fallline.study.column_words import OFF
+from fallline.study.recipe_fields import KEPT
 
-POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
+POLICY = tuple(field.name for field in KEPT if field.policy)
 """How batches are drawn."""
 
-RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "precision", "steps", "early_stop")
-"""The recipe columns that are no numbers of a part; the numbers of the parts stand beside them."""
-
-OFF = (
-    "l1_penalty",
-    "l2_penalty",
-    "weight_decay",
-    "clip_norm",
-    "ema_decay",
+RECIPE = (
+    *("task", "data", "optimizer", "schedule", "loss"),
+    *(field.name for field in KEPT if not field.budget),
+    *(field.name for field in KEPT if field.budget),
     "early_stop",
-    "warmup_steps",
-    "warmup_epochs",
 )
-"""Of these a null is a choice: off."""
+"""The recipe columns that are no numbers of a part; the numbers of the parts stand beside them."""
 
 FINISHED = ("done", "stopped")
 """A trial with results: it ran to its last step, or early stopping ended it."""

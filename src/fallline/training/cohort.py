@@ -136,7 +136,7 @@ class CompiledCohort:
     @cached_property
     def regularisers(self) -> set[str]:
         """Those that some lane uses; the program has the operations of these."""
-        return set().union(*(recipe.in_use for segment in self.planned.segments for recipe in segment.recipes))
+        return set().union(*(recipe.regularisers for segment in self.planned.segments for recipe in segment.recipes))
 
     @property
     def memory_bytes(self) -> int | None:
@@ -310,7 +310,7 @@ class CompiledCohort:
             task.gives,
             any(LearningRates.needed(recipe) for recipe in recipes),
             self.masked,
-            regularisation.AVERAGE.name in self.regularisers,
+            regularisation.averages(self.regularisers),
             self.classes is not None,
             frozenset(self.regularisers),
             planned.recipe.precision,

@@ -117,14 +117,12 @@ def trial_rows(
 def _recipe_columns(ready: CompiledCohort, recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
     """The recipe with its budget. Numbers that are off in the whole study have no column."""
     examples = len(ready.arrays.splits.train.inputs)
-    return {
-        **recipe_columns(recipe, shown),
-        "steps": recipe.steps,
-        "epochs": ready.epochs,
-        "examples_seen": ready.examples_seen,
-        "train_examples": examples,
-        "precision": recipe.precision,
-    }
+    columns: dict[str, Any] = {}
+    for name, value in recipe_columns(recipe, shown).items():
+        columns[name] = value
+        if name == "steps":
+            columns |= {"epochs": ready.epochs, "examples_seen": ready.examples_seen, "train_examples": examples}
+    return columns
 
 
 def _fold_columns(trial: Trial) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from fallline.losses import losses
 from fallline.optimizers import optimizers
 from fallline.schedules import schedules
 from fallline.study import Claim, Study, Trial
+from fallline.study.common_hyperparameters import COMMON
+from fallline.study.components import COMPONENT_KINDS, hyperparameters_of
 from fallline.study.device_counts import parse_counts
 from fallline.study.expand import Expansion
-from fallline.study.parts import CHOICES, COMMON, hyperparameters_of
+from fallline.study.recipe_fields import FIELD_NAMES, check_field
 from fallline.study.resolve import resolve
-from fallline.study.values import FIELDS, check_field
-from fallline.tasks import tasks
+from fallline.tasks import builtin_tasks
 from fallline.training.validation import columns_of
 
 FOLLOWS = ("data", "loss_kind")
@@ -65,18 +66,20 @@ class Names:
     @classmethod
     def of(cls, study: Study, trials: Sequence[Trial], metrics: Iterable[str], presets: Sequence[Expansion]) -> Names:
         """Those of the study with these trials, and of its presets."""
-        built_in = {"task": tasks(), "optimizer": optimizers(), "loss": losses(), "schedule": schedules()}
-        found: dict[str, dict[str, Any]] = {kind: dict(built_in[kind]) for kind in CHOICES}
+        built_in = {"task": builtin_tasks(), "optimizer": optimizers(), "loss": losses(), "schedule": schedules()}
+        found: dict[str, dict[str, Any]] = {kind: dict(built_in[kind]) for kind in COMPONENT_KINDS}
         own = {trial.task.name: trial.task for trial in trials}
         for trial in trials:
             recipe = trial.recipe
-            for kind, part in zip(CHOICES, (trial.task, recipe.optimizer, recipe.loss, recipe.schedule), strict=True):
+            for kind, part in zip(
+                COMPONENT_KINDS, (trial.task, recipe.optimizer, recipe.loss, recipe.schedule), strict=True
+            ):
                 found[kind][part.name] = part
         added = set(metrics)
         for preset in presets:
             for kind, parts in preset.named.items():
                 found[kind] |= parts
-            own |= {task.name: task for task in preset.named_tasks()}
+            own |= preset.named["task"]
             added |= _metrics(preset.study)
         return cls(found, frozenset(study.networks), tuple(own.values()), frozenset(added))
 
@@ -94,7 +97,7 @@ class Names:
     @cached_property
     def keys(self) -> set[str]:
         """By what trials may be selected."""
-        return {*FIELDS, *CHOICES, *FOLLOWS, *self.hyperparameters}
+        return {*FIELD_NAMES, *COMPONENT_KINDS, *FOLLOWS, *self.hyperparameters}
 
     @cached_property
     def _columns(self) -> tuple[set[str], set[str]]:
@@ -197,7 +200,7 @@ def _check_value(key: str, value: Any, names: Names, where: str) -> None:
             _known(key, value, names.parts[key], where)
     elif key == "data":
         _known("data", str(value).split(",")[0], DATA, where)  # of a cut: "sample, fold 1 of 5"
-    elif key in FIELDS and isinstance(value, str) and not (key == "subset" and value == "all"):
+    elif key in FIELD_NAMES and isinstance(value, str) and not (key == "subset" and value == "all"):
         check_field(key, value, where)
     elif key in names.hyperparameters and isinstance(value, str) and value != "off":
         _check_number(key, value, names, where)
@@ -238,7 +241,7 @@ def _presets(study: Study) -> dict[str, Expansion]:
 
     What a preset needs beside names (a package, a file of data) is its own affair: it is told when it is run.
     """
-    found, whole = {}, study.written
+    found, whole = {}, study.original
     for name in whole.presets:
         try:
             found[name] = Expansion(whole.preset(name))

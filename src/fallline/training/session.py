@@ -11,7 +11,7 @@ from fallline.engine.memory_use import Watch
 from fallline.engine.mesh import ALONE, DeviceRow
 from fallline.engine.side_by_side import run_in_rows, run_side_by_side
 from fallline.store.writing import RunWriter
-from fallline.study.trial import hyperparameters_in_use
+from fallline.study.trial import settings_in_use
 from fallline.training.block import train_block
 from fallline.training.cohort import CompiledCohort
 from fallline.training.context import TrainingContext
@@ -28,7 +28,7 @@ class TrainingSession:
 
     def __init__(self, setup: TrainingContext, writer: RunWriter, count: ProgressCount):
         self.setup, self.writer, self.count = setup, writer, count
-        self.shown = hyperparameters_in_use(setup.trials)
+        self.shown = settings_in_use(setup.trials)
         self.alone: dict[str, float] = {}
         self.stopping = False
         self.watch = Watch(setup.held_before)

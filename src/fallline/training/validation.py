@@ -18,7 +18,7 @@ from fallline.metrics import find_metric
 from fallline.metrics.cuts import is_plus_minus, is_yes_or_no
 from fallline.optimizers import optimizers
 from fallline.study import Study, Trial
-from fallline.study.formatting import shown, told
+from fallline.study.formatting import failure_summary, shown
 from fallline.study.test_leakage import REASON, on_test
 from fallline.training.output_activation import ends_in
 
@@ -450,4 +450,4 @@ def _try(fails: str, *call: Any) -> Any:
         raise ModelError(f"{fails}: {failure}") from failure
     except BaseException as failure:
         but_an_interrupt(failure)
-        raise ModelError(f"{fails}: {told(failure)}") from failure
+        raise ModelError(f"{fails}: {failure_summary(failure)}") from failure

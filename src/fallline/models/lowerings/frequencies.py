@@ -39,7 +39,7 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
     """x [height, width, batch, inputs] -> [height, width, batch, outputs]; VALID is the inside of SAME."""
     height, width, batch, inputs = x.shape
     same = convolve_pixels(x.reshape(height * width, batch, inputs), kernel, (height, width))
-    same = same.reshape(height, width, batch, -1)
+    same = same.reshape(height, width, batch, -1)  # pyright: ignore[reportAttributeAccessIssue]
     if padding == "SAME":
         return same
     rows, columns = kernel.shape[:2]

@@ -18,14 +18,17 @@ from fallline.report.naming import digits_of
 from fallline.report.style import Theme
 from fallline.stats import comparable, direction, label, primary, summary, varying
 from fallline.stats.best import LOST, UNKNOWN, WORSE
-from fallline.stats.columns import OFF, finished, metric_columns, number_columns
+from fallline.stats.columns import finished, metric_columns, number_columns
 from fallline.stats.compare import compared
 from fallline.stats.question import compared_by
 from fallline.stats.seconds_alone import seconds_alone
 from fallline.store import Run
 from fallline.study import Figure
+from fallline.study.column_words import NULL_WORDS
+from fallline.study.recipe_fields import KEPT
 
-AMOUNTS = ("batch_size", "subset", "overlap", "epochs", "steps")
+_FIRST = ("batch_size", "subset", "overlap", "epochs", "steps")
+AMOUNTS = (*_FIRST, *(field.name for field in KEPT if not field.choices and field.name not in _FIRST))
 """What may stand along a side though it is no number of a part; a null of the first two is a value: all."""
 
 TAIL, LAST, LOWEST = "tail_train_loss", "final_train_loss", "min_train_loss"
@@ -80,7 +83,7 @@ def crossed(run: Run, trials: pl.DataFrame, spec: Figure) -> tuple[str, str] | N
 
 def _crosses(trials: pl.DataFrame, name: str) -> bool:
     """Whether the column holds numbers of which every trial has one, or none as a choice."""
-    whole = not trials[name].is_null().any() or name in (*AMOUNTS[:2], *OFF)
+    whole = not trials[name].is_null().any() or name in NULL_WORDS
     return trials.schema[name].is_numeric() and trials[name].n_unique() > 1 and whole
 
 

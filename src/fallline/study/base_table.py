@@ -1,4 +1,4 @@
-"""What all parts of a study share."""
+"""The base of all tables of a study: unknown keys are errors, and values do not change."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_validator
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""Signs that do not print; ends of lines and tabs are none."""
+"""Characters that do not print, except ends of lines and tabs."""
 
 
 class StudyTable(BaseModel):
-    """Unknown keys are errors, values do not change."""
+    """A table of a study as a frozen model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""The table [scale]: on how many devices a study's steps are timed, and what others reported of it."""
+"""The table [scale]: on how many devices the steps of a study are timed, and what was published on it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from fallline.errors import HyperparameterError
+from fallline.study.base_table import StudyTable
 from fallline.study.device_counts import parse_counts
-from fallline.study.part import StudyTable
 
 
 class ReportedTime(StudyTable):
-    """A published time: an epoch or the budget took so many ``seconds`` on ``devices`` (None: not told)."""
+    """A published time: an epoch or the budget took so many ``seconds`` on ``devices`` (None: not published)."""
 
     devices: int | str | None = None
     seconds: float = Field(gt=0)
@@ -21,11 +21,12 @@ class ReportedTime(StudyTable):
 
 
 class ScaleClaim(StudyTable):
-    """A sentence on time: on ``devices`` the budget is trained ``above`` or ``below`` so many times as fast as on one.
+    """A sentence on time: on ``devices`` the budget is trained more (``above``) or fewer (``below``) times as fast as
+    on one.
 
-    ``batch`` is one of the study's batch sizes as it is written, by default the first. Strong: that batch is shared by
-    the devices; weak: it is of each, and there are as many times fewer steps. With ``than`` the speed-up is held
-    against that of another batch in place of a number.
+    ``batch`` is one of the study's batch sizes as text, by default the first. Strong scaling: the devices share that
+    batch; weak scaling: each device has such a batch, and there are as many times fewer steps. With ``than`` the
+    speed-up is compared with that of another batch instead of a number.
     """
 
     text: str
@@ -38,7 +39,7 @@ class ScaleClaim(StudyTable):
 
     @field_validator("batch", "than", mode="before")
     @classmethod
-    def _written(cls, batch: Any) -> str:
+    def _as_text(cls, batch: Any) -> str:
         return str(batch)
 
     @model_validator(mode="after")
@@ -51,8 +52,8 @@ class ScaleClaim(StudyTable):
 class ScaleTable(StudyTable):
     """``devices`` are counts such as 4 or "2x3" (two hosts of three); without ``batch_sizes`` they are the study's own.
 
-    Each program is timed ``repeats`` times for about so many ``seconds``. A study with this table is measured after it
-    is trained, and its report opens with what more devices buy.
+    Each program is timed ``repeats`` times for about ``seconds`` each. A study with this table is measured after it is
+    trained, and its report starts with the speed-up on more devices.
     """
 
     devices: list[int | str] = Field(default_factory=lambda: [1, 2, 4], min_length=1)

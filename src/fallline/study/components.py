@@ -1,4 +1,4 @@
-"""The parts a recipe is put together from, and which numbers each of them takes."""
+"""The components of a recipe, and which hyperparameters each of them takes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,21 @@ from fallline.contracts.hyperparameters import Value
 from fallline.errors import StudyError
 from fallline.schedules import check_schedule
 from fallline.schedules.scaling import RATE_HYPERPARAMETERS, changes_rate
+from fallline.study.recipe_fields import FIELD_NAMES
 from fallline.study.trial import RecipeHyperparameters
-from fallline.study.values import FIELDS
 
-CHOICES = ("task", "optimizer", "loss", "schedule")
-"""What a recipe names; each brings numbers of its own."""
-
-COMMON = (*RATE_HYPERPARAMETERS, *regularisation.HYPERPARAMETERS, *stopping.HYPERPARAMETERS)
-"""Numbers that every recipe may have."""
-
+COMPONENT_KINDS = ("task", "optimizer", "loss", "schedule")
+"""The components that a recipe names; each brings hyperparameters of its own."""
 
 Checked = tuple[tuple[str, Value], ...]
-"""Numbers by name, lawful and complete."""
+"""Hyperparameters by name, checked and complete."""
 
-UNSAID = object()
-"""In the place of a number that a recipe does not give."""
+NOT_GIVEN = object()
+"""In the place of a hyperparameter that a recipe does not give."""
 
 
-class Parts(NamedTuple):
-    """The named parts of one recipe."""
+class Components(NamedTuple):
+    """The named components of one recipe."""
 
     task: Task
     optimizer: Optimizer
@@ -41,11 +37,12 @@ class Parts(NamedTuple):
         return tuple(part.name for part in self)
 
     @property
-    def declared(self) -> RecipeHyperparameters:
-        """The numbers by who takes them. A rule that has a weight decay of its own keeps it."""
-        rule = {number.name for number in self.optimizer.hyperparameters}
-        others = tuple(number for number in regularisation.HYPERPARAMETERS if number.name not in rule)
-        return RecipeHyperparameters(
+    def declared(self) -> tuple[tuple[Hyperparameter, ...], ...]:
+        """The hyperparameters in the order of ``RecipeHyperparameters``. A rule with a weight decay of its own takes
+        that one in place of the regulariser."""
+        of_rule = {known.name for known in self.optimizer.hyperparameters}
+        others = tuple(known for known in regularisation.HYPERPARAMETERS if known.name not in of_rule)
+        return (
             self.optimizer.hyperparameters,
             self.loss.hyperparameters,
             (*self.schedule.hyperparameters, *RATE_HYPERPARAMETERS),
@@ -56,12 +53,12 @@ class Parts(NamedTuple):
 
     @property
     def taken(self) -> set[str]:
-        """The names of all numbers that a recipe of these parts has."""
-        return {number.name for hyperparameters in self.declared for number in hyperparameters}
+        """The names of all hyperparameters that a recipe of these components has."""
+        return {known.name for group in self.declared for known in group}
 
     @property
     def owners(self) -> tuple[tuple[str, str], ...]:
-        """Who takes each group of ``declared``: its kind and its name."""
+        """What takes each group of ``declared``: its kind and its name."""
         return (
             ("optimizer", self.optimizer.name),
             ("loss", self.loss.name),
@@ -73,34 +70,35 @@ class Parts(NamedTuple):
 
 
 class CheckedHyperparameters:
-    """The numbers of many recipes of the same parts, written in the same place: each value is checked once.
+    """The hyperparameters of many recipes of the same components, written in one place: each value is checked once.
 
-    A group that is given the very values of a recipe before is that recipe's.
+    A group with the very values of an earlier recipe is that recipe's group.
     """
 
-    def __init__(self, parts: Parts, where: str):
-        self.parts, self.where = parts, where
-        self.taken = {*FIELDS, *parts.taken}
+    def __init__(self, components: Components, where: str):
+        self.components, self.where = components, where
+        self.taken = {*FIELD_NAMES, *components.taken}
         self._groups = [
             _Group(kind, owner, declared, where)
-            for (kind, owner), declared in zip(parts.owners, parts.declared, strict=True)
+            for (kind, owner), declared in zip(components.owners, components.declared, strict=True)
         ]
         self._fitting: set[int] = set()
 
-    def of(self, given: Mapping[str, Any]) -> RecipeHyperparameters:
-        """The numbers of a recipe, complete; NumberError where one breaks its law. ``given`` holds values of a study,
-        which outlives this.
+    def of(self, values: Mapping[str, Any]) -> RecipeHyperparameters:
+        """All hyperparameters of a recipe; HyperparameterError where one breaks its law.
+
+        ``values`` are those of a study, which outlives this: they are told apart by identity.
         """
-        hyperparameters = RecipeHyperparameters(*(group.of(given) for group in self._groups))
+        hyperparameters = RecipeHyperparameters(*(group.of(values) for group in self._groups))
         if id(hyperparameters.schedule) not in self._fitting:
-            check_schedule(self.parts.schedule, dict(hyperparameters.schedule), self.where)
+            check_schedule(self.components.schedule, dict(hyperparameters.schedule), self.where)
             self._check_rate(hyperparameters)
             self._fitting.add(id(hyperparameters.schedule))
         return hyperparameters
 
     def _check_rate(self, hyperparameters: RecipeHyperparameters) -> None:
-        """StudyError where a schedule, a warm-up or workers change a rate that the optimizer does not take."""
-        rule, schedule, rates = self.parts.optimizer, self.parts.schedule, dict(hyperparameters.schedule)
+        """StudyError where a schedule, a warm-up or workers change a learning rate that the optimizer does not take."""
+        rule, schedule, rates = self.components.optimizer, self.components.schedule, dict(hyperparameters.schedule)
         if "learning_rate" in dict(hyperparameters.rule) or not changes_rate(schedule, rates):
             return
         what = f"schedule {schedule.name}" if schedule.name != "constant" else "a warm-up or workers"
@@ -112,16 +110,16 @@ class CheckedHyperparameters:
 
 
 class _Group:
-    """The numbers that one owner takes. Values are known by what they are, not by what they equal: True is not 1."""
+    """The hyperparameters that one owner takes. Values are told apart by identity, not by equality: True is not 1."""
 
     def __init__(self, kind: str, owner: str, declared: tuple[Hyperparameter, ...], where: str):
         self.kind, self.owner, self.declared, self.where = kind, owner, declared, where
-        self._names = [number.name for number in declared]
+        self._names = [hyperparameter.name for hyperparameter in declared]
         self._known: dict[tuple[int, ...], Checked] = {}
         self._pairs: dict[tuple[str, int], tuple[str, Value]] = {}
 
-    def of(self, given: Mapping[str, Any]) -> Checked:
-        values = [given.get(name, UNSAID) for name in self._names]
+    def of(self, recipe: Mapping[str, Any]) -> Checked:
+        values = [recipe.get(name, NOT_GIVEN) for name in self._names]
         key = tuple(map(id, values))
         if key not in self._known:
             self._known[key] = self._checked(values)
@@ -130,15 +128,15 @@ class _Group:
     def _checked(self, values: list[Any]) -> Checked:
         try:
             return tuple([self._pairs[name, id(value)] for name, value in zip(self._names, values, strict=True)])
-        except KeyError:  # a value that was not met yet, or has no law of its own to be checked by
-            own = {name: value for name, value in zip(self._names, values, strict=True) if value is not UNSAID}
-            pairs = tuple(check_hyperparameters(self.kind, self.owner, self.declared, own, self.where).items())
+        except KeyError:  # a value that was not met yet
+            given = {name: value for name, value in zip(self._names, values, strict=True) if value is not NOT_GIVEN}
+            pairs = tuple(check_hyperparameters(self.kind, self.owner, self.declared, given, self.where).items())
             self._pairs |= {
                 (name, id(value)): pair for name, value, pair in zip(self._names, values, pairs, strict=True)
             }
             return pairs
 
 
-def hyperparameters_of(part: Task | Optimizer | Loss | Schedule) -> tuple[Hyperparameter, ...]:
-    """The numbers that a part brings."""
-    return part.model.hyperparameters if isinstance(part, Task) else part.hyperparameters
+def hyperparameters_of(component: Task | Optimizer | Loss | Schedule) -> tuple[Hyperparameter, ...]:
+    """The hyperparameters that a component brings."""
+    return component.model.hyperparameters if isinstance(component, Task) else component.hyperparameters

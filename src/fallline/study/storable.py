@@ -1,4 +1,4 @@
-"""What a study may hold, whatever the field: texts, finite numbers of 64 bits, lists and tables of these."""
+"""The values that any field of a study may have: texts, finite numbers of 64 bits, lists and tables of these."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 DEEPEST = 40
-"""Tables in tables; what TOML in a file can be is less, and what holds itself has no end."""
+"""Nested tables; a TOML file has fewer, and a table that contains itself has no end."""
 
 DATES = (datetime.date, datetime.time, datetime.timedelta)
 
 
-def unholdable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Any]]:
-    """The place, the law and the value of each thing in ``value`` that no study can hold.
+def unstorable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Any]]:
+    """The place, the law and the value of everything in ``value`` that cannot be stored.
 
-    A study is named by the hash of its text as JSON and kept as TOML, and its values become columns: dates, infinity
-    and whole numbers of more than 64 bits do not come through. Parts given as Python values are theirs to check.
+    A study is named by the hash of its JSON and kept as TOML, and its values become columns. These have no form for
+    dates, infinity and whole numbers of more than 64 bits. Components given as Python objects are not looked into.
     """
     if len(place) > DEEPEST:
         yield ".".join(place[:3]), f"is nested more than {DEEPEST} deep", "..."
@@ -27,10 +27,10 @@ def unholdable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, s
         for key, inner in value.items():
             if not isinstance(key, str):
                 yield ".".join([*place, str(key)[:60]]), "a name must be a text", key
-            yield from unholdable(inner, (*place, str(key)[:60]))
+            yield from unstorable(inner, (*place, str(key)[:60]))
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
-            yield from unholdable(inner, (*place, str(number)))
+            yield from unstorable(inner, (*place, str(number)))
     elif isinstance(value, DATES):
         yield ".".join(place), "is a date or a time, which no field takes; in quotes it is a text", str(value)
     elif isinstance(value, (float, np.floating)) and not math.isfinite(value):
