@@ -26,7 +26,7 @@ def result(tmp_path_factory):
 
     @cache
     def run(name):
-        return quick(name).run(home / name.replace("/", "-"))
+        return fallline.run(quick(name), home / name.replace("/", "-"))
 
     return run
 
