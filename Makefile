@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # The versions that the tests ran with: one list for Python 3.11, one for newer interpreters and the newest JAX.
 CONSTRAINTS := constraints-$(shell $(firstword $(wildcard $(BIN)/python) $(PYTHON)) -c \
 	'import sys; print("3.11" if sys.version_info < (3, 12) else "3.12")').txt
+# PyTorch is gigabytes where its default build is the one for NVIDIA GPUs: its tests run in CI alone.
+TORCH := $(if $(filter true,$(CI)),torch==2.13.0)
 SOURCES := src tests scripts benchmarks examples
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA ?= $(wildcard ../shared/data)
@@ -38,7 +40,7 @@ lint: style
 # `make check` on another interpreter of this machine, with the other list of versions; installs no interpreter.
 smoke:
 	@python=$$(scripts/other_python.sh $(PYTHON)); \
-	if [ -n "$$python" ]; then $(MAKE) check PYTHON=$$python VENV=.venv-other; \
+	if [ -n "$$python" ]; then $(MAKE) check PYTHON=$$python VENV=.venv-other TORCH=; \
 	else echo "smoke: this machine has no second Python between 3.11 and 3.14"; fi
 
 bench: $(VENV)/.dev-ready .venv-peers/.ready
@@ -55,7 +57,7 @@ $(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.ready
-	$(PIP) -c $(CONSTRAINTS) -e '.[dev]'
+	$(PIP) -c $(CONSTRAINTS) -e '.[dev]' $(TORCH)
 	touch $@
 
 .venv-peers/.ready: benchmarks/peers.txt

@@ -1,4 +1,6 @@
 """Whether what was exported is the module: what cannot be trained here, and where a result first differs."""
+# pyright: reportMissingImports=false
+# PyTorch is an extra: where types are checked it may be missing.
 
 from __future__ import annotations
 

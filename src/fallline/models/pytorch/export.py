@@ -1,4 +1,6 @@
 """A module of PyTorch as a graph of ATen operators, in training or in evaluation, and what of it is not understood."""
+# pyright: reportMissingImports=false
+# PyTorch is an extra: where types are checked it may be missing.
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ NOTHING = {"_assert_scalar", "_assert_tensor_metadata", "_assert_async", "sym_co
 class Graph:
     """``nodes`` in their order. ``sources`` says of each placeholder what it is: ("parameter", name), ("buffer", name),
     ("constant", name) or ("input", ""); ``mutated`` names the buffers that change, by the node that holds the value
-    after; ``output`` is the node of the outputs. It fits batches of the ``sizes`` from the first to the second for which
+    after; ``output`` is the node of the outputs. It fits batches of the ``sizes`` from the first to the second where
     the ``guards`` hold, as torch writes them.
     """
 
@@ -60,15 +62,16 @@ def export(module: Any, example: Any, name: str, training: bool) -> Graph:
     if missing:
         raise ModelError(f"model {name} uses what is not known here; write it otherwise:\n" + "\n".join(missing))
     signature = program.graph_signature
-    if len(signature.user_outputs) != 1 or not isinstance(signature.user_outputs[0], str):
-        raise ModelError(f"forward() of model {name} must return one tensor, it returns {len(signature.user_outputs)}")
+    outputs = list(signature.user_outputs)
+    if len(outputs) != 1 or not isinstance(outputs[0], str):
+        raise ModelError(f"forward() of model {name} must return one tensor, it returns {len(outputs)}")
     value = next(node for node in nodes if node.name in signature.user_inputs).meta["val"]
     return Graph(
         nodes,
         _sources(signature),
         {target: value.detach() for target, value in program.constants.items() if isinstance(value, torch.Tensor)},
         {target: node for node, target in signature.buffers_to_mutate.items()},
-        signature.user_outputs[0],
+        outputs[0],
         _sizes(value.shape[0], program.range_constraints),
         tuple(getattr(program, "_guards_code", ())),
     )

@@ -1,4 +1,6 @@
 """Computing a graph of ATen operators with JAX."""
+# pyright: reportMissingImports=false
+# PyTorch is an extra: where types are checked it may be missing.
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
 """A module that is made again for each seed, its graphs in training and in evaluation, and its pass in JAX."""
+# pyright: reportMissingImports=false
+# PyTorch is an extra: where types are checked it may be missing.
 
 from __future__ import annotations
 
