@@ -13,8 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
+from fallline.engine.disk_cache import cache_folder
 from fallline.engine.processes import join_processes
 from fallline.errors import StudyError
 
@@ -138,11 +137,6 @@ def _keep_freed_memory() -> None:
 def compilation_cache() -> Path:
     """The folder of compiled programs; FALLLINE_CACHE moves it together with all else that is kept."""
     return cache_folder() / "compiled"
-
-
-def cache_folder() -> Path:
-    chosen = os.environ.get("FALLLINE_CACHE")
-    return Path(chosen) if chosen else user_cache_path("fallline")
 
 
 def products(precision: str) -> AbstractContextManager[None]:

@@ -112,8 +112,7 @@ class Watch:
         most, self._most = max(now, self._most or 0), now
         return most - self.before if most > self.before else None  # more was freed meanwhile than the run took
 
-    @property
-    def told(self) -> dict[str, int | None]:
+    def as_dict(self) -> dict[str, int | None]:
         """For the timing of a block: the peak while it ran, and what the system counts as the process's memory at its
         end, with its packages and what the C library keeps of what was freed."""
         return {"peak_memory_bytes": self.peak(), "resident_bytes": resident_bytes()}

@@ -74,14 +74,14 @@ def meet(place: str) -> None:
         try:
             sync_global_devices(place)
         except Exception as failure:
-            lost = told(failure)
+            lost = lost_peer(failure)
             if lost:
                 raise lost from failure
             raise
 
 
-def told(failure: BaseException) -> ProcessError | None:
-    """The failure in words where it is that of a peer that is gone; None for any other."""
+def lost_peer(failure: BaseException) -> ProcessError | None:
+    """The error to raise where a process that trains with this one is gone; None for any other failure."""
     import jax
 
     if jax.process_count() == 1 or not isinstance(failure, jax.errors.JaxRuntimeError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +20,8 @@ import jax
 from jax import export
 
 import fallline
-from fallline.engine.devices import cache_folder, device_name
+from fallline.engine.devices import device_name
+from fallline.engine.disk_cache import cached, get, put
 
 MOST_FILES = 500
 """Programs that are kept, 30 to 800 KB each: the ones that were used last."""
@@ -76,40 +76,29 @@ def trace(function: Callable[..., Any], arguments: tuple[Any, ...], carries: boo
 
 def recall(key: str) -> Traced | None:
     """The program that was kept under that key; None where there is none that can be used."""
-    place = _place(key)
+    content = get(_path(key), touch=True)
+    if content is None:
+        return None
+    head, _, function = content.partition(b"\n")
     try:
-        head, _, function = place.read_bytes().partition(b"\n")
         written = json.loads(head)
-        os.utime(place)
         return Traced(export.deserialize(bytearray(function)), tuple(written["names"]), written["carries"])
-    except Exception:  # none, or torn: it is traced anew, and written over
+    except Exception:  # a torn file: the program is traced again, and the file replaced
         return None
 
 
 def keep(key: str, traced: Traced) -> None:
-    """Keep it; where nothing can be written a later process traces anew."""
-    place = _place(key)
+    """Keep the program; where it cannot be serialised or written, a later process traces it again."""
     try:
-        head = json.dumps({"names": traced.names, "carries": traced.carries}).encode()
         function = traced.function.serialize()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=place.parent, prefix=".")
-        with os.fdopen(handle, "wb") as file:
-            file.write(head + b"\n" + function)
-        os.replace(aside, place)
-        _forget_oldest(place.parent)
     except Exception:
         return
+    head = json.dumps({"names": traced.names, "carries": traced.carries}).encode()
+    put(_path(key), head + b"\n" + function, MOST_FILES)
 
 
-def _place(key: str) -> Path:
-    return cache_folder() / "traced" / key
-
-
-def _forget_oldest(folder: Path) -> None:
-    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in files[MOST_FILES:]:
-        file.unlink(missing_ok=True)
+def _path(key: str) -> Path:
+    return cached("traced", key)
 
 
 @cache

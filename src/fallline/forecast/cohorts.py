@@ -12,12 +12,13 @@ import numpy as np
 
 from fallline.engine.devices import elsewhere, prepare_jax
 from fallline.engine.program import Layout
-from fallline.forecast.calibration import Calibration, recall, refine
+from fallline.forecast.calibration import recall, refine
 from fallline.forecast.count_cache import Counted
 from fallline.forecast.counting import Counting, names_of, note_compiling
 from fallline.forecast.experience import Observation
 from fallline.forecast.memory import machinery_bytes
 from fallline.forecast.prediction import CohortShape, Held, How, Outline, Prediction, predict
+from fallline.forecast.rates import Calibration
 from fallline.training.cohort import KEPT_WEIGHTS, CompiledCohort
 from fallline.training.declared_arrays import DeclaredArrays
 from fallline.training.validation import splits_of
@@ -75,7 +76,7 @@ def outlines(cohorts: Sequence[CompiledCohort], counting: Counting, time_alone: 
     return [found[id(ready)] for ready in cohorts]
 
 
-def before_training(cohorts: Sequence[CompiledCohort], time_alone: bool = False) -> list[Prediction | None]:
+def before_training(cohorts: Sequence[CompiledCohort], time_alone: bool = False) -> list[dict[str, Any] | None]:
     """The predictions of a run: nothing is compiled for them, nothing is traced that training does not use, and nothing
     is measured, so there are times only where the device was calibrated before. None of cohorts that train elsewhere
     or on several devices.
@@ -83,7 +84,9 @@ def before_training(cohorts: Sequence[CompiledCohort], time_alone: bool = False)
     if not _predictable(cohorts):
         return [None] * len(cohorts)
     known = recall()
-    return [predict(outline, known) for outline in outlines(cohorts, Counting(compiles=False), time_alone)]
+    return [
+        predict(outline, known).as_dict() for outline in outlines(cohorts, Counting(compiles=False), time_alone)
+    ]
 
 
 def learn_from(writer: RunWriter, work: Sequence[tuple[CompiledCohort, Sequence[tuple[str, Any]]]]) -> None:

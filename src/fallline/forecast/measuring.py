@@ -15,12 +15,12 @@ import numpy as np
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
 from fallline.forecast.exercises import Exercise, arrays, exercises, product, stream
 from fallline.forecast.hlo import costs
 from fallline.forecast.host import Host
 from fallline.forecast.laws import NAMES, features
+from fallline.forecast.rates import Calibration, DeviceRates
 
 ROUNDS, TIMED_SECONDS, FEWEST_CALLS = 3, 0.004, 2
 """Everything is timed in rounds of so many seconds or calls each, so that what else the machine does for a moment does

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fallline.forecast.calibration import Calibration
 from fallline.forecast.costs import Costs
 from fallline.forecast.experience import Correction, correction, kind
 from fallline.forecast.laws import bound, step_seconds
+from fallline.forecast.rates import Calibration
 
 How = Literal["compiled", "by law"]
 
@@ -132,8 +132,7 @@ class Prediction:
     law: dict[str, dict[str, Any]]
     observed: int
 
-    @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for plan.json and JSON."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 

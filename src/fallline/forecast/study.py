@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fallline.engine.memory_use import resident_bytes
 from fallline.forecast import Calibration, calibrate
 from fallline.forecast.calibration import recall
-from fallline.forecast.plan_cache import KnownPlan, place_of_plan, recall_plan, remember_plan
+from fallline.forecast.plan_cache import KnownPlan, plan_path, recall_plan, remember_plan
 from fallline.forecast.prediction import Prediction, predict
 from fallline.study import Study
 from fallline.training.cohort_reasons import reasons
@@ -58,7 +58,7 @@ class CohortForecast:
             if self.tried is None
             else {"measured_seconds": self.tried.seconds, "measured_memory_bytes": self.tried.memory_bytes}
         )
-        return own | {name: value for name, value in self.predicted.told.items() if name != "memory_parts"} | measured
+        return own | {name: value for name, value in self.predicted.as_dict().items() if name != "memory_parts"} | measured
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,7 @@ class Forecast:
 
         return pl.DataFrame([cohort.row for cohort in self.cohorts], infer_schema_length=None)
 
-    @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         calibration = self.calibration
         return {
@@ -163,11 +162,11 @@ def forecast_study(
     what is wrong, UnknownName that there is no data sheet of ``device``.
     """
     begun = time.perf_counter()
-    place = place_of_plan(study, folder)
-    known = None if compile_all else recall_plan(place)
+    path = plan_path(study, folder)
+    known = None if compile_all else recall_plan(path)
     if known is None:
         known = _plan_anew(study, folder, compile_all, calibrates=calibrate_again or device is None)
-        remember_plan(place, known)
+        remember_plan(path, known)
     planned_at = time.perf_counter()
     calibration = _calibration(known, device, calibrate_again, tell)  # now that what is wrong with the study was told
     begun += time.perf_counter() - planned_at

@@ -77,7 +77,7 @@ def train_block(
         predicted_rows(ready, seeds, records),
         weight_rows(ready, seeds, records),
         _timing(ready, block, seeds, work, records, started)
-        | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.told},
+        | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.as_dict()},
     )
     checkpoints.remove()
     session.count.finished(records)

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 from fallline.contracts import Metric, Task
 from fallline.engine.memory_use import held_bytes
 from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
-from fallline.store.writing import RunWriter
 from fallline.study import Study, Trial
 from fallline.study.plan import PlannedCohort
 from fallline.study.resolve import resolve
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays, load_arrays
 from fallline.training.cohort import CompiledCohort
+from fallline.training.forecaster import Forecaster
 from fallline.training.metric_directions import check_goals, with_goals
 from fallline.training.packing import lanes_of
 from fallline.training.programs import Programs
 from fallline.training.selector_names import check_names
 from fallline.training.validation import check_choice, check_metrics
-
-
-class Prediction(Protocol):
-    """What is predicted of a cohort, as the plan keeps it."""
-
-    @property
-    def told(self) -> dict[str, Any]: ...
-
-
-class Forecaster(Protocol):
-    """Who predicts what cohorts will take before they train, and learns from what they took."""
-
-    def before_training(
-        self, cohorts: Sequence[CompiledCohort], time_alone: bool = False
-    ) -> Sequence[Prediction | None]: ...
-
-    def learn_from(
-        self, writer: RunWriter, work: Sequence[tuple[CompiledCohort, Sequence[tuple[str, Any]]]]
-    ) -> None: ...
 
 
 class TrainingContext:

@@ -10,7 +10,8 @@ from fallline.engine.mesh import Mesh
 from fallline.store.paths import RunPaths
 from fallline.store.writing import RunWriter
 from fallline.study import Study
-from fallline.training.context import Forecaster, TrainingContext
+from fallline.training.context import TrainingContext
+from fallline.training.forecaster import Forecaster
 from fallline.training.planning import plan_run, plan_smaller, unfinished
 from fallline.training.predictions import lack_answers, write_answers, write_mistakes
 from fallline.training.progress import Listener, ProgressCount

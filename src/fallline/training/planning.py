@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -86,8 +87,9 @@ def plan_round(
         return []
     number = writer.next_round()
     parts, written = [], []
-    forecaster, unknown = setup.forecaster, [None] * len(cohorts)
-    forecast = unknown if forecaster is None else forecaster.before_training(cohorts, setup.study.time_alone)
+    forecast: Sequence[dict[str, Any] | None] = [None] * len(cohorts)
+    if setup.forecaster is not None:
+        forecast = setup.forecaster.before_training(cohorts, setup.study.time_alone)
     for ready, predicted in zip(cohorts, forecast, strict=True):
         planned = ready.planned
         blocks = [(f"r{number}-{planned.name}-b{k:03d}", seeds) for k, seeds in enumerate(ready.blocks())]
@@ -99,7 +101,7 @@ def plan_round(
                 "lanes": planned.lanes,
                 "device": device_name(),
                 "budget": ready.budget,
-                "predicted": None if predicted is None else predicted.told,
+                "predicted": predicted,
                 "blocks": [
                     {"name": name, "seeds": list(seeds), "trials": [trial.name for trial in planned.of_seeds(seeds)]}
                     for name, seeds in blocks

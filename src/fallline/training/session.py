@@ -86,7 +86,7 @@ class TrainingSession:
         try:
             yield from train_block(ready.on(row), name, seeds, self.writer, self.setup.study.target, self)
         except Exception as failure:
-            lost = processes.told(failure)
+            lost = processes.lost_peer(failure)
             if lost:
                 raise lost from failure
             if ran_out(failure) and not row.spans:
