@@ -44,7 +44,7 @@ def steps_of(rule, factors, clip=None):
     for factor in factors:
         state = advance(state, jnp.full(1, factor, jnp.float32))
         path.append(jax.tree.map(np.asarray, state.segments[0].weights))
-    return path, state.segments[0].rule
+    return path, state.segments[0].optimizer_state
 
 
 def same_bits(one, other):

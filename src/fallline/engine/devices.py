@@ -31,18 +31,18 @@ MOST_CPU_DEVICES = 256
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class RemoteDevices:
     """The devices of another machine that is planned for: "cpu" or "gpu", and the cores of a process there."""
 
     kind: str
     cores: int
 
 
-_planned_for: ContextVar[Elsewhere | None] = ContextVar("planned_for", default=None)
+_planned_for: ContextVar[RemoteDevices | None] = ContextVar("planned_for", default=None)
 
 
 @contextmanager
-def planning_for(place: Elsewhere | None) -> Iterator[None]:
+def planning_for(place: RemoteDevices | None) -> Iterator[None]:
     """Within, layouts are chosen for devices that are not here."""
     before = _planned_for.set(place)
     try:
@@ -51,7 +51,7 @@ def planning_for(place: Elsewhere | None) -> Iterator[None]:
         _planned_for.reset(before)
 
 
-def elsewhere() -> Elsewhere | None:
+def planned_devices() -> RemoteDevices | None:
     """What is planned for, where it is not this machine."""
     return _planned_for.get()
 
@@ -149,7 +149,7 @@ def products(precision: str) -> AbstractContextManager[None]:
     """
     import jax
 
-    place = elsewhere()
+    place = planned_devices()
     if (jax.default_backend() if place is None else place.kind) == "cpu":
         if precision != "float32":
             raise StudyError(
@@ -164,7 +164,7 @@ def products(precision: str) -> AbstractContextManager[None]:
 
 def device_name() -> str:
     """The device programs run on, in words: ``cpu: Intel(R) Xeon(R), 2 cores`` or ``gpu: NVIDIA H200``."""
-    place = elsewhere()
+    place = planned_devices()
     if place is not None:
         return f"{place.kind}: another machine's"
     jax = prepare_jax()
@@ -176,7 +176,7 @@ def device_name() -> str:
 
 def cores() -> int:
     """Cores this process may use, or one on the machine that is planned for."""
-    place = elsewhere()
+    place = planned_devices()
     if place is not None:
         return place.cores
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -175,7 +175,7 @@ class Evaluation:
 
 def _seen(lanes: Lanes) -> tuple[Any, Any]:
     """The weights that are evaluated, or their averages, and the model's state."""
-    return (lanes.weights if lanes.average is None else lanes.average), lanes.model
+    return (lanes.weights if lanes.average is None else lanes.average), lanes.model_state
 
 
 def hold_out(

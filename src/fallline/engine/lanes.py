@@ -17,7 +17,7 @@ ALIVE = -1
 class LaneHyperparameters(NamedTuple):
     """What the lanes of one segment differ in, by the part that takes it; each value is [lanes]."""
 
-    rule: dict[str, Float[Array, " lanes"]]
+    optimizer: dict[str, Float[Array, " lanes"]]
     loss: dict[str, Float[Array, " lanes"]]
     model: dict[str, Float[Array, " lanes"]]
     regularisation: dict[str, Float[Array, " lanes"]]
@@ -70,8 +70,8 @@ class Lanes(NamedTuple):
     """
 
     weights: PyTree[Float[Array, "seeds lanes ..."]]
-    rule: PyTree
-    model: PyTree
+    optimizer_state: PyTree
+    model_state: PyTree
     average: PyTree | None
     ended_at: Int[Array, "seeds lanes"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fallline.engine.devices import cores, elsewhere
+from fallline.engine.devices import cores, planned_devices
 from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
 
@@ -55,7 +55,7 @@ def keeps_threads(function: Callable[..., Any], *shapes: Any) -> bool:
 def _on_cpu() -> bool:
     import jax
 
-    place = elsewhere()
+    place = planned_devices()
     return (jax.default_backend() if place is None else place.kind) == "cpu"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fallline.engine.devices import elsewhere, prepare_jax
+from fallline.engine.devices import planned_devices, prepare_jax
 
 LOOK_SECONDS = 0.01
 """How often the sampler looks: a step of a large model takes longer, an array of a small one is small."""
@@ -49,7 +49,7 @@ def _heap() -> Any:
 
 def held_bytes() -> int | None:
     """What is in use now: of the heap of this process on a CPU, of the device's memory on an accelerator."""
-    if elsewhere() is not None:
+    if planned_devices() is not None:
         return None
     device = prepare_jax().devices()[0]
     if device.platform != "cpu":

@@ -53,7 +53,7 @@ class Mesh:
     def __str__(self) -> str:
         return f"trial={self.trial},data={self.data}"
 
-    def elsewhere(self) -> list[DeviceRow]:
+    def remote_rows(self) -> list[DeviceRow]:
         """What stands here for the rows of a mesh that other processes have."""
         return [DeviceRow(shares=self.data)]
 

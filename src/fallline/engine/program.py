@@ -132,18 +132,18 @@ class Program:
             return jax.lax.map(one, keys)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(key) for key in keys])
 
-    def start_state(self, weights: Any, variables: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> State:
+    def start_state(self, weights: Any, model_state: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> State:
         """The state of ``layout.seeds`` seeds, from the weights [seeds, ...] and the model's state of each."""
         if self.layout.seeds == 1:
             state = _stack(
-                [start(self.cohort, hyperparameters, *jax.tree.map(lambda leaf: leaf[0], (weights, variables)))]
+                [start(self.cohort, hyperparameters, *jax.tree.map(lambda leaf: leaf[0], (weights, model_state)))]
             )
             return _bare(state) if self.bare else state
-        states = jax.lax.map(lambda one: start(self.cohort, hyperparameters, *one), (weights, variables))
+        states = jax.lax.map(lambda one: start(self.cohort, hyperparameters, *one), (weights, model_state))
         return states._replace(step=states.step[0])
 
     def advance(self, width: int) -> Compiled:
-        """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
+        """``(state, numbers, train, inputs, keys, steps) -> (state, record)`` for batches of that width."""
         with self._lock:
             if width not in self._advances:
                 self._advances[width] = Compiled(
@@ -161,7 +161,7 @@ class Program:
         state: State,
         hyperparameters: tuple[LaneHyperparameters, ...],
         train: DeviceData,
-        stretch: StepInputs,
+        inputs: StepInputs,
         keys: Array,
         steps: Array,
     ) -> tuple[State, Record]:
@@ -184,30 +184,30 @@ class Program:
             # One seed alone has no seed dimension inside the loop, and one lane alone no lane dimension: it would make
             # products slow and weights be copied.
             lone = _alone(state) if self.bare else _lone(_seed(state, 0))
-            stretch, key = _seed_of(stretch, 0), keys[0]
+            inputs, key = _seed_of(inputs, 0), keys[0]
 
             def lone_step(state: State, *seen: Any) -> tuple[State, Record]:
                 state, record = one_seed(_in_lanes(self.cohort, state), *seen, key)
                 return _lone(state), record
 
-            lone, records = self._steps(lone_step, lone, stretch, steps)
+            lone, records = self._steps(lone_step, lone, inputs, steps)
             state = _beside(lone) if self.bare else _stack([_in_lanes(self.cohort, lone)])
             return state, {name: values[:, None] for name, values in records.items()}
-        turned = (None if part is None else part.swapaxes(0, 1) for part in (stretch.batches, stretch.factors))
-        stretch = StepInputs(next(turned), stretch.sizes, next(turned))
-        axes, factors = State(0, None), None if stretch.factors is None else 0
+        turned = (None if part is None else part.swapaxes(0, 1) for part in (inputs.batches, inputs.factors))
+        inputs = StepInputs(next(turned), inputs.sizes, next(turned))
+        axes, factors = State(0, None), None if inputs.factors is None else 0
         each_seed = jax.vmap(one_seed, in_axes=(axes, 0, None, factors, 0), out_axes=(axes, 0))
-        return self._steps(lambda *seen: each_seed(*seen, keys), state, stretch, steps)
+        return self._steps(lambda *seen: each_seed(*seen, keys), state, inputs, steps)
 
     def shaped(self, state: State) -> State:
         """The state with leaves [seeds, lanes, ...], also where it is carried ``bare``."""
         return _shaped(state) if self.bare else state
 
-    def _steps(self, one_step: Any, state: State, stretch: StepInputs, steps: Array) -> tuple[State, Record]:
-        """``one_step`` over the first ``steps`` of ``stretch`` [chunk, ...], each step's record kept."""
+    def _steps(self, one_step: Any, state: State, inputs: StepInputs, steps: Array) -> tuple[State, Record]:
+        """``one_step`` over the first ``steps`` of ``inputs`` [chunk, ...], each step's record kept."""
 
         def at(i: Any) -> tuple[Any, ...]:
-            return tuple(None if part is None else part[i] for part in stretch)
+            return tuple(None if part is None else part[i] for part in inputs)
 
         if not self.layout.loop:
             state, record = one_step(state, *at(0))
@@ -289,9 +289,9 @@ def _shaped(state: State) -> State:
     return State(jax.tree.map(lambda leaf: leaf[None, None], _alone(state).segments), state.step)
 
 
-def _seed_of(stretch: StepInputs, seed: int) -> StepInputs:
-    return stretch._replace(
-        batches=stretch.batches[seed], factors=None if stretch.factors is None else stretch.factors[seed]
+def _seed_of(inputs: StepInputs, seed: int) -> StepInputs:
+    return inputs._replace(
+        batches=inputs.batches[seed], factors=None if inputs.factors is None else inputs.factors[seed]
     )
 
 

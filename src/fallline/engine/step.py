@@ -18,18 +18,18 @@ from fallline.metrics.accuracy import predicted
 Record = dict[str, Array]
 
 
-def start(cohort: Cohort, hyperparameters: tuple[LaneHyperparameters, ...], weights: Any, variables: Any) -> State:
-    """The state of one seed before its first step: every lane begins with the weights and variables of that seed.
+def start(cohort: Cohort, hyperparameters: tuple[LaneHyperparameters, ...], weights: Any, model_state: Any) -> State:
+    """The state of one seed before its first step: every lane starts from the weights and the model state of that seed.
 
     Weights of a narrower type are kept in float32: an update of bfloat16 is lost where it is less than 1/256 of them.
     """
     segments, weights = [], jax.tree.map(in_float32, weights)
     for segment, own in zip(cohort.segments, hyperparameters, strict=True):
         lanes = _repeat(weights, segment.lanes)
-        rule = jax.vmap(lambda n, w, s=segment: s.optimizer.make(**n).init(w))(own.rule, lanes)
+        optimizer_state = jax.vmap(lambda n, w, s=segment: s.optimizer.make(**n).init(w))(own.optimizer, lanes)
         average = jax.tree.map(jnp.copy, lanes) if cohort.averaged else None
         alive = jnp.full(segment.lanes, ALIVE, jnp.int32)
-        segments.append(Lanes(lanes, rule, _repeat(variables, segment.lanes), average, alive))
+        segments.append(Lanes(lanes, optimizer_state, _repeat(model_state, segment.lanes), average, alive))
     return State(tuple(segments), jnp.int32(0))
 
 
@@ -47,14 +47,16 @@ def step(
     found = passes(cohort, hyperparameters, state.segments, batch)
     factors = _cut(cohort, batch.factors) if cohort.scheduled else [None] * len(cohort.segments)
     segments = []
-    for segment, own, lanes, factor, (gradient, variables, record) in zip(
+    for segment, own, lanes, factor, (gradient, model_state, record) in zip(
         cohort.segments, hyperparameters, state.segments, factors, found, strict=True
     ):
         alive, finite = lanes.ended_at == ALIVE, jnp.isfinite(record["loss"])
         move = each_lane(lambda *lane, s=segment: _move(cohort, s.optimizer.make, *lane))
-        weights, rule, average, variables = move(own, factor, alive & finite, gradient, variables, lanes)
+        weights, optimizer_state, model_state, average = move(
+            own, factor, alive & finite, gradient, model_state, lanes
+        )
         ended_at = jnp.where(alive & ~finite, state.step, lanes.ended_at)
-        segments.append(Lanes(weights, rule, variables, average, ended_at))
+        segments.append(Lanes(weights, optimizer_state, model_state, average, ended_at))
     return State(tuple(segments), state.step + 1), _join([record for *_, record in found])
 
 
@@ -106,48 +108,51 @@ def _move(
     make: Any,
     hyperparameters: LaneHyperparameters,
     factor: Array | None,
-    goes_on: Array,
+    trains: Array,
     gradient: Any,
-    variables: Any,
+    model_state: Any,
     lane: Lanes,
 ) -> tuple[Any, Any, Any, Any]:
-    """One lane's update; a lane that does not go on keeps its weights (its rule's state no longer matters), and so does
-    one at a rate of 0, whatever its rule makes of that."""
-    rule, weights, moves = dict(hyperparameters.rule), lane.weights, goes_on
-    if factor is not None and "learning_rate" in rule:
-        rule["learning_rate"] = rule["learning_rate"] * factor
-        moves &= rule["learning_rate"] != 0  # also where a rule keeps its last step and would take it again
+    """One lane's weights, optimizer state, model state and average after an update.
+
+    A lane that no longer ``trains`` keeps its weights (its optimizer's state no longer matters). So does a lane at a
+    learning rate of 0, whatever its optimizer would do with that.
+    """
+    values, weights, moves = dict(hyperparameters.optimizer), lane.weights, trains
+    if factor is not None and "learning_rate" in values:
+        values["learning_rate"] = values["learning_rate"] * factor
+        moves &= values["learning_rate"] != 0  # an optimizer that keeps its last step would take it again
     gradient = regularisation.on_gradient(hyperparameters.regularisation, weights, gradient)
-    change, state = make(**rule).update(gradient, lane.rule, weights)
-    change = regularisation.on_change(hyperparameters.regularisation, rule.get("learning_rate", 1.0), weights, change)
+    change, optimizer_state = make(**values).update(gradient, lane.optimizer_state, weights)
+    change = regularisation.on_change(hyperparameters.regularisation, values.get("learning_rate", 1.0), weights, change)
     change = jax.tree.map(lambda leaf: jnp.where(moves, leaf, -0.0), change)  # -0.0 + -0.0 keeps its sign, 0.0 does not
     moved = jax.tree.map(lambda weight, step: (weight + step).astype(weight.dtype), weights, change)
     average = (
         None if lane.average is None else regularisation.average(hyperparameters.regularisation, lane.average, moved)
     )
-    kept = jax.tree.map(lambda new, old: jnp.where(goes_on, new, old), variables, lane.model)
-    return moved, state, average, kept
+    kept = jax.tree.map(lambda new, old: jnp.where(trains, new, old), model_state, lane.model_state)
+    return moved, optimizer_state, kept, average
 
 
 def _gradient_of_lanes(
     cohort: Cohort, hyperparameters: LaneHyperparameters, lanes: Lanes, batch: Batch
 ) -> tuple[Any, Any, Record]:
-    """Gradient, variables and record of every lane, all on the same batch and with the same noise."""
+    """Gradient, model_state and record of every lane, all on the same batch and with the same noise."""
 
-    def objective(weights: Any, variables: Any, loss: Any, model: Any) -> tuple[Array, tuple[Any, Record]]:
+    def objective(weights: Any, model_state: Any, loss: Any, model: Any) -> tuple[Array, tuple[Any, Record]]:
         weights = _as_begun(cohort, weights)
-        outputs, variables = cohort.model.run(weights, variables, batch.inputs, batch.key, model)
+        outputs, model_state = cohort.model.run(weights, model_state, batch.inputs, batch.key, model)
         outputs = in_float32(outputs)
         value = cohort.loss(as_taken(cohort.loss.takes, cohort.gives, outputs), batch.targets, batch.counts, **loss)
         watched = {} if cohort.model.watch is None else dict(cohort.model.watch(weights))
         watched = {name: in_float32(value) for name, value in watched.items()}
         seen = {name: _mean(metric(outputs, batch.targets), batch.counts) for name, metric in cohort.metrics}
-        return value, (variables, {"loss": value, **seen, **watched})
+        return value, (model_state, {"loss": value, **seen, **watched})
 
-    gradient, (variables, record) = each_lane(jax.grad(objective, has_aux=True))(
-        lanes.weights, lanes.model, hyperparameters.loss, hyperparameters.model
+    gradient, (model_state, record) = each_lane(jax.grad(objective, has_aux=True))(
+        lanes.weights, lanes.model_state, hyperparameters.loss, hyperparameters.model
     )
-    return gradient, variables, record
+    return gradient, model_state, record
 
 
 def _as_begun(cohort: Cohort, weights: Any) -> Any:
@@ -170,7 +175,7 @@ def _wide_pass(
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
     together = segments[0]._replace(
-        weights=join([own.weights for own in segments]), model=join([own.model for own in segments])
+        weights=join([own.weights for own in segments]), model_state=join([own.model_state for own in segments])
     )
     common = hyperparameters[0]._replace(
         loss=join([own.loss for own in hyperparameters]), model=join([own.model for own in hyperparameters])

@@ -18,7 +18,7 @@ from fallline.engine.program import Program
 TAIL_STEPS, TAIL_SHARE = 500, 10
 """The tail of a run, whose mean loss is kept: so many of its last steps, or its last tenth where that is less."""
 
-Looks = list[np.ndarray]
+Evaluations = list[np.ndarray]
 """The validation loss at each look so far, each [seeds, lanes]."""
 
 
@@ -26,9 +26,9 @@ Looks = list[np.ndarray]
 class TrainingInputs:
     """What one program is to do, all on the host: numbers a segment, batches, when to look.
 
-    ``weights`` and ``variables`` have a leading axis of seeds, as ``noise`` has, the key of each seed's noise. Of the
+    ``weights`` and ``model_state`` have a leading axis of seeds, as ``noise`` has, the key of each seed's noise. Of the
     splits ``held_out``, those ``watched`` are evaluated every ``evaluate_every`` steps, all after the last.
-    ``factors(start, stop, looks)`` float64 [seeds, stop - start, lanes] multiply the learning rates; ``stops(looks)``
+    ``factors(start, stop, evaluations)`` float64 [seeds, stop - start, lanes] multiply the learning rates; ``stops(evaluations)``
     bool [seeds, lanes] says which lanes have trained enough. None where there is nothing of the kind. With
     ``keeps_weights`` the weights at the end are part of the records. ``beginning`` names the weights and the data: two
     works with the same one begin alike, and are evaluated once before the first step; None where nothing is known.
@@ -36,7 +36,7 @@ class TrainingInputs:
 
     hyperparameters: tuple[LaneHyperparameters, ...]
     weights: Any
-    variables: Any
+    model_state: Any
     noise: Any
     batches: Batches
     train: DeviceData
@@ -45,8 +45,8 @@ class TrainingInputs:
     steps: int
     evaluate_every: int
     record_every: int
-    factors: Callable[[int, int, Looks], np.ndarray] | None = None
-    stops: Callable[[Looks], np.ndarray] | None = None
+    factors: Callable[[int, int, Evaluations], np.ndarray] | None = None
+    stops: Callable[[Evaluations], np.ndarray] | None = None
     keeps_weights: bool = False
     beginning: Hashable = None
 
@@ -77,13 +77,13 @@ class Records:
     steady_steps: int = 0
 
     @property
-    def looks(self) -> Looks:
+    def evaluations(self) -> Evaluations:
         return self.held_out.get("validation_loss", [])
 
 
 def begin(program: Program, work: TrainingInputs) -> tuple[State, Records]:
     """The state before the first step, and nothing recorded."""
-    return program.start(work.weights, work.variables, work.hyperparameters), Records()
+    return program.start(work.weights, work.model_state, work.hyperparameters), Records()
 
 
 def chunks(
@@ -97,7 +97,7 @@ def chunks(
     """
     state, records = pause or begin(program, work)
     done = int(state.step)
-    state = _look(program, work, state, records, done)
+    state = _evaluate_if_due(program, work, state, records, done)
     while True:
         over = done == work.steps or (done > 0 and not _alive(state))
         if over:
@@ -108,7 +108,7 @@ def chunks(
             ahead = min(ahead, work.evaluate_every - done % work.evaluate_every)
         state = _advance(program, work, state, records, done, ahead, width)
         done += ahead
-        state = _look(program, work, state, records, done)
+        state = _evaluate_if_due(program, work, state, records, done)
         yield state, records
 
 
@@ -118,13 +118,15 @@ def train(program: Program, work: TrainingInputs) -> Records:
     return records
 
 
-def stretch(program: Program, work: TrainingInputs, looks: Looks, start: int, stop: int, width: int) -> StepInputs:
+def step_inputs(
+    program: Program, work: TrainingInputs, evaluations: Evaluations, start: int, stop: int, width: int
+) -> StepInputs:
     """What the program sees of those steps, filled up to the length of a dispatch."""
     room = program.layout.chunk if program.layout.loop else 1
     factors = None
     if program.cohort.scheduled:
         assert work.factors is not None, "a scheduled cohort has factors"
-        known = work.factors(start, stop, looks)
+        known = work.factors(start, stop, evaluations)
         factors = np.ones((known.shape[0], room, known.shape[2]), np.float32)
         factors[:, : stop - start] = known
     return StepInputs(work.batches.indices(start, stop, width, room), work.batches.sizes(start, stop, room), factors)
@@ -134,7 +136,7 @@ def _alive(state: State) -> bool:
     return any(bool((np.asarray(lanes.ended_at) == ALIVE).any()) for lanes in state.segments)
 
 
-def _look(program: Program, work: TrainingInputs, state: State, records: Records, step: int) -> State:
+def _evaluate_if_due(program: Program, work: TrainingInputs, state: State, records: Records, step: int) -> State:
     """Evaluate the watched splits where it is time to, and end the lanes that have trained enough."""
     due = step % work.evaluate_every == 0 or step == work.steps
     if not work.watched or not due or (records.evaluated and records.evaluated[-1] >= step):
@@ -148,7 +150,7 @@ def _look(program: Program, work: TrainingInputs, state: State, records: Records
         if predicted is not None:
             records.predicted[split] = predicted
     records.seconds["evaluate"] += time.perf_counter() - started
-    return state if work.stops is None or step == work.steps else _end(state, work.stops(records.looks), step)
+    return state if work.stops is None or step == work.steps else _end(state, work.stops(records.evaluations), step)
 
 
 def _evaluated(program: Program, work: TrainingInputs, state: State, split: str, step: int) -> Outcome:
@@ -174,12 +176,12 @@ def _advance(
     program: Program, work: TrainingInputs, state: State, records: Records, done: int, ahead: int, width: int
 ) -> State:
     """``ahead`` steps on; their records come back in one transfer."""
-    stretches = _dispatches(program, work, records.looks, done, ahead, width)
+    inputs = _dispatches(program, work, records.evaluations, done, ahead, width)
     advance = program.advance(width)
-    advance.prepare(state, work.hyperparameters, work.train, stretches[0][0], work.noise, np.int32(1))
+    advance.prepare(state, work.hyperparameters, work.train, inputs[0][0], work.noise, np.int32(1))
     first, started = not records.steps, time.perf_counter()
     parts = []
-    for seen, steps in stretches:
+    for seen, steps in inputs:
         state, record = advance(state, work.hyperparameters, work.train, seen, work.noise, np.int32(steps))
         if not program.layout.loop:
             jax.block_until_ready(record)  # every step that waits in a queue holds memory of its own
@@ -207,11 +209,13 @@ def tail_steps(steps: int) -> int:
     return max(1, min(TAIL_STEPS, steps // TAIL_SHARE))
 
 
-def _dispatches(program: Program, work: TrainingInputs, looks: Looks, done: int, ahead: int, width: int) -> list:
+def _dispatches(
+    program: Program, work: TrainingInputs, evaluations: Evaluations, done: int, ahead: int, width: int
+) -> list:
     """What each dispatch of the next steps sees, and how many steps it takes: one, or one a step without a loop."""
     if program.layout.loop:
-        return [(stretch(program, work, looks, done, done + ahead, width), ahead)]
-    return [(stretch(program, work, looks, done + i, done + i + 1, width), 1) for i in range(ahead)]
+        return [(step_inputs(program, work, evaluations, done, done + ahead, width), ahead)]
+    return [(step_inputs(program, work, evaluations, done + i, done + i + 1, width), 1) for i in range(ahead)]
 
 
 def _finish(program: Program, work: TrainingInputs, state: State, records: Records, done: int) -> State:
@@ -237,7 +241,7 @@ def _finish(program: Program, work: TrainingInputs, state: State, records: Recor
     ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
     after = work.batches.after(done)
     _, width = work.batches.ahead(after, 1)
-    last = stretch(program, work, records.looks, after, after + 1, width)
+    last = step_inputs(program, work, records.evaluations, after, after + 1, width)
     state, seen = program.advance(width)(state, work.hyperparameters, work.train, last, work.noise, np.int32(1))
     seen, after = jax.device_get((seen, [lanes.ended_at for lanes in state.segments]))
     if records.steps[-1:] != [done]:
@@ -269,8 +273,8 @@ def _tell_apart(work: TrainingInputs, records: Records, before: np.ndarray, afte
     """Which lanes were stopped and which diverged: the rule that stops them is asked again, look by look."""
     stopped = np.full(before.shape, ALIVE)
     if work.stops is not None:
-        for look, step in enumerate(records.evaluated):
-            said = work.stops(records.looks[: look + 1]) & (before == step) & (step < work.steps)
+        for number, step in enumerate(records.evaluated):
+            said = work.stops(records.evaluations[: number + 1]) & (before == step) & (step < work.steps)
             stopped = np.where(said, step, stopped)
     records.stopped_at = stopped
     records.diverged_at = np.where(stopped == ALIVE, after, ALIVE)

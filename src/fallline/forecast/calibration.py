@@ -21,19 +21,21 @@ FORMAT = 5
 """Of the file; what another version wrote is measured anew."""
 
 
-def calibrate(device: str | None = None, again: bool = False, tell: Callable[[str], None] | None = None) -> Calibration:
+def calibrate(
+    device: str | None = None, again: bool = False, on_message: Callable[[str], None] | None = None
+) -> Calibration:
     """The calibration of the device programs run on, from disk, or measured now, which takes a second or two.
 
     ``device`` names one that is not here: its figures are those of its data sheet (UnknownName where there is none).
-    ``again`` measures though there is a calibration; ``tell`` hears what is being done.
+    ``again`` measures though there is a calibration; ``on_message`` hears what is being done.
     """
     if device is not None and device != device_name():
         return from_sheet(device)
     known = None if again else recall()
     if known is not None:
         return known
-    if tell is not None:
-        tell("calibrating this device, once")
+    if on_message is not None:
+        on_message("calibrating this device, once")
     from fallline.forecast.measuring import measure
 
     found = measure()

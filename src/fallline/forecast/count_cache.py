@@ -12,17 +12,17 @@ from fallline.engine.disk_cache import cached, get, put
 from fallline.forecast.costs import Costs, MatmulCost, ProgramWork
 from fallline.forecast.prediction import Held
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A program: what it does, what it holds (None where it was not compiled, or XLA does not tell), the letters of its
+    """A program: what it does, what it holds (None where it was not compiled, or XLA does not tell), the text_length of its
     text, the arrays that it is given and gives, and what compiling it took at most (0: not seen yet)."""
 
     costs: Costs
     held: Held | None
-    letters: int
+    text_length: int
     given: int
     gives: int
     compile_seconds: float = 0.0
@@ -41,7 +41,7 @@ def recall_counted(key: list[Any]) -> Counted | None:
         return Counted(
             read_costs(written["costs"]),
             None if held is None else Held(**held),
-            int(written["letters"]),
+            int(written["text_length"]),
             int(written["given"]),
             int(written["gives"]),
             float(written["compile_seconds"]),

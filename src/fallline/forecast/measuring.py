@@ -39,7 +39,7 @@ USUAL_WEIGHT = 0.1
 SWEEPS = 300
 """Of a fit of nine rates, each drawn to its usual value: far more than it takes."""
 
-USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, look=1.5, first=5.0, first_array=0.14)
+USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, evaluation=1.5, first=5.0, first_array=0.14)
 """What the engine's calls cost the host, in units of a bare call of ``ARRAYS`` arrays, 60 us: fitted to tiny trainings
 by the engine on two cores of an Intel Xeon, jax 0.10.2. A run refines what follows from it."""
 

@@ -18,7 +18,7 @@ from fallline.forecast.prediction import CohortShape, Held, Outline
 from fallline.study import Study, plain
 from fallline.study.trial import digest
 
-FORMAT = 1
+FORMAT = 2
 
 DECIDING = (
     "JAX_PLATFORMS",
@@ -136,11 +136,16 @@ def _changed(path: Path, since: int) -> bool:
 
 
 def _outline(written: dict[str, Any]) -> Outline:
-    shape = CohortShape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "look")})
-    held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "look_held")}
-    look = None if written["look"] is None else read_costs(written["look"])
+    shape = CohortShape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "evaluation")})
+    held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "evaluation_held")}
+    evaluation = None if written["evaluation"] is None else read_costs(written["evaluation"])
     return Outline(
         **written
         | held
-        | {"shape": shape, "step": read_costs(written["step"]), "look": look, "programs": tuple(written["programs"])}
+        | {
+            "shape": shape,
+            "step": read_costs(written["step"]),
+            "evaluation": evaluation,
+            "programs": tuple(written["programs"]),
+        }
     )

@@ -30,7 +30,7 @@ NamedValues = tuple[tuple[str, Value], ...]
 class RecipeHyperparameters(NamedTuple):
     """All numbers of a recipe by the part that takes them, complete: defaults are filled in."""
 
-    rule: NamedValues = ()
+    optimizer: NamedValues = ()
     loss: NamedValues = ()
     schedule: NamedValues = ()
     model: NamedValues = ()

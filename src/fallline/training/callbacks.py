@@ -50,7 +50,7 @@ class LearningRates:
                 what = f"schedule {name}" if name != "constant" else "a warm-up or workers"
                 check_follows(segment.optimizer, weight_shapes(planned.task.name, planned.task.model), what)
 
-    def __call__(self, start: int, stop: int, looks: list[np.ndarray]) -> np.ndarray:
+    def __call__(self, start: int, stop: int, evaluations: list[np.ndarray]) -> np.ndarray:
         clock = self.streams[0].clock(start, stop, self.steps)  # sizes of batches do not hang on the seed
         known: dict[Any, np.ndarray] = {}
         found = np.empty((len(self.streams), stop - start, len(self.recipes)))
@@ -63,7 +63,7 @@ class LearningRates:
             if recipe.schedule.watching is not None:
                 own = {name: value for name, value in hyperparameters.items() if name not in OFF}
                 for seed in range(len(self.streams)):
-                    values = np.array([look[seed, lane] for look in looks])
+                    values = np.array([look[seed, lane] for look in evaluations])
                     found[seed, :, lane] *= recipe.schedule.watching(values, **own)
         return found
 
@@ -94,6 +94,6 @@ class Stops:
         ]
         return cls(np.array(patience), np.array([own[stopping.CHANGE.name] for own in hyperparameters]))
 
-    def __call__(self, looks: list[np.ndarray]) -> np.ndarray:
+    def __call__(self, evaluations: list[np.ndarray]) -> np.ndarray:
         """bool [seeds, lanes]."""
-        return stopping.stale(looks, self.change) >= self.patience
+        return stopping.stale(evaluations, self.change) >= self.patience

@@ -35,7 +35,7 @@ def load(checkpoints: Checkpoints, program: Program, work: TrainingInputs) -> tu
     if saved is None:
         return None
     leaves, series, notes = saved
-    shapes = jax.eval_shape(program.start_state, work.weights, work.variables, work.hyperparameters)
+    shapes = jax.eval_shape(program.start_state, work.weights, work.model_state, work.hyperparameters)
     wanted, tree = jax.tree.flatten(shapes)
     leaves = [_as_wanted(leaf, own.dtype) for leaf, own in zip(leaves, wanted, strict=False)] + leaves[len(wanted) :]
     if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:

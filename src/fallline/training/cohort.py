@@ -20,7 +20,7 @@ from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Segme
 from fallline.engine.layouts import guess
 from fallline.engine.mesh import ONE_DEVICE, DeviceRow, Mesh
 from fallline.engine.program import Layout, Program
-from fallline.engine.training import TrainingInputs, stretch
+from fallline.engine.training import TrainingInputs, step_inputs
 from fallline.errors import StudyError
 from fallline.metrics import metric_of
 from fallline.metrics.cuts import cut_of
@@ -53,7 +53,7 @@ class CompiledCohort:
         metrics: Mapping[str, Metric] | None = None,
         layout: Layout | None = None,
         mesh: Mesh = ONE_DEVICE,
-        elsewhere: bool = False,
+        remote: bool = False,
         goals: Mapping[str, str] | None = None,
     ):
         """Without a ``layout`` it is the one that suits the cohort here. ``goals`` say of metrics by name whether less
@@ -61,7 +61,7 @@ class CompiledCohort:
         """
         self.planned, self.arrays, self.goals = planned, arrays, dict(goals or {})
         self.mesh = layout.mesh if layout else mesh
-        self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
+        self.rows = tuple(self.mesh.remote_rows() if remote else self.mesh.rows())
         products(planned.recipe.precision)  # one that the device has not is an error now
         self.weights = weights_of(planned.task)
         self.watched = ("validation",) if arrays.splits.validation is not None else ()
@@ -158,7 +158,7 @@ class CompiledCohort:
         program, work = self.program, self._shape_of_work()
         if self.cohort.model.traceable:
             program.weights.prepare(_keys(self.blocks()[0], WEIGHTS))
-        program.start.prepare(work.weights, work.variables, work.hyperparameters)
+        program.start.prepare(work.weights, work.model_state, work.hyperparameters)
         for width in self.widths:
             program.advance(width).prepare(*self._step_shapes(work, width))
         if self.evaluation_shapes is not None:
@@ -182,15 +182,15 @@ class CompiledCohort:
         return self.work(self.blocks()[0], shapes=True)
 
     def _step_shapes(self, work: TrainingInputs, width: int) -> tuple[Any, ...]:
-        seen = stretch(self.program, work, [], 0, 0, width)
-        return self._state_shapes(work), work.hyperparameters, work.train, seen, work.noise, np.int32(1)
+        inputs = step_inputs(self.program, work, [], 0, 0, width)
+        return self._state_shapes(work), work.hyperparameters, work.train, inputs, work.noise, np.int32(1)
 
     def _state_shapes(self, work: TrainingInputs) -> Any:
         import jax
 
         if self.program.state_shapes is None:
             self.program.state_shapes = jax.eval_shape(
-                self.program.start_state, work.weights, work.variables, work.hyperparameters
+                self.program.start_state, work.weights, work.model_state, work.hyperparameters
             )
         return self.program.state_shapes
 
@@ -229,7 +229,7 @@ class CompiledCohort:
         """What the engine is to do for these seeds; with ``shapes`` no weights are made, and have shapes alone."""
         planned, streams = self.planned, [self.stream(seed) for seed in seeds]
         rates = LearningRates(planned, streams) if self.cohort.scheduled else None
-        weights, variables, noise = (
+        weights, model_state, noise = (
             self._shapes(seeds)
             if shapes and self.program.row.data == 1
             else (*self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
@@ -240,7 +240,7 @@ class CompiledCohort:
         return TrainingInputs(
             hyperparameters,
             weights,
-            variables,
+            model_state,
             noise,
             Batches(streams, self.widths, self.masked),
             *self.examples,
@@ -290,7 +290,7 @@ class CompiledCohort:
             }
 
         return LaneHyperparameters(
-            column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers)
+            column("optimizer"), column("loss"), column("model"), column("regularisation", self.regularisers)
         )
 
     def _cohort(self, metrics: Mapping[str, Metric]) -> Cohort:

@@ -25,7 +25,7 @@ from fallline.training.validation import check_choice, check_metrics
 
 class TrainingContext:
     """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the devices that were asked for, None
-    where they were not, and ``elsewhere`` whether others train on them; without a ``forecaster`` nothing is predicted;
+    where they were not, and ``remote`` whether others train on them; without a ``forecaster`` nothing is predicted;
     ``say`` hears what is being done, in words.
     """
 
@@ -35,11 +35,11 @@ class TrainingContext:
         folder: Path | None,
         trials: list[Trial] | None = None,
         mesh: Mesh | None = None,
-        elsewhere: bool = False,
+        remote: bool = False,
         forecaster: Forecaster | None = None,
     ):
         self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
-        self.folder, self.mesh, self.elsewhere, self.forecaster = folder, mesh, elsewhere, forecaster
+        self.folder, self.mesh, self.remote, self.forecaster = folder, mesh, remote, forecaster
         self.trials = study.trials() if trials is None else trials
         self.metrics = {metric.name: metric for metric in _metrics(study)}
         self.study = with_goals(study, self.metrics.values(), self.tasks)
@@ -51,7 +51,7 @@ class TrainingContext:
         """Every name in the study means something, and there are the devices; or an error before anything is
         written.
         """
-        if self.mesh is not None and not self.elsewhere:
+        if self.mesh is not None and not self.remote:
             self.mesh.rows()
         for task in self.tasks:
             check_metrics(self.study, task, self.metrics)
@@ -73,7 +73,7 @@ class TrainingContext:
             self.metrics,
             layout,
             self.mesh or ONE_DEVICE,
-            self.elsewhere,
+            self.remote,
             self.study.goals,
         )
 

@@ -14,7 +14,7 @@ from fallline.training.context import TrainingContext
 from fallline.training.forecaster import Forecaster
 from fallline.training.planning import plan_run, plan_smaller, unfinished
 from fallline.training.predictions import lack_answers, write_answers, write_mistakes
-from fallline.training.progress import Listener, ProgressCount
+from fallline.training.progress import OnProgress, ProgressCount
 from fallline.training.session import TrainingSession
 
 
@@ -23,7 +23,7 @@ def run_here(
     out: Path,
     resume: bool = False,
     folder: Path | None = None,
-    listen: Listener | None = None,
+    on_progress: OnProgress | None = None,
     command: str = "",
     mesh: Mesh | None = None,
     forecaster: Forecaster | None = None,
@@ -40,7 +40,7 @@ def run_here(
         return _follow(setup, RunPaths(out))
     with RunWriter.open(RunPaths(out), setup.study, resume) as writer:
         known = writer.known_trials()
-        count = ProgressCount(setup.trials, known, study.metric, listen or (lambda progress: None))
+        count = ProgressCount(setup.trials, known, study.metric, on_progress or (lambda progress: None))
         setup.say = count.say
         work = plan_run(setup, writer, known, command)
         processes.meet("planned")  # where nothing is left to train, too: the others wait to hear it

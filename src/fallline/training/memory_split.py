@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from fallline.engine.devices import elsewhere
+from fallline.engine.devices import planned_devices
 from fallline.engine.memory import budget_bytes
 from fallline.errors import StudyError
 from fallline.study.plan import PlannedCohort, halves
@@ -21,7 +21,7 @@ def fitting(planned: PlannedCohort, make: Make) -> list[CompiledCohort]:
     What another machine holds is not known here: it says so when its memory runs out.
     """
     ready = make(planned)
-    if elsewhere() is not None:
+    if planned_devices() is not None:
         return [ready]
     budget, needed = budget_bytes(), ready.memory_bytes
     if budget is None or needed is None or needed <= budget:

@@ -9,7 +9,7 @@ from typing import Any
 from fallline.engine.devices import device_name
 from fallline.engine.program import Layout
 from fallline.errors import StoreError
-from fallline.store.interim_analyses import noted_looks
+from fallline.store.interim_analyses import recorded_analyses
 from fallline.store.resolved import PLAN_REMEDY
 from fallline.store.undo import Undo
 from fallline.store.writing import RunWriter
@@ -72,7 +72,7 @@ def _plan_run(setup: TrainingContext, writer: RunWriter, known: set[str], comman
 def standing(setup: TrainingContext, writer: RunWriter) -> set[str]:
     """The names of the trials of the study as it stands; seeds that a look of --until-decided has seen stay among
     them, since its level was spent on these."""
-    looks = noted_looks(writer.paths)
+    looks = recorded_analyses(writer.paths)
     seeds = setup.study.seed_list
     seen = [] if looks is None else [seed for seed in looks.seen if seed not in seeds]
     more = setup.study.with_({"seeds": [*seeds, *seen]}).trials() if seen else []

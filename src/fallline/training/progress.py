@@ -37,14 +37,14 @@ class Progress:
     best_trial: str = ""
 
 
-Listener = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 class ProgressCount:
     """The running count of a session; blocks on several threads tell it how far they came."""
 
-    def __init__(self, trials: list[Trial], known: set[str], metric: str, listen: Listener):
-        self.listen, self.metric = listen, metric.removeprefix("best_")
+    def __init__(self, trials: list[Trial], known: set[str], metric: str, on_progress: OnProgress):
+        self.on_progress, self.metric = on_progress, metric.removeprefix("best_")
         self.total = sum(trial.recipe.steps for trial in trials)
         self.done = sum(trial.recipe.steps for trial in trials if trial.name in known)
         self.all_trials, self.trials = len(trials), sum(trial.name in known for trial in trials)
@@ -81,7 +81,7 @@ class ProgressCount:
 
     def say(self, phase: str) -> None:
         """Tell the listener how things stand."""
-        self.listen(
+        self.on_progress(
             Progress(
                 self.done,
                 self.total,
@@ -108,6 +108,6 @@ class ProgressCount:
         if self.best is None or (value > self.best if up else value < self.best):
             lane = place % ready.planned.lanes
             recipe = ready.planned.trials[0][lane].recipe
-            rate = dict(recipe.hyperparameters.rule).get("learning_rate")
+            rate = dict(recipe.hyperparameters.optimizer).get("learning_rate")
             self.best = value
             self.best_trial = recipe.optimizer.name + ("" if rate is None else f" {exact(rate)}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fallline.engine.devices import Elsewhere
+from fallline.engine.devices import RemoteDevices
 from fallline.errors import FalllineError, StudyError
 from fallline.executors import supervisor
 from fallline.executors.kinds.isolated_network import leave_the_network
@@ -130,9 +130,9 @@ def _ready(options: Mapping[str, Any]) -> None:
         _ray()
 
 
-def _place(options: Mapping[str, Any]) -> Elsewhere | None:
+def _place(options: Mapping[str, Any]) -> RemoteDevices | None:
     """The devices of a job on a cluster's node; of a cluster that is started here, this machine's."""
-    return Elsewhere("gpu" if float(options["gpus"]) else "cpu", options["cpus"]) if options["address"] else None
+    return RemoteDevices("gpu" if float(options["gpus"]) else "cpu", options["cpus"]) if options["address"] else None
 
 
 def _show(launched: Launch) -> str:
