@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import fallline
@@ -484,7 +485,7 @@ def test_jobs_of_a_folder_that_was_renamed_end_and_do_not_make_it_again(tmp_path
     run.rename(tmp_path / "moved")
     with pytest.raises(StoreError):
         jobs.collect()
-    while Path(f"/proc/{supervisor}").exists() and "Z" not in Path(f"/proc/{supervisor}/stat").read_text().split():
+    while psutil.pid_exists(supervisor) and psutil.Process(supervisor).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert not run.exists()

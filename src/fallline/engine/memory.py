@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+import psutil
 
 from fallline.engine.devices import prepare_jax
 from fallline.errors import StudyError
@@ -37,12 +38,7 @@ def _free_bytes() -> int | None:
         stats = device.memory_stats() or {}
         limit, used = stats.get("bytes_limit"), stats.get("bytes_in_use", 0)
         return None if limit is None else limit - used
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = next((line for line in lines if line.startswith("MemAvailable:")), None)
-    return None if found is None else int(found.split()[1]) * 1024
+    return int(psutil.virtual_memory().available)
 
 
 def ran_out(failure: BaseException) -> bool:

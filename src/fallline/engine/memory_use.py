@@ -6,9 +6,10 @@ import ctypes
 import platform
 import threading
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import psutil
 
 from fallline.engine.devices import planned_devices, prepare_jax
 
@@ -61,18 +62,9 @@ def held_bytes() -> int | None:
     return told.uordblks + told.hblkhd
 
 
-def resident_bytes() -> int | None:
-    """What the system counts as this process's memory now; with what the C library keeps of what was freed."""
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = next((line for line in lines if line.startswith(f"{name}:")), None)
-    return None if found is None else int(found.split()[1]) * 1024
+def resident_bytes() -> int:
+    """The resident set of this process now, including freed memory that the C library has kept."""
+    return int(psutil.Process().memory_info().rss)
 
 
 class Watch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
@@ -192,7 +192,4 @@ def _memory_bytes() -> float | None:
     device = prepare_jax().devices()[0]
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return None
+    return float(psutil.virtual_memory().total)

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import fallline
 from fallline.engine.devices import cores, device_name, processor
 
@@ -27,7 +29,7 @@ def describe(command: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor(),
         "cores": cores(),
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": psutil.virtual_memory().total,
         "device": device_name(),
         "commit": _commit(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
@@ -38,13 +40,6 @@ def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
         return None
 
 
