@@ -64,9 +64,8 @@ def train_until_decided(
 
     ``train(grown)`` trains what ``out`` has no records of yet. Between rounds the run is looked at, as
     ``fallline.stats.alpha_spending`` plans it for ``most`` seeds (100 unless told otherwise); a run that was stopped,
-    or was
-    not decided, goes on with the looks that it planned. ``on_message`` hears a line about each round. StudyError where the
-    seeds do not fit.
+    or was not decided, goes on with the looks that it planned. ``on_message`` hears a line about each round. StudyError
+    where the seeds do not fit.
     """
     on_message = on_message or (lambda line: None)
     known = recorded_analyses(RunPaths(out))

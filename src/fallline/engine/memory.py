@@ -1,4 +1,4 @@
-"""How much memory there is for programs, and whether a failure means that it ran out."""
+"""How much memory programs may use, and whether a failure means that memory ran out."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from fallline.engine.devices import prepare_jax
 from fallline.errors import StudyError
 
 SHARE = 0.8
-"""Of the memory that is free, what programs may hold: the rest is for the data, the host's arrays and other people."""
+"""The share of the free memory that programs may use: the rest is for data, host arrays and other processes."""
 
 
 class OutOfMemory(Exception):
-    """A program needed more memory than there is."""
+    """A program needed more memory than is available."""
 
 
 def budget_bytes() -> int | None:
-    """What all programs that run at once may hold; None where nothing tells. FALLLINE_MEMORY_GB sets it by hand."""
+    """Bytes that all concurrent programs may use; None where it is unknown. FALLLINE_MEMORY_GB overrides it."""
     written = os.environ.get("FALLLINE_MEMORY_GB")
     if written:
         try:
@@ -42,7 +42,7 @@ def _free_bytes() -> int | None:
 
 
 def ran_out(failure: BaseException) -> bool:
-    """Whether the failure is one of memory, as XLA, the drivers and Python tell it."""
+    """Whether memory ran out, by the errors of XLA, the drivers and Python."""
     if isinstance(failure, (MemoryError, OutOfMemory)):
         return True
     jax = prepare_jax()

@@ -17,8 +17,8 @@ FORMAT = 4
 
 @dataclass(frozen=True)
 class Counted:
-    """A program: what it does, what it holds (None where it was not compiled, or XLA does not tell), the text_length of its
-    text, the arrays that it is given and gives, and what compiling it took at most (0: not seen yet)."""
+    """A program: what it does, what it holds (None where it was not compiled, or XLA does not tell), the text_length of
+    its text, the arrays that it is given and gives, and what compiling it took at most (0: not seen yet)."""
 
     costs: Costs
     held: Held | None

@@ -129,8 +129,8 @@ def _state_bytes(ready: CompiledCohort) -> int:
 
 def _scaled(family: list[SimilarProgram], width: int, state_bytes: int) -> Counted:
     """As the similar whose batches are nearest to that width, its work on the line through it and the farthest (through
-    nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the similar's is read
-    and written once a step.
+    nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the similar's is
+    read and written once a step.
     """
 
     def far(one: SimilarProgram) -> float:

@@ -53,11 +53,11 @@ class CohortShape:
     """What a cohort's run consists of. ``jobs`` are blocks; ``at_once`` run side by side, of this cohort or others.
 
     A block takes ``steps``, so many a ``dispatch``, and evaluates ``evaluations`` times in ``batches`` dispatches,
-    ``last_evaluations`` splits in ``last_batches`` more at the end. ``share`` is the examples a step sees of those it has
-    room for. ``call`` and ``evaluation`` are the arrays that a dispatch and one of evaluation take and give, and fetch.
-    ``state_bytes`` is what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept besides;
-    ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves come to,
-    ``disk_bytes`` what else is kept.
+    ``last_evaluations`` splits in ``last_batches`` more at the end. ``share`` is the examples a step sees of those it
+    has room for. ``call`` and ``evaluation`` are the arrays that a dispatch and one of evaluation take and give, and
+    fetch. ``state_bytes`` is what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept
+    besides; ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves
+    come to, ``disk_bytes`` what else is kept.
     """
 
     jobs: int
@@ -82,9 +82,9 @@ class CohortShape:
 @dataclass(frozen=True)
 class Outline:
     """All that a cohort's prediction follows from but the device: what its run consists of, what the largest ``step``
-    and a batch of evaluation (``evaluation``, None where nothing is held out) do and hold. ``machinery`` is what tracing and
-    compiling leave behind, ``beside`` says that other programs run on the other cores; ``programs`` name the two
-    programs, where they are known by name.
+    and a batch of evaluation (``evaluation``, None where nothing is held out) do and hold. ``machinery`` is what
+    tracing and compiling leave behind, ``beside`` says that other programs run on the other cores; ``programs`` name
+    the two programs, where they are known by name.
     """
 
     shape: CohortShape

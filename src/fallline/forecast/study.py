@@ -160,8 +160,8 @@ def forecast_study(
     Nothing is compiled but with ``compile_all``: programs are as they were counted before, in a plan or a run, else by
     law. A study that was planned here before is not even traced. A device that was never calibrated is measured first,
     once, which takes a second or two; so it is with ``calibrate_again``. With ``measure`` every cohort is tried for a
-    moment, each in a process of its own. ``on_message`` hears of what takes time. StudyError, DataError and ModelError say
-    what is wrong, UnknownName that there is no data sheet of ``device``.
+    moment, each in a process of its own. ``on_message`` hears of what takes time. StudyError, DataError and ModelError
+    say what is wrong, UnknownName that there is no data sheet of ``device``.
     """
     begun = time.perf_counter()
     path = plan_path(study, folder)

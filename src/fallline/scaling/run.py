@@ -76,9 +76,9 @@ def measure_scaling(
 ) -> Path:
     """Measure what of ``asked`` the folder ``out`` does not have yet; the folder.
 
-    ``on_message`` hears a line a count, ``follow`` one a program. ``of_a_run``: the measurement is a part of a run, which is
-    not stopped by it: what the folder has of another study is measured anew, and counts of more devices than there are
-    are left out.
+    ``on_message`` hears a line a count, ``follow`` one a program. ``of_a_run``: the measurement is a part of a run,
+    which is not stopped by it: what the folder has of another study is measured anew, and counts of more devices than
+    there are are left out.
 
     Where this process is one of several (FALLLINE_PROCESSES), all of them call this, and counts of as many hosts are
     measured by the processes themselves; the first one writes.

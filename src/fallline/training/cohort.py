@@ -14,7 +14,7 @@ from fallline import regularisation
 from fallline.batching import BatchStream, widths
 from fallline.contracts import Metric
 from fallline.engine.batches import Batches
-from fallline.engine.devices import prepare_jax, products
+from fallline.engine.devices import matmul_precision, prepare_jax
 from fallline.engine.evaluation import EVALUATION_BATCH, UNLOOPED_BATCH, HeldOut
 from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Segment
 from fallline.engine.layouts import guess
@@ -62,7 +62,7 @@ class CompiledCohort:
         self.planned, self.arrays, self.goals = planned, arrays, dict(goals or {})
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.remote_rows() if remote else self.mesh.rows())
-        products(planned.recipe.precision)  # one that the device has not is an error now
+        matmul_precision(planned.recipe.precision)  # one that the device has not is an error now
         self.weights = weights_of(planned.task)
         self.watched = ("validation",) if arrays.splits.validation is not None else ()
         try:

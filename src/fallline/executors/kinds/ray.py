@@ -1,4 +1,5 @@
-"""``ray``: one task per cohort on a Ray cluster; without an address a local cluster, reachable from this machine only."""
+"""``ray``: one task per cohort on a Ray cluster; without an address a local cluster, reachable from this machine
+only."""
 
 from __future__ import annotations
 
