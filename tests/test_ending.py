@@ -168,7 +168,7 @@ def test_a_terminal_that_hung_up_changes_nothing(tmp_path, command):
 def test_before_anything_is_planned_nothing_is_left(tmp_path):
     script = (
         "import os, signal; from fallline.training import planning\n"
-        "planning.fitting = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''")
+        "planning.fit_to_memory = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''")
     )
     (tmp_path / "try.toml").write_text(STUDY, encoding="utf-8")
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)

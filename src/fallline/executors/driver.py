@@ -24,8 +24,8 @@ from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.study.spec import MAX_LINES
 from fallline.training.context import TrainingContext
-from fallline.training.planning import left_of, plan_run, plan_smaller, ready_again
-from fallline.training.portability import check_leaving
+from fallline.training.planning import blocks_left, cohort_from_plan, plan_run, plan_smaller
+from fallline.training.portability import check_portable
 from fallline.training.predictions import write_mistakes
 from fallline.training.progress import OnProgress, Progress, ProgressCount
 
@@ -72,7 +72,7 @@ def launch_run(
     options = check_options(executor, ask.options)
     if ask.processes < 1:
         raise StudyError(f"processes must be 1 or more, got {ask.processes}")
-    check_leaving(study)
+    check_portable(study)
     paths = RunPaths(out)
     check_nothing_out(paths)
     if ask.processes > 1 and (ask.mesh is None or ask.mesh.devices % ask.processes):
@@ -166,11 +166,11 @@ def _launch_left(
     writer: RunWriter, name: str, options: Mapping[str, Any], processes: int, dry: bool = False
 ) -> Launch | None:
     """Jobs for all cohorts with blocks left."""
-    stand = writer.standing()
+    stand = writer.current_blocks()
     left = tuple(
         place
         for place, cohort in enumerate(writer.planned_cohorts())
-        if any(name in stand for name, _ in left_of(writer, cohort))
+        if any(name in stand for name, _ in blocks_left(writer, cohort))
     )
     if not left:
         return None
@@ -250,10 +250,10 @@ def _in_smaller_parts(launched: Launch) -> Launch | None:
         found = False
         for number in sorted(large):
             written = writer.planned_cohorts()[number]
-            left = left_of(writer, written)
+            left = blocks_left(writer, written)
             if left:
                 with planning_for(place):
-                    plan_smaller(setup, writer, ready_again(setup, writer, written), left)
+                    plan_smaller(setup, writer, cohort_from_plan(setup, writer, written), left)
                 found = True
         return _launch_left(writer, launched.executor, launched.options, launched.processes) if found else None
 

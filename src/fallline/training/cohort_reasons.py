@@ -1,4 +1,4 @@
-"""Why trials stand in different cohorts, in words."""
+"""Texts that say why trials are in different cohorts."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from fallline.study.plan import PlannedCohort
 
 
 def reasons(cohorts: Sequence[PlannedCohort]) -> list[str]:
-    """Of each cohort what sets it apart from those that would else share its program; empty where there is one."""
+    """For each cohort, how it differs from the others; empty texts where there is only one."""
     facts = [_facts(cohort) for cohort in cohorts]
-    names = dict.fromkeys(name for own in facts for name in own)
-    differing = [name for name in names if len({own.get(name) for own in facts}) > 1]
-    alike = [tuple(own.items()) for own in facts]
-    twins, met = Counter(alike), Counter[Any]()
-    found = []
-    for cohort, own, key in zip(cohorts, facts, alike, strict=True):
-        said = [f"{name} {own[name]}" for name in differing if name in own]
-        met[key] += 1
-        if twins[key] > 1:
-            said.append(f"part {met[key]} of {twins[key]}: {_limit(cohort)}")
-        found.append(", ".join(said))
-    return found
+    names = dict.fromkeys(name for of_cohort in facts for name in of_cohort)
+    differing = [name for name in names if len({of_cohort.get(name) for of_cohort in facts}) > 1]
+    keys = [tuple(of_cohort.items()) for of_cohort in facts]
+    counts, numbers = Counter(keys), Counter[Any]()
+    texts = []
+    for cohort, of_cohort, key in zip(cohorts, facts, keys, strict=True):
+        reasons = [f"{name} {of_cohort[name]}" for name in differing if name in of_cohort]
+        numbers[key] += 1
+        if counts[key] > 1:
+            reasons.append(f"part {numbers[key]} of {counts[key]}: {_limit(cohort)}")
+        texts.append(", ".join(reasons))
+    return texts
 
 
 def _facts(cohort: PlannedCohort) -> dict[str, Any]:
-    """What trials of one program must have in common, in words; plan.py splits by the same."""
+    """What trials of one program have in common; study/plan.py splits cohorts by the same."""
     recipe = cohort.recipe
     batches = {"batches " + name: value for name, value in recipe.batches.plain.items() if name != "batch_size"}
     return {

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, machine, commit."""
+"""The environment of a run: versions, machine, commit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "polars")
 
 
 def describe(command: str) -> dict[str, Any]:
-    """The environment of this start, as plain values; what cannot be found out is null."""
+    """The environment of this start of a run, as plain values; unknown values are null."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": command,
@@ -46,7 +46,7 @@ def _version(package: str) -> str | None:
 def _commit() -> str | None:
     """The commit of the working folder, where it is a git checkout; "+" marks uncommitted changes."""
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
             cwd=Path.cwd(),
             text=True,
@@ -56,4 +56,4 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+    return described.stdout.strip() or None
