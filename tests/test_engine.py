@@ -126,7 +126,7 @@ def plain_step(name):
 def alone(name, rate, data, seed=0, steps=STEPS):
     """The losses of one trial trained by itself, one step at a time."""
     start, step = plain_step(name)
-    hyperparameters = {key: values[0] for key, values in hyperparameters_for(name, (rate,)).rule.items()}
+    hyperparameters = {key: values[0] for key, values in hyperparameters_for(name, (rate,)).optimizer.items()}
     weights = MODEL.init(jax.random.key(seed))
     state, losses = start(hyperparameters, weights), []
     for batch in batches_of(seed)(0, steps, BATCH):

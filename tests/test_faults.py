@@ -175,7 +175,7 @@ def test_a_checkpoint_of_another_version_is_told_once_and_its_block_starts_anew(
         unfinished = len(list(run.glob("checkpoints/*.npz")))
         found = fallline.verify(run)
         assert str(found).count("was written by fallline 0.1.0, and this is 9.9") == unfinished and not found
-        with pytest.warns(FalllineWarning, match="starts anew: its checkpoint was written by") as told:
+        with pytest.warns(FalllineWarning, match="starts again: its checkpoint was written by") as told:
             fallline.run(study(), run, resume=True)
     assert len(told) == unfinished
     assert records(run) == records(whole)
@@ -193,7 +193,7 @@ def test_a_damaged_checkpoint_is_found_told_and_no_loss(run, whole, damage):
     for path in run.glob("checkpoints/*.npz"):
         path.write_bytes(damage(path.read_bytes()))
     assert "it is damaged" in str(fallline.verify(run)) and not fallline.verify(run)
-    with pytest.warns(FalllineWarning, match="starts anew: its checkpoint is damaged"):
+    with pytest.warns(FalllineWarning, match="starts again: its checkpoint is damaged"):
         fallline.run(study(), run, resume=True)
     assert records(run) == records(whole)
 
@@ -218,7 +218,7 @@ def test_the_command_line_prints_what_a_person_should_hear(cli, tmp_path, monkey
     held = next((tmp_path / "run/checkpoints").glob("*"))
     held.write_bytes(b"")
     code, _, error = cli("run", "try.toml", "--out", "run", "--no-report", "--resume")
-    assert code == 0 and f"fallline: block {held.stem} starts anew: its checkpoint is damaged (EOFError" in error
+    assert code == 0 and f"fallline: block {held.stem} starts again: its checkpoint is damaged (EOFError" in error
 
 
 ELSEWHERE = {"host": "elsewhere", "pid": 4, "machine": "another", "boot": "another", "started": 3, "space": "pid:[1]"}

@@ -44,7 +44,7 @@ def steps_of(rule, factors, clip=None):
     for factor in factors:
         state = advance(state, jnp.full(1, factor, jnp.float32))
         path.append(jax.tree.map(np.asarray, state.segments[0].weights))
-    return path, state.segments[0].rule
+    return path, state.segments[0].optimizer_state
 
 
 def same_bits(one, other):
@@ -130,6 +130,6 @@ def test_an_own_optimizer_without_a_rate_trains_beside_one_with_a_schedule(tmp_p
 
 
 def test_an_own_optimizer_that_takes_its_rate_at_the_start_alone_is_refused_by_a_schedule():
-    with pytest.raises(StudyError, match="no step of it hangs on the rate, so it cannot follow schedule cosine"):
+    with pytest.raises(StudyError, match="no step depends on it, so it cannot follow schedule cosine"):
         check_follows(own(optax.rprop, learning_rate=0.1), WEIGHTS, "schedule cosine")
     check_follows(own(optax.lion, learning_rate=0.1), WEIGHTS, "schedule cosine")

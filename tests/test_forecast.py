@@ -14,7 +14,8 @@ import vl_convert
 
 import fallline
 from fallline.engine.compiled import Compiled
-from fallline.engine.devices import cache_folder, prepare_jax
+from fallline.engine.devices import prepare_jax
+from fallline.engine.disk_cache import cache_folder
 from fallline.engine.memory_use import Watch, held_bytes
 from fallline.errors import UnknownName
 from fallline.forecast import DeviceRates, calibrate
@@ -141,7 +142,7 @@ def test_a_plan_counts_what_the_run_then_trains(small_run):
     assert cohort.why == "" and cohort.steps == 40 and cohort.weights == 2
     assert cohort.predicted.seconds_low < cohort.predicted.seconds < cohort.predicted.seconds_high
     assert cohort.predicted.memory_low < cohort.predicted.memory_bytes < cohort.predicted.memory_high
-    assert plan.frame.height == 1 and json.loads(json.dumps(plan.told))["trials"] == plan.trials
+    assert plan.frame.height == 1 and json.loads(json.dumps(plan.as_dict()))["trials"] == plan.trials
 
 
 def test_what_was_predicted_before_training_stands_beside_what_was_measured(small_run):

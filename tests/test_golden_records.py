@@ -87,7 +87,10 @@ def made(folder: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def now(tmp_path_factory) -> dict:
-    return json.loads(json.dumps(made(tmp_path_factory.mktemp("golden"))))
+    """With a cache of its own: where the device was calibrated, the plan holds predicted seconds in place of null."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FALLLINE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return json.loads(json.dumps(made(tmp_path_factory.mktemp("golden"))))
 
 
 @pytest.mark.parametrize("part", ["line", "recipes", "built-in"])

@@ -318,7 +318,7 @@ def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_pa
     metrics = written.pop("metrics", [])
     with pytest.raises(
         StudyError,
-        match=r"whether less or more of metric gap of task slope is better .* write "
+        match=r"the name of metric gap of task slope does not say whether lower or higher is better; write "
         r"fallline\.Metric\('gap', function, goal=\"min\"\).*\[goals\] gap = \"min\"",
     ):
         measured(tmp_path, *metrics, **written)

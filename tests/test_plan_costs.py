@@ -12,7 +12,7 @@ from fallline.cli.planning import cohort_table, notes, rows, total
 from fallline.contracts import Hyperparameter
 from fallline.engine.compiled import Compiled
 from fallline.forecast import calibrate
-from fallline.forecast.plan_cache import place_of_plan
+from fallline.forecast.plan_cache import plan_path
 from fallline.study import Study, builtin_studies, load_study, trial
 from fallline.training.context import TrainingContext
 
@@ -113,7 +113,7 @@ def test_the_second_plan_traces_nothing_and_says_the_same(unplanned, programs):
     first = fallline.plan_study(many())
     del programs[:]
     second = fallline.plan_study(many())
-    assert not programs and second.told | {"planned_seconds": 0} == first.told | {"planned_seconds": 0}
+    assert not programs and second.as_dict() | {"planned_seconds": 0} == first.as_dict() | {"planned_seconds": 0}
 
 
 def test_the_second_plan_needs_no_jax(unplanned, tmp_path):
@@ -172,9 +172,9 @@ def test_a_study_with_code_of_its_own_is_planned_anew(tmp_path):
         metric="final_train_loss",
         base={"optimizer": "rules.py:mine", "steps": 3, "learning_rate": 0.1},
     )
-    assert place_of_plan(own, None) is None and place_of_plan(many(), None) is not None
-    assert place_of_plan(many(), None) != place_of_plan(many().with_({"seeds": 2}), None)
-    assert place_of_plan(many(), None) != place_of_plan(many(), tmp_path)
+    assert plan_path(own, None) is None and plan_path(many(), None) is not None
+    assert plan_path(many(), None) != plan_path(many().with_({"seeds": 2}), None)
+    assert plan_path(many(), None) != plan_path(many(), tmp_path)
 
 
 def test_a_kept_plan_that_cannot_be_read_is_as_good_as_none(unplanned):
@@ -183,7 +183,7 @@ def test_a_kept_plan_that_cannot_be_read_is_as_good_as_none(unplanned):
     written = place.read_text()
     for broken in ("", "[]", "{}", written[:99], json.dumps(json.loads(written) | {"format": 0})):
         place.write_text(broken)
-        assert fallline.plan_study(many()).told["cohorts"] == first.told["cohorts"]
+        assert fallline.plan_study(many()).as_dict()["cohorts"] == first.as_dict()["cohorts"]
 
 
 def test_what_training_does_not_use_is_not_traced_for_the_forecast_of_a_run(unplanned, programs, monkeypatch, tmp_path):

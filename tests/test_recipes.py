@@ -254,7 +254,7 @@ def test_batches_of_a_model_with_a_state_are_never_filled_up(tmp_path):
     ready = CompiledCohort(planned, arrays, Programs())
     assert ready.widths == (20, 50) and not ready.masked
     assert run(tmp_path, base).trials["status"][0] == "done"
-    with pytest.raises(StudyError, match="cannot be filled up"):
+    with pytest.raises(StudyError, match="cannot be padded"):
         run(tmp_path / "more", {"batch_size": "3 + 2*epoch", "epochs": 25})
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fallline.report.scaling import Scaled
     from fallline.store.launches import Launch
     from fallline.store.verify import Verification
-    from fallline.training.progress import Listener
+    from fallline.training.progress import OnProgress
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def run(
     preset: str | None = None,
     resume: bool = False,
     data: str | Path | None = None,
-    listen: Listener | None = None,
+    listen: OnProgress | None = None,
     command: str = "",
     until_decided: bool = False,
     max_seeds: int | None = None,
@@ -401,7 +401,7 @@ class Jobs:
         cancel_run(self.folder)
 
     def collect(
-        self, wait: bool = True, listen: Listener | None = None, tell: Callable[[str], None] | None = None
+        self, wait: bool = True, listen: OnProgress | None = None, tell: Callable[[str], None] | None = None
     ) -> Result:
         """Wait for the jobs and finish the run's records.
 
@@ -425,7 +425,7 @@ def launch(
     preset: str | None = None,
     resume: bool = False,
     data: str | Path | None = None,
-    listen: Listener | None = None,
+    listen: OnProgress | None = None,
     command: str = "",
     dry: bool = False,
     devices: str | None = None,

@@ -24,17 +24,17 @@ from fallline.store.interim_analyses import (
     UNDECIDED,
     InterimAnalyses,
     InterimAnalysis,
-    begin_look,
-    end_look,
-    note_plan,
-    noted_looks,
+    begin_analysis,
+    end_analysis,
+    record_plan,
+    recorded_analyses,
 )
 from fallline.store.paths import RunPaths
 from fallline.study import Study
 from fallline.training.arrays import load_arrays
 from fallline.training.preregistration import has_chance
 
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 TOLD_APART, SAME = "told apart", "the same"
 MOST_NAMED = 3
@@ -58,30 +58,29 @@ def train_until_decided(
     train: Callable[[Study], object],
     most: int | None = None,
     folder: Path | None = None,
-    tell: Tell | None = None,
+    on_message: OnMessage | None = None,
 ) -> Path:
     """Train ``study`` with more and more seeds until its claims, or its pairs of arms, are decided; the run folder.
 
     ``train(grown)`` trains what ``out`` has no records of yet. Between rounds the run is looked at, as
     ``fallline.stats.alpha_spending`` plans it for ``most`` seeds (100 unless told otherwise); a run that was stopped,
-    or was
-    not decided, goes on with the looks that it planned. ``tell`` hears a line about each round. StudyError where the
-    seeds do not fit.
+    or was not decided, goes on with the looks that it planned. ``on_message`` hears a line about each round. StudyError
+    where the seeds do not fit.
     """
-    tell = tell or (lambda line: None)
-    known = noted_looks(RunPaths(out))
+    on_message = on_message or (lambda line: None)
+    known = recorded_analyses(RunPaths(out))
     if known is None and not _has_chance(study, folder):
         train(study)
-        tell("nothing is left to chance: one seed decides as much as many")
+        on_message("nothing is left to chance: one seed decides as much as many")
         return out
     looks = _planned(study, out, most) if known is None else _fitting(known, study, most)
     for look in _to_make(looks, study):
-        tell(_coming(looks, look))
+        on_message(_coming(looks, look))
         train(_grown(study, looks, look.seeds))
         looks = _looked(Run(out), looks, look)
         asked = questions(Run(out))
-        looks = end_look(RunPaths(out), looks, [(question.text, question.verdict) for question in asked])
-        tell(_outcome(looks, look, asked))
+        looks = end_analysis(RunPaths(out), looks, [(question.text, question.verdict) for question in asked])
+        on_message(_outcome(looks, look, asked))
         if not looks.last.undecided:  # of nothing, too
             break
     return out
@@ -185,9 +184,9 @@ def _grown(study: Study, looks: InterimAnalyses, count: int) -> Study:
 
 def _looked(run: Run, looks: InterimAnalyses, look: InterimAnalysis) -> InterimAnalyses:
     """The looks with this one noted before anything is read."""
-    if not run.paths.looks.exists():
-        looks = note_plan(run.paths, looks.seeds, looks.before, looks.planned)
-    return looks if len(looks.seen) == look.seeds else begin_look(run.paths, looks, look)
+    if not run.paths.interim_analyses.exists():
+        looks = record_plan(run.paths, looks.seeds, looks.before, looks.planned)
+    return looks if len(looks.seen) == look.seeds else begin_analysis(run.paths, looks, look)
 
 
 # In words

@@ -51,7 +51,7 @@ def plan_study(
             tell=lambda line: screen.print(f"{study.name}: {line}", highlight=False, markup=False),
         )
     if as_json:
-        print(json.dumps(found.told, indent=1))
+        print(json.dumps(found.as_dict(), indent=1))
         return
     from fallline.cli.screens import print_whole
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, NamedTuple
 
 from fallline.contracts.registry import find, parts
-from fallline.engine.devices import Elsewhere
+from fallline.engine.devices import RemoteDevices
 from fallline.errors import StudyError
 from fallline.store.launches import Launch
 
@@ -61,7 +61,7 @@ class Executor:
     show: Callable[[Launch], str]
     stays: bool = True
     runner: Callable[[Launch], Any] | None = None
-    place: Callable[[Mapping[str, Any]], Elsewhere | None] = lambda options: None
+    place: Callable[[Mapping[str, Any]], RemoteDevices | None] = lambda options: None
     ready: Callable[[Mapping[str, Any]], None] = lambda options: None
 
 

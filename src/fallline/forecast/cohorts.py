@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fallline.engine.devices import elsewhere, prepare_jax
+from fallline.engine.devices import planned_devices, prepare_jax
 from fallline.engine.program import Layout
-from fallline.forecast.calibration import Calibration, recall, refine
+from fallline.forecast.calibration import recall, refine
 from fallline.forecast.count_cache import Counted
 from fallline.forecast.counting import Counting, names_of, note_compiling
 from fallline.forecast.experience import Observation
 from fallline.forecast.memory import machinery_bytes
 from fallline.forecast.prediction import CohortShape, Held, How, Outline, Prediction, predict
+from fallline.forecast.rates import Calibration
 from fallline.training.cohort import KEPT_WEIGHTS, CompiledCohort
 from fallline.training.declared_arrays import DeclaredArrays
 from fallline.training.validation import splits_of
@@ -43,30 +44,34 @@ def outlines(cohorts: Sequence[CompiledCohort], counting: Counting, time_alone: 
     are alike.
     """
     steps = [counting.step(ready) for ready in cohorts]
-    looks = [counting.look(ready) for ready in cohorts]
-    letters = {}  # of the programs of each cohort, once where cohorts share them: a step's are a program a width
-    for ready, step, look in zip(cohorts, steps, looks, strict=True):
-        letters[ready.program] = [step.letters] * len(ready.widths) + ([] if look is None else [look.letters])
-    alone = [step.letters for step in steps] if time_alone else []  # a trial by itself has programs of its own
-    texts = [*alone, *(letter for own in letters.values() for letter in own)]
-    machinery = machinery_bytes(len(cohorts) + len(alone), texts, any(looks))
+    evaluations = [counting.evaluation(ready) for ready in cohorts]
+    text_length = {}  # of the programs of each cohort, once where cohorts share them: a step's are a program a width
+    for ready, step, evaluation in zip(cohorts, steps, evaluations, strict=True):
+        text_length[ready.program] = [step.text_length] * len(ready.widths) + (
+            [] if evaluation is None else [evaluation.text_length]
+        )
+    alone = [step.text_length for step in steps] if time_alone else []  # a trial by itself has programs of its own
+    texts = [*alone, *(letter for own in text_length.values() for letter in own)]
+    machinery = machinery_bytes(len(cohorts) + len(alone), texts, any(evaluations))
     examples = sum({id(ready.arrays): _example_bytes(ready) for ready in cohorts}.values())
     jobs: dict[int, int] = {}
     for ready in cohorts:
         jobs[ready.layout.workers] = jobs.get(ready.layout.workers, 0) + len(ready.blocks())
     found: dict[int, Outline] = {}
-    for ready, step, look in zip(cohorts, steps, looks, strict=True):
+    for ready, step, evaluation in zip(cohorts, steps, evaluations, strict=True):
         if id(ready) in found:
             continue  # one that stands for several
         together = jobs[ready.layout.workers]
         beside = ready.layout.workers > 1 and together > 1
-        how: How = "compiled" if step.held is not None and (look is None or look.held is not None) else "by law"
+        how: How = (
+            "compiled" if step.held is not None and (evaluation is None or evaluation.held is not None) else "by law"
+        )
         found[id(ready)] = Outline(
-            _shape(ready, examples, together, step, look),
+            _shape(ready, examples, together, step, evaluation),
             step.costs,
             step.held or _step_by_law(ready, step),
-            None if look is None else look.costs,
-            None if look is None else look.held or _look_by_law(look),
+            None if evaluation is None else evaluation.costs,
+            None if evaluation is None else evaluation.held or _evaluation_by_law(evaluation),
             how,
             machinery,
             beside,
@@ -75,7 +80,7 @@ def outlines(cohorts: Sequence[CompiledCohort], counting: Counting, time_alone: 
     return [found[id(ready)] for ready in cohorts]
 
 
-def before_training(cohorts: Sequence[CompiledCohort], time_alone: bool = False) -> list[Prediction | None]:
+def before_training(cohorts: Sequence[CompiledCohort], time_alone: bool = False) -> list[dict[str, Any] | None]:
     """The predictions of a run: nothing is compiled for them, nothing is traced that training does not use, and nothing
     is measured, so there are times only where the device was calibrated before. None of cohorts that train elsewhere
     or on several devices.
@@ -83,7 +88,7 @@ def before_training(cohorts: Sequence[CompiledCohort], time_alone: bool = False)
     if not _predictable(cohorts):
         return [None] * len(cohorts)
     known = recall()
-    return [predict(outline, known) for outline in outlines(cohorts, Counting(compiles=False), time_alone)]
+    return [predict(outline, known).as_dict() for outline in outlines(cohorts, Counting(compiles=False), time_alone)]
 
 
 def learn_from(writer: RunWriter, work: Sequence[tuple[CompiledCohort, Sequence[tuple[str, Any]]]]) -> None:
@@ -105,7 +110,7 @@ def learn_from(writer: RunWriter, work: Sequence[tuple[CompiledCohort, Sequence[
 
 def _predictable(cohorts: Sequence[CompiledCohort]) -> bool:
     """Not where cohorts train elsewhere or on several devices."""
-    return elsewhere() is None and all(ready.mesh.devices == 1 for ready in cohorts)
+    return planned_devices() is None and all(ready.mesh.devices == 1 for ready in cohorts)
 
 
 def _seen(law: dict[str, dict[str, Any]], timings: Sequence[dict[str, Any]]) -> list[Observation]:
@@ -115,10 +120,10 @@ def _seen(law: dict[str, dict[str, Any]], timings: Sequence[dict[str, Any]]) -> 
         for own in timings
         if own["steady_steps"] and own["steady_seconds"] > LEAST_SECONDS
     ]
-    looks = [own["evaluate_seconds"] for own in timings if own["evaluate_seconds"] > LEAST_SECONDS]
+    evaluations = [own["evaluate_seconds"] for own in timings if own["evaluate_seconds"] > LEAST_SECONDS]
     return [
         Observation(law[part]["kind"], law[part]["program"], law[part]["seconds"], statistics.median(measured))
-        for part, measured in (("step", steps), ("evaluation", looks))
+        for part, measured in (("step", steps), ("evaluation", evaluations))
         if part in law and measured
     ]
 
@@ -132,11 +137,11 @@ def _step_by_law(ready: CompiledCohort, step: Counted) -> Held:
     return Held(0, 0, int(weights + products), 0)
 
 
-def _look_by_law(look: Counted) -> Held:
+def _evaluation_by_law(evaluation: Counted) -> Held:
     """Of an evaluation that was not compiled: what its largest product takes and gives, since nothing is kept."""
     sizes = (
         4 * product.batch * product.rows * (product.inner + product.columns)
-        for _, product in look.costs.threaded.products
+        for _, product in evaluation.costs.threaded.products
     )
     return Held(0, 0, max(sizes, default=0), 0)
 
@@ -162,7 +167,7 @@ def _place(leaf: Any) -> int | None:
         return None
 
 
-def _shape(ready: CompiledCohort, examples: int, beside: int, step: Counted, look: Counted | None) -> CohortShape:
+def _shape(ready: CompiledCohort, examples: int, beside: int, step: Counted, evaluation: Counted | None) -> CohortShape:
     """What the run of a cohort consists of; ``examples`` are the bytes of all tasks, ``beside`` the blocks that share
     its workers.
     """
@@ -182,13 +187,13 @@ def _shape(ready: CompiledCohort, examples: int, beside: int, step: Counted, loo
         at_once=min(layout.workers, beside),
         steps=steps,
         dispatch=min(layout.chunk, longest) if layout.loop else 1,
-        looks=1 + math.ceil(steps / planned.evaluate_every) if ready.watched else 0,
+        evaluations=1 + math.ceil(steps / planned.evaluate_every) if ready.watched else 0,
         batches=watched,
         last_batches=sum(len(one.batches) for one in held.values()) - watched,
-        last_looks=len(held) - len(ready.watched),
+        last_evaluations=len(held) - len(ready.watched),
         share=ready.examples_seen / (steps * max(ready.widths)),
         call=(step.given + step.gives, step.gives - len(carried)),
-        look=(0, 0) if look is None else (look.given + look.gives, look.gives),
+        evaluation=(0, 0) if evaluation is None else (evaluation.given + evaluation.gives, evaluation.gives),
         state_bytes=sum(map(_bytes, carried)),
         start_bytes=4 * ready.weights * layout.seeds,
         data_bytes=examples,

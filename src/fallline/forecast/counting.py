@@ -1,4 +1,4 @@
-"""What the programs of cohorts come to: remembered, counted from XLA's text of them, by their kin, or by law."""
+"""What the programs of cohorts come to: remembered, counted from XLA's text of them, by their similar, or by law."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LETTERS_A_LINE = 180
 """Of a program as XLA made it, by the lines it is given."""
 
 
-class Kin(NamedTuple):
+class SimilarProgram(NamedTuple):
     """A program that was counted: the width of its batches, the bytes its lanes carry from step to step."""
 
     width: int
@@ -40,20 +40,20 @@ class Counting:
     it: a program that is compiled already is counted from its text, any other as XLA is given it (by law: its products
     are exact, what it holds is not known), and of those that differ from a counted one in update rules, losses and
     examples alone only the first is traced. Those of other batches are traced as well until the clock
-    (``time.perf_counter``) reaches ``until``; after it they lie on a line with their kin.
+    (``time.perf_counter``) reaches ``until``; after it they lie on a line with their similar.
     """
 
     def __init__(self, compiles: bool = True, until: float = 0.0):
         self.compiles, self.until = compiles, until
         self._known: dict[int, Counted] = {}
         self._compiling: dict[int, float] = {}
-        self._kin: dict[str, list[Kin]] = {}
+        self._similar: dict[str, list[SimilarProgram]] = {}
 
     def step(self, ready: CompiledCohort) -> Counted:
         """The largest step of a cohort."""
         return self._counted(ready, "step", ready.program.advance(max(ready.widths)))
 
-    def look(self, ready: CompiledCohort) -> Counted | None:
+    def evaluation(self, ready: CompiledCohort) -> Counted | None:
         """A batch of its evaluation; None where nothing is held out."""
         return None if ready.evaluation_shapes is None else self._counted(ready, "evaluate", ready.program.evaluate)
 
@@ -64,23 +64,23 @@ class Counting:
 
     def _counted(self, ready: CompiledCohort, part: str, program: Compiled) -> Counted:
         if id(program) not in self._known:
-            family = self._kin.setdefault(repr(_key(ready, part, kin=True)), [])
+            family = self._similar.setdefault(repr(_key(ready, part, similar=True)), [])
             found = self._known[id(program)] = self._count(ready, part, program, family)
-            law = COMPILING_SECONDS_A_LINE * found.letters / LETTERS_A_LINE
+            law = COMPILING_SECONDS_A_LINE * found.text_length / LETTERS_A_LINE
             self._compiling[id(program)] = program.compile_seconds or (
                 0.0 if found.held else found.compile_seconds or law
             )
-            family.append(Kin(_width(ready, part), _state_bytes(ready), found))
+            family.append(SimilarProgram(_width(ready, part), _state_bytes(ready), found))
         return self._known[id(program)]
 
-    def _count(self, ready: CompiledCohort, part: str, program: Compiled, family: list[Kin]) -> Counted:
+    def _count(self, ready: CompiledCohort, part: str, program: Compiled, family: list[SimilarProgram]) -> Counted:
         key = _key(ready, part)
         known = recall_counted(key)
         there = self.compiles or program.compile_seconds > 0  # its text would be written to be asked for
         if known is not None and (known.held is not None or not there):
             return known
         compiled = program.prepare(*_shapes(ready, part)) if there else None
-        alike = [kin for kin in family if kin.width == _width(ready, part)]
+        alike = [similar for similar in family if similar.width == _width(ready, part)]
         if not self.compiles and (alike or (family and time.perf_counter() > self.until)):
             found = _scaled(family, _width(ready, part), _state_bytes(ready))
             if compiled is None:
@@ -127,13 +127,13 @@ def _state_bytes(ready: CompiledCohort) -> int:
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(ready.step_shapes[0]))
 
 
-def _scaled(family: list[Kin], width: int, state_bytes: int) -> Counted:
-    """As the kin whose batches are nearest to that width, its work on the line through it and the farthest (through
-    nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the kin's is read
-    and written once a step.
+def _scaled(family: list[SimilarProgram], width: int, state_bytes: int) -> Counted:
+    """As the similar whose batches are nearest to that width, its work on the line through it and the farthest (through
+    nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the similar's is
+    read and written once a step.
     """
 
-    def far(one: Kin) -> float:
+    def far(one: SimilarProgram) -> float:
         return abs(math.log(one.width / width)) if width else 0.0
 
     ordered = sorted(family, key=far)
@@ -150,8 +150,8 @@ def _scaled(family: list[Kin], width: int, state_bytes: int) -> Counted:
     return replace(near.counted, held=None, costs=replace(found, threaded=threaded))
 
 
-def _key(ready: CompiledCohort, part: str, kin: bool = False) -> list[Any]:
-    """What tells a program apart from all others here; with ``kin`` from all that differ in more than update rules,
+def _key(ready: CompiledCohort, part: str, similar: bool = False) -> list[Any]:
+    """What tells a program apart from all others here; with ``similar`` from all that differ in more than update rules,
     losses, batches and how many examples there are. Evaluation does not know the batches of training.
     """
     import jax
@@ -169,7 +169,7 @@ def _key(ready: CompiledCohort, part: str, kin: bool = False) -> list[Any]:
         sorted(cohort.regularisers),
         [cohort.gives, cohort.scheduled, cohort.masked, cohort.averaged, cohort.classifies, cohort.precision],
     ]
-    if kin:
+    if similar:
         lanes = [segment.lanes for segment in cohort.segments]
         return [*same, lanes, layout.seeds, layout.wide, layout.loop, layout.lowering, layout.mesh.data]
     segments = [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fallline.errors import UnknownName
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.host import Host
+from fallline.forecast.rates import Calibration, DeviceRates
 
 
 @dataclass(frozen=True)

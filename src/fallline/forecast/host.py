@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 class Host(NamedTuple):
     """Seconds: ``call`` is any call of a compiled program, ``array`` one that it is given or gives, ``fetch`` a result
-    that is brought to the host; ``look`` is what an evaluation of a split costs besides. A program's first call costs
-    ``first`` and ``first_array`` more.
+    that is brought to the host; ``evaluation`` is what an evaluation of a split costs besides. A program's first call
+    costs ``first`` and ``first_array`` more.
     """
 
     call: float
     array: float
     fetch: float
-    look: float
+    evaluation: float
     first: float
     first_array: float
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
+from fallline.forecast.rates import Calibration, DeviceRates
 
 NAMES = (
     "operation",

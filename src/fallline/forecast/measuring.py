@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -12,15 +11,16 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
 from fallline.forecast.exercises import Exercise, arrays, exercises, product, stream
 from fallline.forecast.hlo import costs
 from fallline.forecast.host import Host
 from fallline.forecast.laws import NAMES, features
+from fallline.forecast.rates import Calibration, DeviceRates
 
 ROUNDS, TIMED_SECONDS, FEWEST_CALLS = 3, 0.004, 2
 """Everything is timed in rounds of so many seconds or calls each, so that what else the machine does for a moment does
@@ -39,7 +39,7 @@ USUAL_WEIGHT = 0.1
 SWEEPS = 300
 """Of a fit of nine rates, each drawn to its usual value: far more than it takes."""
 
-USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, look=1.5, first=5.0, first_array=0.14)
+USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, evaluation=1.5, first=5.0, first_array=0.14)
 """What the engine's calls cost the host, in units of a bare call of ``ARRAYS`` arrays, 60 us: fitted to tiny trainings
 by the engine on two cores of an Intel Xeon, jax 0.10.2. A run refines what follows from it."""
 
@@ -192,7 +192,4 @@ def _memory_bytes() -> float | None:
     device = prepare_jax().devices()[0]
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return None
+    return float(psutil.virtual_memory().total)

@@ -12,12 +12,12 @@ COHORT_BYTES, EVALUATING_BYTES = 5e6, 4e6
 """The same of every cohort of a run after its first, and of a run that evaluates held-out data."""
 
 
-def machinery_bytes(cohorts: int, letters: Collection[int], evaluates: bool) -> float:
-    """Of a run of so many cohorts, with the letters of the text of each of its programs."""
+def machinery_bytes(cohorts: int, text_length: Collection[int], evaluates: bool) -> float:
+    """Of a run of so many cohorts, with the text_length of the text of each of its programs."""
     return (
         MACHINERY_BYTES
         + COHORT_BYTES * (cohorts - 1)
-        + PROGRAM_BYTES * len(letters)
-        + BYTES_A_LETTER * sum(letters)
+        + PROGRAM_BYTES * len(text_length)
+        + BYTES_A_LETTER * sum(text_length)
         + EVALUATING_BYTES * evaluates
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import fallline
-from fallline.engine.devices import CPU_DEVICES, cache_folder, cores, processor
-from fallline.forecast.count_cache import place_of, read_costs
+from fallline.engine.devices import CPU_DEVICES, cores, processor
+from fallline.engine.disk_cache import cached, get, put
+from fallline.forecast.count_cache import path_of, read_costs
 from fallline.forecast.prediction import CohortShape, Held, Outline
 from fallline.study import Study, plain
 from fallline.study.trial import digest
 
-FORMAT = 1
+FORMAT = 2
 
 DECIDING = (
     "JAX_PLATFORMS",
@@ -47,7 +47,7 @@ class KnownPlan:
     compile_seconds: float
 
 
-def place_of_plan(study: Study, folder: Path | None) -> Path | None:
+def plan_path(study: Study, folder: Path | None) -> Path | None:
     """The file of a study's plan, by all that the plan hangs on, asked before JAX is made ready, which changes some of
     it; None of a study with parts that are not named alone, whose code or data may change under the same name.
     """
@@ -68,20 +68,21 @@ def place_of_plan(study: Study, folder: Path | None) -> Path | None:
         str(folder),
         plain(study),
     ]
-    return cache_folder() / "plans" / f"{digest(key)}.json"
+    return cached("plans", f"{digest(key)}.json")
 
 
-def recall_plan(place: Path | None) -> KnownPlan | None:
+def recall_plan(path: Path | None) -> KnownPlan | None:
     """The plan in that file; None where there is none, or where more is known of its programs, or of how to run them,
     than when it was made.
     """
-    if place is None:
+    content = None if path is None else get(path)
+    if path is None or content is None:
         return None
     try:
-        made = place.stat().st_mtime_ns
-        written = json.loads(place.read_text(encoding="utf-8"))
+        made = path.stat().st_mtime_ns
+        written = json.loads(content)
         outlines = [_outline(own) for own in written["outlines"]]
-        if written["format"] != FORMAT or any(_changed(path, made) for path in _rests_on(outlines)):
+        if written["format"] != FORMAT or any(_changed(counted, made) for counted in _rests_on(outlines)):
             return None
         cohorts = tuple((facts, outlines[which]) for facts, which in written["cohorts"])
         return KnownPlan(written["device"], cohorts, written["process_bytes"], float(written["compile_seconds"]))
@@ -89,9 +90,9 @@ def recall_plan(place: Path | None) -> KnownPlan | None:
         return None
 
 
-def remember_plan(place: Path | None, known: KnownPlan) -> None:
+def remember_plan(path: Path | None, known: KnownPlan) -> None:
     """Keep it, outlines that are alike once; where nothing can be written the next plan begins anew."""
-    if place is None:
+    if path is None:
         return
     alike: dict[str, int] = {}
     cohorts = []
@@ -107,13 +108,7 @@ def remember_plan(place: Path | None, known: KnownPlan) -> None:
             "cohorts": cohorts,
         }
     )
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = place.with_suffix(f".{time.monotonic_ns()}")
-        aside.write_text(f'{head[:-1]}, "outlines": [{", ".join(alike)}]}}', encoding="utf-8")
-        aside.replace(place)
-    except OSError:
-        return
+    put(path, f'{head[:-1]}, "outlines": [{", ".join(alike)}]}}'.encode())
 
 
 def _named_alone(value: Any) -> bool:
@@ -130,7 +125,7 @@ def _named_alone(value: Any) -> bool:
 def _rests_on(outlines: Iterable[Outline]) -> set[Path]:
     """What a later run writes that makes a better plan: the counts of programs compiled since."""
     by_law = {name for outline in outlines if outline.how == "by law" for name in outline.programs if name}
-    return set(map(place_of, by_law))
+    return set(map(path_of, by_law))
 
 
 def _changed(path: Path, since: int) -> bool:
@@ -141,11 +136,16 @@ def _changed(path: Path, since: int) -> bool:
 
 
 def _outline(written: dict[str, Any]) -> Outline:
-    shape = CohortShape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "look")})
-    held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "look_held")}
-    look = None if written["look"] is None else read_costs(written["look"])
+    shape = CohortShape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "evaluation")})
+    held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "evaluation_held")}
+    evaluation = None if written["evaluation"] is None else read_costs(written["evaluation"])
     return Outline(
         **written
         | held
-        | {"shape": shape, "step": read_costs(written["step"]), "look": look, "programs": tuple(written["programs"])}
+        | {
+            "shape": shape,
+            "step": read_costs(written["step"]),
+            "evaluation": evaluation,
+            "programs": tuple(written["programs"]),
+        }
     )

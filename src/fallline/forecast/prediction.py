@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fallline.forecast.calibration import Calibration
 from fallline.forecast.costs import Costs
 from fallline.forecast.experience import Correction, correction, kind
 from fallline.forecast.laws import bound, step_seconds
+from fallline.forecast.rates import Calibration
 
 How = Literal["compiled", "by law"]
 
@@ -52,25 +52,25 @@ class Held:
 class CohortShape:
     """What a cohort's run consists of. ``jobs`` are blocks; ``at_once`` run side by side, of this cohort or others.
 
-    A block takes ``steps``, so many a ``dispatch``, and evaluates ``looks`` times in ``batches`` dispatches,
-    ``last_looks`` splits in ``last_batches`` more at the end. ``share`` is the examples a step sees of those it has
-    room for. ``call`` and ``look`` are the arrays that a dispatch and one of evaluation take and give, and fetch.
-    ``state_bytes`` is what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept besides;
-    ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves come to,
-    ``disk_bytes`` what else is kept.
+    A block takes ``steps``, so many a ``dispatch``, and evaluates ``evaluations`` times in ``batches`` dispatches,
+    ``last_evaluations`` splits in ``last_batches`` more at the end. ``share`` is the examples a step sees of those it
+    has room for. ``call`` and ``evaluation`` are the arrays that a dispatch and one of evaluation take and give, and
+    fetch. ``state_bytes`` is what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept
+    besides; ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves
+    come to, ``disk_bytes`` what else is kept.
     """
 
     jobs: int
     at_once: int
     steps: int
     dispatch: int
-    looks: int
+    evaluations: int
     batches: int
     last_batches: int
-    last_looks: int
+    last_evaluations: int
     share: float
     call: tuple[int, int]
-    look: tuple[int, int]
+    evaluation: tuple[int, int]
     state_bytes: int
     start_bytes: int
     data_bytes: int
@@ -82,16 +82,16 @@ class CohortShape:
 @dataclass(frozen=True)
 class Outline:
     """All that a cohort's prediction follows from but the device: what its run consists of, what the largest ``step``
-    and a batch of evaluation (``look``, None where nothing is held out) do and hold. ``machinery`` is what tracing and
-    compiling leave behind, ``beside`` says that other programs run on the other cores; ``programs`` name the two
-    programs, where they are known by name.
+    and a batch of evaluation (``evaluation``, None where nothing is held out) do and hold. ``machinery`` is what
+    tracing and compiling leave behind, ``beside`` says that other programs run on the other cores; ``programs`` name
+    the two programs, where they are known by name.
     """
 
     shape: CohortShape
     step: Costs
     step_held: Held
-    look: Costs | None
-    look_held: Held | None
+    evaluation: Costs | None
+    evaluation_held: Held | None
     how: How
     machinery: float
     beside: bool
@@ -132,8 +132,7 @@ class Prediction:
     law: dict[str, dict[str, Any]]
     observed: int
 
-    @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for plan.json and JSON."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
@@ -142,7 +141,7 @@ def predict(outline: Outline, calibration: Calibration | None) -> Prediction:
     """The prediction of a cohort on a device; without a calibration of one no time."""
     shape, step = outline.shape, outline.step
     flops = step.floating_operations * shape.steps * shape.share * shape.jobs
-    memory, parts = _memory(shape, outline.step_held, outline.look_held, outline.machinery)
+    memory, parts = _memory(shape, outline.step_held, outline.evaluation_held, outline.machinery)
     off = UNSURE_MEMORY[outline.how]
     disk = shape.rows * shape.columns * CELL_BYTES + shape.disk_bytes
     time = _Seconds() if calibration is None else _time(outline, calibration, parts["programs"] + parts["states"])
@@ -189,7 +188,7 @@ class _Seconds:
 
 def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seconds:
     """What the law says, corrected by what runs of such programs took before."""
-    shape, step, look, beside = outline.shape, outline.step, outline.look, outline.beside
+    shape, step, evaluation, beside = outline.shape, outline.step, outline.evaluation, outline.beside
     host, first = (calibration.beside if beside else calibration.alone).host, calibration.alone.host
     unsure = UNSURE[outline.how] if calibration.measured else 1 + calibration.spread
     each = step_seconds(step, calibration, beside) * shape.share
@@ -202,14 +201,14 @@ def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seco
     seen = correction(calibration.observed, law["step"]["kind"], outline.programs[0], unsure)
     evaluated, evaluating = Correction(unsure=unsure), 0.0
     once = first.first_seconds(shape.call[0]) + calibration.page_byte * new_bytes
-    if look is not None:
-        batch = step_seconds(look, calibration, beside) + host.seconds(*shape.look)
-        batch += 0.0 if outline.look_held is None else _paging(outline.look_held, calibration)
-        evaluating = (shape.looks * shape.batches + shape.last_batches) * batch
-        evaluating += host.look * (shape.looks + shape.last_looks)
-        once += first.first_seconds(shape.look[0])
+    if evaluation is not None:
+        batch = step_seconds(evaluation, calibration, beside) + host.seconds(*shape.evaluation)
+        batch += 0.0 if outline.evaluation_held is None else _paging(outline.evaluation_held, calibration)
+        evaluating = (shape.evaluations * shape.batches + shape.last_batches) * batch
+        evaluating += host.evaluation * (shape.evaluations + shape.last_evaluations)
+        once += first.first_seconds(shape.evaluation[0])
         law["evaluation"] = {
-            "kind": kind("evaluation", look, beside),
+            "kind": kind("evaluation", evaluation, beside),
             "program": outline.programs[1],
             "seconds": evaluating,
         }
@@ -236,12 +235,14 @@ def _paging(held: Held, calibration: Calibration) -> float:
     return calibration.page_byte * held.temporary if held.temporary > PAGED_BYTES else 0.0
 
 
-def _memory(shape: CohortShape, step: Held, look: Held | None, machinery: float) -> tuple[float, dict[str, float]]:
+def _memory(
+    shape: CohortShape, step: Held, evaluation: Held | None, machinery: float
+) -> tuple[float, dict[str, float]]:
     """Bytes at the peak, and of what: programs at work or, where they are more, records on their way to their files,
     which are written when a block is done; states that wait, examples, machinery.
     """
     at_once, blocks = shape.at_once, max(1, shape.jobs)
-    working = max(step.beyond, 0 if look is None else look.beyond)
+    working = max(step.beyond, 0 if evaluation is None else evaluation.beyond)
     waiting = shape.state_bytes + shape.start_bytes
     programs, values = (at_once + SCRATCH_SHARE) * working, shape.rows * shape.columns / blocks * at_once
     training, writing = programs + values * VALUE_BYTES, values * VALUE_BYTES_WRITTEN

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fallline.engine.memory_use import resident_bytes
 from fallline.forecast import Calibration, calibrate
 from fallline.forecast.calibration import recall
-from fallline.forecast.plan_cache import KnownPlan, place_of_plan, recall_plan, remember_plan
+from fallline.forecast.plan_cache import KnownPlan, plan_path, recall_plan, remember_plan
 from fallline.forecast.prediction import Prediction, predict
 from fallline.study import Study
 from fallline.training.cohort_reasons import reasons
@@ -58,13 +58,15 @@ class CohortForecast:
             if self.tried is None
             else {"measured_seconds": self.tried.seconds, "measured_memory_bytes": self.tried.memory_bytes}
         )
-        return own | {name: value for name, value in self.predicted.told.items() if name != "memory_parts"} | measured
+        return (
+            own | {name: value for name, value in self.predicted.as_dict().items() if name != "memory_parts"} | measured
+        )
 
 
 @dataclass(frozen=True)
 class Forecast:
     """What a study would take on ``calibration.device``. ``process_bytes`` is what this process held before it began to
-    plan (None where the system does not tell); a cohort's memory comes on top. ``compile_seconds`` is about what the
+    plan (None where the system does not say); a cohort's memory comes on top. ``compile_seconds`` is about what the
     programs that are new take; ``planned_seconds`` what the forecast itself took, without calibrating.
     """
 
@@ -119,8 +121,7 @@ class Forecast:
 
         return pl.DataFrame([cohort.row for cohort in self.cohorts], infer_schema_length=None)
 
-    @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         calibration = self.calibration
         return {
@@ -152,24 +153,26 @@ def forecast_study(
     compile_all: bool = False,
     measure: bool = False,
     calibrate_again: bool = False,
-    tell: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Forecast:
     """Forecast ``study``; nothing trains. ``folder`` holds full data sets, ``device`` names one that is not here.
 
     Nothing is compiled but with ``compile_all``: programs are as they were counted before, in a plan or a run, else by
     law. A study that was planned here before is not even traced. A device that was never calibrated is measured first,
     once, which takes a second or two; so it is with ``calibrate_again``. With ``measure`` every cohort is tried for a
-    moment, each in a process of its own. ``tell`` hears of what takes time. StudyError, DataError and ModelError say
-    what is wrong, UnknownName that there is no data sheet of ``device``.
+    moment, each in a process of its own. ``on_message`` hears of what takes time. StudyError, DataError and ModelError
+    say what is wrong, UnknownName that there is no data sheet of ``device``.
     """
     begun = time.perf_counter()
-    place = place_of_plan(study, folder)
-    known = None if compile_all else recall_plan(place)
+    path = plan_path(study, folder)
+    known = None if compile_all else recall_plan(path)
     if known is None:
         known = _plan_anew(study, folder, compile_all, calibrates=calibrate_again or device is None)
-        remember_plan(place, known)
+        remember_plan(path, known)
     planned_at = time.perf_counter()
-    calibration = _calibration(known, device, calibrate_again, tell)  # now that what is wrong with the study was told
+    calibration = _calibration(
+        known, device, calibrate_again, on_message
+    )  # now that what is wrong with the study was told
     begun += time.perf_counter() - planned_at
     predicted = {}
     for _, outline in known.cohorts:
@@ -178,14 +181,16 @@ def forecast_study(
     cohorts = tuple(CohortForecast(**facts, predicted=predicted[id(outline)]) for facts, outline in known.cohorts)
     took = time.perf_counter() - begun
     if measure:
-        cohorts = tuple(_with_trial(study, folder, number, cohort, tell) for number, cohort in enumerate(cohorts))
+        cohorts = tuple(_with_trial(study, folder, number, cohort, on_message) for number, cohort in enumerate(cohorts))
     return Forecast(study.name, calibration, cohorts, known.process_bytes, known.compile_seconds, took)
 
 
-def _calibration(known: KnownPlan, device: str | None, again: bool, tell: Callable[[str], None] | None) -> Calibration:
+def _calibration(
+    known: KnownPlan, device: str | None, again: bool, on_message: Callable[[str], None] | None
+) -> Calibration:
     """Of this machine's device, from disk without asking JAX where it is known, or of the one that is named."""
     found = None if again or device is not None else recall(known.device)
-    return found or calibrate(device, again, tell)
+    return found or calibrate(device, again, on_message)
 
 
 def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates: bool) -> KnownPlan:
@@ -220,12 +225,12 @@ def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates:
 
 
 def _with_trial(
-    study: Study, folder: Path | None, number: int, cohort: CohortForecast, tell: Callable[[str], None] | None
+    study: Study, folder: Path | None, number: int, cohort: CohortForecast, on_message: Callable[[str], None] | None
 ) -> CohortForecast:
     from fallline.forecast.trial_run import TRIED_SECONDS, try_cohort
 
-    if tell is not None:
-        tell(f"measuring cohort {cohort.name}")
+    if on_message is not None:
+        on_message(f"measuring cohort {cohort.name}")
     each = cohort.predicted.step_seconds
     steps = cohort.steps if not each else max(1, min(cohort.steps, int(TRIED_SECONDS / each)))
     return replace(cohort, tried=try_cohort(study, folder, number, steps))

@@ -94,11 +94,11 @@ def _tried(study: Study, folder: Path | None, number: int, steps: int) -> TrialR
         run_side_by_side([partial(job, work) for work in works], ready.layout.workers, lambda: None)
         peak = watch.peak()
     records = done[-1]
-    looks = len(records.evaluated) + 1
+    evaluations = len(records.evaluated) + 1
     steady = records.seconds["steady"] / records.steady_steps if records.steady_steps else None
     each = steady if steady is not None else records.seconds["warmup"] / most
-    whole_looks = 1 + -(-whole // ready.planned.evaluate_every) if ready.watched else 1
-    seconds = (each * whole + records.seconds["evaluate"] / looks * whole_looks) * len(blocks)
+    whole_evaluations = 1 + -(-whole // ready.planned.evaluate_every) if ready.watched else 1
+    seconds = (each * whole + records.seconds["evaluate"] / evaluations * whole_evaluations) * len(blocks)
     return TrialRun(seconds, peak, most)
 
 

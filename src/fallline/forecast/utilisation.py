@@ -34,7 +34,7 @@ def utilisation(
     optimizer: Any = "adam",
     data: str = "sample",
     folder: Path | None = None,
-    tell: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> pl.DataFrame:
     """One row a batch size, of one lane in a program of its own: ``step_seconds`` measured and by the law,
     ``examples_a_second``, ``flops_a_second`` and their ``share`` of the device's measured rate of products, ``busy``
@@ -43,7 +43,7 @@ def utilisation(
     """
     import polars as pl
 
-    calibration = calibrate(tell=tell)
+    calibration = calibrate(on_message=on_message)
     setup: TrainingContext | None = None
     rows = []
     for batch in batches:
@@ -61,8 +61,8 @@ def utilisation(
         examples = len(setup.load(setup.tasks[0]).splits.train.inputs)
         if batch > examples:
             continue
-        if tell is not None:
-            tell(f"timing batches of {batch:,}")
+        if on_message is not None:
+            on_message(f"timing batches of {batch:,}")
         ready = setup.make(plan(setup.trials, setup.most_lanes)[0])
         (predicted,) = predict_all([ready], calibration)
         seconds, busy = _timed(ready)

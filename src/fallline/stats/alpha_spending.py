@@ -10,7 +10,7 @@ from fallline.stats.columns import trials_of
 from fallline.stats.evidence import LEVEL
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
-from fallline.store.interim_analyses import InterimAnalysis, noted_looks
+from fallline.store.interim_analyses import InterimAnalysis, recorded_analyses
 
 USUAL_MOST = 100
 """Where a run that is not decided ends, unless told otherwise."""
@@ -55,7 +55,7 @@ class SequentialTest:
 def reading(run: Run) -> SequentialTest:
     """All trials at 5 % where the run was made at once; where it was looked at in rounds, those of the last look at its
     level. So a verdict read at any time has the error that was promised."""
-    trials, looks = trials_of(run), noted_looks(run.paths)
+    trials, looks = trials_of(run), recorded_analyses(run.paths)
     if looks is None or looks.last is None:
         return SequentialTest(trials, not run.missing)
     seen = set(looks.seen)

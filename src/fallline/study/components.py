@@ -99,7 +99,7 @@ class CheckedHyperparameters:
     def _check_rate(self, hyperparameters: RecipeHyperparameters) -> None:
         """StudyError where a schedule, a warm-up or workers change a learning rate that the optimizer does not take."""
         rule, schedule, rates = self.components.optimizer, self.components.schedule, dict(hyperparameters.schedule)
-        if "learning_rate" in dict(hyperparameters.rule) or not changes_rate(schedule, rates):
+        if "learning_rate" in dict(hyperparameters.optimizer) or not changes_rate(schedule, rates):
             return
         what = f"schedule {schedule.name}" if schedule.name != "constant" else "a warm-up or workers"
         raise StudyError(

@@ -26,7 +26,7 @@ def recipe_columns(recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
 
     return {
         "optimizer": recipe.optimizer.name,
-        **dict(hyperparameters.rule),
+        **dict(hyperparameters.optimizer),
         "loss": recipe.loss.name,
         **dict(hyperparameters.loss),
         "loss_kind": recipe.loss_kind,

@@ -27,7 +27,7 @@ NamedValues = tuple[tuple[str, Value], ...]
 class RecipeHyperparameters(NamedTuple):
     """All hyperparameters of a recipe by what takes them, complete: defaults are filled in."""
 
-    rule: NamedValues = ()
+    optimizer: NamedValues = ()
     loss: NamedValues = ()
     schedule: NamedValues = ()
     model: NamedValues = ()

@@ -1,4 +1,4 @@
-"""Why trials are in different cohorts, in words."""
+"""Texts that say why trials are in different cohorts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from fallline.study.recipe_fields import KEPT, RecipeField
 
 
 def reasons(cohorts: Sequence[PlannedCohort]) -> list[str]:
-    """For each cohort what separates it from the others that would share its program; empty where there is one."""
+    """For each cohort, how it differs from the others; empty texts where there is only one."""
     facts = [_facts(cohort) for cohort in cohorts]
-    names = dict.fromkeys(name for known in facts for name in known)
-    differing = [name for name in names if len({known.get(name) for known in facts}) > 1]
-    keys = [tuple(known.items()) for known in facts]
-    same, met = Counter(keys), Counter[Any]()
+    names = dict.fromkeys(name for of_cohort in facts for name in of_cohort)
+    differing = [name for name in names if len({of_cohort.get(name) for of_cohort in facts}) > 1]
+    keys = [tuple(of_cohort.items()) for of_cohort in facts]
+    counts, numbers = Counter(keys), Counter[Any]()
     texts = []
-    for cohort, known, key in zip(cohorts, facts, keys, strict=True):
-        words = [f"{name} {known[name]}" for name in differing if name in known]
-        met[key] += 1
-        if same[key] > 1:
-            words.append(f"part {met[key]} of {same[key]}: {_limit(cohort)}")
-        texts.append(", ".join(words))
+    for cohort, of_cohort, key in zip(cohorts, facts, keys, strict=True):
+        reasons = [f"{name} {of_cohort[name]}" for name in differing if name in of_cohort]
+        numbers[key] += 1
+        if counts[key] > 1:
+            reasons.append(f"part {numbers[key]} of {counts[key]}: {_limit(cohort)}")
+        texts.append(", ".join(reasons))
     return texts
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fallline.engine.devices import Elsewhere
+from fallline.engine.devices import RemoteDevices
 from fallline.errors import FalllineError, StudyError
 from fallline.executors.kinds.slurm_script import TASKS, batch_script
 from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST, RUNNING, WAITING, Executor, JobStatus
@@ -156,9 +156,9 @@ def cancel(launched: Launch) -> None:
         _ask(["scancel", str(array)])
 
 
-def place(options: Mapping[str, Any]) -> Elsewhere:
+def place(options: Mapping[str, Any]) -> RemoteDevices:
     """The devices of a job: what this machine has says nothing about them."""
-    return Elsewhere("gpu" if options["gpus"] else "cpu", options["cpus"])
+    return RemoteDevices("gpu" if options["gpus"] else "cpu", options["cpus"])
 
 
 def _at_once(launched: Launch) -> str:
