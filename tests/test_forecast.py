@@ -280,7 +280,7 @@ def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(mo
 
 def test_between_two_widths_work_lies_on_a_line(three_widths):
     from fallline.forecast.count_cache import Counted
-    from fallline.forecast.counting import Kin, _scaled
+    from fallline.forecast.counting import SimilarProgram, _scaled
     from fallline.forecast.hlo import costs
     from fallline.study.plan import plan
     from fallline.training.context import TrainingContext
@@ -292,7 +292,7 @@ def test_between_two_widths_work_lies_on_a_line(three_widths):
         width = max(ready.widths)
         own = costs(ready.program.advance(width).written(*ready.step_shapes), False, True)
         found[width] = Counted(own, None, 0, 0, 0)
-    between = _scaled([Kin(4, 0, found[4]), Kin(64, 0, found[64])], 16, 0).costs.threaded
+    between = _scaled([SimilarProgram(4, 0, found[4]), SimilarProgram(64, 0, found[64])], 16, 0).costs.threaded
     true = found[16].costs.threaded
     for name in ("operations", "elements", "bytes", "product_operations"):
         assert getattr(between, name) == pytest.approx(getattr(true, name), rel=0.02), name

@@ -178,7 +178,7 @@ def test_a_study_with_code_of_its_own_is_planned_anew(tmp_path):
 
 
 def test_a_kept_plan_that_cannot_be_read_is_as_good_as_none(unplanned):
-    place = place_of_plan(many(), None)
+    place = plan_path(many(), None)
     first = fallline.plan_study(many())
     written = place.read_text()
     for broken in ("", "[]", "{}", written[:99], json.dumps(json.loads(written) | {"format": 0})):

@@ -175,7 +175,7 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
             )
         else:
             path.write_bytes(damage)
-    with pytest.warns(FalllineWarning, match="starts anew: its checkpoint is " + why):
+    with pytest.warns(FalllineWarning, match="starts again: its checkpoint is " + why):
         fallline.run(study(), tmp_path / "run", resume=True)
     assert_same_records(tmp_path / "whole", tmp_path / "run")
 

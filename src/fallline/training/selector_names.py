@@ -80,7 +80,7 @@ class Names:
         for preset in presets:
             for kind, named in preset.named.items():
                 components[kind] |= named
-            used_tasks |= {task.name: task for task in preset.named_builtin_tasks()}
+            used_tasks |= preset.named["task"]
             added |= _metrics(preset.study)
         return cls(components, frozenset(study.networks), tuple(used_tasks.values()), frozenset(added))
 
