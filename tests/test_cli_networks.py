@@ -67,7 +67,7 @@ def run(tmp_path_factory):
     """Two rates and two seeds of a network, trained for three steps."""
     random = np.random.default_rng(0)
     inputs = random.normal(size=(64, 2)).astype(np.float32)
-    mine = fallline.task(
+    mine = fallline.from_arrays(
         "mine",
         model=neurons(TEXT, watch=("aq", "bias_xo")),
         loss="squared_error",

@@ -264,9 +264,9 @@ def gap(outputs, targets):
 
 
 def measured(tmp_path, *metrics, **more):
-    model = fallline.model(lambda key: {"w": jnp.float32(0)}, lambda w, x: w["w"] * x, name="slope")
+    model = fallline.from_functions(lambda key: {"w": jnp.float32(0)}, lambda w, x: w["w"] * x, name="slope")
     data = (INPUTS, 2 * INPUTS[:, 0])
-    task = fallline.task(
+    task = fallline.from_arrays(
         "slope", model=model, train=data, validation=data, loss="squared_error", metrics=more.pop("of_task", ())
     )
     study = Study(
@@ -327,9 +327,9 @@ def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_pa
 
 def test_a_metric_without_a_name_is_refused_with_what_to_write():
     with pytest.raises(ModelError, match=r'has no name; write metrics=\{"NAME": function\}, or fallline\.Metric'):
-        fallline.task(
+        fallline.from_arrays(
             "t",
-            model=fallline.model(lambda key: {}, lambda w, x: x),
+            model=fallline.from_functions(lambda key: {}, lambda w, x: x),
             train=(INPUTS, INPUTS),
             metrics=[gap],
             loss="squared_error",

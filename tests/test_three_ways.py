@@ -21,7 +21,7 @@ from fallline.stats.over_folds import corrected_p
 from fallline.stats.test_reads import chosen_by_run, refuse_test
 from fallline.store import open_run
 from fallline.store.paths import RunPaths
-from fallline.store.test_reads import ALL, CHOSEN, NAMED, Pick, TestRead, note_test_read, readings
+from fallline.store.test_reads import ALL, CHOSEN, NAMED, HeldOutRead, Pick, note_test_read, readings
 from fallline.study import parse_study
 from fallline.study.trial import digest
 from fallline.tasks.folds import FoldSplit, cut_splits, cuts
@@ -34,11 +34,11 @@ LABELS = (INPUTS[:, 0] + 0.5 * DRAW.normal(size=100) > 0.8).astype(np.int32)
 def layer():
     import jax
 
-    return fallline.model(lambda key: jax.random.normal(key, (4, 2)), lambda weights, inputs: inputs @ weights)
+    return fallline.from_functions(lambda key: jax.random.normal(key, (4, 2)), lambda weights, inputs: inputs @ weights)
 
 
 def task(name="three-ways", validation=None, test=(INPUTS[:30] + 0.1, LABELS[:30])):
-    return fallline.task(
+    return fallline.from_arrays(
         name,
         model=layer(),
         train=(INPUTS, LABELS),
@@ -192,7 +192,7 @@ def test_a_held_out_part_validates_and_the_columns_say_so(folder):
 def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
     folded = study(folds=4, seeds=1).run(tmp_path / "folds").trials
     part = cut_splits("t", Splits(Split(INPUTS, LABELS)), FoldSplit(folds=4, fold=3))
-    given = fallline.task(
+    given = fallline.from_arrays(
         "given",
         model=layer(),
         train=part.train,
@@ -392,7 +392,7 @@ def configurations(*rates, arm="adam"):
 
 
 def reading(*rates, chosen_by="validation_accuracy", arm="adam"):
-    return TestRead(CHOSEN, chosen_by, configurations(*rates, arm=arm))
+    return HeldOutRead(CHOSEN, chosen_by, configurations(*rates, arm=arm))
 
 
 def test_the_same_choice_is_counted_and_another_is_added(tmp_path):
@@ -409,7 +409,7 @@ def test_the_same_choice_is_counted_and_another_is_added(tmp_path):
 
 def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
     layout = RunPaths(tmp_path)
-    both = TestRead(CHOSEN, "validation_accuracy", (*configurations(0.1), *configurations(0.2, arm="momentum")))
+    both = HeldOutRead(CHOSEN, "validation_accuracy", (*configurations(0.1), *configurations(0.2, arm="momentum")))
     note_test_read(layout, both, "python")
     note_test_read(layout, reading(0.1), "fallline compare")
     assert [one.times for one in readings(layout)] == [2]
@@ -421,8 +421,8 @@ def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
         (reading(0.2), True),
         (reading(0.1, chosen_by="validation_loss"), True),
         (reading(0.1, arm="momentum"), False),
-        (TestRead(NAMED, named="ab"), False),
-        (TestRead(ALL), False),
+        (HeldOutRead(NAMED, named="ab"), False),
+        (HeldOutRead(ALL), False),
     ],
 )
 def test_another_choice_is_another_metric_or_another_configuration_of_an_arm(other, against):

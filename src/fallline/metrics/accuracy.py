@@ -6,10 +6,9 @@ import math
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
-
 from fallline.contracts import Metric, single
 from fallline.errors import ModelError
+from fallline.later import jnp
 
 HALF = 0.5
 """Above it a target is a yes, of 0 and 1 as of -1 and 1."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax.numpy as jnp
-
 from fallline.contracts import Metric
 from fallline.errors import ModelError
+from fallline.later import jnp
 
 
 def mean_squared_error(outputs: Any, targets: Any) -> Any:

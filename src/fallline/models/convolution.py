@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from fallline.models import lowerings
+from fallline.later import Later, jax, jnp
+
+lowerings: Any = Later("fallline.models.lowerings")
 
 _forced: ContextVar[str] = ContextVar("lowering", default="")
 
@@ -39,8 +41,6 @@ def convolve_relu_pool(x: Any, kernel: Any, bias: Any, padding: str = "SAME") ->
 
 
 def _way(x: Any, kernel: Any, pooled: bool) -> str:
-    import jax
-
     guess = lowerings.best_lowering(x.shape[0], x.shape[1:], kernel.shape, jax.default_backend(), pooled)
     return _forced.get() or guess
 
@@ -51,8 +51,6 @@ def max_pool(x: Any) -> Any:
     Written as maxima of four strided slices, which the CPU does faster than a window that is reduced. Where pixels tie
     for the largest, they share the gradient; TensorFlow and PyTorch give it to one of them.
     """
-    import jax.numpy as jnp
-
     height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
     corners = [x[:, i:height:2, j:width:2] for i in (0, 1) for j in (0, 1)]
     return jnp.maximum(jnp.maximum(*corners[:2]), jnp.maximum(*corners[2:]))

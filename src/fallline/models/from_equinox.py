@@ -9,6 +9,7 @@ from typing import Any
 
 from fallline.contracts import Model
 from fallline.errors import ModelError
+from fallline.models.makers import check_maker
 from fallline.models.probe import shapes_of
 from fallline.models.rates import hyperparameters_of
 from fallline.models.ties import Ties, drawn_places
@@ -39,6 +40,7 @@ def from_equinox(
     """
     import equinox as eqx
 
+    check_maker(make, "make")
     name = name or "module"
     module, begin, ties = _probe(make, name)
     drawn = drawn_places(lambda key: _fixed(_parted(make(key))[0]), name)
@@ -138,7 +140,7 @@ def _probe(make: Any, name: str) -> tuple[Any, Any, Ties]:
     if not isinstance(module, eqx.Module) or not callable(module):
         raise ModelError(
             f"init(key) of model {name} must give an equinox module that can be called, got "
-            f"{type(module).__name__}; for weights of another kind write fallline.model(init, apply), for "
+            f"{type(module).__name__}; for weights of another kind write fallline.from_functions(init, apply), for "
             "Flax fallline.from_flax, for Keras fallline.from_keras"
         )
     return module, state, found[-1]

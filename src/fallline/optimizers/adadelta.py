@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Optimizer, fraction
+from fallline.contracts.declaring import Fraction, LearningRate, Positive, optimizer
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._hyperparameters import epsilon, learning_rate
 
 
 class AdadeltaState(NamedTuple):
@@ -20,7 +19,22 @@ class AdadeltaState(NamedTuple):
     squared_steps: Any
 
 
-def _adadelta(learning_rate, decay, epsilon):
+@optimizer
+def adadelta(learning_rate: LearningRate = 0.001, decay: Fraction = 0.95, epsilon: Positive = 1e-8):
+    """Adadelta.
+
+    Equation::
+
+        a = rho a + (1 - rho) g^2;  u = sqrt(d + eps) / sqrt(a + eps) g;  x -= lr u;
+        d = rho d + (1 - rho) u^2;  a0 = d0 = 0, rho = decay
+
+    Args:
+        learning_rate: step size
+        decay: decay rate of the running means of squared gradients and squared steps
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Zeiler, 2012; TensorFlow 1 form
+    """
     lr, rho, eps = learning_rate, decay, epsilon
 
     def init(weights):
@@ -34,20 +48,3 @@ def _adadelta(learning_rate, decay, epsilon):
         return jax.tree.map(lambda u: -lr * u, u), AdadeltaState(a, d)
 
     return optax.GradientTransformation(init, update)
-
-
-ADADELTA = Optimizer(
-    name="adadelta",
-    make=_adadelta,
-    hyperparameters=(
-        learning_rate(0.001),
-        fraction("decay", 0.95, "memory of the running means: nearer 1 is longer"),
-        epsilon(1e-8),
-    ),
-    title="Adadelta",
-    equation=(
-        "a = rho a + (1 - rho) g^2;  u = sqrt(d + eps) / sqrt(a + eps) g;  x -= lr u;  "
-        "d = rho d + (1 - rho) u^2;  a0 = d0 = 0, rho = decay"
-    ),
-    source="Zeiler, 2012; TensorFlow 1 form",
-)

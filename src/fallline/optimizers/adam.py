@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Optimizer
+from fallline.contracts.declaring import NO_DEFAULT, Fraction, LearningRate, Positive, optimizer
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._hyperparameters import beta1, beta2, epsilon, learning_rate
 
 
 class AdamState(NamedTuple):
@@ -21,7 +20,23 @@ class AdamState(NamedTuple):
     squares: Any
 
 
-def _adam(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def adam(learning_rate: LearningRate = 0.001, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8):
+    """Adam with TensorFlow's epsilon-hat.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);
+        x -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps);  m0 = v0 = 0
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Kingma and Ba, 2015, the form before section 2.1; TensorFlow 1 form
+    """
     b1, b2, eps = beta1, beta2, epsilon
 
     def init(weights):
@@ -39,35 +54,28 @@ def _adam(learning_rate, beta1, beta2, epsilon):
     return optax.GradientTransformation(init, update)
 
 
-def _adam_inside(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def adam_inside(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8
+):
+    """Adam with epsilon under the root.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);
+        x -= lr M / sqrt(V + eps);  m0 = v0 = 0
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Kingma and Ba, 2015, as some lecture notes write it
+    """
     return optax.adam(learning_rate, beta1, beta2, eps=0.0, eps_root=epsilon)
 
 
 def one_minus_power(beta, t):
     """``1 - beta^t``, exact to a few units in the last place where beta^t is near 1 and the plain form cancels."""
     return -jnp.expm1(t * jnp.log1p(beta - 1))
-
-
-ADAM = Optimizer(
-    name="adam",
-    make=_adam,
-    hyperparameters=(learning_rate(0.001), beta1(), beta2(), epsilon(1e-8)),
-    title="Adam with TensorFlow's epsilon-hat",
-    equation=(
-        "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  "
-        "x -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps);  m0 = v0 = 0"
-    ),
-    source="Kingma and Ba, 2015, the form before section 2.1; TensorFlow 1 form",
-)
-
-ADAM_INSIDE = Optimizer(
-    name="adam_inside",
-    make=_adam_inside,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
-    title="Adam with epsilon under the root",
-    equation=(
-        "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);  "
-        "x -= lr M / sqrt(V + eps);  m0 = v0 = 0"
-    ),
-    source="Kingma and Ba, 2015, as some lecture notes write it",
-)

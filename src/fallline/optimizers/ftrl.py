@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Hyperparameter, Optimizer, nonnegative
+from fallline.contracts.declaring import NO_DEFAULT, LearningRate, Nonnegative, Nonpositive, optimizer
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._hyperparameters import l1, l2, learning_rate
 
 
 class FtrlState(NamedTuple):
@@ -27,7 +26,33 @@ class FtrlState(NamedTuple):
     per_rate: Any
 
 
-def _ftrl(learning_rate, learning_rate_power, initial_accumulator, l1, l2, l2_shrinkage):
+@optimizer
+def ftrl(
+    learning_rate: LearningRate = NO_DEFAULT,
+    learning_rate_power: Nonpositive = -0.5,
+    initial_accumulator: Nonnegative = 0.1,
+    l1: Nonnegative = 0.0,
+    l2: Nonnegative = 0.0,
+    l2_shrinkage: Nonnegative = 0.0,
+):
+    """FTRL-Proximal.
+
+    Equation::
+
+        n' = n + g^2;  z += g + 2 shrink x - (n'^-p / lr - n^-p / lr_(t-1)) x;
+        x = (sign(z) l1 - z) / (n'^-p / lr + 2 l2) where |z| > l1, else 0;
+        n0 = initial_accumulator, z0 = 0, p = learning_rate_power
+
+    Args:
+        learning_rate: step size
+        learning_rate_power: power of the sum of squared gradients: 0 keeps the learning rate, -0.5 is Adagrad's
+        initial_accumulator: initial value of the sum of squared gradients
+        l1: weight of the L1 penalty, which sets small weights to exactly 0
+        l2: weight of the L2 penalty, which pulls weights towards 0
+        l2_shrinkage: weight of an L2 penalty added to the gradient, not to the accumulator
+
+    Source: McMahan et al., 2013; TensorFlow 1 form
+    """
     lr, p = learning_rate, learning_rate_power
     resting = lr == 0
     per_rate, twice_l2, twice_shrink = 1 / jnp.where(resting, 1, lr), 2 * lr * l2, 2 * l2_shrinkage
@@ -67,26 +92,3 @@ def negative_power(n, p):
 def over(above, below):
     """``above / below``, 0 where ``below`` is 0: a weight that has seen no gradient, and that nothing holds."""
     return jnp.where(below == 0, 0, above / jnp.where(below == 0, 1, below))
-
-
-FTRL = Optimizer(
-    name="ftrl",
-    make=_ftrl,
-    hyperparameters=(
-        learning_rate(),
-        Hyperparameter(
-            "learning_rate_power", -0.5, high=0.0, meaning="how the rate falls: 0 not at all, -0.5 as Adagrad"
-        ),
-        nonnegative("initial_accumulator", 0.1, "what the sum of squared gradients starts from"),
-        l1(),
-        l2(),
-        nonnegative("l2_shrinkage", 0.0, "weight of an L2 term added to the gradient, not to the accumulator"),
-    ),
-    title="FTRL-Proximal",
-    equation=(
-        "n' = n + g^2;  z += g + 2 shrink x - (n'^-p / lr - n^-p / lr_(t-1)) x;  "
-        "x = (sign(z) l1 - z) / (n'^-p / lr + 2 l2) where |z| > l1, else 0;  "
-        "n0 = initial_accumulator, z0 = 0, p = learning_rate_power"
-    ),
-    source="McMahan et al., 2013; TensorFlow 1 form",
-)

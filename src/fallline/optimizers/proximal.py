@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Optimizer
+from fallline.contracts.declaring import NO_DEFAULT, LearningRate, Nonnegative, Positive, optimizer
 from fallline.later import jax, jnp, optax
-from fallline.optimizers._hyperparameters import initial_accumulator, l1, l2, learning_rate
 
 
 class ProximalAdagradState(NamedTuple):
@@ -19,7 +18,22 @@ class ProximalAdagradState(NamedTuple):
     accumulators: Any
 
 
-def _proximal_gradient_descent(learning_rate, l1, l2):
+@optimizer
+def proximal_gradient_descent(learning_rate: LearningRate = NO_DEFAULT, l1: Nonnegative = 0.0, l2: Nonnegative = 0.0):
+    """Proximal gradient descent.
+
+    Equation::
+
+        v = x - lr g;  x = sign(v) max(|v| - lr l1, 0) / (1 + lr l2)
+
+    Args:
+        learning_rate: step size
+        l1: weight of the L1 penalty, which sets small weights to exactly 0
+        l2: weight of the L2 penalty, which pulls weights towards 0
+
+    Source: Duchi and Singer, 2009; TensorFlow 1 form
+    """
+
     def init(weights):
         del weights
         return optax.EmptyState()
@@ -30,7 +44,29 @@ def _proximal_gradient_descent(learning_rate, l1, l2):
     return optax.GradientTransformation(init, update)
 
 
-def _proximal_adagrad(learning_rate, initial_accumulator, l1, l2):
+@optimizer
+def proximal_adagrad(
+    learning_rate: LearningRate = NO_DEFAULT,
+    initial_accumulator: Positive = 0.1,
+    l1: Nonnegative = 0.0,
+    l2: Nonnegative = 0.0,
+):
+    """Proximal Adagrad.
+
+    Equation::
+
+        n += g^2;  r = lr / sqrt(n);  v = x - r g;  x = sign(v) max(|v| - r l1, 0) / (1 + r l2);
+        n0 = initial_accumulator
+
+    Args:
+        learning_rate: step size
+        initial_accumulator: initial value of the sum of squared gradients
+        l1: weight of the L1 penalty, which sets small weights to exactly 0
+        l2: weight of the L2 penalty, which pulls weights towards 0
+
+    Source: Duchi and Singer, 2009; Duchi, Hazan and Singer, 2011; TensorFlow 1 form
+    """
+
     def init(weights):
         return ProximalAdagradState(jax.tree.map(lambda x: jnp.full_like(x, initial_accumulator), weights))
 
@@ -53,25 +89,3 @@ def proximal_step(x, g, rate, l1, l2):
     shrunk = rate * l2 / (1 + rate * l2)
     # -x, and not a sum that rounds, so that a weight within the threshold becomes exactly 0
     return jnp.where(jnp.abs(v) <= threshold, -x, plain - (cut + shrunk * (v - cut)))
-
-
-PROXIMAL_GRADIENT_DESCENT = Optimizer(
-    name="proximal_gradient_descent",
-    make=_proximal_gradient_descent,
-    hyperparameters=(learning_rate(), l1(), l2()),
-    title="proximal gradient descent",
-    equation="v = x - lr g;  x = sign(v) max(|v| - lr l1, 0) / (1 + lr l2)",
-    source="Duchi and Singer, 2009; TensorFlow 1 form",
-)
-
-PROXIMAL_ADAGRAD = Optimizer(
-    name="proximal_adagrad",
-    make=_proximal_adagrad,
-    hyperparameters=(learning_rate(), initial_accumulator(), l1(), l2()),
-    title="proximal Adagrad",
-    equation=(
-        "n += g^2;  r = lr / sqrt(n);  v = x - r g;  x = sign(v) max(|v| - r l1, 0) / (1 + r l2);  "
-        "n0 = initial_accumulator"
-    ),
-    source="Duchi and Singer, 2009; Duchi, Hazan and Singer, 2011; TensorFlow 1 form",
-)

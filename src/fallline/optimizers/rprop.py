@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fallline.contracts import Hyperparameter, Optimizer, positive
+from fallline.contracts.declaring import NO_DEFAULT, AboveOne, LearningRate, OpenFraction, Positive, optimizer
 from fallline.later import jax, jnp, optax
 
 
@@ -22,7 +22,31 @@ class RpropState(NamedTuple):
     first_rate: Any
 
 
-def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
+@optimizer
+def rprop(
+    learning_rate: LearningRate = NO_DEFAULT,
+    eta_minus: OpenFraction = 0.5,
+    eta_plus: AboveOne = 1.2,
+    smallest_step: Positive = 1e-6,
+    largest_step: Positive = 50.0,
+):
+    """Rprop.
+
+    Equation::
+
+        step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];
+        g = 0 where it turned;  x -= lr / lr_0 step sign(g);  step_0 = lr_0
+
+    Args:
+        learning_rate: first step size of every weight
+        eta_minus: factor of the step size where the gradient changes its sign
+        eta_plus: factor of the step size where the gradient keeps its sign
+        smallest_step: lower bound of the step size
+        largest_step: upper bound of the step size
+
+    Source: Riedmiller and Braun, 1993; Igel and Hüsken, 2000 (iRprop-: no step back)
+    """
+
     def length(old, turn):
         factor = jnp.where(turn > 0, eta_plus, eta_minus)
         return jnp.where(turn == 0, old, jnp.clip(old * factor, smallest_step, largest_step))
@@ -44,30 +68,3 @@ def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
         return steps, RpropState(signs, lengths, state.first_rate)
 
     return optax.GradientTransformation(init, update)
-
-
-RPROP = Optimizer(
-    name="rprop",
-    make=_rprop,
-    hyperparameters=(
-        positive("learning_rate", None, "the first step of every weight"),
-        Hyperparameter(
-            "eta_minus",
-            0.5,
-            low=0.0,
-            high=1.0,
-            low_open=True,
-            high_open=True,
-            meaning="factor of the step where the gradient's sign turned",
-        ),
-        Hyperparameter("eta_plus", 1.2, low=1.0, low_open=True, meaning="factor of the step where the sign stayed"),
-        positive("smallest_step", 1e-6, "no step becomes smaller"),
-        positive("largest_step", 50.0, "no step becomes larger"),
-    ),
-    title="Rprop",
-    equation=(
-        "step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];  "
-        "g = 0 where it turned;  x -= lr / lr_0 step sign(g);  step_0 = lr_0"
-    ),
-    source="Riedmiller and Braun, 1993; Igel and Hüsken, 2000 (iRprop-: no step back)",
-)

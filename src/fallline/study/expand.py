@@ -10,9 +10,9 @@ from typing import Any
 from fallline.batching import BatchPolicy
 from fallline.contracts import Hyperparameter, Loss, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName
-from fallline.losses import losses
-from fallline.optimizers import optimizers
-from fallline.schedules import schedules
+from fallline.losses import builtin_losses
+from fallline.optimizers import builtin_optimizers
+from fallline.schedules import builtin_schedules
 from fallline.study.budget import batches_of, steps_of
 from fallline.study.formatting import shown
 from fallline.study.parts import CHOICES, COMMON, CheckedHyperparameters, Parts, hyperparameters_of
@@ -307,7 +307,12 @@ class _Recipes:
 
 def _known_parts() -> dict[str, Mapping[str, Any]]:
     """Every built-in part that brings numbers, by kind."""
-    return {"optimizer": optimizers(), "loss": losses(), "schedule": schedules(), "task": tasks()}
+    return {
+        "optimizer": builtin_optimizers(),
+        "loss": builtin_losses(),
+        "schedule": builtin_schedules(),
+        "task": tasks(),
+    }
 
 
 def _split(table: Mapping[str, Any]) -> tuple[Settings, dict[str, Settings]]:

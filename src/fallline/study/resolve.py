@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName, but_an_interrupt
-from fallline.losses import find_loss, losses
+from fallline.losses import builtin_losses, find_loss
 from fallline.metrics import find_metric, metrics
-from fallline.optimizers import find_optimizer, optimizers
-from fallline.schedules import find_schedule, schedules
+from fallline.optimizers import builtin_optimizers, find_optimizer
+from fallline.schedules import builtin_schedules, find_schedule
 from fallline.study.formatting import shown, told
 from fallline.study.trial import digest
 from fallline.tasks import find_task, tasks
@@ -36,10 +36,10 @@ _FINDERS: dict[type, Callable[[str, str], Any]] = {
     Task: find_task,
 }
 _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
-    Optimizer: optimizers,
-    Loss: losses,
+    Optimizer: builtin_optimizers,
+    Loss: builtin_losses,
     Metric: metrics,
-    Schedule: schedules,
+    Schedule: builtin_schedules,
     Task: tasks,
 }
 

@@ -7,9 +7,9 @@ from fallline.contracts.registry import parts
 from fallline.errors import UnknownName
 from fallline.tasks.family import TaskFamily
 from fallline.tasks.networks import network_task
-from fallline.tasks.own import task
+from fallline.tasks.own import from_arrays
 
-__all__ = ["families", "find_task", "network_task", "task", "tasks"]
+__all__ = ["families", "find_task", "from_arrays", "network_task", "tasks"]
 
 
 def tasks() -> dict[str, Task]:

@@ -8,8 +8,8 @@ from fallline.contracts import Model, Task
 from fallline.datasets import find_dataset
 from fallline.metrics import find_metric
 from fallline.models.convnet import convnet
-from fallline.models.dense import dense_net
-from fallline.models.softmax import softmax_layer
+from fallline.models.mlp import mlp
+from fallline.models.softmax import softmax
 from fallline.models.workers import workers_convnet
 from fallline.tasks.family import TaskFamily
 
@@ -49,7 +49,7 @@ def _task(name: str, dataset: str, model: Model, title: str, prepare: Any) -> Ta
 
 
 def _softmax_task(dataset: str) -> Task:
-    return _task(f"{dataset}-softmax", dataset, softmax_layer(PIXELS[dataset], 10), "one layer 784-10", pixels)
+    return _task(f"{dataset}-softmax", dataset, softmax(PIXELS[dataset], 10), "one layer 784-10", pixels)
 
 
 def _dense_family(dataset: str) -> TaskFamily:
@@ -58,7 +58,7 @@ def _dense_family(dataset: str) -> TaskFamily:
         return _task(
             f"{dataset}-mlp-{hidden}",
             dataset,
-            dense_net(size, hidden, 10),
+            mlp(size, hidden, 10),
             f"a net {size}-{hidden}-10 with one hidden layer",
             centred_pixels,
         )

@@ -11,7 +11,7 @@ from fallline.contracts import Split, Splits, Task
 from fallline.engine.evaluation import EVALUATION_BATCH, HeldOut, batch_size
 from fallline.engine.lanes import Cohort, DeviceData
 from fallline.engine.mesh import DeviceRow
-from fallline.optimizers import optimizers
+from fallline.optimizers import builtin_optimizers
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays
 from fallline.training.context import TrainingContext
@@ -36,7 +36,7 @@ class DeclaredArrays(Arrays):
 
     def check(self, task: Task, cohort: Cohort) -> None:
         """As with examples; rules of the package are left out, which its tests let meet weights of every shape."""
-        own = tuple(one for one in cohort.segments if optimizers().get(one.optimizer.name) is not one.optimizer)
+        own = tuple(one for one in cohort.segments if builtin_optimizers().get(one.optimizer.name) is not one.optimizer)
         super().check(task, cohort._replace(segments=own))
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from fallline.contracts import Hyperparameter, Metric, Task
 from fallline.errors import FalllineError, HyperparameterError, StudyError, UnknownName
-from fallline.losses import losses
-from fallline.optimizers import optimizers
-from fallline.schedules import schedules
+from fallline.losses import builtin_losses
+from fallline.optimizers import builtin_optimizers
+from fallline.schedules import builtin_schedules
 from fallline.study import Claim, Study, Trial
 from fallline.study.device_counts import parse_counts
 from fallline.study.expand import Expansion
@@ -65,7 +65,12 @@ class Names:
     @classmethod
     def of(cls, study: Study, trials: Sequence[Trial], metrics: Iterable[str], presets: Sequence[Expansion]) -> Names:
         """Those of the study with these trials, and of its presets."""
-        built_in = {"task": tasks(), "optimizer": optimizers(), "loss": losses(), "schedule": schedules()}
+        built_in = {
+            "task": tasks(),
+            "optimizer": builtin_optimizers(),
+            "loss": builtin_losses(),
+            "schedule": builtin_schedules(),
+        }
         found: dict[str, dict[str, Any]] = {kind: dict(built_in[kind]) for kind in CHOICES}
         own = {trial.task.name: trial.task for trial in trials}
         for trial in trials:

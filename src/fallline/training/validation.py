@@ -13,10 +13,10 @@ from fallline.contracts.rules import GIVES, TAKES, MetricAt
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName, but_an_interrupt
-from fallline.losses import losses
+from fallline.losses import builtin_losses
 from fallline.metrics import find_metric
 from fallline.metrics.cuts import is_plus_minus, is_yes_or_no
-from fallline.optimizers import optimizers
+from fallline.optimizers import builtin_optimizers
 from fallline.study import Study, Trial
 from fallline.study.formatting import shown, told
 from fallline.study.test_leakage import REASON, on_test
@@ -203,7 +203,7 @@ def _check_fit(task: Task, loss: Loss) -> None:
         raise ModelError(f"task {task.name}: loss {loss.name} takes one of {', '.join(TAKES)}, got {shown(loss.takes)}")
     if task.gives == "logits" or loss.takes in ("outputs", "values", task.gives):
         return
-    fitting = [other.name for other in losses().values() if other.takes == task.gives]
+    fitting = [other.name for other in builtin_losses().values() if other.takes == task.gives]
     fitting.sort(key=lambda name: name.split("_")[0] != loss.name.split("_")[0])  # of the same sort first
     raise ModelError(
         f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
@@ -398,7 +398,7 @@ def _check_rule(rule: Optimizer, weights: Any) -> None:
 
 def _is_tested(rule: Optimizer) -> bool:
     """Whether the rule is built in: the package's own tests have checked it."""
-    return optimizers().get(rule.name) is rule
+    return builtin_optimizers().get(rule.name) is rule
 
 
 def check_follows(rule: Optimizer, weights: Any, schedule: str) -> None:
