@@ -47,7 +47,7 @@ SCALE = 2
 def draw(network: Network, values: Values | None = None, *, dark: bool = False) -> Any:
     """The picture as an altair chart, which shows itself in a notebook; what has no room is told under the pointer.
 
-    ``values`` holds each learnable by its name and the bias of neuron xw as ``bias_xw``: all, or ModelError.
+    ``values`` holds each parameter by its name and the bias of neuron xw as ``bias_xw``: all, or ModelError.
     """
     colors = DARK if dark else LIGHT
     return picture(network, values, colors).configure(

@@ -7,7 +7,7 @@
     product  = factor { "*" factor }
     factor   = number | name [ ("^" | "**") whole number ]
 
-A ``#`` begins a remark; ``;`` ends a line as a line's end does; within brackets a line's end is a space.
+A ``#`` begins a comment; ``;`` ends a line as a line's end does; within brackets a line's end is a space.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HEADERS = ("inputs", "activation")
 _TOKENS = re.compile(
     r"""
     [ \t\r]* (?: (?P<name>[A-Za-z_][A-Za-z0-9_]*) | (?P<sign>\*\*|[-+*^=():,])
-    | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<end>;|\n[ \t\r\n]*|\Z) | (?P<remark>\#[^\n]*))
+    | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<end>;|\n[ \t\r\n]*|\Z) | (?P<comment>\#[^\n]*))
 """,
     re.VERBOSE,
 )
@@ -279,7 +279,7 @@ def _tokens(text: str) -> Iterator[Token]:
             depth += {"(": 1, ")": -1}.get(said, 0)
         if kind == "end" and not said:
             break
-        if kind != "remark" and not (said[0] == "\n" and depth > 0):
+        if kind != "comment" and not (said[0] == "\n" and depth > 0):
             yield Token(kind, said, match.start(kind))
     yield Token("end", "", len(text))
 

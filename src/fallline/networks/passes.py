@@ -28,16 +28,16 @@ Values = dict[Any, Any]
 
 
 def forward(network: Network) -> Callable[[Any, Any, Any], Any]:
-    """``f(weights [learnables], biases [neurons], inputs [batch, inputs])``: the outputs [batch, outputs].
+    """``f(weights [parameters], biases [neurons], inputs [batch, inputs])``: the outputs [batch, outputs].
 
-    Weights are in the order of ``network.learnables``, biases in that of ``network.neurons``; a network with one
+    Weights are in the order of ``network.parameters``, biases in that of ``network.neurons``; a network with one
     output gives [batch].
     """
-    learnable = {name: i for i, name in enumerate(network.learnables)}
+    parameter = {name: i for i, name in enumerate(network.parameters)}
     bias = {neuron.name: i for i, neuron in enumerate(network.neurons)}
     if len(network.layers) > MANY_LAYERS:
-        return walk(network, learnable, bias)
-    passes = [_pass_of(layer)(layer, learnable, bias) for layer in network.layers]
+        return walk(network, parameter, bias)
+    passes = [_pass_of(layer)(layer, parameter, bias) for layer in network.layers]
 
     def run(weights: Any, biases: Any, inputs: Any) -> Any:
         values = {name: inputs[..., i] for i, name in enumerate(network.inputs)} | {network.inputs: inputs}
@@ -57,9 +57,9 @@ def _pass_of(layer: tuple[Neuron, ...]) -> Any:
 
 
 def _is_full(layer: tuple[Neuron, ...]) -> bool:
-    """Whether every neuron has the same sources in the same order, each with a learnable of its own: a dense layer."""
+    """Whether every neuron has the same sources in the same order, each with a parameter of its own: a dense layer."""
     terms = [term for neuron in layer for term in neuron.terms]
-    named = [term.learnable for term in terms]
+    named = [term.parameter for term in terms]
     return (
         None not in named
         and len(set(named)) == len(named)
@@ -69,9 +69,9 @@ def _is_full(layer: tuple[Neuron, ...]) -> bool:
     )
 
 
-def _full_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
+def _full_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
     """A dense layer: its monomials [batch, sources] times a matrix [neurons, sources], its gradient in one piece."""
-    chosen = np.array([[learnable[str(term.learnable)] for term in neuron.terms] for neuron in layer])
+    chosen = np.array([[parameter[str(term.parameter)] for term in neuron.terms] for neuron in layer])
     own = np.array([bias[neuron.name] for neuron in layer])
     sources = [term.sources for term in layer[0].terms]
 
@@ -97,7 +97,7 @@ def _taken(values: Any, places: np.ndarray) -> Any:
     return values[places]
 
 
-def _term_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
+def _term_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
     """Every term a few products of its own, so that a small network becomes one loop over lanes and examples."""
 
     def run(weights: Any, biases: Any, values: Values) -> Values:
@@ -106,8 +106,8 @@ def _term_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[
             total = biases[bias[neuron.name]]
             for term in neuron.terms:
                 part = _monomial(term, values)
-                if term.learnable is not None:
-                    part = part * weights[learnable[term.learnable]]
+                if term.parameter is not None:
+                    part = part * weights[parameter[term.parameter]]
                 total = total + (part if term.coefficient == 1 else term.coefficient * part)
             like = next(iter(values.values()))
             found[neuron.name] = jnp.broadcast_to(FUNCTIONS[neuron.activation](total), like.shape)
@@ -116,17 +116,17 @@ def _term_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[
     return run
 
 
-def _matrix_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
-    """The layer's different monomials [batch, monomials] times a matrix [monomials, neurons] of its learnables."""
+def _matrix_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
+    """The layer's different monomials [batch, monomials] times a matrix [monomials, neurons] of its parameters."""
     monomials = list(dict.fromkeys(term.sources for neuron in layer for term in neuron.terms))
     row = {sources: i for i, sources in enumerate(monomials)}
     places = [(row[term.sources], column, term) for column, neuron in enumerate(layer) for term in neuron.terms]
     fixed = np.zeros((len(monomials), len(layer)))
     for i, j, term in places:
-        fixed[i, j] += term.coefficient if term.learnable is None else 0.0
-    learnt = [(i, j, term) for i, j, term in places if term.learnable is not None]
+        fixed[i, j] += term.coefficient if term.parameter is None else 0.0
+    learnt = [(i, j, term) for i, j, term in places if term.parameter is not None]
     rows, columns = (np.array([place[axis] for place in learnt], np.int32) for axis in (0, 1))
-    chosen = np.array([learnable[str(term.learnable)] for _, _, term in learnt], np.int32)
+    chosen = np.array([parameter[str(term.parameter)] for _, _, term in learnt], np.int32)
     factors = np.array([term.coefficient for _, _, term in learnt])
     own = np.array([bias[neuron.name] for neuron in layer])
 
