@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from command_line import cli  # noqa: F401  (a fixture)
+import array_annotations
+
+array_annotations.install()
+
+from command_line import cli  # noqa: E402, F401  (a fixture)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +28,30 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip("no full data: set FALLLINE_DATA to a folder that holds mnist/")
     return folder
+
+
+STRICT = {
+    "test_component_functions",
+    "test_losses",
+    "test_lowerings",
+    "test_models",
+    "test_single_losses",
+}
+"""Modules of tests in which no array is promoted to another type or rank implicitly. optax promotes: update rules have a
+test of their own for those that are ours.
+"""
+
+
+@pytest.fixture
+def strict_promotion():
+    """JAX with strict promotion of types, and none of ranks."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def promotion(request):
+    if request.module.__name__ in STRICT:
+        request.getfixturevalue("strict_promotion")

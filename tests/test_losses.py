@@ -215,7 +215,7 @@ def test_lanes_with_other_numbers_are_traced_once_and_agree_with_the_lane_alone(
 
 @every_loss
 def test_examples_that_do_not_count_change_nothing(part):
-    counts = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0])
+    counts = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0], np.float32)
     own = outputs_of(part, LOGITS).astype(np.float32)
     run, targets = jax.jit(jax.value_and_grad(part)), forms(part, LABELS)[0]
     _, value, gradient = compiled(part)(own, targets, drawn(part))

@@ -147,6 +147,30 @@ def test_a_lane_does_not_hang_on_its_neighbours(rule):
         np.testing.assert_array_equal(a[LANES - 1], b[LANES - 1])
 
 
+OURS = (
+    "adadelta",
+    "adam",
+    "adan",
+    "ftrl",
+    "novograd",
+    "proximal_adagrad",
+    "proximal_gradient_descent",
+    "rmsprop",
+    "rprop",
+)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_rules_promote_no_type_and_no_rank_implicitly(name, strict_promotion):
+    rule = RULES[name].make(**{law: jnp.float32(value) for law, value in defaults(RULES[name]).items()})
+    weights, gradients = jax.tree.map(lambda leaf: leaf[0], drawn(1)), jax.tree.map(lambda leaf: leaf[0], drawn(2))
+    state = rule.init(weights)
+    for _ in range(2):
+        steps, state = jax.jit(rule.update)(gradients, state, weights)
+        weights = jax.tree.map(jnp.add, weights, steps)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights))
+
+
 def test_only_the_layerwise_rules_couple_the_weights_of_an_array():
     coupled = {rule.name for rule in RULES.values() if not _is_elementwise(rule)}
     assert coupled == {name for name in RULES if getattr(fallline.optimizers, name).__module__.endswith(".layerwise")}

@@ -279,7 +279,7 @@ class _Declaration(NamedTuple):
         for parameter in parameters:
             annotation = parameter.annotation
             if isinstance(annotation, str):  # one by one: other annotations name types that are not imported
-                annotation = eval(annotation, function.__globals__)  # type: ignore[attr-defined]
+                annotation = eval(annotation, inspect.unwrap(function).__globals__)
             kind, law = get_args(annotation)
             default = float(parameter.default) if law.flag else parameter.default
             meaning = meanings.get(parameter.name, "")

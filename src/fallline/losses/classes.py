@@ -10,7 +10,7 @@ from fallline.errors import ModelError
 from fallline.later import jax, jnp
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float, Int, Shaped
 
 
 def matched(loss: str, outputs: Array, labels: Array, takes: str = "logits") -> tuple[Array, Array]:
@@ -51,13 +51,13 @@ def need_classes(loss: str, outputs: Array) -> None:
         )
 
 
-def indices(labels: Int[Array, " batch"], classes: int) -> Int[Array, " batch"]:
+def indices(labels: Shaped[Array, " batch"], classes: int) -> Int[Array, " batch"]:
     """Labels as int32; negative ones become ``classes``, an index beyond the last class."""
     labels = labels.astype(jnp.int32)  # a byte cannot be compared with more than 255 classes
     return jnp.where(labels < 0, classes, labels)
 
 
-def at_labels(rows: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+def at_labels(rows: Float[Array, "batch classes"], labels: Shaped[Array, " batch"]) -> Float[Array, " batch"]:
     """The entry of each row at its label, int32; nan where a label is beyond the last class.
 
     Without a derivative it is a sum over the row, which a CPU computes along the batch: evaluating a 784-10 layer takes
@@ -71,7 +71,7 @@ def _at_labels() -> Any:
     @jax.custom_jvp
     def entries(rows, labels):
         classes = rows.shape[-1]
-        sums = jnp.where(jnp.arange(classes) == labels[:, None], rows, 0).sum(-1)
+        sums = jnp.where(jnp.arange(classes, dtype=labels.dtype)[None, :] == labels[:, None], rows, 0).sum(-1)
         return jnp.where(labels < classes, sums, jnp.nan)
 
     @entries.defjvp
@@ -82,5 +82,5 @@ def _at_labels() -> Any:
     return entries
 
 
-def _gathered(rows: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+def _gathered(rows: Float[Array, "batch classes"], labels: Shaped[Array, " batch"]) -> Float[Array, " batch"]:
     return jnp.take_along_axis(rows, labels[:, None], axis=-1)[:, 0]

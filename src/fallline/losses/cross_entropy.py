@@ -10,7 +10,7 @@ from fallline.later import jax, jnp
 from fallline.losses.classes import are_integers, at_labels, indices, need_classes
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int
+    from jaxtyping import Array, Float, Shaped
 
 
 @loss(takes="logits")
@@ -60,7 +60,7 @@ def sparse_softmax_cross_entropy(logits: Array, labels: Array) -> Float[Array, "
 
 
 def _of_integers(
-    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"], label_smoothing: float = 0.0
+    logits: Float[Array, "batch classes"], labels: Shaped[Array, " batch"], label_smoothing: float = 0.0
 ) -> Float[Array, " batch"]:
     z, log_sum = _shifted(logits)
     of_label = at_labels(z, indices(labels, z.shape[-1]))

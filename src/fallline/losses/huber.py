@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 @loss(takes="values")
-def huber(
-    outputs: Float[Array, "batch ..."], targets: Float[Array, "batch ..."], delta: Positive = 1.0
-) -> Float[Array, " batch"]:
+def huber(outputs: Float[Array, "batch ..."], targets: Array, delta: Positive = 1.0) -> Float[Array, " batch"]:
     """Huber loss.
 
     ``e_k^2 / 2`` where ``|e_k| <= delta``, else ``delta (|e_k| - delta / 2)``, summed over outputs: one value per

@@ -82,7 +82,7 @@ def quadratic_weighted_kappa(probabilities: Array, labels: Array, counts: Array 
 def _distances(classes: int, power: int, dtype: object) -> Float[Array, "classes classes"]:
     """W."""
     places = jnp.arange(classes, dtype=dtype) / (classes - 1)
-    return jnp.abs(places[:, None] - places) ** power
+    return jnp.abs(places[:, None] - places[None, :]) ** power
 
 
 def _log_ratio(seen: Float[Array, ""], chance: Float[Array, ""]) -> Float[Array, ""]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @loss(takes="values")
-def squared_error(outputs: Float[Array, "batch ..."], targets: Float[Array, "batch ..."]) -> Float[Array, " batch"]:
+def squared_error(outputs: Float[Array, "batch ..."], targets: Array) -> Float[Array, " batch"]:
     """Squared error.
 
     ``targets`` have the shape of ``outputs`` [batch, ...] up to axes of length 1, else ModelError. One value per
@@ -29,7 +29,7 @@ def squared_error(outputs: Float[Array, "batch ..."], targets: Float[Array, "bat
 
 
 @loss(takes="values", reduce="sum")
-def sum_of_squares(outputs: Float[Array, "batch ..."], targets: Float[Array, "batch ..."]) -> Float[Array, " batch"]:
+def sum_of_squares(outputs: Float[Array, "batch ..."], targets: Array) -> Float[Array, " batch"]:
     """Sum of squares.
 
     As ``squared_error``, summed over the examples of a batch.
@@ -43,19 +43,21 @@ def sum_of_squares(outputs: Float[Array, "batch ..."], targets: Float[Array, "ba
     return _sums(outputs, targets)
 
 
-def errors_of(
-    loss: str, outputs: Float[Array, "batch ..."], targets: Float[Array, "batch ..."]
-) -> Float[Array, "batch ..."]:
-    """``o - y`` in the outputs' shape; ModelError where one would have to be broadcast."""
+def errors_of(loss: str, outputs: Float[Array, "batch ..."], targets: Array) -> Float[Array, "batch ..."]:
+    """``o - y`` in the outputs' shape and the wider of the two float types; ModelError where one would have to be
+    broadcast.
+    """
     if _core(outputs) != _core(targets):
         raise ModelError(
             f"{loss} needs targets of the outputs' shape, got outputs {outputs.shape} and targets "
             f"{targets.shape}: give one target for each output"
         )
-    return outputs - jnp.reshape(targets, outputs.shape)
+    kinds = [array.dtype for array in (outputs, targets) if jnp.issubdtype(array.dtype, jnp.floating)]
+    wide = max(kinds, key=lambda kind: jnp.finfo(kind).bits)
+    return outputs.astype(wide) - jnp.reshape(targets, outputs.shape).astype(wide)
 
 
-def _sums(outputs: Float[Array, "batch ..."], targets: Float[Array, "batch ..."]) -> Float[Array, " batch"]:
+def _sums(outputs: Float[Array, "batch ..."], targets: Array) -> Float[Array, " batch"]:
     errors = errors_of("the squared error", outputs, targets)
     return jnp.sum(errors * errors, axis=tuple(range(1, outputs.ndim)))
 

@@ -29,7 +29,7 @@ class Dense(NamedTuple):
 
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch outputs"]:
         if self.weights.size > CACHED_WEIGHTS:
-            return x @ self.weights.T + self.biases
+            return x @ self.weights.T + self.biases[None, :]
         return (self.weights @ x.T + self.biases[:, None]).T
 
 
@@ -42,7 +42,7 @@ class Convolution(NamedTuple):
     def __call__(
         self, x: Float[Array, "batch height width inputs"], padding: str = "SAME"
     ) -> Float[Array, "batch rows_out columns_out outputs"]:
-        return jax.nn.relu(convolve(x, self.kernel, padding) + self.biases)
+        return jax.nn.relu(convolve(x, self.kernel, padding) + self.biases[None, None, None, :])
 
     def pooled(
         self, x: Float[Array, "batch height width inputs"], padding: str = "SAME"

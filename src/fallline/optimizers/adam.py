@@ -6,10 +6,13 @@ TensorFlow adds epsilon to the uncorrected root ("epsilon-hat"). The third form,
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, Fraction, LearningRate, Positive, optimizer
 from fallline.later import jax, jnp, optax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class AdamState(NamedTuple):
@@ -39,10 +42,12 @@ def adam(learning_rate: LearningRate = 0.001, beta1: Fraction = 0.9, beta2: Frac
     """
     b1, b2, eps = beta1, beta2, epsilon
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> AdamState:
         return AdamState(jnp.zeros((), jnp.int32), *(jax.tree.map(jnp.zeros_like, weights) for _ in range(2)))
 
-    def update(gradients, state, weights=None):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: AdamState, weights: Any = None
+    ) -> tuple[PyTree[Float[Array, "*_"]], AdamState]:
         del weights
         t = state.count + 1
         lr_t = learning_rate * jnp.sqrt(one_minus_power(b2, t)) / one_minus_power(b1, t)
@@ -78,4 +83,5 @@ def adam_inside(
 
 def one_minus_power(beta, t):
     """``1 - beta^t``, exact to a few units in the last place where beta^t is near 1 and the plain form cancels."""
-    return -jnp.expm1(t * jnp.log1p(beta - 1))
+    log = jnp.log1p(beta - 1)
+    return -jnp.expm1(t.astype(log.dtype) * log)

@@ -5,11 +5,14 @@ Ours, since optax 0.2.8 weighs the difference by 1 - b2 where the paper, in thes
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, Fraction, LearningRate, Nonnegative, Positive, optimizer
 from fallline.later import jax, jnp, optax
 from fallline.optimizers.adam import one_minus_power
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class AdanState(NamedTuple):
@@ -52,10 +55,12 @@ def adan(
     b1, b2, b3 = beta1, beta2, beta3
     pull = learning_rate * weight_decay
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> AdanState:
         return AdanState(jnp.zeros((), jnp.int32), *(jax.tree.map(jnp.zeros_like, weights) for _ in range(4)))
 
-    def update(gradients, state, weights):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: AdanState, weights: PyTree[Float[Array, "*_"]]
+    ) -> tuple[PyTree[Float[Array, "*_"]], AdanState]:
         t = state.count + 1
         d = jax.tree.map(lambda g, old: jnp.where(t == 1, 0, g - old), gradients, state.gradients)
         m = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.means, gradients)

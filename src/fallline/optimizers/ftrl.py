@@ -11,10 +11,13 @@ taken as ``sqrt(n) exp(-(p + 1/2) log n)``: four times quicker than a power, and
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, LearningRate, Nonnegative, Nonpositive, optimizer
 from fallline.later import jax, jnp, optax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class FtrlState(NamedTuple):
@@ -57,12 +60,14 @@ def ftrl(
     resting = lr == 0
     per_rate, twice_l2, twice_shrink = 1 / jnp.where(resting, 1, lr), 2 * lr * l2, 2 * l2_shrinkage
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> FtrlState:
         n = jax.tree.map(lambda x: jnp.full_like(x, initial_accumulator), weights)
         r = jax.tree.map(lambda n: negative_power(n, p), n)
         return FtrlState(n, r, jax.tree.map(jnp.zeros_like, weights), jnp.zeros_like(per_rate))
 
-    def update(gradients, state, weights):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: FtrlState, weights: PyTree[Float[Array, "*_"]]
+    ) -> tuple[PyTree[Float[Array, "*_"]], FtrlState]:
         n = jax.tree.map(lambda n, g: n + g * g, state.accumulators, gradients)
         r = jax.tree.map(lambda n: negative_power(n, p), n)
         changed = jnp.where(state.per_rate > 0, per_rate - state.per_rate, 0)

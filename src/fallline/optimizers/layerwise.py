@@ -10,11 +10,14 @@ reason. Where optax's norms hold, LAMB and LARS are optax's bit for bit, NovoGra
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, Fraction, LearningRate, Nonnegative, Positive, optimizer
 from fallline.later import jax, jnp, optax
 from fallline.norms import norm_in_parts, norm_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class NovogradState(NamedTuple):
@@ -111,11 +114,13 @@ def novograd(
     Source: Ginsburg et al., 2019
     """
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> NovogradState:
         roots = jax.tree.map(lambda x: jnp.zeros((), x.dtype), weights)
         return NovogradState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, weights), roots)
 
-    def update(gradients, state, weights):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: NovogradState, weights: PyTree[Float[Array, "*_"]]
+    ) -> tuple[PyTree[Float[Array, "*_"]], NovogradState]:
         def root(g, old):
             new = norm_of(g)
             both = jnp.stack([jnp.sqrt(beta2) * old, jnp.sqrt(1 - beta2) * new])
@@ -142,7 +147,9 @@ def _scale_by_trust(coefficient):
         nothing = (of_weights == 0) | (rest == 0)
         return jnp.where(nothing, u, u / size * (coefficient * of_weights / jnp.where(nothing, 1.0, rest)))
 
-    def update(gradients, state, weights):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: Any, weights: PyTree[Float[Array, "*_"]]
+    ) -> tuple[PyTree[Float[Array, "*_"]], Any]:
         return jax.tree.map(scale, gradients, weights), state
 
     return optax.GradientTransformation(lambda weights: optax.EmptyState(), update)

@@ -6,10 +6,13 @@ plus a correction that is exactly 0 without regularisation, so that the rule is 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, LearningRate, Nonnegative, Positive, optimizer
 from fallline.later import jax, jnp, optax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class ProximalAdagradState(NamedTuple):
@@ -34,11 +37,13 @@ def proximal_gradient_descent(learning_rate: LearningRate = NO_DEFAULT, l1: Nonn
     Source: Duchi and Singer, 2009; TensorFlow 1 form
     """
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> Any:
         del weights
         return optax.EmptyState()
 
-    def update(gradients, state, weights):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: Any, weights: PyTree[Float[Array, "*_"]]
+    ) -> tuple[PyTree[Float[Array, "*_"]], Any]:
         return jax.tree.map(lambda x, g: proximal_step(x, g, learning_rate, l1, l2), weights, gradients), state
 
     return optax.GradientTransformation(init, update)
@@ -67,10 +72,12 @@ def proximal_adagrad(
     Source: Duchi and Singer, 2009; Duchi, Hazan and Singer, 2011; TensorFlow 1 form
     """
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> ProximalAdagradState:
         return ProximalAdagradState(jax.tree.map(lambda x: jnp.full_like(x, initial_accumulator), weights))
 
-    def update(gradients, state, weights):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: ProximalAdagradState, weights: PyTree[Float[Array, "*_"]]
+    ) -> tuple[PyTree[Float[Array, "*_"]], ProximalAdagradState]:
         n = jax.tree.map(lambda n, g: n + g * g, state.accumulators, gradients)
         steps = jax.tree.map(
             lambda x, g, n: proximal_step(x, g, learning_rate * jax.lax.rsqrt(n), l1, l2), weights, gradients, n

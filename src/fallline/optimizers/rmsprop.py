@@ -7,10 +7,13 @@ itself, whose recurrence ``w = decay (w + (1 - decay) (g - q)^2)`` follows from 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, Flag, Fraction, LearningRate, Positive, optimizer
 from fallline.later import jax, jnp, optax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class RmspropState(NamedTuple):
@@ -47,11 +50,13 @@ def rmsprop(
     """
     lr, mu, eps = learning_rate, momentum, epsilon
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> RmspropState:
         fills = (jnp.zeros_like, jnp.ones_like, jnp.zeros_like)
         return RmspropState(*(jax.tree.map(fill, weights) for fill in fills))
 
-    def update(gradients, state, weights=None):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: RmspropState, weights: Any = None
+    ) -> tuple[PyTree[Float[Array, "*_"]], RmspropState]:
         del weights
         w = jax.tree.map(
             lambda w, q, g: decay * (w + (1 - decay) * (g - q) ** 2), state.variances, state.means, gradients

@@ -7,10 +7,13 @@ weight follows it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.declaring import NO_DEFAULT, AboveOne, LearningRate, OpenFraction, Positive, optimizer
 from fallline.later import jax, jnp, optax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class RpropState(NamedTuple):
@@ -51,14 +54,16 @@ def rprop(
         factor = jnp.where(turn > 0, eta_plus, eta_minus)
         return jnp.where(turn == 0, old, jnp.clip(old * factor, smallest_step, largest_step))
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> RpropState:
         return RpropState(
             jax.tree.map(jnp.zeros_like, weights),
             jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights),
             jnp.asarray(learning_rate),
         )
 
-    def update(gradients, state, weights=None):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: RpropState, weights: Any = None
+    ) -> tuple[PyTree[Float[Array, "*_"]], RpropState]:
         del weights
         turns = jax.tree.map(lambda old, g: old * jnp.sign(g), state.signs, gradients)
         lengths = jax.tree.map(length, state.lengths, turns)

@@ -34,7 +34,7 @@ def first_maximum(pixels: tuple[Any, ...], bias: Any) -> tuple[Any, Any]:
     """The rectified maximum of four arrays plus bias, and which of them has it first (NOWHERE where relu cut it)."""
     a, b, c, d = pixels
     greatest = jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
-    rectified = jax.nn.relu(greatest + bias)
+    rectified = jax.nn.relu(greatest + jnp.expand_dims(bias, range(greatest.ndim - 1)))
     place = jnp.where(a == greatest, 0, jnp.where(b == greatest, 1, jnp.where(c == greatest, 2, 3)))
     return rectified, jnp.where(rectified > 0, place, NOWHERE).astype(jnp.int8)
 
