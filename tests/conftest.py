@@ -37,8 +37,8 @@ STRICT = {
     "test_models",
     "test_single_losses",
 }
-"""Modules of tests in which no array is promoted to another type or rank implicitly. optax promotes: update rules have a
-test of their own for those that are ours.
+"""Modules of tests in which no array is promoted to another type or rank implicitly. optax promotes, so the update
+rules that are ours have a test of their own.
 """
 
 

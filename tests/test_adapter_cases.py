@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_keras_model_is_said_when_it_is_begun():
     for make, part in [
         (lambda: 3, "must give a keras.Model, got int"),
         (lambda: same, "must make a new one each time"),
-        (lambda: keras.Sequential([dense(2)]), "has no weights yet: begin it with keras.Input"),
+        (lambda: keras.Sequential([dense(2)]), "has no weights yet: start it with keras.Input"),
         (lambda: keras.Sequential([keras.Input((3,)), dense(2, kernel_regularizer="l2")]), "recipe's l1_penalty"),
     ]:
         with pytest.raises(ModelError) as told:

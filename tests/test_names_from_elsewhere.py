@@ -7,7 +7,7 @@ from fallline import Study
 from fallline.datasets.cells import read_cells
 from fallline.errors import CALLED_HERE, DataError, StudyError, UnknownName
 from fallline.losses import builtin_losses, find_loss
-from fallline.metrics import find_metric, metrics
+from fallline.metrics import builtin_metrics, find_metric
 from fallline.optimizers import builtin_optimizers, find_optimizer
 from fallline.schedules import builtin_schedules
 from fallline.study.parts import COMMON
@@ -61,7 +61,7 @@ def test_every_answer_is_a_name_that_there_is():
     }
     known = (
         {part.name for part in parts}
-        | set(metrics())
+        | set(builtin_metrics())
         | hyperparameters
         | set(FIELDS)
         | {"seed", "seeds", "dropout_rate", "step"}

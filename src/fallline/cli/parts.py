@@ -68,9 +68,9 @@ def _losses() -> dict[str, Row]:
 
 
 def _metrics() -> dict[str, Row]:
-    from fallline.metrics import metrics
+    from fallline.metrics import builtin_metrics
 
-    return {name: ((), part.title) for name, part in sorted(metrics().items())}
+    return {name: ((), part.title) for name, part in sorted(builtin_metrics().items())}
 
 
 def _tasks() -> dict[str, Row]:

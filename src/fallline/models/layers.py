@@ -34,7 +34,7 @@ class Dense(NamedTuple):
 
 
 class Convolution(NamedTuple):
-    """A convolution, ``biases`` and relu of images x [batch, height, width, in]; ``padding`` as ``convolve`` has it."""
+    """A convolution, ``biases`` and relu of images x [batch, height, width, in]; ``padding`` as in ``convolve``."""
 
     kernel: Float[Array, "rows columns inputs outputs"]
     biases: Float[Array, " outputs"]
@@ -52,5 +52,5 @@ class Convolution(NamedTuple):
 
 
 def as_images(inputs: Float[Array, "batch ..."]) -> Float[Array, "batch 28 28 1"]:
-    """Images of one channel [batch, 28, 28, 1], also from [batch, 28, 28] or [batch, 784]."""
+    """Images of one channel, also from [batch, 28, 28] or [batch, 784]."""
     return inputs.reshape(inputs.shape[0], 28, 28, 1)

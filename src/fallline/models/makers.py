@@ -16,8 +16,8 @@ _FINISHED = (
 
 
 def check_maker(make: Any, parameter: str) -> None:
-    """ModelError where the argument ``parameter`` is no function of a key, but a finished module, say, which can be
-    called too.
+    """ModelError where the argument ``parameter`` is not a function of a key but, say, a finished module, which is
+    callable too.
     """
     remedy = "" if callable(make) else _EQUINOX
     for package, kind, instead in _FINISHED:

@@ -1,4 +1,4 @@
-"""A backward pass written by hand, one neuron at a time, in plain floats: to learn from, and to check others by."""
+"""Backpropagation written out, one neuron at a time, in plain floats: to learn from, and to check others by."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def explain(
     *,
     learning_rate: float | None = None,
 ) -> Explanation:
-    """The forward pass of one example and the gradient of its loss, every number with where it comes from.
+    """The forward pass of one example and the gradient of its loss, every number with its formula.
 
     ``example`` holds a number for each input, ``target`` one for each output: by name, or in the network's order.
     ``values`` holds each parameter by its name and the bias of each neuron as ``bias_NEURON``. The loss is the sum over
-    outputs of (output - target)^2. With ``learning_rate`` each value after a step of plain gradient descent is told as
-    well. All is float64. The derivative of relu at 0 is taken as 0, as JAX does. UnknownName and NetworkError say which
-    number is missing, unknown or not finite.
+    outputs of (output - target)^2. With ``learning_rate`` the values after a step of gradient descent are included. All
+    is float64. The derivative of relu at 0 is 0, as in JAX. UnknownName and NetworkError say which number is missing,
+    unknown or not finite.
 
     Source: D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, 1986,
-    equations 4 to 6, for terms with powers and shared parameters as the chain rule gives it.
+    equations 4 to 6; the chain rule extends them to terms with powers and to shared parameters.
 
-    >>> told = explain("xo = identity(a*xp)", {"xp": 2}, 1, {"a": 3, "bias_xo": 0})
-    >>> told.loss, told.gradients
+    >>> explanation = explain("xo = identity(a*xp)", {"xp": 2}, 1, {"a": 3, "bias_xo": 0})
+    >>> explanation.loss, explanation.gradients
     (25.0, {'a': 20.0, 'bias_xo': 10.0})
     """
     network = network if isinstance(network, Network) else parse(network)
@@ -72,7 +72,7 @@ def explain(
 
 
 def _forward(neuron: Neuron, known: dict[str, float], biases: Mapping[str, float]) -> NeuronRow:
-    """The row of a neuron whose sources are known; its value is known after it."""
+    """The row of a neuron whose sources are known, and its value, which is then known too."""
     terms = tuple(_term(term, known) for term in neuron.terms)
     bias = biases[neuron.name]
     total = _finite(sum(term.value for term in terms) + bias, f"the sum of neuron {neuron.name}")
@@ -83,9 +83,9 @@ def _forward(neuron: Neuron, known: dict[str, float], biases: Mapping[str, float
 def _backward(
     order: list[Neuron], forward: tuple[NeuronRow, ...], known: Mapping[str, float], targets: Mapping[str, float]
 ) -> tuple[tuple[BackwardRow, ...], dict[str, list[PathProduct]]]:
-    """The rows from the outputs back, and for each parameter and bias the paths on which the loss reaches it.
+    """The rows from the outputs back, and for each parameter and bias its paths to the loss.
 
-    A neuron's turn comes after all that read it: by then ``paths`` holds all that flows back into it.
+    A neuron comes after all that read it: ``paths`` then holds everything that flows back into it.
     """
     paths: dict[str, list[PathProduct]] = {neuron.name: [] for neuron in order}
     of_trained: dict[str, list[PathProduct]] = {}
@@ -123,14 +123,14 @@ def _gradient(name: str, value: float, paths: list[PathProduct], rate: float | N
 
 
 def _term(term: Term, known: Mapping[str, float]) -> PathProduct:
-    """A term of a sum, with its sign before it."""
+    """A term of a sum, with its sign."""
     sign = "-" if math.copysign(1, term.coefficient) < 0 else ""
     size = _product(_factors(replace(term, coefficient=abs(term.coefficient)), known))
     return PathProduct(sign + term.factors, sign + size.numbers, -size.value if sign else size.value)
 
 
 def _factors(term: Term, known: Mapping[str, float], without: str | None = None) -> list[Factor]:
-    """The factors of a term; ``without`` a name, those of its derivative by that name: of s^p they are p*s^(p-1)."""
+    """The factors of a term; ``without`` a name, those of its derivative by it: of s^p they are p*s^(p-1)."""
     found: list[Factor] = []
     if term.coefficient != 1:
         found.append((factor(term.coefficient), factor(term.coefficient), term.coefficient))
@@ -192,12 +192,12 @@ def _derivative(row: NeuronRow) -> tuple[str, float]:
 
 
 def _names_of(network: Network) -> tuple[str, ...]:
-    """The names of all that is trained, the parameters before the biases."""
+    """The names of all trained values, the parameters before the biases."""
     return (*network.parameters, *(f"bias_{neuron.name}" for neuron in network.neurons))
 
 
 def _by_name(what: str, names: tuple[str, ...], given: Any) -> dict[str, float]:
-    """The numbers that ``given`` holds by name or in order, each finite, none missing, none too many."""
+    """The numbers of ``given`` by name, each finite, none missing, none too many."""
     if isinstance(given, Mapping):
         known = set(names)
         for name in given:
@@ -250,6 +250,6 @@ def _finite(value: float, what: str) -> float:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The names, the first of many."""
+    """The names, truncated where there are many."""
     every = list(names)
     return ", ".join(every[:8]) + (f" and {len(every) - 8} more" if len(every) > 8 else "")

@@ -1,4 +1,4 @@
-"""What explain() found, as data, and written as tables that one can follow with a pencil."""
+"""The result of explain() as data, and as tables that can be followed by hand."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class NeuronRow:
 class BackwardRow:
     """A neuron in the backward pass.
 
-    ``paths`` are the ways on which its value reaches the loss, one of them the loss itself where it is an output; they
-    add up to ``value_gradient``, dL/d(value). ``derivative`` is the derivative of its activation at its sum,
-    ``derivative_formula`` how it comes about; ``sum_gradient``, dL/d(sum), is the product of the two.
+    ``paths`` are the paths from its value to the loss, for an output one of them the loss itself; their sum is
+    ``value_gradient``, dL/d(value). ``derivative`` is the derivative of its activation at its sum,
+    ``derivative_formula`` its formula; ``sum_gradient``, dL/d(sum), is the product of the two.
     """
 
     name: str
@@ -58,9 +58,9 @@ class BackwardRow:
 
 @dataclass(frozen=True)
 class GradientRow:
-    """A parameter or a bias: ``paths``, one for each term it stands in, add up to its ``gradient``, dL/d(it).
+    """A parameter or a bias: the sum of ``paths``, one for each of its terms, is its ``gradient``, dL/d(it).
 
-    ``after`` is its value after a step of plain gradient descent, None where no learning rate was given.
+    ``after`` is its value after a step of gradient descent, None where no learning rate was given.
     """
 
     name: str
@@ -82,10 +82,10 @@ class ExplanationTable:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One example's way through a network and the loss's way back: ``str`` prints it, ``gradients`` holds the result.
+    """The forward and backward pass of one example: ``str`` prints it, ``gradients`` holds the result.
 
     ``inputs`` and ``targets`` are by name; ``neurons`` go from the inputs to the outputs, ``backward`` from the outputs
-    to the inputs, ``parameters`` as the network's, then the biases; ``loss`` is the sum over outputs of
+    to the inputs, ``parameters`` are in the network's order, then the biases; ``loss`` is the sum over outputs of
     (output - target)^2.
     """
 
@@ -126,7 +126,7 @@ class Explanation:
         return "\n".join(map(_as_html, self.tables))
 
     def frame(self) -> pl.DataFrame:
-        """One row a quantity: the pass it belongs to, whose it is, what it is, its formula, and its value.
+        """One row per quantity: its pass, name, kind, formula, and value.
 
         ``what`` is input, term, bias, sum or value (forward), path, value_gradient, derivative or sum_gradient
         (backward), path, gradient or after (gradients), and loss.
@@ -216,13 +216,13 @@ def number(value: float) -> str:
 
 
 def factor(value: float) -> str:
-    """A number as a factor: in brackets where it holds a sign."""
+    """A number as a factor: in brackets where it has a sign."""
     text = number(value)
     return f"({text})" if "-" in text or "+" in text else text
 
 
 def target_name(output: str, outputs: Iterable[str]) -> str:
-    """What the target of an output is called; one output has the target."""
+    """The name of an output's target; that of a single output is target."""
     return "target" if len(list(outputs)) == 1 else f"target[{output}]"
 
 
@@ -235,12 +235,12 @@ def _sum_of(row: NeuronRow) -> tuple[str, str]:
 
 
 def _added(texts: list[str]) -> str:
-    """Texts as a sum; one that begins with a minus is taken away."""
+    """Texts as a sum; one that starts with a minus is subtracted."""
     return texts[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in texts[1:])
 
 
 def _with_paths(name: str, paths: tuple[PathProduct, ...], results: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
-    """A row a path, the results in the last; the value of each path is shown where there are several."""
+    """One row per path, the results in the last; the value of each path is shown where there are several."""
     for place, path in enumerate(paths):
         formula = f"{path.names} = {path.numbers}" + (f" = {number(path.value)}" if len(paths) > 1 else "")
         last = place == len(paths) - 1
@@ -252,7 +252,7 @@ def _with_paths(name: str, paths: tuple[PathProduct, ...], results: tuple[str, .
 
 
 def _wrapped(name: str, *formulas: str) -> Iterable[tuple[str, str]]:
-    """A row a line of the formulas; long ones go on, indented, in the next."""
+    """One row per line of the formulas; long ones continue, indented, in the next row."""
     lines = [
         line
         for formula in formulas

@@ -1,4 +1,4 @@
-"""What stands in the picture of a network: the edges with their terms in words, and their values."""
+"""The texts in the picture of a network: the edges with their terms, in names and in values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NARROW, _WIDE = "iljtfrI.,:;'|!()[] ·⁰¹²³⁴⁵⁶⁷⁸⁹", "mwMWGOQ—
 
 @dataclass(frozen=True)
 class Edge:
-    """All that ``target`` reads of ``source``: the terms in which it stands, in the order of the text."""
+    """All that ``target`` reads of ``source``: the terms that contain it, in the order of the text."""
 
     source: str
     target: str
@@ -25,7 +25,7 @@ class Edge:
 
 
 def edges(network: Network) -> tuple[Edge, ...]:
-    """One edge a pair of a source and a neuron that reads it; a term of two sources is on the edges of both."""
+    """One edge per pair of a source and a neuron that reads it; a term of two sources is on the edges of both."""
     found = []
     for neuron in network.neurons:
         read: dict[str, list[Term]] = {}
@@ -72,7 +72,7 @@ def in_values(edge: Edge, values: Values) -> str:
 
 
 def weight(edge: Edge, values: Values) -> float:
-    """What the edge multiplies its source by: terms of the same sources add up; of several sums the largest counts."""
+    """The factor of the source on this edge: terms of the same sources add up; of several sums the largest counts."""
     sums: dict[tuple[tuple[str, int], ...], float] = {}
     for term in edge.terms:
         sums[term.sources] = sums.get(term.sources, 0.0) + _factor(term, values)
@@ -110,7 +110,7 @@ def number(value: float) -> str:
 
 
 def width(text: str, size: float) -> float:
-    """About how many pixels a text takes in a sans-serif of this size; rather too many than too few."""
+    """An estimate of the pixels that a text takes in a sans-serif of this size; rather too many than too few."""
     return size * sum(
         0.34 if one in _NARROW else 0.95 if one in _WIDE else 0.73 if one.isupper() else 0.6 for one in text
     )
@@ -135,13 +135,13 @@ def _own(term: Term) -> str:
 
 
 def _raised(term: Term, source: str) -> list[str]:
-    """The sources with their powers; ``source`` by itself is left out, since the edge shows it."""
+    """The sources with their powers; ``source`` itself is left out, since the edge shows it."""
     sources = () if term.sources == ((source, 1),) else term.sources
     return [name + ("" if power == 1 else str(power).translate(_RAISED)) for name, power in sources]
 
 
 def _sum(terms: Iterable[tuple[float, list[str]]]) -> str:
-    """Products as a sum; of each the sign of its factor and the texts of its parts."""
+    """Products as a sum; each with the sign of its factor and the texts of its factors."""
     said = ""
     for factor, parts in terms:
         text = "·".join(part for part in parts if part) or "1"

@@ -1,4 +1,4 @@
-"""From lines to a network: which names are inputs, neurons and parameters, and whether the whole makes sense."""
+"""From parsed lines to a network: which names are inputs, neurons and parameters, and whether it is valid."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ NEAR_AMONG = 1_000
 
 
 def parse(text: str | Sequence[str], activation: str = "sigmoid") -> Network:
-    """The network that ``text`` describes, a line a neuron; NetworkError with line, column and a caret.
+    """The network that ``text`` describes, one neuron per line; NetworkError with line, column and a caret.
 
-    A name on a left side is a neuron. Of the others those that begin with x are inputs, unless a line ``inputs: ...``
-    names them; the rest are parameters. ``activation`` is that of the neurons that name none, unless a line
-    ``activation: ...`` says another.
+    A name on a left side is a neuron. Of the other names those that start with x are inputs, unless a line ``inputs:
+    ...`` names them; the rest are parameters. ``activation`` is that of neurons without one, unless a line
+    ``activation: ...`` names another.
 
     >>> print(parse("xw = ap*xp + aq*xq"))
     inputs: xp, xq
@@ -47,7 +47,7 @@ def _joined(text: object) -> str:
 
 
 class _Meaning:
-    """The names of a text and what each stands for."""
+    """The names of a text and their roles."""
 
     def __init__(self, lines: Lines, activation: str):
         self.lines, self.text = lines, lines.text

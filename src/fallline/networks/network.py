@@ -34,7 +34,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Neuron:
-    """``name = activation(sum of terms + bias)``; every neuron has a bias of its own, which the text does not show."""
+    """``name = activation(sum of terms + bias)``; every neuron has its own bias, which the text does not show."""
 
     name: str
     terms: tuple[Term, ...]
@@ -57,9 +57,9 @@ class Neuron:
 
 @dataclass(frozen=True)
 class Network:
-    """A network that was checked: no cycle, no name that means nothing. ``str`` gives a text that reads back as it.
+    """A valid network: no cycle, no unknown name. ``parse(str(network))`` is equal to it.
 
-    ``inputs`` are in the order in which data gives them; ``neurons`` in the order of the text.
+    ``inputs`` are in the order of the data's columns; ``neurons`` in the order of the text.
     """
 
     inputs: tuple[str, ...]
@@ -93,7 +93,7 @@ class Network:
 
     @cached_property
     def ordered(self) -> tuple[Neuron, ...]:
-        """The neurons, each after those it reads: next is always the first of the text that waits for no other."""
+        """The neurons, each after those that it reads; of several that are ready, the first of the text."""
         place = {neuron.name: i for i, neuron in enumerate(self.neurons)}
         reads = [[place[name] for name in neuron.sources if name in place] for neuron in self.neurons]
         missing = [len(read) for read in reads]

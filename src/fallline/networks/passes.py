@@ -1,6 +1,6 @@
-"""A network as arithmetic on a batch: layer after layer, each term by term or, where there are many, as one product.
+"""A network on a batch: layer by layer, each term by term or, where there are many terms, as one matmul.
 
-A network of many layers is walked neuron after neuron instead (walk.py).
+A deep network is computed neuron by neuron instead (walk.py).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _pass_of(layer: tuple[Neuron, ...]) -> Any:
 
 
 def _is_full(layer: tuple[Neuron, ...]) -> bool:
-    """Whether every neuron has the same sources in the same order, each with a parameter of its own: a dense layer."""
+    """Whether every neuron has the same sources in the same order, each with its own parameter: a dense layer."""
     terms = [term for neuron in layer for term in neuron.terms]
     named = [term.parameter for term in terms]
     return (
@@ -70,7 +70,9 @@ def _is_full(layer: tuple[Neuron, ...]) -> bool:
 
 
 def _full_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
-    """A dense layer: its monomials [batch, sources] times a matrix [neurons, sources], its gradient in one piece."""
+    """A dense layer: its monomials [batch, sources] times a matrix [neurons, sources], with one gradient for the
+    matrix.
+    """
     chosen = np.array([[parameter[str(term.parameter)] for term in neuron.terms] for neuron in layer])
     own = np.array([bias[neuron.name] for neuron in layer])
     sources = [term.sources for term in layer[0].terms]
@@ -91,14 +93,14 @@ def _full_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[
 
 
 def _taken(values: Any, places: np.ndarray) -> Any:
-    """``values[places]``; neighbours are cut out, whose gradient is not a scatter."""
+    """``values[places]``; contiguous places as a slice, whose gradient is not a scatter."""
     if np.array_equal(places, np.arange(places[0], places[0] + len(places))):
         return jax.lax.slice_in_dim(values, int(places[0]), int(places[0]) + len(places))
     return values[places]
 
 
 def _term_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
-    """Every term a few products of its own, so that a small network becomes one loop over lanes and examples."""
+    """Every term by itself, so that a small network becomes one loop over lanes and examples."""
 
     def run(weights: Any, biases: Any, values: Values) -> Values:
         found = {}
@@ -117,7 +119,7 @@ def _term_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[
 
 
 def _matrix_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
-    """The layer's different monomials [batch, monomials] times a matrix [monomials, neurons] of its parameters."""
+    """The layer's distinct monomials [batch, monomials] times a matrix [monomials, neurons] of its parameters."""
     monomials = list(dict.fromkeys(term.sources for neuron in layer for term in neuron.terms))
     row = {sources: i for i, sources in enumerate(monomials)}
     places = [(row[term.sources], column, term) for column, neuron in enumerate(layer) for term in neuron.terms]
@@ -143,7 +145,7 @@ def _matrix_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dic
 
 
 def _seen(monomials: Sequence[tuple[tuple[str, int], ...]], values: Values, like: Any) -> Any:
-    """The monomials [batch, monomials]: a layer before as it is, where they are all its neurons and nothing else."""
+    """The monomials [batch, monomials]: the previous layer itself, where they are exactly its neurons."""
     names = tuple(one[0][0] if len(one) == 1 and one[0][1] == 1 else "" for one in monomials)
     return values[names] if names in values else jnp.stack([_power_of(one, values, like) for one in monomials], axis=-1)
 

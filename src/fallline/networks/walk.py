@@ -20,10 +20,10 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Steps(NamedTuple):
-    """A row a neuron, in the order in which they can be computed; terms and factors filled up to the most there are.
+    """One row per neuron, in an order in which they can be computed; terms and factors padded to the largest number.
 
-    ``factors`` [neurons, terms, powers] are places in the values, ``coefficients`` and ``parameters`` [neurons, terms]
-    what their product is multiplied by, ``biases`` and ``activations`` [neurons].
+    ``factors`` [neurons, terms, powers] are indices of values, ``coefficients`` and ``parameters`` [neurons, terms]
+    multiply their product, ``biases`` and ``activations`` [neurons].
     """
 
     factors: Any
@@ -34,10 +34,10 @@ class Steps(NamedTuple):
 
 
 def walk(network: Network, parameter: dict[str, int], bias: dict[str, int]) -> Callable[[Any, Any, Any], Any]:
-    """``f(weights, biases, inputs [batch, inputs])`` as ``passes.forward`` gives it.
+    """``f(weights, biases, inputs [batch, inputs])`` as ``passes.forward`` returns it.
 
-    The values stand side by side: the inputs, a one that fills up products, then each neuron as it is computed. A term
-    without a parameter has the one that is put after the weights.
+    The values are in one array: the inputs, a one that pads products, then each neuron as it is computed. A term
+    without a parameter uses the one that is appended to the weights.
     """
     steps, place = _steps(network, parameter, bias)
     used = sorted({neuron.activation for neuron in network.neurons}, key=ACTIVATIONS.index)
@@ -70,7 +70,7 @@ def walk(network: Network, parameter: dict[str, int], bias: dict[str, int]) -> C
 
 
 def _steps(network: Network, parameter: dict[str, int], bias: dict[str, int]) -> tuple[Steps, dict[str, int]]:
-    """The rows, activations aside, and where each name stands among the values."""
+    """The rows, without activations, and the index of each name among the values."""
     one = len(network.inputs)
     order = network.ordered
     place = {name: i for i, name in enumerate(network.inputs)}

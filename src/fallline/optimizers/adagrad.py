@@ -1,7 +1,7 @@
-"""Adagrad: each weight's rate falls with the sum of its squared gradients.
+"""Adagrad: the learning rate of each weight falls with the sum of its squared gradients.
 
-optax's own with epsilon 0: what is left, ``lr g / sqrt(n0 + sum g^2)``, is TensorFlow 1's AdagradOptimizer. optax
-answers 0 where the sum is 0; the law ``initial_accumulator > 0`` keeps that case away.
+optax's rule with epsilon 0, ``lr g / sqrt(n0 + sum g^2)``, is TensorFlow 1's AdagradOptimizer. optax returns 0 where
+the sum is 0, which the law ``initial_accumulator > 0`` excludes.
 """
 
 from __future__ import annotations

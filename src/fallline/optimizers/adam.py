@@ -1,6 +1,6 @@
-"""Adam in two of the three forms people meet: TensorFlow 1's, and the one with epsilon under the root.
+"""Adam in two of its three common forms: TensorFlow 1's, and the one with epsilon under the root.
 
-TensorFlow adds epsilon to the uncorrected root ("epsilon-hat"). The third form, optax's and the paper's, here
+TensorFlow adds epsilon to the uncorrected root ("epsilon-hat"). The third form, that of optax and of the paper, here
 ``adam_paper``, adds it to the corrected root: the same with eps / sqrt(1 - b2^t) for eps.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AdamState(NamedTuple):
-    """The step's number t (int32 scalar) and the running means of g and g^2, each shaped as the weights."""
+    """The number of steps t (int32 scalar) and the running means of g and g^2, each with the shape of the weights."""
 
     count: Any
     means: Any
@@ -82,6 +82,6 @@ def adam_inside(
 
 
 def one_minus_power(beta, t):
-    """``1 - beta^t``, exact to a few units in the last place where beta^t is near 1 and the plain form cancels."""
+    """``1 - beta^t``, accurate to a few units in the last place where beta^t is near 1 and the plain form cancels."""
     log = jnp.log1p(beta - 1)
     return -jnp.expm1(t.astype(log.dtype) * log)

@@ -1,4 +1,4 @@
-"""Relatives of Adam, all optax's own with its defaults: what changes is the epsilon, the decay or the second moment.
+"""Variants of Adam, all those of optax with its defaults: they differ in epsilon, weight decay or the second moment.
 
 The learning rate has no default here: no source common to them documents one.
 """

@@ -1,6 +1,7 @@
 """Adan: Adam with Nesterov's look-ahead taken from the difference of two gradients.
 
-Ours, since optax 0.2.8 weighs the difference by 1 - b2 where the paper, in these letters, has b2: 0.08 for 0.92.
+Our own, since optax 0.2.8 weights the difference by 1 - b2 where the paper, in these symbols, has b2: 0.08 instead of
+0.92.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class AdanState(NamedTuple):
-    """The step's number t (int32 scalar), the last gradient and the running means, each shaped as the weights."""
+    """The number of steps t (int32 scalar), the last gradient and the running means, each with the shape of the
+    weights.
+    """
 
     count: Any
     gradients: Any

@@ -1,12 +1,12 @@
 """FTRL-Proximal: follow the regularised leader, with L1, L2 and shrinkage.
 
-The weights are made anew from z at every step, so z holds what the rate of every step so far has weighed. Where the
-rate changes on the way, by a schedule, TensorFlow's z keeps the weight of the old rate, and half the rate halves every
-weight. Ours takes the difference n'^-p / lr' - n^-p / lr of the two rates, as McMahan et al. (2013, section 3.1) have
-it, which is TensorFlow's where the rate stays. At a rate of 0, nothing moves and nothing is counted.
+The weights are computed from z at every step, so z contains the learning rate of every step so far. Where a schedule
+changes the learning rate, TensorFlow's z keeps the old one, and half the learning rate halves every weight. Ours takes
+the difference n'^-p / lr' - n^-p / lr of the two learning rates, as McMahan et al. (2013, section 3.1), which is
+TensorFlow's for a constant learning rate. At a learning rate of 0 neither weights nor state change.
 
-The power n^-p stands in the state: it is needed again at the next step and costs more than reading it back. It is
-taken as ``sqrt(n) exp(-(p + 1/2) log n)``: four times quicker than a power, and exactly sqrt(n) at the usual p = -1/2.
+The power n^-p is part of the state: it is needed again at the next step and costs more than reading it. It is computed
+as ``sqrt(n) exp(-(p + 1/2) log n)``: four times faster than a power, and exactly sqrt(n) at the usual p = -1/2.
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ def ftrl(
 
 
 def negative_power(n, p):
-    """``n^-p`` for n >= 0 and a traced p <= 0, relative error below 2e-7 where n lies in [0.1, 100]."""
+    """``n^-p`` for n >= 0 and a traced p <= 0, relative error below 2e-7 for n in [0.1, 100]."""
     of_nothing = jnp.where(p == 0, 1.0, 0.0)
     return jnp.where(n == 0, of_nothing, jnp.sqrt(n) * jnp.exp(-(p + 0.5) * jnp.log(jnp.where(n == 0, 1, n))))
 
 
 def over(above, below):
-    """``above / below``, 0 where ``below`` is 0: a weight that has seen no gradient, and that nothing holds."""
+    """``above / below``, 0 where ``below`` is 0: a weight without any gradient or regularisation."""
     return jnp.where(below == 0, 0, above / jnp.where(below == 0, 1, below))

@@ -1,7 +1,7 @@
 """Gradient descent, alone, with momentum and with Nesterov's momentum.
 
-All three are optax's own: its trace ``m = g + mu m`` and its step ``-lr m`` (or ``-lr (g + mu m)``) are TensorFlow 1's
-MomentumOptimizer letter for letter, the rate outside the buffer in both; so is the SGD+ of lecture notes.
+All three are those of optax: its trace ``m = g + mu m`` and its step ``-lr m`` (or ``-lr (g + mu m)``) are TensorFlow
+1's MomentumOptimizer exactly, the learning rate outside the buffer in both; so is the SGD+ of lecture notes.
 """
 
 from __future__ import annotations

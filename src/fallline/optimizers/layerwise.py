@@ -1,10 +1,10 @@
-"""Rules that scale a whole layer by its norm: LAMB, LARS and NovoGrad, optax's but for how a norm is taken.
+"""Rules that scale the step of a whole layer by its norm: LAMB, LARS and NovoGrad, those of optax but for the norm.
 
-A layer is one array of the weights' tree. These are the only rules here in which a weight's step hangs on its
-neighbours: weights laid end to end in one array are one layer to them.
+A layer is one array of the tree of weights. Only in these rules the step of a weight depends on other weights: arrays
+that are concatenated are one layer.
 
-optax squares a layer's entries as they are, so beyond 1.8e19 a norm is infinite and below 1e-23 it is 0: a layer whose
-gradients are that large stays where it is. Ours are ``norm_of``'s, and NovoGrad keeps the root of its v for the same
+optax squares the entries of a layer directly, so above 1.8e19 a norm is infinite and below 1e-23 it is 0, and a layer
+with such gradients does not move. Ours are those of ``norm_of``, and NovoGrad keeps the root of its v for the same
 reason. Where optax's norms hold, LAMB and LARS are optax's bit for bit, NovoGrad up to rounding.
 """
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class NovogradState(NamedTuple):
-    """Steps taken (int32 scalar), the running means m shaped as the weights, and the root of v, a scalar a layer."""
+    """The number of steps (int32 scalar), the running means m with the shape of the weights, and the root of v, one
+    scalar per layer.
+    """
 
     count: Any
     means: Any
@@ -140,7 +142,7 @@ def novograd(
 
 
 def _scale_by_trust(coefficient):
-    """``u`` times ``coefficient norm(x) / norm(u)`` of each layer; as it is where one of the norms is 0."""
+    """``u`` times ``coefficient norm(x) / norm(u)`` of each layer; unchanged where one of the norms is 0."""
 
     def scale(u, x):
         of_weights, (size, rest) = norm_of(x), norm_in_parts(u)

@@ -1,7 +1,7 @@
-"""Proximal gradient descent and proximal Adagrad: a plain step, then the exact minimum of the L1 and L2 terms.
+"""Proximal gradient descent and proximal Adagrad: a gradient step, then the exact minimum of the L1 and L2 penalties.
 
-With v = x - rate g the new weight is ``sign(v) max(|v| - rate l1, 0) / (1 + rate l2)``. It is written as the plain step
-plus a correction that is exactly 0 without regularisation, so that the rule is then gradient descent bit for bit.
+With v = x - lr g the new weight is ``sign(v) max(|v| - lr l1, 0) / (1 + lr l2)``. It is written as the gradient step
+plus a correction that is exactly 0 without regularisation: the rule is then gradient descent bit for bit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ProximalAdagradState(NamedTuple):
-    """The sum of squared gradients, shaped as the weights."""
+    """The sum of squared gradients, with the shape of the weights."""
 
     accumulators: Any
 
@@ -88,11 +88,11 @@ def proximal_adagrad(
 
 
 def proximal_step(x, g, rate, l1, l2):
-    """The step from ``x`` for the gradient ``g``; ``rate`` is a scalar or shaped as they are."""
+    """The step from ``x`` for the gradient ``g``; ``rate`` is a scalar or has their shape."""
     plain = -rate * g
     v = x + plain
     threshold = rate * l1
     cut = jnp.clip(v, -threshold, threshold)
     shrunk = rate * l2 / (1 + rate * l2)
-    # -x, and not a sum that rounds, so that a weight within the threshold becomes exactly 0
+    # -x, not a sum that rounds, so that a weight within the threshold becomes exactly 0
     return jnp.where(jnp.abs(v) <= threshold, -x, plain - (cut + shrunk * (v - cut)))

@@ -1,8 +1,8 @@
-"""RMSProp, plain or centered, with momentum: TensorFlow 1's form, held so that float32 cannot break it.
+"""RMSProp, plain or centered, with momentum: TensorFlow 1's form, in a variant that is stable in float32.
 
-TensorFlow keeps s, the mean of g^2, and q, the mean of g, and takes the root of ``s - q^2 + eps``. Where gradients are
-steady s and q^2 cancel and rounding can leave less than -eps: the root is then not a number. We keep w = s - q^2
-itself, whose recurrence ``w = decay (w + (1 - decay) (g - q)^2)`` follows from theirs and is a sum of squares.
+TensorFlow keeps s, the mean of g^2, and q, the mean of g, and takes the root of ``s - q^2 + eps``. For constant
+gradients s and q^2 cancel, and rounding can leave less than -eps: the root is then nan. We keep w = s - q^2 itself,
+whose recurrence ``w = decay (w + (1 - decay) (g - q)^2)`` follows from theirs and is a sum of squares.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RmspropState(NamedTuple):
-    """The gradient's running mean q and variance w = s - q^2, and the step b, each shaped as the weights."""
+    """The gradient's running mean q and variance w = s - q^2, and the step b, each with the shape of the weights."""
 
     means: Any
     variances: Any

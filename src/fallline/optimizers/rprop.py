@@ -1,8 +1,7 @@
-"""Rprop: each weight's step grows while its gradient keeps its sign and shrinks where the sign turns.
+"""Rprop: the step size of each weight grows while its gradient keeps its sign and shrinks where the sign changes.
 
-Ours, since optax 0.2.8 hands out the step of one update earlier: nothing at the first, then the old sign. The rate is
-the first step alone; of a rate that changes, by a schedule, each step is multiplied by how far it has, so that every
-weight follows it.
+Our own, since optax 0.2.8 returns the step of the previous update: nothing at first, then the old sign. The learning
+rate is the first step size; where a schedule changes it, every step is scaled by the same factor.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
 
 
 class RpropState(NamedTuple):
-    """The last gradient's sign (0 where it had turned) and the step's length, each shaped as the weights; the rate that
-    the lengths began with."""
+    """The last gradient's sign (0 where it changed) and the step size, each with the shape of the weights; the learning
+    rate at the first step.
+    """
 
     signs: Any
     lengths: Any

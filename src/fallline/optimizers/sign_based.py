@@ -1,4 +1,4 @@
-"""Rules that step by the gradient's sign: sign descent, Signum and Lion, all optax's own."""
+"""Rules that step by the gradient's sign: sign descent, Signum and Lion, all those of optax."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName, but_an_interrupt
 from fallline.losses import builtin_losses, find_loss
-from fallline.metrics import find_metric, metrics
+from fallline.metrics import builtin_metrics, find_metric
 from fallline.optimizers import builtin_optimizers, find_optimizer
 from fallline.schedules import builtin_schedules, find_schedule
 from fallline.study.formatting import shown, told
@@ -38,7 +38,7 @@ _FINDERS: dict[type, Callable[[str, str], Any]] = {
 _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
     Optimizer: builtin_optimizers,
     Loss: builtin_losses,
-    Metric: metrics,
+    Metric: builtin_metrics,
     Schedule: builtin_schedules,
     Task: tasks,
 }

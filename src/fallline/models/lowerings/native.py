@@ -1,4 +1,4 @@
-"""XLA's own convolution and pooling: what the other lowerings are compared with."""
+"""XLA's own convolution and pooling: the reference for the other lowerings."""
 
 from __future__ import annotations
 
