@@ -140,7 +140,7 @@ OWN = """
 import jax.numpy as jnp
 import numpy as np
 import optax
-from fallline import from_arrays, from_equinox, from_functions
+import fallline; from fallline import from_arrays, from_equinox, from_functions
 
 def width(n, inputs=2):
     return from_functions(lambda key: {{"W": jnp.zeros((n, inputs))}}, lambda w, x: x @ w["W"].T, name="linear")
