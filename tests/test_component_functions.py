@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import fallline
-from fallline.contracts.declaring import with_fixed
+from fallline.contracts.fixed import with_fixed
 from fallline.errors import HyperparameterError, StudyError, UnknownName
 from fallline.losses import builtin_losses, find_loss
 from fallline.optimizers import builtin_optimizers, find_optimizer

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fallline.contracts.declaring import with_fixed
+from fallline.contracts.fixed import with_fixed
 from fallline.errors import HyperparameterError, ModelError, UnknownName
 from fallline.losses import builtin_losses, find_loss, huber, softmax_cross_entropy
 from fallline.losses.classes import at_labels

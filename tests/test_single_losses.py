@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from fallline.contracts.declaring import with_fixed
+from fallline.contracts.fixed import with_fixed
 from fallline.errors import ModelError
 from fallline.losses import (
     builtin_losses,
