@@ -182,7 +182,7 @@ class Ours:
         from fallline.training.programs import Programs
 
         trials = self.study.trials()
-        if trials[0].task.model.network.learnables != LEARNABLES:
+        if trials[0].task.model.network.parameters != LEARNABLES:
             raise ValueError(f"the net must have the learnables {LEARNABLES}, has {trials[0].task.model.network}")
         arrays = load_arrays(trials[0].task, trials[0].data, None)
         (planned,) = plan(trials, lambda task: lanes_of(task, arrays.splits))

@@ -7,9 +7,9 @@ from fallline.datasets import find_dataset
 
 digits = find_dataset("mnist").load("sample", None)
 
-DIGITS = fallline.task(
+DIGITS = fallline.from_arrays(
     "digits-equinox",
-    model=fallline.model(Net, name="equinox-net"),
+    model=fallline.from_equinox(Net, name="equinox-net"),
     train=digits.train,
     validation=digits.validation,
     test=digits.test,

@@ -7,7 +7,7 @@ from fallline.datasets import find_dataset
 
 digits = find_dataset("mnist").load("sample", None)
 
-DIGITS = fallline.task(
+DIGITS = fallline.from_arrays(
     "digits-flax",
     model=fallline.from_flax(Net, name="flax-net"),
     train=digits.train,

@@ -10,7 +10,7 @@ import fallline
 from fallline.datasets import find_dataset
 
 digits = find_dataset("mnist").load("sample", None)
-task = fallline.task(
+task = fallline.from_arrays(
     "digits-keras",
     model=fallline.from_keras(make_net, name="keras-net", dropout_rate=0.2),
     train=digits.train,

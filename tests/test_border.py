@@ -160,15 +160,16 @@ import jax.numpy as jnp
 class Odd(BaseException): pass
 def fails(*given, **named): raise {failure}
 X, Y = np.zeros((8, 2), np.float32), np.zeros(8, np.int32)
-M = fallline.model(lambda key: {{"W": jnp.zeros((2, 2))}}, lambda w, x: x @ w["W"].T, name="linear")
+M = fallline.from_functions(lambda key: {{"W": jnp.zeros((2, 2))}}, lambda w, x: x @ w["W"].T, name="linear")
 def task(name, model=M, **more):
-    return fallline.task(name, model=model, train=(X, Y), validation=(X, Y), loss="softmax_cross_entropy", **more)
+    data = dict(train=(X, Y), validation=(X, Y), loss="softmax_cross_entropy")
+    return fallline.from_arrays(name, model=model, **data, **more)
 {line}
 """
 LINES = {
     "loading": "fails()",
-    "init": "T = task('a', fallline.model(fails, lambda w, x: x, name='m'))",
-    "outputs": "T = task('b', fallline.model(lambda key: {'W': jnp.zeros(2)}, fails, name='m'))",
+    "init": "T = task('a', fallline.from_functions(fails, lambda w, x: x, name='m'))",
+    "outputs": "T = task('b', fallline.from_functions(lambda key: {'W': jnp.zeros(2)}, fails, name='m'))",
     "metric": "T = task('c', metrics=[fallline.Metric('m', fails, goal='min')])",
     "prepare": "T = task('d', prepare=fails)",
     "loss": "T = task('e'); PART = fallline.Loss('l', fails)",

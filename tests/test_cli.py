@@ -152,7 +152,7 @@ def test_what_python_users_write_is_taken_or_refused_with_the_same_words():
         import equinox as eqx
         import jax
 
-        fallline.model(eqx.nn.Linear(2, 2, key=jax.random.key(0)))
+        fallline.from_equinox(eqx.nn.Linear(2, 2, key=jax.random.key(0)))
     with pytest.raises(FalllineError, match="no study is named"):
         fallline.run("optimizers")
     with pytest.raises(StoreError, match="not a run folder"):

@@ -203,12 +203,12 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
         name="parts",
         task=parts["PARABOLA"],
         metric="final_train_loss",
-        base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
-        axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]},
+        base={"batch_size": "all", "steps": 300, "loss": parts["absolute_error"]()},
+        axes={"optimizer": [parts["normalized"](epsilon=1e-7), "adam"], "learning_rate": [0.03, 0.01]},
     )
     result = fallline.run(study, "runs/parts")
     assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
-    schedule, margin = parts["SQUARE_ROOT"], parts["MARGIN"]
+    schedule, margin = parts["square_root"](), parts["MARGIN"]
     assert schedule.factor(fallline.contracts.Clock(np.array([0.0, 3000.0]), None, 1, 1), 1000.0).tolist() == [1, 0.5]
     assert margin.function(np.array([[1.0, 3.0]]), np.array([1])).tolist() == [1]
     kind = parts["DIVERGED"]

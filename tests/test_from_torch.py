@@ -371,7 +371,7 @@ def test_a_study_trains_a_module_and_its_seeds_differ(tmp_path):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(300, 3, 4)).astype(np.float32)
     labels = (inputs.sum((1, 2)) > 0).astype(int) + (inputs[:, 0, 0] > 1)
-    task = fallline.task(
+    task = fallline.from_arrays(
         "torch-mlp",
         model=fallline.from_torch(mlp, name="mlp"),
         train=(inputs[:200], labels[:200]),

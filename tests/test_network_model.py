@@ -40,7 +40,7 @@ def drawn(network, seed, examples=3):
     """Weights, and inputs of a batch, uniform in [-1, 1)."""
     draw = np.random.default_rng(seed)
     weights = {
-        "weights": draw.uniform(-1, 1, len(network.learnables)),
+        "weights": draw.uniform(-1, 1, len(network.parameters)),
         "biases": draw.uniform(-1, 1, len(network.neurons)),
     }
     return weights, draw.uniform(-1, 1, (examples, len(network.inputs)))
@@ -155,7 +155,7 @@ def test_a_model_is_made_again_from_its_text_and_named_after_it():
 
 @pytest.mark.parametrize("name", ["aP", "bias_xp", "xw", "xp", "bias", "", 3])
 def test_an_unknown_name_to_watch_is_refused(name):
-    with pytest.raises(UnknownName, match="no learnable or bias is named"):
+    with pytest.raises(UnknownName, match="no parameter or bias is named"):
         neurons("xw = ap*xp", watch=["ap", name])
 
 

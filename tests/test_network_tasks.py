@@ -190,13 +190,13 @@ def test_binary_accuracy_is_measured_only_where_it_means_something(text, targets
     assert network_task("own", text, splits).metrics == {}
 
 
-def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_remark_changes_nothing(folder):
+def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_comment_changes_nothing(folder):
     def trial(text=READS, content=TABLE, data="table.csv", target="ill", **changes):
         (folder / "table.csv").write_text(content)
         task = network_task("ill", text, data, target, folder=folder, **changes)
         return fallline.Study(name="s", task=task, base={"optimizer": "adam", "steps": 2}).trials()[0].name
 
-    same = [trial(), trial(READS.replace("\n", "  # a remark\n")), trial(initial_range=[0, 1])]
+    same = [trial(), trial(READS.replace("\n", "  # a comment\n")), trial(initial_range=[0, 1])]
     assert len(set(same)) == 1
     others = [
         trial(READS.replace("+", "-")),
@@ -214,7 +214,7 @@ def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_remark_c
     [
         (dict(text="xz = ap*xp +"), NetworkError, "line 1, column 13"),
         (dict(activation="sigmod"), NetworkError, "activation must be one of"),
-        (dict(watch=["ap", "aw"]), UnknownName, "no learnable or bias is named 'aw'"),
+        (dict(watch=["ap", "aw"]), UnknownName, "no parameter or bias is named 'aw'"),
         (dict(watch="ap"), ModelError, "watch must be a list of names"),
         (dict(initial_range=[1, 0]), ModelError, "the lower first"),
         (dict(initial_range=[0]), ModelError, "initial_range must be two numbers"),

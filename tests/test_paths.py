@@ -160,13 +160,13 @@ def test_an_unknown_scalar_lists_those_that_were_watched(neuron):
 
 
 def test_scalars_may_bear_the_names_of_columns_and_a_task_from_python_is_drawn_without_contours(tmp_path):
-    model = fallline.model(
+    model = fallline.from_functions(
         lambda key: {"value": jax.numpy.ones(()), "rank": jax.numpy.zeros(())},
         lambda w, inputs: w["value"] * inputs + w["rank"],
         name="own",
         watch=dict,
     )
-    task = fallline.task(
+    task = fallline.from_arrays(
         "own", model=model, train=(np.arange(4.0, dtype=np.float32), np.ones(4, np.float32)), loss="squared_error"
     )
     study = Study(

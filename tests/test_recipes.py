@@ -43,7 +43,7 @@ def noisy_net():
 
 
 def task(model=None, name="noisy"):
-    return fallline.task(
+    return fallline.from_arrays(
         name,
         model=model or noisy_net(),
         train=(INPUTS[:120], LABELS[:120]),
@@ -125,7 +125,7 @@ def plain_net():
     def init(key):
         return {"W": jax.random.normal(key, (3, 6)) * 0.3}
 
-    return fallline.model(init, lambda w, x: x @ w["W"].T, name="plain")
+    return fallline.from_functions(init, lambda w, x: x @ w["W"].T, name="plain")
 
 
 def by_hand(steps, rate, penalty=lambda w: 0.0, factor=lambda k: 1.0, change=lambda w, g: g, decay=0.0):

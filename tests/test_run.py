@@ -24,10 +24,12 @@ TARGETS = (INPUTS[:, 0] > 0).astype(np.int32) + (INPUTS[:, 1] > 0)
 def linear(classes=3, features=4):
     import jax.numpy as jnp
 
-    return fallline.model(lambda key: {"W": jnp.zeros((classes, features))}, lambda w, x: x @ w["W"].T, name="linear")
+    return fallline.from_functions(
+        lambda key: {"W": jnp.zeros((classes, features))}, lambda w, x: x @ w["W"].T, name="linear"
+    )
 
 
-TASK = fallline.task(
+TASK = fallline.from_arrays(
     "dots",
     model=linear(),
     train=(INPUTS[:80], TARGETS[:80]),

@@ -11,7 +11,7 @@ from fallline.contracts import Splits
 from fallline.errors import ModelError, UnknownName
 from fallline.losses import find_loss
 from fallline.metrics.accuracy import accuracy
-from fallline.models.adapters import model
+from fallline.models import from_equinox, from_functions
 from fallline.tasks import builtin_tasks, find_task
 
 
@@ -64,9 +64,9 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
     def make(key):
         return eqx.nn.MLP(4, 2, width_size=8, depth=1, key=key)
 
-    task = fallline.task(
+    task = fallline.from_arrays(
         "halves",
-        model=model(make, name="mlp"),
+        model=from_equinox(make, name="mlp"),
         train=(inputs, targets),
         loss="softmax_cross_entropy",
         metrics=["accuracy"],
@@ -97,9 +97,9 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
 
 
 def test_watched_scalars_of_a_module_are_recorded(tmp_path):
-    task = fallline.task(
+    task = fallline.from_arrays(
         "watched",
-        model=model(
+        model=from_equinox(
             lambda key: eqx.nn.Linear(2, 1, key=key), name="linear", watch=lambda module: {"bias": module.bias[0]}
         ),
         train=(np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)),
@@ -113,7 +113,7 @@ def test_watched_scalars_of_a_module_are_recorded(tmp_path):
 
 
 GOOD = (np.zeros((4, 3), np.float32), np.zeros(4, np.int32))
-LINEAR = model(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
+LINEAR = from_functions(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ LINEAR = model(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
 def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     values = dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | wrong
     with pytest.raises((ModelError, UnknownName)) as told:
-        fallline.task("own", **values)
+        fallline.from_arrays("own", **values)
     assert part in str(told.value)
 
 
@@ -139,10 +139,10 @@ def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     "changes, part",
     [
         (
-            dict(model=model(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)),
+            dict(model=from_functions(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)),
             "fails on a batch of inputs",
         ),
-        (dict(model=model(lambda key: {}, lambda w, x: x)), "has no weights"),
+        (dict(model=from_functions(lambda key: {}, lambda w, x: x)), "has no weights"),
         (dict(train=(GOOD[0], np.array([0, 1, 2, 0]))), "train label 2 of example 2 must lie in 0 ... 1"),
         (
             dict(metrics={"mean_error": lambda outputs, targets: outputs.mean()}),
@@ -152,7 +152,7 @@ def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     ],
 )
 def test_what_is_wrong_with_a_model_is_said_before_anything_is_trained(tmp_path, changes, part):
-    task = fallline.task("own", **(dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | changes))
+    task = fallline.from_arrays("own", **(dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | changes))
     study = fallline.Study(name="own", task=task, base={"optimizer": "adam", "steps": 2, "batch_size": 2})
     with pytest.raises(ModelError) as told:
         fallline.run(study, tmp_path / "run")

@@ -34,11 +34,11 @@ LABELS = (INPUTS[:, 0] + 0.5 * DRAW.normal(size=100) > 0.8).astype(np.int32)
 def layer():
     import jax
 
-    return fallline.model(lambda key: jax.random.normal(key, (4, 2)), lambda weights, inputs: inputs @ weights)
+    return fallline.from_functions(lambda key: jax.random.normal(key, (4, 2)), lambda weights, inputs: inputs @ weights)
 
 
 def task(name="three-ways", validation=None, test=(INPUTS[:30] + 0.1, LABELS[:30])):
-    return fallline.task(
+    return fallline.from_arrays(
         name,
         model=layer(),
         train=(INPUTS, LABELS),
@@ -192,7 +192,7 @@ def test_a_held_out_part_validates_and_the_columns_say_so(folder):
 def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
     folded = fallline.run(study(folds=4, seeds=1), tmp_path / "folds").trials
     part = cut_splits("t", Splits(Split(INPUTS, LABELS)), FoldSplit(folds=4, fold=3))
-    given = fallline.task(
+    given = fallline.from_arrays(
         "given",
         model=layer(),
         train=part.train,

@@ -99,7 +99,7 @@ class Result:
         }
 
     def learnt(self, trial: str) -> dict[str, float]:
-        """What a trial of a network of neurons learnt: its learnables by name, and ``bias_NEURON`` of each neuron."""
+        """What a trial of a network of neurons learnt: its parameters by name, and ``bias_NEURON`` of each neuron."""
         from fallline.networks import learnt, parse
 
         task = self.records.fold_trials.filter(pl.col("trial") == self._trial(trial))["task"][0]

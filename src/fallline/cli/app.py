@@ -691,7 +691,7 @@ def data_verify(
 
 @network_app.command("show")
 def network_show(text: NetworkArgument) -> None:
-    """Print a network's inputs, layers, order, learnables and number of weights, and its text as it is read.
+    """Print a network's inputs, layers, order, parameters and number of weights, and its text as it is read.
 
     Example: fallline network show "xw = ap*xp + aq*xq; xo = cp*xw"
     """
@@ -704,7 +704,7 @@ def network_show(text: NetworkArgument) -> None:
 def network_draw(
     text: NetworkArgument, out: Annotated[Path, typer.Option(help="The picture: a file that ends in .svg or .png.")]
 ) -> None:
-    """Draw a network: inputs, neurons, and the learnables on the edges.
+    """Draw a network: inputs, neurons, and the parameters on the edges.
 
     Example: fallline network draw "xw = ap*xp + aq*xq; xo = cp*xw" --out net.svg
     """
@@ -728,7 +728,7 @@ def network_explain(
     values: Annotated[
         str | None,
         typer.Option(
-            help="Every learnable, and bias_NEURON of each neuron: ap=0.5,aq=0.2,bias_xw=0.", show_default=False
+            help="Every parameter, and bias_NEURON of each neuron: ap=0.5,aq=0.2,bias_xw=0.", show_default=False
         ),
     ] = None,
     seed: Annotated[

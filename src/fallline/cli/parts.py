@@ -51,27 +51,27 @@ def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
 
 
 def _optimizers() -> dict[str, Row]:
-    from fallline.optimizers import optimizers
+    from fallline.optimizers import builtin_optimizers
 
-    return {name: (part.hyperparameters, part.title) for name, part in sorted(optimizers().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(builtin_optimizers().items())}
 
 
 def _schedules() -> dict[str, Row]:
-    from fallline.schedules import schedules
+    from fallline.schedules import builtin_schedules
 
-    return {name: (part.hyperparameters, part.title) for name, part in sorted(schedules().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(builtin_schedules().items())}
 
 
 def _losses() -> dict[str, Row]:
-    from fallline.losses import losses
+    from fallline.losses import builtin_losses
 
-    return {name: (part.hyperparameters, part.title) for name, part in sorted(losses().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(builtin_losses().items())}
 
 
 def _metrics() -> dict[str, Row]:
-    from fallline.metrics import metrics
+    from fallline.metrics import builtin_metrics
 
-    return {name: ((), part.title) for name, part in sorted(metrics().items())}
+    return {name: ((), part.title) for name, part in sorted(builtin_metrics().items())}
 
 
 def _tasks() -> dict[str, Row]:

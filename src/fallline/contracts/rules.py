@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +47,21 @@ class Optimizer:
         """The transformation with ``hyperparameters`` checked and defaults filled in."""
         return self.make(**check_hyperparameters("optimizer", self.name, self.hyperparameters, hyperparameters))
 
+    # A rule has optax's two functions, and so goes where optax takes a GradientTransformation.
+
+    @property
+    def init(self) -> Callable[[Any], Any]:
+        """``init(weights)`` returns the state before the first step, as optax's does."""
+        return self().init
+
+    @property
+    def update(self) -> Callable[..., tuple[Any, Any]]:
+        """``update(gradients, state, weights)`` returns the step to add to the weights, and the state after it."""
+        return self().update
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self())
+
 
 class Clock(NamedTuple):
     """The position of some steps in the budget: steps and epochs before each (float64 [n]), and the totals."""
@@ -75,6 +90,20 @@ class Schedule:
     equation: str = ""
     source: str = ""
     check: Callable[[Mapping[str, Any], str], None] | None = None
+
+    def __call__(self, total_steps: int, steps_per_epoch: float = 1.0) -> Any:
+        """What multiplies the learning rate at each step of a budget, float64 [total_steps]; defaults filled in.
+
+        1 at every step for a schedule that follows the validation loss. HyperparameterError or StudyError where a
+        hyperparameter is missing or two do not fit together.
+        """
+        import numpy as np
+
+        full = check_hyperparameters("schedule", self.name, self.hyperparameters, {})
+        if self.check is not None:
+            self.check(full, self.name)
+        steps = np.arange(total_steps, dtype=np.float64)
+        return self.factor(Clock(steps, steps / steps_per_epoch, total_steps, total_steps / steps_per_epoch), **full)
 
 
 @dataclass(frozen=True)
@@ -117,6 +146,13 @@ class Loss:
             total = jnp.where(counts > 0, values, 0).sum()
             return total if self.reduce == "sum" else total / counts.sum()
         return values.sum() if self.reduce == "sum" else values.mean()
+
+    def per_example(self, outputs: Any, targets: Any, *counts: Any) -> Any:
+        """The values [batch] before they are reduced, of arrays of JAX or numpy; of a ``whole`` loss its scalar."""
+        import jax.numpy as jnp
+
+        as_array: Callable[[Any], Any] = jnp.asarray  # pyright: ignore[reportUnknownMemberType]
+        return self.function(*map(as_array, (outputs, targets, *counts)))
 
 
 @dataclass(frozen=True)

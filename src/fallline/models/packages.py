@@ -1,4 +1,4 @@
-"""Packages that few need, imported where a model asks for them, or an error that says what to install."""
+"""Optional packages, imported where a model needs them, or an error that says what to install."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def need_flax() -> Any:
 
 def need_keras() -> Any:
     """Keras 3 on JAX, or ModelError where it is not installed or runs on another backend."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # what Keras takes where nothing is said
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # Keras' default
     try:
         keras = importlib.import_module("keras")
         backend = keras.config.backend()

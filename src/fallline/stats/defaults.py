@@ -31,10 +31,10 @@ def defaults(rows: pl.DataFrame) -> Defaults:
     Only the optimizer's own numbers are asked for: batch, budget and schedule are the study's. Numbers count as equal
     to one part in 10^6: records are float32 in places.
     """
-    from fallline.optimizers import optimizers  # with it comes JAX, which nothing else here needs
+    from fallline.optimizers import builtin_optimizers  # with it comes JAX, which nothing else here needs
 
     names = rows["optimizer"].unique().to_list()
-    known = optimizers().get(names[0]) if len(names) == 1 else None
+    known = builtin_optimizers().get(names[0]) if len(names) == 1 else None
     if known is None or any(number.name not in rows.columns or number.many for number in known.hyperparameters):
         return Defaults(UNKNOWN, {}, (), None)
     hyperparameters = {number.name: number.default for number in known.hyperparameters if number.default is not None}

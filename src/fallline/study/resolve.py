@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName, but_an_interrupt
-from fallline.losses import find_loss, losses
-from fallline.metrics import find_metric, metrics
-from fallline.optimizers import find_optimizer, optimizers
-from fallline.schedules import find_schedule, schedules
+from fallline.losses import builtin_losses, find_loss
+from fallline.metrics import builtin_metrics, find_metric
+from fallline.optimizers import builtin_optimizers, find_optimizer
+from fallline.schedules import builtin_schedules, find_schedule
 from fallline.study.formatting import failure_summary, shown
 from fallline.study.trial import digest
 from fallline.tasks import builtin_tasks, find_task
@@ -36,10 +36,10 @@ _FINDERS: dict[type, Callable[[str, str], Any]] = {
     Task: find_task,
 }
 _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
-    Optimizer: optimizers,
-    Loss: losses,
-    Metric: metrics,
-    Schedule: schedules,
+    Optimizer: builtin_optimizers,
+    Loss: builtin_losses,
+    Metric: builtin_metrics,
+    Schedule: builtin_schedules,
     Task: builtin_tasks,
 }
 

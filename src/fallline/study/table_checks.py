@@ -7,9 +7,9 @@ from typing import Any
 
 from fallline.contracts import Hyperparameter
 from fallline.errors import StudyError, UnknownName
-from fallline.losses import losses
-from fallline.optimizers import optimizers
-from fallline.schedules import schedules
+from fallline.losses import builtin_losses
+from fallline.optimizers import builtin_optimizers
+from fallline.schedules import builtin_schedules
 from fallline.study.common_hyperparameters import COMMON
 from fallline.study.components import COMPONENT_KINDS, hyperparameters_of
 from fallline.study.field_checks import check_in_float32
@@ -102,7 +102,12 @@ def _unknown(tables: RecipeTables, place: str, key: str, value: Any, known: set[
         )
     if reason := asked_in_training(key, value):
         return StudyError(f"{reason} ({where})")
-    built_in = {"optimizer": optimizers(), "loss": losses(), "schedule": schedules(), "task": builtin_tasks()}
+    built_in = {
+        "optimizer": builtin_optimizers(),
+        "loss": builtin_losses(),
+        "schedule": builtin_schedules(),
+        "task": builtin_tasks(),
+    }
     owners = [
         f"{kind} {name}"
         for kind, components in built_in.items()

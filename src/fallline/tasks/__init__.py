@@ -7,9 +7,9 @@ from fallline.contracts.registry import parts
 from fallline.errors import UnknownName
 from fallline.tasks.family import TaskFamily
 from fallline.tasks.networks import network_task
-from fallline.tasks.own import task
+from fallline.tasks.own import from_arrays
 
-__all__ = ["builtin_tasks", "find_task", "network_task", "task", "task_families"]
+__all__ = ["builtin_tasks", "find_task", "from_arrays", "network_task", "task_families"]
 
 
 def builtin_tasks() -> dict[str, Task]:

@@ -9,8 +9,8 @@ from fallline.contracts import Dataset, Model, Task
 from fallline.datasets import find_dataset
 from fallline.metrics import find_metric
 from fallline.models.convnet import convnet
-from fallline.models.dense import dense_net
-from fallline.models.softmax import softmax_layer
+from fallline.models.mlp import mlp
+from fallline.models.softmax import softmax
 from fallline.models.workers import workers_convnet
 from fallline.tasks.family import TaskFamily
 
@@ -49,7 +49,7 @@ def _softmax_task(name: str) -> Task:
     dataset = find_dataset(name)
     inputs, outputs = _pixel_count(dataset), len(dataset.classes)
     title = f"one layer {inputs}-{outputs}"
-    return _task(f"{name}-softmax", dataset, softmax_layer(inputs, outputs), title, pixels)
+    return _task(f"{name}-softmax", dataset, softmax(inputs, outputs), title, pixels)
 
 
 def _dense_family(name: str) -> TaskFamily:
@@ -58,7 +58,7 @@ def _dense_family(name: str) -> TaskFamily:
 
     def make(hidden: int) -> Task:
         title = f"a net {inputs}-{hidden}-{outputs} with one hidden layer"
-        return _task(f"{name}-mlp-{hidden}", dataset, dense_net(inputs, hidden, outputs), title, centred_pixels)
+        return _task(f"{name}-mlp-{hidden}", dataset, mlp(inputs, hidden, outputs), title, centred_pixels)
 
     return TaskFamily(f"{name}-mlp", make, title=f"one hidden layer of H units on {_short(dataset)}")
 

@@ -18,7 +18,7 @@ from fallline.errors import DataError, ModelError
 from fallline.losses import find_loss
 from fallline.metrics import find_metric
 from fallline.networks import Network, NeuronModel, neurons
-from fallline.tasks.own import task
+from fallline.tasks.own import from_arrays
 
 GAUSSIANS = "two-gaussians"
 EXAMPLES, SEED = 5_000, 0
@@ -114,7 +114,7 @@ def _own_task(
             f'network {name}: data must be "{GAUSSIANS}", the path of a CSV file or fallline.Splits, '
             f"got {type(data).__name__}"
         )
-    made = task(
+    made = from_arrays(
         name,
         model=model,
         train=splits.train,

@@ -17,7 +17,7 @@ from fallline.metrics import find_metric
 Arrays = tuple[Any, Any]
 
 
-def task(
+def from_arrays(
     name: str,
     *,
     model: Model,
@@ -41,7 +41,7 @@ def task(
     if not isinstance(model, Model):
         raise ModelError(
             f"model must be a fallline.Model, got {type(model).__name__}; "
-            "make one: fallline.model(init, apply) or fallline.model(lambda key: Module(key=key))"
+            "make one: fallline.from_functions(init, apply) or fallline.from_equinox(lambda key: Module(key=key))"
         )
     splits = Splits(
         *(

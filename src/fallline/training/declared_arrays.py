@@ -11,7 +11,7 @@ from fallline.contracts import Split, Splits, Task
 from fallline.engine.evaluation import EVALUATION_BATCH, HeldOut, batch_size
 from fallline.engine.lanes import Cohort, DeviceData
 from fallline.engine.mesh import DeviceRow
-from fallline.optimizers import optimizers
+from fallline.optimizers import builtin_optimizers
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays
 from fallline.training.context import TrainingContext
@@ -37,7 +37,9 @@ class DeclaredArrays(Arrays):
     def check(self, task: Task, cohort: Cohort) -> None:
         """As with examples, but built-in optimizers are not checked: the package's tests have checked them."""
         users = tuple(
-            segment for segment in cohort.segments if optimizers().get(segment.optimizer.name) is not segment.optimizer
+            segment
+            for segment in cohort.segments
+            if builtin_optimizers().get(segment.optimizer.name) is not segment.optimizer
         )
         super().check(task, cohort._replace(segments=users))
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from fallline.contracts import Hyperparameter, Metric, Task
 from fallline.errors import FalllineError, HyperparameterError, StudyError, UnknownName
-from fallline.losses import losses
-from fallline.optimizers import optimizers
-from fallline.schedules import schedules
+from fallline.losses import builtin_losses
+from fallline.optimizers import builtin_optimizers
+from fallline.schedules import builtin_schedules
 from fallline.study import Claim, Study, Trial
 from fallline.study.common_hyperparameters import COMMON
 from fallline.study.components import COMPONENT_KINDS, hyperparameters_of
@@ -68,7 +68,12 @@ class Names:
     @classmethod
     def of(cls, study: Study, trials: Sequence[Trial], metrics: Iterable[str], presets: Sequence[Expansion]) -> Names:
         """The names of the study with these trials, and of its presets."""
-        built_in = {"task": builtin_tasks(), "optimizer": optimizers(), "loss": losses(), "schedule": schedules()}
+        built_in = {
+            "task": builtin_tasks(),
+            "optimizer": builtin_optimizers(),
+            "loss": builtin_losses(),
+            "schedule": builtin_schedules(),
+        }
         components: dict[str, dict[str, Any]] = {kind: dict(built_in[kind]) for kind in COMPONENT_KINDS}
         used_tasks = {trial.task.name: trial.task for trial in trials}
         for trial in trials:

@@ -13,10 +13,10 @@ from fallline.contracts.rules import GIVES, TAKES, MetricAt
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
 from fallline.errors import ModelError, StudyError, UnknownName, but_an_interrupt
-from fallline.losses import losses
+from fallline.losses import builtin_losses
 from fallline.metrics import find_metric
 from fallline.metrics.cuts import is_plus_minus, is_yes_or_no
-from fallline.optimizers import optimizers
+from fallline.optimizers import builtin_optimizers
 from fallline.study import Study, Trial
 from fallline.study.formatting import failure_summary, shown
 from fallline.study.test_leakage import REASON, on_test
@@ -204,7 +204,7 @@ def _check_fit(task: Task, loss: Loss) -> None:
         raise ModelError(f"task {task.name}: loss {loss.name} takes one of {', '.join(TAKES)}, got {shown(loss.takes)}")
     if task.gives == "logits" or loss.takes in ("outputs", "values", task.gives):
         return
-    fitting = [other.name for other in losses().values() if other.takes == task.gives]
+    fitting = [other.name for other in builtin_losses().values() if other.takes == task.gives]
     fitting.sort(key=lambda name: name.split("_")[0] != loss.name.split("_")[0])  # of the same family first
     raise ModelError(
         f"task {task.name}: loss {loss.name} takes {loss.takes}, and model {task.model.name} gives "
@@ -399,7 +399,7 @@ def _check_optimizer(optimizer: Optimizer, weights: Any) -> None:
 
 def _is_tested(optimizer: Optimizer) -> bool:
     """Whether the optimizer is built in: the package's own tests have checked it."""
-    return optimizers().get(optimizer.name) is optimizer
+    return builtin_optimizers().get(optimizer.name) is optimizer
 
 
 def check_follows(optimizer: Optimizer, weights: Any, schedule: str) -> None:

@@ -1,4 +1,4 @@
-"""A backward pass written by hand, one neuron at a time, in plain floats: to learn from, and to check others by."""
+"""Backpropagation written out, one neuron at a time, in plain floats: to learn from, and to check others by."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def explain(
     *,
     learning_rate: float | None = None,
 ) -> Explanation:
-    """The forward pass of one example and the gradient of its loss, every number with where it comes from.
+    """The forward pass of one example and the gradient of its loss, every number with its formula.
 
     ``example`` holds a number for each input, ``target`` one for each output: by name, or in the network's order.
-    ``values`` holds each learnable by its name and the bias of each neuron as ``bias_NEURON``. The loss is the sum over
-    outputs of (output - target)^2. With ``learning_rate`` each value after a step of plain gradient descent is told as
-    well. All is float64. The derivative of relu at 0 is taken as 0, as JAX does. UnknownName and NetworkError say which
-    number is missing, unknown or not finite.
+    ``values`` holds each parameter by its name and the bias of each neuron as ``bias_NEURON``. The loss is the sum over
+    outputs of (output - target)^2. With ``learning_rate`` the values after a step of gradient descent are included. All
+    is float64. The derivative of relu at 0 is 0, as in JAX. UnknownName and NetworkError say which number is missing,
+    unknown or not finite.
 
     Source: D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, 1986,
-    equations 4 to 6, for terms with powers and shared learnables as the chain rule gives it.
+    equations 4 to 6; the chain rule extends them to terms with powers and to shared parameters.
 
-    >>> told = explain("xo = identity(a*xp)", {"xp": 2}, 1, {"a": 3, "bias_xo": 0})
-    >>> told.loss, told.gradients
+    >>> explanation = explain("xo = identity(a*xp)", {"xp": 2}, 1, {"a": 3, "bias_xo": 0})
+    >>> explanation.loss, explanation.gradients
     (25.0, {'a': 20.0, 'bias_xo': 10.0})
     """
     network = network if isinstance(network, Network) else parse(network)
@@ -57,7 +57,7 @@ def explain(
         raise UnknownName("loss", loss, LOSSES, "explain")
     names = _names_of(network)
     if not isinstance(values, Mapping):
-        raise NetworkError(f"values must map each learnable and bias to a number, got {type(values).__name__}")
+        raise NetworkError(f"values must map each parameter and bias to a number, got {type(values).__name__}")
     trained = _by_name("values", names, values)
     inputs, targets = _by_name("example", network.inputs, example), _by_name("target", network.outputs, target)
     rate = None if learning_rate is None else _rate(learning_rate)
@@ -67,12 +67,12 @@ def explain(
     errors = {name: known[name] - wanted for name, wanted in targets.items()}
     total = _finite(sum(_power(error, 2) for error in errors.values()), "the loss")
     backward, paths = _backward(order, forward, known, targets)
-    learnables = tuple(_gradient(name, trained[name], paths[name], rate) for name in names)
-    return Explanation(network, inputs, targets, forward, total, backward, learnables, rate)
+    parameters = tuple(_gradient(name, trained[name], paths[name], rate) for name in names)
+    return Explanation(network, inputs, targets, forward, total, backward, parameters, rate)
 
 
 def _forward(neuron: Neuron, known: dict[str, float], biases: Mapping[str, float]) -> NeuronRow:
-    """The row of a neuron whose sources are known; its value is known after it."""
+    """The row of a neuron whose sources are known, and its value, which is then known too."""
     terms = tuple(_term(term, known) for term in neuron.terms)
     bias = biases[neuron.name]
     total = _finite(sum(term.value for term in terms) + bias, f"the sum of neuron {neuron.name}")
@@ -83,9 +83,9 @@ def _forward(neuron: Neuron, known: dict[str, float], biases: Mapping[str, float
 def _backward(
     order: list[Neuron], forward: tuple[NeuronRow, ...], known: Mapping[str, float], targets: Mapping[str, float]
 ) -> tuple[tuple[BackwardRow, ...], dict[str, list[PathProduct]]]:
-    """The rows from the outputs back, and for each learnable and bias the paths on which the loss reaches it.
+    """The rows from the outputs back, and for each parameter and bias its paths to the loss.
 
-    A neuron's turn comes after all that read it: by then ``paths`` holds all that flows back into it.
+    A neuron comes after all that read it: ``paths`` then holds everything that flows back into it.
     """
     paths: dict[str, list[PathProduct]] = {neuron.name: [] for neuron in order}
     of_trained: dict[str, list[PathProduct]] = {}
@@ -99,17 +99,19 @@ def _backward(
     rows = []
     for neuron, row in zip(reversed(order), reversed(forward), strict=True):
         value_gradient = _finite(sum(path.value for path in paths[neuron.name]), f"dL/d(value of {neuron.name})")
-        formula, slope = _slope(row)
-        sum_gradient = _finite(value_gradient * slope, f"dL/d(sum of {neuron.name})")
-        rows.append(BackwardRow(neuron.name, tuple(paths[neuron.name]), value_gradient, formula, slope, sum_gradient))
+        formula, derivative = _derivative(row)
+        sum_gradient = _finite(value_gradient * derivative, f"dL/d(sum of {neuron.name})")
+        rows.append(
+            BackwardRow(neuron.name, tuple(paths[neuron.name]), value_gradient, formula, derivative, sum_gradient)
+        )
         flow = (f"d[{neuron.name}]", factor(sum_gradient), sum_gradient)
         for term in neuron.terms:
             for source, _ in term.sources:
                 if source in paths:
                     paths[source].append(_product([flow, *_factors(term, known, without=source)]))
-            if term.learnable is not None:
-                path = _product([flow, *_factors(term, known, without=term.learnable)])
-                of_trained.setdefault(term.learnable, []).append(path)
+            if term.parameter is not None:
+                path = _product([flow, *_factors(term, known, without=term.parameter)])
+                of_trained.setdefault(term.parameter, []).append(path)
         of_trained[f"bias_{neuron.name}"] = [PathProduct(flow[0], number(sum_gradient), sum_gradient)]
     return tuple(rows), of_trained
 
@@ -121,19 +123,19 @@ def _gradient(name: str, value: float, paths: list[PathProduct], rate: float | N
 
 
 def _term(term: Term, known: Mapping[str, float]) -> PathProduct:
-    """A term of a sum, with its sign before it."""
+    """A term of a sum, with its sign."""
     sign = "-" if math.copysign(1, term.coefficient) < 0 else ""
     size = _product(_factors(replace(term, coefficient=abs(term.coefficient)), known))
     return PathProduct(sign + term.factors, sign + size.numbers, -size.value if sign else size.value)
 
 
 def _factors(term: Term, known: Mapping[str, float], without: str | None = None) -> list[Factor]:
-    """The factors of a term; ``without`` a name, those of its derivative by that name: of s^p they are p*s^(p-1)."""
+    """The factors of a term; ``without`` a name, those of its derivative by it: of s^p they are p*s^(p-1)."""
     found: list[Factor] = []
     if term.coefficient != 1:
         found.append((factor(term.coefficient), factor(term.coefficient), term.coefficient))
-    if term.learnable is not None and term.learnable != without:
-        found.append((term.learnable, factor(known[term.learnable]), known[term.learnable]))
+    if term.parameter is not None and term.parameter != without:
+        found.append((term.parameter, factor(known[term.parameter]), known[term.parameter]))
     for name, power in term.sources:
         left = power - (name == without)
         if 0 < left < power:
@@ -169,16 +171,16 @@ _ACTIVATIONS: dict[str, Callable[[float], float]] = {
 }
 
 
-def _slope(row: NeuronRow) -> tuple[str, float]:
+def _derivative(row: NeuronRow) -> tuple[str, float]:
     """The derivative of the activation at the sum: its formula in numbers, and its value without cancellation."""
     total, value = number(row.sum), number(row.value)
     if row.activation == "sigmoid":
         small = math.exp(-abs(row.sum))
-        slope = small / (1 + small) ** 2
+        derivative = small / (1 + small) ** 2
         formula = f"sigmoid({total})*sigmoid(-{total})" if value == "1" else f"{value}*(1 - {value})"
     elif row.activation == "tanh":
         small = math.exp(-2 * abs(row.sum))
-        slope = 4 * small / (1 + small) ** 2
+        derivative = 4 * small / (1 + small) ** 2
         formula = f"1/cosh({total})^2" if value in ("1", "-1") else f"1 - {factor(row.value)}^2"
     elif row.activation == "relu":
         if row.sum == 0:
@@ -186,22 +188,22 @@ def _slope(row: NeuronRow) -> tuple[str, float]:
         return ("1, as the sum > 0", 1.0) if row.sum > 0 else ("0, as the sum < 0", 0.0)
     else:
         return "1", 1.0
-    return f"{formula} = {number(slope)}", slope
+    return f"{formula} = {number(derivative)}", derivative
 
 
 def _names_of(network: Network) -> tuple[str, ...]:
-    """The names of all that is trained, the learnables before the biases."""
-    return (*network.learnables, *(f"bias_{neuron.name}" for neuron in network.neurons))
+    """The names of all trained values, the parameters before the biases."""
+    return (*network.parameters, *(f"bias_{neuron.name}" for neuron in network.neurons))
 
 
 def _by_name(what: str, names: tuple[str, ...], given: Any) -> dict[str, float]:
-    """The numbers that ``given`` holds by name or in order, each finite, none missing, none too many."""
+    """The numbers of ``given`` by name, each finite, none missing, none too many."""
     if isinstance(given, Mapping):
         known = set(names)
         for name in given:
             if name not in known:
                 raise UnknownName(
-                    {"example": "input", "target": "output"}.get(what, "learnable or bias"), name, names, what
+                    {"example": "input", "target": "output"}.get(what, "parameter or bias"), name, names, what
                 )
         missing = [name for name in names if name not in given]
         if missing:
@@ -248,6 +250,6 @@ def _finite(value: float, what: str) -> float:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The names, the first of many."""
+    """The names, truncated where there are many."""
     every = list(names)
     return ", ".join(every[:8]) + (f" and {len(every) - 8} more" if len(every) > 8 else "")
