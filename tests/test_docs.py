@@ -17,6 +17,7 @@ import pytest
 import fallline
 from fallline.cli import main
 from fallline.executors.protocol import check_options
+from fallline.stats.analysis import Analysis
 from fallline.store.launches import new_launch
 from fallline.store.paths import RunPaths
 from fallline.study import parse_study
@@ -212,7 +213,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     assert schedule.factor(fallline.contracts.Clock(np.array([0.0, 3000.0]), None, 1, 1), 1000.0).tolist() == [1, 0.5]
     assert margin.function(np.array([[1.0, 3.0]]), np.array([1])).tolist() == [1]
     kind = parts["DIVERGED"]
-    frame = kind.data(result.records, None)
+    frame = kind.data(Analysis.of(result.records), None)
     assert frame["share"].to_list() == [0, 0] and kind.draw(frame, None, None).to_dict()["mark"]["type"] == "bar"
     assert len(parts["CORNERS"].load("sample", None).train.inputs) == 4
     launched = new_launch(RunPaths(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))

@@ -14,6 +14,7 @@ from fake_run import line_run, softmax_run, tiny
 from fallline.errors import UnknownName
 from fallline.report import charts, write_figures, write_report
 from fallline.report.figures import drawn, figure_kinds
+from fallline.stats.analysis import Analysis
 from fallline.study import Figure
 
 BETAS = {8: ((0.7, 0.9, 0.99), (0.7, 0.9, 0.99)), 32: ((0.6, 0.9, 0.99), (0.7, 0.9, 0.99))}
@@ -261,7 +262,10 @@ def test_the_caption_says_how_many_cells_the_seeds_do_not_tell_from_the_best(tmp
 
 
 def test_it_stands_in_a_report_where_two_numbers_are_crossed_in_full_and_nowhere_else(run, tmp_path):
-    fits = figure_kinds()["grid"].fits
+
+    def fits(run):
+        return figure_kinds()["grid"].fits(Analysis.of(run))
+
     assert fits(run) and "grid" in charts(run)
     assert not fits(betas(tmp_path / "holes", drop={(8, 0.7, 0.7)}))
     assert not fits(line_run(tmp_path / "line", steps=20))

@@ -21,6 +21,7 @@ from fallline.networks.routes import routes
 from fallline.report.figures import Figure, drawn
 from fallline.report.figures import network as kind
 from fallline.report.style import night
+from fallline.stats.analysis import Analysis
 
 
 def full(*sizes):
@@ -395,7 +396,7 @@ def network_run(folder, trained=True):
 
 def test_the_report_draws_each_network_with_the_weights_of_its_best_configuration(tmp_path):
     run = network_run(tmp_path)
-    assert kind.NETWORK.fits(run)
+    assert kind.NETWORK.fits(Analysis.of(run))
     made = drawn(run, Figure(kind="network"))
     assert made.frame.unique("network", maintain_order=True).select("network", "trial", "seed").rows() == [
         ("one", "learning rate 0.01", 0),
@@ -444,7 +445,7 @@ def test_every_colour_of_the_report_has_a_dark_twin():
 
 
 def test_a_run_without_networks_has_no_such_figure(tmp_path):
-    assert not kind.NETWORK.fits(tiny(tmp_path, [{"final_train_loss": 0.1}]))
+    assert not kind.NETWORK.fits(Analysis.of(tiny(tmp_path, [{"final_train_loss": 0.1}])))
 
 
 def test_networks_that_are_wide_together_stand_one_under_the_other(tmp_path):

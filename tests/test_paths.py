@@ -18,7 +18,7 @@ from fallline.losses import find_loss
 from fallline.report import write_report
 from fallline.report.export import without_pointer
 from fallline.report.figures import drawn
-from fallline.report.figures.contours import heights, level_lines, lowest_point
+from fallline.report.figures.contours import contour_levels, level_lines, lowest_point
 from fallline.report.figures.path_picture import PLACES
 from fallline.study import Figure, Study
 from fallline.tasks import find_task
@@ -95,12 +95,12 @@ def test_the_lowest_point_lies_between_the_points_of_the_grid_and_never_at_the_b
 
 
 def test_heights_are_round_and_evenly_spaced_or_powers_where_a_few_values_tower():
-    levels, said = heights(X**2 + Y**2)
+    levels, said = contour_levels(X**2 + Y**2)
     assert np.ptp(np.diff(levels)) < 1e-9 and said == f"{levels[1] - levels[0]:g} apart" and 8 <= len(levels) <= 30
-    powers, said = heights(np.exp(6 * X))
+    powers, said = contour_levels(np.exp(6 * X))
     np.testing.assert_allclose(np.diff(np.log10(powers)), 0.5)
     assert said == "each √10 times the next"
-    assert heights(np.ones((3, 3))) == ([], "")
+    assert contour_levels(np.ones((3, 3))) == ([], "")
 
 
 def test_contours_of_a_neuron_lie_where_its_loss_has_their_level(neuron):

@@ -24,6 +24,7 @@ from fallline.report.headline import Opening
 from fallline.report.html import script_json, tag
 from fallline.report.results import Results, columns
 from fallline.report.style import PALETTE, Theme
+from fallline.stats.analysis import Analysis
 from fallline.study import Figure, Study
 
 
@@ -311,7 +312,7 @@ def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, hy
 
 @pytest.mark.parametrize("kind", list(figure_kinds()))
 def test_every_kind_draws_every_run_that_it_fits(kind, every_run):
-    fitting = [run for run in every_run if figure_kinds()[kind].fits(run)]
+    fitting = [run for run in every_run if figure_kinds()[kind].fits(Analysis.of(run))]
     assert fitting or kind == "guessed", "that one only where a study names it: see test_forecast.py"
     for run in fitting:
         assert vl_convert.vegalite_to_svg(figure(run, kind).to_dict(validate=False)).startswith("<svg")
@@ -320,7 +321,7 @@ def test_every_kind_draws_every_run_that_it_fits(kind, every_run):
 @pytest.mark.parametrize("kind", list(figure_kinds()))
 def test_a_kind_that_does_not_fit_says_so_in_place_of_a_picture(kind, every_run):
     for run in every_run:
-        if not figure_kinds()[kind].fits(run) and kind not in ("path", "curves", "sensitivity"):
+        if not figure_kinds()[kind].fits(Analysis.of(run)) and kind not in ("path", "curves", "sensitivity"):
             found = drawn(run, Figure(kind=kind))
             assert vl_convert.vegalite_to_svg(found.specification).startswith("<svg")
             assert found.frame.is_empty() == (found.caption == "")

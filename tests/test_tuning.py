@@ -26,6 +26,7 @@ from fallline.report.export import write_figure
 from fallline.report.figures import drawn, figure_kinds
 from fallline.report.results import Results
 from fallline.report.tuning import tuning_cautions
+from fallline.stats.analysis import Analysis
 from fallline.stats.expected_best import MOST_TRIES, band, expected_best, points
 from fallline.stats.good_range import good_range
 from fallline.stats.search import Border, groups, searches
@@ -533,7 +534,7 @@ def test_the_report_holds_the_warnings(tmp_path):
 
 def test_the_figure_shows_the_curves_and_its_table_the_arms(tmp_path):
     run = two_arms(tmp_path / "run")
-    assert figure_kinds()["tuning"].fits(run)
+    assert figure_kinds()["tuning"].fits(Analysis.of(run))
     found = drawn(run, Figure(kind="tuning"))
     assert found.frame.filter(pl.col("k") == 3)["value"].to_list() == pytest.approx(
         [own(expected(searches(run)), optimizer=name, k=3)["value"] for name in ("adam", "momentum")]

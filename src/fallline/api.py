@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import FalllineError, StoreError, UnknownName
 from fallline.store import Run, RunPaths
 from fallline.store import open_run as open_records
@@ -60,7 +61,7 @@ class Result:
     @cached_property
     def _handed_out(self) -> None:
         """Noted once an opening of the folder."""
-        if any(name.startswith("test_") for name in self.records.trials.columns):
+        if any(MetricName.parse(name).split == "test" for name in self.records.trials.columns):
             from fallline.report.test_reads import read_all
 
             read_all(self.records, self.reader)

@@ -14,6 +14,7 @@ from fallline.contracts.hyperparameters import (
     nonnegative,
     positive,
 )
+from fallline.contracts.metric_name import MetricName
 from fallline.contracts.model import Model
 from fallline.contracts.rules import Clock, Loss, Metric, Optimizer, Schedule
 
@@ -23,6 +24,7 @@ __all__ = [
     "Hyperparameter",
     "Loss",
     "Metric",
+    "MetricName",
     "Model",
     "Optimizer",
     "Schedule",

@@ -177,7 +177,8 @@ class _Declaration(NamedTuple):
         """``leading`` parameters come before the hyperparameters: outputs and targets of a loss, the clock."""
         meanings, words = _read(inspect.getdoc(function) or "")
         parameters = list(inspect.signature(function).parameters.values())[leading:]
-        laws, public = [], []
+        laws: list[Hyperparameter] = []
+        public: list[inspect.Parameter] = []
         for parameter in parameters:
             annotation = parameter.annotation
             if isinstance(annotation, str):  # one by one: other annotations name types that are not imported

@@ -151,8 +151,8 @@ class Loss:
         """The values [batch] before they are reduced, of arrays of JAX or numpy; of a ``whole`` loss its scalar."""
         import jax.numpy as jnp
 
-        as_array: Callable[[Any], Any] = jnp.asarray  # pyright: ignore[reportUnknownMemberType]
-        return self.function(*map(as_array, (outputs, targets, *counts)))
+        arrays = [jnp.asarray(array) for array in (outputs, targets, *counts)]  # pyright: ignore[reportUnknownMemberType]
+        return self.function(*arrays)
 
 
 @dataclass(frozen=True)

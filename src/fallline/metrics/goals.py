@@ -6,8 +6,10 @@ guess.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
+
+from fallline.contracts.metric_name import MetricName
 
 MORE = frozenset(
     (
@@ -109,7 +111,6 @@ LESS = frozenset(
 """Less is better; so it is of every name that ends in "loss" or "error"."""
 
 _TURNED = ("neg_", "negative_", "minus_", "one_minus_", "inverse_", "inv_")
-_SPLIT = re.compile(r"^(best_|final_|tail_|min_)?(train|validation|test)_(macro_)?")
 
 
 def goal_of(metric: str, declared: Mapping[str, str] | None = None) -> str | None:
@@ -117,7 +118,7 @@ def goal_of(metric: str, declared: Mapping[str, str] | None = None) -> str | Non
 
     ``metric`` is its name or a column of it: ``best_validation_f1``.
     """
-    name = _SPLIT.sub("", re.sub(r"_at_\d+$", "", metric))
+    name = _bare(MetricName.parse(metric))
     for known in (metric, name):
         if declared and known in declared:
             return declared[known]
@@ -129,6 +130,13 @@ def goal_of(metric: str, declared: Mapping[str, str] | None = None) -> str | Non
     words = name.split("_")
     ends = ["_".join(words[first:]) for first in range(len(words))]  # the longest first
     return next((goal for end in ends for goal, names in (("min", LESS), ("max", MORE)) if end in names), None)
+
+
+def _bare(name: MetricName) -> str:
+    """The metric's own name, without statistic, split and logged step; means over classes are named as the metric."""
+    if not name.split:
+        return str(replace(name, at=None))
+    return str(MetricName(name.metric.removeprefix("macro_"), is_step_of=name.is_step_of))
 
 
 def higher_is_better(metric: str, declared: Mapping[str, str] | None = None) -> bool:

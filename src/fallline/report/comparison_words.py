@@ -17,6 +17,7 @@ from fallline.stats.differences import size
 from fallline.stats.evidence import SAME, Evidence
 from fallline.stats.pairwise import Pair, least_permutation_p
 from fallline.stats.summary import FEW_SEEDS
+from fallline.study.test_leakage import on_test
 
 
 def arm_name(compared: Compared, arm: Arm) -> str:
@@ -161,7 +162,7 @@ def _choice(compared: Compared) -> list[str]:
             )
     else:
         said[0] += "."
-    if compared.metric.startswith("test_") and not chooses.column.startswith("test_"):
+    if on_test(compared.metric) and not on_test(chooses.column):
         said[0] += f" {label(compared.metric).capitalize()} was read for these alone, and chose nothing."
     return [*said, *([chooses.note] if chooses.note else [])]
 

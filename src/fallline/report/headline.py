@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import FalllineError
 from fallline.report import formatting
 from fallline.report.answer import answer, cautions, runner_up
@@ -299,10 +300,10 @@ def _tested(comparison: Comparison) -> list[TableColumn]:
     """Test metrics of the settings chosen, where the comparison itself did not read them: its twin, and accuracy."""
     compared = comparison.compared
     known = metric_columns(compared.run.trials)
-    twin = compared.metric.replace("validation_", "test_")
+    twin = str(MetricName.parse(compared.metric).on("test"))
     wanted = [name for name in dict.fromkeys((twin, "test_accuracy")) if name in known and name != compared.metric]
     arms = [arm for group in compared.groups for arm in group.arms]
-    if compared.chosen_by.column.startswith("test_"):
+    if compared.chosen_by.name.split == "test":
         return []
     found = []
     for name in wanted:

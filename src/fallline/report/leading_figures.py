@@ -8,6 +8,7 @@ from fallline.report.figures import figure_kinds, specs
 from fallline.report.headline import Opening
 from fallline.report.results import Results
 from fallline.stats import configurations, curve_column, label
+from fallline.stats.analysis import Analysis
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -21,7 +22,7 @@ def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
     return {
         name: spec
         for name, spec in found.items()
-        if figure_kinds()[spec.kind].fits(opening.results.run) or name in named
+        if figure_kinds()[spec.kind].fits(Analysis.of(opening.results.run)) or name in named
     }
 
 

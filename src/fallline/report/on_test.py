@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fallline.contracts import MetricName
 from fallline.report import formatting
 from fallline.report.comparison_words import arm_name, p_words
 from fallline.report.naming import named
@@ -56,7 +57,7 @@ _STAYS = "The choice stays that of validation: who chooses on test has no split 
 
 
 def _twin(metric: str) -> str:
-    return metric.replace("validation_", "test_", 1)
+    return str(MetricName.parse(metric).on("test"))
 
 
 def _of(compared: Compared, group: ArmGroup, column: str) -> str:

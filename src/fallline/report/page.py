@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fallline.contracts import MetricName
 from fallline.report import formatting, latex, markdown
 from fallline.report.claims import parts_frame
 from fallline.report.claims import section as claims_section
@@ -203,12 +204,13 @@ def _study(results: Results) -> Markup:
 def _reading(results: Results) -> Markup:
     """Split, seeds, spread; how to use the figures."""
     metric, seeds = results.metric.column, results.seeds
+    name = MetricName.parse(metric)
     split = {
         "validation": "The ranking uses the validation split, which no trial trains on.",
         "test": "The ranking uses the test split.",
         "final": "The ranking uses the loss on the training data after the last step.",
-    }.get(metric.partition("_")[0], f"The ranking uses {label(metric)}.")
-    if metric.startswith("validation_") and any(name.startswith("test_") for name in results.ranked.columns):
+    }.get(name.statistic or name.split, f"The ranking uses {label(metric)}.")
+    if name.split == "validation" and any(MetricName.parse(other).split == "test" for other in results.ranked.columns):
         split += " The test split was read for the configurations chosen, and chooses nothing."
     if seeds == 1:
         spread = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report import formatting
 from fallline.report.naming import digits_of
 from fallline.report.rounding import interval
@@ -161,7 +162,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
                 help="steps to the target, median; a miss counts as infinite",
             )
         )
-    tested = metric.column.replace("validation_", "test_")
+    tested = str(MetricName.parse(metric.column).on("test"))
     if tested != metric.column and f"{tested}_mean" in frame.columns:
         found.append(
             _hyperparameters(

@@ -13,6 +13,7 @@ from fallline.stats.test_reads import chosen_by_run, chosen_for, has_test
 from fallline.store import Run
 from fallline.store.test_reads import ALL, CHOSEN, NAMED, HeldOutRead, note_test_read, readings
 from fallline.study import plain
+from fallline.study.test_leakage import on_test
 from fallline.study.trial import digest
 
 TIMES = ("", "once", "twice")
@@ -31,15 +32,15 @@ def read_chosen(run: Run, who: str, claims: Iterable[Verdict] = (), reported: bo
 def read_named(run: Run, who: str, claims: Iterable[Verdict], reported: bool = False) -> None:
     """Note that ``who`` is shown test values that the study names itself, where there are any: of its claims, and with
     ``reported`` beside published figures."""
-    beside = reported and any("test_" in figure.metric for figure in run.study.reported)
-    if beside or any("test_" in verdict.column and verdict.parts for verdict in claims):
+    beside = reported and any(on_test(figure.metric) for figure in run.study.reported)
+    if beside or any(on_test(verdict.column) and verdict.parts for verdict in claims):
         named = plain(run.study)
         note(run, HeldOutRead(NAMED, named=digest([named.get("claims", []), named.get("reported", [])])), who)
 
 
 def read_compared(found: Compared, who: str) -> list[str]:
     """Note that ``who`` is shown a comparison, where it is on test; the sentences that say so."""
-    return _chosen(found.run, chosen_for(found), who) if "test_" in found.metric else []
+    return _chosen(found.run, chosen_for(found), who) if on_test(found.metric) else []
 
 
 def read_all(run: Run, who: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.stats.columns import finished
 from fallline.stats.differences import paired_sample, size
 from fallline.stats.evidence import Evidence, Region, weigh, weighed
@@ -234,7 +235,7 @@ def _lost(choices: np.ndarray) -> np.ndarray:
 
 def upwards(claim: Claim, column: str, goals: Mapping[str, str] | None = None) -> bool:
     """Whether larger values of the claim's metric are better; ``goals`` are those of the study."""
-    usual = "down" if column == "steps_to_target" or column.endswith("_step") else direction(column, goals)
+    usual = "down" if MetricName.parse(column).is_step else direction(column, goals)
     return (claim.direction or usual) == "up"
 
 

@@ -6,6 +6,7 @@ import re
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import StoreError
 from fallline.stats.cached import once
 from fallline.store import Run
@@ -41,7 +42,6 @@ _RECORD = {
     "configuration",
     *_DERIVED,
 }
-_RESULT = re.compile(r"(final|tail|min|best|train|validation|test)_\w+")
 
 
 def finished() -> pl.Expr:
@@ -104,12 +104,12 @@ def metric_columns(trials: pl.DataFrame) -> list[str]:
     return [
         name
         for name in trials.columns
-        if _is_result(name) and not name.endswith("_step") and trials[name].null_count() < trials.height
+        if _is_result(name) and not MetricName.parse(name).is_step and trials[name].null_count() < trials.height
     ]
 
 
 def _is_result(name: str) -> bool:
-    return name not in _RECORD and _RESULT.fullmatch(name) is not None
+    return name not in _RECORD and MetricName.parse(name).is_result
 
 
 @once

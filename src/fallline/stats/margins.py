@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from fallline.stats.metric import curve_column
+from fallline.contracts import MetricName
 
 POINTS = 0.005
 """The margin of what is counted in shares of the examples: half a percentage point."""
@@ -23,9 +24,9 @@ def margin(column: str, best: float, own: Mapping[str, float] | None = None) -> 
     ``own`` are those of the study, by the metric's name with its split ("validation_accuracy") or without
     ("accuracy"), in units of the metric.
     """
-    name = curve_column(column)
-    bare = re.sub(r"^(train|validation|test)_", "", name)
-    for key in (column, name, bare):
+    name = MetricName.parse(column)
+    bare = str(replace(name, statistic="", split=""))
+    for key in (column, str(name.curve), bare):
         if own and key in own:
             return own[key]
     if _SHARES.search(bare):

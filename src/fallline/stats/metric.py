@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import StoreError
 from fallline.metrics import higher_is_better
 from fallline.stats.cached import once
 from fallline.stats.columns import metric_columns, trials_of
 from fallline.store import Run
+from fallline.study.test_leakage import on_test
+from fallline.study.test_leakage import twin as validation_twin
 
 STAND_INS = ("validation_accuracy", "validation_loss", "final_train_loss")
+
+_STATISTICS = {"tail": "mean final", "min": "lowest"}
+"""In words, where they are not those of the column."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,19 @@ class MetricView:
         return direction(self.column, dict(self.goals)) == "up"
 
     @property
+    def name(self) -> MetricName:
+        """The column's name, taken apart."""
+        return MetricName.parse(self.column)
+
+    @property
     def label(self) -> str:
         return label(self.column)
 
     @property
     def best_column(self) -> str:
         """The best value on the way: over the evaluated steps, or over all steps for the training loss."""
-        curve = curve_column(self.column)
-        return {"train": f"min_{curve}", "validation": f"best_{curve}"}.get(curve.partition("_")[0], "")
+        statistic = {"train": "min", "validation": "best"}.get(self.name.split)
+        return str(replace(self.name, statistic=statistic)) if statistic else ""
 
 
 def direction(metric: str, goals: Mapping[str, str] | None = None) -> str:
@@ -53,19 +63,30 @@ def direction(metric: str, goals: Mapping[str, str] | None = None) -> str:
 
 def curve_column(metric: str) -> str:
     """The column of the curves that a trial's metric was read from."""
-    return re.sub(r"^(final|tail|min|best)_", "", metric)
+    return str(MetricName.parse(metric).curve)
+
+
+def after_training(metric: str) -> str:
+    """The column of the trials that holds the metric after the last step: that of a training curve is ``final``."""
+    return str(MetricName.parse(metric).after_training)
 
 
 def label(metric: str) -> str:
     """The metric in words: ``final_train_loss`` is "final training loss"."""
-    words = re.sub(r"^tail_train_(\w+)$", r"mean_final_train_\1", metric)
-    words = words.replace("train_", "training_").replace("min_", "lowest_").replace("_", " ")
-    return re.sub(r"\bf1$", "F1", words)
+    name = MetricName.parse(metric)
+    words = [
+        _STATISTICS.get(name.statistic, name.statistic),
+        {"train": "training"}.get(name.split, name.split),
+        *("F1" if word == "f1" else word for word in name.metric.split("_")),
+        "" if name.at is None else f"at {name.at}",
+        "step" if name.is_step_of else "",
+    ]
+    return " ".join(word for word in words if word)
 
 
 def is_loss(metric: str) -> bool:
     """Whether the metric is a value of the loss itself, so that its meaning changes with the kind of loss."""
-    return re.fullmatch(r"\w*_loss(_at_\d+)?", metric) is not None
+    return MetricName.parse(metric).is_loss
 
 
 def kind_column(trials: pl.DataFrame) -> str:
@@ -101,21 +122,20 @@ def primary(run: Run) -> MetricView:
         note = f"{told}, and nothing else was recorded: each kind is ranked by itself, and none is best of all."
         return replace(metric, note=note, within=kind_column(trials))
     note = f"{told}, so {label(other)} ranks in place of {metric.label}."
-    return replace(metric, column=other, note=note + (f" {_on_test()}" if other.startswith("test_") else ""))
+    return replace(metric, column=other, note=note + (f" {_on_test()}" if on_test(other) else ""))
 
 
 def _asked(run: Run, trials: pl.DataFrame) -> MetricView:
     """The study's metric, or what was recorded in its place."""
     asked = run.study.metric
-    wanted = f"final_{asked}" if asked.startswith("train_") else asked
+    wanted = after_training(asked)
     recorded = metric_columns(trials)
-    if wanted.startswith("test_") and wanted.replace("test_", "validation_") in recorded:
-        twin = wanted.replace("test_", "validation_")
+    if on_test(wanted) and (twin := validation_twin(wanted)) in recorded:
         return MetricView(
             twin, f"The study names {label(asked)}; choices are made on {label(twin)}, and test is read once."
         )
     if wanted in recorded or wanted in trials.columns:
-        return MetricView(wanted, _on_test() if wanted.startswith("test_") else "")
+        return MetricView(wanted, _on_test() if on_test(wanted) else "")
     for stand_in in STAND_INS:
         if stand_in in trials.columns:
             return MetricView(
@@ -130,8 +150,8 @@ def _on_test() -> str:
 
 def _of_another_sort(recorded: list[str]) -> str | None:
     """The first metric that is no loss: on validation, else test, else training data; the accuracy before others."""
-    splits = ("validation_", "test_", "final_train_")
-    found = [name for name in recorded if name.startswith(splits) and not is_loss(name)]
-    place = {split: number for number, split in enumerate(splits)}
-    found.sort(key=lambda name: (next(place[s] for s in splits if name.startswith(s)), not name.endswith("accuracy")))
-    return found[0] if found else None
+    splits = [("", "validation"), ("", "test"), ("final", "train")]
+    names = [MetricName.parse(column) for column in recorded]
+    found = [name for name in names if (name.statistic, name.split) in splits and not name.is_loss]
+    found.sort(key=lambda name: (splits.index((name.statistic, name.split)), not name.metric.endswith("accuracy")))
+    return str(found[0]) if found else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.stats.columns import finished
 from fallline.store import Run
 
@@ -19,7 +20,7 @@ def missing(run: Run, column: str) -> pl.Expr:
 def recorded(run: Run, column: str) -> pl.Expr:
     """Whether a trial finished and its block recorded the result ``column``; the mean over the last steps of a run
     (``tail_``) is not recorded of trials that were stopped before these."""
-    ended = pl.col("status") == "done" if column.startswith("tail_") else finished()
+    ended = pl.col("status") == "done" if MetricName.parse(column).statistic == "tail" else finished()
     return ended & pl.col("block").is_in(run.records(column))
 
 

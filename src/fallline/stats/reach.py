@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.metrics import goal_of
 from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.evidence import Evidence, Region
@@ -32,7 +33,7 @@ def out_of_reach(claim: Claim, column: str, region: Region, rows: pl.DataFrame) 
         return f"it speaks of {claim.min_steps:,} steps, and this run ends after {least:,}"
     if claim.step is not None and least < claim.step:
         return f"it speaks of step {claim.step:,}, and this run ends after step {least:,}"
-    if is_step(column) and (bound := _unreached(region, least)) is not None:
+    if MetricName.parse(column).is_step and (bound := _unreached(region, least)) is not None:
         return f"its bound, step {bound:,.10g}, lies beyond what this run trains, {least:,} steps"
     return ""
 
@@ -52,7 +53,7 @@ def falls_short(
     is good enough all the same is judged.
     """
     known = goal_of(column, goals) is not None or claim.direction is not None
-    if claim.arm is None or budget is None or is_step(column) or not known:
+    if claim.arm is None or budget is None or MetricName.parse(column).is_step or not known:
         return ""
     less = _less(*budget, of_steps=claim.step is None)
     bound = _bound(claim, region, up)
@@ -61,11 +62,6 @@ def falls_short(
     if not less or not worse:
         return ""
     return f"it is {deciding.estimate:.4g} here, worse than {bound:.10g}, after less training: {' and '.join(less)}"
-
-
-def is_step(column: str) -> bool:
-    """Whether the column holds numbers of steps."""
-    return column == "steps_to_target" or column.endswith("_step")
 
 
 def _of_its_arms(claim: Claim, rows: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.stats.arms import Arm
 from fallline.stats.distributions import binomial_at_most
 from fallline.stats.filters import where
@@ -41,7 +42,8 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> Mcnemar:
 
 def split_of(metric: str) -> str | None:
     """The split whose predictions belong to a metric; another split is not looked at."""
-    return next((split for split in ("validation", "test") if f"{split}_" in metric), None)
+    split = MetricName.parse(metric).split
+    return split if split in ("validation", "test") else None
 
 
 class Examples:

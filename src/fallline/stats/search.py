@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from fallline.errors import UnknownName
+from fallline.stats.cached import once
 from fallline.stats.columns import OFF, configurations, finished, number_columns, recipe_columns
 from fallline.stats.defaults import Defaults, defaults
 from fallline.stats.good_range import GoodRange, good_range
@@ -155,13 +156,21 @@ class Search:
 def searches(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFrame | None = None) -> list[Search]:
     """The arms of a run: the values of the column(s) ``by``, the best first within a group; UnknownName for no such
     column. ``ranked``: rows of ``summary``, where some or all are at hand; what is not in them is left out."""
-    by = [by] if isinstance(by, str) else list(by)
+    columns = (by,) if isinstance(by, str) else tuple(by)
+    return _every_search(run, columns) if ranked is None else _searches(run, columns, ranked)
+
+
+@once
+def _every_search(run: Run, by: tuple[str, ...]) -> list[Search]:
+    return _searches(run, by, summary(run))
+
+
+def _searches(run: Run, by: tuple[str, ...], ranked: pl.DataFrame) -> list[Search]:
     metric, trials = primary(run), configurations(run)
     known = [*recipe_columns(trials), *(name for name in ("epochs", "loss_kind") if name in trials.columns)]
     for name in by:
         if name not in known:
             raise UnknownName("recipe column", name, known, "by")
-    ranked = summary(run) if ranked is None else ranked
     trials = trials.filter(pl.col("configuration").is_in(ranked["configuration"].implode()))
     apart = [
         name for name in ("task", "data", metric.within) if name and name not in by and trials[name].n_unique() > 1

@@ -16,7 +16,7 @@ from fallline.stats.metric import primary
 from fallline.stats.question import compared_by
 from fallline.store import Run
 from fallline.store.test_reads import CHOSEN, HeldOutRead, Pick
-from fallline.study.test_leakage import refuse_test
+from fallline.study.test_leakage import on_test, refuse_test
 from fallline.study.trial import digest
 
 __all__ = ["chosen_alone", "chosen_by_run", "chosen_for", "has_test", "refuse_test"]
@@ -24,7 +24,7 @@ __all__ = ["chosen_alone", "chosen_by_run", "chosen_for", "has_test", "refuse_te
 
 def has_test(run: Run) -> bool:
     """Whether some trial has a value on the test split."""
-    return any(name.startswith("test_") for name in metric_columns(trials_of(run)))
+    return any(on_test(name) for name in metric_columns(trials_of(run)))
 
 
 def chosen_for(found: Compared) -> HeldOutRead:
@@ -52,8 +52,8 @@ def chosen_alone(run: Run, ranked: pl.DataFrame, best: pl.DataFrame) -> pl.DataF
 
     ``best`` is its best row of each optimizer.
     """
-    tested = [name for name in ranked.columns if name.startswith("test_")]
-    if not tested or primary(run).column.startswith("test_"):
+    tested = [name for name in ranked.columns if on_test(name)]
+    if not tested or on_test(primary(run).column):
         return ranked
     reading = chosen_by_run(run, best)
     keys = recipe_columns(trials_of(run))

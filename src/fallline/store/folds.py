@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from fallline.contracts import MetricName
+
 OWN = ("fold", "folds", "across_folds")
 """Columns of trials whose data was cut into folds."""
 
@@ -82,7 +84,7 @@ def _joined(trials: pl.DataFrame, name: str) -> pl.Expr:
     kind = trials.schema[name]
     if name in _FIRST or not kind.is_numeric() or not _differs(trials, name):
         return column.first()
-    if name.endswith("_step") or name in _LAST_STEP:
+    if MetricName.parse(name).is_step or name in _LAST_STEP:
         return _mean(column).round().cast(kind)
     return _mean(column)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fallline.contracts.metric_name import MetricName
 from fallline.errors import StudyError
 
 REASON = (
@@ -21,23 +22,23 @@ FOLLOWING = {
 
 
 def best_on_test(metric: str | None) -> bool:
-    """Whether the metric is a best value over the epochs, or its step, on the test set."""
-    return metric is not None and re.match(r"(best|min|max|lowest|highest)_test_", metric) is not None
+    """Whether the metric is a best value over the epochs, or its step, on the test split."""
+    return on_test(metric) and MetricName.parse(metric or "").statistic not in ("", "final", "tail")
 
 
 def on_test(metric: str | None) -> bool:
-    """Whether the metric is evaluated on the test set."""
-    return metric is not None and (metric.startswith("test_") or best_on_test(metric))
+    """Whether the metric is read on the test split, after the last step or, if that were possible, before."""
+    return metric is not None and MetricName.parse(metric).split == "test"
 
 
 def twin(metric: str) -> str:
-    """The same metric on the validation split."""
-    return metric.replace("test_", "validation_", 1)
+    """The same on the validation split."""
+    return str(MetricName.parse(metric).on("validation"))
 
 
 def refusal(metric: str, what: str) -> str:
     """Why ``metric`` cannot do ``what`` ("choose an epoch"), and what to write instead."""
-    kept = re.sub(r"^\w*?test_(\w+?)(_step)?$", r"test_\1", metric)
+    kept = MetricName(MetricName.parse(metric).metric, "test")
     return (
         f"{metric} would {what} on the test split: {REASON}. Write {twin(metric)} to {what} on validation; "
         f"{kept} is read once, after the last step, for what was chosen"

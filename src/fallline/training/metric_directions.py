@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fallline.contracts import Metric, Task
+from fallline.contracts import Metric, MetricName, Task
 from fallline.errors import StudyError
 from fallline.metrics import goal_of, metric_of
 from fallline.study import Study
@@ -36,7 +36,7 @@ def check_directions(study: Study, task: Task, more: Iterable[str] = ()) -> None
         if goal_of(name, study.goals) is None:
             raise _unknown(f"metric {name} of task {task.name}", name, study)
     for place, column in (("metric", study.metric), ("target.metric", study.target.metric if study.target else "")):
-        if column and not column.endswith("_step") and goal_of(column, study.goals) is None:
+        if column and not MetricName.parse(column).is_step and goal_of(column, study.goals) is None:
             raise _unknown(f"{column} ({study.name}, {place})", column, study)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fallline.contracts import MetricName
 from fallline.engine.training import Records
 from fallline.metrics import higher_is_better
 from fallline.study import Trial
@@ -45,7 +46,7 @@ class ProgressCount:
     """Counts the progress of a session; blocks on several threads report to it."""
 
     def __init__(self, trials: list[Trial], known: set[str], metric: str, on_progress: OnProgress):
-        self.on_progress, self.metric = on_progress, metric.removeprefix("best_")
+        self.on_progress, self.metric = on_progress, str(MetricName.parse(metric).curve)
         self.total = sum(trial.recipe.steps for trial in trials)
         self.done = sum(trial.recipe.steps for trial in trials if trial.name in known)
         self.all_trials, self.trials = len(trials), sum(trial.name in known for trial in trials)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from fallline.contracts import MetricName
 from fallline.engine.training import Records
 from fallline.metrics import higher_is_better
 from fallline.metrics.cuts import labels_of
@@ -242,12 +243,13 @@ def _steps_to_target(target: Target | None, records: Records, directions: Mappin
     nowhere: list[Any] = [None] * records.diverged_at.size
     if target is None:
         return nowhere
-    split, _, metric = target.metric.partition("_")
-    source, steps = (records.curves, records.steps) if split == "train" else (records.held_out, records.evaluated)
-    values = source.get(metric if split == "train" else target.metric)
+    name = MetricName.parse(target.metric)
+    on_train = name.split == "train"
+    source, steps = (records.curves, records.steps) if on_train else (records.held_out, records.evaluated)
+    values = source.get(name.metric if on_train else target.metric)
     if values is None:
         return nowhere
-    reached = values[0] >= target.value if higher_is_better(metric, directions) else values[0] <= target.value
+    reached = values[0] >= target.value if higher_is_better(name.metric, directions) else values[0] <= target.value
     reached &= np.isfinite(values[0])
     return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
 

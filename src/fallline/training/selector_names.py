@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fallline.contracts import Hyperparameter, Metric, Task
+from fallline.contracts import Hyperparameter, Metric, MetricName, Task
 from fallline.errors import FalllineError, HyperparameterError, StudyError, UnknownName
 from fallline.losses import builtin_losses
 from fallline.optimizers import builtin_optimizers
@@ -112,7 +112,7 @@ class Names:
     def _columns(self) -> tuple[set[str], set[str]]:
         of_tasks = [columns_of(task, self.metrics) for task in self.tasks]
         curves, results = (set().union(*columns) for columns in zip(*of_tasks, strict=True))
-        steps = {f"{name}_step" for name in results if name.startswith(("min_", "best_"))}
+        steps = {f"{name}_step" for name in results if MetricName.parse(name).statistic in ("min", "best")}
         return curves, results | steps | {"steps_to_target"}
 
     @property
@@ -193,7 +193,7 @@ def _check_claim(claim: Claim, names: Names, where: str) -> None:
     if claim.metric is not None and claim.step is not None:
         _known("column of the curves", claim.metric, names.curves, f"{where}, metric")
     elif claim.metric is not None:
-        short = {name.removeprefix("final_") for name in names.results}
+        short = {str(MetricName.parse(name).curve) for name in names.results}
         _known("result of a trial", claim.metric, names.results | (short & names.curves), f"{where}, metric")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Loss, Model, Optimizer, Split, Splits, Task, in_float32, is_narrow, single
+from fallline.contracts import Loss, MetricName, Model, Optimizer, Split, Splits, Task, in_float32, is_narrow, single
 from fallline.contracts.rules import GIVES, TAKES, MetricAt
 from fallline.engine.devices import prepare_jax
 from fallline.engine.lanes import Cohort
@@ -133,7 +133,9 @@ def check_choice(study: Study, trials: Iterable[Trial], task: Task, splits: Spli
     """
     recipes = {trial.recipe for trial in trials if trial.task.name == task.name}
     kinds = {recipe.loss_kind for recipe in recipes}
-    by_test = on_test(study.metric) or (len(kinds) > 1 and study.metric.endswith("_loss") and bool(task.metrics))
+    by_test = on_test(study.metric) or (
+        len(kinds) > 1 and MetricName.parse(study.metric).is_loss and bool(task.metrics)
+    )
     if splits.validation is None and splits.test is not None and len(recipes) > 1 and by_test:
         raise StudyError(
             f"task {task.name} has no validation split, so the {len(recipes)} configurations of "

@@ -13,6 +13,7 @@ from fallline.errors import UnknownName
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import Theme, theme
 from fallline.report.vega import Chart, finished
+from fallline.stats.analysis import Analysis
 from fallline.store import Run
 from fallline.study import Figure
 
@@ -56,13 +57,14 @@ def figure_kinds() -> dict[str, FigureKind]:
     return parts(__name__, FigureKind)
 
 
-def specs(run: Run) -> dict[str, Figure]:
+def specs(run: Run | Analysis) -> dict[str, Figure]:
     """The figures of the run by name: those the study names, in its order, or all that fit."""
-    wanted = [settled_scale(spec) for spec in run.study.figures]
+    analysis = Analysis.of(run)
+    wanted = [settled_scale(spec) for spec in analysis.study.figures]
     if not wanted:
         kinds = figure_kinds()
         names = [*(name for name in ORDER if name in kinds), *sorted(set(kinds) - set(ORDER))]
-        wanted = [Figure(kind=name) for name in names if kinds[name].fits(run)]
+        wanted = [Figure(kind=name) for name in names if kinds[name].fits(analysis)]
     names = [spec.kind for spec in wanted]
     counted = [
         name if names.count(name) == 1 else f"{name}-{names[:place].count(name) + 1}"
@@ -76,16 +78,16 @@ def settled_scale(spec: Figure) -> Figure:
     return spec.model_copy(update={"scale": spec.scale})
 
 
-def drawn(run: Run, spec: Figure, name: str = "") -> RenderedFigure:
+def drawn(run: Run | Analysis, spec: Figure, name: str = "") -> RenderedFigure:
     """One figure with its data and caption; UnknownName where there is no such kind."""
+    analysis = Analysis.of(run)
     kinds = figure_kinds()
     if spec.kind not in kinds:
-        raise UnknownName("kind of figure", spec.kind, kinds, f"study {run.study.name}, figures")
+        raise UnknownName("kind of figure", spec.kind, kinds, f"study {analysis.study.name}, figures")
     kind = kinds[spec.kind]
-    spec = kind.settle(run, spec)
-    frame = kind.data(run, spec)
-    look = Theme.of(run.trials["optimizer"].unique(maintain_order=True).to_list())
-    chart = kind.draw(frame, spec, look)
+    spec = kind.settle(analysis, spec)
+    frame = kind.data(analysis, spec)
+    chart = kind.draw(frame, spec, Theme.of(analysis.trials["optimizer"].unique(maintain_order=True).to_list()))
     if not isinstance(chart, Chart):  # one of altair's
         chart = finished(chart.to_dict(validate=False))
     chart = chart.properties(config=theme())
@@ -93,7 +95,7 @@ def drawn(run: Run, spec: Figure, name: str = "") -> RenderedFigure:
     return RenderedFigure(
         name or spec.kind,
         title[:1].upper() + title[1:],
-        kind.caption(run, frame, spec),
+        kind.caption(analysis, frame, spec),
         frame,
         chart,
         kind.table(frame) if kind.table else None,

@@ -11,10 +11,10 @@ import polars as pl
 from fallline.errors import UnknownName
 from fallline.report import formatting
 from fallline.report.naming import digits_of
-from fallline.stats import comparable, configurations, varying, where
+from fallline.stats import comparable, where
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import OFF, loss_hyperparameters
 from fallline.stats.metric import kind_column
-from fallline.store import Run
 from fallline.study import Figure
 from fallline.study.column_words import NULL_WORDS
 
@@ -22,18 +22,18 @@ _NULLS = tuple(NULL_WORDS)
 """Where a null is a value of its own."""
 
 
-def chosen(run: Run, spec: Figure) -> pl.DataFrame:
+def chosen(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """The trials ``spec.where`` keeps, with their configuration."""
-    return where(configurations(run), spec.where)
+    return where(analysis.configurations, spec.where)
 
 
-def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
+def told_apart(analysis: Analysis, spec: Figure) -> dict[str, str | None]:
     """The colour and the panels: as the study says, else what varies among the trials shown.
 
     Where the optimizer and one number vary, each optimizer has its panel and the number its colours. Losses of
     different kinds never share a panel, unless the study says so.
     """
-    trials = chosen(run, spec)
+    trials = chosen(analysis, spec)
     if spec.panel is None and spec.metric and not comparable(trials, spec.metric):
         spec = spec.model_copy(update={"panel": kind_column(trials)})
     for name in (spec.color, spec.panel):
@@ -42,7 +42,7 @@ def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
     said = {spec.color, spec.panel} | (
         {"loss", *loss_hyperparameters(trials)} if spec.panel == kind_column(trials) else set()
     )
-    left = [name for name in varying(run) if trials[name].n_unique() > 1 and name not in said]
+    left = [name for name in analysis.varying if trials[name].n_unique() > 1 and name not in said]
     if spec.color is not None:
         return {"color": spec.color, "panel": spec.panel}
     # a number that only some of these optimizers take cannot colour them all
@@ -54,12 +54,12 @@ def told_apart(run: Run, spec: Figure) -> dict[str, str | None]:
     return {"color": (others or left or [None])[0], "panel": spec.panel}
 
 
-def labelled(run: Run, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
+def labelled(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> pl.DataFrame:
     """One row a configuration: the texts ``color``, ``panel`` and ``trial``, and their places in the order of a
     legend."""
     rows = trials.unique("configuration", keep="first", maintain_order=True)
-    columns, digits = varying(run), digits_of(run)
-    colors, panels = places(run, rows, spec.color), places(run, rows, spec.panel)
+    columns, digits = analysis.varying, digits_of(analysis.run)
+    colors, panels = places(analysis, rows, spec.color), places(analysis, rows, spec.panel)
     said = [
         {
             "configuration": row["configuration"],
@@ -88,12 +88,12 @@ def _text(role: str, column: str | None, row: dict, order: dict, say: Any) -> di
     return {role: say(column, row[column]), f"{role}_place": order[row[column]]}
 
 
-def places(run: Run, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
+def places(analysis: Analysis, rows: pl.DataFrame, column: str | None) -> dict[Any, int]:
     """Each value's place: optimizers in the order they were run, all else from small to large."""
     if column is None:
         return {}
     values: Sequence[Any] = rows[column].unique().to_list()
-    order = run.trials["optimizer"].unique(maintain_order=True).to_list() if column == "optimizer" else []
+    order = analysis.trials["optimizer"].unique(maintain_order=True).to_list() if column == "optimizer" else []
     values = sorted(values, key=order.index if order else lambda value: _size(column, value))
     return {value: place for place, value in enumerate(values)}
 

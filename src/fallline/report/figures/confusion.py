@@ -14,35 +14,34 @@ from fallline.report.figures import draw as common
 from fallline.report.figures.choose import chosen, labelled
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import INK, PALETTE, Theme
-from fallline.stats import primary, summary
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import finished
-from fallline.stats.confusion import confusions, matrix_of, split_to_read
-from fallline.store import Run
+from fallline.stats.confusion import matrix_of
 from fallline.study import Figure
 
 MOST_PANELS, MOST_NUMBERED = 6, 20
 """Matrices side by side, and classes whose cells have room for a number."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
-    split = split_to_read(run) or "test"
+def settle(analysis: Analysis, spec: Figure) -> Figure:
+    split = analysis.predicted_split or "test"
     return spec.model_copy(update={"metric": split, "title": spec.title or f"Classes taken for others, {split} split"})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a (panel, seed, true class, given class): count, the places of both classes, the configuration in words.
 
     One panel, the best configuration among those ``where`` keeps; with ``panel`` the best of each of its values.
     """
-    trials = chosen(run, spec).filter(finished())
-    held = run.predictions.filter(pl.col("split") == spec.metric).select("trial").collect()
+    trials = chosen(analysis, spec).filter(finished())
+    held = analysis.predictions.filter(pl.col("split") == spec.metric).select("trial").collect()
     trials = trials.join(held, on="trial", how="semi", maintain_order="left")
     if trials.is_empty():
         return pl.DataFrame(schema={"count": pl.Int64})
-    lines = labelled(run, trials, spec).join(summary(run).select("configuration", "rank"), on="configuration")
+    lines = labelled(analysis, trials, spec).join(analysis.summary.select("configuration", "rank"), on="configuration")
     best = lines.sort("rank").unique("panel", keep="first", maintain_order=True).head(MOST_PANELS)
     shown = trials.join(best, on="configuration").rename({"trial": "name", "trial_right": "trial"}, strict=False)
-    found = confusions(run, shown.select("task", "data", trial="name"), spec.metric)
+    found = analysis.confusions(shown.select("task", "data", trial="name"), spec.metric)
     keys = shown.select("seed", "panel", "panel_place", "configuration", "trial", name="name")
     found = found.rename({"trial": "name"}).join(keys, on="name").drop("name")
     return found.sort("panel_place", "seed", "true_place", "given_place")
@@ -74,7 +73,7 @@ def _spread(values: list[float]) -> str:
     return f"{mean} (sd {formatting.number(float(np.std(known, ddof=1)), 2)})" if len(known) > 1 else mean
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A square a pair of classes: what was recognised in blue, what was mistaken in red, deeper for a larger share."""
     if frame.is_empty():
         return common.empty("No predictions were kept that this figure could show.")
@@ -145,7 +144,7 @@ def _shade(field: str, most: float, color: str, title: str, legend: bool, kind: 
     return kind(f"{field}:Q", scale=scale, legend=shown)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """Whose matrix it is, over which examples, and what the colours mean."""
     if frame.is_empty():
         return ""
@@ -161,14 +160,14 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         "larger share of the row.",
     ]
     if spec.metric == "test" and not spec.where:
-        said.append(f"Chosen by {primary(run).label}.")
+        said.append(f"Chosen by {analysis.metric.label}.")
     if seeds > 1:
         said.append("In the table: mean over seeds and, as sd, the standard deviation.")
     return " ".join(said)
 
 
-def _fits(run: Run) -> bool:
-    return split_to_read(run) is not None
+def _fits(analysis: Analysis) -> bool:
+    return analysis.predicted_split is not None
 
 
 CONFUSION = FigureKind("confusion", "Classes taken for others", settle, data, draw, caption, _fits, table)

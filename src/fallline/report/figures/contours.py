@@ -1,72 +1,28 @@
-"""Lines of equal height: exact ellipses of a quadratic, marching squares on a grid, and which heights to draw."""
+"""Contours: exact ellipses of a quadratic, lines on a grid by contourpy, and which levels to draw."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 
 import numpy as np
-
-Edge = tuple[int, int, int]
-"""Of the grid point (row, column) the edge to its right (0) or the one above it (1)."""
 
 
 def level_lines(xs: np.ndarray, ys: np.ndarray, values: np.ndarray, level: float) -> list[np.ndarray]:
     """Where ``values`` [ys, xs] cross ``level``: lines of points [n, 2], straight within each cell.
 
-    A line that closes ends where it began. Cells with a corner that is not finite have none. Marching squares (Lorensen
-    and Cline, 1987, in two dimensions); where a cell's corners alternate, the mean of the four says which are joined.
+    A closed line ends at its first point. Cells with a corner that is not finite have none; where a cell's corners
+    alternate, the mean of the four says which are joined.
     """
-    joined: dict[Edge, list[Edge]] = defaultdict(list)
-    corners = np.stack([values[:-1, :-1], values[:-1, 1:], values[1:, 1:], values[1:, :-1]])
-    above, finite = corners > level, np.isfinite(corners).all(axis=0)
-    for i, j in np.argwhere(finite & (above.any(axis=0) != above.all(axis=0))):
-        middle = corners[:, i, j].mean() > level
-        for one, other in _segments(int(i), int(j), above[:, i, j], middle):
-            joined[one].append(other)
-            joined[other].append(one)
-    return [np.array([_crossing(edge, xs, ys, values, level) for edge in line]) for line in _walks(joined)]
+    from contourpy import contour_generator  # only where contours are drawn
 
-
-def _segments(i: int, j: int, above: np.ndarray, middle: bool) -> list[tuple[Edge, Edge]]:
-    """The pairs of edges that a line joins within a cell. Corners and edges go round from the lower left."""
-    edges = [(i, j, 0), (i, j + 1, 1), (i + 1, j, 0), (i, j, 1)]
-    crossed = [edges[k] for k in range(4) if above[k] != above[(k + 1) % 4]]
-    if len(crossed) == 2:
-        return [(crossed[0], crossed[1])]
-    if middle == above[0]:  # the lower left is of one piece with the middle, so lines cut off the two corners beside it
-        return [(edges[0], edges[1]), (edges[2], edges[3])]
-    return [(edges[3], edges[0]), (edges[1], edges[2])]
-
-
-def _walks(joined: dict[Edge, list[Edge]]) -> list[list[Edge]]:
-    """The edges in the order of the lines; those that end at the border first, what is left closes."""
-    lines, left = [], dict.fromkeys(joined)
-    for start in sorted(joined, key=lambda edge: len(joined[edge])):
-        if start not in left:
-            continue
-        line = [start]
-        left.pop(start)
-        while following := [edge for edge in joined[line[-1]] if edge in left]:
-            line.append(following[0])
-            left.pop(following[0])
-        closes = len(line) > 2 and start in joined[line[-1]]
-        lines.append([*line, start] if closes else line)
-    return lines
-
-
-def _crossing(edge: Edge, xs: np.ndarray, ys: np.ndarray, values: np.ndarray, level: float) -> tuple[float, float]:
-    """The point of an edge where the straight line between its ends has the level."""
-    i, j, upward = edge
-    k, m = (i + 1, j) if upward else (i, j + 1)
-    share = (level - values[i, j]) / (values[k, m] - values[i, j])
-    return float(xs[j] + share * (xs[m] - xs[j])), float(ys[i] + share * (ys[k] - ys[i]))
+    lines = contour_generator(xs, ys, np.ma.masked_invalid(values), corner_mask=False).lines(level)
+    return [np.asarray(line) for line in lines]
 
 
 def lowest_point(xs: np.ndarray, ys: np.ndarray, values: np.ndarray) -> tuple[float, float, float] | None:
-    """x, y and value of the lowest point, between the points of the grid by parabolas; None where it is at the border.
+    """x, y and value of the lowest point, interpolated by parabolas; None where it is at the edge of the grid.
 
-    The border's lowest point is no minimum: the values may fall on beyond it.
+    The lowest point of the edge is no minimum: the values may be lower beyond it.
     """
     i, j = np.unravel_index(np.argmin(np.where(np.isfinite(values), values, np.inf)), values.shape)
     if not (0 < i < len(ys) - 1 and 0 < j < len(xs) - 1) or not np.isfinite(values[i - 1 : i + 2, j - 1 : j + 2]).all():
@@ -78,17 +34,17 @@ def lowest_point(xs: np.ndarray, ys: np.ndarray, values: np.ndarray) -> tuple[fl
 
 
 def _parabola(three: np.ndarray) -> tuple[float, float]:
-    """Where, in steps from the middle, a parabola through three values is lowest, and how far below the middle one."""
+    """Of a parabola through three values: the lowest point, in grid steps from the middle, and its depth below it."""
     left, middle, right = three
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
     return shift, 0.5 * bend * shift**2
 
 
-def heights(values: np.ndarray, lines: int = 14) -> tuple[list[float], str]:
-    """About so many heights within the lower nine tenths of the values, some beyond; in words how they follow.
+def contour_levels(values: np.ndarray, lines: int = 14) -> tuple[list[float], str]:
+    """The levels to draw, and their spacing in words: about ``lines`` within the lower 90 % of the values, some above.
 
-    Evenly spaced at a round distance; where most values lie far below the highest, each √10 times the next.
+    Evenly spaced at a round distance; where most values are far below the highest, each √10 times the next.
     """
     known = values[np.isfinite(values)]
     low, high = float(known.min()), float(known.max())

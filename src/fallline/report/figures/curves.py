@@ -15,9 +15,10 @@ from fallline.report.figures.others import bands
 from fallline.report.figures.running import running_means, window_of
 from fallline.report.figures.thin import thin_curves
 from fallline.report.style import INK, WIDTH, Theme
-from fallline.stats import comparable, curve_column, label, primary, summary
+from fallline.stats import comparable, curve_column, label
+from fallline.stats.analysis import Analysis
+from fallline.stats.metric import after_training
 from fallline.stats.summary import FEW_SEEDS
-from fallline.store import Run
 from fallline.study import Figure
 
 BEST_LINES = 12
@@ -33,16 +34,16 @@ POINTS, MOST_POINTS, LEAST_POINTS = 9000, 300, 60
 """Points of a figure, and the most and fewest of a line; more cannot be seen."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """The curve of the study's metric, told apart by what varies; a panel a kind where losses cannot be compared."""
-    metric = curve_column(spec.metric or primary(run).column)
+    metric = curve_column(spec.metric or analysis.metric.column)
     spec = spec.model_copy(update={"metric": metric})
     scale = f" ({spec.scale} scale)" if spec.scale == "log" else ""
     title = spec.title or f"{label(metric)} against the step{scale}"
-    return spec.model_copy(update={"metric": metric, "title": title, **told_apart(run, spec)})
+    return spec.model_copy(update={"metric": metric, "title": title, **told_apart(analysis, spec)})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a drawn point, ``what`` = "line"; and of configurations that have no line ``what`` = "others".
 
     Columns: panel, color, trial (texts), step, value (mean over seeds), low, high, seeds; diverged (no seed
@@ -52,8 +53,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     single batches are too noisy to read). Of the others value, low and high are median, 10 % and 90 % quantile over
     configurations.
     """
-    trials = chosen(run, spec)
-    table = summary(run)
+    trials = chosen(analysis, spec)
+    table = analysis.summary
     ranks = table.select(
         "configuration",
         "rank",
@@ -62,7 +63,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         diverged=pl.col("diverged") == pl.col("trials"),
         cut=pl.col("stopped") if "stopped" in table.columns else pl.lit(0),
     )
-    every = lines = labelled(run, trials, spec).join(ranks, on="configuration").sort("rank")
+    every = lines = labelled(analysis, trials, spec).join(ranks, on="configuration").sort("rank")
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     many = pl.col("of") > BEST_LINES
     if spec.color == "optimizer":  # every optimizer at its best says more than the best optimizer many times
@@ -75,14 +76,14 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     keys = ["panel", "panel_place"]
     if spec.color == "optimizer" and every["color"].n_unique() <= MOST_COLORED:
         keys += ["color", "color_place"]
-    others = bands(run, trials, rest.select("configuration", *keys), spec.metric, spec.steps)
+    others = bands(analysis, trials, rest.select("configuration", *keys), spec.metric, spec.steps)
     trials = trials.join(lines.select("configuration"), on="configuration", how="semi")
     most = max(LEAST_POINTS, min(MOST_POINTS, POINTS // max(1, lines.height)))
     last = (pl.col("step") == pl.col("step").max()).over("configuration")
-    thin = thin_curves(run, trials, spec.metric, spec.steps, most)
+    thin = thin_curves(analysis, trials, spec.metric, spec.steps, most)
     window = window_of(thin.join(lines, on="configuration"), spec, trials.get_column("batch_size", default=None))
     if window:
-        thin = running_means(run, trials, spec.metric, spec.steps, window, most)
+        thin = running_means(analysis, trials, spec.metric, spec.steps, window, most)
     else:
         thin = thin.with_columns(window=pl.lit(None, pl.Int64))
     found = thin.join(lines, on="configuration").with_columns(end=pl.col("diverged") & last)
@@ -96,14 +97,14 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 def _missing(table: pl.DataFrame, metric: str) -> pl.Expr:
     """Of each configuration the seeds that finished and whose last value of the curve is not a number, where others
     have one."""
-    name = f"final_{metric}" if metric.startswith("train_") else metric
+    name = after_training(metric)
     if f"{name}_n" not in table.columns:
         return pl.lit(0)
     n = pl.col(f"{name}_n")
     return pl.when(n > 0).then(pl.col("trials") - pl.col("diverged") - n).otherwise(0)
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """Lines with bands; crosses where curves diverge; values on hover; legends that single out; zoom."""
     if frame.is_empty():
         return common.empty("Nothing was recorded that this figure could show.")
@@ -123,7 +124,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     frame = frame.with_columns(pl.col("color").fill_null(""), line=line)
     low = pl.col("low").clip(limits[0]) if limits and log else pl.col("low")
     shown = frame.select("panel", "color", "trial", "line", "step", "value", low, "high", "seeds", "end", "what")
-    layers = alt.layer(*_layers(frame, spec, look, log, limits, many))
+    layers = alt.layer(*_layers(frame, spec, theme, log, limits, many))
     if not many:
         return common.with_rows(layers, shown).properties(data=common.ROWS, width=WIDTH - 240, height=380)
     columns = 2 if len(names) in (2, 4) else 3
@@ -135,9 +136,9 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     return grid.resolve_axis(x="independent") if len(names) % columns else grid
 
 
-def _layers(frame: pl.DataFrame, spec: Figure, look: Theme, log: bool, limits: Any, many: bool) -> list[alt.Chart]:
+def _layers(frame: pl.DataFrame, spec: Figure, theme: Theme, log: bool, limits: Any, many: bool) -> list[alt.Chart]:
     legend = alt.Legend(orient="top", columns=9) if many else alt.Legend(orient="right")
-    color = common.colors(frame.filter(pl.col("what") == "line"), spec.color, look, legend)
+    color = common.colors(frame.filter(pl.col("what") == "line"), spec.color, theme, legend)
     fill = common.filled(color["color"])
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
@@ -207,7 +208,7 @@ def _bands(others: alt.Chart, x: alt.X, y: alt.Y, fill: dict[str, Any], cut: boo
     return [area.encode(x=x, y=low, y2="high:Q", detail="line:N", **paint), middle.encode(x=x, y=y, detail="line:N")]
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """Spread over seeds, what was left out, what the cross means."""
     if frame.is_empty():
         return ""
@@ -227,7 +228,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     points, window = int(frame.group_by("configuration").len()["len"].max()), frame["window"].max()
     if window:
         each = "of each seed, " if seeds > 1 else ""
-        every = run.study.record_every
+        every = analysis.study.record_every
         over = f"{formatting.count(window)} steps" + (f", 1 in {formatting.count(every)} recorded" if every > 1 else "")
         said.append(f"Single batches are too noisy to read: a running mean {each}over {over}.")
     elif points >= LEAST_POINTS - 2 and points < frame["recorded"].max():
@@ -236,7 +237,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         )
     if frame["end"].any():
         said.append("A cross ends a curve that diverged.")
-    if not comparable(chosen(run, spec), spec.metric):
+    if not comparable(chosen(analysis, spec), spec.metric):
         said.append("Losses of different kinds cannot be compared: hold no curve against one of another loss.")
     cut = frame.filter(pl.col("cut") > 0)["configuration"].n_unique()
     if cut:
@@ -255,5 +256,11 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
 
 
 CURVES = FigureKind(
-    "curves", "Metric against the step", settle, data, draw, caption, fits=lambda run: run.study.design == "cross"
+    "curves",
+    "Metric against the step",
+    settle,
+    data,
+    draw,
+    caption,
+    fits=lambda analysis: analysis.study.design == "cross",
 )

@@ -13,12 +13,12 @@ from fallline.report.style import Theme
 CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
 
 
-def colors(frame: pl.DataFrame, column: str | None, look: Theme, legend: alt.Legend | None) -> dict[str, Any]:
+def colors(frame: pl.DataFrame, column: str | None, theme: Theme, legend: alt.Legend | None) -> dict[str, Any]:
     """The encodings of the frame's column ``color``: colour, and dash where the names need it."""
     if column is None:
-        return {"color": alt.value(look.marks("", [""])[0].light)}
+        return {"color": alt.value(theme.marks("", [""])[0].light)}
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
-    marks = look.marks(column, names)
+    marks = theme.marks(column, names)
     shared = {"title": formatting.name(column), "legend": legend, "sort": None}
     found: dict[str, Any] = {
         "color": alt.Color("color:N", **shared, scale=alt.Scale(domain=names, range=[mark.light for mark in marks]))

@@ -16,13 +16,11 @@ from fallline.report.figures.kind import FigureKind
 from fallline.report.missing import gone_words, lost_words
 from fallline.report.naming import digits_of
 from fallline.report.style import Theme
-from fallline.stats import comparable, direction, label, primary, summary, varying
+from fallline.stats import comparable, label
+from fallline.stats.analysis import Analysis
 from fallline.stats.best import LOST, UNKNOWN, WORSE
 from fallline.stats.columns import finished, metric_columns, number_columns
-from fallline.stats.compare import compared
-from fallline.stats.question import compared_by
-from fallline.stats.seconds_alone import seconds_alone
-from fallline.store import Run
+from fallline.stats.metric import after_training
 from fallline.study import Figure
 from fallline.study.column_words import NULL_WORDS
 from fallline.study.recipe_fields import KEPT
@@ -39,21 +37,21 @@ MOST_PAIRED = 100
 """Cells that are held against the best one, seed by seed."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """``color`` is the number up the side, the learning rate goes along the bottom; ``panel`` is what else varies.
 
     Where the study's metric is the training loss after the last step, the mean over the last steps takes its place,
     unless a step takes all examples: a single batch says little.
     """
-    trials = chosen(run, spec)
-    metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
+    trials = chosen(analysis, spec)
+    metric = spec.metric or analysis.metric.column
+    metric = after_training(metric)
     if spec.metric is None and metric == LAST and TAIL in metric_columns(trials) and _batched(trials):
         metric = TAIL
-    sides = crossed(run, trials, spec)
+    sides = crossed(analysis, trials, spec)
     if sides is None:
         return spec.model_copy(update={"metric": metric, "title": spec.title or "Two numbers crossed"})
-    left = [name for name in varying(run) if name not in sides and trials[name].n_unique() > 1]
+    left = [name for name in analysis.varying if name not in sides and trials[name].n_unique() > 1]
     up, along = (formatting.name(name) for name in sides)
     title = spec.title or f"{label(metric)} over {up} and {along}"
     panel = spec.panel or next(iter(left), None)
@@ -65,7 +63,7 @@ def _batched(trials: pl.DataFrame) -> bool:
     return "batch_size" in trials.columns and not trials["batch_size"].is_null().all()
 
 
-def crossed(run: Run, trials: pl.DataFrame, spec: Figure) -> tuple[str, str] | None:
+def crossed(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> tuple[str, str] | None:
     """The numbers up the side and along the bottom; None where fewer than two vary.
 
     Numbers of parts come before sizes of batches and budgets. UnknownName where the figure names a column there is not.
@@ -73,7 +71,7 @@ def crossed(run: Run, trials: pl.DataFrame, spec: Figure) -> tuple[str, str] | N
     for name in (spec.color, spec.panel):
         if name is not None and name not in trials.columns:
             raise UnknownName("recipe column", name, trials.columns, f"figure {spec.title or spec.kind}")
-    known = varying(run)
+    known = analysis.varying
     found = [name for name in (*number_columns(trials), *AMOUNTS) if name in known and _crosses(trials, name)]
     found = [name for name in found if name not in (spec.color, spec.panel)]
     side = spec.color or next((name for name in found if name != "learning_rate"), None)
@@ -87,7 +85,7 @@ def _crosses(trials: pl.DataFrame, name: str) -> bool:
     return trials.schema[name].is_numeric() and trials[name].n_unique() > 1 and whole
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a (panel, pair): the best configuration there.
 
     Columns: panel, its place and its value; side and along (names), up and right (their values as texts) with their
@@ -97,17 +95,17 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     words); seconds_alone; and mean and sd of the training loss of the last batch, of the last steps, and of its
     minimum.
     """
-    trials = chosen(run, spec)
-    sides = crossed(run, trials, spec)
+    trials = chosen(analysis, spec)
+    sides = crossed(analysis, trials, spec)
     if sides is None:
         return pl.DataFrame(schema={"value": pl.Float64})
     side, along = sides
-    shown = trials.filter(finished()).join(seconds_alone(run), on="block", how="left")
+    shown = trials.filter(finished()).join(analysis.seconds_alone, on="block", how="left")
     spent = shown.group_by("configuration").agg(pl.col("seconds_alone").mean())
-    table = summary(run).join(trials.select("configuration").unique(), on="configuration", how="semi")
+    table = analysis.summary.join(trials.select("configuration").unique(), on="configuration", how="semi")
     table = table.join(spent, on="configuration", how="left")
-    order = {name: places(run, table, name) for name in (side, along, spec.panel) if name}
-    told, digits = varying(run), digits_of(run)
+    order = {name: places(analysis, table, name) for name in (side, along, spec.panel) if name}
+    told, digits = analysis.varying, digits_of(analysis.run)
     rows = [
         {
             "configuration": row["configuration"],
@@ -126,8 +124,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         }
         for row in table.iter_rows(named=True)
     ]
-    up = direction(spec.metric or "", run.study.goals) == "up"
-    return _marked(run, _best_of_each(pl.DataFrame(rows, infer_schema_length=None), up), spec)
+    up = analysis.higher_is_better(spec.metric or "")
+    return _marked(analysis, _best_of_each(pl.DataFrame(rows, infer_schema_length=None), up), spec)
 
 
 def _values(row: dict[str, Any], metric: str) -> dict[str, Any]:
@@ -161,13 +159,13 @@ def _best_of_each(rows: pl.DataFrame, more_is_better: bool) -> pl.DataFrame:
     return rows.drop("share").sort("panel_place", "up_place", "right_place")
 
 
-def _marked(run: Run, cells: pl.DataFrame, spec: Figure) -> pl.DataFrame:
+def _marked(analysis: Analysis, cells: pl.DataFrame, spec: Figure) -> pl.DataFrame:
     """The cells with ``tied``: whether the seeds leave open that a cell is the best of its panel, by the test that
     opens the page (``stats.best``); none is best where losses cannot be compared."""
     metric = cells["metric"][0]
-    fair = comparable(run.trials, metric)
+    fair = comparable(analysis.trials, metric)
     cells = cells.with_columns(pl.col("best") & fair)
-    open_ = _verdicts(run, cells, spec) if fair and cells.height <= MOST_PAIRED else {}
+    open_ = _verdicts(analysis, cells, spec) if fair and cells.height <= MOST_PAIRED else {}
     cell = ("panel_value", "up", "right")
     tied = [
         None if row["best"] or row["value"] is None else open_.get(tuple(row[name] for name in cell))
@@ -176,13 +174,13 @@ def _marked(run: Run, cells: pl.DataFrame, spec: Figure) -> pl.DataFrame:
     return cells.with_columns(pl.Series("tied", tied, pl.Boolean))
 
 
-def _verdicts(run: Run, cells: pl.DataFrame, spec: Figure) -> dict[tuple[str, str, str], bool | None]:
+def _verdicts(analysis: Analysis, cells: pl.DataFrame, spec: Figure) -> dict[tuple[str, str, str], bool | None]:
     """For each cell, by its panel and its values in words, whether it can be the best of its panel."""
     row = cells.row(0, named=True)
     sides = (row["side"], row["along"])
-    usual = compared_by(run)
+    usual = analysis.compared_by
     try:
-        found = compared(run, usual if set(usual) == set(sides) else sides, spec.metric, kept=spec.where)
+        found = analysis.compared(usual if set(usual) == set(sides) else sides, spec.metric, kept=spec.where)
     except StudyError:  # one cell, or no two that share all else
         return {}
     told = {}
@@ -222,7 +220,7 @@ def _spread(mean: float | None, sd: float | None) -> str:
     return formatting.number(mean) + ("" if sd is None else f" (sd {formatting.number(sd, 2)})")
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A heat map a panel: dark for small, bright for large."""
     if frame.is_empty():
         return common.empty("No two numbers vary, so there is nothing to cross.")
@@ -236,7 +234,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     return together.resolve_scale(color="independent") if own_colours(drawn) else together
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """What a cell is, over how many seeds, which is best and how surely, and what to make of last batches."""
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
@@ -246,7 +244,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     said = [f"A cell is a pair: {label(metric)}, {over}."]
     if frame["of"].max() > 1:
         said.append("In each cell the best of the other settings.")
-    if comparable(chosen(run, spec), metric):
+    if comparable(chosen(analysis, spec), metric):
         said.append(f"Framed, best: {_best_cells(frame)}.")
         said += _sure(frame)
     else:
@@ -257,10 +255,10 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         said.append("Hatched: every seed diverged.")
     if ((frame["lost"] > 0) & (frame["state"] == "value")).any():
         said.append(
-            f"Where only some seeds {gone_words(run, metric)}, the mean is over the others, and the cell comes "
-            "after whole ones."
+            f"Where only some seeds {gone_words(analysis.run, metric)}, the mean is over the others, and the cell "
+            "ranks after those of all seeds."
         )
-    return " ".join([*said, *_of_losses(run, frame)])
+    return " ".join([*said, *_of_losses(analysis, frame)])
 
 
 def _best_cells(frame: pl.DataFrame) -> str:
@@ -287,10 +285,10 @@ def _sure(frame: pl.DataFrame) -> list[str]:
     return [f"{told} (paired over seeds; multiple comparison with the best)."]
 
 
-def _of_losses(run: Run, frame: pl.DataFrame) -> list[str]:
+def _of_losses(analysis: Analysis, frame: pl.DataFrame) -> list[str]:
     """What the columns of the table mean."""
     said = []
-    if _batched(run.trials) and frame[f"{LAST}_mean"].is_not_null().any():
+    if _batched(analysis.trials) and frame[f"{LAST}_mean"].is_not_null().any():
         text = "A last batch is one noisy draw"
         if frame[f"{TAIL}_mean"].is_not_null().any():
             text += "; the mean is that of the last 500 steps, or of the last tenth where that is less"
@@ -302,15 +300,15 @@ def _of_losses(run: Run, frame: pl.DataFrame) -> list[str]:
     return said
 
 
-def _fits(run: Run) -> bool:
+def _fits(analysis: Analysis) -> bool:
     """Exactly two numbers of parts, crossed in full for every value of at most one other column."""
-    trials, spec = run.trials, Figure(kind="grid")
-    if run.study.design != "cross" or trials.is_empty():
+    trials, spec = analysis.trials, Figure(kind="grid")
+    if analysis.study.design != "cross" or trials.is_empty():
         return False
-    known = varying(run)
+    known = analysis.varying
     hyperparameters = [name for name in known if name in number_columns(trials)]
     others = [name for name in known if name not in hyperparameters]
-    if len(hyperparameters) != 2 or len(others) > 1 or crossed(run, trials, spec) is None:
+    if len(hyperparameters) != 2 or len(others) > 1 or crossed(analysis, trials, spec) is None:
         return False
     if not all(_crosses(trials, name) for name in hyperparameters):
         return False

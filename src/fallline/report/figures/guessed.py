@@ -14,7 +14,7 @@ from fallline.report.figures import draw as common
 from fallline.report.figures.kind import FigureKind
 from fallline.report.predicted import predicted_frame
 from fallline.report.style import WIDTH, Theme
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
 from fallline.study import Figure
 
 OURS, GUESS = "ours, before training", "the reports' guess, fitted after"
@@ -29,16 +29,16 @@ SHAPE = {
 }
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     return spec
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a cohort, law and quantity. Cohorts of several configurations count as one: their lanes train at once."""
-    predicted = predicted_frame(run)
+    predicted = predicted_frame(analysis.run)
     if predicted.is_empty():
         return pl.DataFrame(schema=SHAPE)
-    own = run.fold_trials.group_by("cohort").agg(
+    own = analysis.fold_trials.group_by("cohort").agg(
         pl.col("epochs", "batch_size", "parameters").first(), blocks=pl.col("block").n_unique()
     )
     both = predicted.join(own, on="cohort", how="inner").sort("cohort")
@@ -72,7 +72,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SHAPE)
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """Predicted against measured, a panel a quantity: a law that holds lies on the diagonal."""
     if frame.is_empty():
         return common.empty("Nothing was predicted before this run, or it has fewer than two cohorts.")
@@ -110,11 +110,11 @@ def _panel(frame: pl.DataFrame, what: str) -> Any:
     return alt.layer(ends, marks).properties(width=WIDTH / 2 - 80, height=WIDTH / 2 - 80)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """The errors of both laws, and on what they were measured."""
     if frame.is_empty():
         return ""
-    device = (run.environments[-1] if run.environments else {}).get("device") or "this device"
+    device = (analysis.environments[-1] if analysis.environments else {}).get("device") or "this device"
     said = []
     for (what,), own in frame.group_by("what", maintain_order=True):
         errors = {law: own.filter(pl.col("law") == law)["error"].abs() for law in (OURS, GUESS)}
@@ -128,7 +128,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     if OURS not in frame.filter(pl.col("what") == WHAT["seconds"])["law"]:
         said.append("No time was predicted: the device was not calibrated (fallline plan does it).")
     return (
-        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {run.study.data} data. The "
+        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data} data. The "
         f"guesses are "
         "time ~ epochs / batch size and memory ~ weights, each with its constant fitted to the measured values by "
         "least squares; ours was written down before training. " + " ".join(said)
@@ -151,7 +151,7 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _fits(run: Run) -> bool:
+def _fits(analysis: Analysis) -> bool:
     return False  # where a study asks for it
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import UnknownName
 from fallline.optimizers import find_optimizer
 from fallline.report import formatting
@@ -14,32 +15,33 @@ from fallline.report.figures import draw as common
 from fallline.report.figures.choose import chosen
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import INK, Theme
-from fallline.stats import comparable, direction, label, primary, summary
+from fallline.stats import comparable, label
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import number_columns
+from fallline.stats.metric import after_training
 from fallline.stats.one_at_a_time import alone, usual, varied
-from fallline.store import Run
 from fallline.study import Figure
 
 NEAR, NEAR_ACCURACY = 0.10, 0.005
 """As good as the best: within 10 % of it, or 0.005 of an accuracy."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
-    metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
+def settle(analysis: Analysis, spec: Figure) -> Figure:
+    metric = spec.metric or analysis.metric.column
+    metric = after_training(metric)
     return spec.model_copy(
         update={"metric": metric, "title": spec.title or "The numbers of each optimizer, one at a time"}
     )
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a value that was tried: optimizer, number, meaning, default, value_tried, place (its rank by size), value
     (the metric), low, high, diverged, lost (the share of its seeds without a number; only values with the
     least of it can be best), base (the study's own value), best, near (as good as the best)."""
-    trials = chosen(run, spec)
-    table = summary(run).filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
+    trials = chosen(analysis, spec)
+    table = analysis.summary.filter(pl.col("configuration").is_in(trials["configuration"].unique().implode()))
     hyperparameters, found = number_columns(trials), []
-    up = direction(spec.metric, run.study.goals) == "up"
+    up = analysis.higher_is_better(spec.metric)
     for optimizer in table["optimizer"].unique(maintain_order=True):
         own = table.filter(pl.col("optimizer") == optimizer)
         found += [
@@ -72,7 +74,7 @@ def _rows(
     )
     whole = rows.filter(pl.col("lost") == pl.col("lost").min())
     best = whole["value"].max() if up else whole["value"].min()
-    reach = NEAR_ACCURACY if metric.endswith("accuracy") else NEAR * abs(best or 0)
+    reach = NEAR_ACCURACY if MetricName.parse(metric).metric.endswith("accuracy") else NEAR * abs(best or 0)
     best, is_whole = best if fair else None, pl.col("lost") == pl.col("lost").min()
     return rows.sort("tried").with_columns(
         base=pl.col("tried").eq_missing(usual(own, name)),
@@ -111,7 +113,7 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A small picture a number: the metric over the values tried, the best filled, the study's own value ringed."""
     if frame.is_empty():
         return common.empty("No number varies.")
@@ -128,7 +130,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
                 f"{formatting.name(optimizer)}: {formatting.name(number)}",
                 log,
                 limits,
-                look.optimizers[optimizer].light,
+                theme.optimizers[optimizer].light,
                 spec,
             )
         )
@@ -172,10 +174,14 @@ def _picture(rows: pl.DataFrame, title: str, log: bool, limits: tuple[float, flo
     return alt.layer(*layers, title=title).properties(width=190, height=110)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
-    reach = "within 0.005 of the best" if spec.metric.endswith("accuracy") else "within 10 % of the best"
+    reach = (
+        "within 0.005 of the best"
+        if MetricName.parse(spec.metric).metric.endswith("accuracy")
+        else "within 10 % of the best"
+    )
     said = (
         f"Up the side: {label(spec.metric)}. Coloured: {reach}. Ringed: the study's own value, held while others vary."
     )
@@ -191,6 +197,6 @@ HYPERPARAMETERS = FigureKind(
     data,
     draw,
     caption,
-    fits=lambda run: run.study.design == "one_at_a_time",
+    fits=lambda analysis: analysis.study.design == "one_at_a_time",
     table=table,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report.style import Theme
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
 from fallline.study import Figure
 
 
@@ -17,17 +17,17 @@ from fallline.study import Figure
 class FigureKind:
     """A kind of figure.
 
-    ``settle(run, spec)`` fills in what the study left open (metric, colour, panels) and may set the title; ``data(run,
-    spec)`` gives the frame that is drawn and written as CSV, ``draw(frame, spec, look)`` the chart, one of
-    ``report.vega`` or of altair, ``caption(run, frame, spec)`` what a reader must know of it; ``fits(run)`` says
-    whether a study that names no figures gets it; ``table(frame)`` gives what stands under it in figures, if anything.
+    ``settle(analysis, spec)`` fills in what the study left open (metric, colour, panels) and may set the title.
+    ``data(analysis, spec)`` returns the frame that is drawn and also written as CSV, ``draw(frame, spec, theme)`` the
+    chart, of ``report.vega`` or of altair, and ``caption(analysis, frame, spec)`` what a reader must know to read it.
+    ``fits(analysis)``: whether a study that names no figures gets this one. ``table(frame)``: the table under it.
     """
 
     name: str
     title: str
-    settle: Callable[[Run, Figure], Figure]
-    data: Callable[[Run, Figure], pl.DataFrame]
+    settle: Callable[[Analysis, Figure], Figure]
+    data: Callable[[Analysis, Figure], pl.DataFrame]
     draw: Callable[[pl.DataFrame, Figure, Theme], Any]
-    caption: Callable[[Run, pl.DataFrame, Figure], str]
-    fits: Callable[[Run], bool]
+    caption: Callable[[Analysis, pl.DataFrame, Figure], str]
+    fits: Callable[[Analysis], bool]
     table: Callable[[pl.DataFrame], pl.DataFrame] | None = None

@@ -11,7 +11,7 @@ import polars as pl
 from fallline.contracts import Loss, Model, Task
 from fallline.errors import FalllineError
 from fallline.losses import find_loss
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
 from fallline.study.resolve import resolve_task
 
 MOST_EXAMPLES = 500
@@ -31,7 +31,9 @@ class Landscape(NamedTuple):
     held: bool
 
 
-def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.ndarray, ys: np.ndarray) -> Landscape:
+def landscape(
+    analysis: Analysis, trial: Mapping[str, Any], names: Sequence[str], xs: np.ndarray, ys: np.ndarray
+) -> Landscape:
     """The loss, without penalties, where the weights that are watched as ``names`` take the values ``xs`` and ``ys``.
 
     ``trial`` is a row of the run's trials. NotKnown where task, data or weights cannot be had from here, or where a
@@ -42,7 +44,7 @@ def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.n
 
     from fallline.losses.linking import as_taken
 
-    task = task_of(run, trial["task"])
+    task = task_of(analysis, trial["task"])
     if task is None:
         raise NotKnown(f"the task {trial['task']} cannot be found from here")
     if ", " in trial["data"]:
@@ -52,7 +54,7 @@ def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.n
         train = task.data(trial["data"], None).train
     except FalllineError:
         raise NotKnown("the training data is not here") from None
-    weights, held = _weights(run, model, trial["trial"])
+    weights, held = _weights(analysis, model, trial["trial"])
     x_place, y_place = (_place(model, weights, name) for name in names)
     rows = np.linspace(0, len(train.inputs) - 1, min(len(train.inputs), MOST_EXAMPLES)).astype(int)
     inputs, targets = jnp.asarray(train.inputs[rows]), jnp.asarray(train.targets[rows])
@@ -70,17 +72,17 @@ def landscape(run: Run, trial: Mapping[str, Any], names: Sequence[str], xs: np.n
     return Landscape(found, len(rows), len(train.inputs), held)
 
 
-def task_of(run: Run, name: str) -> Task | None:
+def task_of(analysis: Analysis, name: str) -> Task | None:
     """The task of that name, built in or a network of the study; None where it was given in Python.
 
     A report never loads the Python file that a study names: a run folder may be somebody else's, and reading it must
     run nothing.
     """
-    for written in (name, run.study.task):
-        if not isinstance(written, str) or (":" in written and written not in run.study.networks):
+    for written in (name, analysis.study.task):
+        if not isinstance(written, str) or (":" in written and written not in analysis.study.networks):
             continue
         try:
-            task = resolve_task(written, run.study, run.study.name)
+            task = resolve_task(written, analysis.study, analysis.study.name)
         except FalllineError:
             continue
         if task.name == name:
@@ -106,7 +108,7 @@ def _hyperparameters(part: Model | Loss, trial: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _weights(run: Run, model: Model, trial: str) -> tuple[Any, bool]:
+def _weights(analysis: Analysis, model: Model, trial: str) -> tuple[Any, bool]:
     """The weights at the trial's end, and whether there are more than the two that move."""
     import jax
 
@@ -117,7 +119,7 @@ def _weights(run: Run, model: Model, trial: str) -> tuple[Any, bool]:
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     if sum(leaf.size for _, leaf in leaves) == 2:
         return tree.unflatten(np.zeros(leaf.shape, np.float32) for _, leaf in leaves), False
-    kept = run.weights.filter(pl.col("trial") == trial).select("array", "shape", "values").collect()
+    kept = analysis.weights.filter(pl.col("trial") == trial).select("array", "shape", "values").collect()
     arrays = {name: np.array(values, np.float32).reshape(shape) for name, shape, values in kept.iter_rows()}
     names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
     if [getattr(arrays.get(name), "shape", None) for name in names] != [leaf.shape for _, leaf in leaves]:

@@ -12,7 +12,7 @@ from fallline.report.figures import draw as common
 from fallline.report.figures.kind import FigureKind
 from fallline.report.png import data_uri, png
 from fallline.report.style import INK, WIDTH, Theme
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
 from fallline.study import Figure
 
 COLUMNS, MOST = 8, 48
@@ -24,23 +24,23 @@ LINES = (("true", "text", 600), ("given", "alarm", 400), ("often", "muted", 400)
 """What stands under a picture: the field, its ink, its weight."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     return spec.model_copy(update={"metric": "mistakes", "title": spec.title or "Examples got wrong most often"})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row an example, worst first: task, data, split, example (its index), true, given (the class it was taken for
     most often), wrong of trials, image (bytes, not in the CSV), height, width, channels.
 
     Test examples where there are any; ``where`` keeps those of a task, split, label ...
     """
-    rows = run.mistakes.filter(pl.col("image").is_not_null())
+    rows = analysis.mistakes.filter(pl.col("image").is_not_null())
     for column, value in spec.where.items():
         rows = rows.filter(pl.col(column) == value) if column in rows.columns else rows.clear()
     splits = rows["split"].unique().to_list()
     if "split" not in spec.where and len(splits) > 1:
         rows = rows.filter(pl.col("split") == ("test" if "test" in splits else splits[0]))
-    known = run.answers.select("task", "data", "split", "classes")
+    known = analysis.answers.select("task", "data", "split", "classes")
     rows = rows.head(MOST).join(known, on=["task", "data", "split"], how="left", maintain_order="left")
     said = [
         [_name(row["classes"], row[column]) for row in rows.iter_rows(named=True)]
@@ -56,7 +56,7 @@ def _name(classes: list[str] | None, place: int | None) -> str:
     return classes[place] if classes and place < len(classes) else str(place)
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A grid of pictures, each with three lines under it."""
     if frame.is_empty():
         return common.empty("No example that was got wrong was kept.")
@@ -101,7 +101,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     return alt.layer(*layers).properties(width=wide, height=high)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
     row = frame.row(0, named=True)
@@ -115,8 +115,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return " ".join(said)
 
 
-def _fits(run: Run) -> bool:
-    return run.mistakes["image"].count() > 0
+def _fits(analysis: Analysis) -> bool:
+    return analysis.mistakes["image"].count() > 0
 
 
 MISTAKES = FigureKind("mistakes", "Examples got wrong most often", settle, data, draw, caption, _fits)

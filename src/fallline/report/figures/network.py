@@ -19,9 +19,8 @@ from fallline.report.figures.choose import chosen
 from fallline.report.figures.kind import FigureKind
 from fallline.report.naming import digits_of
 from fallline.report.style import INK, PALETTE, WIDTH, Theme
-from fallline.stats import primary, summary
-from fallline.stats.columns import finished, varying
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
+from fallline.stats.columns import finished
 from fallline.study import Figure
 
 SCHEMA = {
@@ -45,15 +44,15 @@ INKS = Colors(
 """The page turns each into its dark twin."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
-    return spec.model_copy(update={"title": spec.title or _title(run)})
+def settle(analysis: Analysis, spec: Figure) -> Figure:
+    return spec.model_copy(update={"title": spec.title or _title(analysis)})
 
 
-def _title(run: Run) -> str:
-    return "The networks and their weights" if len(_networks(run, None)) > 1 else "The network and its weights"
+def _title(analysis: Analysis) -> str:
+    return "The networks and their weights" if len(_networks(analysis, None)) > 1 else "The network and its weights"
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """By network, ``what`` = "input" (name), "neuron" (name; text: its line; value: its bias), "edge" (source, target;
     text: its terms; value: what it multiplies the source by) and "learnable" (name, value).
 
@@ -61,8 +60,8 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     those ``where`` keeps whose weights are on disk. Without any, and where one is not finite, values are null.
     """
     rows = []
-    for name, network in _networks(run, spec).items():
-        trial, seed, values = _trained(run, spec, name, network)
+    for name, network in _networks(analysis, spec).items():
+        trial, seed, values = _trained(analysis, spec, name, network)
         own = [
             *({"what": "input", "name": one} for one in network.inputs),
             *(
@@ -86,35 +85,39 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     return frame.with_columns(value=pl.when(pl.col("value").is_finite()).then("value"))
 
 
-def _networks(run: Run, spec: Figure | None) -> dict[str, Network]:
+def _networks(analysis: Analysis, spec: Figure | None) -> dict[str, Network]:
     """The networks of the run, or those of the trials that ``where`` keeps."""
-    texts = getattr(run, "model_texts", {})
+    texts = analysis.model_texts
     if spec is not None and spec.where:
-        kept = set(chosen(run, spec)["task"])
+        kept = set(chosen(analysis, spec)["task"])
         texts = {name: text for name, text in texts.items() if name in kept}
     return {name: parse(text) for name, text in texts.items()}
 
 
-def _trained(run: Run, spec: Figure, name: str, network: Network) -> tuple[str | None, int | None, dict[str, float]]:
+def _trained(
+    analysis: Analysis, spec: Figure, name: str, network: Network
+) -> tuple[str | None, int | None, dict[str, float]]:
     """The best configuration in words, its lowest seed, and its values; nothing where no weights are on disk."""
-    held = run.weights.filter(pl.col("array").is_in(["weights", "biases"]))
-    trials = chosen(run, spec).filter(finished(), pl.col("task") == name)
+    held = analysis.weights.filter(pl.col("array").is_in(["weights", "biases"]))
+    trials = chosen(analysis, spec).filter(finished(), pl.col("task") == name)
     trials = trials.join(held.select("trial").unique().collect(), on="trial", how="semi", maintain_order="left")
     if trials.is_empty():
         return None, None, {}
-    best = trials.join(summary(run).select("configuration", "rank"), on="configuration").sort("rank", "seed").head(1)
+    best = (
+        trials.join(analysis.summary.select("configuration", "rank"), on="configuration").sort("rank", "seed").head(1)
+    )
     trial = best["trial"][0]
     arrays = dict(held.filter(pl.col("trial") == trial).select("array", "values").collect().iter_rows())
     weights = {array: arrays.get(array) or [] for array in ("weights", "biases")}
     if [len(weights[array]) for array in weights] != [len(network.parameters), len(network.neurons)]:
         return None, None, {}
     recipe = formatting.recipe(
-        best.row(0, named=True), [column for column in varying(run) if column != "task"], digits_of(run)
+        best.row(0, named=True), [column for column in analysis.varying if column != "task"], digits_of(analysis.run)
     )
     return recipe or "the only recipe", best["seed"][0], learnt(network, weights)
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A picture a network, side by side where there is room."""
     if frame.is_empty():
         return common.empty("No network was kept that this figure could show.")
@@ -143,7 +146,7 @@ def _values(rows: pl.DataFrame) -> dict[str, float] | None:
     return {name: math.nan if value is None else value for name, value in hyperparameters.iter_rows()}
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """Whose weights they are, and how to read them."""
     if frame.is_empty():
         return ""
@@ -159,7 +162,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return " ".join(
         [
             f"Inputs left, outputs right. Weights after the last step of the best configuration by "
-            f"{primary(run).label}, "
+            f"{analysis.metric.label}, "
             f"its lowest seed that finished: {said}. An edge is as wide as its weight is large: blue above 0, "
             f"rust below.",
             *([f"No weights were kept of {', '.join(missing)}."] if missing else []),
@@ -174,5 +177,5 @@ NETWORK = FigureKind(
     data,
     draw,
     caption,
-    fits=lambda run: bool(getattr(run, "model_texts", {})),
+    fits=lambda analysis: bool(analysis.model_texts),
 )

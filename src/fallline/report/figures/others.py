@@ -6,14 +6,16 @@ import numpy as np
 import polars as pl
 
 from fallline.report.figures.thin import mean_curves
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
 
 LOW, HIGH = 0.1, 0.9
 MOST_STEPS = 80
 """Points of a band."""
 
 
-def bands(run: Run, trials: pl.DataFrame, groups: pl.DataFrame, metric: str, steps: int | None) -> pl.DataFrame:
+def bands(
+    analysis: Analysis, trials: pl.DataFrame, groups: pl.DataFrame, metric: str, steps: int | None
+) -> pl.DataFrame:
     """One row a (group, step): value (the median over configurations), low and high (their 10 % and 90 % quantiles).
 
     ``groups`` has configuration and the columns that make a group; ``trials`` as in ``mean_curves``. Configurations
@@ -23,10 +25,10 @@ def bands(run: Run, trials: pl.DataFrame, groups: pl.DataFrame, metric: str, ste
     keys = [name for name in groups.columns if name != "configuration"]
     kept = trials.join(groups.filter(pl.col("configuration").is_not_null()), on="configuration", how="semi")
     kept = kept.filter(~pl.col("diverged"))
-    grid = _grid(run, kept, metric, steps)
+    grid = _grid(analysis, kept, metric, steps)
     if grid is None:
         return pl.DataFrame()
-    points = mean_curves(run, kept, metric, steps)
+    points = mean_curves(analysis, kept, metric, steps)
     if grid.len() == MOST_STEPS:  # long curves share their steps: only those of the band are read
         points = points.filter(pl.col("step").is_in(grid.implode()))
     points = _at(points.collect(), grid).join(groups, on="configuration")
@@ -56,12 +58,12 @@ def _at(points: pl.DataFrame, grid: pl.Series) -> pl.DataFrame:
     return pl.concat(found) if found else points
 
 
-def _grid(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.Series | None:
+def _grid(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.Series | None:
     """Steps at which the trial with the longest budget has a value: some of them, the first and the last too."""
-    if trials.is_empty() or metric not in run.curves.collect_schema().names():
+    if trials.is_empty() or metric not in analysis.curve_schema:
         return None
     longest = trials.sort("steps", "trial", descending=[True, False]).select("trial").head(1)
-    rows = run.curves_of(longest).filter(pl.col(metric).is_not_null())
+    rows = analysis.curves_of(longest).filter(pl.col(metric).is_not_null())
     rows = rows.filter(pl.col("step") <= steps) if steps else rows
     known = rows.select("step").sort("step").collect()["step"]
     if known.is_empty():

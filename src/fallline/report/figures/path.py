@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.errors import StudyError, UnknownName
 from fallline.report import formatting
 from fallline.report.figures.choose import chosen, labelled, told_apart
-from fallline.report.figures.contours import ellipse, heights, level_lines, lowest_point
+from fallline.report.figures.contours import contour_levels, ellipse, level_lines, lowest_point
 from fallline.report.figures.kind import FigureKind
 from fallline.report.figures.landscape import NotKnown, landscape
 from fallline.report.figures.path_picture import column, draw, last_step
 from fallline.report.figures.thin import thinned
 from fallline.report.style import PALETTE
-from fallline.stats import summary
-from fallline.store import Run
+from fallline.stats.analysis import Analysis
 from fallline.study import Figure
 from fallline.tasks.line import LINE
 
@@ -27,21 +27,20 @@ GRID = 60
 """Points of the grid to a side on which a loss is taken."""
 
 DARKER = "the stronger the lower"
-_METRICS = ("train_", "validation_", "test_")
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """The two scalars, those the study names or the first two watched; one task; a path a rate."""
-    task, names = _task_and_names(run, spec)
+    task, names = _task_and_names(analysis, spec)
     title = spec.title or f"The path of {' and '.join(names or ['two weights'])} over the contours of the loss"
     where = spec.where | ({"task": task} if task else {})
     spec = spec.model_copy(update={"metric": "train_loss", "title": title, "of": names, "where": where})
-    return spec.model_copy(update=told_apart(run, spec)) if names else spec
+    return spec.model_copy(update=told_apart(analysis, spec)) if names else spec
 
 
-def _task_and_names(run: Run, spec: Figure) -> tuple[str, list[str]]:
+def _task_and_names(analysis: Analysis, spec: Figure) -> tuple[str, list[str]]:
     """The first task of the trials shown that recorded the two scalars; empty where none did."""
-    trials, known, wanted = chosen(run, spec), watched(run), list(getattr(spec, "of", None) or [])
+    trials, known, wanted = chosen(analysis, spec), watched(analysis), list(getattr(spec, "of", None) or [])
     for name in wanted:
         if name not in known:
             raise UnknownName("watched scalar", name, known, f"figure {spec.title or spec.kind}")
@@ -52,7 +51,7 @@ def _task_and_names(run: Run, spec: Figure) -> tuple[str, list[str]]:
         )
     if len(known) < 2 or trials.is_empty():
         return "", []
-    starts = run.curves.filter(pl.col("step") == 0).select("trial", *known).collect()
+    starts = analysis.curves.filter(pl.col("step") == 0).select("trial", *known).collect()
     starts = starts.join(trials.select("trial", "task"), on="trial")
     for task in trials["task"].unique(maintain_order=True):
         own = starts.filter(pl.col("task") == task)
@@ -63,48 +62,50 @@ def _task_and_names(run: Run, spec: Figure) -> tuple[str, list[str]]:
     return "", []
 
 
-def watched(run: Run) -> list[str]:
+def watched(analysis: Analysis) -> list[str]:
     """The scalars that were recorded beside the metrics, in the order the model names them."""
-    schema = run.curves.collect_schema()
+    schema = analysis.curve_schema
     return [
-        name for name, kind in schema.items() if kind.is_numeric() and name != "step" and not name.startswith(_METRICS)
+        name
+        for name, kind in schema.items()
+        if kind.is_numeric() and name != "step" and not MetricName.parse(name).split
     ]
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """Rows of five sorts: ``what`` = "path" (panel, color, trial, step, the two scalars, value), "contour" (level, the
     scalars, step: the place along the line), "lowest" (the scalars), "corner" (the two corners of the picture) and
     "note" (on what the contours are). Contours without a panel are the same in all."""
     names = spec.of  # type: ignore[attr-defined]
     if not names:
         return pl.DataFrame(schema={"what": pl.String, "note": pl.String})
-    trials = chosen(run, spec)
+    trials = chosen(analysis, spec)
     trials = trials.filter(pl.col("seed") == trials["seed"].min())
-    paths = _paths(run, trials, spec, names)
+    paths = _paths(analysis, trials, spec, names)
     if paths.is_empty():
         return pl.DataFrame(schema={"what": pl.String, "note": pl.String})
-    rings = _contours(run, trials, paths, names)
+    rings = _contours(analysis, trials, paths, names)
     paths = paths.sort("panel_place", "color_place", "configuration", "step")
     frame = pl.concat([*rings, paths], how="diagonal_relaxed")
     return frame.rename({axis: column(name) for axis, name in zip("xy", names, strict=True)})
 
 
-def _paths(run: Run, trials: pl.DataFrame, spec: Figure, names: Sequence[str]) -> pl.DataFrame:
+def _paths(analysis: Analysis, trials: pl.DataFrame, spec: Figure, names: Sequence[str]) -> pl.DataFrame:
     """The points of the paths: x, y, value; ``inside`` where the loss is one that the picture shows, ``out`` counts how
     often it was not."""
     lines = (
-        labelled(run, trials, spec)
-        .join(summary(run).select("configuration", "rank", diverged=pl.col("diverged") > 0), on="configuration")
+        labelled(analysis, trials, spec)
+        .join(analysis.summary.select("configuration", "rank", diverged=pl.col("diverged") > 0), on="configuration")
         .sort("rank")
     )
     lines = lines.with_columns(place=pl.int_range(pl.len()).over("panel"), of=pl.len().over("panel"))
     lines = lines.filter(pl.col("place") < (len(PALETTE) if spec.color == "optimizer" else BEST_LINES))
     kept = trials.select("trial", "configuration").join(lines.select("configuration"), on="configuration")
     x, y, value = (pl.col(name).cast(pl.Float64) for name in (*names, "train_loss"))
-    points = run.curves_of(kept).select("configuration", "step", x=x, y=y, value=value)
+    points = analysis.curves_of(kept).select("configuration", "step", x=x, y=y, value=value)
     points = points.filter((pl.col("step") <= spec.steps) if spec.steps else pl.lit(True))
     half = max(30, min(MOST_POINTS, POINTS // max(1, lines.height)) // 2)
-    every = run.study.record_every
+    every = analysis.study.record_every
     early = points.filter(pl.col("step") <= half * every)
     late = thinned(points.filter(pl.col("step") > half * every), half).lazy()
     paths = pl.concat([early, late.drop("recorded")], how="diagonal").collect().join(lines, on="configuration")
@@ -117,11 +118,11 @@ def _paths(run: Run, trials: pl.DataFrame, spec: Figure, names: Sequence[str]) -
     return paths.with_columns(what=pl.lit("path"), end=pl.col("diverged") & last, inside=inside, out=out)
 
 
-def _contours(run: Run, trials: pl.DataFrame, paths: pl.DataFrame, names: list[str]) -> list[pl.DataFrame]:
+def _contours(analysis: Analysis, trials: pl.DataFrame, paths: pl.DataFrame, names: list[str]) -> list[pl.DataFrame]:
     """The frames of contours, lowest points, corners and notes."""
     shown = paths.filter("inside")
     name = trials["task"][0]
-    if name == LINE.name and name not in run.study.networks and names == ["W", "b"]:
+    if name == LINE.name and name not in analysis.study.networks and names == ["W", "b"]:
         split = LINE.data("sample", None).train  # this task alone: all of them together bring JAX
         start = float(paths.filter(pl.col("step") == 0)["value"].max() or 10.0)
         rings = ellipses(np.asarray(split.inputs, float), np.asarray(split.targets, float), start)
@@ -129,10 +130,10 @@ def _contours(run: Run, trials: pl.DataFrame, paths: pl.DataFrame, names: list[s
         return [rings, corners, _note(f"Grey: contours of the loss, each √10 times the next; {DARKER}.")]
     corners = _corners(shown, None, 0.2)
     found, said = [], {}
-    for held, panels in _held(run, paths, trials).items():
+    for held, panels in _held(analysis, paths, trials).items():
         trial = trials.filter(pl.col("trial") == held).row(0, named=True)
         try:
-            rings, text, apart, fixed = _grid(run, trial, names, corners)
+            rings, text, apart, fixed = _grid(analysis, trial, names, corners)
         except NotKnown as missing:
             return [corners, _note(f"No contours: {missing}.")]
         if not fixed:  # the picture is the same in every panel
@@ -147,7 +148,7 @@ def _contours(run: Run, trials: pl.DataFrame, paths: pl.DataFrame, names: list[s
     return [*found, corners, _note(next(iter(said.values())) + held_there)]
 
 
-def _held(run: Run, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list[str]]:
+def _held(analysis: Analysis, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list[str]]:
     """By the trial whose other weights are held, the best of a panel that came to its end, the panels it serves."""
     done = trials.filter(pl.col("status") == "done").select("configuration", name="trial")
     best = paths.unique("configuration").join(done, on="configuration").sort("rank")
@@ -159,13 +160,13 @@ def _held(run: Run, paths: pl.DataFrame, trials: pl.DataFrame) -> dict[str, list
 
 
 def _grid(
-    run: Run, trial: dict[str, Any], names: list[str], corners: pl.DataFrame
+    analysis: Analysis, trial: dict[str, Any], names: list[str], corners: pl.DataFrame
 ) -> tuple[pl.DataFrame, str, str, bool]:
     """The contours of the loss on a grid over the picture; in words what they are and how far apart; whether other
     weights are held."""
     xs, ys = (np.linspace(*corners[axis].to_list(), GRID) for axis in "xy")
-    seen = landscape(run, trial, names, xs, ys)
-    levels, apart = heights(seen.values)
+    seen = landscape(analysis, trial, names, xs, ys)
+    levels, apart = contour_levels(seen.values)
     frames = []
     for level in levels:
         for line in level_lines(xs, ys, seen.values, level):
@@ -228,7 +229,7 @@ def _note(text: str) -> pl.DataFrame:
     return pl.DataFrame({"what": ["note"], "note": [text]})
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """What the signs mean, what was held, which trials are drawn."""
     paths = frame.filter(pl.col("what") == "path")
     if paths.is_empty():
@@ -237,9 +238,9 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     lowest = " Cross: the lowest loss." if (frame["what"] == "lowest").any() else ""
     said = [f"Ring: the start. Dots: the ends, at step {formatting.count(last_step(paths))} at the latest.{lowest}"]
     said += frame.filter(pl.col("what") == "note")["note"].to_list()
-    seeds = run.trials["seed"].n_unique()
+    seeds = analysis.trials["seed"].n_unique()
     if seeds > 1:
-        said.append(f"Seed {chosen(run, spec)['seed'].min()} of {formatting.plural(seeds, 'seed')}.")
+        said.append(f"Seed {chosen(analysis, spec)['seed'].min()} of {formatting.plural(seeds, 'seed')}.")
     if drawn < of:
         said.append(f"The best, {formatting.count(drawn)} of {formatting.plural(of, 'configuration')}.")
     if (paths["out"] > 0).any():
@@ -247,8 +248,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return " ".join(said)
 
 
-def _fits(run: Run) -> bool:
-    return len(watched(run)) >= 2
+def _fits(analysis: Analysis) -> bool:
+    return len(watched(analysis)) >= 2
 
 
 PATH = FigureKind("path", "Path over the contours", settle, data, draw, caption, _fits)

@@ -45,7 +45,7 @@ def column(name: str) -> str:
     return f"{name}_" if name in TAKEN else name
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """Contours in grey, paths in colour, the start as a ring, the ends as dots, the lowest point as a cross."""
     paths = frame.filter(pl.col("what") == "path")
     if paths.is_empty():
@@ -55,7 +55,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     panels = paths.unique("panel_place").sort("panel_place")["panel"].to_list()
     many = len(panels) > 1
     legend = alt.Legend(orient="top" if many else "right", columns=9 if many else 1)
-    base = alt.layer(*_layers(frame, names, common.colors(paths, spec.color, look, legend)))
+    base = alt.layer(*_layers(frame, names, common.colors(paths, spec.color, theme, legend)))
     if many:
         base = base.properties(width=(WIDTH - 60 - 72) // 3, height=230)
         chart = base.facet(alt.Facet("panel:N", sort=panels, title=None), columns=3, data=common.ROWS)

@@ -7,50 +7,53 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
 from fallline.report.figures.choose import chosen, labelled
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import INK, WIDTH, Theme
-from fallline.stats import summary, varying
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import finished, loss_hyperparameters, metric_columns
 from fallline.stats.metric import kind_column, loss_kinds
-from fallline.store import Run
 from fallline.study import Figure
 
 MOST_DOTS = 150
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """Coloured by the loss's number that varies where every loss takes it, else by the kind of loss."""
-    number = _varied(run)
-    shared = number is not None and chosen(run, spec)[number].null_count() == 0
-    color = spec.color or (number if shared else kind_column(run.trials))
-    split = _split(run) or "validation"
+    number = _varied(analysis)
+    shared = number is not None and chosen(analysis, spec)[number].null_count() == 0
+    color = spec.color or (number if shared else kind_column(analysis.trials))
+    split = _split(analysis) or "validation"
     title = spec.title or f"Macro precision against macro recall, {split} split"
     return spec.model_copy(update={"metric": split, "color": color, "title": title})
 
 
-def _split(run: Run) -> str | None:
+def _split(analysis: Analysis) -> str | None:
     """Validation where it was recorded: many configurations are compared here."""
-    names = [(split, f"{split}_macro_{what}") for split in ("validation", "test") for what in ("precision", "recall")]
-    recorded = metric_columns(run.trials)
-    found = [split for split, name in names if name in recorded]
-    return next((split for split in ("validation", "test") if found.count(split) == 2), None)
+    recorded = set(metric_columns(analysis.trials))
+    return next((split for split in ("validation", "test") if set(_names(split).values()) <= recorded), None)
 
 
-def _varied(run: Run) -> str | None:
+def _names(split: str) -> dict[str, str]:
+    """The columns of the trials that hold macro precision and recall."""
+    return {what: str(MetricName(f"macro_{what}", split)) for what in ("precision", "recall")}
+
+
+def _varied(analysis: Analysis) -> str | None:
     """The losses' number that varies, the one most trials take: the weight that is traded with."""
-    names = [name for name in varying(run) if name in loss_hyperparameters(run.trials)]
-    return min(names, key=lambda name: run.trials[name].null_count(), default=None)
+    names = [name for name in analysis.varying if name in loss_hyperparameters(analysis.trials)]
+    return min(names, key=lambda name: analysis.trials[name].null_count(), default=None)
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a configuration: precision and recall (means over seeds), their least and greatest, f1, seeds, color,
     weight (the losses' number that varies) and line (configurations that differ in it alone share its number), of
     (configurations there were)."""
-    trials = chosen(run, spec).filter(finished())
+    trials = chosen(analysis, spec).filter(finished())
     names = {what: f"{spec.metric}_macro_{what}" for what in ("precision", "recall", "f1")}
     if trials.is_empty() or not {names["precision"], names["recall"]} <= set(trials.columns):
         return pl.DataFrame(schema={"precision": pl.Float64, "recall": pl.Float64})
@@ -61,12 +64,12 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
         *(pl.col(name).max().alias(f"{what}_high") for what, name in held.items()),
         seeds=pl.len(),
     )
-    ranks = summary(run).select("configuration", "rank")
-    rows = labelled(run, trials, spec).join(means, on="configuration").join(ranks, on="configuration")
+    ranks = analysis.summary.select("configuration", "rank")
+    rows = labelled(analysis, trials, spec).join(means, on="configuration").join(ranks, on="configuration")
     rows = rows.drop_nulls(["precision", "recall"]).sort("rank").with_columns(of=pl.len()).head(MOST_DOTS)
-    number = _varied(run)
+    number = _varied(analysis)
     one = trials.unique("configuration").drop_nulls([number] if number else [])
-    others = [pl.col(name).cast(pl.String).fill_null("") for name in varying(run) if name != number]
+    others = [pl.col(name).cast(pl.String).fill_null("") for name in analysis.varying if name != number]
     apart = one.select(
         "configuration",
         weight=pl.col(number) if number else pl.lit(None, pl.Float64),
@@ -80,7 +83,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     )
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """Dots with their spread over seeds; those that differ in the colour alone are joined; grey: equal F1."""
     if frame.is_empty():
         return common.empty("No precision and recall were recorded.")
@@ -99,7 +102,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
         scale=alt.Scale(domain=ends["precision"], nice=False, zero=False),
     )
     many = frame["color"].n_unique() > 1
-    color = common.colors(frame, spec.color if many else None, look, alt.Legend(orient="right", labelLimit=320))[
+    color = common.colors(frame, spec.color if many else None, theme, alt.Legend(orient="right", labelLimit=320))[
         "color"
     ]
     pick = alt.selection_point(name="pick", fields=["color"], bind="legend")
@@ -186,7 +189,7 @@ def _equal_f1(ends: dict[str, list[float]]) -> pl.DataFrame:
     )
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
     seeds = int(frame["seeds"].max())
@@ -209,8 +212,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return " ".join(said)
 
 
-def _fits(run: Run) -> bool:
-    return _split(run) is not None and len(loss_kinds(run.trials)) > 1
+def _fits(analysis: Analysis) -> bool:
+    return _split(analysis) is not None and len(loss_kinds(analysis.trials)) > 1
 
 
 PRECISION_RECALL = FigureKind("precision_recall", "Precision against recall", settle, data, draw, caption, _fits)

@@ -15,10 +15,10 @@ from fallline.report.figures import draw as common
 from fallline.report.figures.kind import FigureKind
 from fallline.report.naming import named
 from fallline.report.style import INK, WIDTH, Theme
-from fallline.stats import label, primary
-from fallline.stats.compare import Compared, compared
+from fallline.stats import label
+from fallline.stats.analysis import Analysis
+from fallline.stats.compare import Compared
 from fallline.stats.ranks import cliques
-from fallline.store import Run
 from fallline.study import Figure
 
 MOST_PANELS = 6
@@ -41,14 +41,14 @@ SCHEMA = {
 }
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """The arms are optimizers and the metric is what ranks, unless the study says otherwise."""
-    metric = spec.metric or primary(run).column
+    metric = spec.metric or analysis.metric.column
     title = spec.title or f"Mean rank over seeds by {label(metric)}"
     return spec.model_copy(update={"metric": metric, "color": spec.color or "optimizer", "title": title})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """Rows of three sorts, a panel a group of arms. ``what`` = "arm": mean_rank with its interval low to high over n
     seeds, in the order of ``place``. "bar": the arms ``first`` to ``last`` are not told apart, in the ``lane`` beside
     the picture. "stray": ``first`` and ``last`` are not told apart either, though no bar joins them. ``pairs`` is the
@@ -57,7 +57,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     No rows where there is nothing to compare.
     """
     try:
-        found = compared(run, spec.color, spec.metric, kept=spec.where)
+        found = analysis.compared(spec.color, spec.metric, kept=spec.where)
     except StudyError:
         return pl.DataFrame(schema=SCHEMA)
     names = [named(found.run, arm.settings, found.by) for arm in _by_settings(found)]
@@ -129,18 +129,18 @@ def _apart(found: Compared, panel: int) -> np.ndarray:
     return apart
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A panel a group: a row an arm, a dot at its mean rank over its interval; beside it a bar for each run of arms not
     told apart."""
     arms = frame.filter(pl.col("what") == "arm")
     if arms.is_empty():
         return common.empty("There is nothing to rank: it takes two arms with a seed in common.")
     panels = arms.unique("panel_place").sort("panel_place")["panel_place"].to_list()[:MOST_PANELS]
-    drawn = [_panel(frame.filter(pl.col("panel_place") == panel), spec, look) for panel in panels]
+    drawn = [_panel(frame.filter(pl.col("panel_place") == panel), spec, theme) for panel in panels]
     return drawn[0] if len(drawn) == 1 else alt.vconcat(*drawn, spacing=28)
 
 
-def _panel(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def _panel(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     arms, bars = (frame.filter(pl.col("what") == what) for what in ("arm", "bar"))
     names = arms.sort("place")["arm"].to_list()
     y = alt.Y(
@@ -156,7 +156,7 @@ def _panel(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
         axis=alt.Axis(tickMinStep=1, grid=True),
         scale=alt.Scale(domain=[0.9, len(names) + 0.1], nice=False),
     )
-    colors = common.colors(arms, spec.color, look, None)["color"]
+    colors = common.colors(arms, spec.color, theme, None)["color"]
     base = alt.Chart(common.held(arms.select("arm", "color", "mean_rank", "low", "high", "n")))
     tips = [
         alt.Tooltip("arm:N"),
@@ -189,7 +189,7 @@ def _bars(bars: pl.DataFrame, names: list[str], size: dict[str, int]) -> alt.Cha
     return line.encode(x=x, y=y, y2="last:N", tooltip=tips).properties(width=16 * bars.height, **size)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """Seeds, spread, what the bars mean and what they cannot show."""
     arms = frame.filter(pl.col("what") == "arm")
     if arms.is_empty():
@@ -216,9 +216,9 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     return " ".join(said)
 
 
-def _fits(run: Run) -> bool:
-    trials = run.trials
-    return run.study.design == "cross" and trials["seed"].n_unique() > 1 and trials["optimizer"].n_unique() > 2
+def _fits(analysis: Analysis) -> bool:
+    trials = analysis.trials
+    return analysis.study.design == "cross" and trials["seed"].n_unique() > 1 and trials["optimizer"].n_unique() > 2
 
 
 RANKS = FigureKind("ranks", "Mean rank over seeds", settle, data, draw, caption, _fits)

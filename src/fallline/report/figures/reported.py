@@ -11,29 +11,29 @@ from fallline.report import vega as alt
 from fallline.report.figures import draw as common
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import INK, PALETTE, WIDTH, Theme
-from fallline.stats import comparable, label, reported
+from fallline.stats import comparable, label
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import number_columns
-from fallline.store import Run
 from fallline.study import Figure
 
 MOST_ROWS = 40
 
 
-def settle(run: Run, spec: Figure) -> Figure:
-    metrics = _metrics(run)
+def settle(analysis: Analysis, spec: Figure) -> Figure:
+    metrics = _metrics(analysis)
     metric = spec.metric or (max(metrics, key=metrics.count) if metrics else "reported")
     return spec.model_copy(update={"metric": metric, "title": spec.title or f"{label(metric)}: reported and ours"})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row a reported figure of that metric that we have a value for: text, reported, ours, low, high, difference."""
-    table = reported(run)
+    table = analysis.published
     said = [formatting.where(row["where"], row["at"]) for row in table.iter_rows(named=True)]
     table = table.drop("where", "at").with_columns(pl.Series("what", said, pl.String))
     return table.filter(pl.col("metric") == spec.metric).drop_nulls(["reported", "ours"]).head(MOST_ROWS)
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     if frame.is_empty():
         return common.empty("No reported figure has a value of ours beside it.")
     order = frame["what"].to_list()
@@ -75,7 +75,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     return alt.layer(*layers, data=shown).properties(width=WIDTH - 360, height=22 * frame.height)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if frame.is_empty():
         return ""
     seeds = int(frame["n"].max())
@@ -83,19 +83,21 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         "one seed" if seeds == 1 else f"means over {formatting.plural(seeds, 'seed')}, thick lines are 95 % intervals"
     )
     said = f"Ours: {spread}. The reported figures are single runs of others, given without spread."
-    if not comparable(run.trials, spec.metric):
+    if not comparable(analysis.trials, spec.metric):
         said += " Losses of different kinds cannot be compared: hold no row against another."
     return said
 
 
-def _metrics(run: Run) -> list[str]:
+def _metrics(analysis: Analysis) -> list[str]:
     """The metrics with a reported value; the optimum of a number is no metric."""
-    hyperparameters = number_columns(run.trials)
-    return [one.metric for one in run.study.reported if one.value is not None and one.metric not in hyperparameters]
+    hyperparameters = number_columns(analysis.trials)
+    return [
+        one.metric for one in analysis.study.reported if one.value is not None and one.metric not in hyperparameters
+    ]
 
 
-def _fits(run: Run) -> bool:
-    return len(_metrics(run)) > 1
+def _fits(analysis: Analysis) -> bool:
+    return len(_metrics(analysis)) > 1
 
 
 REPORTED = FigureKind("reported", "Ours against the reported", settle, data, draw, caption, _fits)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report.figures import draw as common
 from fallline.report.figures.thin import at_a_time
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import finished
 from fallline.stats.summary import FEW_SEEDS, interval_factor
-from fallline.store import Run
 from fallline.study import Figure
 
 WINDOWS, LEAST_POINTS, FEWEST_WINDOWS = 50, 20, 10
@@ -28,7 +29,12 @@ def window_of(frame: pl.DataFrame, spec: Figure, batches: pl.Series | None) -> i
     ``frame`` has configuration, step, value, diverged and recorded, thinned to the lowest and highest of each stretch.
     Only values of training batches are noise: with all examples a step, an oscillation is what happened.
     """
-    if not (spec.metric or "").startswith("train_") or batches is None or batches.is_null().all() or frame.is_empty():
+    if (
+        MetricName.parse(spec.metric or "").split != "train"
+        or batches is None
+        or batches.is_null().all()
+        or frame.is_empty()
+    ):
         return None
     span = int(frame["step"].max()) - int(frame["step"].min())
     window = _window(span, LEAST_POINTS * span / max(1, int(frame["recorded"].max()) - 1))
@@ -58,7 +64,7 @@ def _window(span: int, least: float) -> int | None:
 
 
 def running_means(
-    run: Run, trials: pl.DataFrame, metric: str, steps: int | None, window: int, most: int
+    analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None, window: int, most: int
 ) -> pl.DataFrame:
     """Columns configuration, step, value, low, high, seeds, recorded as ``thinned(mean_curves(...))`` has them, and
     window: at most ``most`` points a configuration, each the mean over ``window`` steps around it.
@@ -68,8 +74,8 @@ def running_means(
     """
     counted = trials.filter(finished() | pl.col("diverged"))
     found = []
-    for part in at_a_time(run, counted):
-        curves = _curves(run, part, metric, steps)
+    for part in at_a_time(analysis, counted):
+        curves = _curves(analysis, part, metric, steps)
         for (configuration,), own in part.group_by("configuration", maintain_order=True):
             seen = [curves[trial] for trial in sorted(own["trial"]) if trial in curves]
             if seen and len(seen) == own.height:
@@ -77,9 +83,11 @@ def running_means(
     return pl.concat(found) if found else pl.DataFrame()
 
 
-def _curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _curves(
+    analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Steps and finite values of each trial that has any, by its name."""
-    rows = run.curves_of(trials.select("trial"))
+    rows = analysis.curves_of(trials.select("trial"))
     rows = rows.select("trial", "step", value=pl.col(metric).cast(pl.Float64)).filter(pl.col("value").is_finite())
     rows = rows.filter(pl.col("step") <= steps) if steps else rows
     points = rows.collect().sort("trial", "step")

@@ -13,11 +13,11 @@ from fallline.report.figures.choose import chosen, labelled, told_apart
 from fallline.report.figures.kind import FigureKind
 from fallline.report.missing import gone_words
 from fallline.report.style import WIDTH, Theme
-from fallline.stats import comparable, direction, label, primary, summary
+from fallline.stats import comparable, label
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import finished
-from fallline.stats.metric import kind_column
+from fallline.stats.metric import after_training, kind_column
 from fallline.stats.summary import FEW_SEEDS
-from fallline.store import Run
 from fallline.study import Figure
 
 MOST_RATES = 60
@@ -26,27 +26,27 @@ MOST_RATES = 60
 RATE = "format(datum.value, datum.value < 1e-4 ? '.2~e' : '.3~g')"
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """The study's metric, a line an optimizer; of losses that cannot be compared a line a kind of loss."""
-    metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
-    color, trials = spec.color, chosen(run, spec)
+    metric = spec.metric or analysis.metric.column
+    metric = after_training(metric)
+    color, trials = spec.color, chosen(analysis, spec)
     if color is None and not comparable(trials, metric):
         color = kind_column(trials)
     if color is None:
-        apart = told_apart(run, spec.model_copy(update={"panel": None}))
+        apart = told_apart(analysis, spec.model_copy(update={"panel": None}))
         color = "optimizer" if "optimizer" in apart.values() else apart["color"]
         color = "optimizer" if color in (None, "learning_rate") else color
     title = spec.title or f"{label(metric)} against the learning rate"
     return spec.model_copy(update={"metric": metric, "title": title, "color": color})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """A row an optimizer and rate: value (mean of the best configuration there), low and high (as in curves), n;
     lost of trials diverged or have no number, of (configurations to choose from). value is null where no seed has
     one."""
-    trials = chosen(run, spec)
-    table = summary(run)
+    trials = chosen(analysis, spec)
+    table = analysis.summary
     if "learning_rate" not in trials.columns or f"{spec.metric}_mean" not in table.columns:
         return pl.DataFrame(schema={"learning_rate": pl.Float64, "value": pl.Float64})
     parts = [
@@ -58,7 +58,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     picked = table.select(
         "rank", "configuration", "learning_rate", "trials", *parts, lost=pl.col("trials") - pl.col(f"{spec.metric}_n")
     )
-    rows = labelled(run, trials, spec).join(picked, on="configuration").join(ends, on="configuration", how="left")
+    rows = labelled(analysis, trials, spec).join(picked, on="configuration").join(ends, on="configuration", how="left")
     few = pl.col("n") < FEW_SEEDS
     several = pl.col("low").is_not_null()
     rows = rows.with_columns(
@@ -67,7 +67,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     )
     rows = rows.filter(pl.col("learning_rate").is_not_null())
     keys = ["panel", "color", "learning_rate"]
-    up = direction(spec.metric, run.study.goals) == "up"
+    up = analysis.higher_is_better(spec.metric)
     rows = rows.with_columns(of=pl.len().over(keys), all_lost=pl.col("lost") == pl.col("trials"))
     rows = rows.sort("all_lost", "value", "rank", descending=[False, up, False], nulls_last=True)
     rows = _thinned(rows.unique(keys, keep="first", maintain_order=True), keys[:2])
@@ -86,7 +86,7 @@ def _thinned(rows: pl.DataFrame, line: list[str]) -> pl.DataFrame:
     return pl.concat([few, many]).drop("stretch")
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """Lines with whiskers over a logarithmic rate; below, a row an optimizer with a cross where it diverged."""
     if frame.drop_nulls("value").is_empty():
         return common.empty("No trial finished with a value to show.")
@@ -101,7 +101,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
         axis=alt.Axis(values=_apart(rates), labelExpr=RATE, labelOverlap=False),
     )
     lost = frame.filter(pl.col("lost") > 0)
-    picture = _picture(frame, spec, look, x, pick, faded).properties(width=_room(frame, lost))
+    picture = _picture(frame, spec, theme, x, pick, faded).properties(width=_room(frame, lost))
     if lost.is_empty():
         return picture
     names = lost.unique("color_place").sort("color_place")["color"].to_list()
@@ -116,22 +116,22 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
             axis=alt.Axis(domain=False, ticks=False, grid=True, labelLimit=200),
         ),
         opacity=faded,
-        color=common.colors(frame, spec.color, look, alt.Legend(orient="right"))["color"],
+        color=common.colors(frame, spec.color, theme, alt.Legend(orient="right"))["color"],
         tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("lost:Q", title="diverged"), alt.Tooltip("trials:Q", title="of")],
     )
     strip = strip.properties(width=_room(frame, lost), height=16 * len(names))
     return alt.vconcat(picture, strip, spacing=34)
 
 
-def _picture(frame: pl.DataFrame, spec: Figure, look: Theme, x: alt.X, pick: Any, faded: Any) -> alt.Chart:
+def _picture(frame: pl.DataFrame, spec: Figure, theme: Theme, x: alt.X, pick: Any, faded: Any) -> alt.Chart:
     values, log = _shown(frame, spec)
     said = label(spec.metric)
     heading = said + (", log scale" if log else "")
     limits = _limits(values, log)
     y = alt.Y("value:Q", title=heading, axis=common.value_axis(6, log), scale=common.y_scale(limits, log))
-    color = common.colors(frame, spec.color, look, alt.Legend(orient="right"))
+    color = common.colors(frame, spec.color, theme, alt.Legend(orient="right"))
     names = frame.unique("color_place").sort("color_place")["color"].to_list()
-    shapes = [mark.shape for mark in look.marks(spec.color, names)]
+    shapes = [mark.shape for mark in theme.marks(spec.color, names)]
     shape = alt.Shape(
         "color:N", sort=None, title=formatting.name(spec.color), scale=alt.Scale(domain=names, range=shapes)
     )
@@ -203,7 +203,7 @@ def _apart(rates: list[float]) -> list[float]:
     return kept
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """Spread, choices and what the crosses mean."""
     if frame.drop_nulls("value").is_empty():
         return ""
@@ -219,19 +219,23 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         said.append("Values of exactly 0 have no place on a log scale.")
     if not values.is_empty() and common.runs_off(values, _limits(values, log)):
         said.append("Whiskers that leave the picture are cut.")
-    if not comparable(chosen(run, spec), spec.metric):
+    if not comparable(chosen(analysis, spec), spec.metric):
         said.append("Losses of different kinds cannot be compared: hold no line against another.")
     if frame["rates"].max() > MOST_RATES:
         rates = formatting.count(int(frame["rates"].max()))
         said.append(f"Of up to {rates} rates a line those that are best among their neighbours.")
     if (frame["lost"] > 0).any():
-        said.append(f"A cross below marks a rate at which at least one seed {gone_words(run, spec.metric)}.")
+        said.append(f"A cross below marks a rate at which at least one seed {gone_words(analysis.run, spec.metric)}.")
     return " ".join(said)
 
 
-def _fits(run: Run) -> bool:
-    trials = run.trials
-    return run.study.design == "cross" and "learning_rate" in trials.columns and trials["learning_rate"].n_unique() > 2
+def _fits(analysis: Analysis) -> bool:
+    trials = analysis.trials
+    return (
+        analysis.study.design == "cross"
+        and "learning_rate" in trials.columns
+        and trials["learning_rate"].n_unique() > 2
+    )
 
 
 SENSITIVITY = FigureKind("sensitivity", "Metric against the learning rate", settle, data, draw, caption, _fits)

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from fallline.contracts import MetricName
 from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
@@ -13,10 +14,10 @@ from fallline.report.figures.choose import chosen, labelled
 from fallline.report.figures.kind import FigureKind
 from fallline.report.figures.thin import at_a_time
 from fallline.report.style import INK, WIDTH, Theme
-from fallline.stats import curve_column, direction, label, primary, summary
+from fallline.stats import curve_column, label
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import finished
 from fallline.stats.stopping import stops
-from fallline.store import Run
 from fallline.study import Figure
 
 MOST_ROWS = 12
@@ -26,26 +27,26 @@ LEAST_LOOKS = 4
 """With fewer looks at the validation split no rule could choose."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """The rule watches the validation loss, or what the study names."""
-    watched = curve_column(spec.metric) if spec.metric else _watched(run) or "validation_loss"
+    watched = curve_column(spec.metric) if spec.metric else _watched(analysis) or "validation_loss"
     title = spec.title or "What would early stopping have kept?"
     return spec.model_copy(update={"metric": watched, "title": title})
 
 
-def _watched(run: Run) -> str | None:
-    known = run.curves.collect_schema().names()
-    found = [name for name in ("validation_loss", curve_column(primary(run).column)) if name in known]
-    return next((name for name in found if name.startswith("validation_")), None)
+def _watched(analysis: Analysis) -> str | None:
+    known = analysis.curve_schema
+    found = [name for name in ("validation_loss", curve_column(analysis.metric.column)) if name in known]
+    return next((name for name in found if MetricName.parse(name).split == "validation"), None)
 
 
-def _read(run: Run, watched: str) -> str:
+def _read(analysis: Analysis, watched: str) -> str:
     """What is compared: the validation metric that ranks, or what the rule watches."""
-    ranks = curve_column(primary(run).column)
-    return ranks if ranks.startswith("validation_") and ranks in run.curves.collect_schema().names() else watched
+    ranks = curve_column(analysis.metric.column)
+    return ranks if MetricName.parse(ranks).split == "validation" and ranks in analysis.curve_schema else watched
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """Rows of two sorts. ``what`` = "look": the first seed of the best configuration, a row a look: step, watched.
     ``what`` = "patience": a row a (configuration, patience), means over seeds: stop_step, kept_step, kept_value,
     last_value, difference (kept minus last), read (the metric these three are of, in words), steps_saved, last_step,
@@ -54,21 +55,21 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
 
     Trials that did stop early are left out: what they would have reached is not known.
     """
-    trials = chosen(run, spec).filter(finished())
+    trials = chosen(analysis, spec).filter(finished())
     if "early_stop" in trials.columns:
         trials = trials.filter(pl.col("early_stop").is_null())
-    read = _read(run, spec.metric)
-    if trials.is_empty() or spec.metric not in run.curves.collect_schema().names():
+    read = _read(analysis, spec.metric)
+    if trials.is_empty() or spec.metric not in analysis.curve_schema:
         return pl.DataFrame(schema={"what": pl.String, "early": pl.Int64})
-    up = direction(spec.metric, run.study.goals) == "up"
-    found = pl.concat(stops(_looks(run, own, spec.metric, read), up=up) for own in at_a_time(run, trials))
+    up = analysis.higher_is_better(spec.metric)
+    found = pl.concat(stops(_looks(analysis, own, spec.metric, read), up=up) for own in at_a_time(analysis, trials))
     rows = found.rename({"trial": "name"}).join(trials.select("configuration", "seed", name="trial"), on="name")
     names = ("stop_step", "kept_step", "kept_value", "last_value", "difference", "steps_saved", "last_step")
     means = rows.group_by("configuration", "patience", maintain_order=True).agg(
         *(pl.col(name).mean() for name in names), pl.col("early").sum().cast(pl.Int64), seeds=pl.len()
     )
-    ranks = summary(run).select("configuration", "rank")
-    lines = labelled(run, trials, spec).select("configuration", "trial").join(ranks, on="configuration")
+    ranks = analysis.summary.select("configuration", "rank")
+    lines = labelled(analysis, trials, spec).select("configuration", "trial").join(ranks, on="configuration")
     means = (
         means.join(lines, on="configuration")
         .sort("rank", "configuration", "patience")
@@ -77,7 +78,7 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     best = means["configuration"][0] if means.height else None
     first = rows.filter(pl.col("configuration") == best).sort("seed")
     first = first.filter(pl.col("seed") == first["seed"].min())
-    own = _looks(run, first.select(trial="name").head(1), spec.metric, read).sort("step")
+    own = _looks(analysis, first.select(trial="name").head(1), spec.metric, read).sort("step")
     kept = first.join(own.select("step", first_watched="watched"), left_on="kept_step", right_on="step").select(
         "configuration", "patience", first_stop="stop_step", first_kept="kept_step", first_watched="first_watched"
     )
@@ -86,9 +87,9 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     return pl.concat([own.select("step", "watched", what=pl.lit("look")), means], how="diagonal_relaxed")
 
 
-def _looks(run: Run, trials: pl.DataFrame, watched: str, read: str) -> pl.DataFrame:
+def _looks(analysis: Analysis, trials: pl.DataFrame, watched: str, read: str) -> pl.DataFrame:
     """Columns trial, step, watched, value: the steps at which the trials were looked at."""
-    looks = run.curves_of(trials.select("trial")).filter(pl.col(watched).is_not_null())
+    looks = analysis.curves_of(trials.select("trial")).filter(pl.col(watched).is_not_null())
     return looks.select("trial", "step", watched=pl.col(watched), value=pl.col(read)).collect().sort("trial", "step")
 
 
@@ -111,14 +112,14 @@ def table(frame: pl.DataFrame) -> pl.DataFrame:
             "at_the_last_step": formatting.number(row["last_value"]),
             "difference": formatting.signed(row["difference"]) if row["difference"] else "0",
             "steps_saved": f"{formatting.count(row['steps_saved'])} "
-            "({row['steps_saved'] / max(row['last_step'], 1):.0%})",
+            f"({row['steps_saved'] / max(row['last_step'], 1):.0%})",
         }
         for row in rows.iter_rows(named=True)
     ]
     return pl.DataFrame(said)
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """The curve the rule watches, a dot where each patience keeps; below, a row a patience from kept to stopped."""
     curve = frame.filter(pl.col("what") == "look")
     if curve.is_empty():
@@ -135,7 +136,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
         scale=common.y_scale(None, False, nice=True, padding=12),
         axis=common.value_axis(),
     )
-    colors = [mark.light for mark in look.marks("patience", order)]
+    colors = [mark.light for mark in theme.marks("patience", order)]
     color = alt.Color("patience:N", scale=alt.Scale(domain=order, range=colors), legend=None)
     line = common.spoken(alt.Chart(common.held(curve.select("step", "watched"))), ["watched"])
     tips = [alt.Tooltip("step:Q", format=formatting.COUNT_FORMAT), common.tip("watched", label(spec.metric))]
@@ -175,7 +176,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     return alt.vconcat(upper, lower, spacing=30)
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """The rule, whose curve it is, and what is compared."""
     rows = frame.filter(pl.col("what") == "patience")
     if rows.is_empty():
@@ -194,15 +195,15 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
     )
 
 
-def _fits(run: Run) -> bool:
-    if run.study.design != "cross" or _watched(run) is None:
+def _fits(analysis: Analysis) -> bool:
+    if analysis.study.design != "cross" or _watched(analysis) is None:
         return False
-    trials = run.trials.filter(finished())
+    trials = analysis.trials.filter(finished())
     if "early_stop" in trials.columns:
         trials = trials.filter(pl.col("early_stop").is_null())
     if trials.is_empty():
         return False
-    own = run.curves_of(trials.select("trial").head(1)).select(pl.col(_watched(run)).count()).collect().item()
+    own = analysis.curves_of(trials.select("trial").head(1)).select(pl.col(_watched(analysis)).count()).collect().item()
     return own >= LEAST_LOOKS
 
 

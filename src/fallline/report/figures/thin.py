@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from fallline.stats.analysis import Analysis
 from fallline.stats.columns import finished
 from fallline.stats.summary import FEW_SEEDS, interval_factor
-from fallline.store import Run
 
 MOST_ROWS = 4_000_000
 """Points of curves that are read at a time: some 150 MB."""
 
 
-def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.LazyFrame:
+def mean_curves(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None) -> pl.LazyFrame:
     """Columns configuration, step, value (mean over seeds), low, high (null with one seed), seeds.
 
     ``trials`` has ``configuration`` and ``diverged`` (all its seeds did). Seeds that diverged count only where all
@@ -24,7 +24,7 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
     """
     counted = trials.filter(finished() | pl.col("diverged")).select("trial", "configuration")
     seeds = counted.group_by("configuration").agg(of=pl.len())
-    curves = run.curves_of(counted)
+    curves = analysis.curves_of(counted)
     if metric not in curves.collect_schema().names():
         curves = curves.with_columns(pl.lit(None, pl.Float64).alias(metric))
     rows = curves.select("configuration", "step", value=pl.col(metric).cast(pl.Float64))
@@ -51,19 +51,19 @@ def mean_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None) 
     ).drop("sd")
 
 
-def thin_curves(run: Run, trials: pl.DataFrame, metric: str, steps: int | None, most: int) -> pl.DataFrame:
+def thin_curves(analysis: Analysis, trials: pl.DataFrame, metric: str, steps: int | None, most: int) -> pl.DataFrame:
     """``thinned(mean_curves(...))``, some configurations at a time, so that any number of points can be read."""
-    parts = [thinned(mean_curves(run, own, metric, steps), most) for own in at_a_time(run, trials)]
+    parts = [thinned(mean_curves(analysis, own, metric, steps), most) for own in at_a_time(analysis, trials)]
     return pl.concat(parts, how="diagonal_relaxed").sort("configuration", "step")
 
 
-def at_a_time(run: Run, trials: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def at_a_time(analysis: Analysis, trials: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """``trials``, which have ``configuration``, in parts that recorded about ``MOST_ROWS`` points each; seeds together.
 
     At least one part, which may be empty.
     """
     points = trials.group_by("configuration", maintain_order=True).agg(
-        points=(pl.col("steps").cast(pl.Int64) // run.study.record_every + 1).sum()
+        points=(pl.col("steps").cast(pl.Int64) // analysis.study.record_every + 1).sum()
     )
     before = pl.col("points").cum_sum() - pl.col("points")
     parts = points.select("configuration", part=before // MOST_ROWS)

@@ -16,13 +16,15 @@ from fallline.report.figures.kind import FigureKind
 from fallline.report.missing import gone_words
 from fallline.report.naming import digits_of, named
 from fallline.report.style import WIDTH, Theme
-from fallline.stats import comparable, label, primary, summary
+from fallline.stats import comparable, label
+from fallline.stats.analysis import Analysis
 from fallline.stats.defaults import MISSING, NO_DEFAULT, TRIED
 from fallline.stats.good_range import TOLERANCE
-from fallline.stats.search import RATE, Search, searches
+from fallline.stats.metric import after_training
+from fallline.stats.search import RATE, Search
 from fallline.stats.tuning import expected
-from fallline.store import Run
 from fallline.study import Figure
+from fallline.study.test_leakage import on_test
 
 LEAST_TRIED = 3
 """Settings an arm must have tried for a curve to say something."""
@@ -37,27 +39,27 @@ SHOWN_TRIES = (1, 3)
 """The tries that the table shows, beside all."""
 
 
-def settle(run: Run, spec: Figure) -> Figure:
+def settle(analysis: Analysis, spec: Figure) -> Figure:
     """The metric that ranks, a curve an optimizer, or a value of the column that the study names as colour."""
-    metric = spec.metric or primary(run).column
-    metric = f"final_{metric}" if metric.startswith("train_") else metric
-    if metric.startswith("test_") and metric != primary(run).column:
+    metric = spec.metric or analysis.metric.column
+    metric = after_training(metric)
+    if on_test(metric) and metric != analysis.metric.column:
         raise StudyError(
             f"the best of several tries is a choice, and choices are made on validation, got {metric} "
-            f"({run.study.name}, figure {spec.kind}); write the validation metric"
+            f"({analysis.study.name}, figure {spec.kind}); write the validation metric"
         )
     title = spec.title or f"Expected best {label(metric)} after so many tries"
     return spec.model_copy(update={"metric": metric, "color": spec.color or "optimizer", "title": title})
 
 
-def data(run: Run, spec: Figure) -> pl.DataFrame:
+def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     """The rows of ``stats.tuning.expected`` with color and panel in words; and of each arm, on all its rows: trials,
     diverged, learning_rate (chosen), good_low, good_high, decades, cut, defaults (state), defaults_value."""
-    found = _searches(run, spec)
+    found = _searches(analysis, spec)
     if not found:
         return pl.DataFrame(schema={"k": pl.Int64, "value": pl.Float64})
     order = places(
-        run, found[0].trials if len(found) == 1 else pl.concat([search.trials for search in found]), spec.color
+        analysis, found[0].trials if len(found) == 1 else pl.concat([search.trials for search in found]), spec.color
     )
     groups = list(dict.fromkeys(_panel(search) for search in found))
     arms = pl.DataFrame(
@@ -73,13 +75,13 @@ def data(run: Run, spec: Figure) -> pl.DataFrame:
     return rows.sort("panel_place", "color_place", "k")
 
 
-def _searches(run: Run, spec: Figure) -> list[Search]:
-    kept = chosen(run, spec)["configuration"].unique()
-    table = summary(run).filter(pl.col("configuration").is_in(kept.implode()))
+def _searches(analysis: Analysis, spec: Figure) -> list[Search]:
+    kept = chosen(analysis, spec)["configuration"].unique()
+    table = analysis.summary.filter(pl.col("configuration").is_in(kept.implode()))
     if table.is_empty() or f"{spec.metric}_mean" not in table.columns or spec.color not in table.columns:
         return []
-    metric = replace(primary(run), column=spec.metric)
-    return [replace(search, metric=metric) for search in searches(run, spec.color, table)]
+    metric = replace(analysis.metric, column=spec.metric)
+    return [replace(search, metric=metric) for search in analysis.searches(spec.color, table)]
 
 
 def _panel(search: Search) -> str:
@@ -110,7 +112,7 @@ def _facts(search: Search, spec: Figure, order: dict[Any, int], groups: list[str
     )
 
 
-def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
+def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A line and a band an arm over the number of tries; a panel a task where there are several."""
     shown = frame.drop_nulls("value")
     if shown.is_empty():
@@ -130,7 +132,7 @@ def draw(frame: pl.DataFrame, spec: Figure, look: Theme) -> Any:
     limits = common.around(shown["value"].min(), shown["value"].max(), log)  # of the lines; bands may leave the picture
     scale = common.y_scale(limits if len(names) == 1 else None, log)
     y = alt.Y("value:Q", title=heading, scale=scale, axis=common.value_axis(6, log))
-    color = common.colors(shown, spec.color, look, alt.Legend(orient="right"))
+    color = common.colors(shown, spec.color, theme, alt.Legend(orient="right"))
     tips = [
         alt.Tooltip("color:N", title=formatting.name(spec.color)),
         alt.Tooltip("k:Q", title="tries"),
@@ -173,7 +175,7 @@ def _is_log(shown: pl.DataFrame, spec: Figure) -> bool:
     return "loss" in spec.metric and low > 0 and high / low > MUCH
 
 
-def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
+def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     """What the curve is, what its band is, and what a diverged try counts as."""
     if frame.is_empty() or frame["value"].is_null().all():
         return ""
@@ -185,8 +187,8 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
         said += " Bands: 95 %, from a bootstrap over settings and seeds."
     if (frame["none"] > 0).any():
         said += (
-            f" A setting that {gone_words(run, primary(run).column)} with any seed counts as the worst that "
-            "finished, which is kind to it."
+            f" A setting that {gone_words(analysis.run, analysis.metric.column)} with any seed counts as the "
+            "worst that finished, which is kind to it."
         )
     if "decades" in frame.columns and frame["decades"].null_count() < frame.height:
         said += (
@@ -194,7 +196,7 @@ def caption(run: Run, frame: pl.DataFrame, spec: Figure) -> str:
             "interval, or within 1 % of the way to the arm's median; ≥ where the range ends at a rate that was "
             "tried last."
         )
-    if not comparable(chosen(run, spec), spec.metric):
+    if not comparable(chosen(analysis, spec), spec.metric):
         said += " Losses of different kinds cannot be compared: hold no curve against another."
     return said
 
@@ -245,11 +247,11 @@ def _default(row: dict[str, Any]) -> str:
     return {MISSING: "not tried", NO_DEFAULT: "no default rate"}.get(row["defaults"], formatting.MISSING)
 
 
-def _fits(run: Run) -> bool:
+def _fits(analysis: Analysis) -> bool:
     """Where several arms had a choice of settings, and more than one seed tells settings from luck."""
-    if run.study.design != "cross" or primary(run).within or run.trials["seed"].n_unique() == 1:
+    if analysis.study.design != "cross" or analysis.metric.within or analysis.trials["seed"].n_unique() == 1:
         return False
-    found = searches(run)
+    found = analysis.searches()
     return len(found) > 1 and min(search.tried for search in found) >= LEAST_TRIED
 
 
