@@ -42,10 +42,9 @@ def read_compared(found: Compared, who: str) -> list[str]:
     return _chosen(found.run, chosen_for(found), who) if "test_" in found.metric else []
 
 
-def read_all(run: Run, who: str) -> None:
-    """Note that ``who`` is handed a frame with the test values of every trial."""
-    if not run.trials.is_empty() and has_test(run):
-        note(run, TestRead(ALL), who)
+def read_all(run: Run, who: str) -> list[str]:
+    """Note that ``who`` is handed a frame with the test values of every trial; why that failed, where it did."""
+    return note(run, TestRead(ALL), who) if not run.trials.is_empty() and has_test(run) else []
 
 
 def _chosen(run: Run, reading: TestRead, who: str) -> list[str]:
