@@ -37,7 +37,7 @@ def half(folder: Path, study: Any) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with contextlib.suppress(KeyboardInterrupt):
-        run(study, folder, listen=listen)
+        run(study, folder, on_progress=listen)
 
 
 def resume(folder: Path, study: Any) -> None:

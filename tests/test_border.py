@@ -199,7 +199,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(cli, monkeypatch):  # noqa: F811
     def mistaken():
         raise ZeroDivisionError
 
-    monkeypatch.setattr("fallline.cli.screens.studies_table", mistaken)
+    monkeypatch.setattr("fallline.cli.commands.list.print_studies", mistaken)
     with pytest.raises(ZeroDivisionError):
         cli("list")
 
@@ -303,7 +303,7 @@ def test_whatever_fails_while_the_answer_is_printed_the_page_is_written(whole, t
     code = (
         "import os, sys; read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
         "from rich.console import Console; from fallline.cli.terminal import shown_streams, new_screen\n"
-        "from fallline.cli.training import print_outcome; import fallline\n"
+        "from fallline.cli.screens import print_outcome; import fallline\n"
         "with shown_streams():\n"
         f"    try: print_outcome(fallline.open_run({str(folder)!r}), True, new_screen(stderr=True))\n"
         "    except BrokenPipeError: os._exit(7)\n"

@@ -107,7 +107,7 @@ def command(tmp_path):
         one.process.communicate()
 
 
-STOPPED = "fallline: stopped; what was done is kept in run. Go on with the same command and --resume.\n"
+STOPPED = "fallline: stopped; what was done is kept in run. Continue with the same command and --resume.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -133,7 +133,7 @@ def test_a_second_signal_ends_at_once_and_says_so(tmp_path, command):
     assert code == 128 + signal.SIGTERM and "Traceback" not in told
     assert (
         told.endswith(
-            "fallline: ended at once; what was done up to the last checkpoint is kept in run. Go on with "
+            "fallline: ended at once; what was done up to the last checkpoint is kept in run. Continue with "
             "the same command and --resume.\n"
         )
         and STOPPED not in told

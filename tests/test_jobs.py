@@ -160,7 +160,7 @@ def test_a_cohort_too_large_for_a_worker_goes_on_in_smaller_parts(study, tmp_pat
     study.with_name("large").touch()
     told = []
     whole = load(study).with_({"axes": {"batch_size": [8], "learning_rate": [0.1, 0.01]}})
-    result = fallline.launch(whole, tmp_path / "run", executor="local").collect(tell=told.append)
+    result = fallline.launch(whole, tmp_path / "run", executor="local").collect(on_message=told.append)
     assert told == ["launched anew what was left of 2 jobs: the memory ran out, so it is planned in smaller parts"]
     assert set(result.trials["trial"]) == {trial.name for trial in whole.trials()}
     first, second = result.records.plan["rounds"]
@@ -236,7 +236,7 @@ def test_a_job_whose_script_is_killed_is_launched_anew(slurm, study, tmp_path, t
     wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
     pull_the_plug(slurm.processes())
     hold.unlink()
-    jobs.collect(tell=told.append)
+    jobs.collect(on_message=told.append)
     assert told == ["launched anew what was left of 2 jobs: it ended without a word of its worker"]
     assert words(tmp_path / "run") == ["done"]
     assert_same_records(two_undisturbed, tmp_path / "run")

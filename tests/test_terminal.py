@@ -223,7 +223,7 @@ def test_a_warning_is_shown(cli, monkeypatch):  # noqa: F811
     import warnings
 
     monkeypatch.setattr(
-        "fallline.cli.screens.studies_table",
+        "fallline.cli.commands.list.print_studies",
         lambda: warnings.warn("a\x1b[31mb", fallline.errors.FalllineWarning, stacklevel=1),
     )
     assert "fallline: a\\x1b[31mb\n" in cli("list")[2]

@@ -268,7 +268,7 @@ def line(**fields: Any) -> fallline.Study:
 
 def test_rounds_go_on_until_the_seeds_are_used_up_and_say_so(tmp_path):
     told: list[str] = []
-    result = fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=12, tell=told.append)
+    result = fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=12, on_message=told.append)
     looks = recorded_analyses(result.records.paths)
     assert [look.seeds for look in looks.made] == [5, 12] and looks.spent == pytest.approx(0.05)
     assert result.trials.height == 24 and result.trials["trial"].n_unique() == 24
@@ -298,7 +298,7 @@ def test_what_leaves_nothing_to_chance_is_decided_by_one_seed(tmp_path):
         base={"optimizer": "adam", "batch_size": "all", "order": "file", "steps": 4},
         claims=[{"text": "0.5 is better", "better": {"learning_rate": 0.5}, "worse": "others"}],
     )
-    result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
+    result = fallline.run(study, tmp_path / "run", until_decided=True, on_message=told.append)
     assert result.trials.height == 2 and result.claims()["verdict"][0] != UNDECIDED
     assert "nothing is left to chance" in told[0] and recorded_analyses(result.records.paths) is None
 
@@ -360,7 +360,7 @@ def test_where_every_trial_diverges_it_ends_after_one_look(tmp_path):
     study = line(
         base={"optimizer": "gradient_descent", "batch_size": 2, "steps": 40}, axes={"learning_rate": [1e9, 2e9]}
     )
-    result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
+    result = fallline.run(study, tmp_path / "run", until_decided=True, on_message=told.append)
     assert set(result.trials["status"]) == {"diverged"} and result.trials["seed"].n_unique() == 5
     assert told[-1] == "no two arms have results to compare"
 

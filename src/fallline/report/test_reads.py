@@ -43,10 +43,9 @@ def read_compared(found: Compared, who: str) -> list[str]:
     return _chosen(found.run, chosen_for(found), who) if on_test(found.metric) else []
 
 
-def read_all(run: Run, who: str) -> None:
-    """Note that ``who`` is handed a frame with the test values of every trial."""
-    if not run.trials.is_empty() and has_test(run):
-        note(run, HeldOutRead(ALL), who)
+def read_all(run: Run, who: str) -> list[str]:
+    """Note that ``who`` is handed a frame with the test values of every trial; why that failed, where it did."""
+    return note(run, HeldOutRead(ALL), who) if not run.trials.is_empty() and has_test(run) else []
 
 
 def _chosen(run: Run, reading: HeldOutRead, who: str) -> list[str]:

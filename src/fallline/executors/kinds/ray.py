@@ -10,15 +10,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fallline.engine.devices import RemoteDevices
 from fallline.errors import FalllineError, StudyError
-from fallline.executors import supervisor
-from fallline.executors.process_group import CARRIED, ProcessGroup, worker_command
+from fallline.executors import supervised
+from fallline.executors.options import option
 from fallline.executors.protocol import CONTINUE, Executor
-from fallline.executors.supervisor import LOOK_SECONDS, PATIENCE_SECONDS, Ended
-from fallline.store.launches import Launch, read_launch
+
+if TYPE_CHECKING:
+    from fallline.executors.supervisor import Ended
+    from fallline.store.launches import Launch
 
 LOST_NODE = -9
 """The exit code of a task whose node or process has died: killed."""
@@ -30,13 +32,12 @@ variable is 0: else it listens on every network interface (Ray 2.60, services.ge
 
 @dataclass(frozen=True)
 class RayOptions:
-    """``address`` of a Ray cluster, by default RAY_ADDRESS; without either a local one is started. ``jobs`` at once, 0:
-    as many as the cluster has room for; ``cpus`` and ``gpus`` are what a job takes of it."""
+    """Which cluster, and what each job takes of it."""
 
-    address: str = ""
-    jobs: int = 0
-    cpus: int = 1
-    gpus: str = "0"
+    address: str = option("", "address of the cluster; by default RAY_ADDRESS, else a local cluster is started.")
+    jobs: int = option(0, "jobs that run at once; no limit by default.", least=1)
+    cpus: int = option(1, "CPU cores of each process.", least=1)
+    gpus: str = option("0", "GPUs of each job, also a fraction of one; 0 by default.")
 
     def __post_init__(self) -> None:
         try:
@@ -64,6 +65,8 @@ class Tasks:
                 "include_dashboard": False,
                 "num_cpus": wanted["cpus"] * (wanted["jobs"] or 1),
             }
+        from fallline.executors.process_group import CARRIED
+
         ray = self.ray = _ray()
         ray.init(log_to_driver=False, configure_logging=False, **cluster)
         options = {"num_cpus": wanted["cpus"], "num_gpus": float(wanted["gpus"])}
@@ -75,6 +78,8 @@ class Tasks:
         return self.task.remote(self.file, cohort, self.settings)
 
     def ended(self, job: Any) -> Ended | None:
+        from fallline.executors.supervisor import Ended
+
         ready, _ = self.ray.wait([job], timeout=0)
         if not ready:
             return None
@@ -100,19 +105,23 @@ class Tasks:
 
 def run_job(file: str, cohort: int, settings: Mapping[str, str]) -> tuple[int, str]:
     """What a task does: run the processes of one job, on the node that Ray chose."""
+    from fallline.executors.process_group import ProcessGroup
+    from fallline.executors.supervisor import LOOK_SECONDS, PATIENCE_SECONDS
+    from fallline.store.launches import read_launch
+
     launched = read_launch(Path(file))
     group = ProcessGroup.start(launched, cohort, f"ray-{launched.number}-{cohort}", settings)
     try:
         while (ended := group.ended()) is None:
             time.sleep(LOOK_SECONDS)
-        return tuple(ended)
+        return ended.code, ended.reason
     except KeyboardInterrupt:  # Ray cancels a task by this
         group.stop()
         until = time.monotonic() + PATIENCE_SECONDS
         while (ended := group.ended()) is None and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
         group.kill()
-        return tuple(ended or (CONTINUE, ""))
+        return (ended.code, ended.reason) if ended else (CONTINUE, "")
 
 
 def _address(options: Mapping[str, Any]) -> str:
@@ -152,6 +161,8 @@ def _place(options: Mapping[str, Any]) -> RemoteDevices | None:
 
 
 def _show(launched: Launch) -> str:
+    from fallline.executors.process_group import worker_command
+
     where = _address(launched.options) or "a local cluster, started for this run"
     lines = [shlex.join(worker_command(launched, cohort)) for cohort in launched.cohorts]
     return "\n".join([f"# {len(lines)} tasks on {where}; each may be run by hand", *lines, ""])
@@ -159,11 +170,11 @@ def _show(launched: Launch) -> str:
 
 RAY = Executor(
     "ray",
-    "a task a cohort on a Ray cluster",
+    "one task per cohort on a Ray cluster",
     RayOptions,
-    supervisor.launch,
-    supervisor.status,
-    supervisor.cancel,
+    supervised.launch,
+    supervised.status,
+    supervised.cancel,
     _show,
     runner=Tasks,
     place=_place,
