@@ -1,4 +1,4 @@
-"""Forecasts: what a program will take, from what it does and what the device was measured to do."""
+"""Forecasts of time, memory and disk, from counts of what programs do and a calibration of the device."""
 
 from fallline.forecast.calibration import calibrate, refine
 from fallline.forecast.rates import Calibration, DeviceRates

@@ -1,4 +1,4 @@
-"""What this device can do, measured once for a second or two and kept on disk, with what runs took since."""
+"""The calibration of this device: measured once, in a second or two, kept on disk, and corrected by later runs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from fallline.forecast.host import Host
 from fallline.forecast.rates import Calibration, DeviceRates
 
 FORMAT = 5
-"""Of the file; what another version wrote is measured anew."""
+"""The format of the file; a file of another format is measured again."""
 
 
 def calibrate(
     device: str | None = None, again: bool = False, on_message: Callable[[str], None] | None = None
 ) -> Calibration:
-    """The calibration of the device programs run on, from disk, or measured now, which takes a second or two.
+    """The calibration of the device that programs run on, from disk or measured now, which takes a second or two.
 
-    ``device`` names one that is not here: its figures are those of its data sheet (UnknownName where there is none).
-    ``again`` measures though there is a calibration; ``on_message`` hears what is being done.
+    ``device`` names another device, whose rates come from its data sheet (UnknownName where there is none). ``again``
+    measures although there is a calibration; ``on_message`` is called before measuring.
     """
     if device is not None and device != device_name():
         return from_sheet(device)
@@ -38,24 +38,24 @@ def calibrate(
         on_message("calibrating this device, once")
     from fallline.forecast.measuring import measure
 
-    found = measure()
-    _remember(found)
-    return found
+    measured = measure()
+    _remember(measured)
+    return measured
 
 
-def refine(seen: Iterable[Observation]) -> None:
-    """Let this device's calibration learn from programs that ran; without a calibration there is nothing to correct.
+def refine(observations: Iterable[Observation]) -> None:
+    """Correct this device's calibration by programs that have run; nothing where there is no calibration.
 
-    A run calls it when it is over. It costs a small file.
+    A run calls it at its end. It writes a small file.
     """
     known = recall()
     if known is not None:
-        _remember(replace(known, observed=learn(known.observed, seen)))
+        _remember(replace(known, observed=learn(known.observed, observations)))
 
 
 def recall(device: str | None = None) -> Calibration | None:
-    """The calibration of this device, or of the ``device`` that is known to be this one, on disk; None where there is
-    none that can be used.
+    """The calibration of this device from disk, None where there is none that can be used; ``device`` is this device's
+    name where it is known without asking JAX.
     """
     content = get(_path(device or device_name()))
     if content is None:
@@ -77,12 +77,12 @@ def recall(device: str | None = None) -> Calibration | None:
         return None
 
 
-def _rates(host: list[float], **own: float) -> DeviceRates:
-    return DeviceRates(**own, host=Host(*host))
+def _rates(host: list[float], **rates: float) -> DeviceRates:
+    return DeviceRates(**rates, host=Host(*host))
 
 
 def _path(device: str) -> Path:
-    """The file of a device."""
+    """The file of a device's calibration."""
     name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     return cached("calibrations", f"{name}.json")
 

@@ -1,4 +1,4 @@
-"""What was counted of a program, kept on disk: the next plan of the same program compiles nothing."""
+"""Counts of programs kept on disk, so that the next plan with the same program compiles nothing."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ FORMAT = 4
 
 @dataclass(frozen=True)
 class Counted:
-    """A program: what it does, what it holds (None where it was not compiled, or XLA does not tell), the text_length of
-    its text, the arrays that it is given and gives, and what compiling it took at most (0: not seen yet)."""
+    """Counts of a program: its costs, its memory (None where it was not compiled, or XLA does not say), the length of
+    its HLO text, the number of arrays among its arguments and results, and its compile time at most (0: not known yet).
+    """
 
     costs: Costs
     held: Held | None
     text_length: int
-    given: int
-    gives: int
+    arguments: int
+    results: int
     compile_seconds: float = 0.0
 
 
 def recall_counted(key: list[Any]) -> Counted | None:
-    """What is on disk of the program that ``key`` tells apart from all others, if anything that can be used."""
+    """The counts of the program with that ``key`` from disk; None where there are none that can be used."""
     content = get(path_of(program_name(key)))
     if content is None:
         return None
@@ -42,8 +43,8 @@ def recall_counted(key: list[Any]) -> Counted | None:
             read_costs(written["costs"]),
             None if held is None else Held(**held),
             int(written["text_length"]),
-            int(written["given"]),
-            int(written["gives"]),
+            int(written["arguments"]),
+            int(written["results"]),
             float(written["compile_seconds"]),
         )
     except (ValueError, KeyError, TypeError):
@@ -56,17 +57,17 @@ def remember_counted(key: list[Any], counted: Counted) -> None:
 
 
 def program_name(key: list[Any]) -> str:
-    """20 hexadecimal digits that stand for a key."""
+    """A hash of a key: 20 hexadecimal digits."""
     return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:20]
 
 
 def path_of(name: str) -> Path:
-    """The file of what was counted of the program of that name."""
+    """The file with the counts of the program of that name."""
     return cached("counted", f"{name}.json")
 
 
 def read_costs(written: dict[str, Any]) -> Costs:
-    """Costs as ``asdict`` and JSON leave them."""
+    """Costs from the values that ``asdict`` and JSON leave."""
     return Costs(**{name: _work(work) for name, work in written.items()})
 
 

@@ -1,4 +1,4 @@
-"""Plans kept on disk: a study that was planned here before is planned again without JAX, its tasks or its data."""
+"""Plans kept on disk: planning the same study again needs no JAX, no tasks and no data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fallline.study.trial import digest
 
 FORMAT = 2
 
-DECIDING = (
+ENVIRONMENT = (
     "JAX_PLATFORMS",
     "JAX_PLATFORM_NAME",
     "CUDA_VISIBLE_DEVICES",
@@ -30,16 +30,16 @@ DECIDING = (
     "FALLLINE_DATA",
     CPU_DEVICES,
 )
-"""The variables by which the device and the data of a plan may change."""
+"""The environment variables that the device and the data of a plan depend on."""
 
 DRIVERS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/accel0")
-"""There where the machine has an accelerator, on Linux."""
+"""Files that exist on Linux where the machine has an accelerator."""
 
 
 @dataclass(frozen=True)
 class KnownPlan:
-    """A plan as it was made: for which device, each cohort's facts and outline, what its process held before, and about
-    what compiling takes."""
+    """A plan: its device, the facts and the outline of each cohort, the memory of its process before planning, and the
+    approximate compile time."""
 
     device: str
     cohorts: tuple[tuple[dict[str, Any], Outline], ...]
@@ -48,12 +48,13 @@ class KnownPlan:
 
 
 def plan_path(study: Study, folder: Path | None) -> Path | None:
-    """The file of a study's plan, by all that the plan hangs on, asked before JAX is made ready, which changes some of
-    it; None of a study with parts that are not named alone, whose code or data may change under the same name.
+    """The file of a study's plan, named by everything that the plan depends on. It must be computed before JAX is
+    prepared, which changes some of that. None for a study with components of the user's, whose code or data may change
+    under the same name.
     """
     written = {name: getattr(study, name) for name in type(study).model_fields if name != "folder"}
     if study.networks or not all(
-        map(_named_alone, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
+        map(_only_built_in, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
     ):
         return None
     key = [
@@ -63,7 +64,7 @@ def plan_path(study: Study, folder: Path | None) -> Path | None:
         version("optax"),
         processor(),
         cores(),
-        [os.environ.get(name) for name in DECIDING],
+        [os.environ.get(name) for name in ENVIRONMENT],
         [Path(name).exists() for name in DRIVERS],
         str(folder),
         plain(study),
@@ -72,17 +73,15 @@ def plan_path(study: Study, folder: Path | None) -> Path | None:
 
 
 def recall_plan(path: Path | None) -> KnownPlan | None:
-    """The plan in that file; None where there is none, or where more is known of its programs, or of how to run them,
-    than when it was made.
-    """
+    """The plan in that file; None where there is none, or where a later run has better counts of its programs."""
     content = None if path is None else get(path)
     if path is None or content is None:
         return None
     try:
         made = path.stat().st_mtime_ns
         written = json.loads(content)
-        outlines = [_outline(own) for own in written["outlines"]]
-        if written["format"] != FORMAT or any(_changed(counted, made) for counted in _rests_on(outlines)):
+        outlines = [_outline(outline) for outline in written["outlines"]]
+        if written["format"] != FORMAT or any(_changed(counted, made) for counted in _count_files(outlines)):
             return None
         cohorts = tuple((facts, outlines[which]) for facts, which in written["cohorts"])
         return KnownPlan(written["device"], cohorts, written["process_bytes"], float(written["compile_seconds"]))
@@ -91,14 +90,14 @@ def recall_plan(path: Path | None) -> KnownPlan | None:
 
 
 def remember_plan(path: Path | None, known: KnownPlan) -> None:
-    """Keep it, outlines that are alike once; where nothing can be written the next plan begins anew."""
+    """Keep the plan, with equal outlines once; where nothing can be written, the next plan starts from scratch."""
     if path is None:
         return
-    alike: dict[str, int] = {}
+    distinct: dict[str, int] = {}
     cohorts = []
     for facts, outline in known.cohorts:
         text = json.dumps(asdict(outline))
-        cohorts.append((facts, alike.setdefault(text, len(alike))))
+        cohorts.append((facts, distinct.setdefault(text, len(distinct))))
     head = json.dumps(
         {
             "format": FORMAT,
@@ -108,22 +107,22 @@ def remember_plan(path: Path | None, known: KnownPlan) -> None:
             "cohorts": cohorts,
         }
     )
-    put(path, f'{head[:-1]}, "outlines": [{", ".join(alike)}]}}'.encode())
+    put(path, f'{head[:-1]}, "outlines": [{", ".join(distinct)}]}}'.encode())
 
 
-def _named_alone(value: Any) -> bool:
-    """Whether there are only numbers and names of built-in parts in it."""
+def _only_built_in(value: Any) -> bool:
+    """Whether a value contains only numbers and names of built-in components."""
     if isinstance(value, str):
         return ":" not in value
     if isinstance(value, Mapping):
-        return all(map(_named_alone, value.values()))
+        return all(map(_only_built_in, value.values()))
     if isinstance(value, (list, tuple)):
-        return all(map(_named_alone, value))
+        return all(map(_only_built_in, value))
     return value is None or isinstance(value, (bool, int, float))
 
 
-def _rests_on(outlines: Iterable[Outline]) -> set[Path]:
-    """What a later run writes that makes a better plan: the counts of programs compiled since."""
+def _count_files(outlines: Iterable[Outline]) -> set[Path]:
+    """The files of counts that a later run improves: those of programs that were not compiled yet."""
     by_law = {name for outline in outlines if outline.how == "by law" for name in outline.programs if name}
     return set(map(path_of, by_law))
 

@@ -1,4 +1,4 @@
-"""What a device can do: seconds of each thing that programs do, and the figures of one device."""
+"""The speed of a device: seconds of each kind of operation, and the calibration of one device."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fallline.forecast.host import Host
 
 @dataclass(frozen=True)
 class DeviceRates:
-    """Seconds of each thing a program does; a step's time is their sum. None of them is below 0.
+    """Seconds of each kind of operation; the time of a step is their sum. No rate is negative.
 
     ``operation``: starting one operation; ``cached_byte`` and ``streamed_byte``: a byte of a step whose arrays stay in
-    the last cache, or do not; ``product_operation``: a multiplication or addition of a product, as training steps have
-    them, ``large_product_operation`` of one that keeps all cores busy; ``transcendental``: an exponential or logarithm.
-    ``native_*`` hold in small loops that the CPU runs as one function. ``host``: calling programs,
-    fetching their records.
+    the last-level cache, or do not; ``product_operation``: a multiplication or addition of a matmul in a training step,
+    ``large_product_operation`` of a matmul that keeps all cores busy; ``transcendental``: an exponential or logarithm.
+    ``native_*`` apply to small loops that the CPU runs as one function. ``host``: calling programs and fetching their
+    records.
     """
 
     operation: float
@@ -33,14 +33,14 @@ class DeviceRates:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A device's figures. ``alone`` are those of one program at a time, ``beside`` of as many at once as there are
-    cores, each on a thread of its own (of an accelerator the same).
+    """The calibration of a device. ``alone`` are the rates of one program at a time, ``beside`` those of as many
+    concurrent programs as there are cores, each on its own thread (on an accelerator the same rates).
 
-    ``product_flops`` is the rate of a large float32 product, ``memory_bytes_per_second`` of a pass over an array larger
-    than any cache, ``dispatch_seconds`` a call that computes next to nothing, ``page_byte`` the seconds of a byte of
-    new memory, which the system clears when it is first written to (0 on an accelerator). ``spread`` is the typical
-    error of the law on the programs it was fitted to, relative. ``source`` says where the figures are from,
-    ``observed`` what runs took against what the law said of them.
+    ``product_flops`` is the throughput of a large float32 matmul, ``memory_bytes_per_second`` that of a pass over an
+    array larger than any cache, ``dispatch_seconds`` the time of a call that computes almost nothing, ``page_byte`` the
+    seconds per byte of new memory, which the system clears on the first write (0 on an accelerator). ``spread`` is the
+    typical relative error of the cost model on the programs that it was fitted to. ``source`` says where the rates are
+    from, ``observed`` holds measured over predicted times of earlier runs.
     """
 
     device: str
@@ -64,5 +64,5 @@ class Calibration:
 
     @property
     def runs(self) -> int:
-        """How many times the programs of a cohort were seen to run."""
+        """How many runs of training programs were observed."""
         return sum(len(ratios) for kind, ratios in self.observed.items() if kind.startswith("step"))
