@@ -84,7 +84,7 @@ def test_proximal_gradient_descent_without_regularisation_is_gradient_descent(re
 
 
 def test_the_softmax_layer_learns_digits_from_the_sample(result):
-    trials = result("softmax/optimizers").trials
+    trials = result("softmax/optimizers").trials_with_test()
     best = trials.group_by("optimizer", "learning_rate").agg(pl.col("test_accuracy", "validation_loss").mean())
     adam = best.filter(optimizer="adam").sort("validation_loss").row(0, named=True)
     assert adam["test_accuracy"] > 0.85 and adam["learning_rate"] in (0.005, 0.01, 0.05)
@@ -101,7 +101,11 @@ def test_on_the_full_data_the_reported_accuracy_is_reached(tmp_path):
         {"seeds": 2, "axes": {"optimizer": ["adam", "gradient_descent"], "learning_rate": [0.5, 0.005]}}
     )
     result = fallline.run(study, tmp_path)
-    mean = result.trials.group_by("optimizer", "learning_rate").agg(pl.col("test_loss", "test_accuracy").mean())
+    mean = (
+        result.trials_with_test()
+        .group_by("optimizer", "learning_rate")
+        .agg(pl.col("test_loss", "test_accuracy").mean())
+    )
     for name, rate, loss, accuracy in (("adam", 0.005, 0.30, 0.92), ("gradient_descent", 0.5, 0.33, 0.91)):
         row = mean.filter(optimizer=name, learning_rate=rate).row(0, named=True)
         assert abs(row["test_accuracy"] - accuracy) < 0.02 and abs(row["test_loss"] - loss) < 0.03

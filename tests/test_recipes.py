@@ -196,7 +196,7 @@ def test_patience_stops_lanes_and_the_rest_go_on(tmp_path):
     # At rate 0 the validation loss never gets better: patience 2 ends it at the second look after the first.
     axes = {"learning_rate": [1e-30, 0.02], "early_stop": [2]}
     result = run(tmp_path, base, axes, task=task(plain_net(), "plain"))
-    still, moving = (result.trials.filter(pl.col("learning_rate") == rate) for rate in (1e-30, 0.02))
+    still, moving = (result.trials_with_test().filter(pl.col("learning_rate") == rate) for rate in (1e-30, 0.02))
     assert still["status"][0] == "stopped" and still["stopped_at"][0] == 10 and still["steps"][0] == 60
     assert moving["status"][0] == "done"
     assert curve(result, learning_rate=1e-30)["step"].max() == 10
@@ -303,14 +303,14 @@ def test_a_metric_of_ones_own_is_one_function(tmp_path):
         return right - outputs.mean(1)
 
     result = run(tmp_path, metrics=["top_2_accuracy", fallline.Metric("margin", margin, goal="max")])
-    row = result.trials.row(0, named=True)
+    row = result.trials_with_test().row(0, named=True)
     assert row["test_top_2_accuracy"] >= row["test_accuracy"] and np.isfinite(row["validation_margin"])
 
 
 def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
     result = run(tmp_path, {"loss": "quadratic_weighted_kappa", "steps": 60, "last_batch": "kept", "batch_size": 50})
     losses = result.curves.sort("step")["train_loss"]
-    assert losses[:3].mean() > losses[-3:].mean() and result.trials["test_loss"][0] is not None
+    assert losses[:3].mean() > losses[-3:].mean() and result.trials_with_test()["test_loss"][0] is not None
 
 
 @pytest.mark.parametrize(
@@ -373,5 +373,5 @@ def test_memory_that_runs_out_on_the_way_splits_the_cohort_and_loses_nothing(tmp
     monkeypatch.setattr(compiled.Compiled, "__call__", running_out)
     cut = run(tmp_path / "b", {}, axes)
     assert thrown and cut.trials["cohort"].n_unique() == 2 and not cut.records.missing
-    one, two = (result.trials.sort("trial")["test_loss"].to_list() for result in (whole, cut))
+    one, two = (result.trials_with_test().sort("trial")["test_loss"].to_list() for result in (whole, cut))
     assert one == pytest.approx(two, rel=1e-5)

@@ -364,7 +364,7 @@ def test_configurations_without_a_validation_split_are_not_chosen_on_test(fields
 def test_one_configuration_alone_is_chosen_by_nobody_and_may_be_read_on_test(tmp_path):
     base = {"steps": 12, "optimizer": "adam", "learning_rate": 0.1}
     result = fallline.run(study(metric="test_accuracy", axes={}, base=base), tmp_path / "run")
-    assert result.trials["test_accuracy"].null_count() == 0
+    assert result.trials_with_test()["test_accuracy"].null_count() == 0
 
 
 def test_what_is_tuned_is_not_chosen_on_test(folder, cli):

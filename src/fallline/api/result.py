@@ -21,6 +21,7 @@ from fallline.store import open_run as open_records
 from fallline.store.files import PARQUET_FAILURES
 from fallline.study import Study
 from fallline.study.formatting import failure_summary
+from fallline.study.test_leakage import on_test
 
 if TYPE_CHECKING:
     import pandas
@@ -154,10 +155,9 @@ class Result:
         run = self._without_test
         if comparisons:
             return parts_frame(claims(run))
-        on_test = pl.col("metric").str.contains("test_")
-        return overview(run).with_columns(
-            pl.when(on_test).then(pl.lit(NOT_JUDGED)).otherwise(pl.col("note")).alias("note")
-        )
+        found = overview(run)
+        held_out = pl.col("metric").is_in([name for name in found["metric"].unique() if name and on_test(name)])
+        return found.with_columns(pl.when(held_out).then(pl.lit(NOT_JUDGED)).otherwise(pl.col("note")).alias("note"))
 
     @cached_property
     def _without_test(self) -> Run:
@@ -171,7 +171,7 @@ class Result:
 
         if self.records.trials.is_empty():
             return f"the run in {self.folder} has no finished trial yet"
-        if primary(self.records).column.startswith("test_"):
+        if on_test(primary(self.records).column):
             return (
                 f"the run in {self.folder} is ranked on the held-out test set; fallline show {self.folder} prints the "
                 "ranking and notes that it did"
@@ -285,7 +285,7 @@ class _RunWithoutTest(Run):
 
 def _without_test(frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` without the columns of the held-out test set."""
-    return frame.drop([name for name in frame.columns if name.startswith("test_")])
+    return frame.drop([name for name in frame.columns if on_test(name)])
 
 
 def open_run(folder: str | Path, reader: str = "python", all_rounds: bool = False) -> Result:
