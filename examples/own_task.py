@@ -1,4 +1,4 @@
-"""A task of one's own: two spirals wound round each other, told apart by a small equinox network."""
+"""A custom task: two interleaved spirals, classified by a small equinox network."""
 
 import equinox as eqx
 import numpy as np
