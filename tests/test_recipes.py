@@ -349,7 +349,7 @@ def test_a_cohort_that_does_not_fit_is_cut_before_it_runs(tmp_path, monkeypatch)
     cut = run(tmp_path / "b", {}, axes)
     assert whole.trials["cohort"].n_unique() == 1 < cut.trials["cohort"].n_unique()
     for name in ("trial", "test_loss"):
-        one, two = (result.trials.sort("trial")[name].to_list() for result in (whole, cut))
+        one, two = (result.trials_with_test().sort("trial")[name].to_list() for result in (whole, cut))
         assert one == pytest.approx(two, rel=1e-5) if name != "trial" else one == two
     monkeypatch.setenv("FALLLINE_MEMORY_GB", "1e-9")
     with pytest.raises(StudyError, match="one trial needs"):

@@ -166,7 +166,7 @@ def test_an_interrupt_while_a_run_is_planned_leaves_nothing(tmp_path, monkeypatc
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    for name in ("fitting", "describe", "write_labels"):
+    for name in ("fit_to_memory", "describe", "write_labels"):
         monkeypatch.setattr(planning, name, interrupted)
         with pytest.raises(KeyboardInterrupt):
             fallline.run(LINE, tmp_path / "run")

@@ -190,7 +190,7 @@ def test_a_held_out_part_validates_and_the_columns_say_so(folder):
 
 
 def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
-    folded = fallline.run(study(folds=4, seeds=1), tmp_path / "folds").trials
+    folded = fallline.run(study(folds=4, seeds=1), tmp_path / "folds").trials_with_test()
     part = cut_splits("t", Splits(Split(INPUTS, LABELS)), FoldSplit(folds=4, fold=3))
     given = fallline.from_arrays(
         "given",
@@ -201,7 +201,7 @@ def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
         loss="softmax_cross_entropy",
         metrics=["accuracy"],
     )
-    alone = fallline.run(study(given, seeds=1), tmp_path / "alone").trials
+    alone = fallline.run(study(given, seeds=1), tmp_path / "alone").trials_with_test()
     names = ["validation_loss", "test_loss", "final_train_loss", "test_accuracy"]
     third = folded.filter(pl.col("fold") == 3).sort("optimizer", "learning_rate").select(names).to_numpy()
     assert third == pytest.approx(alone.sort("optimizer", "learning_rate").select(names).to_numpy(), rel=1e-5)
@@ -209,7 +209,7 @@ def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
 
 def test_folds_are_trials_of_their_own_and_one_value_a_seed_in_statistics(tmp_path):
     result = fallline.run(study(folds=4, target={"metric": "validation_accuracy", "value": 0.5}), tmp_path / "run")
-    rows, means = result.trials, result.records.trials
+    rows, means = result.trials_with_test(), result.records.trials
     assert rows.height == 4 * 8 and means.height == 8 and sorted(rows["fold"].unique()) == [1, 2, 3, 4]
     assert set(means["data"]) == {"sample, 4 folds"} and "fold" not in means.columns
     for row in means.iter_rows(named=True):
@@ -500,9 +500,12 @@ def test_a_second_look_with_another_choice_is_flagged(folder):
 
 
 def test_a_frame_of_every_trial_is_noted_once_an_opening(folder):
-    for _ in range(2):
+    for opened in range(2):
         result = fallline.open_run(folder)
-        assert result.trials.height == result.trials.height == 8 and result.summary().height == 4
+        assert result.trials.height == 8 and result.summary().height == 4 and "test_loss" not in result.trials.columns
+        assert str(result) and result.claims().is_empty()
+        assert [one.times for one in readings(RunPaths(folder))] == [opened] * opened, "reading writes nothing"
+        assert result.trials_with_test().height == result.trials_with_test()["test_loss"].count() == 8
     (noted,) = readings(RunPaths(folder))
     assert (noted.kind, noted.times, noted.first.who) == (ALL, 2, "python")
     page = result.report().read_text(encoding="utf-8")
@@ -520,7 +523,8 @@ def test_what_the_study_names_itself_is_noted_apart_and_is_no_choice(tmp_path):
         }
     ]
     result = fallline.run(study(holdout=0.2, claims=claims), tmp_path / "run")
-    result.claims()
+    assert "claims(test=True)" in result.claims()["note"][0]
+    result.claims(test=True)
     result.report()
     named, chosen = readings(RunPaths(tmp_path / "run"))
     assert (named.kind, named.times, chosen.kind, chosen.times) == (NAMED, 2, CHOSEN, 1)

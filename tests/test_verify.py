@@ -48,7 +48,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verify") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         small_blocks(patch)
-        _ = fallline.run(study(), folder).trials
+        fallline.run(study(), folder).trials_with_test()
     return folder
 
 
@@ -352,8 +352,8 @@ def test_the_command_prints_a_line_each_and_its_code_tells_sound_from_not(cli):
     assert code == 2 and told.splitlines() == [
         "curves/r1-c000-b000.parquet: it is empty; --repair moves the block aside, and the same command with --resume "
         "trains it again",
-        "run: 0 of 1 planned blocks done, 4 trials; 1 thing to mend",
-        "to mend what can be mended: fallline verify run --repair",
+        "run: 0 of 1 planned blocks done, 4 trials; 1 thing to repair",
+        "to repair what can be repaired: fallline verify run --repair",
     ]
     code, told, _ = cli("verify", "run", "--repair")
     assert code == 0 and told.startswith("block r1-c000-b000 is in damaged/1\n")

@@ -30,8 +30,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, wraps
-from types import FunctionType
-from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, get_args
+from types import FunctionType, SimpleNamespace
+from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, get_args, get_type_hints
 
 from fallline.contracts.fixed import C, with_fixed
 from fallline.contracts.hyperparameters import Hyperparameter, flag, fraction, nonnegative, positive
@@ -177,19 +177,24 @@ class _Declaration(NamedTuple):
         """``leading`` parameters come before the hyperparameters: outputs and targets of a loss, the clock."""
         meanings, words = _read(inspect.getdoc(function) or "")
         parameters = list(inspect.signature(function).parameters.values())[leading:]
+        hints = _hints(function, [parameter.name for parameter in parameters])
         laws: list[Hyperparameter] = []
         public: list[inspect.Parameter] = []
         for parameter in parameters:
-            annotation = parameter.annotation
-            if isinstance(annotation, str):  # one by one: other annotations name types that are not imported
-                annotation = eval(annotation, inspect.unwrap(function).__globals__)
-            kind, law = get_args(annotation)
+            kind, law = get_args(hints[parameter.name])
             default = float(parameter.default) if law.flag else parameter.default
             meaning = meanings.get(parameter.name, "")
             laws.append(replace(law, name=parameter.name, default=default, meaning=meaning))
             public.append(parameter.replace(annotation=kind, kind=inspect.Parameter.POSITIONAL_OR_KEYWORD))
         name = {"name": function.__name__, "hyperparameters": tuple(laws)}  # type: ignore[attr-defined]
         return cls(name | words, tuple(public))
+
+
+def _hints(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Any]:
+    """The annotations of these parameters. The others may name types that only a type checker imports."""
+    inner = inspect.unwrap(function)
+    wanted = SimpleNamespace(__annotations__={name: inner.__annotations__[name] for name in names})
+    return get_type_hints(wanted, inner.__globals__, include_extras=True)
 
 
 def _read(docstring: str) -> tuple[dict[str, str], dict[str, str]]:
