@@ -1,23 +1,47 @@
 # Everything runs in .venv, which the first command makes: the demo with the package alone, the others add their tools.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
+# The versions that the tests ran with: one list for Python 3.11, one for newer interpreters and the newest JAX.
+CONSTRAINTS := constraints-$(shell $(firstword $(wildcard $(BIN)/python) $(PYTHON)) -c \
+	'import sys; print("3.11" if sys.version_info < (3, 12) else "3.12")').txt
+# PyTorch is gigabytes where its default build is the one for NVIDIA GPUs: its tests run in CI alone.
+TORCH := $(if $(filter true,$(CI)),torch==2.13.0)
+SOURCES := src tests scripts benchmarks examples
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA ?= $(wildcard ../shared/data)
 export FALLLINE_DATA ?= $(if $(DATA),$(abspath $(DATA)))
 
-.PHONY: demo test lint bench clean
+# What `make check` runs: less than a minute, some of every part.
+QUICK := $(patsubst %,tests/test_%.py,layers study names optimizers losses batching stats layouts exact_numbers plan \
+	tables network_language report_recipes first_screen golden_records)
+# One more than two cores: some tests wait for other processes. Whole files go to a worker, in the order of conftest.py.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test check style lint smoke bench clean
 
 demo: $(VENV)/.ready
 	rm -rf runs/demo
 	$(BIN)/fallline run softmax/optimizers --preset quick --out runs/demo
 
-test: $(VENV)/.dev-ready
-	$(BIN)/ruff check src tests scripts benchmarks
-	$(BIN)/pytest -n 2 --dist loadfile
+test: style
+	$(PYTEST)
 
-lint: $(VENV)/.dev-ready
-	$(BIN)/ruff check src tests scripts benchmarks
+check: style
+	$(PYTEST) $(QUICK)
+
+style: $(VENV)/.dev-ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: style
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# `make check` on another interpreter of this machine, with the other list of versions; installs no interpreter.
+smoke:
+	@python=$$(scripts/other_python.sh $(PYTHON)); \
+	if [ -n "$$python" ]; then $(MAKE) check PYTHON=$$python VENV=.venv-other TORCH=; \
+	else echo "smoke: this machine has no second Python between 3.11 and 3.14"; fi
 
 bench: $(VENV)/.dev-ready .venv-peers/.ready
 	$(BIN)/python benchmarks/whole.py --peers .venv-peers/bin/python
@@ -27,13 +51,13 @@ bench: $(VENV)/.dev-ready .venv-peers/.ready
 	$(BIN)/python benchmarks/neurons.py --peers .venv-peers/bin/python
 	$(BIN)/python benchmarks/volume.py
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -c constraints.txt -e .
+	$(PIP) -c $(CONSTRAINTS) -e .
 	touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.ready
-	$(PIP) -c constraints.txt -e '.[dev]'
+	$(PIP) -c $(CONSTRAINTS) -e '.[dev]' $(TORCH)
 	touch $@
 
 .venv-peers/.ready: benchmarks/peers.txt
@@ -42,4 +66,4 @@ $(VENV)/.dev-ready: $(VENV)/.ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-peers runs
+	rm -rf $(VENV) .venv-other .venv-peers runs

@@ -69,7 +69,7 @@ def one(name: str, preset: str, steps: int | None, number: int, learns: bool = F
     """Plan and train one cohort here; what was predicted and what happened."""
     from fallline.engine.memory_use import resident_bytes
     from fallline.forecast import calibrate
-    from fallline.forecast.cohorts import learn_from
+    from fallline.forecast import cohorts as forecaster
     from fallline.store.paths import RunPaths
     from fallline.store.writing import RunWriter
     from fallline.study import load_study
@@ -84,7 +84,7 @@ def one(name: str, preset: str, steps: int | None, number: int, learns: bool = F
     study = load_study(name)
     study = study if preset == "full" else study.preset(preset)
     study = study if steps is None else study.with_({"base": {"steps": steps}})
-    setup, base = TrainingContext(study, None), resident_bytes()
+    setup, base = TrainingContext(study, None, forecaster=forecaster), resident_bytes()
     cohorts = plan(setup.trials, setup.most_lanes)
     setup.trials = [trial for row in cohorts[number].trials for trial in row]
     with (
@@ -97,7 +97,7 @@ def one(name: str, preset: str, steps: int | None, number: int, learns: bool = F
         TrainingSession(setup, writer, count).train(work, lambda *_: [])
         wall = time.perf_counter() - begun
         if learns:
-            learn_from(writer, work)
+            forecaster.learn_from(writer, work)
         (planned,) = writer.planned_cohorts()
         timings = [json.loads(path.read_text()) for path in (Path(folder) / "run" / "timings").glob("*.json")]
     predicted = planned["predicted"]

@@ -23,6 +23,8 @@ from bench import default_out, say, spread
 from neurons_peers import BATCH, BETAS1, BETAS2, LEARNABLES, PAIR, RATE, Form
 from table import machine_line
 
+import fallline
+
 HERE = Path(__file__).resolve().parent
 SCHEMA = 1
 TASK = "two-gaussians-4-2-1"
@@ -156,7 +158,7 @@ class Ours:
 
         into = self.folder / "run"
         begun = time.perf_counter()
-        result = self.study.run(into)
+        result = fallline.run(self.study, into)
         whole = time.perf_counter() - begun
         rows = result.records.timings
         made = {name: float(rows[f"{name}_seconds"].max()) for name in ("trace", "compile")}
@@ -180,7 +182,7 @@ class Ours:
         from fallline.training.programs import Programs
 
         trials = self.study.trials()
-        if trials[0].task.model.network.learnables != LEARNABLES:
+        if trials[0].task.model.network.parameters != LEARNABLES:
             raise ValueError(f"the net must have the learnables {LEARNABLES}, has {trials[0].task.model.network}")
         arrays = load_arrays(trials[0].task, trials[0].data, None)
         (planned,) = plan(trials, lambda task: lanes_of(task, arrays.splits))

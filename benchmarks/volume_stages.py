@@ -37,7 +37,7 @@ def half(folder: Path, study: Any) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with contextlib.suppress(KeyboardInterrupt):
-        run(study, folder, listen=listen)
+        run(study, folder, on_progress=listen)
 
 
 def resume(folder: Path, study: Any) -> None:
@@ -55,10 +55,10 @@ def opened(folder: Path, study: Any) -> None:
 
 def shown(folder: Path, study: Any) -> None:
     """What ``fallline show`` prints."""
-    from fallline.cli.screens import ranked_table
+    from fallline.cli.screens import show_run
 
     with contextlib.redirect_stdout(sys.stderr):
-        ranked_table(folder, 20)
+        show_run(folder, 20, True)
 
 
 def reported(folder: Path, study: Any) -> None:

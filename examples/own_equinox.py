@@ -7,9 +7,9 @@ from fallline.datasets import find_dataset
 
 digits = find_dataset("mnist").load("sample", None)
 
-DIGITS = fallline.task(
+DIGITS = fallline.from_arrays(
     "digits-equinox",
-    model=fallline.model(Net, name="equinox-net"),
+    model=fallline.from_equinox(Net, name="equinox-net"),
     train=digits.train,
     validation=digits.validation,
     test=digits.test,
@@ -25,4 +25,4 @@ if __name__ == "__main__":
         base={"batch_size": 50, "steps": 100},
         axes={"optimizer": ["adam", "momentum"], "learning_rate": [0.01, 0.001], "dropout_rate": [0.0, 0.5]},
     )
-    print(study.run().summary())
+    print(fallline.run(study).summary())

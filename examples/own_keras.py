@@ -10,7 +10,7 @@ import fallline
 from fallline.datasets import find_dataset
 
 digits = find_dataset("mnist").load("sample", None)
-task = fallline.task(
+task = fallline.from_arrays(
     "digits-keras",
     model=fallline.from_keras(make_net, name="keras-net", dropout_rate=0.2),
     train=digits.train,
@@ -23,4 +23,4 @@ base = {"batch_size": 50, "steps": 100}
 axes = {"optimizer": ["adam", "momentum"], "learning_rate": [0.01, 0.001], "dropout_rate": [0.0, 0.5]}
 
 if __name__ == "__main__":
-    print(fallline.Study(name="own-keras", task=task, base=base, axes=axes).run().summary())
+    print(fallline.run(fallline.Study(name="own-keras", task=task, base=base, axes=axes)).summary())

@@ -31,4 +31,4 @@ if __name__ == "__main__":
         base={"batch_size": "all", "steps": 300, "learning_rate": 0.3},
         axes={"optimizer": ["adam", CLIPPED_ADAM], "clipped_adam": {"clip": [0.1, 1.0, 10.0]}},
     )
-    print(study.run().summary().select("rank", "optimizer", "clip", "final_train_loss_mean"))
+    print(fallline.run(study).summary().select("rank", "optimizer", "clip", "final_train_loss_mean"))

@@ -1,4 +1,4 @@
-"""A task of one's own: two spirals wound round each other, told apart by a small equinox network."""
+"""A custom task: two interleaved spirals, classified by a small equinox network."""
 
 import equinox as eqx
 import numpy as np
@@ -21,9 +21,9 @@ def network(key):
     return eqx.nn.MLP(2, 2, width_size=32, depth=2, key=key)
 
 
-SPIRALS = fallline.task(
+SPIRALS = fallline.from_arrays(
     "spirals",
-    model=fallline.model(network, name="mlp-32-32"),
+    model=fallline.from_equinox(network, name="mlp-32-32"),
     train=spirals(1000, seed=0),
     validation=spirals(500, seed=1),
     test=spirals(1000, seed=2),

@@ -5,7 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from command_line import cli  # noqa: F401  (a fixture)
+import array_annotations
+
+array_annotations.install()
+
+from command_line import cli  # noqa: E402, F401  (a fixture)
+
+# The files that take longest, longest first: started last, one of them would run alone while the other workers wait.
+LONGEST = ("builtin_studies", "jobs", "docs", "mesh", "engine", "border", "narrow_types", "scaling", "lowerings")
+
+
+def pytest_collection_modifyitems(items):
+    def order(item):
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +39,24 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip("no full data: set FALLLINE_DATA to a folder that holds mnist/")
     return folder
+
+
+STRICT = {"test_component_functions", "test_losses", "test_lowerings", "test_models", "test_single_losses"}
+"""Modules of tests in which no array is promoted to another type or rank implicitly. optax promotes, so the update
+rules that are ours have a test of their own.
+"""
+
+
+@pytest.fixture
+def strict_promotion():
+    """JAX with strict promotion of types, and none of ranks."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def promotion(request):
+    if request.module.__name__ in STRICT:
+        request.getfixturevalue("strict_promotion")

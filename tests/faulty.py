@@ -32,9 +32,9 @@ def _begin(key):
     return {"W": jnp.zeros((3, 4))}
 
 
-TASK = fallline.task(
+TASK = fallline.from_arrays(
     "dots",
-    model=fallline.model(_begin, _outputs, name="linear"),
+    model=fallline.from_functions(_begin, _outputs, name="linear"),
     train=(INPUTS[:80], TARGETS[:80]),
     validation=(INPUTS[80:100], TARGETS[80:100]),
     test=(INPUTS[100:], TARGETS[100:]),

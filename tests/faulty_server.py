@@ -16,6 +16,7 @@ import jax  # noqa: F401
 import optax  # noqa: F401
 import scipy.stats  # noqa: F401
 
+import fallline
 import faulty
 from fallline.engine import layouts
 from fallline.sequential import train_until_decided  # noqa: F401
@@ -26,7 +27,7 @@ warnings.simplefilter("error")
 
 def child(order, told):
     dying = faulty.Dying(order["out"], order.get("moment"), order.get("after"))
-    faulty.study().run(order["out"], resume=order["resume"])
+    fallline.run(faulty.study(), order["out"], resume=order["resume"])
     os.write(told, b"%d" % dying.count)
 
 

@@ -27,9 +27,9 @@ HERE = Path(__file__).parent
 rng = np.random.default_rng(7)
 INPUTS = rng.normal(size=(96, 4)).astype(np.float32)
 TARGETS = (INPUTS[:, 0] > 0).astype(np.int32) + (INPUTS[:, 1] > 0)
-MODEL = fallline.model(lambda key: {"W": jnp.zeros((3, 4))}, lambda w, x: x @ w["W"].T, name="linear")
-DOTS = fallline.task("own-dots", model=MODEL, train=(INPUTS[:64], TARGETS[:64]), validation=(INPUTS[64:], TARGETS[64:]),
-                     loss="softmax_cross_entropy", metrics=["accuracy"])
+MODEL = fallline.from_functions(lambda key: {"W": jnp.zeros((3, 4))}, lambda w, x: x @ w["W"].T, name="linear")
+DOTS = fallline.from_arrays("own-dots", model=MODEL, train=(INPUTS[:64], TARGETS[:64]),
+                     validation=(INPUTS[64:], TARGETS[64:]), loss="softmax_cross_entropy", metrics=["accuracy"])
 
 
 def factor(clock):

@@ -25,7 +25,7 @@ def points(examples, seed):
 
 
 NET = fallline.Model("net", init, forward=forward, hyperparameters=(dropout_rate(0.3),))
-TASK = fallline.task(
+TASK = fallline.from_arrays(
     "points",
     model=NET,
     train=points(96, 0),

@@ -19,14 +19,14 @@ FUNCTIONS = {
 def random_network(
     rng: Random, size: int = 6, coefficients: tuple[float, ...] = COEFFICIENTS, power: int = 3
 ) -> Network:
-    """A network of up to ``size`` neurons, inputs, and names of learnables; neurons stand in any order."""
+    """A network of up to ``size`` neurons, inputs, and names of parameters; neurons stand in any order."""
     names: set[str] = set()
-    neurons, learnables, inputs = ([_new_name(rng, names) for _ in range(rng.randint(1, size))] for _ in range(3))
-    learnables = [name for name in learnables if not name.startswith(("x", "bias_"))]
+    neurons, parameters, inputs = ([_new_name(rng, names) for _ in range(rng.randint(1, size))] for _ in range(3))
+    parameters = [name for name in parameters if not name.startswith(("x", "bias_"))]
     made: list[Neuron] = []
     for name in neurons:
         sources = [*inputs, *(one.name for one in made)]
-        terms = [_random_term(rng, learnables, sources, coefficients, power) for _ in range(rng.randint(1, size))]
+        terms = [_random_term(rng, parameters, sources, coefficients, power) for _ in range(rng.randint(1, size))]
         made.append(Neuron(name, tuple(terms), rng.choice(ACTIVATIONS)))
     read = {source for neuron in made for source in neuron.sources}
     kept = tuple(name for name in inputs if name in read)
@@ -45,8 +45,8 @@ def plain_outputs(network: Network, values: dict[str, float], inputs: dict[str, 
             return inputs[name]
         total = values[f"bias_{name}"]
         for term in neurons[name].terms:
-            learnable = 1.0 if term.learnable is None else values[term.learnable]
-            total += term.coefficient * learnable * math.prod(value(source) ** power for source, power in term.sources)
+            parameter = 1.0 if term.parameter is None else values[term.parameter]
+            total += term.coefficient * parameter * math.prod(value(source) ** power for source, power in term.sources)
         return FUNCTIONS[neurons[name].activation](total)
 
     return [value(name) for name in network.outputs]
@@ -61,8 +61,8 @@ def _new_name(rng: Random, names: set[str]) -> str:
 
 
 def _random_term(
-    rng: Random, learnables: list[str], sources: list[str], coefficients: tuple[float, ...], power: int
+    rng: Random, parameters: list[str], sources: list[str], coefficients: tuple[float, ...], power: int
 ) -> Term:
     chosen = rng.sample(sources, min(len(sources), rng.choice((0, 1, 1, 1, 2, 3))))
-    learnable = rng.choice(learnables) if learnables and rng.random() < 0.8 else None
-    return Term(rng.choice(coefficients), learnable, tuple((name, rng.randint(1, power)) for name in chosen))
+    parameter = rng.choice(parameters) if parameters and rng.random() < 0.8 else None
+    return Term(rng.choice(coefficients), parameter, tuple((name, rng.randint(1, power)) for name in chosen))

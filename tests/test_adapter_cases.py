@@ -70,7 +70,7 @@ def test_layers_of_different_rates_keep_them_unless_one_is_given():
 
 
 def test_a_plain_equinox_module_still_has_an_apply():
-    model = fallline.model(lambda key: eqx.nn.MLP(4, 2, 8, 1, key=key), name="mlp")
+    model = fallline.from_equinox(lambda key: eqx.nn.MLP(4, 2, 8, 1, key=key), name="mlp")
     assert model.apply is not None and model.forward is None and model.state is None
     close(model.apply(model.init(KEY), jnp.ones((3, 4))), jax.vmap(eqx.nn.MLP(4, 2, 8, 1, key=KEY))(jnp.ones((3, 4))))
 
@@ -115,8 +115,8 @@ def test_a_finished_module_is_sent_to_the_right_maker(nets):
         (nets["keras"](), "fallline.from_keras(make_model)"),
     ]:
         with pytest.raises(ModelError) as told:
-            fallline.model(finished)
-        assert "init must be a function of a key, got" in str(told.value) and remedy in str(told.value)
+            fallline.from_equinox(finished)
+        assert "make must be a function of a key, got" in str(told.value) and remedy in str(told.value)
 
 
 def test_what_is_wrong_with_a_module_is_said_when_the_model_is_made(nets):
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_module_is_said_when_the_model_is_made(nets):
     for make, part in [
         (lambda: from_equinox(lambda key: key.nothing), "init(key) of model module, which should give an equinox"),
         (lambda: from_equinox(lambda key: {"W": jnp.zeros(3)}), "got dict; for weights of another kind write"),
-        (lambda: fallline.model(lambda key: nnx.Linear(2, 2, rngs=nnx.Rngs(key))), "for Flax fallline.from_flax"),
+        (lambda: from_equinox(lambda key: nnx.Linear(2, 2, rngs=nnx.Rngs(key))), "for Flax fallline.from_flax"),
         (lambda: from_equinox(Two), "must name one axis, the batch; got axis_name 'batch', 'other'"),
         (lambda: from_equinox(lambda key: eqx.nn.Linear(2, 2, key=key), dropout_rate=0.5), "has no dropout layer"),
         (lambda: from_flax(lambda rngs: rngs.nothing(1, 2, 3), name="mine"), "make(rngs) of model mine fails"),
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_keras_model_is_said_when_it_is_begun():
     for make, part in [
         (lambda: 3, "must give a keras.Model, got int"),
         (lambda: same, "must make a new one each time"),
-        (lambda: keras.Sequential([dense(2)]), "has no weights yet: begin it with keras.Input"),
+        (lambda: keras.Sequential([dense(2)]), "has no weights yet: start it with keras.Input"),
         (lambda: keras.Sequential([keras.Input((3,)), dense(2, kernel_regularizer="l2")]), "recipe's l1_penalty"),
     ]:
         with pytest.raises(ModelError) as told:

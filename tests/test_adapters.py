@@ -38,7 +38,7 @@ def nets():
 def models(nets):
     """A Model a framework, with weights and state of one seed."""
     made = {
-        "equinox": fallline.model(nets["equinox"]),
+        "equinox": fallline.from_equinox(nets["equinox"]),
         "flax": from_flax(nets["flax"]),
         "keras": from_keras(nets["keras"], dropout_rate=0.2),
     }
@@ -191,7 +191,7 @@ def test_init_and_state_can_be_traced_and_ask_for_no_device_before(framework, mo
     model, weights, state = models[framework]
     close(jax.jit(model.init)(KEY), weights)
     close(jax.jit(model.start_state)(KEY), state)
-    code = {"equinox": "fallline.model(Net)", "flax": "from_flax(Net)"}[framework]
+    code = {"equinox": "fallline.from_equinox(Net)", "flax": "from_flax(Net)"}[framework]
     script = (
         f"import fallline; from fallline.models import from_flax; from models.{framework}_net import Net\n"
         f"{code}\nfrom jax._src import xla_bridge\nassert not xla_bridge._backends"

@@ -140,15 +140,15 @@ OWN = """
 import jax.numpy as jnp
 import numpy as np
 import optax
-import fallline
+import fallline; from fallline import from_arrays, from_equinox, from_functions
 
 def width(n, inputs=2):
-    return fallline.model(lambda key: {{"W": jnp.zeros((n, inputs))}}, lambda w, x: x @ w["W"].T, name="linear")
+    return from_functions(lambda key: {{"W": jnp.zeros((n, inputs))}}, lambda w, x: x @ w["W"].T, name="linear")
 
 GOOD = (np.zeros((4, 2), np.float32), np.array([0, 1, 1, 0]))
 {line}
 """
-TASK = 'TASK = fallline.task("own", model={model}, train={train}, loss={loss}, **{more})'
+TASK = 'TASK = from_arrays("own", model={model}, train={train}, loss={loss}, **{more})'
 
 
 def own_task(model="width(2)", train="GOOD", loss="'softmax_cross_entropy'", more="{}"):
@@ -162,21 +162,21 @@ def own_task(model="width(2)", train="GOOD", loss="'softmax_cross_entropy'", mor
         ("TASK = (", "fails when it is loaded: SyntaxError"),
         ("import sys; sys.exit('bye')", "fails when it is loaded: SystemExit: bye"),
         (
-            "OTHER = fallline.task('o', model=width(2), train=GOOD, loss='squared_error')",
+            "OTHER = from_arrays('o', model=width(2), train=GOOD, loss='squared_error')",
             "own.py must hold a fallline.Task named TASK, found nothing (own, task); it holds OTHER",
         ),
         ("TASK = width(2)", "found one of type Model"),
-        (own_task(model="width(1)"), "softmax_cross_entropy needs two classes or more, got one output an example"),
+        (own_task(model="width(1)"), "softmax_cross_entropy needs two classes or more, got one output per example"),
         (own_task(model="width(2, inputs=3)"), "model linear fails on a batch of inputs (2, 2) (float32)"),
-        (own_task(model="fallline.model(lambda key: {}, lambda w, x: x)"), "has no weights; init(key) must give"),
-        (own_task(model="fallline.model(lambda key: jnp.zeros(3, int), lambda w, x: x)"), "is an array of int32"),
+        (own_task(model="from_functions(lambda key: {}, lambda w, x: x)"), "has no weights; init(key) must give"),
+        (own_task(model="from_functions(lambda key: jnp.zeros(3, int), lambda w, x: x)"), "is an array of int32"),
         (
-            own_task(model="fallline.model(lambda key: key.nothing, lambda w, x: x)"),
+            own_task(model="from_functions(lambda key: key.nothing, lambda w, x: x)"),
             "init(key) of model <lambda> fails",
         ),
-        (own_task(model="fallline.model(3)"), "ModelError: init must be a function of a key, got int"),
+        (own_task(model="from_equinox(3)"), "ModelError: make must be a function of a key, got int"),
         (
-            own_task(model="fallline.model(lambda k: jnp.ones(2), lambda w, x: x * w, watch=lambda w: {'step': w[0]})"),
+            own_task(model="from_functions(lambda k: jnp.ones(2), lambda w, x: x * w, watch=lambda w: {'step': w[0]})"),
             "cannot be named 'step'",
         ),
         (own_task(loss="fallline.Loss('flat', lambda o, t: o.mean())"), "loss flat must give one value per example"),

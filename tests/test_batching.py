@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fallline import Study
 from fallline.batching import (
     ORDERS,
     BatchPolicy,
@@ -308,10 +309,12 @@ def test_a_batch_wider_than_the_width_is_no_batch():
         stream(20, 10, overlap=0.5).indices(0, 1, 9)
 
 
-def test_equal_policies_are_one_and_say_what_they_are():
+def test_equal_policies_are_one_and_name_trials_by_what_they_are():
     one, two = BatchPolicy("30 + 10*epoch", overlap=0.5), BatchPolicy(check_batch_size("30+10 * epoch"), overlap=0.5)
     assert one == two and hash(one) == hash(two)
-    assert one.plain == {
+    base = {"optimizer": "adam", "steps": 1, "batch_size": one.size, "overlap": 0.5}
+    (trial,) = Study(name="s", task="line", base=base).trials()
+    assert trial.recipe.batches == one and trial.canonical["batches"] == {
         "batch_size": "30 + 10*epoch",
         "order": "shuffled",
         "overlap": 0.5,

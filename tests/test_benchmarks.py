@@ -109,7 +109,7 @@ def test_the_file_of_results_names_the_kind_of_machine_and_not_the_machine():
 
 @pytest.mark.parametrize("study", whole_works.STUDIES, ids=lambda study: study.key)
 def test_a_whole_command_trains_the_trials_that_its_floor_and_its_peers_are_charged_for(study):
-    from fallline.cli.training import chosen_study
+    from fallline.cli.screens import chosen_study
 
     made = chosen_study(study.name, study.preset, list(study.settings)).trials()
     assert len({trial.name for trial in made}) == study.work.trials

@@ -38,7 +38,7 @@ READING = [
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("border") / "whole"
-    small_study().run(folder).report()
+    fallline.run(small_study(), folder).report()
     return folder
 
 
@@ -160,15 +160,16 @@ import jax.numpy as jnp
 class Odd(BaseException): pass
 def fails(*given, **named): raise {failure}
 X, Y = np.zeros((8, 2), np.float32), np.zeros(8, np.int32)
-M = fallline.model(lambda key: {{"W": jnp.zeros((2, 2))}}, lambda w, x: x @ w["W"].T, name="linear")
+M = fallline.from_functions(lambda key: {{"W": jnp.zeros((2, 2))}}, lambda w, x: x @ w["W"].T, name="linear")
 def task(name, model=M, **more):
-    return fallline.task(name, model=model, train=(X, Y), validation=(X, Y), loss="softmax_cross_entropy", **more)
+    data = dict(train=(X, Y), validation=(X, Y), loss="softmax_cross_entropy")
+    return fallline.from_arrays(name, model=model, **data, **more)
 {line}
 """
 LINES = {
     "loading": "fails()",
-    "init": "T = task('a', fallline.model(fails, lambda w, x: x, name='m'))",
-    "outputs": "T = task('b', fallline.model(lambda key: {'W': jnp.zeros(2)}, fails, name='m'))",
+    "init": "T = task('a', fallline.from_functions(fails, lambda w, x: x, name='m'))",
+    "outputs": "T = task('b', fallline.from_functions(lambda key: {'W': jnp.zeros(2)}, fails, name='m'))",
     "metric": "T = task('c', metrics=[fallline.Metric('m', fails, goal='min')])",
     "prepare": "T = task('d', prepare=fails)",
     "loss": "T = task('e'); PART = fallline.Loss('l', fails)",
@@ -198,7 +199,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(cli, monkeypatch):  # noqa: F811
     def mistaken():
         raise ZeroDivisionError
 
-    monkeypatch.setattr("fallline.cli.screens.studies_table", mistaken)
+    monkeypatch.setattr("fallline.cli.commands.list.print_studies", mistaken)
     with pytest.raises(ZeroDivisionError):
         cli("list")
 
@@ -302,7 +303,7 @@ def test_whatever_fails_while_the_answer_is_printed_the_page_is_written(whole, t
     code = (
         "import os, sys; read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
         "from rich.console import Console; from fallline.cli.terminal import shown_streams, new_screen\n"
-        "from fallline.cli.training import print_outcome; import fallline\n"
+        "from fallline.cli.screens import print_outcome; import fallline\n"
         "with shown_streams():\n"
         f"    try: print_outcome(fallline.open_run({str(folder)!r}), True, new_screen(stderr=True))\n"
         "    except BrokenPipeError: os._exit(7)\n"

@@ -441,7 +441,7 @@ def test_claims_are_noted_before_the_training_and_later_ones_are_told_apart(tmp_
     first = fallline.run(
         _line(**BEST),
         folder,
-        listen=lambda news: seen.append((news.phase, news.done, (folder / "claims.json").exists())),
+        on_progress=lambda news: seen.append((news.phase, news.done, (folder / "claims.json").exists())),
     )
     assert all(noted for phase, _, noted in seen if phase == "training") and seen
     (note,) = json.loads((folder / "claims.json").read_text())

@@ -16,7 +16,7 @@ from fallline.store import Run
 from fallline.store.claims import note_claims, read_claims
 from fallline.study import Study, builtin_studies, load_study
 from fallline.study.recipe_columns import recipe_columns
-from fallline.study.trial import hyperparameters_in_use
+from fallline.study.trial import settings_in_use
 
 CLAIMING = [name for name in builtin_studies() if load_study(name).claims]
 RESULTS = (
@@ -36,7 +36,7 @@ RESULTS = (
 def made_up(study: Study, folder: Path) -> Run:
     """The run folder that the study's trials would leave, with results out of the air; nothing is trained."""
     trials = study.trials()
-    shown, rows = hyperparameters_in_use(trials), []
+    shown, rows = settings_in_use(trials), []
     for place, trial in enumerate(trials):
         examples = trial.task.examples.get(trial.data)
         stream = BatchStream(trial.recipe.batches, examples or 1000, seed=0)

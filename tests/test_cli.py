@@ -121,7 +121,7 @@ def test_toml_and_python_train_the_same_trials(cli):
         base={"batch_size": "all", "steps": 6},
         axes={"optimizer": ["adam", "momentum"], "learning_rate": [0.1, 0.01]},
     )
-    result = study.run("python")
+    result = fallline.run(study, "python")
     written = fallline.open_run("toml")
     assert_frame_equal(written.trials, result.trials, check_exact=True)
     assert_frame_equal(written.curves, result.curves, check_exact=True)
@@ -152,7 +152,7 @@ def test_what_python_users_write_is_taken_or_refused_with_the_same_words():
         import equinox as eqx
         import jax
 
-        fallline.model(eqx.nn.Linear(2, 2, key=jax.random.key(0)))
+        fallline.from_equinox(eqx.nn.Linear(2, 2, key=jax.random.key(0)))
     with pytest.raises(FalllineError, match="no study is named"):
         fallline.run("optimizers")
     with pytest.raises(StoreError, match="not a run folder"):
@@ -213,7 +213,7 @@ def stop(tmp_path, folder, moment, how):
 
 def test_what_is_stopped_or_killed_goes_on_and_ends_with_the_same_records(tmp_path):
     error = stop(tmp_path, "ctrl-c", MOMENTS["under-way"], signal.SIGINT)
-    assert "fallline: stopped; what was done is kept in ctrl-c. Go on with the same command and --resume." in error
+    assert "fallline: stopped; what was done is kept in ctrl-c. Continue with the same command and --resume." in error
     assert "Traceback" not in error and not (tmp_path / "ctrl-c/lock.json").exists()
     assert list((tmp_path / "ctrl-c/checkpoints").glob("*.npz"))
     for name, moment in MOMENTS.items():
@@ -229,11 +229,15 @@ def test_what_is_stopped_or_killed_goes_on_and_ends_with_the_same_records(tmp_pa
     assert len(whole.trials) == 24 and len(whole.curves) == 24 * 1501
     for name in ("ctrl-c", *MOMENTS):
         again = fallline.open_run(tmp_path / name)
-        assert_frame_equal(again.trials, whole.trials, check_exact=True)
+        assert_frame_equal(again.trials_with_test(), whole.trials_with_test(), check_exact=True)
         assert_frame_equal(again.curves, whole.curves, check_exact=True)
         left = [*(tmp_path / name).rglob(".*"), *(tmp_path / name).glob("lock.json"), *(tmp_path / name).glob("check*")]
         assert not left
-    kept = fallline.open_run(tmp_path / "a-block-done").trials.filter(pl.col("trial").is_in(done["trial"].to_list()))
+    kept = (
+        fallline.open_run(tmp_path / "a-block-done")
+        .trials_with_test()
+        .filter(pl.col("trial").is_in(done["trial"].to_list()))
+    )
     assert_frame_equal(kept, done, check_exact=True)
 
 

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 import fallline
-from fallline.networks import neurons, parse
-from fallline.networks.explain import explain
+from fallline.networks import explain, neurons, parse
 
 TEXT = "xw = ap*xp + aq*xq; xo = tanh(cp*xw)"
 VALUES = {"ap": 0.5, "aq": 0.2, "cp": 1.5, "bias_xw": 0.1, "bias_xo": 0.0}
@@ -28,8 +27,8 @@ def test_show_prints_order_layers_names_and_a_text_that_reads_back(cli):
         "layer 1 xw, xz",
         "layer 2 xo",
         "outputs xo",
-        "learnables cp, cq, ap, aq, bp",
-        "weights 8: 5 learnables and 3 biases",
+        "parameters cp, cq, ap, aq, bp",
+        "weights 8: 5 parameters and 3 biases",
     } <= set(lines)
     order = next(line for line in lines if line.startswith("order ")).removeprefix("order ").split(", ")
     assert order == [neuron.name for neuron in parse("xo = cp*xw + cq*xz; xw = ap*xp + aq*xq; xz = bp*xp").ordered]
@@ -67,7 +66,7 @@ def run(tmp_path_factory):
     """Two rates and two seeds of a network, trained for three steps."""
     random = np.random.default_rng(0)
     inputs = random.normal(size=(64, 2)).astype(np.float32)
-    mine = fallline.task(
+    mine = fallline.from_arrays(
         "mine",
         model=neurons(TEXT, watch=("aq", "bias_xo")),
         loss="squared_error",
@@ -81,7 +80,7 @@ def run(tmp_path_factory):
         base={"optimizer": "adam", "batch_size": 8, "steps": 3},
         axes={"learning_rate": [0.1, 0.001]},
     )
-    return study.run(tmp_path_factory.mktemp("networks") / "run")
+    return fallline.run(study, tmp_path_factory.mktemp("networks") / "run")
 
 
 def test_without_values_they_begin_as_a_training_with_that_seed_begins(cli, run):

@@ -508,7 +508,8 @@ def test_the_answer_says_what_the_tables_say(three):
     arms, pairs = found.arms.to_dicts(), found.pairs.to_dicts()
     half = (arms[0]["high"] - arms[0]["low"]) / 2
     assert found.answer == [
-        f"Adam is best so far (best in over 99 % of resamples): validation accuracy {plus_minus(arms[0]['mean'], half)} "
+        f"Adam is best so far (best in over 99 % of resamples): validation accuracy "
+        f"{plus_minus(arms[0]['mean'], half)} "
         f"(95 % confidence interval, n = 6); momentum (p = {arms[1]['p_best']:.2g}, about {arms[1]['seeds_needed']} to "
         f"{arms[1]['seeds_most']} seeds would settle it) is not significantly worse; ftrl is worse "
         f"(−{pairs[1]['difference']:.2g}, p < 0.0001)."

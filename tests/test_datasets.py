@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from platformdirs import user_cache_path
 
-from fallline.datasets import datasets, find_dataset, get_data, list_data, verify_data
+from fallline.datasets import builtin_datasets, find_dataset, get_data, list_data, verify_data
 from fallline.datasets.cifar10 import RECORD_BYTES
 from fallline.datasets.sample import sample_arrays
 from fallline.errors import DataError, UnknownName
@@ -50,8 +50,8 @@ def full_arrays(name):
 
 
 def test_each_dataset_is_found_by_its_name_and_an_unknown_one_lists_the_near():
-    assert sorted(datasets()) == ["cifar-10", "fashion-mnist", "mnist"]
-    for name, dataset in datasets().items():
+    assert sorted(builtin_datasets()) == ["cifar-10", "fashion-mnist", "mnist"]
+    for name, dataset in builtin_datasets().items():
         assert find_dataset(name) is dataset
         assert len(dataset.classes) == 10 and dataset.licence and dataset.title and dataset.files
     with pytest.raises(UnknownName, match=r"no dataset is named 'mnits' \(study\.toml\); did you mean mnist"):
@@ -67,7 +67,7 @@ def test_the_package_imports_without_numpy_and_never_imports_jax():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", [name for name, dataset in datasets().items() if dataset.has_sample])
+@pytest.mark.parametrize("name", [name for name, dataset in builtin_datasets().items() if dataset.has_sample])
 def test_the_shipped_sample_is_balanced_mixed_and_disjoint(name, tmp_path):
     splits = find_dataset(name).load("sample", tmp_path)
     seen = set()
@@ -191,7 +191,7 @@ def test_unpacked_cifar_batches_give_45000_5000_10000_and_the_same_sample(tmp_pa
     assert [Path(row.file).name for row in wrong] == ["data_batch_3.bin"]
 
 
-@pytest.mark.parametrize("name", list(datasets()))
+@pytest.mark.parametrize("name", list(builtin_datasets()))
 def test_missing_data_says_what_was_looked_for_where_and_the_remedy(name, tmp_path):
     with pytest.raises(DataError) as caught:
         find_dataset(name).load("full", tmp_path)
@@ -220,7 +220,7 @@ def test_places_are_the_folder_asked_for_else_the_variable_then_the_cache(tmp_pa
 
 
 def test_an_unknown_size_and_an_unknown_name_are_refused(tmp_path):
-    for dataset in datasets().values():
+    for dataset in builtin_datasets().values():
         with pytest.raises(UnknownName, match="size of data"):
             dataset.load("ful", tmp_path)
     with pytest.raises(UnknownName):

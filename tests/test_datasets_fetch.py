@@ -127,7 +127,7 @@ def test_a_cut_connection_is_taken_up_where_it_was_cut(server, tmp_path):
 
 def test_the_next_call_and_the_next_mirror_go_on_from_what_a_failed_one_left(server, tmp_path):
     server.files["x.gz"] = CONTENT[:150_000]
-    with pytest.raises(DataError, match=r"kept in .*x\.gz\.part, the next try goes on"):
+    with pytest.raises(DataError, match=r"kept in .*x\.gz\.part, the next attempt resumes"):
         get(server, ["dying"], tmp_path / "x.gz", check=lambda path: None, max_bytes=150_000)
     assert names(tmp_path) == ["x.gz.part"] and server.asked[1:] == [("dying", "bytes=100000-")]
     server.files["x.gz"], server.asked[:] = CONTENT, []

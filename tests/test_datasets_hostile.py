@@ -1,4 +1,4 @@
-"""Files that are torn, lie or are made to harm end in DataError, with little memory and nothing written."""
+"""Files that are corrupt, lie or are made to harm end in DataError, with little memory and nothing written."""
 
 import gzip
 import hashlib
@@ -48,7 +48,7 @@ def test_the_other_types_of_idx_come_in_native_order(tmp_path, code, kind):
 BROKEN = {
     "empty": (b"", "cut short"),
     "two bytes": (b"\0\0", "cut short"),
-    "a PNG": (b"\x89PNG\r\n\x1a\n" + bytes(40), "begins with 8950 4e 47"),
+    "a PNG": (b"\x89PNG\r\n\x1a\n" + bytes(40), "starts with 8950 4e 47"),
     "first bytes not zero": (idx((3,), bytes(3), zero=1), "not an IDX file"),
     "an unknown type": (idx((3,), bytes(3), code=0x0A), "not an IDX file"),
     "rank 0": (idx(()), "a rank of 1 to 8"),
@@ -60,11 +60,11 @@ BROKEN = {
     "2^31 labels, below the bound": (idx((2**31,), bytes(10)), "2,147,483,648 bytes, 10 are there"),
     "a product beyond 64 bits": (idx((2**32 - 1,) * 4), "says it holds"),
     "no images": (idx((0, 28, 28)), "says it holds 0x28x28"),
-    "gzip cut": (gzip.compress(GOOD)[:-20], "torn"),
-    "gzip cut in its checksum": (gzip.compress(GOOD)[:-3], "torn"),
-    "gzip with a wrong checksum": (gzip.compress(GOOD)[:-8] + b"abcd" + gzip.compress(GOOD)[-4:], "torn"),
-    "gzip with a tail": (gzip.compress(GOOD) + b"tail", "torn"),
-    "gzip of a gzip": (gzip.compress(gzip.compress(GOOD)), "begins with 1f8b"),
+    "gzip cut": (gzip.compress(GOOD)[:-20], "corrupt"),
+    "gzip cut in its checksum": (gzip.compress(GOOD)[:-3], "corrupt"),
+    "gzip with a wrong checksum": (gzip.compress(GOOD)[:-8] + b"abcd" + gzip.compress(GOOD)[-4:], "corrupt"),
+    "gzip with a tail": (gzip.compress(GOOD) + b"tail", "corrupt"),
+    "gzip of a gzip": (gzip.compress(gzip.compress(GOOD)), "starts with 1f8b"),
     "gzip bomb after the images": (gzip.compress(GOOD + bytes(64 << 20), 1), "must end there"),
     "gzip that promises 4 GiB": (gzip.compress(idx((2**32 - 1,), bytes(1 << 20))), "cut short"),
 }
@@ -146,7 +146,7 @@ def test_broken_cifar_files_are_refused(tmp_path):
         (b"", "whole number of records"),
         (records([1])[:-1], "whole number of records"),
         (records([1, 10]), "label 1 of 2 is 10"),
-        (gzip.compress(records([1]))[:-5], "torn"),
+        (gzip.compress(records([1]))[:-5], "corrupt"),
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=words):
@@ -212,10 +212,10 @@ BAD_ARCHIVES = {
     "a folder in a member's place": (archive(("inner/b.bin", tarfile.DIRTYPE, 0, ""), drop=["inner/b.bin"]), "lacks"),
     "too many members": (archive(*((f"inner/{n}", REG, 1, "") for n in range(200))), "more than 100 members"),
     "a bomb": (archive(("inner/zeros", REG, 64 << 20, "")), "unpacks to more than"),
-    "cut": (archive()[:-60], "torn"),
-    "no tar": (gzip.compress(b"nothing" * 500), "torn or not"),
-    "no gzip": (b"nothing" * 500, "torn or not"),
-    "nested headers": (many_extended_headers(), "torn or not|unpacks to more"),
+    "cut": (archive()[:-60], "corrupt"),
+    "no tar": (gzip.compress(b"nothing" * 500), "corrupt or not"),
+    "no gzip": (b"nothing" * 500, "corrupt or not"),
+    "nested headers": (many_extended_headers(), "corrupt or not|unpacks to more"),
 }
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import fallline
 from fallline.cli import main
+from fallline.executors.options import executor_flags
 from fallline.executors.protocol import check_options
 from fallline.stats.analysis import Analysis
 from fallline.store.launches import new_launch
@@ -156,8 +157,9 @@ def test_the_page_of_run_folders_describes_them(reader):
     described = set(re.findall(r"`(\w+)`", text))
     patterns = r"(final_train|train|validation|test|best_validation)_\w+"
     hyperparameters = {"beta1", "beta2", "epsilon", "momentum", "clip", "centered", "label_smoothing"}
-    result = study.run("runs/spirals")
-    columns = {*result.trials.columns, *result.curves.columns} - hyperparameters  # whoever asks for trials reads test
+    result = fallline.run(study, "runs/spirals")
+    with_test = result.trials_with_test()  # noted in test_reads.json
+    columns = {*with_test.columns, *result.curves.columns} - hyperparameters
     for name in of_classes & drawn:
         assert list(Path("runs/spirals").glob(name.replace("NAME", "*").replace("c000", "c*"))), name
     assert all(name in described or re.fullmatch(patterns, name) for name in columns)
@@ -197,19 +199,19 @@ def test_the_page_of_clusters_does_what_it_says(reader, capsys):
     assert len(reader.names["result"].trials) == len(fallline.open_run("runs/two").trials)
 
 
-def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
+def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader, capsys):
     reader.follow(page("extending"))
     parts = reader.names
     study = fallline.Study(
         name="parts",
         task=parts["PARABOLA"],
         metric="final_train_loss",
-        base={"batch_size": "all", "steps": 300, "loss": parts["ABSOLUTE_ERROR"]},
-        axes={"optimizer": [parts["NORMALIZED"], "adam"], "learning_rate": [0.03, 0.01]},
+        base={"batch_size": "all", "steps": 300, "loss": parts["absolute_error"]()},
+        axes={"optimizer": [parts["normalized"](epsilon=1e-7), "adam"], "learning_rate": [0.03, 0.01]},
     )
-    result = study.run("runs/parts")
+    result = fallline.run(study, "runs/parts")
     assert result.trials["final_train_loss"].max() < 0.3 and set(result.trials["status"]) == {"done"}
-    schedule, margin = parts["SQUARE_ROOT"], parts["MARGIN"]
+    schedule, margin = parts["square_root"](), parts["MARGIN"]
     assert schedule.factor(fallline.contracts.Clock(np.array([0.0, 3000.0]), None, 1, 1), 1000.0).tolist() == [1, 0.5]
     assert margin.function(np.array([[1.0, 3.0]]), np.array([1])).tolist() == [1]
     kind = parts["DIVERGED"]
@@ -219,8 +221,14 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader):
     launched = new_launch(RunPaths(Path("runs/parts")), "in_turn", (0, 1), 1, check_options(parts["IN_TURN"], {}))
     seen = parts["IN_TURN"].status(launched.with_ids({"0": 0, "1": 2}))
     assert [one.state for one in seen.values()] == ["done", "failed"] and "work" in parts["IN_TURN"].show(launched)
-    folders = re.findall(r"^\| \w+ \|.*?\| `(\w+/(?:kinds/)?)", page("extending"), re.M)
-    assert len(folders) == 10 and all((ROOT / "src/fallline" / folder).is_dir() for folder in folders)
+    assert [flag.name for flag in executor_flags({"in_turn": parts["IN_TURN"].options})] == ["nice"]
+    parts["command"](Path("runs/parts"))
+    assert capsys.readouterr().out.split()[-1] == "4"
+    places = re.findall(r"^\| [\w ]+ \| .*? \| `([\w/.]+)` \|", page("extending").replace("FAMILY/", ""), re.M)
+    assert len(places) == 13 and all((ROOT / "src/fallline" / place).exists() for place in places)
+    assert parts["LOSS_SCALE"].check(8, "here") == 8.0 and parts["LOSS_SCALE"].in_words.endswith("(default 1.0)")
+    gradient = parts["ELASTIC"].gradient_with(2.0, np.array([1.0, -3.0]), np.zeros(2))
+    np.testing.assert_array_equal(gradient, [2.0, -4.0])
     for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
         assert (ROOT / test).is_file()
 

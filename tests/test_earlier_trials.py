@@ -137,7 +137,7 @@ def test_fresh_puts_the_folder_aside_and_begins_anew(before, tmp_path):
     folder, heard = copied(before, tmp_path), []
     files = sorted(path.relative_to(folder) for path in folder.rglob("*"))
     edited = Study(**FIELDS | EDITS["steps"])
-    result = fallline.run(edited, folder, fresh=True, tell=heard.append)
+    result = fallline.run(edited, folder, fresh=True, on_message=heard.append)
     aside = tmp_path / "run-before-1"
     assert sorted(path.relative_to(aside) for path in aside.rglob("*")) == files
     assert heard == [f"what was in {folder} is now in {aside}; nothing of it is used here"]

@@ -9,11 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import fallline
@@ -85,19 +87,35 @@ class Command:
         self.process.send_signal(number)
 
     def end(self) -> tuple[int, str]:
-        told = self.process.communicate(timeout=120)[1]
-        return self.process.returncode, told or ""
+        printed = self.process.communicate(timeout=120)[1]
+        return self.process.returncode, printed or ""
 
 
-STOPPED = "fallline: stopped; what was done is kept in run. Go on with the same command and --resume.\n"
+@pytest.fixture
+def command(tmp_path):
+    """Starts a ``Command`` in the test's folder; none outlives the test."""
+    started: list[Command] = []
+
+    def start(waits: str = "", **streams: object) -> Command:
+        started.append(Command(tmp_path, waits, **streams))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate()
+
+
+STOPPED = "fallline: stopped; what was done is kept in run. Continue with the same command and --resume.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_ends_a_run_in_order(tmp_path, number):
-    command = Command(tmp_path)
-    command.reached("train")
-    command.send(number)
-    code, told = command.end()
+def test_a_signal_ends_a_run_in_order(tmp_path, command, number):
+    process = command()
+    process.reached("train")
+    process.send(number)
+    code, told = process.end()
     assert code == 128 + number and told.endswith(STOPPED) and "Traceback" not in told, told
     assert not (tmp_path / "run/lock.json").exists()
     (held,) = (tmp_path / "run/checkpoints").glob("*.npz")
@@ -105,17 +123,17 @@ def test_a_signal_ends_a_run_in_order(tmp_path, number):
         assert header["notes"]["steps"], "no minute is lost: the checkpoint was not due for an hour"
 
 
-def test_a_second_signal_ends_at_once_and_says_so(tmp_path):
-    command = Command(tmp_path, "save")
-    command.reached("train")
-    command.send(signal.SIGTERM)
-    command.reached("save")
-    command.send(signal.SIGINT)
-    code, told = command.end()
+def test_a_second_signal_ends_at_once_and_says_so(tmp_path, command):
+    process = command("save")
+    process.reached("train")
+    process.send(signal.SIGTERM)
+    process.reached("save")
+    process.send(signal.SIGINT)
+    code, told = process.end()
     assert code == 128 + signal.SIGTERM and "Traceback" not in told
     assert (
         told.endswith(
-            "fallline: ended at once; what was done up to the last checkpoint is kept in run. Go on with "
+            "fallline: ended at once; what was done up to the last checkpoint is kept in run. Continue with "
             "the same command and --resume.\n"
         )
         and STOPPED not in told
@@ -123,34 +141,34 @@ def test_a_second_signal_ends_at_once_and_says_so(tmp_path):
     assert not (tmp_path / "run/lock.json").exists()
 
 
-def test_nothing_is_printed_after_the_last_message(tmp_path):
-    command = Command(tmp_path, "exit")
-    command.reached("train")
-    command.send(signal.SIGINT)
-    command.reached("exit")
+def test_nothing_is_printed_after_the_last_message(tmp_path, command):
+    process = command("exit")
+    process.reached("train")
+    process.send(signal.SIGINT)
+    process.reached("exit")
     for _ in range(3):
-        command.send(signal.SIGINT)
+        process.send(signal.SIGINT)
         time.sleep(0.02)
     (tmp_path / "go").touch()
-    code, told = command.end()
+    code, told = process.end()
     assert code == 130 and told.endswith(STOPPED) and "Traceback" not in told, told
 
 
-def test_a_terminal_that_hung_up_changes_nothing(tmp_path):
+def test_a_terminal_that_hung_up_changes_nothing(tmp_path, command):
     read, write = os.pipe()
-    command = Command(tmp_path, stderr=write)
+    process = command(stderr=write)
     os.close(write)
-    command.reached("train")
+    process.reached("train")
     os.close(read)
-    command.send(signal.SIGHUP)
-    assert command.end()[0] == 128 + signal.SIGHUP
+    process.send(signal.SIGHUP)
+    assert process.end()[0] == 128 + signal.SIGHUP
     assert list((tmp_path / "run/checkpoints").glob("*.npz")) and not (tmp_path / "run/lock.json").exists()
 
 
 def test_before_anything_is_planned_nothing_is_left(tmp_path):
     script = (
         "import os, signal; from fallline.training import planning\n"
-        "planning.fitting = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''")
+        "planning.fit_to_memory = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n" + SCRIPT.format(waits="''")
     )
     (tmp_path / "try.toml").write_text(STUDY, encoding="utf-8")
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
@@ -214,6 +232,34 @@ def test_jobs_end_wherever_an_interrupt_comes(monkeypatch):
     assert asked
 
 
+def test_no_job_runs_on_where_an_interrupt_comes_while_its_thread_starts(monkeypatch):
+    """The pool does not know such a thread and does not wait for it."""
+    asked, ended = threading.Event(), []
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        if not asked.is_set():
+            until = time.monotonic() + 60
+            while not running and time.monotonic() < until:
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+
+    running = []
+
+    def job():
+        running.append(True)
+        asked.wait(60)
+        time.sleep(0.05)  # its checkpoint
+        ended.append(True)
+        yield
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_side_by_side([job, job], 2, asked.set)
+    assert ended and len(ended) == len(running)
+
+
 # Checkpoints
 
 KILLED = """
@@ -221,13 +267,13 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from fallline.store.checkpoint import Checkpoints
-from fallline.store.paths import Layout
+from fallline.store.paths import RunPaths
 
 root = Path(sys.argv[1])
 leaves = [np.arange(20_000.0), np.ones((3, 5))]
 
 def saved():
-    return Checkpoints(Layout(root), "r1-c000-b000", ["a"])
+    return Checkpoints(RunPaths(root), "r1-c000-b000", ["a"])
 
 def dying(moment, after):
     "Ends this process by SIGTERM at the moment-th file operation or piece that is written."
@@ -374,7 +420,7 @@ def whole(tmp_path, monkeypatch):
     small_blocks(monkeypatch)
     with monkeypatch.context() as patch:
         counted = Moving(patch, tmp_path / "whole", 0, None)
-        study().run(tmp_path / "whole")
+        fallline.run(study(), tmp_path / "whole")
     return tmp_path / "whole", counted.count
 
 
@@ -385,14 +431,14 @@ def test_a_folder_that_is_renamed_while_a_run_writes_is_not_made_again(whole, tm
         with monkeypatch.context() as patch:
             Moving(patch, run, moment, lambda run=run, moved=moved: run.rename(moved))
             try:
-                study().run(run)
+                fallline.run(study(), run)
                 told = ""
             except StoreError as failure:
                 told = str(failure)
         assert not run.exists() and moved.is_dir(), moment
         if moment < operations - 12:
             assert "was moved, renamed or removed" in told and f"it is {moved} now" in told, (moment, told)
-        study().run(moved, resume=True)
+        fallline.run(study(), moved, resume=True)
         assert records(moved) == records(undisturbed), moment
 
 
@@ -406,7 +452,7 @@ def test_a_folder_that_is_removed_while_a_run_writes_stays_removed(whole, tmp_pa
         with monkeypatch.context() as patch:
             Moving(patch, run, whole[1] // 2, lambda run=run, after=after: (removed(run), after(run)))
             with pytest.raises(StoreError, match="was moved, renamed or removed"):
-                study().run(run)
+                fallline.run(study(), run)
         assert not run.exists() or not any(run.iterdir()), name
         shutil.rmtree(run.with_name("trash"), ignore_errors=True)
 
@@ -439,7 +485,7 @@ def test_jobs_of_a_folder_that_was_renamed_end_and_do_not_make_it_again(tmp_path
     run.rename(tmp_path / "moved")
     with pytest.raises(StoreError):
         jobs.collect()
-    while Path(f"/proc/{supervisor}").exists() and "Z" not in Path(f"/proc/{supervisor}/stat").read_text().split():
+    while psutil.pid_exists(supervisor) and psutil.Process(supervisor).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert not run.exists()

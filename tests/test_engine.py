@@ -17,7 +17,7 @@ from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Segme
 from fallline.engine.program import Layout, Program
 from fallline.engine.training import TrainingInputs, train
 from fallline.losses import find_loss
-from fallline.optimizers import find_optimizer, optimizers
+from fallline.optimizers import builtin_optimizers, find_optimizer
 
 prepare_jax()
 STEPS, BATCH, EXAMPLES = 24, 8, 64
@@ -126,7 +126,7 @@ def plain_step(name):
 def alone(name, rate, data, seed=0, steps=STEPS):
     """The losses of one trial trained by itself, one step at a time."""
     start, step = plain_step(name)
-    hyperparameters = {key: values[0] for key, values in hyperparameters_for(name, (rate,)).rule.items()}
+    hyperparameters = {key: values[0] for key, values in hyperparameters_for(name, (rate,)).optimizer.items()}
     weights = MODEL.init(jax.random.key(seed))
     state, losses = start(hyperparameters, weights), []
     for batch in batches_of(seed)(0, steps, BATCH):
@@ -141,7 +141,7 @@ def losses(records):
 
 @pytest.mark.parametrize("wide", [True, False])
 def test_lanes_fused_equal_each_lane_alone_for_every_rule(data, wide):
-    segments = [(name, (0.02, 0.005)) for name in sorted(optimizers())]
+    segments = [(name, (0.02, 0.005)) for name in sorted(builtin_optimizers())]
     records, _ = run(segments, data, seeds=(3,), layout=Layout(1, wide, 1, 10))
     for s, (name, rates) in enumerate(segments):
         if wide or name in ("adam", "ftrl", "rmsprop"):
@@ -182,7 +182,7 @@ def test_a_lane_that_diverges_is_frozen_with_its_step_and_its_neighbours_never_n
 
 def test_training_compiles_its_own_programs_and_nothing_beside_them(data, caplog):
     """An operation that is called outside of them is a program of its own, for every shape that it meets."""
-    segments = [(name, (0.02, 0.005)[: 1 + k % 2]) for k, name in enumerate(sorted(optimizers()))]
+    segments = [(name, (0.02, 0.005)[: 1 + k % 2]) for k, name in enumerate(sorted(builtin_optimizers()))]
     held = hold_out({"validation": (np.asarray(data.inputs), np.asarray(data.targets))})
     run(segments, data, (5,), Layout(1, True, 1, 7), held=held, watched=("validation",))  # keys and such, once
     with jax.log_compiles(), caplog.at_level("WARNING"):

@@ -94,7 +94,7 @@ def test_digits_grow_until_the_texts_differ():
 
 def test_lists_of_numbers_in_a_recipe_are_kept_exactly(tmp_path):
     from fallline.study.recipe_columns import recipe_columns
-    from fallline.study.trial import hyperparameters_in_use
+    from fallline.study.trial import settings_in_use
 
     texts = []
     for factor in (1 / 3, 1 / 3 + 2**-54):
@@ -108,7 +108,7 @@ def test_lists_of_numbers_in_a_recipe_are_kept_exactly(tmp_path):
             "factors": [1.0, factor],
         }
         trials = Study(name="s", task="line", base=base).trials()
-        texts.append(recipe_columns(trials[0].recipe, hyperparameters_in_use(trials))["factors"])
+        texts.append(recipe_columns(trials[0].recipe, settings_in_use(trials))["factors"])
     assert texts == ["1, 0.3333333333333333", "1, 0.33333333333333337"]
     run = tiny(tmp_path / "run", [{"factors": text, "validation_accuracy": 0.5} for text in texts])
     assert select_trials(run.trials, {"factors": [1.0, 1 / 3]}).height == 1

@@ -1,5 +1,6 @@
 """Executors one by one, without a cluster: their contract, the script that Slurm gets, what Slurm's words mean."""
 
+import importlib.util
 import json
 import os
 import shlex
@@ -18,7 +19,7 @@ import fallline
 from fallline.errors import StudyError, UnknownName
 from fallline.executors import process_group
 from fallline.executors.gpus import Gpus
-from fallline.executors.kinds import slurm
+from fallline.executors.kinds import ray, slurm
 from fallline.executors.protocol import LOST, check_options, executors, find_executor
 from fallline.executors.supervisor import Ended
 from fallline.store.launches import (
@@ -344,17 +345,40 @@ def test_jobs_on_one_machine_see_gpus_of_their_own(tmp_path, monkeypatch):
     assert Gpus(0, 2).take() == ([], {})
 
 
-def test_a_process_that_leaves_the_network_has_a_loopback_and_nothing_else():
-    """What Ray listens on where nobody named a cluster."""
-    code = (
-        "import socket; from fallline.executors.kinds.isolated_network import leave_the_network; leave_the_network();"
-        "s = socket.socket(); s.bind(('127.0.0.2', 0)); s.listen();"
-        "socket.create_connection(s.getsockname(), 5); print([name for _, name in socket.if_nameindex()])"
-    )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if told.returncode and "does not let it" in told.stderr:
-        pytest.skip("this system gives no process a network of its own")
-    assert told.stdout.strip() == "['lo']", told.stderr
+LISTENING = """
+import sys
+from types import SimpleNamespace
+from pathlib import Path
+import psutil
+from fallline.executors.kinds.ray import Tasks
+
+tasks = Tasks(SimpleNamespace(options={"address": "", "jobs": 1, "cpus": 1, "gpus": "0"}, folder=Path(sys.argv[1])))
+tasks.ray.get(tasks.ray.remote(lambda: 1).remote())
+own = psutil.Process()
+for process in [own, *own.children(recursive=True)]:
+    for connection in process.net_connections():
+        if connection.status == "LISTEN":
+            print(connection.laddr.ip)
+tasks.close()
+"""
+
+
+def test_a_local_ray_cluster_listens_on_the_loopback_only(tmp_path, monkeypatch):
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    ended = subprocess.run([sys.executable, "-c", LISTENING, tmp_path], capture_output=True, text=True)
+    addresses = {line.removeprefix("::ffff:") for line in ended.stdout.splitlines()}
+    assert ended.returncode == 0 and addresses == {"127.0.0.1"}, ended.stdout + ended.stderr
+
+
+def test_ray_takes_the_address_of_the_option_or_of_the_environment(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert ray._address({"address": "10.0.0.2:6379"}) == "10.0.0.2:6379"
+    assert ray._address({"address": ""}) == "10.0.0.1:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert ray._address({"address": ""}) == ""
 
 
 # Studies and plans

@@ -105,7 +105,7 @@ def test_tensorboard_shows_every_recorded_value_of_every_trial_at_its_step(resul
 
 
 def test_tensorboard_shows_results_at_the_last_step_and_none_that_a_diverged_trial_has_not(result, board):
-    for row in result.trials.to_dicts():
+    for row in result.trials_with_test().to_dicts():
         tags = {tag for tag in board.tags(run_name(row)) if tag.startswith("result/")}
         if row["status"] == "diverged":
             assert tags == {"result/min_train_loss", "result/best_validation_accuracy"}
@@ -128,7 +128,7 @@ def test_the_hparams_page_groups_seeds_tells_recipes_and_says_which_trials_faile
     assert [value.number_value for value in rates.domain_discrete.values] == sorted(RATES)
     assert len(groups) == len(OPTIMIZERS) * len(RATES)
     for group in groups:
-        own = result.trials.filter(
+        own = result.trials_with_test().filter(
             optimizer=group.hparams["optimizer"].string_value, learning_rate=group.hparams["learning_rate"].number_value
         )
         assert {session.name for session in group.sessions} == {run_name(row) for row in own.to_dicts()}
@@ -209,7 +209,7 @@ def test_mlflow_has_every_recorded_value_and_the_results(result, tracked):
     _, runs, client = tracked
     for run in runs:
         trial = run.data.tags["fallline.trial"]
-        row = result.trials.filter(trial=trial).to_dicts()[0]
+        row = result.trials_with_test().filter(trial=trial).to_dicts()[0]
         for column in ("train_loss", "validation_accuracy"):
             history = sorted((one.step, one.value) for one in client.get_metric_history(run.info.run_id, column))
             assert history == recorded(result, trial, column)
@@ -251,20 +251,23 @@ def test_tables_hold_every_row(result, to, tmp_path):
     folder = result.export(to, tmp_path / "tables", points=2)
     read = {path.stem: getattr(pl, f"read_{to}")(path) for path in folder.iterdir()}
     assert set(read) == {"trials", "curves", "summary"}
-    for name, own in (("trials", result.trials), ("curves", result.curves), ("summary", summary(result.records))):
+    frames = {"trials": result.trials_with_test(), "curves": result.curves, "summary": summary(result.records)}
+    for name, own in frames.items():
         kept = [column for column in own.columns if column in read[name].columns]
         assert {"trial", "optimizer"} & set(kept) and read[name].height == own.height
         hyperparameters = own.select(kept).select(pl.selectors.float())
         assert read[name].select(hyperparameters.columns).cast(pl.Float64).equals(hyperparameters.cast(pl.Float64))
     if to == "parquet":
-        assert read["trials"].equals(result.trials) and read["curves"].equals(result.curves)
+        assert read["trials"].equals(result.trials_with_test()) and read["curves"].equals(result.curves)
 
 
 def test_pandas_has_the_same_rows_and_is_missing_what_is_missing(result):
     pd = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'fallline[pandas]'")
     trials, curves, means = result.pandas(), result.pandas("curves"), result.pandas("summary")
     assert isinstance(trials, pd.DataFrame) and list(trials.columns) == result.trials.columns
-    assert trials["test_accuracy"].isna().sum() == result.trials["test_accuracy"].null_count() > 0
+    assert not any(name.startswith("test_") for name in trials)
+    with_test = result.pandas("trials_with_test")
+    assert with_test["test_accuracy"].isna().sum() == result.trials_with_test()["test_accuracy"].null_count() > 0
     best = curves.groupby("trial")["validation_accuracy"].max()
     own = result.trials.select("trial", "best_validation_accuracy").rows()
     assert [best[trial] for trial, _ in own] == pytest.approx([value for _, value in own])

@@ -23,7 +23,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         small_blocks(patch)
-        study().run(folder)
+        fallline.run(study(), folder)
     return folder
 
 
@@ -44,7 +44,7 @@ def stopped(tmp_path_factory):
 
         patch.setattr(RunWriter, "write_block", write)
         with pytest.raises(KeyboardInterrupt):
-            study().run(folder)
+            fallline.run(study(), folder)
     assert list(folder.glob("trials/*")) and list(folder.glob("checkpoints/*"))
     return folder
 
@@ -75,7 +75,7 @@ def mounted(tmp_path):
 
 def goes_on(run, whole, **options):
     """What was disturbed ends with the records of what was not, and the folder is sound."""
-    study().run(run, resume=True, **options)
+    fallline.run(study(), run, resume=True, **options)
     assert records(run) == records(whole)
     found = fallline.verify(run)
     assert found and not [finding for finding in found.findings if finding.path != "damaged"], str(found)
@@ -92,7 +92,7 @@ def test_a_disk_that_is_full_at_any_point_costs_nothing_that_was_finished(mounte
     small_blocks(monkeypatch)
     disk = mounted("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs")
     with pytest.raises(StoreError, match="the disk is full; free some space, then run again with --resume"):
-        study().run(disk / "run")
+        fallline.run(study(), disk / "run")
     if any((disk / "run").glob("*.json")):
         found = fallline.verify(disk / "run")
         assert not [finding for finding in found.findings if finding.block], "what was finished is whole"
@@ -105,7 +105,7 @@ def test_a_read_only_folder_can_be_read_verified_and_reported_elsewhere(mounted,
     disk = mounted("--bind", run)
     subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
     with pytest.raises(StoreError, match=r"cannot write .*: that file system is read-only; choose another folder"):
-        study().run(disk, resume=True)
+        fallline.run(study(), disk, resume=True)
     assert fallline.verify(disk)
     with pytest.raises(StoreError, match="that file system is read-only"):
         fallline.repair_run(disk)
@@ -155,7 +155,7 @@ def test_the_second_of_two_runs_is_told_who_holds_the_folder(run, whole, cli):
     try:
         assert holder.stdout.readline() == "holds\n"
         with pytest.raises(StoreError, match=f"run is in use by process {holder.pid} on {socket.gethostname()}; wait"):
-            study().run(run, resume=True)
+            fallline.run(study(), run, resume=True)
         code, _, error = cli("run", "try.toml", "--out", run)
         assert code == 2 and error.count("\n") == 1 and f"end it (kill {holder.pid}) and go on with --resume" in error
         assert "a run is under way" in str(fallline.verify(run)) and fallline.verify(run)
@@ -175,8 +175,8 @@ def test_a_checkpoint_of_another_version_is_told_once_and_its_block_starts_anew(
         unfinished = len(list(run.glob("checkpoints/*.npz")))
         found = fallline.verify(run)
         assert str(found).count("was written by fallline 0.1.0, and this is 9.9") == unfinished and not found
-        with pytest.warns(FalllineWarning, match="starts anew: its checkpoint was written by") as told:
-            study().run(run, resume=True)
+        with pytest.warns(FalllineWarning, match="starts again: its checkpoint was written by") as told:
+            fallline.run(study(), run, resume=True)
     assert len(told) == unfinished
     assert records(run) == records(whole)
 
@@ -193,8 +193,8 @@ def test_a_damaged_checkpoint_is_found_told_and_no_loss(run, whole, damage):
     for path in run.glob("checkpoints/*.npz"):
         path.write_bytes(damage(path.read_bytes()))
     assert "it is damaged" in str(fallline.verify(run)) and not fallline.verify(run)
-    with pytest.warns(FalllineWarning, match="starts anew: its checkpoint is damaged"):
-        study().run(run, resume=True)
+    with pytest.warns(FalllineWarning, match="starts again: its checkpoint is damaged"):
+        fallline.run(study(), run, resume=True)
     assert records(run) == records(whole)
 
 
@@ -205,8 +205,8 @@ def test_a_checkpoint_of_other_trials_is_never_gone_on_from(run, whole):
         shutil.rmtree(run / folder)
     other = study(axes={"learning_rate": [0.3, 0.03]})
     with pytest.warns(FalllineWarning, match="its checkpoint is of other trials"):
-        got = other.run(run)
-    wanted = other.run(run.parent / "alone")
+        got = fallline.run(other, run)
+    wanted = fallline.run(other, run.parent / "alone")
     assert got.curves.equals(wanted.curves)
 
 
@@ -218,7 +218,7 @@ def test_the_command_line_prints_what_a_person_should_hear(cli, tmp_path, monkey
     held = next((tmp_path / "run/checkpoints").glob("*"))
     held.write_bytes(b"")
     code, _, error = cli("run", "try.toml", "--out", "run", "--no-report", "--resume")
-    assert code == 0 and f"fallline: block {held.stem} starts anew: its checkpoint is damaged (EOFError" in error
+    assert code == 0 and f"fallline: block {held.stem} starts again: its checkpoint is damaged (EOFError" in error
 
 
 ELSEWHERE = {"host": "elsewhere", "pid": 4, "machine": "another", "boot": "another", "started": 3, "space": "pid:[1]"}
@@ -230,7 +230,7 @@ def test_a_folder_goes_on_in_another_place_on_another_machine(run, whole, monkey
     (moved / "lock.json").write_text(json.dumps(ELSEWHERE))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StoreError, match=r"in use by process 4 on elsewhere; .* the folder was moved here\), remove"):
-        study().run(moved, resume=True)
+        fallline.run(study(), moved, resume=True)
     found = fallline.verify(moved)
     assert not found and "from here nobody can tell" in str(found)
     with pytest.raises(StoreError, match="in use by process 4 on elsewhere"):

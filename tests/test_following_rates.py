@@ -14,10 +14,10 @@ from fallline.engine.lanes import ALIVE, Batch, Cohort, LaneHyperparameters, Lan
 from fallline.engine.step import step
 from fallline.errors import StudyError
 from fallline.losses import find_loss
-from fallline.optimizers import find_optimizer, optimizer, optimizers
+from fallline.optimizers import builtin_optimizers, find_optimizer
 from fallline.training.validation import check_follows
 
-RULES = optimizers()
+RULES = builtin_optimizers()
 WEIGHTS = {"w": jnp.array([[0.7, -2.0], [-0.0, 0.0]], jnp.float32), "b": jnp.array([0.1, -0.3], jnp.float32)}
 
 
@@ -44,7 +44,7 @@ def steps_of(rule, factors, clip=None):
     for factor in factors:
         state = advance(state, jnp.full(1, factor, jnp.float32))
         path.append(jax.tree.map(np.asarray, state.segments[0].weights))
-    return path, state.segments[0].rule
+    return path, state.segments[0].optimizer_state
 
 
 def same_bits(one, other):
@@ -91,7 +91,7 @@ def test_ftrl_under_a_schedule_is_the_leader_of_all_that_was_seen():
 @pytest.mark.parametrize("power", [0.0, -0.25, -0.5, -0.7, -1.0])
 def test_ftrl_begins_from_an_accumulator_of_0_at_every_power(power):
     g = np.array([0.5, -2.0, 0.0])
-    rule = optimizer("ftrl", learning_rate=0.1, learning_rate_power=power, initial_accumulator=0)
+    rule = find_optimizer("ftrl")(learning_rate=0.1, learning_rate_power=power, initial_accumulator=0)
     weights = jnp.array([0.3, 0.3, 0.3])
     change, state = rule.update(jnp.asarray(g, jnp.float32), rule.init(weights), weights)
     n, before = g[:2] ** 2, np.float64(0) ** -power  # numpy has 0^0 = 1
@@ -130,6 +130,6 @@ def test_an_own_optimizer_without_a_rate_trains_beside_one_with_a_schedule(tmp_p
 
 
 def test_an_own_optimizer_that_takes_its_rate_at_the_start_alone_is_refused_by_a_schedule():
-    with pytest.raises(StudyError, match="no step of it hangs on the rate, so it cannot follow schedule cosine"):
+    with pytest.raises(StudyError, match="no step depends on it, so it cannot follow schedule cosine"):
         check_follows(own(optax.rprop, learning_rate=0.1), WEIGHTS, "schedule cosine")
     check_follows(own(optax.lion, learning_rate=0.1), WEIGHTS, "schedule cosine")

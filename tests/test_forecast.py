@@ -14,7 +14,8 @@ import vl_convert
 
 import fallline
 from fallline.engine.compiled import Compiled
-from fallline.engine.devices import cache_folder, prepare_jax
+from fallline.engine.devices import prepare_jax
+from fallline.engine.disk_cache import cache_folder
 from fallline.engine.memory_use import Watch, held_bytes
 from fallline.errors import UnknownName
 from fallline.forecast import DeviceRates, calibrate
@@ -127,7 +128,11 @@ def small_run(tmp_path_factory):
     """A small study, forecast and then run, on a calibrated device."""
     calibrate()
     study = fallline.load_study("line/optimizers").with_({"base": {"steps": 40}, "presets": {}})
-    return study, study.plan(compile_all=True), study.run(tmp_path_factory.mktemp("run") / "line")
+    return (
+        study,
+        fallline.plan_study(study, compile_all=True),
+        fallline.run(study, tmp_path_factory.mktemp("run") / "line"),
+    )
 
 
 def test_a_plan_counts_what_the_run_then_trains(small_run):
@@ -137,7 +142,7 @@ def test_a_plan_counts_what_the_run_then_trains(small_run):
     assert cohort.why == "" and cohort.steps == 40 and cohort.weights == 2
     assert cohort.predicted.seconds_low < cohort.predicted.seconds < cohort.predicted.seconds_high
     assert cohort.predicted.memory_low < cohort.predicted.memory_bytes < cohort.predicted.memory_high
-    assert plan.frame.height == 1 and json.loads(json.dumps(plan.told))["trials"] == plan.trials
+    assert plan.frame.height == 1 and json.loads(json.dumps(plan.as_dict()))["trials"] == plan.trials
 
 
 def test_what_was_predicted_before_training_stands_beside_what_was_measured(small_run):
@@ -211,7 +216,7 @@ def test_a_cohort_says_why_it_stands_apart():
         .preset("quick")
         .with_({"axes": {"optimizer": ["adam"], "learning_rate": [0.01], "batch_size": [10, 50]}, "base": {"steps": 5}})
     )
-    assert [cohort.why for cohort in study.plan().cohorts] == ["batch size 10", "batch size 50"]
+    assert [cohort.why for cohort in fallline.plan_study(study).cohorts] == ["batch size 10", "batch size 50"]
 
 
 def test_flops_of_a_softmax_layer_are_those_counted_by_hand():
@@ -220,7 +225,7 @@ def test_flops_of_a_softmax_layer_are_those_counted_by_hand():
         .preset("quick")
         .with_({"axes": {"optimizer": ["gradient_descent"], "learning_rate": [0.1]}, "seeds": 1, "base": {"steps": 7}})
     )
-    (cohort,) = study.plan().cohorts
+    (cohort,) = fallline.plan_study(study).cohorts
     products = 2 * (2 * 100 * 784 * 10)  # forward, and the gradient of the weights
     assert products < cohort.predicted.flops_a_step < 1.5 * products
     assert cohort.predicted.flops == pytest.approx(7 * cohort.predicted.flops_a_step)
@@ -234,12 +239,12 @@ def test_by_law_and_compiled_agree_on_products():
         metric="validation_loss",
         base={"optimizer": "adam", "learning_rate": 0.01, "batch_size": 24, "steps": 50},
     )
-    (by_law,) = study.plan().cohorts
+    (by_law,) = fallline.plan_study(study).cohorts
     (compiled,) = fallline.plan_study(study, compile_all=True).cohorts
     assert (by_law.predicted.how, compiled.predicted.how) == ("by law", "compiled")
     assert by_law.predicted.flops_a_step == pytest.approx(compiled.predicted.flops_a_step, rel=0.1)
     assert by_law.predicted.memory_bytes == pytest.approx(compiled.predicted.memory_bytes, rel=0.5)
-    (again,) = study.plan().cohorts
+    (again,) = fallline.plan_study(study).cohorts
     assert again.predicted.how == "compiled", "what was compiled once is remembered"
 
 
@@ -263,19 +268,19 @@ def test_when_there_is_no_time_a_program_is_counted_by_its_kin_and_not_traced(mo
     traced, written = [], Compiled.written
     monkeypatch.setattr(Compiled, "written", lambda self, *seen: traced.append(self) or written(self, *seen))
     monkeypatch.setattr(study, "TRACING_SECONDS", -1e6)
-    plan = three_widths.plan()
+    plan = fallline.plan_study(three_widths)
     assert len(traced) == 2, "one step and one evaluation, of three cohorts"
     assert [cohort.predicted.how for cohort in plan.cohorts] == ["by law"] * 3
     flops = [cohort.predicted.flops_a_step for cohort in plan.cohorts]
     assert flops == pytest.approx([flops[0], 16 * flops[0], 4 * flops[0]])
     assert plan.compile_seconds > 0
-    three_widths.plan()
+    fallline.plan_study(three_widths)
     assert len(traced) == 2, "what was counted by law is remembered, too"
 
 
 def test_between_two_widths_work_lies_on_a_line(three_widths):
     from fallline.forecast.count_cache import Counted
-    from fallline.forecast.counting import Kin, _scaled
+    from fallline.forecast.counting import SimilarProgram, _scaled
     from fallline.forecast.hlo import costs
     from fallline.study.plan import plan
     from fallline.training.context import TrainingContext
@@ -287,7 +292,7 @@ def test_between_two_widths_work_lies_on_a_line(three_widths):
         width = max(ready.widths)
         own = costs(ready.program.advance(width).written(*ready.step_shapes), False, True)
         found[width] = Counted(own, None, 0, 0, 0)
-    between = _scaled([Kin(4, 0, found[4]), Kin(64, 0, found[64])], 16, 0).costs.threaded
+    between = _scaled([SimilarProgram(4, 0, found[4]), SimilarProgram(64, 0, found[64])], 16, 0).costs.threaded
     true = found[16].costs.threaded
     for name in ("operations", "elements", "bytes", "product_operations"):
         assert getattr(between, name) == pytest.approx(getattr(true, name), rel=0.02), name
@@ -373,7 +378,7 @@ def test_the_reports_guesses_stand_beside_ours(tmp_path):
         base={"optimizer": "adam", "learning_rate": 0.01, "steps": 20},
         axes={"batch_size": [8, 32]},
     )
-    found = drawn(study.run(tmp_path / "two").records, Figure(kind="guessed"))
+    found = drawn(fallline.run(study, tmp_path / "two").records, Figure(kind="guessed"))
     times = found.frame.filter(pl.col("what").str.starts_with("time"))
     assert times.height == 2 * 2 and set(times["law"]) == {OURS, GUESS}
     assert "2 cohorts" in found.caption and "least squares" in found.caption and "off (median)" in found.caption

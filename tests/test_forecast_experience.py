@@ -105,20 +105,20 @@ def calibrated():
 
 
 def test_a_run_teaches_the_calibration_and_the_next_plan_is_drawn_to_what_it_took(study, calibrated, tmp_path):
-    (before,) = study.plan().cohorts
+    (before,) = fallline.plan_study(study).cohorts
     assert before.predicted.observed == 0
-    study.run(tmp_path / "run")
+    fallline.run(study, tmp_path / "run")
     calibration = recall()
     assert {name.split(",")[0] for name in calibration.observed} == {"step", "evaluation"} and calibration.runs == 1
     (timing,) = [json.loads(path.read_text()) for path in (tmp_path / "run" / "timings").glob("*.json")]
-    (after,) = study.plan().cohorts
+    (after,) = fallline.plan_study(study).cohorts
     took = timing["steady_seconds"] / timing["steady_steps"]
     law = after.predicted.law["step"]
     assert calibration.observed[law["kind"]] == [(law["program"], pytest.approx(took / law["seconds"], rel=0.2))]
     assert after.predicted.how == "compiled" and after.predicted.observed == 1
     high, low = after.predicted.seconds_high, after.predicted.seconds_low
     assert high / low < before.predicted.seconds_high / before.predicted.seconds_low
-    study.with_({"seeds": [7]}).run(tmp_path / "again")
+    fallline.run(study.with_({"seeds": [7]}), tmp_path / "again")
     assert recall().runs == 2
 
 
@@ -129,7 +129,7 @@ def test_what_compiling_took_is_remembered(study, calibrated, tmp_path):
     from fallline.training.context import TrainingContext
 
     other = study.with_({"base": {"batch_size": 24}})  # not in the compilation cache
-    other.run(tmp_path / "run")
+    fallline.run(other, tmp_path / "run")
     setup = TrainingContext(other, None)
     (planned,) = plan(setup.trials, setup.most_lanes)
     assert recall_counted(_key(setup.make(planned), "step")).compile_seconds > 0
@@ -138,7 +138,7 @@ def test_what_compiling_took_is_remembered(study, calibrated, tmp_path):
 def test_without_a_calibration_a_run_learns_nothing_and_measures_nothing(study, monkeypatch, tmp_path):
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("fallline.forecast.measuring.measure", lambda: pytest.fail("calibrated in a run"))
-    records = study.run(tmp_path / "run").records
+    records = fallline.run(study, tmp_path / "run").records
     (cohort,) = records.plan["rounds"][0]["cohorts"]
     assert cohort["predicted"]["seconds"] is None and cohort["predicted"]["memory_bytes"] > 0
     refine([Observation(KIND, "p", 1.0, 2.0)])

@@ -24,14 +24,14 @@ def study(tmp_path, monkeypatch):
 def undisturbed(tmp_path_factory):
     """The records that the whole study has when this process trains it."""
     folder = tmp_path_factory.mktemp("one")
-    load(write_study(folder)).run(folder / "run")
+    fallline.run(load(write_study(folder)), folder / "run")
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def two_undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    load(write_study(folder), TWO).run(folder / "run")
+    fallline.run(load(write_study(folder), TWO), folder / "run")
     return folder / "run"
 
 
@@ -115,7 +115,7 @@ def test_cancelled_jobs_leave_checkpoints_and_go_on_bit_for_bit(executor, study,
     jobs = executor.launch(study, tmp_path / "run", TWO)
     wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
     with pytest.raises(StoreError, match=r"2 jobs of the run .* are still out"):
-        load(study, TWO).run(tmp_path / "run", resume=True)
+        fallline.run(load(study, TWO), tmp_path / "run", resume=True)
     executor.cancel(jobs)
     with pytest.raises(JobsError, match="cohort 1 cancelled"):
         jobs.collect()
@@ -160,7 +160,7 @@ def test_a_cohort_too_large_for_a_worker_goes_on_in_smaller_parts(study, tmp_pat
     study.with_name("large").touch()
     told = []
     whole = load(study).with_({"axes": {"batch_size": [8], "learning_rate": [0.1, 0.01]}})
-    result = fallline.launch(whole, tmp_path / "run", executor="local").collect(tell=told.append)
+    result = fallline.launch(whole, tmp_path / "run", executor="local").collect(on_message=told.append)
     assert told == ["launched anew what was left of 2 jobs: the memory ran out, so it is planned in smaller parts"]
     assert set(result.trials["trial"]) == {trial.name for trial in whole.trials()}
     first, second = result.records.plan["rounds"]
@@ -236,7 +236,7 @@ def test_a_job_whose_script_is_killed_is_launched_anew(slurm, study, tmp_path, t
     wait_for(lambda: len(list((tmp_path / "run/checkpoints").glob("*.npz"))) == 2)
     pull_the_plug(slurm.processes())
     hold.unlink()
-    jobs.collect(tell=told.append)
+    jobs.collect(on_message=told.append)
     assert told == ["launched anew what was left of 2 jobs: it ended without a word of its worker"]
     assert words(tmp_path / "run") == ["done"]
     assert_same_records(two_undisturbed, tmp_path / "run")

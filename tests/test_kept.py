@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from polars.testing import assert_frame_equal
 
+import fallline
 from fallline import Study
 from fallline.engine import program_cache
 from fallline.engine.devices import prepare_jax
@@ -89,7 +90,7 @@ def test_a_part_of_the_users_own_is_never_kept(cache):
 
 
 def test_records_are_the_same_whether_programs_were_kept_or_not(cache, tmp_path):
-    first, second = (Study(**FIELDS).run(tmp_path / name).records for name in ("traced", "kept"))
+    first, second = (fallline.run(Study(**FIELDS), tmp_path / name).records for name in ("traced", "kept"))
     drop = [name for name in first.trials.columns if "seconds" in name]
     assert_frame_equal(first.trials.drop(drop), second.trials.drop(drop))
     assert_frame_equal(first.curves.collect(), second.curves.collect())
@@ -108,12 +109,12 @@ def test_the_oldest_are_forgotten(cache, monkeypatch):
 
 def test_a_second_process_traces_no_step(cache, tmp_path):
     code = (
-        "import json, sys; from fallline import Study; from fallline.engine.compiled import Compiled\n"
+        "import json, sys; from fallline import Study, run; from fallline.engine.compiled import Compiled\n"
         "made = []; trace = Compiled._trace\n"
         "Compiled._trace = lambda self, *given: made.append(self.name) or trace(self, *given)\n"
         "from fallline.engine import program_cache; new = []; traced = program_cache.trace\n"
         "program_cache.trace = lambda *given: new.append(1) or traced(*given)\n"
-        "Study(**json.loads(sys.argv[1])).run(sys.argv[2]); print(len(new), made)"
+        "run(Study(**json.loads(sys.argv[1])), sys.argv[2]); print(len(new), made)"
     )
     import json
 
@@ -152,13 +153,16 @@ def test_lanes_that_begin_alike_are_evaluated_once_before_the_first_step(tmp_pat
         Evaluation, "over", lambda self, state, *given: counted.append(int(state.step)) or over(self, state, *given)
     )
     monkeypatch.setattr("fallline.training.context.lanes_of", lambda task, splits: 1)
-    result = Study(
-        **FIELDS
-        | {
-            "axes": {"optimizer": ["adam", "rmsprop", "nesterov"]},
-            "base": {"batch_size": 20, "steps": 20, "learning_rate": 0.01},
-        }
-    ).run(tmp_path / "run")
+    result = fallline.run(
+        Study(
+            **FIELDS
+            | {
+                "axes": {"optimizer": ["adam", "rmsprop", "nesterov"]},
+                "base": {"batch_size": 20, "steps": 20, "learning_rate": 0.01},
+            }
+        ),
+        tmp_path / "run",
+    )
     assert counted.count(0) == 1 and counted.count(10) == 3
     start = result.curves.filter(step=0)["validation_loss"]
     np.testing.assert_allclose(start, np.log(10), rtol=1e-6)

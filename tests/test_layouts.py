@@ -2,9 +2,10 @@
 
 import pytest
 
+import fallline
 import fallline.engine.layouts as layouts
 from fallline import Study
-from fallline.engine.devices import Elsewhere, planning_for
+from fallline.engine.devices import RemoteDevices, planning_for
 from fallline.engine.layouts import guess
 from fallline.engine.mesh import Mesh
 
@@ -32,7 +33,7 @@ def test_a_run_trains_no_step_that_is_thrown_away(tmp_path, monkeypatch):
         base={"batch_size": 50, "steps": 40, "optimizer": "adam"},
         axes={"learning_rate": [0.1, 0.01]},
     )
-    study.run(tmp_path / "run")
+    fallline.run(study, tmp_path / "run")
     blocks = len(finished)
     assert sum(advanced) == 40 * blocks and list(tmp_path.glob("**/layouts")) == []
 
@@ -48,7 +49,7 @@ def test_large_lanes_run_a_seed_at_a_time_on_every_core_of_a_cpu():
 
 
 def test_an_accelerator_takes_as_many_seeds_as_a_program_may_hold_in_one():
-    with planning_for(Elsewhere("gpu", 8)):
+    with planning_for(RemoteDevices("gpu", 8)):
         assert guess(7850, 40, 6, 500, 25) == layouts.Layout(6, True, 1, 25)
         few = guess(3_000_000, 10, 6, 500, 100, looped=False)
         assert few.seeds == 2 and few.wide and few.workers == 1, "21 lanes of 12 MB fit: two seeds of ten"

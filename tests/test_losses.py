@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fallline.contracts.fixed import with_fixed
 from fallline.errors import HyperparameterError, ModelError, UnknownName
-from fallline.losses import find_loss, loss, losses
-from fallline.losses.classes import own
+from fallline.losses import builtin_losses, find_loss, huber, softmax_cross_entropy
+from fallline.losses.classes import at_labels
 from oracles_losses import VALUES, softmax
 
-LOSSES = losses()
+LOSSES = builtin_losses()
 every_loss = pytest.mark.parametrize("part", LOSSES.values(), ids=LOSSES.keys())
 
 GENERATOR = np.random.default_rng(3)
@@ -165,7 +166,12 @@ def test_numbers_are_bound_and_without_them_a_loss_has_its_defaults(part):
     values, value, _ = compiled(part)(outputs, targets, defaults(part))
     others = compiled(part)(outputs, targets, drawn(part))[0]
     found = jax.jit(
-        lambda o, y: (part.function(o, y), loss(part.name)(o, y), part(o, y), loss(part.name, **drawn(part))(o, y))
+        lambda o, y: (
+            part.function(o, y),
+            part.per_example(o, y),
+            part(o, y),
+            with_fixed(part, drawn(part)).per_example(o, y),
+        )
     )(outputs, targets)
     for ours, right in zip(found, (values, values, value, others), strict=True):
         np.testing.assert_allclose(ours, right, rtol=1e-6)
@@ -182,7 +188,7 @@ def test_every_declared_number_has_an_effect_a_meaning_and_a_law(part, number):
     other = compiled(part)(outputs, targets, drawn(part) | {number.name: 0.6})[0]
     assert number.meaning and (np.abs(one - other) > 1e-3 * np.abs(one)).any()
     with pytest.raises(HyperparameterError, match=f"{number.name} must .* got -0.5"):
-        loss(part.name, **{number.name: -0.5})
+        with_fixed(part, {number.name: -0.5})
 
 
 @every_loss
@@ -209,7 +215,7 @@ def test_lanes_with_other_numbers_are_traced_once_and_agree_with_the_lane_alone(
 
 @every_loss
 def test_examples_that_do_not_count_change_nothing(part):
-    counts = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0])
+    counts = np.array([0, 1, 1, 0, 1, 1, 1, 1, 0], np.float32)
     own = outputs_of(part, LOGITS).astype(np.float32)
     run, targets = jax.jit(jax.value_and_grad(part)), forms(part, LABELS)[0]
     _, value, gradient = compiled(part)(own, targets, drawn(part))
@@ -271,11 +277,11 @@ def test_unknown_losses_and_numbers_are_refused_with_the_near_ones():
     with pytest.raises(UnknownName, match="did you mean softmax_cross_entropy"):
         find_loss("softmax_crossentropy")
     with pytest.raises(UnknownName, match="no loss is named 'kappa'"):
-        loss("kappa")
-    with pytest.raises(UnknownName, match=r"number of loss huber is named 'dleta'.*; did you mean delta"):
-        loss("huber", dleta=1.0)
+        find_loss("kappa")
+    with pytest.raises(UnknownName, match=r"hyperparameter of loss huber is named 'dleta'.*; did you mean delta"):
+        huber(dleta=1.0)  # pyright: ignore[reportCallIssue]
     with pytest.raises(HyperparameterError, match=r"label_smoothing must lie in \[0, 1\), got 1.0"):
-        loss("softmax_cross_entropy", label_smoothing=1.0)
+        softmax_cross_entropy(label_smoothing=1.0)
 
 
 @pytest.mark.parametrize("name", ["linear_weighted_kappa", "quadratic_weighted_kappa"])
@@ -286,13 +292,13 @@ def test_a_loss_of_a_whole_split_is_that_of_the_split_however_it_is_cut_into_bat
     from fallline.contracts import Loss
     from fallline.engine.evaluation import Evaluation, hold_out
     from fallline.engine.lanes import Cohort, LaneHyperparameters, Lanes, Segment, State
-    from fallline.models.softmax import softmax_layer
+    from fallline.models.softmax import softmax
     from fallline.optimizers import find_optimizer
 
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(10), 200)
     inputs = (np.eye(10)[labels] * 3 + rng.normal(size=(2000, 10))).astype(np.float32)
-    model, part = softmax_layer(10, 10), find_loss(name)
+    model, part = softmax(10, 10), find_loss(name)
     weights = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(size=(1, 2, *leaf.shape)), jnp.float32), model.init(jax.random.key(0))
     )
@@ -323,11 +329,11 @@ def test_the_value_at_a_label_and_its_derivatives_are_those_of_a_gather():
     rows, change = (np.random.default_rng(seed).normal(size=(6, 4)).astype(np.float32) for seed in (0, 1))
     rows[1, 2], rows[2, 1] = np.inf, -np.inf  # where a label points elsewhere they take no part
     places = jnp.array([0, 3, 2, 1, 4, 2])
-    found = own(jnp.asarray(rows), places)
+    found = at_labels(jnp.asarray(rows), places)
     expected = rows[np.arange(6), np.minimum(places, 3)]
     np.testing.assert_array_equal(found, np.where(places < 4, expected, np.nan))
     finite = jnp.asarray(np.nan_to_num(rows, posinf=1, neginf=-1))
-    gradient = jax.grad(lambda z: own(z, places)[:4].sum())(finite)
+    gradient = jax.grad(lambda z: at_labels(z, places)[:4].sum())(finite)
     np.testing.assert_array_equal(gradient, np.eye(5, dtype=np.float32)[places][:, :4] * (np.arange(6) < 4)[:, None])
-    _, tangent = jax.jvp(lambda z: own(z, places), (finite,), (jnp.asarray(change),))
+    _, tangent = jax.jvp(lambda z: at_labels(z, places), (finite,), (jnp.asarray(change),))
     np.testing.assert_array_equal(tangent[:4], change[np.arange(4), places[:4]])

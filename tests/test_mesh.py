@@ -179,7 +179,7 @@ def test_a_killed_process_is_told_by_the_other_and_resume_goes_on(on_four_device
     [
         (
             "trial=3",
-            "this needs 3 devices, and there is 1 (cpu); a CPU is one device unless you cut it up: "
+            "this needs 3 devices, and there is 1 (cpu); a CPU is one device unless you split it: "
             "FALLLINE_CPU_DEVICES=3",
         ),
         ("rows=2", "a mesh has the axes trial (seeds and lanes) and data (the batch), not 'rows'"),

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 import fallline
 from fallline import Metric, Study
 from fallline.errors import ModelError, StudyError, UnknownName
-from fallline.metrics import find_metric, goal_of, higher_is_better, metrics
+from fallline.metrics import builtin_metrics, find_metric, goal_of, higher_is_better
 from fallline.metrics.per_class import confusion, macro, per_class
 from fallline.stats import primary, summary
 from fallline.study import builtin_studies, load_study
 
-METRICS = metrics()
+METRICS = builtin_metrics()
 TOPS = {2: METRICS["top_2_accuracy"], 3: METRICS["top_3_accuracy"], 5: METRICS["top_5_accuracy"]}
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
 
@@ -156,7 +156,7 @@ def test_labels_of_a_confusion_matrix_may_be_one_hot_rows_and_bytes():
         ([0, 1], [-1, 1], r"prediction -1 of example 0"),
         ([0, 0.5], [0, 1], r"label 0.5 of example 1"),
         ([0, np.nan], [0, 1], r"label nan of example 1"),
-        ([0, 1], [0], r"one prediction a label, got labels \(2,\) and predictions \(1,\)"),
+        ([0, 1], [0], r"one prediction per label, got labels \(2,\) and predictions \(1,\)"),
         ([[0, 1]], [0], r"got labels \(1, 2\)"),
     ],
 )
@@ -264,9 +264,9 @@ def gap(outputs, targets):
 
 
 def measured(tmp_path, *metrics, **more):
-    model = fallline.model(lambda key: {"w": jnp.float32(0)}, lambda w, x: w["w"] * x, name="slope")
+    model = fallline.from_functions(lambda key: {"w": jnp.float32(0)}, lambda w, x: w["w"] * x, name="slope")
     data = (INPUTS, 2 * INPUTS[:, 0])
-    task = fallline.task(
+    task = fallline.from_arrays(
         "slope", model=model, train=data, validation=data, loss="squared_error", metrics=more.pop("of_task", ())
     )
     study = Study(
@@ -318,7 +318,7 @@ def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_pa
     metrics = written.pop("metrics", [])
     with pytest.raises(
         StudyError,
-        match=r"whether less or more of metric gap of task slope is better .* write "
+        match=r"the name of metric gap of task slope does not say whether lower or higher is better; write "
         r"fallline\.Metric\('gap', function, goal=\"min\"\).*\[goals\] gap = \"min\"",
     ):
         measured(tmp_path, *metrics, **written)
@@ -327,9 +327,9 @@ def test_a_metric_that_says_neither_is_refused_before_anything_is_trained(tmp_pa
 
 def test_a_metric_without_a_name_is_refused_with_what_to_write():
     with pytest.raises(ModelError, match=r'has no name; write metrics=\{"NAME": function\}, or fallline\.Metric'):
-        fallline.task(
+        fallline.from_arrays(
             "t",
-            model=fallline.model(lambda key: {}, lambda w, x: x),
+            model=fallline.from_functions(lambda key: {}, lambda w, x: x),
             train=(INPUTS, INPUTS),
             metrics=[gap],
             loss="squared_error",

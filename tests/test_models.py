@@ -11,14 +11,14 @@ from scipy import stats
 from fallline.errors import HyperparameterError
 from fallline.models.convnet import convnet
 from fallline.models.convolution import convolve, max_pool
-from fallline.models.dense import dense_net
 from fallline.models.dropout import dropout
 from fallline.models.initializers import glorot_uniform, truncated_normal, uniform_by_inputs
-from fallline.models.softmax import softmax_layer
+from fallline.models.mlp import mlp
+from fallline.models.softmax import softmax
 from fallline.models.workers import workers_convnet
 
 KEY = jax.random.key(7)
-CONVNET, WORKERS, DENSE = convnet(), workers_convnet(), dense_net(784, 256, 10)
+CONVNET, WORKERS, DENSE = convnet(), workers_convnet(), mlp(784, 256, 10)
 INIT = {model: jax.jit(model.init) for model in (CONVNET, WORKERS, DENSE)}  # compiled once for all tests
 
 
@@ -33,14 +33,14 @@ def images(batch, seed=0):
 @pytest.mark.parametrize(
     "model, weights",
     [
-        (softmax_layer(784, 10), 7_850),
+        (softmax(784, 10), 7_850),
         (CONVNET, 3_274_634),
         (WORKERS, 1_199_882),
         (DENSE, 203_530),
-        (dense_net(784, 128, 10), 101_770),
-        (dense_net(784, 360, 10), 286_210),
-        (dense_net(3072, 256, 10), 789_258),
-        (dense_net(3072, 512, 10), 1_578_506),
+        (mlp(784, 128, 10), 101_770),
+        (mlp(784, 360, 10), 286_210),
+        (mlp(3072, 256, 10), 789_258),
+        (mlp(3072, 512, 10), 1_578_506),
     ],
     ids=lambda value: value.name if hasattr(value, "name") else "",
 )
@@ -50,7 +50,7 @@ def test_nets_have_as_many_weights_as_published_in_float32(model, weights):
     assert model.start_state(KEY) == {}
 
 
-@pytest.mark.parametrize("model", [softmax_layer(784, 10), CONVNET, WORKERS, DENSE], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [softmax(784, 10), CONVNET, WORKERS, DENSE], ids=lambda model: model.name)
 def test_nets_are_tuples_of_arrays_that_can_be_called(model):
     net, x = INIT.get(model, model.init)(KEY), jnp.asarray(images(2).reshape(2, 784))
     assert isinstance(net, tuple) and all(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(net))
@@ -177,7 +177,7 @@ def test_the_dense_net_computes_what_is_published():
     w, a = as_float64(weights), x.reshape(3, 784).astype(np.float64)
     expected = relu(a @ w.hidden.weights.T + w.hidden.biases) @ w.output.weights.T + w.output.biases
     np.testing.assert_allclose(model.apply(weights, x), expected, atol=1e-5)
-    dropped = dense_net(784, 256, 10, dropout_rate=0.3)
+    dropped = mlp(784, 256, 10, dropout_rate=0.3)
     evaluated, _ = dropped.run(weights, {}, x, None, {"dropout_rate": 0.3})
     np.testing.assert_allclose(evaluated, expected, atol=1e-5)
     assert not model.hyperparameters and [number.default for number in dropped.hyperparameters] == [0.3]
@@ -234,7 +234,7 @@ def test_a_dropout_rate_lies_in_its_law(rate):
 
 
 def test_lanes_of_one_rate_share_their_noise_wherever_they_stand():
-    model = dense_net(784, 256, 10, dropout_rate=0.5)
+    model = mlp(784, 256, 10, dropout_rate=0.5)
     weights, x = INIT[DENSE](KEY), jnp.asarray(images(4))
     lanes = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (4, *leaf.shape)), weights)
 

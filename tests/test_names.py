@@ -155,7 +155,7 @@ def test_a_misspelling_ends_with_exit_code_2_and_leaves_no_folder(tmp_path, cli)
         ({"text": "xw = ap*xp + + aq*"}, r"network spare: .*line 1"),
         ({"text": "xw = ap*xp", "watch": ["aq"]}, r"'aq' \(network spare, watch\)"),
         ({"text": "xw = ap*xp", "loss": "squared_eror"}, r"network spare, loss"),
-        ({"text": "xw = ap*xp", "begin": (1.0, 0.0)}, r"network spare: begin"),
+        ({"text": "xw = ap*xp", "initial_range": (1.0, 0.0)}, r"network spare: initial_range"),
     ],
 )
 def test_a_network_is_read_though_no_task_uses_it(table, message):

@@ -6,12 +6,12 @@ import fallline
 from fallline import Study
 from fallline.datasets.cells import read_cells
 from fallline.errors import CALLED_HERE, DataError, StudyError, UnknownName
-from fallline.losses import find_loss, losses
-from fallline.metrics import find_metric, metrics
-from fallline.optimizers import find_optimizer, optimizers
-from fallline.schedules import schedules
-from fallline.study.parts import COMMON
-from fallline.study.values import FIELDS
+from fallline.losses import builtin_losses, find_loss
+from fallline.metrics import builtin_metrics, find_metric
+from fallline.optimizers import builtin_optimizers, find_optimizer
+from fallline.schedules import builtin_schedules
+from fallline.study.common_hyperparameters import COMMON
+from fallline.study.recipe_fields import FIELD_NAMES
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def test_a_number_is_answered_with_its_name_here(typed, ours):
 
 def test_numbers_of_an_optimizer_alone_are_answered_too():
     with pytest.raises(UnknownName, match="did you mean learning_rate"):
-        fallline.optimizer("adam", lr=0.1)
+        fallline.optimizers.adam(lr=0.1)
 
 
 def test_every_answer_is_a_name_that_there_is():
-    parts = [*optimizers().values(), *losses().values(), *schedules().values()]
+    parts = [*builtin_optimizers().values(), *builtin_losses().values(), *builtin_schedules().values()]
     hyperparameters = {number.name for part in parts for number in part.hyperparameters} | {
         number.name for number in COMMON
     }
     known = (
         {part.name for part in parts}
-        | set(metrics())
+        | set(builtin_metrics())
         | hyperparameters
-        | set(FIELDS)
+        | set(FIELD_NAMES)
         | {"seed", "seeds", "dropout_rate", "step"}
     )
     assert {ours for names in CALLED_HERE.values() for ours in names} <= known

@@ -23,12 +23,12 @@ def net(dtype, watch=None):
     def apply(weights, x):
         return x.astype(dtype) @ weights["w"] + weights["b"]
 
-    return fallline.model(init, apply, name="net", watch=watch)
+    return fallline.from_functions(init, apply, name="net", watch=watch)
 
 
 def run(tmp_path, model, loss="softmax_cross_entropy", metrics=("accuracy",), **base):
     data = (INPUTS, LABELS)
-    task = fallline.task("narrow", model=model, train=data, validation=data, loss=loss, metrics=list(metrics))
+    task = fallline.from_arrays("narrow", model=model, train=data, validation=data, loss=loss, metrics=list(metrics))
     study = Study(
         name="s",
         task=task,
@@ -114,5 +114,5 @@ def test_an_equinox_net_with_a_bfloat16_state_trains_with_checkpoints(tmp_path, 
             return self.norm(self.layer(x.astype(jnp.bfloat16)), state)
 
     monkeypatch.setenv("FALLLINE_CHECKPOINT_SECONDS", "0")
-    trials = run(tmp_path, fallline.model(lambda key: Net(key), name="normed"), steps=30, optimizer="adam")
+    trials = run(tmp_path, fallline.from_equinox(lambda key: Net(key), name="normed"), steps=30, optimizer="adam")
     assert trials["validation_accuracy"].min() > 0.3

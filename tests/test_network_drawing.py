@@ -12,7 +12,7 @@ import pytest
 
 from fake_run import tiny
 from fallline.errors import ModelError, UnknownName
-from fallline.networks import labels, parse
+from fallline.networks import draw, labels, parse, save
 from fallline.networks.drawing import _texts, picture
 from fallline.networks.marks import DARK, LABEL, LIGHT, NAME, SMALL
 from fallline.networks.network import ACTIVATIONS
@@ -50,7 +50,7 @@ ALL = SMALL_ONES | {"chain": CHAIN, "10-8-6-3": full(10, 8, 6, 3)}
 
 def values_of(network, seed=0):
     draws = np.random.default_rng(seed)
-    names = [*network.learnables, *(f"bias_{neuron.name}" for neuron in network.neurons)]
+    names = [*network.parameters, *(f"bias_{neuron.name}" for neuron in network.neurons)]
     return {name: float(draws.normal()) for name in names}
 
 
@@ -283,9 +283,9 @@ def test_values_are_complete_or_an_error_in_words():
     network = parse(TWO)
     values = values_of(network)
     with pytest.raises(ModelError, match=r"missing: bias_xo"):
-        network.draw({name: value for name, value in values.items() if name != "bias_xo"})
+        draw(network, {name: value for name, value in values.items() if name != "bias_xo"})
     with pytest.raises(UnknownName, match="did you mean ap"):
-        network.draw(values | {"app": 1.0})
+        draw(network, values | {"app": 1.0})
 
 
 def test_many_edges_have_no_labels_but_tell_them_under_the_pointer():
@@ -295,7 +295,7 @@ def test_many_edges_have_no_labels_but_tell_them_under_the_pointer():
     assert mark["type"] == "rule" and len(rows) == 80 + 48 + 18
     assert not any(name.startswith("w_") for *_, name in written(chart))
     assert {tip["title"] for tip in encoding["tooltip"]} == {"edge", "term", "weight"}
-    assert {row["term"] for row in rows} == set(network.learnables)
+    assert {row["term"] for row in rows} == set(network.parameters)
 
 
 def test_two_hundred_neurons_are_drawn_quickly_small_and_the_same_each_time():
@@ -329,15 +329,15 @@ def test_the_activations_of_the_network_stand_in_the_key():
 
 def test_a_picture_is_saved_as_svg_or_png(tmp_path):
     network = parse(TWO)
-    network.save(tmp_path / "plain.svg")
-    network.save(tmp_path / "trained.PNG", values_of(network))
+    save(network, tmp_path / "plain.svg")
+    save(network, tmp_path / "trained.PNG", values_of(network))
     svg = (tmp_path / "plain.svg").read_text(encoding="utf-8")
-    assert svg.startswith("<svg") and all(f">{name}<" in svg for name in (*network.inputs, *network.learnables))
+    assert svg.startswith("<svg") and all(f">{name}<" in svg for name in (*network.inputs, *network.parameters))
     assert (tmp_path / "trained.PNG").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ModelError, match=r"end in \.svg or \.png, got 'a\.pdf'"):
-        network.save(tmp_path / "a.pdf")
+        save(network, tmp_path / "a.pdf")
     with pytest.raises(ModelError, match="cannot write"):
-        network.save(tmp_path / "nowhere" / "a.svg")
+        save(network, tmp_path / "nowhere" / "a.svg")
 
 
 def test_a_network_shows_itself_as_a_picture_in_a_notebook():
@@ -348,7 +348,7 @@ def test_a_network_shows_itself_as_a_picture_in_a_notebook():
 def test_the_chart_is_valid_vega_lite_in_light_and_dark():
     network = parse(ODD)
     for dark, colors in ((False, LIGHT), (True, DARK)):
-        chart = network.draw(values_of(network), dark=dark).to_dict(validate=True)
+        chart = draw(network, values_of(network), dark=dark).to_dict(validate=True)
         assert chart["config"]["background"] == colors.paper
         assert colors.positive in json.dumps(chart["layer"])
 
@@ -374,7 +374,7 @@ def network_run(folder, trained=True):
                     }
                 )
                 network = parse(text)
-                sizes = {"weights": len(network.learnables), "biases": len(network.neurons)}
+                sizes = {"weights": len(network.parameters), "biases": len(network.neurons)}
                 weights += [
                     {
                         "trial": trial,

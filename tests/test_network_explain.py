@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from fallline.errors import FalllineError, NetworkError, UnknownName
-from fallline.networks import parse, passes
-from fallline.networks.explain import explain
+from fallline.networks import explain, parse, passes
 
 CLOSE = 1e-9
 ONE_NEURON = "xw = ab*xa + bc*xb + cd*xc + ac*xd"
@@ -23,7 +22,7 @@ HYPERPARAMETERS = st.floats(-1.5, 1.5).map(lambda value: round(value, 6))
 
 @st.composite
 def graphs(draw):
-    """Lines of a network, 1 to 5 layers deep: (name, activation, [(coefficient, learnable, {source: power}), ...])."""
+    """Lines of a network, 1 to 5 layers deep: (name, activation, [(coefficient, parameter, {source: power}), ...])."""
     known, lines = ["x0", "x1", "x2"], []
     for depth in range(draw(st.integers(1, 5))):
         before = [line[0] for line in lines if line[0].startswith(f"n{depth - 1}_")] or ["x0"]
@@ -51,10 +50,10 @@ def graphs(draw):
 def text_of(lines):
     """The lines in the language of networks."""
 
-    def product(coefficient, learnable, sources):
+    def product(coefficient, parameter, sources):
         factors = [
             repr(abs(coefficient)),
-            *([learnable] if learnable else []),
+            *([parameter] if parameter else []),
             *(f"{name}^{power}" for name, power in sources.items()),
         ]
         return ("-" if coefficient < 0 else "+") + "*".join(factors)
@@ -69,8 +68,8 @@ def plain(lines, example, targets, values):
     known, sums = {name: Decimal(value) for name, value in (example | values).items()}, {}
     for name, activation, terms in lines:
         total = known[f"bias_{name}"]
-        for coefficient, learnable, sources in terms:
-            part = Decimal(coefficient) * (known[learnable] if learnable else 1)
+        for coefficient, parameter, sources in terms:
+            part = Decimal(coefficient) * (known[parameter] if parameter else 1)
             for source, power in sources.items():
                 part *= known[source] ** power
             total += part
@@ -110,11 +109,11 @@ def jax_gradients(network, example, targets, values):
             return jnp.sum((run(weights, own, inputs).reshape(-1) - wanted) ** 2)
 
         gradients = jax.grad(loss, (0, 1))(
-            jnp.array([values[name] for name in network.learnables], jnp.float64),
+            jnp.array([values[name] for name in network.parameters], jnp.float64),
             jnp.array([values[name] for name in biases], jnp.float64),
         )
         assert gradients[0].dtype == jnp.float64
-        return dict(zip([*network.learnables, *biases], np.concatenate(gradients).tolist(), strict=True))
+        return dict(zip([*network.parameters, *biases], np.concatenate(gradients).tolist(), strict=True))
 
 
 def same(found, expected):
@@ -130,7 +129,7 @@ def explained(draw):
     network = parse(text_of(lines))
     example = {name: draw(HYPERPARAMETERS) for name in network.inputs}
     targets = {name: draw(HYPERPARAMETERS) for name in network.outputs}
-    values = {name: draw(HYPERPARAMETERS) for name in [*network.learnables, *(f"bias_{line[0]}" for line in lines)]}
+    values = {name: draw(HYPERPARAMETERS) for name in [*network.parameters, *(f"bias_{line[0]}" for line in lines)]}
     try:
         with decimal.localcontext(prec=50):
             _, sums = plain(lines, example, targets, values)
@@ -167,7 +166,7 @@ def test_a_wide_layer_that_jax_takes_as_one_product_agrees_too():
     assert sum(len(neuron.terms) for neuron in network.layers[0]) > passes.MANY_TERMS
     random = np.random.default_rng(3)
     example = dict(zip(network.inputs, random.normal(size=9).tolist(), strict=True))
-    names = [*network.learnables, *(f"bias_{line[0]}" for line in lines)]
+    names = [*network.parameters, *(f"bias_{line[0]}" for line in lines)]
     values = dict(zip(names, random.normal(size=len(names)).tolist(), strict=True))
     told = explain(network, example, 1.0, values)
     same(told.gradients, jax_gradients(network, example, {"o": 1.0}, values))
@@ -239,13 +238,13 @@ def test_a_learnable_used_twice_a_neuron_read_twice_and_two_outputs_add_up():
     told = explain(text, x, {"q": 2, "p": 1}, {"a": a, "b": b, **zero})
     assert told.outputs == {"p": p, "q": q}
     assert told.gradients == {"a": dp * n**2 + dn * x, "b": dq * -2 * n, "bias_n": dn, "bias_p": dp, "bias_q": dq}
-    row = next(row for row in told.learnables if row.name == "a")
+    row = next(row for row in told.parameters if row.name == "a")
     assert [path.value for path in row.paths] == [dp * n**2, dn * x]
     back = {row.name: row for row in told.backward}
     assert sorted(path.value for path in back["n"].paths) == sorted([dp * 2 * a * n, dq, dq * -2 * b])
 
 
-def test_relu_at_zero_has_slope_zero_as_in_jax_and_says_so():
+def test_relu_at_zero_has_derivative_zero_as_in_jax_and_says_so():
     network = parse("o = relu(a*x)")
     told = explain(network, 0.0, 1.0, {"a": 2.0, "bias_o": 0.0})
     assert told.gradients == jax_gradients(network, {"x": 0.0}, {"o": 1.0}, {"a": 2.0, "bias_o": 0.0})
@@ -253,13 +252,13 @@ def test_relu_at_zero_has_slope_zero_as_in_jax_and_says_so():
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
-def test_slopes_far_out_do_not_cancel(activation):
+def test_derivatives_far_out_do_not_cancel(activation):
     for total in (-30.0, 30.0):
         told = explain(f"o = {activation}(a*x)", total, 0, {"a": 1, "bias_o": 0})
         with decimal.localcontext(prec=80):
             z = Decimal(total)
             exact = 1 / (2 + z.exp() + (-z).exp()) if activation == "sigmoid" else 4 / (z.exp() + (-z).exp()) ** 2
-        assert told.backward[0].slope == pytest.approx(float(exact), rel=1e-12)
+        assert told.backward[0].derivative == pytest.approx(float(exact), rel=1e-12)
         assert "1 - 1" not in str(told), "what a pencil would make 0 is written another way"
 
 
@@ -280,10 +279,10 @@ loss    = (xw - target)^2
         = (0.73106 - 1)^2 = 0.072329
 
 Backward, from the loss to the inputs; d[n] is the gradient of the loss at the sum of neuron n
-neuron  where it comes from                dL/dvalue  * slope of the activation        = d[neuron]
+neuron  where it comes from                dL/dvalue  * derivative of the activation   = d[neuron]
 xw      2*(xw - target) = 2*(0.73106 - 1)   -0.53788  0.73106*(1 - 0.73106) = 0.19661     -0.10575
 
-Gradients of the learnables and biases; after a step: value - 0.1 * gradient
+Gradients of the parameters and biases; after a step: value - 0.1 * gradient
 name     where it comes from      gradient  value  after a step
 ap       d[xw]*xp = (-0.10575)*1  -0.10575    0.5       0.51058
 aq       d[xw]*xq = (-0.10575)*2  -0.21151    0.2       0.22115
@@ -307,7 +306,7 @@ def test_a_pencil_gets_each_product_from_its_numbers(case):
     """The factors shown have five digits: their product is the value to four."""
     told = explain(*case[1:])
     products = [term for row in told.neurons for term in row.terms]
-    products += [path for row in (*told.backward, *told.learnables) for path in row.paths if "target" not in path.names]
+    products += [path for row in (*told.backward, *told.parameters) for path in row.paths if "target" not in path.names]
     for one in products:
         shown = eval(one.numbers.replace("^", "**"), {"__builtins__": {}})
         assert shown == pytest.approx(one.value, rel=1e-3), one
@@ -336,7 +335,7 @@ def test_the_frame_has_a_row_for_every_quantity():
         "loss": 1,
         "path": 1 + 5,
         "value_gradient": 1,
-        "slope": 1,
+        "derivative": 1,
         "sum_gradient": 1,
         "gradient": 5,
         "after": 5,
@@ -363,7 +362,7 @@ def test_examples_and_targets_come_by_name_or_in_order_and_as_arrays():
         (range(1, 3), True),
     ):
         assert explain(network, example, target, values) == first
-    assert network.explain([1, 2], 1, values) == first
+    assert explain(network, [1, 2], 1, values) == first
 
 
 GOOD = {
@@ -374,8 +373,8 @@ GOOD = {
 }
 WRONG = [
     ({"values": {"ap": 1, "aq": 1}}, NetworkError, "values must hold a number for each of ap, aq, bias_xw; bias_xw is"),
-    ({"values": {"ap": 1, "bias_xw": 1, "aqq": 2}}, UnknownName, "learnable or bias is named 'aqq'.*did you mean aq"),
-    ({"values": [1, 2, 3]}, NetworkError, "values must map each learnable and bias to a number, got list"),
+    ({"values": {"ap": 1, "bias_xw": 1, "aqq": 2}}, UnknownName, "parameter or bias is named 'aqq'.*did you mean aq"),
+    ({"values": [1, 2, 3]}, NetworkError, "values must map each parameter and bias to a number, got list"),
     ({"values": GOOD["values"] | {"ap": math.nan}}, NetworkError, "ap of values must be finite, got nan"),
     ({"values": GOOD["values"] | {"ap": "0.5"}}, NetworkError, "ap of values must be a number, got '0.5'"),
     ({"values": GOOD["values"] | {"ap": 10**400}}, NetworkError, "ap of values must be a number"),

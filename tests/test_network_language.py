@@ -36,9 +36,9 @@ def refusal(text, **parts):
         ("inputs: xp, @xp\nxw = ap*xp", "xp is defined twice, first in line 1"),
         ("inputs: xp, xw\n@xw = ap*xp", "xw is defined twice, first in line 1"),
         ("xw = ap*xp\ninputs: xp, @xw", "xw is defined twice, first in line 1"),
-        ("xw = ap*@aq*xp", "two learnables in a product: ap and aq; a term has one at most"),
-        ("xw = ap*xp*@ap", "two learnables in a product: ap and ap;"),
-        ("xw = @ap^2*xp", "the learnable ap has a power; a term has one learnable, once"),
+        ("xw = ap*@aq*xp", "two parameters in a product: ap and aq; a term has one at most"),
+        ("xw = ap*xp*@ap", "two parameters in a product: ap and ap;"),
+        ("xw = @ap^2*xp", "the parameter ap has a power; a term has one parameter, once"),
         ("xw = xp + @bias_xw", "bias_xw is the bias that xw has unwritten"),
         ("@", "the network is empty; write a line a neuron, as in: xw = ap*xp + aq*xq"),
         ("@ \n\n ; # nothing", "the network is empty"),
@@ -102,7 +102,7 @@ def refusal(text, **parts):
         ("activation: tanh, @relu\nxw = ap*xp", "one activation stands for all"),
         (f"xw = ap*@{'x' * 61}", "a name must have at most 60 characters, got 61"),
         ("\txw\t=\tap * @$", "'$' is no part"),
-        ("# a remark with $\r\nxw = ap*xp\r\nxz = ap*@$\r\n", "'$' is no part"),
+        ("# a comment with $\r\nxw = ap*xp\r\nxz = ap*@$\r\n", "'$' is no part"),
         ("xw = ap*xp; xz = ap*@$ ; xu = $", "'$' is no part"),
         ("xw = sigmoid(ap*xp\n   + aq*xq # half\n   + @*)", "expected a name or a number, found *"),
         ("xw = ap*xp @) + xq\nxz = $", "this ) closes no bracket"),
@@ -121,7 +121,7 @@ def test_an_error_names_line_and_column_and_its_caret_stands_under_the_place(tex
 
 def test_an_error_reads_as_one_screen():
     assert refusal("xw = ap*xp\nxo = cp*xw + cq*cr*xz") == (
-        "network, line 2, column 17: two learnables in a product: cq and cr; a term has one at most. "
+        "network, line 2, column 17: two parameters in a product: cq and cr; a term has one at most. "
         "An input's name begins with x, or stands in a line inputs: ...\n"
         "    xo = cp*xw + cq*cr*xz\n"
         "                    ^"
@@ -229,10 +229,10 @@ def test_one_neuron_as_data():
     )
 
 
-def test_inputs_learnables_and_outputs_of_the_network_of_seven():
+def test_inputs_parameters_and_outputs_of_the_network_of_seven():
     network = parse(FOUR_TWO_ONE)
     assert network.inputs == ("xp", "xq", "xr", "xs") and network.outputs == ("xo",)
-    assert network.learnables == ("ap", "aq", "ar", "as", "bp", "bq", "br", "bs", "cp", "cq")
+    assert network.parameters == ("ap", "aq", "ar", "as", "bp", "bq", "br", "bs", "cp", "cq")
     assert [[neuron.name for neuron in layer] for layer in network.layers] == [["xw", "xz"], ["xo"]]
     assert {neuron.activation for neuron in network.neurons} == {"sigmoid"}
 
@@ -259,9 +259,9 @@ def test_the_printed_form(text, printed):
 
 
 def test_names_that_begin_with_x_are_inputs_unless_a_line_names_the_inputs():
-    assert parse("o = a*xb + X").inputs == ("xb",) and parse("o = a*xb + X").learnables == ("a", "X")
+    assert parse("o = a*xb + X").inputs == ("xb",) and parse("o = a*xb + X").parameters == ("a", "X")
     named = parse("o = xb*a + n*c\nn = a*b\ninputs: b, xb")
-    assert named.inputs == ("b", "xb") and named.learnables == ("a", "c")
+    assert named.inputs == ("b", "xb") and named.parameters == ("a", "c")
 
 
 def test_the_activation_for_all_is_the_header_s_else_the_argument_s_and_a_neuron_s_own_comes_first():
@@ -295,7 +295,7 @@ def test_a_chain_of_ten_thousand_neurons_written_last_first_is_read_and_ordered(
 
 def test_a_neuron_may_read_thirty_thousand_inputs():
     network = parse("o = " + " + ".join(f"a{i}*x{i}" for i in range(30_000)))
-    assert len(network.inputs) == len(network.learnables) == 30_000 and len(network.layers) == 1
+    assert len(network.inputs) == len(network.parameters) == 30_000 and len(network.layers) == 1
     assert parse(str(network)) == network
 
 
@@ -308,7 +308,7 @@ def test_a_network_of_two_hundred_neurons_of_ten_is_read_ordered_and_layered():
     )
     network = parse(text)
     assert [[neuron.name for neuron in layer] for layer in network.layers] == rows[1:]
-    assert len(network.ordered) == 200 and len(network.learnables) == 2_000 and network.outputs == tuple(rows[-1])
+    assert len(network.ordered) == 200 and len(network.parameters) == 2_000 and network.outputs == tuple(rows[-1])
 
 
 def test_a_text_is_read_alike_every_time():

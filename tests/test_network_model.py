@@ -40,7 +40,7 @@ def drawn(network, seed, examples=3):
     """Weights, and inputs of a batch, uniform in [-1, 1)."""
     draw = np.random.default_rng(seed)
     weights = {
-        "weights": draw.uniform(-1, 1, len(network.learnables)),
+        "weights": draw.uniform(-1, 1, len(network.parameters)),
         "biases": draw.uniform(-1, 1, len(network.neurons)),
     }
     return weights, draw.uniform(-1, 1, (examples, len(network.inputs)))
@@ -117,14 +117,14 @@ def test_one_output_gives_a_number_an_example_and_several_a_row():
 
 
 def test_weights_begin_between_the_two_numbers_and_alike_from_one_key():
-    model = neurons("\n".join(f"n{i} = a{i}*xp" for i in range(500)), begin=(-2, -1.5))
+    model = neurons("\n".join(f"n{i} = a{i}*xp" for i in range(500)), initial_range=(-2, -1.5))
     weights = model.init(jax.random.key(3))
     for leaf in weights.values():
         assert leaf.shape == (500,) and leaf.min() >= -2 and leaf.max() < -1.5 and leaf.std() > 0.1
     assert not np.array_equal(weights["weights"], weights["biases"])
     again = model.init(jax.random.key(3))
     assert all(np.array_equal(weights[name], again[name]) for name in weights)
-    assert float(neurons("o = a*xp", begin=[0.5, 0.5]).init(jax.random.key(0))["weights"][0]) == 0.5
+    assert float(neurons("o = a*xp", initial_range=[0.5, 0.5]).init(jax.random.key(0))["weights"][0]) == 0.5
 
 
 def test_what_was_learnt_has_its_name():
@@ -155,16 +155,16 @@ def test_a_model_is_made_again_from_its_text_and_named_after_it():
 
 @pytest.mark.parametrize("name", ["aP", "bias_xp", "xw", "xp", "bias", "", 3])
 def test_an_unknown_name_to_watch_is_refused(name):
-    with pytest.raises(UnknownName, match="no learnable or bias is named"):
+    with pytest.raises(UnknownName, match="no parameter or bias is named"):
         neurons("xw = ap*xp", watch=["ap", name])
 
 
 @pytest.mark.parametrize(
-    "begin", [(1, 0), (0, math.inf), (math.nan, 1), (0,), (0, 1, 2), 1.0, None, ("low", 1), (0, 10**400)]
+    "initial_range", [(1, 0), (0, math.inf), (math.nan, 1), (0,), (0, 1, 2), 1.0, None, ("low", 1), (0, 10**400)]
 )
-def test_begin_must_be_two_finite_numbers_the_lower_first(begin):
-    with pytest.raises(ModelError, match="begin must be two finite numbers, the lower first, got "):
-        neurons("xw = ap*xp", begin=begin)
+def test_the_initial_range_must_be_two_finite_numbers_the_lower_first(initial_range):
+    with pytest.raises(ModelError, match="initial_range must be two finite numbers, the lower first, got "):
+        neurons("xw = ap*xp", initial_range=initial_range)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 5), (5, 0), (4, 5), (4, 2, 2), (5,), ()])

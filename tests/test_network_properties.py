@@ -136,7 +136,7 @@ def test_any_text_gives_an_error_with_a_place_or_a_network(text):
 
 @settings(deadline=None, max_examples=200)
 @given(randoms, st.integers(1, 8))
-def test_order_layers_outputs_and_learnables_are_as_defined(rng, size):
+def test_order_layers_outputs_and_parameters_are_as_defined(rng, size):
     network = random_network(rng, size)
     waiting, done = list(network.neurons), list(network.inputs)
     while waiting:
@@ -153,9 +153,9 @@ def test_order_layers_outputs_and_learnables_are_as_defined(rng, size):
         for name, text in printed.items()
     }
     assert network.outputs == tuple(name for name in words if not any(name in read for read in words.values()))
-    learnables = set().union(*words.values()) - set(network.inputs) - set(printed)
-    assert set(network.learnables) == {name for name in learnables if not name[0].isdigit()}
-    assert len(set(network.learnables)) == len(network.learnables)
+    parameters = set().union(*words.values()) - set(network.inputs) - set(printed)
+    assert set(network.parameters) == {name for name in parameters if not name[0].isdigit()}
+    assert len(set(network.parameters)) == len(network.parameters)
 
 
 def depth(network: Network, name: str) -> int:

@@ -126,7 +126,7 @@ def test_the_network_4_2_1_is_two_layers_of_sigmoids_and_its_last_two_weights_ar
 def test_a_network_of_ones_own_gets_gaussians_of_as_many_dimensions_and_no_data_before_it_is_asked_for(monkeypatch):
     drawn = []
     monkeypatch.setattr("fallline.tasks.networks.two_gaussians", lambda *given: drawn.append(given))
-    task = network_task("five", "xy = a*xa + b*xb + c*xc + d*xd + e*xe", activation="tanh", begin=(-2, -1))
+    task = network_task("five", "xy = a*xa + b*xb + c*xc + d*xd + e*xe", activation="tanh", initial_range=(-2, -1))
     assert not drawn and task.name == "five"
     task.data("sample", None)
     assert drawn == [(5, 5_000, 0)]
@@ -171,7 +171,7 @@ def test_a_task_of_a_text_and_a_table_trains(folder):
         evaluate_every=200,
         base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": 8, "steps": 200},
     )
-    run = study.run(folder / "run")
+    run = fallline.run(study, folder / "run")
     assert run.trials["validation_binary_accuracy"].to_list() == [1.0, 1.0]
     assert {"a", "bias_ill_or_not"} <= set(run.curves.collect_schema().names())
 
@@ -190,18 +190,18 @@ def test_binary_accuracy_is_measured_only_where_it_means_something(text, targets
     assert network_task("own", text, splits).metrics == {}
 
 
-def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_remark_changes_nothing(folder):
+def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_comment_changes_nothing(folder):
     def trial(text=READS, content=TABLE, data="table.csv", target="ill", **changes):
         (folder / "table.csv").write_text(content)
         task = network_task("ill", text, data, target, folder=folder, **changes)
         return fallline.Study(name="s", task=task, base={"optimizer": "adam", "steps": 2}).trials()[0].name
 
-    same = [trial(), trial(READS.replace("\n", "  # a remark\n")), trial(begin=[0, 1])]
+    same = [trial(), trial(READS.replace("\n", "  # a comment\n")), trial(initial_range=[0, 1])]
     assert len(set(same)) == 1
     others = [
         trial(READS.replace("+", "-")),
         trial(activation="tanh"),
-        trial(begin=(-1, 1)),
+        trial(initial_range=(-1, 1)),
         trial(watch=["a"]),
         trial(content=TABLE.replace("25,", "25.5,")),
         trial(data="two-gaussians", target=""),
@@ -214,11 +214,11 @@ def test_trials_of_a_changed_text_begin_watch_or_table_are_others_and_a_remark_c
     [
         (dict(text="xz = ap*xp +"), NetworkError, "line 1, column 13"),
         (dict(activation="sigmod"), NetworkError, "activation must be one of"),
-        (dict(watch=["ap", "aw"]), UnknownName, "no learnable or bias is named 'aw'"),
+        (dict(watch=["ap", "aw"]), UnknownName, "no parameter or bias is named 'aw'"),
         (dict(watch="ap"), ModelError, "watch must be a list of names"),
-        (dict(begin=[1, 0]), ModelError, "the lower first"),
-        (dict(begin=[0]), ModelError, "begin must be two numbers"),
-        (dict(begin=["0", "1"]), ModelError, "begin must be two numbers"),
+        (dict(initial_range=[1, 0]), ModelError, "the lower first"),
+        (dict(initial_range=[0]), ModelError, "initial_range must be two numbers"),
+        (dict(initial_range=["0", "1"]), ModelError, "initial_range must be two numbers"),
         (dict(loss="squared_eror"), UnknownName, "did you mean squared_error"),
         (dict(name=""), ModelError, "the name of a network must be a text"),
         (dict(target="ill"), ModelError, "two-gaussians has a target of its own"),

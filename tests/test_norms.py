@@ -8,7 +8,7 @@ import pytest
 
 from fallline import regularisation
 from fallline.norms import norm_of
-from fallline.optimizers import optimizer
+from fallline.optimizers import find_optimizer
 
 SIZES = (1.0, 1e20, 1e-30, 1e37, 1e-36)
 
@@ -56,7 +56,7 @@ def test_a_gradient_that_is_not_finite_never_becomes_a_step(gradient):
 
 
 def one_step(name, weights, gradient, **hyperparameters):
-    rule = optimizer(name, **hyperparameters)
+    rule = find_optimizer(name)(**hyperparameters)
     return np.asarray(rule.update(gradient, rule.init(weights), weights)[0], np.float64)
 
 
@@ -91,7 +91,7 @@ def test_lamb_takes_the_norm_of_large_and_small_weights():
     ],
 )
 def test_where_optaxs_norms_hold_the_layerwise_rules_are_optaxs(name, twin, rel):
-    rule, draw = optimizer(name, learning_rate=0.01, weight_decay=0.1), np.random.default_rng(1)
+    rule, draw = find_optimizer(name)(learning_rate=0.01, weight_decay=0.1), np.random.default_rng(1)
     ours = theirs = jnp.asarray(draw.normal(size=(30, 7)), jnp.float32)
     states = [rule.init(ours), twin.init(theirs)]
     for _ in range(20):

@@ -13,9 +13,9 @@ INPUTS = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
 
 
 def trained(tmp_path, scale, rates):
-    model = fallline.model(lambda key: {"w": jnp.float32(1)}, lambda w, x: w["w"] * x, name="slope")
+    model = fallline.from_functions(lambda key: {"w": jnp.float32(1)}, lambda w, x: w["w"] * x, name="slope")
     data = (INPUTS * np.float32(scale), INPUTS[:, 0] * 0)
-    task = fallline.task("scaled", model=model, train=data, validation=data, loss="squared_error")
+    task = fallline.from_arrays("scaled", model=model, train=data, validation=data, loss="squared_error")
     study = Study(
         name="s",
         task=task,

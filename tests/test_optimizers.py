@@ -11,12 +11,12 @@ import numpy as np
 import optax
 import pytest
 
-import fallline.optimizers.layerwise
+import fallline
 from fallline.contracts import Hyperparameter, Optimizer
 from fallline.errors import HyperparameterError, UnknownName
-from fallline.optimizers import find_optimizer, optimizer, optimizers
+from fallline.optimizers import builtin_optimizers, find_optimizer
 
-RULES = optimizers()
+RULES = builtin_optimizers()
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
 every_number = pytest.mark.parametrize(
     "rule, number",
@@ -147,9 +147,33 @@ def test_a_lane_does_not_hang_on_its_neighbours(rule):
         np.testing.assert_array_equal(a[LANES - 1], b[LANES - 1])
 
 
+OURS = (
+    "adadelta",
+    "adam",
+    "adan",
+    "ftrl",
+    "novograd",
+    "proximal_adagrad",
+    "proximal_gradient_descent",
+    "rmsprop",
+    "rprop",
+)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_rules_promote_no_type_and_no_rank_implicitly(name, strict_promotion):
+    rule = RULES[name].make(**{law: jnp.float32(value) for law, value in defaults(RULES[name]).items()})
+    weights, gradients = jax.tree.map(lambda leaf: leaf[0], drawn(1)), jax.tree.map(lambda leaf: leaf[0], drawn(2))
+    state = rule.init(weights)
+    for _ in range(2):
+        steps, state = jax.jit(rule.update)(gradients, state, weights)
+        weights = jax.tree.map(jnp.add, weights, steps)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights))
+
+
 def test_only_the_layerwise_rules_couple_the_weights_of_an_array():
     coupled = {rule.name for rule in RULES.values() if not _is_elementwise(rule)}
-    assert coupled == {v.name for v in vars(fallline.optimizers.layerwise).values() if isinstance(v, Optimizer)}
+    assert coupled == {name for name in RULES if getattr(fallline.optimizers, name).__module__.endswith(".layerwise")}
 
 
 def _is_elementwise(rule):
@@ -225,7 +249,7 @@ def test_a_missing_number_without_default_is_asked_for(rule):
 
 def test_an_unknown_rule_is_refused_with_the_near_ones():
     with pytest.raises(UnknownName, match="adam"):
-        optimizer("adamm", learning_rate=0.1)
+        find_optimizer("adamm")(learning_rate=0.1)
 
 
 def test_defaults_are_tensorflow_1s():

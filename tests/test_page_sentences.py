@@ -39,7 +39,7 @@ def page(tmp_path_factory):
             }
         )
     )
-    result = study.run(folder)
+    result = fallline.run(study, folder)
     path = result.report()
     text = path.read_text(encoding="utf-8")
     tables = {file.stem: pl.read_csv(file) for file in sorted((path.parent / "tables").glob("*.csv"))}

@@ -43,7 +43,7 @@ def neuron(tmp_path_factory):
         base={"batch_size": 8, "steps": 300, "learning_rate": 0.1},
         axes={"optimizer": ["adam", "gradient_descent"]},
     )
-    return study.run(tmp_path_factory.mktemp("neuron") / "run").records
+    return fallline.run(study, tmp_path_factory.mktemp("neuron") / "run").records
 
 
 @pytest.fixture(scope="module")
@@ -160,13 +160,13 @@ def test_an_unknown_scalar_lists_those_that_were_watched(neuron):
 
 
 def test_scalars_may_bear_the_names_of_columns_and_a_task_from_python_is_drawn_without_contours(tmp_path):
-    model = fallline.model(
+    model = fallline.from_functions(
         lambda key: {"value": jax.numpy.ones(()), "rank": jax.numpy.zeros(())},
         lambda w, inputs: w["value"] * inputs + w["rank"],
         name="own",
         watch=dict,
     )
-    task = fallline.task(
+    task = fallline.from_arrays(
         "own", model=model, train=(np.arange(4.0, dtype=np.float32), np.ones(4, np.float32)), loss="squared_error"
     )
     study = Study(
@@ -175,7 +175,7 @@ def test_scalars_may_bear_the_names_of_columns_and_a_task_from_python_is_drawn_w
         metric="final_train_loss",
         base={"optimizer": "adam", "learning_rate": 0.1, "batch_size": "all", "steps": 20},
     )
-    run = study.run(tmp_path / "run").records
+    run = fallline.run(study, tmp_path / "run").records
     found = drawn(run, Figure(kind="path"))
     paths = found.frame.filter(pl.col("what") == "path")
     curve = run.curves.collect()

@@ -12,7 +12,7 @@ from fallline.cli.planning import cohort_table, notes, rows, total
 from fallline.contracts import Hyperparameter
 from fallline.engine.compiled import Compiled
 from fallline.forecast import calibrate
-from fallline.forecast.plan_cache import place_of_plan
+from fallline.forecast.plan_cache import plan_path
 from fallline.study import Study, builtin_studies, load_study, trial
 from fallline.training.context import TrainingContext
 
@@ -104,16 +104,16 @@ def test_a_trial_is_named_once(monkeypatch):
 
 
 def test_the_first_plan_compiles_nothing_and_traces_one_step_and_one_evaluation(unplanned, programs):
-    plan = load_study("convnet/optimizers").plan()
+    plan = fallline.plan_study(load_study("convnet/optimizers"))
     assert len(plan.cohorts) == 63 and not compiled(programs)
     assert sum(one.traces for one in programs) == 2, "update rules alone differ"
 
 
 def test_the_second_plan_traces_nothing_and_says_the_same(unplanned, programs):
-    first = many().plan()
+    first = fallline.plan_study(many())
     del programs[:]
-    second = many().plan()
-    assert not programs and second.told | {"planned_seconds": 0} == first.told | {"planned_seconds": 0}
+    second = fallline.plan_study(many())
+    assert not programs and second.as_dict() | {"planned_seconds": 0} == first.as_dict() | {"planned_seconds": 0}
 
 
 def test_the_second_plan_needs_no_jax(unplanned, tmp_path):
@@ -134,7 +134,7 @@ def test_cohorts_that_are_alike_are_made_ready_once(unplanned, monkeypatch):
     monkeypatch.setattr(
         TrainingContext, "make", lambda self, *args, **more: made.append(1) or make(self, *args, **more)
     )
-    plan = many().plan()
+    plan = fallline.plan_study(many())
     assert len(plan.cohorts) > 20 and len(made) < 6, "of one optimizer, of the other, of both"
 
 
@@ -142,9 +142,9 @@ def test_a_plan_reads_no_data_set(unplanned, monkeypatch, tmp_path):
     monkeypatch.setenv("FALLLINE_DATA", str(tmp_path))
     monkeypatch.setattr("fallline.datasets.sample.np.load", lambda *_, **__: pytest.fail("read"))
     for name in ("convnet/optimizers", "mlp/cifar"):
-        plan = load_study(name).plan()
+        plan = fallline.plan_study(load_study(name))
         assert plan.trials > 0 and all(cohort.predicted.memory_bytes > 1e8 for cohort in plan.cohorts), name
-    assert load_study("convnet/optimizers").preset("quick").plan().trials == 30
+    assert fallline.plan_study(load_study("convnet/optimizers").preset("quick")).trials == 30
 
 
 @pytest.mark.parametrize("size", ["sample", "full"])
@@ -172,23 +172,23 @@ def test_a_study_with_code_of_its_own_is_planned_anew(tmp_path):
         metric="final_train_loss",
         base={"optimizer": "rules.py:mine", "steps": 3, "learning_rate": 0.1},
     )
-    assert place_of_plan(own, None) is None and place_of_plan(many(), None) is not None
-    assert place_of_plan(many(), None) != place_of_plan(many().with_({"seeds": 2}), None)
-    assert place_of_plan(many(), None) != place_of_plan(many(), tmp_path)
+    assert plan_path(own, None) is None and plan_path(many(), None) is not None
+    assert plan_path(many(), None) != plan_path(many().with_({"seeds": 2}), None)
+    assert plan_path(many(), None) != plan_path(many(), tmp_path)
 
 
 def test_a_kept_plan_that_cannot_be_read_is_as_good_as_none(unplanned):
-    place = place_of_plan(many(), None)
-    first = many().plan()
+    place = plan_path(many(), None)
+    first = fallline.plan_study(many())
     written = place.read_text()
     for broken in ("", "[]", "{}", written[:99], json.dumps(json.loads(written) | {"format": 0})):
         place.write_text(broken)
-        assert many().plan().told["cohorts"] == first.told["cohorts"]
+        assert fallline.plan_study(many()).as_dict()["cohorts"] == first.as_dict()["cohorts"]
 
 
 def test_what_training_does_not_use_is_not_traced_for_the_forecast_of_a_run(unplanned, programs, monkeypatch, tmp_path):
     monkeypatch.setattr("fallline.forecast.measuring.measure", lambda: pytest.fail("calibrated in a run"))
-    many().with_({"axes": {"learning_rate": [0.1], "momentum": [0.5]}}).run(tmp_path / "run")
+    fallline.run(many().with_({"axes": {"learning_rate": [0.1], "momentum": [0.5]}}), tmp_path / "run")
     assert programs and all(one.traces <= 1 for one in programs)
     assert all(one.text is not None for one in programs if one.traces), "nothing was traced but what trained"
 
@@ -205,13 +205,13 @@ def test_cohorts_that_are_alike_are_one_row_and_the_total_comes_first(unplanned,
 
 
 def test_what_limits_a_cohort_is_left_out_where_the_terminal_is_narrow(unplanned):
-    plan = many().with_({"axes": {"batch_size": [10, 100]}, "base": {}}).plan()
+    plan = fallline.plan_study(many().with_({"axes": {"batch_size": [10, 100]}, "base": {}}))
     heads = [[column.header for column in cohort_table(plan, width).columns] for width in (99, 40)]
     assert [head for head in heads[0] if head not in heads[1]] == ["limited by"]
 
 
 def test_cohorts_of_other_batches_have_rows_of_their_own(unplanned):
-    plan = many().with_({"axes": {"batch_size": [10, 100]}, "base": {}}).plan()
+    plan = fallline.plan_study(many().with_({"axes": {"batch_size": [10, 100]}, "base": {}}))
     listed = rows(plan)
     assert sum(len(row.cohorts) for row in listed) == len(plan.cohorts)
     assert {row.apart for row in listed} == {"batch size 10", "batch size 100"}

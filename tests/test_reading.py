@@ -16,7 +16,7 @@ from rich.console import Console
 from command_line import cli  # noqa: F401
 from fake_run import line_run, softmax_run
 from fallline import open_run
-from fallline.cli.training import print_outcome
+from fallline.cli.screens import print_outcome
 from fallline.errors import UnknownName
 from fallline.report import write_report
 

@@ -43,7 +43,7 @@ def noisy_net():
 
 
 def task(model=None, name="noisy"):
-    return fallline.task(
+    return fallline.from_arrays(
         name,
         model=model or noisy_net(),
         train=(INPUTS[:120], LABELS[:120]),
@@ -64,7 +64,7 @@ def study(base=None, axes=None, **more):
 
 
 def run(tmp_path, *args, **more):
-    return study(*args, **more).run(tmp_path / "run")
+    return fallline.run(study(*args, **more), tmp_path / "run")
 
 
 def curve(result, **where):
@@ -125,7 +125,7 @@ def plain_net():
     def init(key):
         return {"W": jax.random.normal(key, (3, 6)) * 0.3}
 
-    return fallline.model(init, lambda w, x: x @ w["W"].T, name="plain")
+    return fallline.from_functions(init, lambda w, x: x @ w["W"].T, name="plain")
 
 
 def by_hand(steps, rate, penalty=lambda w: 0.0, factor=lambda k: 1.0, change=lambda w, g: g, decay=0.0):
@@ -144,7 +144,7 @@ def by_hand(steps, rate, penalty=lambda w: 0.0, factor=lambda k: 1.0, change=lam
 
 
 @pytest.mark.parametrize(
-    ("numbers", "hand"),
+    ("hyperparameters", "hand"),
     [
         ({"l2_penalty": 0.3}, {"penalty": lambda w: 0.3 * w}),
         ({"l1_penalty": 0.05}, {"penalty": lambda w: 0.05 * np.sign(w)}),
@@ -196,7 +196,7 @@ def test_patience_stops_lanes_and_the_rest_go_on(tmp_path):
     # At rate 0 the validation loss never gets better: patience 2 ends it at the second look after the first.
     axes = {"learning_rate": [1e-30, 0.02], "early_stop": [2]}
     result = run(tmp_path, base, axes, task=task(plain_net(), "plain"))
-    still, moving = (result.trials.filter(pl.col("learning_rate") == rate) for rate in (1e-30, 0.02))
+    still, moving = (result.trials_with_test().filter(pl.col("learning_rate") == rate) for rate in (1e-30, 0.02))
     assert still["status"][0] == "stopped" and still["stopped_at"][0] == 10 and still["steps"][0] == 60
     assert moving["status"][0] == "done"
     assert curve(result, learning_rate=1e-30)["step"].max() == 10
@@ -254,7 +254,7 @@ def test_batches_of_a_model_with_a_state_are_never_filled_up(tmp_path):
     ready = CompiledCohort(planned, arrays, Programs())
     assert ready.widths == (20, 50) and not ready.masked
     assert run(tmp_path, base).trials["status"][0] == "done"
-    with pytest.raises(StudyError, match="cannot be filled up"):
+    with pytest.raises(StudyError, match="cannot be padded"):
         run(tmp_path / "more", {"batch_size": "3 + 2*epoch", "epochs": 25})
 
 
@@ -303,14 +303,14 @@ def test_a_metric_of_ones_own_is_one_function(tmp_path):
         return right - outputs.mean(1)
 
     result = run(tmp_path, metrics=["top_2_accuracy", fallline.Metric("margin", margin, goal="max")])
-    row = result.trials.row(0, named=True)
+    row = result.trials_with_test().row(0, named=True)
     assert row["test_top_2_accuracy"] >= row["test_accuracy"] and np.isfinite(row["validation_margin"])
 
 
 def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
     result = run(tmp_path, {"loss": "quadratic_weighted_kappa", "steps": 60, "last_batch": "kept", "batch_size": 50})
     losses = result.curves.sort("step")["train_loss"]
-    assert losses[:3].mean() > losses[-3:].mean() and result.trials["test_loss"][0] is not None
+    assert losses[:3].mean() > losses[-3:].mean() and result.trials_with_test()["test_loss"][0] is not None
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_losses_of_a_whole_batch_train_and_are_evaluated(tmp_path):
         ({"batch_size": 500}, {}, StudyError, "120"),
         ({"schedule": "exponentail"}, {}, UnknownName, "exponential"),
         ({"schedule": "exponential"}, {}, (StudyError, HyperparameterError), "decay_steps"),
-        ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a number of loss weighted_cross_entropy"),
+        ({}, {"pos_weight": [0.5]}, StudyError, "pos_weight is a hyperparameter of loss weighted_cross_entropy"),
         ({"loss": "weighted_cross_entropy", "pos_weight": -1}, {}, HyperparameterError, "pos_weight"),
         ({"epochs": 0}, {}, HyperparameterError, "epochs"),
         ({"subset": 500}, {}, StudyError, "120"),
@@ -349,7 +349,7 @@ def test_a_cohort_that_does_not_fit_is_cut_before_it_runs(tmp_path, monkeypatch)
     cut = run(tmp_path / "b", {}, axes)
     assert whole.trials["cohort"].n_unique() == 1 < cut.trials["cohort"].n_unique()
     for name in ("trial", "test_loss"):
-        one, two = (result.trials.sort("trial")[name].to_list() for result in (whole, cut))
+        one, two = (result.trials_with_test().sort("trial")[name].to_list() for result in (whole, cut))
         assert one == pytest.approx(two, rel=1e-5) if name != "trial" else one == two
     monkeypatch.setenv("FALLLINE_MEMORY_GB", "1e-9")
     with pytest.raises(StudyError, match="one trial needs"):
@@ -373,5 +373,5 @@ def test_memory_that_runs_out_on_the_way_splits_the_cohort_and_loses_nothing(tmp
     monkeypatch.setattr(compiled.Compiled, "__call__", running_out)
     cut = run(tmp_path / "b", {}, axes)
     assert thrown and cut.trials["cohort"].n_unique() == 2 and not cut.records.missing
-    one, two = (result.trials.sort("trial")["test_loss"].to_list() for result in (whole, cut))
+    one, two = (result.trials_with_test().sort("trial")["test_loss"].to_list() for result in (whole, cut))
     assert one == pytest.approx(two, rel=1e-5)

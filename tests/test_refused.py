@@ -102,7 +102,7 @@ def a_disk_that_is_full(monkeypatch, tmp_path):
     def full(*_):
         raise StoreError("cannot write: the disk is full")
 
-    monkeypatch.setattr(planning, "write_answers", full)
+    monkeypatch.setattr(planning, "write_labels", full)
     return LINE, {}, "the disk is full"
 
 
@@ -166,7 +166,7 @@ def test_an_interrupt_while_a_run_is_planned_leaves_nothing(tmp_path, monkeypatc
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    for name in ("fitting", "describe", "write_answers"):
+    for name in ("fit_to_memory", "describe", "write_labels"):
         monkeypatch.setattr(planning, name, interrupted)
         with pytest.raises(KeyboardInterrupt):
             fallline.run(LINE, tmp_path / "run")

@@ -13,6 +13,7 @@ import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fallline
 from fake_recipes import LOSSES, recipes_run
 from fake_run import hyperparameters_run, line_run, softmax_run, tiny
 from fallline.errors import UnknownName
@@ -68,7 +69,7 @@ def neurons(tmp_path_factory):
         seeds=2,
         metric="tail_train_loss",
     )
-    return study.run(tmp_path_factory.mktemp("neurons") / "run").records
+    return fallline.run(study, tmp_path_factory.mktemp("neurons") / "run").records
 
 
 @pytest.fixture(scope="module")
@@ -352,10 +353,10 @@ def test_tables_lie_beside_the_page_and_pictures_come_when_asked_for(hyperparame
         "tables/times.csv",
     }
     written = write_figures(hyperparameters, folder=page.parent / "figures")
-    assert [path.name for path in written] == ["numbers.svg", "numbers.pdf", "numbers.png"]
-    svg = (page.parent / "figures/numbers.svg").read_text()
+    assert [path.name for path in written] == ["hyperparameters.svg", "hyperparameters.pdf", "hyperparameters.png"]
+    svg = (page.parent / "figures/hyperparameters.svg").read_text()
     width, height = (float(re.search(rf'{side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))
-    assert struct.unpack(">II", (page.parent / "figures/numbers.png").read_bytes()[16:24]) == pytest.approx(
+    assert struct.unpack(">II", (page.parent / "figures/hyperparameters.png").read_bytes()[16:24]) == pytest.approx(
         (2 * width, 2 * height), abs=2
     )
     assert pl.read_csv(page.parent / "tables/ranked.csv").height == hyperparameters.trials.height

@@ -24,10 +24,12 @@ TARGETS = (INPUTS[:, 0] > 0).astype(np.int32) + (INPUTS[:, 1] > 0)
 def linear(classes=3, features=4):
     import jax.numpy as jnp
 
-    return fallline.model(lambda key: {"W": jnp.zeros((classes, features))}, lambda w, x: x @ w["W"].T, name="linear")
+    return fallline.from_functions(
+        lambda key: {"W": jnp.zeros((classes, features))}, lambda w, x: x @ w["W"].T, name="linear"
+    )
 
 
-TASK = fallline.task(
+TASK = fallline.from_arrays(
     "dots",
     model=linear(),
     train=(INPUTS[:80], TARGETS[:80]),
@@ -70,7 +72,7 @@ def one_seed_a_block(monkeypatch):
 
 
 def test_a_run_leaves_every_record_in_plain_files(tmp_path):
-    result = study(target={"metric": "validation_accuracy", "value": 0.5}).run(tmp_path / "run")
+    result = fallline.run(study(target={"metric": "validation_accuracy", "value": 0.5}), tmp_path / "run")
     trials = pl.read_parquet(tmp_path / "run/trials/*.parquet")
     curves = pl.read_parquet(tmp_path / "run/curves/*.parquet")
     assert len(trials) == trials["trial"].n_unique() == 12 and set(trials["status"]) == {"done"}
@@ -92,19 +94,19 @@ def test_a_run_leaves_every_record_in_plain_files(tmp_path):
 
 
 def test_a_second_run_of_the_same_study_trains_nothing(tmp_path, monkeypatch):
-    study().run(tmp_path)
-    monkeypatch.setattr(setup, "ReadyCohort", None)
+    fallline.run(study(), tmp_path)
+    monkeypatch.setattr(setup, "CompiledCohort", None)
     before = records(tmp_path)
-    study().run(tmp_path)
+    fallline.run(study(), tmp_path)
     for a, b in zip(before, records(tmp_path), strict=True):
         assert_frame_equal(a, b, check_exact=True)
 
 
 @pytest.mark.parametrize("grown", [dict(rates=(0.1, 0.01, 0.5)), dict(seeds=5), dict(rates=(0.1, 0.01, 0.5), seeds=4)])
 def test_a_study_that_grew_trains_only_what_is_new(tmp_path, grown):
-    study().run(tmp_path)
+    fallline.run(study(), tmp_path)
     old = set(fallline.open_run(tmp_path).trials["trial"])
-    study(**grown).run(tmp_path)
+    fallline.run(study(**grown), tmp_path)
     result = fallline.open_run(tmp_path)
     assert set(result.trials["trial"]) == {trial.name for trial in study(**grown).trials()}
     new = {
@@ -118,7 +120,7 @@ def test_a_study_that_grew_trains_only_what_is_new(tmp_path, grown):
 
 @pytest.mark.parametrize("stop_at", [1, 3, 6])
 def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monkeypatch, one_seed_a_block, stop_at):
-    study().run(tmp_path / "whole")
+    fallline.run(study(), tmp_path / "whole")
     real, paused, lock = block.chunks, [], threading.Lock()
 
     class Killed(Exception):
@@ -134,12 +136,12 @@ def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monke
 
     monkeypatch.setattr(block, "chunks", dying)
     with pytest.raises(Killed):
-        study().run(tmp_path / "stopped")
+        fallline.run(study(), tmp_path / "stopped")
     monkeypatch.setattr(block, "chunks", real)
     with pytest.raises(StoreError, match="--resume"):
-        study().run(tmp_path / "stopped")
+        fallline.run(study(), tmp_path / "stopped")
     assert len(list((tmp_path / "stopped/checkpoints").glob("*.npz"))) >= 1
-    study().run(tmp_path / "stopped", resume=True)
+    fallline.run(study(), tmp_path / "stopped", resume=True)
     assert_same_records(tmp_path / "whole", tmp_path / "stopped")
     assert not (tmp_path / "stopped/checkpoints").exists()
 
@@ -148,7 +150,7 @@ def test_a_stopped_run_ends_with_the_records_of_one_that_was_not(tmp_path, monke
     "damage, why", [(b"", "damaged"), (b"PK\x03\x04 torn", "damaged"), (None, "of another program")]
 )
 def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatch, one_seed_a_block, damage, why):
-    study().run(tmp_path / "whole")
+    fallline.run(study(), tmp_path / "whole")
     write, done = RunWriter.write_block, []
 
     def full_disk(writer, *parts):
@@ -159,7 +161,7 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
 
     monkeypatch.setattr(RunWriter, "write_block", full_disk)
     with pytest.raises(StoreError, match="disk is full"):
-        study().run(tmp_path / "run")
+        fallline.run(study(), tmp_path / "run")
     monkeypatch.setattr(RunWriter, "write_block", write)
     for path in (tmp_path / "run/checkpoints").glob("*.npz"):
         if damage is None:
@@ -175,36 +177,36 @@ def test_a_damaged_or_foreign_checkpoint_is_as_good_as_none(tmp_path, monkeypatc
             )
         else:
             path.write_bytes(damage)
-    with pytest.warns(FalllineWarning, match="starts anew: its checkpoint is " + why):
-        study().run(tmp_path / "run", resume=True)
+    with pytest.warns(FalllineWarning, match="starts again: its checkpoint is " + why):
+        fallline.run(study(), tmp_path / "run", resume=True)
     assert_same_records(tmp_path / "whole", tmp_path / "run")
 
 
 def test_an_unfinished_block_keeps_its_place_when_the_study_grows(tmp_path, monkeypatch, one_seed_a_block):
-    study(rates=(0.1, 0.01, 0.5)).run(tmp_path / "whole")
+    fallline.run(study(rates=(0.1, 0.01, 0.5)), tmp_path / "whole")
     real = RunWriter.write_block
     monkeypatch.setattr(RunWriter, "write_block", lambda *parts: (_ for _ in ()).throw(StoreError("stop")))
     with pytest.raises(StoreError, match="stop"):
-        study().run(tmp_path / "run")
+        fallline.run(study(), tmp_path / "run")
     monkeypatch.setattr(RunWriter, "write_block", real)
-    study(rates=(0.1, 0.01, 0.5)).run(tmp_path / "run", resume=True)
+    fallline.run(study(rates=(0.1, 0.01, 0.5)), tmp_path / "run", resume=True)
     names = fallline.open_run(tmp_path / "run").trials["trial"]
     assert names.n_unique() == len(names) and set(names) == set(fallline.open_run(tmp_path / "whole").trials["trial"])
 
 
 def test_a_folder_keeps_one_study_and_one_writer(tmp_path):
-    study().run(tmp_path)
+    fallline.run(study(), tmp_path)
     with pytest.raises(StoreError, match="holds a run of study dots, not of other"):
-        study().with_({"name": "other"}).run(tmp_path)
+        fallline.run(study().with_({"name": "other"}), tmp_path)
     (tmp_path / "lock.json").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     with pytest.raises(StoreError, match="in use by process 1 on elsewhere"):
-        study().run(tmp_path)
+        fallline.run(study(), tmp_path)
     (tmp_path / "lock.json").write_text("{torn")
-    study().run(tmp_path)  # whoever wrote half a lock is dead
+    fallline.run(study(), tmp_path)  # whoever wrote half a lock is dead
 
 
 def test_a_diverged_trial_has_a_step_and_no_invented_numbers(tmp_path):
-    result = study(rates=(3e38, 0.01)).run(tmp_path)
+    result = fallline.run(study(rates=(3e38, 0.01)), tmp_path)
     lost = result.trials.filter(status="diverged")
     assert len(lost) >= 3 and (lost["diverged_at"] > 0).all()
     assert lost["validation_loss"].null_count() == lost["final_train_loss"].null_count() == len(lost)
@@ -214,7 +216,7 @@ def test_a_diverged_trial_has_a_step_and_no_invented_numbers(tmp_path):
 
 
 def test_lanes_share_batches_of_their_seed(tmp_path):
-    result = study(rates=(1e-12, 2e-12), seeds=2, steps=10).run(tmp_path)
+    result = fallline.run(study(rates=(1e-12, 2e-12), seeds=2, steps=10), tmp_path)
     joined = result.curves.join(result.trials.select("trial", "seed"), on="trial")
     spread = joined.group_by("seed", "step").agg((pl.col("train_loss").max() - pl.col("train_loss").min()).alias("d"))
     assert spread["d"].max() < 1e-5, "without learning, every configuration of a seed sees the same losses"

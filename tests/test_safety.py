@@ -118,12 +118,12 @@ from fallline.store.writing import RunWriter
 real = RunWriter.write_block
 RunWriter.write_block = lambda *parts: (_ for _ in ()).throw(KeyboardInterrupt)
 try:
-    study(seeds=1).run("run")
+    fallline.run(study(seeds=1), "run")
 except KeyboardInterrupt:
     pass
 assert list(Path("run/checkpoints").glob("*"))
 RunWriter.write_block = real
-study(seeds=1).run("run", resume=True)
+fallline.run(study(seeds=1), "run", resume=True)
 assert fallline.verify("run")
 fallline.open_run("run").report()
 print(heard)
@@ -228,7 +228,7 @@ def test_a_link_in_a_run_folder_does_not_lead_its_files_elsewhere(tmp_path, monk
         outside.mkdir(exist_ok=True)
         (run / name).symlink_to(outside)
         with pytest.raises(StoreError, match=f"{name} is a link that leads out of the run folder, to {outside}; put"):
-            study(seeds=1).run(run)
+            fallline.run(study(seeds=1), run)
         assert not list(outside.iterdir())
     assert any(finding.path == "checkpoints" for finding in _verified_with_link(tmp_path))
 
@@ -244,12 +244,12 @@ def test_a_lock_or_record_that_is_a_link_is_replaced_and_what_it_leads_to_is_lef
     precious = tmp_path / "precious"
     precious.write_text("mine")
     run = tmp_path / "run"
-    study(seeds=1).run(run)
+    fallline.run(study(seeds=1), run)
     (run / "mistakes.parquet").unlink()
     (run / "mistakes.parquet").symlink_to(precious)
     (run / "environments/001.json").symlink_to(precious)
     (run / "environments/001.json").unlink()
-    study(seeds=2).run(run)
+    fallline.run(study(seeds=2), run)
     assert precious.read_text() == "mine" and not (run / "mistakes.parquet").is_symlink()
 
 

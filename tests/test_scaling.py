@@ -11,7 +11,7 @@ import pytest
 import fake_scale
 import fallline
 from fallline.batching import steps_of
-from fallline.cli.drawing import write_figures
+from fallline.cli.commands.figures import write_figures
 from fallline.contracts import Clock
 from fallline.errors import HyperparameterError, StoreError, StudyError, UnknownName
 from fallline.report.budget import sentence
@@ -259,16 +259,16 @@ TINY = {"batch_sizes": [16], "repeats": 1, "seconds": 0.01}
 def test_counts_of_devices_are_measured_once_each_and_added_to(tmp_path):
     study = fallline.load_study("softmax/optimizers").preset("quick")
     told = []
-    first = fallline.scale(study, [1, 2], tmp_path, tell=told.append, **TINY)
+    first = fallline.measure_scaling(study, [1, 2], tmp_path, on_message=told.append, **TINY)
     assert told == ["1 device: timing 2 programs, 1 times each", "2 devices: timing 4 programs, 1 times each"]
     kinds = first.points.group_by("count", "what").len().sort("count", "what").rows()
     assert kinds == [("1", "alone", 2), ("2", "all-reduce", 2), ("2", "data", 1), ("2", "trial", 2)]
     assert first.measured.bytes == 4 * 7850 and first.facts["cores"] >= 1
-    more = fallline.scale(study, "1,2,2x1", tmp_path, tell=told.append, **TINY)
+    more = fallline.measure_scaling(study, "1,2,2x1", tmp_path, on_message=told.append, **TINY)
     assert told[2:] == ["2 hosts of 1: timing 4 programs, 1 times each"], "what is there is not measured again"
     assert more.points.filter(hosts=2)["devices"].unique().to_list() == [2] and more.points["seconds"].min() > 0
     with pytest.raises(StoreError, match="other batch sizes"):
-        fallline.scale(study, [1, 2], tmp_path, batch_sizes=[8], repeats=1)
+        fallline.measure_scaling(study, [1, 2], tmp_path, batch_sizes=[8], repeats=1)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_a_study_of_python_values_says_that_it_cannot_be_written():
     own = dataclasses.replace(find_task("mnist-softmax"), name="own")
     study = fallline.Study(name="own", task=own, base={"optimizer": "adam", "batch_size": 10, "steps": 5})
     with pytest.raises(StudyError, match=r"file\.py:NAME"):
-        fallline.scale(study, [1, 2])
+        fallline.measure_scaling(study, [1, 2])
 
 
 def test_more_gpus_than_there_are_is_told():

@@ -16,11 +16,11 @@ import oracles_schedules as oracles
 from fallline.batching import BatchPolicy, BatchStream
 from fallline.contracts import Clock
 from fallline.errors import HyperparameterError, StudyError, UnknownName
-from fallline.optimizers import optimizers
-from fallline.schedules import check_schedule, find_schedule, schedules
+from fallline.optimizers import builtin_optimizers
+from fallline.schedules import builtin_schedules, check_schedule, find_schedule
 from fallline.schedules.scaling import RATE_HYPERPARAMETERS, factors
 
-SCHEDULES = schedules()
+SCHEDULES = builtin_schedules()
 NEEDED = {
     "exponential": {"decay_epochs": 2.0},
     "inverse_time": {"decay_epochs": 2.0},
@@ -82,7 +82,7 @@ RATES = [
 ]
 
 
-@pytest.mark.parametrize("name, numbers", CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize("name, hyperparameters", CASES, ids=lambda value: str(value))
 @pytest.mark.parametrize("rate", RATES, ids=str)
 @pytest.mark.parametrize("total, per_epoch", [(100, 10), (151, 7), (37, 1)])
 def test_a_schedule_is_its_written_equation(name, hyperparameters, rate, total, per_epoch):
@@ -155,7 +155,7 @@ def test_numbers_of_schedules_are_not_those_of_optimizers():
     own = {
         number.name for schedule in SCHEDULES.values() for number in (*schedule.hyperparameters, *RATE_HYPERPARAMETERS)
     }
-    assert not own & {number.name for rule in optimizers().values() for number in rule.hyperparameters}
+    assert not own & {number.name for rule in builtin_optimizers().values() for number in rule.hyperparameters}
     common = {number.name for number in RATE_HYPERPARAMETERS}
     assert all(common.isdisjoint(number.name for number in schedule.hyperparameters) for schedule in SCHEDULES.values())
 
@@ -233,7 +233,7 @@ HALF = {"plateau_factor": 0.5}
 
 
 @pytest.mark.parametrize(
-    "values, numbers, expected",
+    "values, hyperparameters, expected",
     [
         # patience 1: the second look in a row without a better loss lowers the rate, and the count starts anew
         ([3, 2, 2, 2, 2, 2], HALF | {"patience": 1}, [1, 1, 1, 1, 0.5, 0.5, 0.25]),
@@ -281,7 +281,7 @@ def test_reduce_on_plateau_agrees_with_optax_which_counts_one_look_more(patience
 
 
 @pytest.mark.parametrize(
-    "name, numbers, kind, said",
+    "name, hyperparameters, kind, said",
     [
         ("exponential", {}, StudyError, "decay_steps or decay_epochs is missing"),
         ("inverse_time", {"decay_steps": 3, "decay_epochs": 1}, StudyError, "got decay_steps 3.0, decay_epochs 1.0"),
@@ -314,7 +314,7 @@ def test_reduce_on_plateau_agrees_with_optax_which_counts_one_look_more(patience
             "constant",
             {"warmup_steps": 3, "warmup_epochs": 1},
             StudyError,
-            "warmup_steps and warmup_epochs say the same",
+            "warmup_steps and warmup_epochs are alternatives",
         ),
         ("constant", {"warmup_from": 1.5}, HyperparameterError, r"must lie in \[0, 1\]"),
         ("exponential", {"decay_rate": 0, "decay_steps": 1}, HyperparameterError, "decay_rate must be > 0"),

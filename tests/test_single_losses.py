@@ -8,11 +8,21 @@ import numpy as np
 import optax
 import pytest
 
+from fallline.contracts.fixed import with_fixed
 from fallline.errors import ModelError
-from fallline.losses import loss, losses
+from fallline.losses import (
+    builtin_losses,
+    find_loss,
+    huber,
+    linear_weighted_kappa,
+    sigmoid_cross_entropy,
+    sigmoid_focal,
+    softmax_cross_entropy,
+    weighted_cross_entropy,
+)
 from oracles_losses import VALUES, softmax
 
-LOSSES = losses()
+LOSSES = builtin_losses()
 CROSS_ENTROPY = LOSSES["softmax_cross_entropy"]
 every_kappa = pytest.mark.parametrize("kappa", ["linear_weighted_kappa", "quadratic_weighted_kappa"])
 
@@ -32,7 +42,7 @@ def test_bytes_label_more_classes_than_a_byte_counts(name):
 
 
 @pytest.mark.parametrize(
-    "name, numbers",
+    "name, hyperparameters",
     [
         ("softmax_cross_entropy", {"label_smoothing": 0.2}),
         ("sigmoid_cross_entropy", {"label_smoothing": 0.2}),
@@ -46,7 +56,7 @@ def test_a_distribution_over_the_classes_is_a_label_too(name, hyperparameters):
     soft = GENERATOR.dirichlet(np.ones(5), size=6)
     outputs = softmax(LOGITS) if LOSSES[name].takes == "probabilities" else LOGITS
     with jax.enable_x64(True):
-        values = jax.jit(loss(name, **hyperparameters))(outputs, soft)
+        values = jax.jit(with_fixed(find_loss(name), hyperparameters).per_example)(outputs, soft)
     np.testing.assert_allclose(values, VALUES[name](outputs, soft, **hyperparameters), rtol=1e-12)
 
 
@@ -57,9 +67,9 @@ def test_the_sparse_cross_entropy_takes_whole_numbers_alone():
 
 def test_a_loss_with_its_numbers_takes_arrays_of_numpy():
     right = VALUES["weighted_cross_entropy"](LOGITS, ONE_HOT, 1.5)
-    np.testing.assert_allclose(loss("weighted_cross_entropy", pos_weight=1.5)(LOGITS, LABELS), right, rtol=2e-6)
+    np.testing.assert_allclose(weighted_cross_entropy(pos_weight=1.5).per_example(LOGITS, LABELS), right, rtol=2e-6)
     batch = (softmax(LOGITS), LABELS)
-    some, chosen = loss("linear_weighted_kappa")(*batch, [1, 1, 0, 1, 0, 1]), [0, 1, 3, 5]
+    some, chosen = linear_weighted_kappa().per_example(*batch, [1, 1, 0, 1, 0, 1]), [0, 1, 3, 5]
     np.testing.assert_allclose(some, VALUES["linear_weighted_kappa"](batch[0][chosen], ONE_HOT[chosen]), rtol=1e-5)
 
 
@@ -68,17 +78,20 @@ def test_losses_that_optax_has_agree_with_it():
     def pairs(z, y, labels):
         theirs = optax.losses
         return [
-            (loss("softmax_cross_entropy")(z, labels), theirs.softmax_cross_entropy_with_integer_labels(z, labels)),
             (
-                loss("softmax_cross_entropy", label_smoothing=0.2)(z, labels),
+                softmax_cross_entropy().per_example(z, labels),
+                theirs.softmax_cross_entropy_with_integer_labels(z, labels),
+            ),
+            (
+                softmax_cross_entropy(label_smoothing=0.2).per_example(z, labels),
                 theirs.softmax_cross_entropy(z, theirs.smooth_labels(y, 0.2)),
             ),
-            (loss("sigmoid_cross_entropy")(z, y), theirs.sigmoid_binary_cross_entropy(z, y).mean(-1)),
+            (sigmoid_cross_entropy().per_example(z, y), theirs.sigmoid_binary_cross_entropy(z, y).mean(-1)),
             (
-                loss("sigmoid_focal", alpha=0.4, gamma=1.5)(z, y),
+                sigmoid_focal(alpha=0.4, gamma=1.5).per_example(z, y),
                 theirs.sigmoid_focal_loss(z, y, alpha=0.4, gamma=1.5).sum(-1),
             ),
-            (loss("huber", delta=0.5)(z, y), theirs.huber_loss(z, y, delta=0.5).sum(-1)),
+            (huber(delta=0.5).per_example(z, y), theirs.huber_loss(z, y, delta=0.5).sum(-1)),
         ]
 
     for ours, right in pairs(LOGITS.astype(np.float32), ONE_HOT.astype(np.float32), LABELS):

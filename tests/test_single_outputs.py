@@ -33,12 +33,12 @@ def net(column, slope, ends=lambda x: x):
         outputs = ends(weights["slope"] * x)
         return outputs if column else outputs[:, 0]
 
-    return fallline.model(lambda key: {"slope": jnp.float32(slope)}, apply, name="net")
+    return fallline.from_functions(lambda key: {"slope": jnp.float32(slope)}, apply, name="net")
 
 
 def trained(tmp_path, model, targets, loss="sigmoid_cross_entropy", metrics=("accuracy", "binary_accuracy"), **more):
     data = (INPUTS, targets)
-    task = fallline.task(
+    task = fallline.from_arrays(
         "yes-or-no", model=model, train=data, validation=data, test=data, loss=loss, metrics=list(metrics), **more
     )
     study = Study(name="s", task=task, base={"optimizer": "gradient_descent", "learning_rate": 1e-9, "steps": 1})
@@ -65,7 +65,7 @@ def test_precision_and_recall_of_a_yes_or_no_are_the_hand_counted_ones(tmp_path)
     def apply(weights, x):
         return weights["w"] * 0 + x - 0.5
 
-    model = fallline.model(lambda key: {"w": jnp.float32(1)}, apply, name="strict")
+    model = fallline.from_functions(lambda key: {"w": jnp.float32(1)}, apply, name="strict")
     row = trained(tmp_path, model, TARGETS["int"])
     tp, fp, fn = (logits > 0)[YES].sum(), (logits > 0)[~YES].sum(), (logits <= 0)[YES].sum()
     tn = N - tp - fp - fn
@@ -123,7 +123,7 @@ def test_a_linear_fit_of_zeros_and_ones_without_an_accuracy_keeps_no_predictions
             r"write \(y \+ 1\) / 2 for y, or take squared_error",
         ),
         (INPUTS * 7, "weighted_cross_entropy", {}, "targets from 0 to 1"),
-        (TARGETS["int"], "softmax_cross_entropy", {}, "one output an example, .* for a single yes or no write sigmoid"),
+        (TARGETS["int"], "softmax_cross_entropy", {}, "one output per example, .* for binary labels write sigmoid"),
         (INPUTS, "squared_error", {}, "accuracy of one output an example needs targets 0 and 1 or -1 and 1"),
         (
             TARGETS["int"],
@@ -156,14 +156,16 @@ def test_what_does_not_fit_a_single_output_is_refused_with_what_does(tmp_path, t
     ],
 )
 def test_a_softmax_of_a_softmax_is_refused(tmp_path, loss):
-    model = fallline.model(lambda key: eqx.nn.MLP(1, 3, 4, 1, final_activation=jax.nn.softmax, key=key), name="soft")
+    model = fallline.from_equinox(
+        lambda key: eqx.nn.MLP(1, 3, 4, 1, final_activation=jax.nn.softmax, key=key), name="soft"
+    )
     with pytest.raises(ModelError, match=f"loss {loss} takes logits, and model soft gives probabilities"):
         trained(tmp_path, model, TARGETS["int"], loss, ["accuracy"], gives="probabilities")
 
 
 def test_accuracy_of_rows_with_several_answers_is_refused_and_the_binary_one_counts_them(tmp_path):
     rows = np.stack([YES, np.ones(N), YES], 1).astype(np.float32)
-    model = fallline.model(
+    model = fallline.from_functions(
         lambda key: {"w": jnp.array([[3.0, 0.0, -3.0]])}, lambda w, x: x @ w["w"] - jnp.array([0, 1, 0]), name="three"
     )
     with pytest.raises(ModelError, match="do not sum to 1; for several answers an example take binary_accuracy"):

@@ -134,7 +134,7 @@ def test_settings_reach_fields_tables_and_base():
 @pytest.mark.parametrize(
     "wrong, part",
     [
-        (dict(axes={"momentun": [0.9]}), "no field or number of a recipe of this study is named 'momentun'"),
+        (dict(axes={"momentun": [0.9]}), "no field or hyperparameter of a recipe of this study is named 'momentun'"),
         (
             dict(axes={"optimizer": ["momentum"], "momentum": [0.5, 0.9, 1.0]}),
             "momentum must lie in [0, 1), got 1.0 (try, axes.momentum, value 3 of 3)",
@@ -152,7 +152,7 @@ def test_settings_reach_fields_tables_and_base():
         (dict(base=BASE | {"order": "random"}), "no order of batches is named 'random'"),
         (dict(zip=[{"learning_rate": [0.1], "steps": [1, 2]}]), "need equal lengths: learning_rate has 1, steps has 2"),
         (dict(axes={"momentum": {"momentum": [0.5]}}), "no optimizer of this study is named 'momentum'"),
-        (dict(points=[{"optimizer": "momentum", "beta1": 0.9}]), "beta1 is a number of optimizer adam"),
+        (dict(points=[{"optimizer": "momentum", "beta1": 0.9}]), "beta1 is a hyperparameter of optimizer adam"),
         (dict(base=BASE | {"batch_size": 2.5}), 'batch_size must be a whole number >= 1 or "all", got 2.5'),
     ],
 )

@@ -48,7 +48,7 @@ def whole(tmp_path_factory):
     result.report()
     result.figures("curves", formats=["svg"])
     result.export("csv")
-    assert small_study().run(home / "predicts").trials.height
+    assert fallline.run(small_study(), home / "predicts").trials.height
     return home
 
 

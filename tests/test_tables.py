@@ -248,6 +248,6 @@ def test_a_row_far_out_of_the_range_of_the_training_rows_is_refused_in_words(tmp
             splits = read_table(path, None, "y", seed=seed)
             assert all(np.isfinite(part.inputs).all() for part in parts(splits))
         except DataError as refused:
-            assert "the column a leaves the range of 32 bits" in str(refused)
+            assert "the column a leaves the range of float32" in str(refused)
             return
     pytest.fail("in 40 splits the row was never held out")

@@ -11,13 +11,13 @@ from fallline.contracts import Splits
 from fallline.errors import ModelError, UnknownName
 from fallline.losses import find_loss
 from fallline.metrics.accuracy import accuracy
-from fallline.models.adapters import model
-from fallline.tasks import find_task, tasks
+from fallline.models import from_equinox, from_functions
+from fallline.tasks import builtin_tasks, find_task
 
 
-@pytest.mark.parametrize("name", sorted(tasks()))
+@pytest.mark.parametrize("name", sorted(builtin_tasks()))
 def test_every_task_learns_what_its_contract_says(name):
-    task = tasks()[name]
+    task = builtin_tasks()[name]
     splits = task.data("sample", None)
     assert isinstance(splits, Splits) and task.title and task.name == name
     inputs, targets = splits.train.inputs[:4], splits.train.targets[:4]
@@ -64,9 +64,9 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
     def make(key):
         return eqx.nn.MLP(4, 2, width_size=8, depth=1, key=key)
 
-    task = fallline.task(
+    task = fallline.from_arrays(
         "halves",
-        model=model(make, name="mlp"),
+        model=from_equinox(make, name="mlp"),
         train=(inputs, targets),
         loss="softmax_cross_entropy",
         metrics=["accuracy"],
@@ -78,7 +78,7 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
         seeds=[4],
         base={"optimizer": "gradient_descent", "learning_rate": 0.5, "batch_size": "all", "steps": 5},
     )
-    curve = study.run(tmp_path).curves["train_loss"].to_list()
+    curve = fallline.run(study, tmp_path).curves["train_loss"].to_list()
 
     from fallline.training.cohort import WEIGHTS
 
@@ -97,9 +97,9 @@ def test_an_equinox_module_trains_as_it_would_by_hand(tmp_path):
 
 
 def test_watched_scalars_of_a_module_are_recorded(tmp_path):
-    task = fallline.task(
+    task = fallline.from_arrays(
         "watched",
-        model=model(
+        model=from_equinox(
             lambda key: eqx.nn.Linear(2, 1, key=key), name="linear", watch=lambda module: {"bias": module.bias[0]}
         ),
         train=(np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)),
@@ -108,12 +108,12 @@ def test_watched_scalars_of_a_module_are_recorded(tmp_path):
     study = fallline.Study(
         name="w", task=task, metric="final_train_loss", base={"optimizer": "adam", "batch_size": "all", "steps": 3}
     )
-    curves = study.run(tmp_path).curves
+    curves = fallline.run(study, tmp_path).curves
     assert curves["bias"].n_unique() == 4 and curves["bias"].null_count() == 0
 
 
 GOOD = (np.zeros((4, 3), np.float32), np.zeros(4, np.int32))
-LINEAR = model(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
+LINEAR = from_functions(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ LINEAR = model(lambda key: {"W": jnp.zeros((2, 3))}, lambda w, x: x @ w["W"].T)
 def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     values = dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | wrong
     with pytest.raises((ModelError, UnknownName)) as told:
-        fallline.task("own", **values)
+        fallline.from_arrays("own", **values)
     assert part in str(told.value)
 
 
@@ -139,10 +139,10 @@ def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     "changes, part",
     [
         (
-            dict(model=model(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)),
+            dict(model=from_functions(lambda key: {"W": jnp.zeros((2, 5))}, lambda w, x: x @ w["W"].T)),
             "fails on a batch of inputs",
         ),
-        (dict(model=model(lambda key: {}, lambda w, x: x)), "has no weights"),
+        (dict(model=from_functions(lambda key: {}, lambda w, x: x)), "has no weights"),
         (dict(train=(GOOD[0], np.array([0, 1, 2, 0]))), "train label 2 of example 2 must lie in 0 ... 1"),
         (
             dict(metrics={"mean_error": lambda outputs, targets: outputs.mean()}),
@@ -152,9 +152,9 @@ def test_what_is_wrong_with_a_task_is_said_when_it_is_made(wrong, part):
     ],
 )
 def test_what_is_wrong_with_a_model_is_said_before_anything_is_trained(tmp_path, changes, part):
-    task = fallline.task("own", **(dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | changes))
+    task = fallline.from_arrays("own", **(dict(model=LINEAR, train=GOOD, loss="softmax_cross_entropy") | changes))
     study = fallline.Study(name="own", task=task, base={"optimizer": "adam", "steps": 2, "batch_size": 2})
     with pytest.raises(ModelError) as told:
-        study.run(tmp_path / "run")
+        fallline.run(study, tmp_path / "run")
     assert part in str(told.value)
     assert not (tmp_path / "run").exists(), "nothing was run, so nothing is left behind"

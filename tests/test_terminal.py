@@ -33,8 +33,8 @@ import fallline
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32) + (X[:, 1] > 0)
-M = fallline.model(lambda key: {{"W": jnp.zeros((3, 3))}}, lambda w, x: x @ w["W"].T, name="linear")
-T = fallline.task({HOSTILE!r}, model=M, train=(X[:40], Y[:40]), validation=(X[40:], Y[40:]),
+M = fallline.from_functions(lambda key: {{"W": jnp.zeros((3, 3))}}, lambda w, x: x @ w["W"].T, name="linear")
+T = fallline.from_arrays({HOSTILE!r}, model=M, train=(X[:40], Y[:40]), validation=(X[40:], Y[40:]),
                   loss="softmax_cross_entropy", metrics=["accuracy"], classes=[{HOSTILE!r}, "-b\\x1b[2J", "c\\x07"])
 R = fallline.Optimizer.plug({HOSTILE!r}, lambda learning_rate: optax.sgd(learning_rate), learning_rate=0.1)
 """
@@ -223,7 +223,7 @@ def test_a_warning_is_shown(cli, monkeypatch):  # noqa: F811
     import warnings
 
     monkeypatch.setattr(
-        "fallline.cli.screens.studies_table",
+        "fallline.cli.commands.list.print_studies",
         lambda: warnings.warn("a\x1b[31mb", fallline.errors.FalllineWarning, stacklevel=1),
     )
     assert "fallline: a\\x1b[31mb\n" in cli("list")[2]

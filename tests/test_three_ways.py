@@ -21,7 +21,7 @@ from fallline.stats.over_folds import corrected_p
 from fallline.stats.test_reads import chosen_by_run, refuse_test
 from fallline.store import open_run
 from fallline.store.paths import RunPaths
-from fallline.store.test_reads import ALL, CHOSEN, NAMED, Pick, TestRead, note_test_read, readings
+from fallline.store.test_reads import ALL, CHOSEN, NAMED, HeldOutRead, Pick, note_test_read, readings
 from fallline.study import parse_study
 from fallline.study.trial import digest
 from fallline.tasks.folds import FoldSplit, cut_splits, cuts
@@ -34,11 +34,11 @@ LABELS = (INPUTS[:, 0] + 0.5 * DRAW.normal(size=100) > 0.8).astype(np.int32)
 def layer():
     import jax
 
-    return fallline.model(lambda key: jax.random.normal(key, (4, 2)), lambda weights, inputs: inputs @ weights)
+    return fallline.from_functions(lambda key: jax.random.normal(key, (4, 2)), lambda weights, inputs: inputs @ weights)
 
 
 def task(name="three-ways", validation=None, test=(INPUTS[:30] + 0.1, LABELS[:30])):
-    return fallline.task(
+    return fallline.from_arrays(
         name,
         model=layer(),
         train=(INPUTS, LABELS),
@@ -65,7 +65,7 @@ def study(of=None, **fields):
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory):
     """A run with a fifth of train held out."""
-    return study(holdout=0.2).run(tmp_path_factory.mktemp("ways") / "run").folder
+    return fallline.run(study(holdout=0.2), tmp_path_factory.mktemp("ways") / "run").folder
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_cut_that_leaves_nothing_is_refused(cut, said):
 def test_nothing_is_held_out_where_there_is_a_validation_split(tmp_path):
     own = task("has-validation", validation=(INPUTS[:9], LABELS[:9]))
     with pytest.raises(StudyError, match=r"has a validation split of its own \(9 examples\).*leave out holdout"):
-        study(own, holdout=0.2).run(tmp_path / "run")
+        fallline.run(study(own, holdout=0.2), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -163,7 +163,7 @@ def test_a_budget_in_epochs_counts_the_examples_that_are_left():
 def test_epochs_are_refused_where_folds_deal_out_the_validation_split_too(tmp_path):
     own = task("pooled", validation=(INPUTS[:9], LABELS[:9]))
     with pytest.raises(StudyError, match=r"109 examples in all.*give steps instead"):
-        study(own, folds=4, base={"epochs": 1, "batch_size": 10}).run(tmp_path / "run")
+        fallline.run(study(own, folds=4, base={"epochs": 1, "batch_size": 10}), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_a_held_out_part_validates_and_the_columns_say_so(folder):
 
 
 def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
-    folded = study(folds=4, seeds=1).run(tmp_path / "folds").trials
+    folded = fallline.run(study(folds=4, seeds=1), tmp_path / "folds").trials_with_test()
     part = cut_splits("t", Splits(Split(INPUTS, LABELS)), FoldSplit(folds=4, fold=3))
-    given = fallline.task(
+    given = fallline.from_arrays(
         "given",
         model=layer(),
         train=part.train,
@@ -201,15 +201,15 @@ def test_a_trial_of_a_fold_is_that_of_the_same_arrays_given_as_splits(tmp_path):
         loss="softmax_cross_entropy",
         metrics=["accuracy"],
     )
-    alone = study(given, seeds=1).run(tmp_path / "alone").trials
+    alone = fallline.run(study(given, seeds=1), tmp_path / "alone").trials_with_test()
     names = ["validation_loss", "test_loss", "final_train_loss", "test_accuracy"]
     third = folded.filter(pl.col("fold") == 3).sort("optimizer", "learning_rate").select(names).to_numpy()
     assert third == pytest.approx(alone.sort("optimizer", "learning_rate").select(names).to_numpy(), rel=1e-5)
 
 
 def test_folds_are_trials_of_their_own_and_one_value_a_seed_in_statistics(tmp_path):
-    result = study(folds=4, target={"metric": "validation_accuracy", "value": 0.5}).run(tmp_path / "run")
-    rows, means = result.trials, result.records.trials
+    result = fallline.run(study(folds=4, target={"metric": "validation_accuracy", "value": 0.5}), tmp_path / "run")
+    rows, means = result.trials_with_test(), result.records.trials
     assert rows.height == 4 * 8 and means.height == 8 and sorted(rows["fold"].unique()) == [1, 2, 3, 4]
     assert set(means["data"]) == {"sample, 4 folds"} and "fold" not in means.columns
     for row in means.iter_rows(named=True):
@@ -286,12 +286,12 @@ def test_a_fold_that_diverged_takes_its_trial_with_it_and_missing_folds_make_no_
 
 
 def test_a_run_with_folds_that_was_extended_trains_only_what_is_new(tmp_path):
-    study(folds=3, seeds=1).run(tmp_path / "run")
-    study(folds=3, seeds=2).run(tmp_path / "run")
+    fallline.run(study(folds=3, seeds=1), tmp_path / "run")
+    fallline.run(study(folds=3, seeds=2), tmp_path / "run")
     planned = json.loads((tmp_path / "run/plan.json").read_text())["rounds"]
     counts = [sum(len(block["trials"]) for cohort in one["cohorts"] for block in cohort["blocks"]) for one in planned]
     assert counts == [12, 12] and open_run(tmp_path / "run").trials.height == 8
-    result = study(holdout=0.2, seeds=1).run(tmp_path / "run")
+    result = fallline.run(study(holdout=0.2, seeds=1), tmp_path / "run")
     assert result.trials.height == result.records.trials.height == 4, "the answer is of the study as it stands"
     every = fallline.open_run(tmp_path / "run", all_rounds=True)
     assert every.trials.height == 24 + 4 and every.records.trials.height == 8 + 4
@@ -299,11 +299,11 @@ def test_a_run_with_folds_that_was_extended_trains_only_what_is_new(tmp_path):
 
 
 def test_a_fold_whose_block_is_gone_is_trained_again_as_it_was(tmp_path):
-    whole = study(folds=3, seeds=1).run(tmp_path / "run").trials.sort("trial")
+    whole = fallline.run(study(folds=3, seeds=1), tmp_path / "run").trials.sort("trial")
     block = whole.filter(pl.col("fold") == 2)["block"][0]
     (tmp_path / f"run/trials/{block}.parquet").unlink()
     assert open_run(tmp_path / "run").trials.is_empty(), "means wait for all folds"
-    again = study(folds=3, seeds=1).run(tmp_path / "run", resume=True).trials.sort("trial")
+    again = fallline.run(study(folds=3, seeds=1), tmp_path / "run", resume=True).trials.sort("trial")
     assert again.equals(whole)
 
 
@@ -355,16 +355,16 @@ def test_the_command_line_refuses_on_one_screen(cli):
 @pytest.mark.parametrize("fields", [{"metric": "test_accuracy"}, {"metric": "test_loss"}])
 def test_configurations_without_a_validation_split_are_not_chosen_on_test(fields, tmp_path):
     with pytest.raises(StudyError, match=r"would be chosen on test.*holdout = 0.2.*folds = 5"):
-        study(**fields).run(tmp_path / "run")
+        fallline.run(study(**fields), tmp_path / "run")
     assert not (tmp_path / "run").exists(), "refused before anything is written"
-    study(**fields, holdout=0.2, seeds=1).run(tmp_path / "held")
+    fallline.run(study(**fields, holdout=0.2, seeds=1), tmp_path / "held")
     assert primary(open_run(tmp_path / "held")).column == fields["metric"].replace("test", "validation")
 
 
 def test_one_configuration_alone_is_chosen_by_nobody_and_may_be_read_on_test(tmp_path):
     base = {"steps": 12, "optimizer": "adam", "learning_rate": 0.1}
-    result = study(metric="test_accuracy", axes={}, base=base).run(tmp_path / "run")
-    assert result.trials["test_accuracy"].null_count() == 0
+    result = fallline.run(study(metric="test_accuracy", axes={}, base=base), tmp_path / "run")
+    assert result.trials_with_test()["test_accuracy"].null_count() == 0
 
 
 def test_what_is_tuned_is_not_chosen_on_test(folder, cli):
@@ -392,7 +392,7 @@ def configurations(*rates, arm="adam"):
 
 
 def reading(*rates, chosen_by="validation_accuracy", arm="adam"):
-    return TestRead(CHOSEN, chosen_by, configurations(*rates, arm=arm))
+    return HeldOutRead(CHOSEN, chosen_by, configurations(*rates, arm=arm))
 
 
 def test_the_same_choice_is_counted_and_another_is_added(tmp_path):
@@ -409,7 +409,7 @@ def test_the_same_choice_is_counted_and_another_is_added(tmp_path):
 
 def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
     layout = RunPaths(tmp_path)
-    both = TestRead(CHOSEN, "validation_accuracy", (*configurations(0.1), *configurations(0.2, arm="momentum")))
+    both = HeldOutRead(CHOSEN, "validation_accuracy", (*configurations(0.1), *configurations(0.2, arm="momentum")))
     note_test_read(layout, both, "python")
     note_test_read(layout, reading(0.1), "fallline compare")
     assert [one.times for one in readings(layout)] == [2]
@@ -421,8 +421,8 @@ def test_part_of_what_was_read_by_the_same_choice_is_no_other_choice(tmp_path):
         (reading(0.2), True),
         (reading(0.1, chosen_by="validation_loss"), True),
         (reading(0.1, arm="momentum"), False),
-        (TestRead(NAMED, named="ab"), False),
-        (TestRead(ALL), False),
+        (HeldOutRead(NAMED, named="ab"), False),
+        (HeldOutRead(ALL), False),
     ],
 )
 def test_another_choice_is_another_metric_or_another_configuration_of_an_arm(other, against):
@@ -500,9 +500,12 @@ def test_a_second_look_with_another_choice_is_flagged(folder):
 
 
 def test_a_frame_of_every_trial_is_noted_once_an_opening(folder):
-    for _ in range(2):
+    for opened in range(2):
         result = fallline.open_run(folder)
-        assert result.trials.height == result.trials.height == 8 and result.summary().height == 4
+        assert result.trials.height == 8 and result.summary().height == 4 and "test_loss" not in result.trials.columns
+        assert str(result) and result.claims().is_empty()
+        assert [one.times for one in readings(RunPaths(folder))] == [opened] * opened, "reading writes nothing"
+        assert result.trials_with_test().height == result.trials_with_test()["test_loss"].count() == 8
     (noted,) = readings(RunPaths(folder))
     assert (noted.kind, noted.times, noted.first.who) == (ALL, 2, "python")
     page = result.report().read_text(encoding="utf-8")
@@ -519,19 +522,20 @@ def test_what_the_study_names_itself_is_noted_apart_and_is_no_choice(tmp_path):
             "tune": ["learning_rate"],
         }
     ]
-    result = study(holdout=0.2, claims=claims).run(tmp_path / "run")
-    result.claims()
+    result = fallline.run(study(holdout=0.2, claims=claims), tmp_path / "run")
+    assert "claims(test=True)" in result.claims()["note"][0]
+    result.claims(test=True)
     result.report()
     named, chosen = readings(RunPaths(tmp_path / "run"))
     assert (named.kind, named.times, chosen.kind, chosen.times) == (NAMED, 2, CHOSEN, 1)
     reported = [{"where": {"optimizer": "adam"}, "metric": "test_accuracy", "value": 0.9}]
-    changed = study(holdout=0.2, claims=claims, reported=reported).run(tmp_path / "run")
+    changed = fallline.run(study(holdout=0.2, claims=claims, reported=reported), tmp_path / "run")
     changed.report()
     assert [one.times for one in readings(RunPaths(tmp_path / "run"))] == [2, 2, 1], "another study names other things"
 
 
 def test_a_run_without_test_values_notes_nothing(tmp_path):
-    result = study(task("no-test", test=None), holdout=0.2, seeds=1).run(tmp_path / "run")
+    result = fallline.run(study(task("no-test", test=None), holdout=0.2, seeds=1), tmp_path / "run")
     assert result.trials.height == 4 and result.report().exists() and result.compare().arms.height == 2
     assert not (tmp_path / "run/test_reads.json").exists()
 

@@ -65,9 +65,9 @@ class Shuffled(eqx.Module):
 
 
 def study(module, name, **base):
-    task = fallline.task(
+    task = fallline.from_arrays(
         name,
-        model=fallline.model(module, name=name),
+        model=fallline.from_equinox(module, name=name),
         train=(INPUTS, TARGETS),
         validation=(INPUTS, TARGETS),
         loss="squared_error",
@@ -130,7 +130,7 @@ def test_what_a_module_holds_twice_is_trained_as_one(tmp_path, module, shared, c
 
 
 def test_a_module_without_ties_has_the_weights_it_had():
-    model = fallline.model(lambda key: eqx.nn.MLP(4, 1, 8, 1, key=key))
+    model = fallline.from_equinox(lambda key: eqx.nn.MLP(4, 1, 8, 1, key=key))
     weights = model.init(jax.random.key(0))
     plain = eqx.filter(eqx.nn.MLP(4, 1, 8, 1, key=jax.random.key(0)), eqx.is_inexact_array)
     assert jax.tree.structure(weights) == jax.tree.structure(plain)
@@ -156,7 +156,7 @@ def test_what_does_not_hang_on_the_key_is_no_state():
         def __call__(self, x):
             return self.layer(x[self.order])
 
-    assert fallline.model(Fixed).state is None
+    assert fallline.from_equinox(Fixed).state is None
 
 
 def test_a_kept_key_is_refused_where_the_model_is_read():
@@ -171,4 +171,4 @@ def test_a_kept_key_is_refused_where_the_model_is_read():
             return self.layer(x) + jax.random.normal(self.key, (1,))
 
     with pytest.raises(ModelError, match=r"keeps a random key, .*; give __call__ an argument key"):
-        fallline.model(Kept)
+        fallline.from_equinox(Kept)

@@ -26,7 +26,7 @@ from fallline.stats.claims import SUPPORTED, UNDECIDED, claims
 from fallline.stats.compare import compared
 from fallline.stats.evidence import Region, weigh
 from fallline.stats.pairwise import holm
-from fallline.store.interim_analyses import begin_look, end_look, note_plan, noted_looks
+from fallline.store.interim_analyses import begin_analysis, end_analysis, record_plan, recorded_analyses
 from fallline.store.writing import RunWriter
 from test_run import study as dots
 
@@ -180,11 +180,11 @@ def pair_run(folder: Path, seeds: int = 10, **fields: Any) -> Any:
 
 def looked_at(run: Any, *counts: int, most: int = 20) -> None:
     plan = plan_interim_analyses(5, most)
-    looks = note_plan(run.paths, range(most), 0, plan)
+    looks = record_plan(run.paths, range(most), 0, plan)
     for look in plan:
         if look.seeds in counts:
-            looks = begin_look(run.paths, looks, look)
-            looks = end_look(run.paths, looks, [(question.text, question.verdict) for question in questions(run)])
+            looks = begin_analysis(run.paths, looks, look)
+            looks = end_analysis(run.paths, looks, [(question.text, question.verdict) for question in questions(run)])
 
 
 def test_a_claim_that_was_looked_at_twice_is_not_supported_at_five_percent(tmp_path):
@@ -234,7 +234,7 @@ def test_without_claims_the_best_arm_is_held_against_each_other_one(tmp_path):
         "adam against adagrad": "significant",
         "adam against ftrl": "significant",
     }
-    assert noted_looks(run.paths).last.undecided == 1
+    assert recorded_analyses(run.paths).last.undecided == 1
     found = compared(run)
     assert found.level == 0.0125 and {pair.level for pair in found.pairs[0]} == {0.0125}
     assert any("told apart at the 1.25 % level" in note for note in notes(found))
@@ -244,7 +244,7 @@ def test_without_claims_the_best_arm_is_held_against_each_other_one(tmp_path):
 def test_damaged_looks_are_named(tmp_path):
     run = pair_run(tmp_path / "run", claims=[A])
     for text in ("{", "[]", '{"seeds": [0], "before": 0, "planned": [{"level": 1}], "made": []}'):
-        run.paths.looks.write_text(text)
+        run.paths.interim_analyses.write_text(text)
         with pytest.raises(StoreError, match=r"looks\.json"):
             claims(run)
 
@@ -268,8 +268,8 @@ def line(**fields: Any) -> fallline.Study:
 
 def test_rounds_go_on_until_the_seeds_are_used_up_and_say_so(tmp_path):
     told: list[str] = []
-    result = fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=12, tell=told.append)
-    looks = noted_looks(result.records.paths)
+    result = fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=12, on_message=told.append)
+    looks = recorded_analyses(result.records.paths)
     assert [look.seeds for look in looks.made] == [5, 12] and looks.spent == pytest.approx(0.05)
     assert result.trials.height == 24 and result.trials["trial"].n_unique() == 24
     assert (
@@ -279,7 +279,7 @@ def test_rounds_go_on_until_the_seeds_are_used_up_and_say_so(tmp_path):
     with pytest.raises(StudyError, match="would break the promised error"):
         fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=50)
     fallline.run(line(), tmp_path / "run", until_decided=True)
-    assert len(noted_looks(result.records.paths).made) == 2, "the last look again is no look more"
+    assert len(recorded_analyses(result.records.paths).made) == 2, "the last look again is no look more"
 
 
 def test_a_large_effect_ends_after_the_first_look_and_seeds_run_before_are_told(tmp_path):
@@ -300,9 +300,9 @@ def test_what_leaves_nothing_to_chance_is_decided_by_one_seed(tmp_path):
         base={"optimizer": "adam", "batch_size": "all", "order": "file", "steps": 4},
         claims=[{"text": "0.5 is better", "better": {"learning_rate": 0.5}, "worse": "others"}],
     )
-    result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
+    result = fallline.run(study, tmp_path / "run", until_decided=True, on_message=told.append)
     assert result.trials.height == 2 and result.claims()["verdict"][0] != UNDECIDED
-    assert "the study is deterministic" in told[0] and noted_looks(result.records.paths) is None
+    assert "the study is deterministic" in told[0] and recorded_analyses(result.records.paths) is None
 
 
 @pytest.mark.parametrize("killed_at", [1, 3])
@@ -323,7 +323,7 @@ def test_a_run_killed_in_a_round_goes_on_and_ends_as_one_that_was_not(tmp_path, 
     monkeypatch.setattr(RunWriter, "write_block", real)
     again = fallline.run(line(), tmp_path / "run", until_decided=True, resume=True, max_seeds=12)
     assert set(again.trials["trial"]) == set(whole.trials["trial"]) and again.trials.height == 24
-    one, other = (noted_looks(result.records.paths) for result in (whole, again))
+    one, other = (recorded_analyses(result.records.paths) for result in (whole, again))
     assert [(look.seeds, look.level, look.verdicts) for look in one.made] == [
         (look.seeds, look.level, look.verdicts) for look in other.made
     ]
@@ -339,9 +339,12 @@ def test_a_run_killed_while_looking_looks_again(tmp_path, monkeypatch):
         fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=5)
     monkeypatch.undo()
     folder = fallline.open_run(tmp_path / "run").records
-    assert noted_looks(folder.paths).spent == 0.05 and "before its verdicts were noted" in looks_in_words(folder)
+    assert recorded_analyses(folder.paths).spent == 0.05 and "before its verdicts were noted" in looks_in_words(folder)
     result = fallline.run(line(), tmp_path / "run", until_decided=True)
-    assert len(noted_looks(result.records.paths).last.verdicts) == 1 and len(noted_looks(folder.paths).made) == 1
+    assert (
+        len(recorded_analyses(result.records.paths).last.verdicts) == 1
+        and len(recorded_analyses(folder.paths).made) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -359,7 +362,7 @@ def test_where_every_trial_diverges_it_ends_after_one_look(tmp_path):
     study = line(
         base={"optimizer": "gradient_descent", "batch_size": 2, "steps": 40}, axes={"learning_rate": [1e9, 2e9]}
     )
-    result = fallline.run(study, tmp_path / "run", until_decided=True, tell=told.append)
+    result = fallline.run(study, tmp_path / "run", until_decided=True, on_message=told.append)
     assert set(result.trials["status"]) == {"diverged"} and result.trials["seed"].n_unique() == 5
     assert told[-1] == "no two arms have results to compare"
 

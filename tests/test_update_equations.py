@@ -14,8 +14,8 @@ import pytest
 
 import oracles
 import oracles_more
-from fallline.losses import losses
-from fallline.optimizers import find_optimizer, optimizers
+from fallline.losses import builtin_losses
+from fallline.optimizers import builtin_optimizers, find_optimizer
 
 X, Y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, -1.0, -2.0, -3.0])
 
@@ -87,7 +87,7 @@ FURTHER_CASES = [
 CASES = TENSORFLOW_CASES + FURTHER_CASES
 WRITTEN = oracles.RULES | oracles_more.RULES
 STEPS = 100
-every_case = pytest.mark.parametrize("name, numbers", CASES, ids=[f"{n}-{[*k.values()]}" for n, k in CASES])
+every_case = pytest.mark.parametrize("name, hyperparameters", CASES, ids=[f"{n}-{[*k.values()]}" for n, k in CASES])
 every_problem = pytest.mark.parametrize("problem", PROBLEMS)
 
 
@@ -151,7 +151,7 @@ def test_a_rule_in_float64_is_its_written_equation(name, hyperparameters, proble
 
 
 def test_every_rule_has_a_written_equation():
-    assert {name for name, _ in CASES} == set(optimizers()) == set(WRITTEN)
+    assert {name for name, _ in CASES} == set(builtin_optimizers()) == set(WRITTEN)
 
 
 def test_rmsprop_on_the_line_fit_settles_into_the_cycle_tensorflow_shows():
@@ -180,7 +180,7 @@ OPTAX_TWINS = [
 
 
 @every_problem
-@pytest.mark.parametrize("name, numbers, twin", OPTAX_TWINS, ids=[name for name, _, _ in OPTAX_TWINS])
+@pytest.mark.parametrize("name, hyperparameters, twin", OPTAX_TWINS, ids=[name for name, _, _ in OPTAX_TWINS])
 def test_what_optax_shares_agrees_with_optax(name, hyperparameters, twin, problem):
     with jax.enable_x64(True):
         path, _ = follow(find_optimizer(name).make, problem, STEPS, jnp.float64, **full(name, hyperparameters))
@@ -249,7 +249,7 @@ def test_adams_first_steps_lose_no_digits_to_the_bias_correction(beta, kind):
 
 def test_the_page_of_equations_holds_every_rule_and_loss():
     page = (Path(__file__).parents[1] / "docs" / "equations.md").read_text(encoding="utf-8")
-    for part in (*optimizers().values(), *losses().values()):
+    for part in (*builtin_optimizers().values(), *builtin_losses().values()):
         section = page.split(f"\n### {part.name}\n")[1].split("\n### ")[0]
         assert all(f"    {line}\n" in section for line in part.equation.split(";  "))
         assert part.source in section

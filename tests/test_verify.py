@@ -48,7 +48,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verify") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         small_blocks(patch)
-        _ = study().run(folder).trials
+        fallline.run(study(), folder).trials_with_test()
     return folder
 
 
@@ -127,7 +127,7 @@ def test_after_a_repair_the_run_with_resume_makes_everything_again(run, whole, d
         path.relative_to(run / "damaged/1").as_posix(): path.read_bytes() for path in (run / "damaged").rglob("*.*")
     }
     assert aside.items() >= names.items(), "nothing was deleted"
-    study().run(run, resume=True)
+    fallline.run(study(), run, resume=True)
     found = fallline.verify(run)
     assert found, str(found)
     assert kept.stat().st_ino == inode
@@ -145,7 +145,7 @@ def test_one_damaged_table_comes_back_byte_for_byte(run, whole, name):
     path = run / (answers(run) if name == "answers" else name)
     path.write_bytes(b"PAR1")
     fallline.repair_run(run)
-    study().run(run, resume=True)
+    fallline.run(study(), run, resume=True)
     assert records(run) == records(whole) and fallline.verify(run)
 
 
@@ -222,7 +222,7 @@ def test_trials_that_are_there_twice_are_told_and_trained_once(run, whole):
     found = fallline.verify(run)
     assert "2 of its 2 trials have records in r1-c000-b001 too" in str(found)
     fallline.repair_run(run)
-    study().run(run, resume=True)
+    fallline.run(study(), run, resume=True)
     assert records(run) == records(whole) and fallline.verify(run)
 
 
@@ -274,9 +274,9 @@ def test_json_of_another_form_is_a_sentence_for_every_reader_and_heals(run, name
         told(lambda: fallline.open_run(run).summary())
         told(lambda: fallline.open_run(run).claims())
         if text in OTHER_JSON[-3:]:  # what can be made again is, in some turns of mending and running
-            told(lambda: study().run(run, resume=True))
+            told(lambda: fallline.run(study(), run, resume=True))
             fallline.repair_run(run)
-            told(lambda: study().run(run, resume=True))
+            told(lambda: fallline.run(study(), run, resume=True))
             assert fallline.verify(run) or name == "looks.json", str(fallline.verify(run))
         shutil.rmtree(run / "damaged", ignore_errors=True)
 
@@ -286,14 +286,14 @@ def test_a_launch_that_cannot_be_read_is_found(run):
     (run / "launches/001/launch.json").write_text("{")
     assert paths_of(fallline.verify(run)) == {"launches/001"}
     with pytest.raises(StoreError, match=r"launch\.json is not whole JSON"):
-        study().run(run)
+        fallline.run(study(), run)
     fallline.repair_run(run)
-    study().run(run)
+    fallline.run(study(), run)
     assert fallline.verify(run)
 
 
 def test_a_block_of_another_study_is_told_apart(run, tmp_path):
-    other = study(name="other", seeds=[7], claims=[]).run(tmp_path / "other").folder
+    other = fallline.run(study(name="other", seeds=[7], claims=[]), tmp_path / "other").folder
     for kind in OF_BLOCK:
         for path in other.glob(f"{kind}/*.parquet"):
             shutil.copy(path, run / kind / "r5-c000-b000.parquet")
@@ -307,13 +307,16 @@ def test_a_block_of_another_study_is_told_apart(run, tmp_path):
 
 
 def test_a_study_that_was_never_wholly_planned_is_noted(tmp_path):
-    fallline.Study(
-        name="line",
-        task="line",
-        metric="final_train_loss",
-        axes={"learning_rate": [0.1, 0.2]},
-        base={"optimizer": "adam", "batch_size": "all", "steps": 3},
-    ).run(tmp_path)
+    fallline.run(
+        fallline.Study(
+            name="line",
+            task="line",
+            metric="final_train_loss",
+            axes={"learning_rate": [0.1, 0.2]},
+            base={"optimizer": "adam", "batch_size": "all", "steps": 3},
+        ),
+        tmp_path,
+    )
     path = tmp_path / "study.toml"
     write_text(path, path.read_text().replace("0.2", "0.3"))
     found = fallline.verify(tmp_path)
@@ -349,8 +352,8 @@ def test_the_command_prints_a_line_each_and_its_code_tells_sound_from_not(cli):
     assert code == 2 and told.splitlines() == [
         "curves/r1-c000-b000.parquet: it is empty; --repair moves the block aside, and the same command with --resume "
         "trains it again",
-        "run: 0 of 1 planned blocks done, 4 trials; 1 thing to mend",
-        "to mend what can be mended: fallline verify run --repair",
+        "run: 0 of 1 planned blocks done, 4 trials; 1 thing to repair",
+        "to repair what can be repaired: fallline verify run --repair",
     ]
     code, told, _ = cli("verify", "run", "--repair")
     assert code == 0 and told.startswith("block r1-c000-b000 is in damaged/1\n")

@@ -16,6 +16,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from volume_folders import Folder, line_study, write_folder  # noqa: E402
 
+import fallline  # noqa: E402
 from fallline import Study, open_run  # noqa: E402
 from fallline.metrics.per_class import confusion, macro, macros  # noqa: E402
 from fallline.report.figures import drawn, specs, thin  # noqa: E402
@@ -63,7 +64,7 @@ def test_a_study_of_2000_trials_is_named_once_planned_once_and_kept_in_few_files
     )
     monkeypatch.setattr(naming, "digest", lambda plain: (hashed.update(["all"]), real_digest(plain))[1])
     study = line_study(2000).with_({"base": {"steps": 20}})
-    result = study.run(tmp_path / "run")
+    result = fallline.run(study, tmp_path / "run")
     assert result.records.trials.height == 2000 and result.records.trials["trial"].n_unique() == 2000
     assert hashed["all"] <= 2000 + 10
     assert written["plan.json"] <= 2
@@ -72,7 +73,7 @@ def test_a_study_of_2000_trials_is_named_once_planned_once_and_kept_in_few_files
     assert sum(1 for path in (tmp_path / "run").rglob("*") if path.is_file()) <= 5 * blocks + 10
     written.clear()
     hashed.clear()
-    study.run(tmp_path / "run")
+    fallline.run(study, tmp_path / "run")
     assert not written, "nothing is new, so nothing is written"
     assert hashed["all"] <= 2000 + 10
 
@@ -91,7 +92,7 @@ def test_no_block_records_more_than_memory_takes_and_every_trial_is_in_one(tmp_p
     monkeypatch.setattr(cohort, "MOST_POINTS", 250)
     study = small_study()
     assert [planned.lanes for planned in plan(study.trials())] == [2, 2]
-    records = study.run(tmp_path / "run").records
+    records = fallline.run(study, tmp_path / "run").records
     sizes = [records.paths.curves(block) for block in records.paths.done_blocks()]
     assert max(pl.read_parquet(path).height for path in sizes) <= 250
     assert sorted(records.trials["trial"]) == sorted(trial.name for trial in study.trials())
@@ -112,9 +113,9 @@ STOPPED = Study(
 @pytest.mark.parametrize(("study", "ends"), [(small_study(), "diverged"), (STOPPED, "stopped")])
 def test_curves_written_piece_by_piece_are_those_written_at_once(study, ends, tmp_path, monkeypatch):
     """Bit for bit, of lanes that ended too, and with looks between the recorded steps."""
-    whole = study.run(tmp_path / "whole").records
+    whole = fallline.run(study, tmp_path / "whole").records
     monkeypatch.setattr("fallline.training.records.MOST_ROWS", 30)
-    pieces = study.run(tmp_path / "pieces").records
+    pieces = fallline.run(study, tmp_path / "pieces").records
     assert set(whole.trials["status"]) == {ends, "done"}
     for name in ("fold_trials", "fold_curves"):
         first, second = (getattr(run, name).lazy().collect() for run in (whole, pieces))
@@ -221,13 +222,14 @@ def test_an_export_reads_some_trials_at_a_time_and_gives_the_same_points(folder,
 
 MEMORY = """
 import resource, sys
-from fallline import Study, plan
+from fallline import Study, run
+from fallline.study import plan
 from fallline.training import cohort, records
 plan.MOST_POINTS = cohort.MOST_POINTS = 400_000
 records.MOST_ROWS = 50_000
 steps = int(sys.argv[2])
-Study(name="memory", task="line", seeds=4, metric="final_train_loss", base={"batch_size": "all", "steps": steps},
-      axes={"optimizer": ["adam"], "learning_rate": [0.001 * (1 + n) for n in range(100)]}).run(sys.argv[1])
+run(Study(name="memory", task="line", seeds=4, metric="final_train_loss", base={"batch_size": "all", "steps": steps},
+          axes={"optimizer": ["adam"], "learning_rate": [0.001 * (1 + n) for n in range(100)]}), sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -14,11 +14,11 @@ _PUBLIC = {
     "Study": "fallline.study",
     "load_study": "fallline.study",
     "run": "fallline.api",
-    "scale": "fallline.api",
+    "measure_scaling": "fallline.api",
     "Result": "fallline.api",
     "open_run": "fallline.api",
     "plan_study": "fallline.api",
-    "utilisation": "fallline.api",
+    "measure_utilisation": "fallline.api",
     "launch": "fallline.api",
     "jobs": "fallline.api",
     "Jobs": "fallline.api",
@@ -33,48 +33,51 @@ _PUBLIC = {
     "Task": "fallline.contracts",
     "Metric": "fallline.contracts",
     "Schedule": "fallline.contracts",
-    "optimizer": "fallline.optimizers",
-    "loss": "fallline.losses",
-    "model": "fallline.models",
+    "from_functions": "fallline.models",
     "from_equinox": "fallline.models",
     "from_flax": "fallline.models",
     "from_keras": "fallline.models",
+    "from_torch": "fallline.models",
     "neurons": "fallline.networks",
-    "task": "fallline.tasks",
+    "from_arrays": "fallline.tasks",
     "network_task": "fallline.tasks",
     "FalllineError": "fallline.errors",
     "FalllineWarning": "fallline.errors",
 }
 
-__all__ = [*_PUBLIC, "__version__"]
+_PACKAGES = ("datasets", "losses", "metrics", "models", "networks", "optimizers", "schedules", "tasks")
+"""Of components, each a function with its hyperparameters: ``fallline.optimizers.adam(beta1=0.8)``."""
+
+__all__ = [*_PUBLIC, *_PACKAGES, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
+    from fallline import datasets, losses, metrics, models, networks, optimizers, schedules, tasks
     from fallline.api import (
         Jobs,
         Result,
         jobs,
         launch,
+        measure_scaling,
+        measure_utilisation,
         open_run,
         plan_study,
         repair_run,
         run,
-        scale,
-        utilisation,
         verify,
     )
     from fallline.contracts import Hyperparameter, Loss, Metric, Model, Optimizer, Schedule, Split, Splits, Task
     from fallline.errors import FalllineError, FalllineWarning
-    from fallline.losses import loss
-    from fallline.models import from_equinox, from_flax, from_keras, model
+    from fallline.models import from_equinox, from_flax, from_functions, from_keras, from_torch
     from fallline.networks import neurons
-    from fallline.optimizers import optimizer
     from fallline.study import Study, load_study
-    from fallline.tasks import network_task, task
+    from fallline.tasks import from_arrays, network_task
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"fallline.{name}")
     raise AttributeError(f"module 'fallline' has no attribute {name!r}")
 
 

@@ -1,6 +1,6 @@
-"""Modules that take long to import, imported where something of them is first used.
+"""Modules that are slow to import, imported when an attribute of them is first used.
 
-An optimizer's name, hyperparameters and defaults can so be read by what only reads a run, in a tenth of the time.
+So the names, hyperparameters and defaults of components can be read without JAX, in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Later:
-    """Stands for the module ``name`` until an attribute of it is asked for."""
+    """Imports the module ``name`` when an attribute of it is first asked for."""
 
     def __init__(self, name: str):
         self.__dict__["__name__"] = name

@@ -1,4 +1,4 @@
-"""The Euclidean norm of arrays whose squares may overflow or vanish in float32."""
+"""The Euclidean norm of arrays whose squares may overflow or underflow in float32."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ def norm_of(tree: Any) -> Any:
 
 
 def norm_in_parts(tree: Any) -> tuple[Any, Any]:
-    """The norm as ``2^k`` and what is left, from 1 to the root of the number of entries: their product may overflow.
+    """The norm as a power of two and the remaining factor, between 1 and the square root of the number of entries:
+    their product may overflow.
 
     The squares are those of ``x / 2^k``, where 2^k is the power of two of the largest entry: so entries of 1e20 or
-    1e-30 have their norm, where their squares would be infinite or 0. Dividing by a power of two is exact, so wherever
-    the plain formula holds the result is the same.
+    1e-30 have a norm, where their squares would overflow or underflow. A division by a power of two is exact, so the
+    result is that of the plain formula wherever that holds.
     """
     import jax
     import jax.numpy as jnp
@@ -34,12 +35,12 @@ def norm_in_parts(tree: Any) -> tuple[Any, Any]:
 
 def power_of_two(value: Any) -> Any:
     """The largest power of two that is at most ``value`` >= 0, a float32 scalar, and at most 2^126; 1 for values below
-    1.2e-38 and for what is no finite number.
+    1.2e-38, inf and nan.
     """
     import jax
     import jax.numpy as jnp
 
     usable = jnp.isfinite(value) & (value >= jnp.finfo(jnp.float32).tiny)
-    held = jnp.minimum(value, 2.0**126)  # 1 / 2^127, by which a program may multiply, would be 0
+    held = jnp.minimum(value, 2.0**126)  # 1 / 2^127, by which a compiled program may multiply, would be 0
     bits = jax.lax.bitcast_convert_type(jnp.where(usable, held, 1.0), jnp.int32)
     return jax.lax.bitcast_convert_type(bits & EXPONENT, jnp.float32)

@@ -24,17 +24,17 @@ from fallline.store.interim_analyses import (
     UNDECIDED,
     InterimAnalyses,
     InterimAnalysis,
-    begin_look,
-    end_look,
-    note_plan,
-    noted_looks,
+    begin_analysis,
+    end_analysis,
+    record_plan,
+    recorded_analyses,
 )
 from fallline.store.paths import RunPaths
 from fallline.study import Study
 from fallline.training.arrays import load_arrays
 from fallline.training.preregistration import has_chance
 
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 SIGNIFICANT, SAME = "significant", "equal"
 MOST_NAMED = 3
@@ -58,29 +58,29 @@ def train_until_decided(
     train: Callable[[Study], object],
     most: int | None = None,
     folder: Path | None = None,
-    tell: Tell | None = None,
+    on_message: OnMessage | None = None,
 ) -> Path:
     """Train ``study`` with more and more seeds until its claims, or its pairs of arms, are decided; the run folder.
 
     ``train(grown)`` trains what ``out`` has no records of yet. After each round there is an interim analysis, as
     ``fallline.stats.alpha_spending`` plans them for ``most`` seeds (100 by default); a run that was stopped, or is
-    undecided, continues with the analyses that it planned. ``tell`` gets a line about each round. StudyError where the
-    seeds do not fit.
+    undecided, continues with the analyses that it planned. ``on_message`` gets a line about each round. StudyError
+    where the seeds do not fit.
     """
-    tell = tell or (lambda line: None)
-    planned = noted_looks(RunPaths(out))
+    on_message = on_message or (lambda line: None)
+    planned = recorded_analyses(RunPaths(out))
     if planned is None and not _has_chance(study, folder):
         train(study)
-        tell("the study is deterministic: one seed decides as much as many")
+        on_message("the study is deterministic: one seed decides as much as many")
         return out
     analyses = _planned(study, out, most) if planned is None else _fitting(planned, study, most)
     for analysis in _remaining(analyses, study):
-        tell(_announcement(analyses, analysis))
+        on_message(_announcement(analyses, analysis))
         train(_grown(study, analyses, analysis.seeds))
         analyses = _recorded(Run(out), analyses, analysis)
         answers = questions(Run(out))
-        analyses = end_look(RunPaths(out), analyses, [(question.text, question.verdict) for question in answers])
-        tell(_outcome(analyses, analysis, answers))
+        analyses = end_analysis(RunPaths(out), analyses, [(question.text, question.verdict) for question in answers])
+        on_message(_outcome(analyses, analysis, answers))
         if not analyses.last.undecided:  # of nothing, too
             break
     return out
@@ -164,8 +164,8 @@ def _fitting(analyses: InterimAnalyses, study: Study, most: int | None) -> Inter
     seeds, planned = study.seed_list, analyses.planned[-1].seeds
     if most is not None and most != planned:
         raise StudyError(
-            f"this run's interim analyses and their levels were planned for at most {planned} seeds; analyses up to {most} "
-            "would exceed the overall error probability. Leave out --max-seeds, or start another folder with other "
+            f"this run's interim analyses and their levels were planned for at most {planned} seeds; "
+            f"analyses up to {most} would exceed the overall error probability. Leave out --max-seeds, or start another folder with other "
             "seeds (--set 'seeds=[1000, 1001, ...]')"
         )
     if analyses.seeds[: len(seeds)] != tuple(seeds):
@@ -189,9 +189,9 @@ def _grown(study: Study, analyses: InterimAnalyses, count: int) -> Study:
 
 def _recorded(run: Run, analyses: InterimAnalyses, analysis: InterimAnalysis) -> InterimAnalyses:
     """The analyses with this one recorded, which happens before anything is read."""
-    if not run.paths.looks.exists():
-        analyses = note_plan(run.paths, analyses.seeds, analyses.before, analyses.planned)
-    return analyses if len(analyses.seen) == analysis.seeds else begin_look(run.paths, analyses, analysis)
+    if not run.paths.interim_analyses.exists():
+        analyses = record_plan(run.paths, analyses.seeds, analyses.before, analyses.planned)
+    return analyses if len(analyses.seen) == analysis.seeds else begin_analysis(run.paths, analyses, analysis)
 
 
 # In words

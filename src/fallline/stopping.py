@@ -1,4 +1,4 @@
-"""Early stopping: how long a lane may train without its validation loss getting better (Prechelt, 1998)."""
+"""Early stopping: how long a lane may train without a better validation loss (Prechelt, 1998)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ PATIENCE = Hyperparameter(
     None,
     low=1,
     optional=True,
-    meaning="looks at validation without a better loss after which a trial is stopped",
+    meaning="evaluations without a better validation loss after which a trial is stopped",
+    phrase="patience {}",
+    none_phrase="no early stopping",
 )
 CHANGE = nonnegative("early_stop_change", 0.0, "how much lower a validation loss must be to count as better")
 
 HYPERPARAMETERS: tuple[Hyperparameter, ...] = (PATIENCE, CHANGE)
 
 
-def stale(looks: Sequence[Any], change: Any = 0.0) -> np.ndarray:
-    """How many looks ago the validation loss was last better than all before it by more than ``change``.
+def stale(losses: Sequence[Any], change: Any = 0.0) -> np.ndarray:
+    """How many evaluations ago the validation loss was last better than all before it by more than ``change``.
 
-    ``looks`` is the loss at each look, arrays of one shape; the first look counts as better, nan never does.
+    ``losses`` holds the loss of each evaluation, arrays of one shape; the first counts as better, nan never does.
     """
-    values = np.asarray(looks, np.float64)
+    values = np.asarray(losses, np.float64)
     best, since = np.full(values.shape[1:], np.inf), np.zeros(values.shape[1:], np.int64)
     for value in values:
         better = value < best - change

@@ -1,4 +1,4 @@
-"""Batch policies: which examples each step sees. A seed owns its stream, whatever the recipe."""
+"""Batch policies: which examples each step uses. The stream of batches depends on the seed, not on the recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calculator: steps = epochs x examples / (batch x workers), both ways, and a sentence that says it."""
+"""The calculator: steps = epochs x examples / (batch x workers), in both directions, and as a sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fallline.batching.rounding import as_written, whole_steps
+from fallline.batching.rounding import as_decimal, whole_steps
 from fallline.contracts import positive
 from fallline.errors import HyperparameterError, StudyError, UnknownName
 
@@ -17,7 +17,7 @@ _EPOCHS = positive("epochs", None)
 
 @dataclass(frozen=True)
 class Budget:
-    """Steps, the epochs they make (those asked for, where steps were), the examples they see, and a sentence."""
+    """Steps, the epochs that they make, the examples that they use, and the calculation as a sentence."""
 
     steps: int
     epochs: float
@@ -26,11 +26,11 @@ class Budget:
 
 
 def steps_of(epochs: float, examples: int, batch_size: int, workers: int = 1, last: str = "carried") -> Budget:
-    """The steps that make ``epochs`` epochs of ``examples``, each step a batch of ``batch_size`` on every worker.
+    """The steps of ``epochs`` epochs of ``examples``, each step a batch of ``batch_size`` on every worker.
 
-    What is left over at the end of an epoch is "carried" into the next, so that the formula holds as it stands; or
-    "dropped", as batches of a study are unless they say otherwise; or "kept" as a smaller step. Steps are rounded to
-    the nearest number >= 1. NumberError, UnknownName or StudyError for what is no budget.
+    The examples left over at the end of an epoch are "carried" into the next one, so that the formula is exact; or
+    "dropped", the default of studies; or "kept" as a smaller batch. Steps are rounded to the nearest number >= 1.
+    HyperparameterError, UnknownName or StudyError for what is no budget.
 
     >>> steps_of(40, 60_000, 128).sentence
     '40 epochs of 60,000 examples in batches of 128 by 1 worker are 18,750 steps'
@@ -38,7 +38,7 @@ def steps_of(epochs: float, examples: int, batch_size: int, workers: int = 1, la
     checked = _EPOCHS.check(epochs)
     assert isinstance(checked, float)
     an_epoch = _steps_an_epoch(examples, batch_size, workers, last)
-    exact = as_written(checked) * an_epoch
+    exact = as_decimal(checked) * an_epoch
     steps = whole_steps(exact)
     rounded = "" if exact == steps else f" ({_plain(exact)} before rounding)"
     sentence = (
@@ -49,7 +49,7 @@ def steps_of(epochs: float, examples: int, batch_size: int, workers: int = 1, la
 
 
 def epochs_of(steps: int, examples: int, batch_size: int, workers: int = 1, last: str = "carried") -> Budget:
-    """The epochs that ``steps`` steps make; all else as in ``steps_of``. Epochs are not rounded.
+    """The epochs that ``steps`` steps make; otherwise as ``steps_of``. Epochs are not rounded.
 
     >>> epochs_of(18_750, 60_000, 128).sentence
     '18,750 steps in batches of 128 by 1 worker are 40 epochs of 60,000 examples'
@@ -68,7 +68,7 @@ def _steps_an_epoch(examples: int, batch_size: int, workers: int, last: str) -> 
     for name, value in (("examples", examples), ("batch_size", batch_size), ("workers", workers)):
         _check_whole(name, value)
     if last not in LAST:
-        raise UnknownName("way with the last batch", last, LAST)
+        raise UnknownName("treatment of the last batch", last, LAST)
     if batch_size * workers > examples:
         raise StudyError(
             f"batch_size x workers must be at most the number of training examples, {examples:,}; "
@@ -79,7 +79,7 @@ def _steps_an_epoch(examples: int, batch_size: int, workers: int, last: str) -> 
 
 
 def _seen(steps: int, an_epoch: Fraction, examples: int, a_step: int) -> int:
-    """Examples that so many steps see: a last step that is kept has what is left of the epoch."""
+    """Examples that ``steps`` use: a last step that is kept has what is left of the epoch."""
     short = math.ceil(an_epoch) * a_step - examples if an_epoch * a_step > examples else 0
     return steps * a_step - int(steps // an_epoch) * short
 
@@ -103,7 +103,7 @@ def _count(value: float | Fraction, unit: str) -> str:
 
 
 def _plain(value: float | Fraction) -> str:
-    """With thousands set apart, and to six digits after the point where it is not whole."""
+    """With thousands separators, and to six decimals where it is not whole."""
     if value == int(value):
         return f"{int(value):,}"
     return f"{float(value):,.6f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""Draws: what the examples of a stream hang on, and the walk of each of its epochs."""
+"""Draws: what the examples of a stream depend on, and their order in each epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fallline.batching.orders import ORDERS
 from fallline.errors import StudyError
 
 BATCHES = 0x62617463
-"""Keeps the draws for batches apart from any other use of the same seed ("batc" in ASCII)."""
+"""Separates the draws of batches from any other use of the same seed ("batc" in ASCII)."""
 
 SUBSET = 0x73756273
 """The same for the choice of a random subset ("subs" in ASCII)."""
@@ -49,7 +49,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Draw:
-    """Equal draws give equal walks. ``examples`` counts the data, of which ``subset`` (None: all) are used."""
+    """Equal draws give equal orders. ``examples`` is the size of the data, of which ``subset`` (None: all) are used."""
 
     order: str
     examples: int
@@ -60,11 +60,11 @@ class Draw:
 
     @property
     def used(self) -> int:
-        """How many examples are in use."""
+        """How many examples are used."""
         return self.examples if self.subset is None else self.subset
 
     def classes(self) -> tuple[np.ndarray, ...]:
-        """For each class the places of its examples among those in use, by increasing label."""
+        """For each class the positions of its examples among those used, by increasing label."""
         labels = self.labels.check(self.examples)[chosen(self)]
         order = np.argsort(labels, kind="stable")
         return tuple(np.split(order, np.flatnonzero(np.diff(labels[order])) + 1))
@@ -72,9 +72,9 @@ class Draw:
 
 @lru_cache(maxsize=64)
 def chosen(draw: Draw) -> np.ndarray:
-    """The examples in use, by increasing place in the data: int64 [used].
+    """The examples that are used, by increasing index: int64 [used].
 
-    A larger random subset of a seed holds every smaller one, so that subsets of several sizes are compared fairly.
+    A larger random subset of a seed contains every smaller one, so that subsets of several sizes compare fairly.
     """
     if draw.subset is None or draw.subset_from == "first":
         return np.arange(draw.used)
@@ -83,8 +83,8 @@ def chosen(draw: Draw) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def walk(draw: Draw, epoch: int) -> np.ndarray:
-    """The examples of ``epoch`` as they come: int32 [used], read-only."""
-    # Chunks are far shorter than epochs, so one walk serves many calls.
+    """The examples of ``epoch`` in their order: int32 [used], read-only."""
+    # Chunks are far shorter than epochs, so one order serves many calls.
     order = ORDERS[draw.order](draw.used, lambda: _generator(draw.seed, BATCHES, epoch), lambda: _classes(draw))
     if draw.subset is not None:
         order = chosen(draw)[order]

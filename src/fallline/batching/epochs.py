@@ -1,4 +1,4 @@
-"""Epochs: how each is cut into batches, and which step belongs to which."""
+"""Epochs: how each is divided into batches, and which step belongs to which epoch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fallline.batching.formula import Formula, parse, shown
 from fallline.errors import StudyError
 
 MAX_EPOCHS = 1_000_000
-"""Of a size that changes: its epochs are walked one by one, some 5 s for so many."""
+"""For a batch size that changes: its epochs are computed one by one, about 5 s for this many."""
 
 
 @dataclass(frozen=True)
 class EpochCut:
-    """One epoch of batches: ``full`` ones of ``size``, each ``stride`` further on, then one of ``rest`` unless 0."""
+    """One epoch: ``full`` batches of ``size``, each ``stride`` further, then one of ``rest`` unless 0."""
 
     size: int
     stride: int
@@ -32,7 +32,7 @@ class EpochCut:
 
 
 def cut(examples: int, size: int, overlap: float, last: str) -> EpochCut:
-    """How an epoch of ``examples`` is cut into batches of ``size`` <= examples."""
+    """How an epoch of ``examples`` is divided into batches of ``size`` <= examples."""
     stride = max(1, size - round(overlap * size))
     full = (examples - size) // stride + 1
     covered = (full - 1) * stride + size
@@ -41,50 +41,50 @@ def cut(examples: int, size: int, overlap: float, last: str) -> EpochCut:
 
 @dataclass(frozen=True)
 class SameEpochs:
-    """Epochs that are all cut alike: everything is a division."""
+    """Epochs that are all divided alike, so that every question is a division."""
 
-    one: EpochCut
+    each: EpochCut
 
     def cut(self, epoch: int) -> EpochCut:
-        return self.one
+        return self.each
 
     def first(self, epoch: int) -> int:
         """The first step of ``epoch``."""
-        return epoch * self.one.steps
+        return epoch * self.each.steps
 
     def epoch(self, step: int) -> int:
         """The epoch that ``step`` belongs to."""
-        return step // self.one.steps
+        return step // self.each.steps
 
     def position(self, steps: Any) -> np.ndarray:
-        """Epochs taken before each step, float64."""
-        return np.asarray(steps, np.float64) / self.one.steps
+        """Epochs before each step, float64."""
+        return np.asarray(steps, np.float64) / self.each.steps
 
     def steps_in(self, epochs: Fraction) -> Fraction:
-        """Steps that make so many epochs, not rounded."""
-        return epochs * self.one.steps
+        """Steps of ``epochs`` epochs, not rounded."""
+        return epochs * self.each.steps
 
     def sizes(self, start: int, stop: int) -> np.ndarray:
         """Examples in each batch, int32 [stop - start]."""
-        within = np.arange(start, stop) % self.one.steps
-        return np.where(within < self.one.full, self.one.size, self.one.rest).astype(np.int32)
+        within = np.arange(start, stop) % self.each.steps
+        return np.where(within < self.each.full, self.each.size, self.each.rest).astype(np.int32)
 
     def counts(self, steps: int) -> dict[int, int]:
-        """How many of the first ``steps`` have each size."""
-        whole, more = divmod(steps, self.one.steps)
-        return _counted({self.one.size: whole * self.one.full + more, self.one.rest: whole})
+        """How many of the first ``steps`` batches have each size."""
+        whole, more = divmod(steps, self.each.steps)
+        return _counted({self.each.size: whole * self.each.full + more, self.each.rest: whole})
 
 
 class ChangingEpochs:
-    """Epochs whose batches follow a formula: walked as far as was asked, and remembered.
+    """Epochs whose batch size follows a formula: computed as far as needed, and remembered.
 
-    Asking raises StudyError where the formula gives no size at an epoch that is needed.
+    StudyError where the formula gives no size at an epoch that is needed.
     """
 
     def __init__(self, formula: Formula, examples: int, overlap: float, last: str, most: str):
         self._formula, self._examples, self._overlap, self._last = formula, examples, overlap, last
         self._most = most
-        # One value, replaced whole: two threads that walk at once find the same and neither sees half of it.
+        # One value, replaced as a whole: two threads that compute it find the same, and neither reads half of it.
         self._walked: tuple[tuple[EpochCut, ...], np.ndarray] = ((), np.zeros(1, np.int64))
 
     def cut(self, epoch: int) -> EpochCut:
@@ -99,13 +99,13 @@ class ChangingEpochs:
         return int(np.searchsorted(self._until(steps=step + 1)[1], step, side="right")) - 1
 
     def position(self, steps: Any) -> np.ndarray:
-        """Epochs taken before each step, float64."""
+        """Epochs before each step, float64."""
         steps = np.asarray(steps, np.float64)
         bounds = self._until(steps=math.ceil(steps.max(initial=0)))[1]
         return np.interp(steps, bounds, np.arange(len(bounds)))
 
     def steps_in(self, epochs: Fraction) -> Fraction:
-        """Steps that make so many epochs, not rounded; a part of an epoch has that part of its steps."""
+        """Steps of ``epochs`` epochs, not rounded; part of an epoch has that part of its steps."""
         whole = math.floor(epochs)
         cuts, bounds = self._until(epochs=math.ceil(epochs))
         part = (epochs - whole) * cuts[whole].steps if epochs > whole else 0
@@ -125,19 +125,19 @@ class ChangingEpochs:
         return sizes
 
     def counts(self, steps: int) -> dict[int, int]:
-        """How many of the first ``steps`` have each size."""
+        """How many of the first ``steps`` batches have each size."""
         cuts, bounds = self._until(steps=steps)
-        found: dict[int, int] = {}
-        for one, first in zip(cuts, bounds, strict=False):
-            taken = min(one.steps, steps - int(first))
+        counts: dict[int, int] = {}
+        for epoch, first in zip(cuts, bounds, strict=False):
+            taken = min(epoch.steps, steps - int(first))
             if taken <= 0:
                 break
-            found[one.size] = found.get(one.size, 0) + min(taken, one.full)
-            found[one.rest] = found.get(one.rest, 0) + max(0, taken - one.full)
-        return _counted(found)
+            counts[epoch.size] = counts.get(epoch.size, 0) + min(taken, epoch.full)
+            counts[epoch.rest] = counts.get(epoch.rest, 0) + max(0, taken - epoch.full)
+        return _counted(counts)
 
     def _until(self, epochs: int = 0, steps: int = 0) -> tuple[tuple[EpochCut, ...], np.ndarray]:
-        """The cuts of the epochs known, and the first step of each and of the next one: at least so many of both."""
+        """The known epochs, at least as many as needed, and the first step of each and of the next one."""
         cuts, bounds = self._walked
         if len(cuts) >= epochs and bounds[-1] >= steps:
             return cuts, bounds
@@ -171,7 +171,7 @@ class ChangingEpochs:
 def epochs_for(
     size: int | str | None, examples: int, overlap: float, last: str, most: str = "the number of training examples"
 ) -> SameEpochs | ChangingEpochs:
-    """The epochs of a policy over ``examples``, which an error calls ``most``; they are the same for all seeds."""
+    """The epochs of a policy over ``examples``, which errors call ``most``; they are the same for all seeds."""
     if isinstance(size, str):
         changing = ChangingEpochs(parse(size), examples, overlap, last, most)
         changing.cut(0)
@@ -181,5 +181,5 @@ def epochs_for(
     return SameEpochs(cut(examples, examples if size is None else size, overlap, last))
 
 
-def _counted(found: dict[int, int]) -> dict[int, int]:
-    return {size: found[size] for size in sorted(found) if size > 0 and found[size] > 0}
+def _counted(counts: dict[int, int]) -> dict[int, int]:
+    return {size: counts[size] for size in sorted(counts) if size > 0 and counts[size] > 0}

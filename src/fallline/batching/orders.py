@@ -1,4 +1,4 @@
-"""Orders: the walk of one epoch over the examples in use. Batches are cut from it, one after another."""
+"""Orders of the examples in an epoch. Batches are taken from it one after another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 Generators = Callable[[], np.random.Generator]
 Classes = Callable[[], tuple[np.ndarray, ...]]
 Walk = Callable[[int, Generators, Classes], np.ndarray]
-"""``walk(examples, generator, classes)`` gives the examples of an epoch as they come: whole numbers [examples].
+"""``walk(examples, generator, classes)`` returns the examples of an epoch in their order: whole numbers [examples].
 
-``generator()`` is the generator of the epoch, ``classes()`` the places of each class's examples, an array a class; an
-order asks for what it needs.
+``generator()`` is the random generator of the epoch, ``classes()`` the positions of the examples of each class, one
+array per class; an order calls what it needs.
 """
 
 
@@ -32,17 +32,17 @@ def with_replacement(examples: int, generator: Generators, classes: Classes) -> 
 
 
 def balanced(examples: int, generator: Generators, classes: Classes) -> np.ndarray:
-    """One example of each class in turn; each class reshuffled every epoch, small ones started anew.
+    """One example of each class in turn; each class is reshuffled every epoch, and a small one repeats.
 
-    The turn of the classes is drawn for the epoch and kept, so any stretch of it holds each class as often as any
-    other, or once more; with a turn that changes on the way some stretch would hold a class twice more.
+    The order of the classes is drawn once per epoch, so that any sequence of batches has each class as often as any
+    other, or once more.
     """
     members, draw = classes(), generator()
     walk = np.empty(examples, np.int64)
     for place, turn in enumerate(draw.permutation(len(members))):
-        own = members[turn]
+        of_class = members[turn]
         needed = len(range(place, examples, len(members)))
-        passes = np.tile(own, (-(-needed // len(own)), 1))
+        passes = np.tile(of_class, (-(-needed // len(of_class)), 1))
         walk[place :: len(members)] = draw.permuted(passes, axis=1).ravel()[:needed]
     return walk
 

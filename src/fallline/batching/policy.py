@@ -1,4 +1,4 @@
-"""The batch policy: how many examples a step sees and which, as it is written in a recipe."""
+"""The batch policy of a recipe: how many examples a step uses, and which."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FORMULA = 'a size that changes is a text such as "30 + 10*epoch"'
 
 @dataclass(frozen=True)
 class BatchPolicy:
-    """Which examples each step sees; equal policies choose the same.
+    """Which examples each step uses; equal policies choose the same.
 
-    ``size`` is examples a step, None for all of them at every step, or a formula of the epoch (from 0).
+    ``size`` is the number of examples per step, None for all of them, or a formula of the epoch (from 0).
     ``order`` is one of ``ORDERS``. ``overlap`` in [0, 1) is the share of a batch that the next one has too.
-    ``subset`` is how many examples are used at all (None for all), the "first" ones or "random" ones of the seed.
-    ``last`` says what becomes of a partial batch at the end of an epoch: "dropped", or "kept" as a step of its own.
+    ``subset`` is how many examples are used at all (None for all): the "first", or "random" ones of the seed. ``last``
+    says what becomes of a partial batch at the end of an epoch: "dropped", or "kept" as a smaller one.
     """
 
     size: int | str | None
@@ -36,24 +36,12 @@ class BatchPolicy:
     subset_from: str = "random"
     last: str = "dropped"
 
-    @property
-    def plain(self) -> dict[str, int | float | str | None]:
-        """The policy as plain values, for hashing; ``subset_from`` is None where there is no subset."""
-        return {
-            "batch_size": self.size,
-            "order": self.order,
-            "overlap": self.overlap,
-            "subset": self.subset,
-            "subset_from": None if self.subset is None else self.subset_from,
-            "last": self.last,
-        }
-
 
 def check_batch_size(value: object, where: str = "") -> int | str | None:
-    """``value`` as ``BatchPolicy.size``: "all" is None, a formula has even spaces, one without epoch is its number.
+    """``value`` as ``BatchPolicy.size``: "all" is None, a formula gets even spaces, one without epoch is its number.
 
-    NumberError for a number that is no size or a formula that gives none at epoch 0 (later epochs are known only to
-    the stream), StudyError for a text that is neither "all" nor a formula.
+    HyperparameterError for a number that is no size or a formula that gives none at epoch 0 (the stream checks later
+    epochs), StudyError for a text that is neither "all" nor a formula.
     """
     law, place = 'batch_size must be a whole number >= 1 or "all"', f" ({where})" if where else ""
     if isinstance(value, str):
@@ -77,14 +65,14 @@ def _first_size(formula: Formula, place: str) -> int:
 
 
 def check_batch_of(value: object, where: str = "") -> str:
-    """``value`` as "all" or "worker", whose batch a batch size is; or UnknownName."""
+    """``value`` as "all" or "worker", which share or have the batch; or UnknownName."""
     return _choice("owner of a batch", value, SHARED_BY, where)
 
 
 def times_workers(size: int | str | None, workers: int, where: str = "") -> int | str | None:
-    """The size of a step's batch where each of ``workers`` takes one of ``size``, checked before; a formula's too.
+    """The size of a step's batch where each of ``workers`` takes a batch of ``size``, a number or a formula.
 
-    StudyError for all examples at every step: there are no more than all.
+    StudyError for all examples at every step, which cannot be multiplied.
     """
     if size is None:
         place = f" ({where})" if where else ""
@@ -101,7 +89,7 @@ def check_order(value: object, where: str = "") -> str:
 
 def check_last(value: object, where: str = "") -> str:
     """``value`` as "dropped" or "kept", or UnknownName."""
-    return _choice("way with the last batch", value, LAST, where)
+    return _choice("treatment of the last batch", value, LAST, where)
 
 
 def check_subset_from(value: object, where: str = "") -> str:
@@ -110,14 +98,14 @@ def check_subset_from(value: object, where: str = "") -> str:
 
 
 def check_overlap(value: object, where: str = "") -> float:
-    """``value`` as a share in [0, 1), or NumberError."""
+    """``value`` as a share in [0, 1), or HyperparameterError."""
     overlap = _OVERLAP.check(value, where)
     assert isinstance(overlap, float)
     return overlap
 
 
 def check_subset(value: object, where: str = "") -> int | None:
-    """``value`` as how many examples are used, "all" and None as None; or NumberError."""
+    """``value`` as the number of examples that are used, "all" and None as None; or HyperparameterError."""
     if value is None or value == "all":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -135,7 +123,7 @@ def _choice(kind: str, value: object, known: Iterable[str], where: str) -> str:
 def _shown(value: object, most: int = 60) -> str:
     try:
         text = repr(value)
-    except BaseException as failure:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+    except BaseException as failure:  # whole numbers of thousands of digits, objects of the user whose repr fails
         but_an_interrupt(failure)
         return f"a value of type {type(value).__name__}"
     return text if len(text) < most else text[: most - 3] + "..."

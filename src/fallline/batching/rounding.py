@@ -1,4 +1,4 @@
-"""From epochs to steps, exactly: the one rule of the calculator and of every run."""
+"""From epochs to steps, exactly: one rule for the calculator and for every run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from fractions import Fraction
 
 
-def as_written(number: float) -> Fraction:
-    """The decimal that a person writes for ``number``: 4.1 is 41/10, and not the binary number next to it."""
+def as_decimal(number: float) -> Fraction:
+    """The decimal that a person writes for ``number``: 4.1 is 41/10, not the nearest binary number."""
     return Fraction(str(number))
 
 

@@ -1,4 +1,4 @@
-"""The stream of batches of one seed: any stretch of steps can be asked for, in any order, and is always the same."""
+"""The stream of batches of one seed: any range of steps can be requested, in any order, and is always the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from fallline.batching.draws import Draw, Labels, walk
 from fallline.batching.epochs import ChangingEpochs, EpochCut, SameEpochs, epochs_for
 from fallline.batching.policy import BatchPolicy
-from fallline.batching.rounding import as_written, whole_steps
+from fallline.batching.rounding import as_decimal, whole_steps
 from fallline.contracts import Clock
 from fallline.errors import StudyError
 
@@ -21,7 +21,7 @@ class BatchStream:
     """The batches that ``policy`` makes of ``examples`` training examples with ``seed``.
 
     ``labels`` are whole numbers [examples], or None; only the order "balanced" needs them, and only to give indices.
-    Steps and epochs count from 0. Which sizes come when does not hang on the seed. StudyError where the subset or a
+    Steps and epochs count from 0. The sizes of batches do not depend on the seed. StudyError where the subset or a
     batch is larger than the data, or a formula gives no size.
     """
 
@@ -36,7 +36,7 @@ class BatchStream:
             raise StudyError(
                 f"subset must be at most the number of training examples, {self.examples:,}; got {subset:,}"
             )
-        _ = self._epochs  # a batch larger than the data is an error now
+        _ = self._epochs  # raises now where a batch is larger than the data
 
     @property
     def examples_used(self) -> int:
@@ -44,7 +44,7 @@ class BatchStream:
         return self.examples if self.policy.subset is None else self.policy.subset
 
     def check_labels(self) -> None:
-        """StudyError where the order needs labels that there are not; else ``indices`` would raise it."""
+        """StudyError where the order needs labels and there are none; else ``indices`` would raise it."""
         if self.policy.order == "balanced" and self.policy.size is not None:
             self._draw.labels.check(self.examples)
 
@@ -53,12 +53,12 @@ class BatchStream:
         return self._epochs.epoch(step)
 
     def position(self, steps: Any) -> np.ndarray:
-        """Epochs taken before each of ``steps``, float64 of their shape; inside an epoch each step is an equal part."""
+        """Epochs before each of ``steps``, float64 of their shape; within an epoch each step is an equal part."""
         return self._epochs.position(steps)
 
     def steps_in(self, epochs: float) -> int:
-        """The steps that make ``epochs`` epochs, rounded to the nearest number >= 1 where they are not whole."""
-        return whole_steps(self._epochs.steps_in(as_written(epochs)))
+        """The steps of ``epochs`` epochs, rounded to the nearest number >= 1 where they are not whole."""
+        return whole_steps(self._epochs.steps_in(as_decimal(epochs)))
 
     def sizes(self, start: int, stop: int) -> np.ndarray:
         """Examples in the batches of steps ``start`` ... ``stop - 1``: int32 [stop - start]."""
@@ -69,49 +69,49 @@ class BatchStream:
         return self._epochs.counts(total_steps)
 
     def clock(self, start: int, stop: int, total_steps: int) -> Clock:
-        """Where steps ``start`` ... ``stop - 1`` stand in a budget of ``total_steps``, for schedules."""
+        """The positions of steps ``start`` ... ``stop - 1`` in a budget of ``total_steps``, for schedules."""
         steps = np.arange(start, stop, dtype=np.float64)
         return Clock(steps, self.position(steps), float(total_steps), float(self.position(total_steps)))
 
     def indices(self, start: int, stop: int, width: int) -> np.ndarray:
         """The examples of steps ``start`` ... ``stop - 1``: int32 [stop - start, width].
 
-        A batch shorter than ``width`` is filled up with its own first examples, again and again where it is far
-        shorter. ValueError where one is longer.
+        A batch shorter than ``width`` is padded with its own first examples, repeated as often as needed. ValueError
+        where one is longer.
         """
         if self.policy.size is None:
             return np.broadcast_to(self._fill(self._all, width), (stop - start, width))
         batches = np.empty((stop - start, width), np.int32)
         step, epoch = start, self.epoch(start) if stop > start else 0
         while step < stop:
-            one, first = self._epochs.cut(epoch), self._epochs.first(epoch)
-            until = min(stop, first + one.steps)
+            cut, first = self._epochs.cut(epoch), self._epochs.first(epoch)
+            until = min(stop, first + cut.steps)
             into = batches[step - start : until - start]
-            self._cut_out(walk(self._draw, epoch), one, step - first, until - first, into)
+            self._cut_out(walk(self._draw, epoch), cut, step - first, until - first, into)
             step, epoch = until, epoch + 1
         return batches
 
-    def _cut_out(self, order: np.ndarray, one: EpochCut, first: int, last: int, into: np.ndarray) -> None:
-        """Batches ``first`` ... ``last - 1`` of an epoch whose examples come as ``order``."""
-        full, width = min(last, one.full), into.shape[1]
-        if first < full and one.size == one.stride == width:
+    def _cut_out(self, order: np.ndarray, cut: EpochCut, first: int, last: int, into: np.ndarray) -> None:
+        """Write batches ``first`` ... ``last - 1`` of an epoch with that order of examples ``into`` an array."""
+        full, width = min(last, cut.full), into.shape[1]
+        if first < full and cut.size == cut.stride == width:
             into[: full - first] = order[first * width : full * width].reshape(-1, width)
         elif first < full:
-            starts = np.arange(first, full)[:, None] * one.stride
-            into[: full - first] = order[starts + self._fill(np.arange(one.size), width)]
-        if last > one.full:
-            into[-1] = self._fill(order[one.full * one.stride :][: one.rest], width)
+            starts = np.arange(first, full)[:, None] * cut.stride
+            into[: full - first] = order[starts + self._fill(np.arange(cut.size), width)]
+        if last > cut.full:
+            into[-1] = self._fill(order[cut.full * cut.stride :][: cut.rest], width)
 
     @staticmethod
     def _fill(batch: np.ndarray, width: int) -> np.ndarray:
-        """``batch`` [size] filled up to [width]."""
+        """``batch`` [size] padded to [width]."""
         if len(batch) > width:
             raise ValueError(f"a batch of {len(batch)} examples does not fit a width of {width}")
         return batch if len(batch) == width else np.resize(batch, width)
 
     @cached_property
     def _all(self) -> np.ndarray:
-        """All examples in use, in the order of the data."""
+        """All examples that are used, in the order of the data."""
         return walk(replace(self._draw, order="file", labels=Labels(None)), 0)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Widths: the few shapes that batches of many sizes are filled up to, so that few programs are compiled."""
+"""Widths: the few shapes that batches of many sizes are padded to, so that few programs are compiled."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 MAX_CANDIDATES = 256
-"""Distinct sizes that are tried as widths. Beyond, evenly spaced ones stand for their neighbours below."""
+"""Distinct sizes that are tried as widths. Of more, evenly spaced ones represent their smaller neighbours."""
 
 
 def widths(size_counts: Mapping[int, int], most: int = 8) -> tuple[int, ...]:
-    """At most ``most`` of the sizes, increasing, the largest among them: the choice that fills up the least.
+    """At most ``most`` of the sizes, increasing, including the largest: the choice with the least padding.
 
-    ``size_counts`` says how many steps, at least 1, have each size. A batch is filled up to the next width, which costs
+    ``size_counts`` says how many steps, at least 1, have each size. A batch is padded to the next width, which costs
     as many examples as are added. Exact, by dynamic programming over the distinct sizes.
     """
     sizes, counts = _candidates(size_counts)
     number, before = len(sizes), np.concatenate([[0.0], np.cumsum(counts)])
-    # cost[j]: what all sizes up to and with j cost when j is a width, with one width more at each turn. Counting what
-    # a batch comes to in place of what is added gives the same choice, since the examples themselves do not change.
+    # cost[j]: the cost of all sizes up to and including j when j is a width, with one more width in each round. The
+    # padded size is counted in place of the padding, which gives the same choice: the examples do not change.
     cost = sizes * before[1:]
     widths_before = [np.full(number, -1)]
     for _ in range(min(most, number) - 1):
@@ -29,11 +29,11 @@ def widths(size_counts: Mapping[int, int], most: int = 8) -> tuple[int, ...]:
         previous = through.argmin(axis=0)
         cost = through[previous, np.arange(number)]
         widths_before.append(previous)
-    found, place = [], number - 1
+    chosen, place = [], number - 1
     for previous in reversed(widths_before):
-        found.append(int(sizes[place]))
+        chosen.append(int(sizes[place]))
         place = int(previous[place])
-    return tuple(reversed(found))
+    return tuple(reversed(chosen))
 
 
 def width_for(size: int, widths: Sequence[int]) -> int:
@@ -45,7 +45,7 @@ def width_for(size: int, widths: Sequence[int]) -> int:
 
 
 def _candidates(size_counts: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Increasing sizes and their counts, int64; where there are many, few, each with the counts up to it."""
+    """Increasing sizes and their counts, int64; of many sizes a few, each with the counts of those up to it."""
     sizes = np.array(sorted(size_counts), np.int64)
     counts = np.array([size_counts[size] for size in sizes.tolist()], np.int64)
     if len(sizes) <= MAX_CANDIDATES:

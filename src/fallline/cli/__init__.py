@@ -1,5 +1,5 @@
 """The command line: parse, call one public function, print. Heavy imports wait until a command runs."""
 
-from fallline.cli.app import main
+from fallline.cli.entry import main
 
 __all__ = ["main"]

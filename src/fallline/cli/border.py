@@ -112,7 +112,7 @@ def _of_a_folder(failure: BaseException, arguments: Sequence[str]) -> StoreError
         if wrong:
             return StoreError(
                 f"the run in {folder} cannot be read ({_said(failure)}), for it is damaged: {wrong[0]}. "
-                f"All there is to mend: fallline verify {folder}"
+                f"Everything to repair: fallline verify {folder}"
             )
     return None
 

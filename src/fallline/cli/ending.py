@@ -1,7 +1,7 @@
-"""Ending a command by a signal: the first lets it end in order, a second ends it at once; nothing is told after that.
+"""Ending a command by a signal: the first lets it end in order, a second ends it at once.
 
-Ctrl-C (SIGINT), SIGTERM and SIGHUP are heard alike. The first is raised as KeyboardInterrupt, so that a run writes its
-checkpoints, gives its lock back and says how to go on. The exit status is 128 + the number of the signal.
+Ctrl-C (SIGINT), SIGTERM and SIGHUP are handled alike. The first is raised as KeyboardInterrupt, so that a run writes
+its checkpoints, releases its lock and says how to continue. The exit status is 128 + the number of the signal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ CURSOR = "\x1b[?25h"
 
 
 class Ending:
-    """Hears the signals that end a command, while it is entered. ``heard`` are their numbers, ``second`` what is said
+    """Handles the signals that end a command, within its context. ``heard`` are their numbers, ``second`` the message
     when a second one comes before the command has ended in order."""
 
     def __init__(self) -> None:
@@ -33,7 +34,7 @@ class Ending:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 before = signal.getsignal(number)
-                if before not in (signal.SIG_IGN, None):  # as nohup and a shell's background wish it
+                if before not in (signal.SIG_IGN, None):  # nohup and shells ignore a signal on purpose
                     self._before[number] = before
                     signal.signal(number, self._hear)
         return self
@@ -42,7 +43,7 @@ class Ending:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, before in self._before.items():
-            if signal.getsignal(number) == self._hear:  # all is said and done: who asks may ask again
+            if signal.getsignal(number) == self._hear:  # the command has ended: one more signal changes nothing
                 signal.signal(number, signal.SIG_IGN if self.heard else before)
         if self.heard and kind is not None:
             from fallline.store.lock import release_held
@@ -66,10 +67,19 @@ class Ending:
 
 
 ENDING = Ending()
-"""That of the command of this process."""
+"""Of the command of this process."""
 
 
 def say(text: str) -> None:
-    """Say it on stderr, if anybody is there: a terminal that hung up must not change how the command ends."""
+    """Print it on stderr where possible: a terminal that hung up must not change how the command ends."""
     with suppress(OSError, ValueError):
         print(f"fallline: {text}", file=sys.stderr, flush=True)
+
+
+def say_stopped(folder: Path) -> None:
+    """The last message of a run that was interrupted: what is kept of it, and how to continue."""
+    ENDING.second = ""
+    if (folder / "plan.json").exists():
+        say(f"stopped; what was done is kept in {folder}. Continue with the same command and --resume.")
+    else:
+        say("stopped before anything was trained; nothing is left of it.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fallline.errors import NetworkError, StoreError
-from fallline.networks import Network, learnt, neurons, parse
+from fallline.networks import Network, explain, learnt, neurons, parse, save
 from fallline.networks.language import MAX_CHARACTERS
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ def show_network(text: str) -> None:
     """Order, layers, names and printed form."""
     network = read_network(text)
     layers = network.layers
-    weights, biases = len(network.learnables), len(network.neurons)
+    weights, biases = len(network.parameters), len(network.neurons)
     lists = {
         "inputs": network.inputs,
         **{f"layer {place}": tuple(neuron.name for neuron in layer) for place, layer in enumerate(layers, 1)},
         "outputs": network.outputs,
         "order": tuple(neuron.name for neuron in network.ordered),
-        "learnables": network.learnables or ("none",),
-        "weights": (f"{weights + biases:,}: {_count(weights, 'learnable')} and {_count(biases, 'bias', 'biases')}",),
+        "parameters": network.parameters or ("none",),
+        "weights": (f"{weights + biases:,}: {_count(weights, 'parameter')} and {_count(biases, 'bias', 'biases')}",),
     }
     room = max(map(len, lists)) + 2
     for name, words in lists.items():
@@ -47,7 +47,7 @@ def show_network(text: str) -> None:
 def draw_network(text: str, out: Path) -> None:
     """The picture of a network in a file."""
     network = read_network(text)
-    network.save(out)
+    save(network, out)
     print(out)
 
 
@@ -81,8 +81,6 @@ def explain_network(
                 f"The values are drawn uniform in [0, 1) from seed {seed or 0}, as a training with that seed "
                 "begins by default."
             )
-
-    from fallline.networks.explain import explain
 
     explanation = explain(network, example, wanted, numbers, learning_rate=rate)
     print("\n\n".join(filter(None, [told, str(explanation)])))

@@ -44,40 +44,43 @@ def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
         "losses": _losses,
         "metrics": _metrics,
         "tasks": _tasks,
+        "fields": _fields,
         "orders": _orders,
         "hyperparameters": _hyperparameters,
     }
 
 
 def _optimizers() -> dict[str, Row]:
-    from fallline.optimizers import optimizers
+    from fallline.optimizers import builtin_optimizers
 
-    return {name: (part.hyperparameters, part.title) for name, part in sorted(optimizers().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(builtin_optimizers().items())}
 
 
 def _schedules() -> dict[str, Row]:
-    from fallline.schedules import schedules
+    from fallline.schedules import builtin_schedules
 
-    return {name: (part.hyperparameters, part.title) for name, part in sorted(schedules().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(builtin_schedules().items())}
 
 
 def _losses() -> dict[str, Row]:
-    from fallline.losses import losses
+    from fallline.losses import builtin_losses
 
-    return {name: (part.hyperparameters, part.title) for name, part in sorted(losses().items())}
+    return {name: (part.hyperparameters, part.title) for name, part in sorted(builtin_losses().items())}
 
 
 def _metrics() -> dict[str, Row]:
-    from fallline.metrics import metrics
+    from fallline.metrics import builtin_metrics
 
-    return {name: ((), part.title) for name, part in sorted(metrics().items())}
+    return {name: ((), part.title) for name, part in sorted(builtin_metrics().items())}
 
 
 def _tasks() -> dict[str, Row]:
-    from fallline.tasks import families, tasks
+    from fallline.tasks import builtin_tasks, task_families
 
-    known: dict[str, Row] = {name: (task.model.hyperparameters, task.title) for name, task in sorted(tasks().items())}
-    return known | {f"{name}-H": ((), family.title) for name, family in sorted(families().items())}
+    known: dict[str, Row] = {
+        name: (task.model.hyperparameters, task.title) for name, task in sorted(builtin_tasks().items())
+    }
+    return known | {f"{name}-H": ((), family.title) for name, family in sorted(task_families().items())}
 
 
 def _orders() -> dict[str, Row]:
@@ -86,9 +89,16 @@ def _orders() -> dict[str, Row]:
     return {name: ((), (getattr(order, "__doc__", "") or "").split("\n")[0]) for name, order in ORDERS.items()}
 
 
+def _fields() -> dict[str, Row]:
+    """The fields of a recipe besides its components and hyperparameters, each with its default."""
+    from fallline.study.recipe_fields import FIELDS
+
+    return {field.name: ((), field.in_words) for field in FIELDS}
+
+
 def _hyperparameters() -> dict[str, Row]:
     """The numbers that every recipe may have."""
-    from fallline.study.parts import COMMON
+    from fallline.study.common_hyperparameters import COMMON
 
     return {number.name: ((number,), number.meaning) for number in COMMON}
 

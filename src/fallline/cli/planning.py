@@ -1,12 +1,10 @@
-"""``fallline plan``: what a study would take, printed before it trains."""
+"""A forecast in the terminal: totals, the cohorts in a table, and what the figures leave out."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -23,44 +21,16 @@ PART = re.compile(r"(?:, )?part \d+ of \d+: (.*)")
 """In the reason why a cohort stands apart: that it is one of several alike, and why those are several."""
 
 
-def plan_study(
-    name: str,
-    preset: str | None,
-    settings: list[str],
-    data: Path | None,
-    device: str | None,
-    compile_all: bool,
-    measure: bool,
-    calibrate: bool,
-    as_json: bool,
-) -> None:
-    """Load the study, forecast it, print the forecast."""
-    from fallline.api import plan_study as forecast
-    from fallline.cli.training import chosen_study
-
-    screen = new_screen(stderr=True)
-    study = chosen_study(name, preset, settings)
-    with screen.status("planning"):
-        found = forecast(
-            study,
-            data=data,
-            device=device,
-            compile_all=compile_all,
-            measure=measure,
-            calibrate_again=calibrate,
-            tell=lambda line: screen.print(f"{study.name}: {line}", highlight=False, markup=False),
-        )
-    if as_json:
-        print(json.dumps(found.told, indent=1))
-        return
+def print_forecast(forecast: Forecast) -> None:
+    """Print the totals, a table of the cohorts, and what the figures leave out."""
     from fallline.cli.screens import print_whole
 
-    for line in total(found):
+    for line in total(forecast):
         print(line)
     print()
-    print_whole(cohort_table(found, new_screen().width))
+    print_whole(cohort_table(forecast, new_screen().width))
     print()
-    for line in notes(found):
+    for line in notes(forecast):
         print(line)
 
 

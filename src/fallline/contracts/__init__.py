@@ -1,7 +1,7 @@
-"""The shapes a plug-in can have: number, optimizer, schedule, loss, metric, model, dataset, task.
+"""The types of plug-ins: hyperparameter, optimizer, schedule, loss, metric, model, dataset, task.
 
 Each is a frozen value. A new optimizer (loss, schedule, dataset, task ...) is one such value in a module of its
-package; the package finds it by itself and the shared contract tests run over it.
+package; the package finds it, and the shared contract tests examine it.
 """
 
 from fallline.contracts.arrays import in_float32, is_narrow, single

@@ -1,4 +1,4 @@
-"""Data and tasks: examples split three ways, where they come from, and a model on them."""
+"""Data and tasks: examples in three splits, where they come from, and a model trained on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Splits:
-    """Train, validation and test are three different things. A task may have no validation or test."""
+    """The three splits. A task may have no validation and no test split."""
 
     train: Split
     validation: Split | None = None
@@ -31,9 +31,9 @@ class Splits:
 class Dataset:
     """``load(size, folder)`` gives the Splits: size "sample" (ships in the package) or "full".
 
-    ``folder`` is where the full files lie, or None to look in the usual places. ``files`` are what a full copy holds.
-    ``examples`` says how many examples to train on each size has, ``shapes(size)`` gives the Splits with zeros that
-    take no memory in place of the examples.
+    ``folder`` is the folder of the full files, or None for the usual places. ``files`` describe the files of a full
+    copy. ``examples`` maps a size to its number of training examples. ``shapes(size)`` returns the Splits with zeros
+    that take no memory in place of the examples.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Dataset:
     licence: str = ""
     files: tuple[Any, ...] = ()
     has_sample: bool = True
-    examples: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict[str, int])
     shapes: Callable[[str], Splits] | None = None
 
 
@@ -52,13 +52,13 @@ class Task:
     """A model on a dataset with its metrics.
 
     ``data(size, folder)`` gives the Splits; ``prepare(inputs)`` turns stored inputs into what the model takes (it runs
-    inside the program, so images stay bytes in memory); ``metrics`` map a name to ``f(outputs, targets) -> [batch]`` or
+    inside the program, so images stay bytes in memory). ``metrics`` map a name to ``f(outputs, targets) -> [batch]`` or
     to a ``Metric``, which also says whether less of it is better.
-    ``examples`` says how many examples to train on each size has; budgets in epochs need it before the data is read.
-    ``gives`` is "logits", "probabilities" where the model ends in a softmax or sigmoid of its own, or "values" on the
-    scale of the targets. It decides which losses fit, and above which output an example is a yes: 0 for logits, half
-    way between the two targets for the others.
-    ``classes`` name the labels, for tables and pictures. ``shapes`` is that of a Dataset, so that a plan need not read
+    ``examples`` maps a size to its number of training examples; budgets in epochs need it before the data is read.
+    ``gives`` is "logits", "probabilities" where the model ends in its own softmax or sigmoid, or "values" on the scale
+    of the targets. It decides which losses fit, and the output above which a binary prediction is positive: 0 for
+    logits, the midpoint of the two targets for the others.
+    ``classes`` name the labels in tables and figures. ``shapes`` is that of a Dataset, so that a plan need not read
     the examples.
     """
 
@@ -67,10 +67,10 @@ class Task:
     data: Callable[[str, Path | None], Splits]
     loss: str | Loss
     title: str = ""
-    metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Metric | Callable[[Any, Any], Any]] = field(default_factory=dict[str, Any])
     prepare: Callable[[Any], Any] | None = None
     fingerprint: str | None = None  # of the arrays, where the data is the user's own
-    examples: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict[str, int])
     gives: str = "logits"
     classes: tuple[str, ...] = ()
     shapes: Callable[[str], Splits] | None = None

@@ -1,23 +1,26 @@
-"""Numbers: the scalars a rule takes, each with its law."""
+"""Hyperparameters: the scalars that a component takes, each with the interval that its values must lie in."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from fallline.errors import HyperparameterError, UnknownName
 
 Value = float | tuple[float, ...] | None
-"""A checked number; of a list of numbers the tuple; None where an optional one is left out."""
+"""A checked value; a tuple for a hyperparameter that is a list; None where an optional one is left out."""
 
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """A scalar a rule takes, with its law: an interval, ends open or closed.
+    """A scalar that a component takes, with its law: an interval, ends open or closed.
 
-    ``default`` is None where the rule has none and the user must give one, or, where it is ``optional``, may leave it
-    out. A ``flag`` is 0 or 1 (false or true). Of ``many``, a list is given, and the law holds for each value.
+    ``default`` is None where there is none: the user must give a value, or may leave it out where it is ``optional``.
+    A ``flag`` is 0 or 1 (false or true). A hyperparameter of ``many`` values is a list, and the law holds for each.
+    ``meaning`` says what it does, for ``fallline parts``. ``phrase`` and ``none_phrase`` say a value and None in a
+    sentence ("patience {}", "no early stopping"); without them the name is said before the value.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Hyperparameter:
     optional: bool = False
     many: bool = False
     meaning: str = ""
+    phrase: str = ""
+    none_phrase: str = ""
 
     @property
     def law(self) -> str:
@@ -45,17 +50,20 @@ class Hyperparameter:
         return f"must lie in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
 
     def check(self, value: object, where: str = "") -> Value:
-        """``value`` as a float (a tuple of them where there are ``many``), or NumberError with law, value and place."""
+        """``value`` as a float (a tuple of them where there are ``many``).
+
+        HyperparameterError says the law, the value and ``where`` it is written.
+        """
         if self.many:
             if not isinstance(value, (list, tuple)) or not value:
                 place = f" ({where})" if where else ""
                 raise HyperparameterError(f"{self.name} must be a list of numbers, got {value!r}{place}")
-            return tuple(self._check_one(one, where) for one in value)
+            return tuple(self._check_scalar(element, where) for element in cast(Sequence[object], value))
         if self.optional and (value is None or value == "off"):
             return None
-        return self._check_one(value, where)
+        return self._check_scalar(value, where)
 
-    def _check_one(self, value: object, where: str) -> float:
+    def _check_scalar(self, value: object, where: str) -> float:
         place = f" ({where})" if where else ""
         finite = " and finite" if value in (math.inf, -math.inf) else ""
         broken = HyperparameterError(f"{self.name} {self.law}{finite}, got {value!r}{place}")
@@ -79,41 +87,45 @@ class Hyperparameter:
 
 
 def positive(name: str, default: float | None, meaning: str = "", optional: bool = False) -> Hyperparameter:
-    """A number > 0."""
+    """A hyperparameter > 0."""
     return Hyperparameter(name, default, low=0.0, low_open=True, optional=optional, meaning=meaning)
 
 
 def nonnegative(name: str, default: float | None, meaning: str = "", optional: bool = False) -> Hyperparameter:
-    """A number >= 0."""
+    """A hyperparameter >= 0."""
     return Hyperparameter(name, default, low=0.0, optional=optional, meaning=meaning)
 
 
 def fraction(name: str, default: float | None, meaning: str = "") -> Hyperparameter:
-    """A number in [0, 1)."""
+    """A hyperparameter in [0, 1)."""
     return Hyperparameter(name, default, low=0.0, high=1.0, high_open=True, meaning=meaning)
 
 
 def flag(name: str, default: bool, meaning: str = "") -> Hyperparameter:
-    """True or false, carried as 1.0 or 0.0 so that changing it never recompiles."""
+    """True or false, kept as 1.0 or 0.0 so that a change never recompiles the program."""
     return Hyperparameter(name, float(default), flag=True, meaning=meaning)
 
 
 def check_hyperparameters(
-    kind: str, owner: str, declared: tuple[Hyperparameter, ...], given: Mapping[str, object], where: str = ""
+    kind: str, owner: str, declared: tuple[Hyperparameter, ...], values: Mapping[str, object], where: str = ""
 ) -> dict[str, Value]:
-    """The full numbers of a rule: ``given`` checked against ``declared``, defaults filled in."""
-    laws = {number.name: number for number in declared}
-    for name in given:
-        if name not in laws:
-            raise UnknownName(f"number of {kind} {owner}", name, laws, where)
-    full: dict[str, Value] = {}
-    for name, number in laws.items():
-        if name in given:
-            full[name] = number.check(given[name], f"{owner}{', ' + where if where else ''}")
-        elif number.default is None and not number.optional:
+    """All ``declared`` hyperparameters by name: ``values`` checked, defaults filled in.
+
+    ``kind`` and ``owner`` name the component in errors (optimizer, adam), ``where`` the place in the study.
+    """
+    by_name = {hyperparameter.name: hyperparameter for hyperparameter in declared}
+    for name in values:
+        if name not in by_name:
+            raise UnknownName(f"hyperparameter of {kind} {owner}", name, by_name, where)
+    checked: dict[str, Value] = {}
+    for name, hyperparameter in by_name.items():
+        if name in values:
+            checked[name] = hyperparameter.check(values[name], f"{owner}{', ' + where if where else ''}")
+        elif hyperparameter.default is None and not hyperparameter.optional:
             raise HyperparameterError(
-                f"{owner} needs {name}, which has no default: {name} {number.law}" + (f" ({where})" if where else "")
+                f"{owner} needs {name}, which has no default: {name} {hyperparameter.law}"
+                + (f" ({where})" if where else "")
             )
         else:
-            full[name] = number.default
-    return full
+            checked[name] = hyperparameter.default
+    return checked

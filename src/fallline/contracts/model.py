@@ -1,4 +1,4 @@
-"""The model: how weights begin, what they make of a batch, and what else a pass through them needs."""
+"""The model: how weights are initialised, how outputs follow from a batch, and what else a pass needs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from fallline.contracts.hyperparameters import Hyperparameter
 
 @dataclass(frozen=True)
 class Model:
-    """``init(key)`` gives the weights (a pytree of float arrays), ``apply(weights, inputs)`` the outputs of a batch.
+    """``init(key)`` returns the initial weights (a pytree of float arrays), ``apply(weights, inputs)`` the outputs of a
+    batch.
 
-    A model with numbers (a dropout rate), noise or a state that changes by running (the statistics of batch
-    normalisation) gives ``forward(weights, state, inputs, key, numbers)`` in place of ``apply``: it returns the outputs
-    and the state after the pass. ``key`` is the noise of this step, or None where the model is evaluated: then it adds
-    no noise and leaves the state as it is. ``state(key)`` gives the state at the start.
+    A model with hyperparameters (a dropout rate), noise or a state that passes change (the statistics of batch
+    normalisation) has ``forward(weights, state, inputs, key, hyperparameters)`` in place of ``apply``: it returns the
+    outputs and the state after the pass. ``key`` is the random key of this step, or None in an evaluation: then there
+    is no noise and the state stays as it is. ``state(key)`` returns the initial state.
 
-    ``watch(weights)`` may name scalars to record at every step (the line fit watches W and b). ``traceable`` is False
-    where ``init`` and ``state`` must run on the host, outside of any traced function. ``looped`` is False for models
-    whose operations lose their threads inside a loop on the CPU, as convolutions do; None: the engine finds out.
-    ``text`` makes the model again where it has one, as a network of neurons has; it is kept with the records.
+    ``watch(weights)`` returns scalars by name to record at every step (the line fit watches W and b). ``traceable`` is
+    False where ``init`` and ``state`` must run on the host, outside of any traced function. ``looped`` is False for
+    models whose operations run on one thread inside a loop on the CPU, as convolutions do; None: the engine finds out.
+    ``text`` defines the model where it is a network of neurons; it is kept with the records.
     """
 
     name: str
@@ -36,13 +37,13 @@ class Model:
     text: str = ""
 
     def start_state(self, key: Any) -> Any:
-        """The state before the first step; of a model that has none, the empty one."""
+        """The state before the first step; empty for a model without state."""
         return {} if self.state is None else self.state(key)
 
     def run(
         self, weights: Any, state: Any, inputs: Any, key: Any, hyperparameters: Mapping[str, Any]
     ) -> tuple[Any, Any]:
-        """Outputs and state of a pass, whichever of the two forms the model has."""
+        """Outputs and state after a pass, for a model of either form."""
         if self.forward is not None:
             return self.forward(weights, state, inputs, key, hyperparameters)
         assert self.apply is not None, "a model has apply or forward"

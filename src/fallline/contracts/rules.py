@@ -1,8 +1,8 @@
-"""Rules: what changes weights (optimizer, schedule) and what is measured of them (loss, metric)."""
+"""What changes weights (optimizer, schedule) and what is measured of them (loss, metric)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,10 +18,10 @@ GIVES = ("logits", "probabilities", "values")
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule: a factory from numbers to an optax ``GradientTransformation``.
+    """An update rule: a function from hyperparameters to an optax ``GradientTransformation``.
 
-    ``make(**hyperparameters)`` is called inside the traced program with that lane's numbers as float32 scalars, so it
-    must not branch on their values in Python. ``equation`` is plain text in the source's letters.
+    ``make(**hyperparameters)`` is called inside the traced program with the lane's values as float32 scalars, so it
+    must not branch on them in Python. ``equation`` is plain text in the symbols of the source.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Optimizer:
 
     @classmethod
     def plug(cls, name: str, make: Callable[..., Any], **defaults: float) -> Optimizer:
-        """An optax optimizer of your own, its numbers declared in one line.
+        """Your own optax optimizer, its hyperparameters declared by their defaults.
 
         >>> import optax
         >>> mine = Optimizer.plug("mine", optax.lion, learning_rate=1e-4, b1=0.9)
@@ -47,9 +47,24 @@ class Optimizer:
         """The transformation with ``hyperparameters`` checked and defaults filled in."""
         return self.make(**check_hyperparameters("optimizer", self.name, self.hyperparameters, hyperparameters))
 
+    # A rule has optax's two functions, and so goes where optax takes a GradientTransformation.
+
+    @property
+    def init(self) -> Callable[[Any], Any]:
+        """``init(weights)`` returns the state before the first step, as optax's does."""
+        return self().init
+
+    @property
+    def update(self) -> Callable[..., tuple[Any, Any]]:
+        """``update(gradients, state, weights)`` returns the step to add to the weights, and the state after it."""
+        return self().update
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self())
+
 
 class Clock(NamedTuple):
-    """Where some steps stand in a budget: steps and epochs already taken before each (float64 [n]), and the totals."""
+    """The position of some steps in the budget: steps and epochs before each (float64 [n]), and the totals."""
 
     steps: Any
     epochs: Any
@@ -59,12 +74,12 @@ class Clock(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate changes: ``factor(clock, **hyperparameters)`` gives what multiplies it at each step,
+    """How the learning rate changes: ``factor(clock, **hyperparameters)`` returns its factor at each step,
     float64 [n].
 
-    It runs on the host in numpy, so it may branch as it likes. A schedule that watches gives ``watching(values,
-    **hyperparameters)``: the factor that follows from the validation losses seen so far, float64 [looks].
-    ``check(numbers, where)`` raises where numbers that are each lawful do not fit together.
+    It runs on the host in numpy, so it may branch. A schedule that follows the validation loss has ``watching(values,
+    **hyperparameters)``: the factor after the losses of all evaluations so far, float64 [evaluations].
+    ``check(hyperparameters, where)`` raises where values that are each lawful do not fit together.
     """
 
     name: str
@@ -76,23 +91,35 @@ class Schedule:
     source: str = ""
     check: Callable[[Mapping[str, Any], str], None] | None = None
 
+    def __call__(self, total_steps: int, steps_per_epoch: float = 1.0) -> Any:
+        """What multiplies the learning rate at each step of a budget, float64 [total_steps]; defaults filled in.
+
+        1 at every step for a schedule that follows the validation loss. HyperparameterError or StudyError where a
+        hyperparameter is missing or two do not fit together.
+        """
+        import numpy as np
+
+        full = check_hyperparameters("schedule", self.name, self.hyperparameters, {})
+        if self.check is not None:
+            self.check(full, self.name)
+        steps = np.arange(total_steps, dtype=np.float64)
+        return self.factor(Clock(steps, steps / steps_per_epoch, total_steps, total_steps / steps_per_epoch), **full)
+
 
 @dataclass(frozen=True)
 class Loss:
-    """``function(outputs, targets, **hyperparameters)`` gives one value per example, shape [batch].
+    """``function(outputs, targets, **hyperparameters)`` returns one value per example, shape [batch].
 
     ``outputs`` [batch, ...] come from the model, ``targets`` [batch] or [batch, ...] from the data. The value of a
     batch is the mean over its examples, or their sum where ``reduce`` is "sum". A loss of a ``whole`` batch has no
-    value per example: ``function(outputs, targets, counts, **hyperparameters)`` gives the batch's own, where
-    ``counts`` [batch]
-    is 1 for the examples that count and 0 for those that fill the batch up. Over a split that is evaluated in batches
-    it is the value of the whole split: from ``sums(outputs, targets, counts, **hyperparameters)``, a tree of arrays
-    that add up
-    over batches, ``of_sums(sums, **hyperparameters)`` gives it. A loss without them takes a split in one batch.
+    value per example: ``function(outputs, targets, counts, **hyperparameters)`` returns that of the batch, where
+    ``counts`` [batch] is 1 for examples that count and 0 for those that pad the batch. A split that is evaluated in
+    batches gets one value: ``sums(outputs, targets, counts, **hyperparameters)`` returns a tree of arrays that are
+    added over batches, and ``of_sums(sums, **hyperparameters)`` the value. A loss without them takes a split in one
+    batch.
 
-    It ``takes`` "logits", "probabilities" (of a model's logits it gets the softmax, of one alone the sigmoid), "values"
-    on the scale of the targets, or "outputs", whatever the model gives. Of a ``shares`` loss each target lies in
-    [0, 1].
+    It ``takes`` "logits", "probabilities" (the softmax of a model's logits, the sigmoid of a single one), "values" on
+    the scale of the targets, or "outputs", whatever the model returns. The targets of a ``shares`` loss are in [0, 1].
     """
 
     name: str
@@ -109,7 +136,7 @@ class Loss:
     source: str = ""
 
     def __call__(self, outputs: Any, targets: Any, counts: Any = None, **hyperparameters: Any) -> Any:
-        """The scalar value of a batch, of the examples that count."""
+        """The scalar value of a batch, over the examples that count."""
         if self.whole:
             return in_float32(self.function(outputs, targets, counts, **hyperparameters))
         values = in_float32(self.function(outputs, targets, **hyperparameters))
@@ -120,15 +147,21 @@ class Loss:
             return total if self.reduce == "sum" else total / counts.sum()
         return values.sum() if self.reduce == "sum" else values.mean()
 
+    def per_example(self, outputs: Any, targets: Any, *counts: Any) -> Any:
+        """The values [batch] before they are reduced, of arrays of JAX or numpy; of a ``whole`` loss its scalar."""
+        import jax.numpy as jnp
+
+        arrays = [jnp.asarray(array) for array in (outputs, targets, *counts)]  # pyright: ignore[reportUnknownMemberType]
+        return self.function(*arrays)
+
 
 @dataclass(frozen=True)
 class Metric:
-    """``function(outputs, targets)`` gives one value per example, shape [batch]; its mean is reported.
+    """``function(outputs, targets)`` returns one value per example, shape [batch]; its mean is reported.
 
-    ``goal`` says whether less ("min") or more ("max") is better. A name that is known for it needs none, as
-    ``accuracy``, ``auc``, ``rmse`` and whatever ends in ``loss`` or ``error``; no other runs without it.
-    One that ``cuts`` also takes ``cut``: the output above which an example is a yes, which hangs on what the model
-    gives, and is put in for it.
+    ``goal`` says whether less ("min") or more ("max") is better. Well-known names need none: ``accuracy``, ``auc``,
+    ``rmse`` and all that end in ``loss`` or ``error``. A metric that ``cuts`` also takes ``cut``: the output above
+    which a binary prediction is positive, which depends on what the model returns.
 
     >>> margin = Metric("margin", lambda outputs, targets: outputs.max(-1) - outputs.mean(-1), goal="max")
     """
@@ -144,17 +177,17 @@ class Metric:
             raise StudyError(f'metric {self.name}: goal must be "min" (less is better) or "max", got {self.goal!r}')
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
-        """The values of a batch, [batch], at the function's own cut where it cuts."""
+        """The values of a batch, [batch], at the default cut of the function where it cuts."""
         return self.function(outputs, targets)
 
     def at(self, cut: float) -> Callable[[Any, Any], Any]:
-        """The function of outputs and targets alone; equal metrics at equal cuts give equal ones."""
+        """The function of outputs and targets with the cut bound; equal metrics at equal cuts give equal functions."""
         return MetricAt(self.function, cut) if self.cuts else self.function
 
 
 @dataclass(frozen=True)
 class MetricAt:
-    """A metric's function with its cut put in."""
+    """A metric's function with its cut bound."""
 
     function: Callable[..., Any]
     cut: float

@@ -1,4 +1,4 @@
-"""Datasets: where their files lie, how they are fetched and read. Found by name; numpy only."""
+"""Datasets: where their files are, how they are fetched and read. Found by name; numpy only."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from fallline.contracts import Dataset
 from fallline.contracts.registry import find, parts
 from fallline.datasets.copies import DataRow, FileRow, get_data, list_data, verify_data
 
-__all__ = ["DataRow", "FileRow", "datasets", "find_dataset", "get_data", "list_data", "verify_data"]
+__all__ = ["DataRow", "FileRow", "builtin_datasets", "find_dataset", "get_data", "list_data", "verify_data"]
 
 
-def datasets() -> dict[str, Dataset]:
+def builtin_datasets() -> dict[str, Dataset]:
     """Every dataset by name."""
     return parts(__name__, Dataset)
 
 
 def find_dataset(name: str, where: str = "") -> Dataset:
-    """The dataset of that name, or UnknownName with the near ones.
+    """The dataset of that name, or UnknownName with similar names.
 
     >>> from fallline.datasets import find_dataset
     >>> splits = find_dataset("mnist").load("sample", None)

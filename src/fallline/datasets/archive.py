@@ -1,4 +1,4 @@
-"""A published tar.gz: its expected members are read into memory, nothing is ever written to disk."""
+"""A published tar.gz: its expected members are read into memory, nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fallline.datasets.files import DataFile
 from fallline.errors import DataError
 
 MAX_MEMBERS = 100
-SLACK_BYTES = 4 << 20  # headers, padding and the small texts beside the members
+SLACK_BYTES = 4 << 20  # headers, padding and small text files
 
-# What the tar and gzip readers of Python raise on bytes made to break them (nested headers end in RecursionError).
+# What Python's tar and gzip readers raise on malicious bytes (nested headers end in RecursionError).
 _BROKEN = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error, RecursionError, MemoryError)
 
 
 def read_known_archive(file: DataFile, path: Path, inner: str) -> dict[str, bytes]:
-    """The members of a published archive by name, its SHA-256 checked before anything in it is looked at."""
+    """The members of a published archive by name; its SHA-256 is checked before it is opened."""
     wanted = {f"{inner}/{member.name}": member.bytes_unpacked for member in file.members}
     try:
         with open(path, "rb") as stream:
@@ -41,8 +41,8 @@ def read_known_archive(file: DataFile, path: Path, inner: str) -> dict[str, byte
 def read_members(stream: BinaryIO, path: Path | str, wanted: Mapping[str, int]) -> dict[str, bytes]:
     """The contents of the members ``wanted`` (their exact sizes by name) of the tar.gz in ``stream``.
 
-    A path that leaves the archive, a link, a device, a member twice or of another size, too many members or too many
-    unpacked bytes raise DataError. Other plain files are passed over.
+    DataError for a path that leaves the archive, a link, a device, a duplicate member or one of another size, too many
+    members or too many unpacked bytes. Other plain files are ignored.
     """
     found: dict[str, bytes] = {}
     try:
@@ -56,7 +56,7 @@ def read_members(stream: BinaryIO, path: Path | str, wanted: Mapping[str, int]) 
                             raise DataError(f"{path} holds {member.name} twice")
                         found[member.name] = _content(tar, member, wanted[member.name], path)
     except _BROKEN as error:
-        raise DataError(f"{path} is torn or not a tar.gz: {error or type(error).__name__}") from error
+        raise DataError(f"{path} is corrupt or not a tar.gz: {error or type(error).__name__}") from error
     if lacking := sorted(wanted.keys() - found.keys()):
         raise DataError(f"{path} lacks {', '.join(lacking)}")
     return found
@@ -85,7 +85,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, path: Pat
 
 
 class _Bounded:
-    """A stream for the tar reader that refuses to unpack further than ``limit`` bytes."""
+    """A stream for the tar reader that refuses to unpack more than ``limit`` bytes."""
 
     def __init__(self, stream: gzip.GzipFile, limit: int, path: Path | str):
         self._stream, self._limit, self._path = stream, limit, path

@@ -1,4 +1,4 @@
-"""The cells of a CSV file with a header, as text and as numbers; what is no number is told by line and column."""
+"""The cells of a CSV file with a header, as text and as numbers; errors name line and column."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHOWN = 40
 class TableCells:
     """The rows under a header: ``columns[i]`` are the cells, as text, of the column named ``names[i]``.
 
-    ``records`` [rows] counts each row as the file does, the header being 0: rows without any cell are passed over.
+    ``records`` [rows] is the number of each row in the file, the header being 0: rows without any cell are skipped.
     """
 
     path: Path
@@ -78,18 +78,18 @@ class TableCells:
         return self.column(name).cast(pl.Float64, strict=False)
 
     def wrong(self, row: int, name: str, message: str) -> DataError:
-        """The error about a cell, with its place in the file."""
+        """The error about a cell, with its position in the file."""
         return DataError(f"{self.path}, {self._place(row)}, column {name}: {message}")
 
     def _place(self, row: int) -> str:
-        """The line of the file on which a row begins, in words: a quoted cell may hold line ends."""
+        """The first line of a row, in words: a quoted cell may hold line ends."""
         record = int(self.records[row])
         try:
             for place, (line, _) in enumerate(_records(self.path, self.data, self.separator)):
                 if place == record:
                     return f"line {line}"
         except DataError:
-            pass  # another row cannot be told apart, so lines cannot be counted
+            pass  # rows cannot be separated, so lines cannot be counted
         return f"row {record}"
 
     def _near(self, name: str) -> str:
@@ -102,7 +102,7 @@ class TableCells:
 
 
 def read_cells(path: Path | str, separator: str = ",", max_bytes: int = MAX_BYTES) -> TableCells:
-    """The cells of the CSV file at ``path``, plain or gzipped; DataError where it is no table with a header."""
+    """The cells of the CSV file at ``path``, plain or gzipped; DataError where it is not a table with a header."""
     path = Path(path)
     if not isinstance(separator, str) or len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise DataError(f"{path}: separator must be one character, as ',' or ';', got {separator!r}")
@@ -120,12 +120,11 @@ def _text(path: Path, max_bytes: int) -> bytes:
             data += piece
             if len(data) > max_bytes:
                 raise DataError(
-                    f"{path} holds more than {max_bytes:,} bytes; a table of that size is none that we "
-                    "read: take fewer rows or columns"
+                    f"{path} holds more than {max_bytes:,} bytes, the limit for a table: take fewer rows or columns"
                 )
     text = bytes(data.removeprefix(b"\xef\xbb\xbf"))
     if not text.strip():
-        raise DataError(f"{path} is empty; a table has a line with the names of its columns, then a line a row")
+        raise DataError(f"{path} is empty; a table has a line with the names of its columns, then one line per row")
     if 0 in text:
         raise DataError(f"{path} is not text: it holds a zero byte; a table is a CSV file in UTF-8")
     try:
@@ -138,7 +137,7 @@ def _text(path: Path, max_bytes: int) -> bytes:
 
 
 def _header(path: Path, data: bytes, separator: str) -> tuple[str, ...]:
-    """The names of the columns, as the first line gives them."""
+    """The names of the columns in the first line."""
     line = data[: data.find(b"\n")] if b"\n" in data else data
     if len(line) > MAX_HEADER:
         raise DataError(f"{path}: the first line has {len(line):,} bytes; a header has at most {MAX_HEADER:,}")
@@ -179,7 +178,7 @@ def _columns(path: Path, data: bytes, separator: str, columns: int) -> list[pl.S
             if record and len(record) != columns:
                 raise DataError(
                     f"{path}, line {line}: {len(record)} cells, the header names {columns}; give each row "
-                    "one cell a column"
+                    "one cell per column"
                 ) from None
         raise DataError(f"cannot read {path} as CSV: {str(failure).splitlines()[0]}") from None
     if frame.height > MAX_ROWS + 1:
@@ -191,7 +190,7 @@ def _columns(path: Path, data: bytes, separator: str, columns: int) -> list[pl.S
 
 
 def _records(path: Path, data: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row, the header and empty lines too, with the line it begins on."""
+    """Each row, the header and empty lines too, with its first line."""
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), delimiter=separator)
     line = 1
     while True:
@@ -206,7 +205,7 @@ def _records(path: Path, data: bytes, separator: str) -> Iterator[tuple[int, lis
 
 
 def _first(flags: pl.Series) -> int | None:
-    """Where the first true value stands."""
+    """The index of the first true value."""
     return flags.index_of(True)
 
 

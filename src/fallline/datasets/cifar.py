@@ -18,10 +18,10 @@ MAX_BYTES = 1 << 32
 
 
 def read_cifar(path: Path | str, max_bytes: int = MAX_BYTES) -> Split:
-    """The examples of a file of your own in this format, plain or gzipped: no hash is asked for.
+    """The examples of your own file in this format, plain or gzipped; no hash is needed.
 
-    Gives images uint8 [n, 32, 32, 3] and labels int32 [n]. A length that is no whole number of records, a label
-    outside 0..9 or more than ``max_bytes`` raise DataError.
+    Returns images uint8 [n, 32, 32, 3] and labels int32 [n]. DataError for a length that is not a whole number of
+    records, a label outside 0..9 or more than ``max_bytes``.
 
     Source: Krizhevsky, "Learning multiple layers of features from tiny images" (2009), binary version.
     """
@@ -35,7 +35,7 @@ def read_cifar(path: Path | str, max_bytes: int = MAX_BYTES) -> Split:
 
 
 def read_batch(file: DataFile, path: Path) -> Split:
-    """The examples of a published batch file, its length and what is known of its hash checked."""
+    """The examples of a published batch file; its length and hash are checked as far as they are known."""
     with Source(path) as source:
         data = source.take(file.bytes_unpacked, f"{file.bytes_unpacked // RECORD_BYTES:,} records")
         source.end()

@@ -17,7 +17,7 @@ BATCH = 10_000
 SAMPLE_BATCH = 1_000
 TRAIN = {"full": 45_000, "sample": 4_000}  # of 50,000 and 5,000; the rest is for validation
 
-# The first 1,000 records of each batch, which are what the sample holds.
+# The first 1,000 records of each batch, which are the sample.
 _BEGINNINGS = {
     "data_batch_1.bin": "1c5f9ea0fc1111d586f29115efd3db25eecf7db27b29aaebbe84721446b052cc",
     "data_batch_2.bin": "4f979f9b23aaa1ed4caa123051abf301d1bf3efaafb71eb652c88915b5724f2d",
@@ -56,8 +56,9 @@ _SAMPLE = tuple(
 def load(size: str = "sample", folder: Path | None = None) -> Splits:
     """Images uint8 [n, 32, 32, 3], channel last, and labels int32 [n].
 
-    Full: 45,000 train, the last 5,000 of the 50,000 validation, 10,000 test. Sample: the first 1,000 of each batch,
-    so 4,000, the last 1,000 of the 5,000, and 1,000; cut from the full files where the sample's own are not there.
+    Full: 45,000 training examples, the last 5,000 of the 50,000 for validation, 10,000 for test. Sample: the first
+    1,000 of each batch, so 4,000, the last 1,000 of the 5,000, and 1,000; cut from the full files if the files of the
+    sample are missing.
     """
     if check_size("cifar-10", size) == "full":
         return _splits(_full(folder), TRAIN["full"])

@@ -1,4 +1,4 @@
-"""What the command line asks of the data: list it, get it, verify it."""
+"""The data commands: list, get and verify."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fallline.contracts.registry import find, parts
 from fallline.datasets.files import DataFile, find_copy, looked_in, places
 from fallline.errors import DataError
 
-# A gzip header may carry a name or a comment the known copy does not have.
+# A gzip header may contain a name or a comment that the known copy does not have.
 HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class DataRow:
-    """One dataset and what of it is here.
+    """One dataset and its local files.
 
-    ``found`` are the paths of the full files, ``missing`` the names of those that are nowhere, ``bytes_published``
-    what fetching all of them takes. ``sample_shipped`` says whether a sample lies in the package.
+    ``found`` are the paths of the full files, ``missing`` the names of those that were not found, ``bytes_published``
+    the size of a complete download. ``sample_shipped`` says whether a sample ships in the package.
     """
 
     name: str
@@ -43,7 +43,7 @@ class FileRow:
 
 
 def list_data(folder: Path | str | None = None) -> list[DataRow]:
-    """A row for each dataset, by name. Looks for files, does not read them."""
+    """One row per dataset, by name. Looks for files, does not read them."""
     rows = []
     for name, dataset in sorted(_known().items()):
         full = _of_size(dataset, "full")
@@ -70,11 +70,11 @@ def get_data(
     timeout_seconds: float = 30.0,
     pause_seconds: float = 1.0,
 ) -> Path:
-    """The folder that holds the full data, after fetching what is missing or wrong.
+    """The folder that holds the full data, after missing and wrong files were fetched.
 
-    ``folder`` is the place it goes into (else FALLLINE_DATA, else the user's cache), in a sub-folder by the dataset's
-    name. ``progress(bytes_done, bytes_total)`` is called as bytes arrive. ``mirrors`` are addresses to use in place of
-    the published ones, without the file's name. Raises DataError, or UnknownName.
+    ``folder`` is the destination (else FALLLINE_DATA, else the user's cache), in a sub-folder by the dataset's name.
+    ``progress(bytes_done, bytes_total)`` is called as bytes arrive. ``mirrors`` are URLs in place of the published
+    ones, without the file's name. Raises DataError, or UnknownName.
     """
     from fallline.datasets.fetch import fetch
 
@@ -105,9 +105,9 @@ def get_data(
 
 
 def verify_data(name: str | None = None, folder: Path | str | None = None) -> list[FileRow]:
-    """A row for each file of one dataset, or of all: every byte that is there is read and compared with its hash.
+    """One row per file of one dataset, or of all: every byte of a file is read and compared with its hash.
 
-    A sample outside the package is told of only where some of it is there.
+    A sample outside the package is reported only where some of it is present.
     """
     rows = []
     for dataset in [_find(name)] if name else [part for _, part in sorted(_known().items())]:
@@ -132,7 +132,7 @@ def _missing(dataset: str, file: DataFile, folder: Path | str | None) -> FileRow
 
 
 def _right_copy(file: DataFile, folder: Path | str | None) -> Path | None:
-    """The folder of a copy whose content is right, or None."""
+    """The folder of a correct copy, or None."""
     copy = find_copy([file], folder)
     if copy.missing or any(_verified("", each, path).state != "ok" for each, path in copy.found):
         return None

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: articles of clothing, 28 x 28, in the form of MNIST."""
+"""Fashion-MNIST: articles of clothing, 28 x 28, in the format of MNIST."""
 
 from fallline.contracts import Dataset
 from fallline.datasets.idx_set import IMAGES, idx_files, loader

@@ -1,4 +1,8 @@
-"""Fetching one file over HTTP: mirrors in order, resumed where cut, used only when whole and right."""
+"""Downloads one file over HTTP: mirrors in order, interrupted transfers resumed, used only when complete and correct.
+
+pooch has neither mirrors nor resumed transfers, no bound on the size, and no check of the unpacked content; so this
+stays.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +39,17 @@ def fetch(
     timeout_seconds: float = 30.0,
     pause_seconds: float = 1.0,
 ) -> Path:
-    """``target``, fetched from the first of ``urls`` that gives it right.
+    """``target``, downloaded from the first of ``urls`` that provides the right content.
 
-    ``check(path)`` raises DataError where the content is wrong; nothing gets the name ``target`` before it passed.
-    Bytes go into a part file of this call alone, so two calls at once do not disturb each other: the later one to
-    finish replaces a file by its equal. A call that fails leaves its part as ``<target>.part``, and the next goes on
-    from there; where the two pieces do not belong together the check fails and all is fetched anew.
+    ``check(path)`` raises DataError where the content is wrong; the name ``target`` appears only after it passed. Each
+    call writes to its own part file, so concurrent calls are independent: the one that finishes last replaces the file
+    by an equal one. A call that fails keeps its part as ``<target>.part``, and the next resumes from it; where the two
+    pieces do not belong together, the check fails and the file is downloaded from the start.
 
-    ``progress(bytes_done)`` is called as bytes arrive, ``timeout_seconds`` is how long a server may be silent. A
-    server that cuts the connection is asked again, after ``pause_seconds``, as long as each try brings more.
-    Only http and https are spoken, redirects included. Raises DataError with the failure of each mirror, or with
-    what is wrong with the disk.
+    ``progress(bytes_done)`` is called as bytes arrive, ``timeout_seconds`` is how long a server may be silent. After a
+    lost connection the server is asked again, after ``pause_seconds``, as long as each attempt receives more. Only http
+    and https are allowed, redirects included. DataError with the failure of each mirror, or with the problem of the
+    disk.
     """
     failures = []
     own = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -63,7 +67,7 @@ def fetch(
             kept = _leave(own, target)
     except OSError as error:
         raise _disk_error(error, target, max_bytes) from error
-    again = f"; what has come is kept in {kept}, the next try goes on from there" if kept else ""
+    again = f"; the part that arrived is kept in {kept}, the next attempt resumes from it" if kept else ""
     raise DataError(
         f"{target.name} could not be fetched{again}. Try again, or put the file into {target.parent} "
         f"yourself. Each mirror failed:{''.join(failures) or ' there is none'}"
@@ -79,7 +83,7 @@ def _from_mirror(
     timeout_seconds: float,
     pause_seconds: float,
 ) -> str:
-    """Empty where ``own`` is now whole and right, else why not."""
+    """Empty where ``own`` is now complete and correct, else the reason."""
     failure = ""
     for _ in range(MAX_TRIES):
         before = _size(own)
@@ -92,7 +96,7 @@ def _from_mirror(
                 own.unlink(missing_ok=True)
                 if before == 0:
                     return f"the wrong content: {error}"
-            # What was there before may have been of another file: once more, from the start.
+            # The earlier part may have been of another file: once more, from the start.
         elif _size(own) <= before:
             return failure
         else:
@@ -103,13 +107,13 @@ def _from_mirror(
 def _receive(
     url: str, own: Path, max_bytes: int, progress: Callable[[int], None] | None, timeout_seconds: float
 ) -> str:
-    """Append what the server gives to ``own``; empty when it gave all it has, else what went wrong."""
+    """Append what the server sends to ``own``; empty when it sent all it has, else the reason."""
     begun = _size(own)
     try:
         response = _open(url, begun, timeout_seconds)
     except urllib.error.HTTPError as error:
         error.close()
-        return "" if error.code == 416 and begun else str(error)  # 416: nothing lies beyond what is there
+        return "" if error.code == 416 and begun else str(error)  # 416: there is nothing after the bytes that we have
     except _NETWORK as error:
         return _words(error)
     with response:
@@ -155,7 +159,7 @@ def _store(
 
 
 def _open(url: str, begun: int, timeout_seconds: float) -> http.client.HTTPResponse:
-    """The open response. The opener knows http and https alone: file, ftp and data are unknown to it."""
+    """The open response. The opener knows http and https only, not file, ftp and data."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -174,16 +178,16 @@ def _open(url: str, begun: int, timeout_seconds: float) -> http.client.HTTPRespo
 
 
 def _start(response: http.client.HTTPResponse) -> int:
-    """Where the answer begins in the file: 0 where the server passed over the range asked for."""
+    """The position of the answer in the file: 0 where the server ignored the requested range."""
     said = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
     return int(said[1]) if response.status == 206 and said else 0
 
 
 def _take_over(target: Path, own: Path) -> None:
-    """Begin with what an earlier call left, if no other call takes it first.
+    """Start from what an earlier call left, if no other call takes it first.
 
-    A part that still bears its call's name was left by a call that was killed. One that was written to of late may be
-    in use. The bytes are copied, so that a call which only slept cannot write into ours.
+    A part with the name of its call was left by a call that was killed. One that was written recently may be in use.
+    The bytes are copied, so that a call that was only suspended cannot write into ours.
     """
     left = [target.with_name(f"{target.name}.part")]
     for part in sorted(target.parent.glob(f"{target.name}.*-*.part")):
@@ -204,7 +208,7 @@ def _take_over(target: Path, own: Path) -> None:
 
 
 def _leave(own: Path, target: Path) -> Path | None:
-    """Put what has come where the next call looks for it; the longer part wins."""
+    """Keep what was received where the next call looks for it; the longer part wins."""
     shared = target.with_name(f"{target.name}.part")
     if _size(own) > _size(shared):
         os.replace(own, shared)

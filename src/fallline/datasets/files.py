@@ -1,4 +1,4 @@
-"""Data files: their names, hashes and mirrors, and the places where a copy is looked for."""
+"""Data files: their names, hashes and mirrors, and the folders that are searched for a copy."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ VARIABLE = "FALLLINE_DATA"
 class DataFile:
     """One file of a dataset.
 
-    ``name`` is its name unpacked; ``published`` its name on the mirrors ``urls``, where it is fetched from.
-    ``folders`` are the sub-folders of a place where it may lie; a fetched copy goes into the first.
-    ``sha256_unpacked`` is empty where no hash of the whole content is known; then ``head`` may give the length in
-    bytes and the hash of its beginning. ``sha256_published`` are hashes of the file as the mirrors give it.
-    ``members`` are the files that may lie there instead, unpacked, where this one is an archive.
-    ``size`` is "full", or "sample" for a file of a sample that does not ship in the package.
+    ``name`` is its name unpacked; ``published`` its name on the mirrors ``urls``. ``folders`` are the sub-folders that
+    may hold it; a downloaded copy goes into the first. ``sha256_unpacked`` is empty where no hash of the whole content
+    is known; then ``head`` may give the length in bytes and the hash of the first bytes. ``sha256_published`` are
+    hashes of the file as the mirrors provide it. ``members`` are the files that may be there instead, unpacked, where
+    this one is an archive. ``size`` is "full", or "sample" for a file of a sample that does not ship in the package.
     """
 
     name: str
@@ -40,23 +39,23 @@ class DataFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names a copy may have, in the order they are looked for. An archive is only read as published."""
+        """The possible names of a copy, in the order of the search. An archive is only read as published."""
         if self.members:
             return (self.published,)
         return tuple(dict.fromkeys(filter(None, (self.published, f"{self.name}.gz", self.name))))
 
 
 class Copy(NamedTuple):
-    """What was found of some files: each with its path, and those that are nowhere."""
+    """The files that were found, each with its path, and the missing ones."""
 
     found: tuple[tuple[DataFile, Path], ...]
     missing: tuple[DataFile, ...]
 
 
 def places(folder: Path | str | None = None) -> list[Path]:
-    """The folders that may hold data, first to last.
+    """The folders that may hold data, in the order of the search.
 
-    A folder that is asked for is the only one; else the one the variable FALLLINE_DATA names, then the user's cache.
+    A given folder is the only one; else the one in the variable FALLLINE_DATA, then the user's cache.
     """
     if folder is not None:
         return [Path(folder).expanduser()]
@@ -67,7 +66,7 @@ def places(folder: Path | str | None = None) -> list[Path]:
 
 
 def find_file(file: DataFile, folder: Path | str | None = None) -> Path | None:
-    """The first copy of ``file`` in the places, packed or not, or None."""
+    """The first copy of ``file``, packed or not, or None."""
     for place in places(folder):
         for inner in file.folders:
             for name in file.names:
@@ -77,7 +76,7 @@ def find_file(file: DataFile, folder: Path | str | None = None) -> Path | None:
 
 
 def find_copy(files: Iterable[DataFile], folder: Path | str | None = None) -> Copy:
-    """What there is of ``files``. Members stand for their archive where some lie there and it does not."""
+    """The copies of ``files``. The members replace their archive where some of them are there and it is not."""
     found, missing = [], []
     for file in files:
         members = [(member, find_file(member, folder)) for member in file.members]
@@ -92,7 +91,7 @@ def find_copy(files: Iterable[DataFile], folder: Path | str | None = None) -> Co
 
 
 def need_copy(dataset: str, files: Iterable[DataFile], folder: Path | str | None, or_else: str = "") -> Copy:
-    """A whole copy of ``files``, or DataError with what was looked for, where, and what to do."""
+    """A complete copy of ``files``, or DataError with the files, the folders and the remedy."""
     copy = find_copy(files, folder)
     if copy.missing:
         raise missing_files(dataset, copy.missing, folder, or_else)
@@ -100,7 +99,7 @@ def need_copy(dataset: str, files: Iterable[DataFile], folder: Path | str | None
 
 
 def missing_files(dataset: str, missing: Iterable[DataFile], folder: Path | str | None, or_else: str) -> DataError:
-    """The error for files that are nowhere."""
+    """The error for files that were not found."""
     missing = tuple(missing)
     names = ", ".join(file.names[0] for file in missing)
     return DataError(
@@ -111,7 +110,7 @@ def missing_files(dataset: str, missing: Iterable[DataFile], folder: Path | str 
 
 
 def looked_in(files: Iterable[DataFile], folder: Path | str | None) -> str:
-    """The folders where copies of ``files`` are looked for, in words."""
+    """The folders that are searched for ``files``, in words."""
     inner = dict.fromkeys(name for file in files for each in (file, *file.members) for name in each.folders)
     return ", ".join(str(place / name) for place in places(folder) for name in inner)
 

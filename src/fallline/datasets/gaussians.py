@@ -20,13 +20,12 @@ GAUSSIANS = 0x67617573
 def two_gaussians(inputs: int, examples: int = 5_000, seed: int = 0) -> Splits:
     """Class 0 is a standard normal plus 2, class 1 twice a standard normal plus 4, in ``inputs`` dimensions.
 
-    Inputs float32 [n, inputs], targets float32 [n] of 0 and 1, half of each, in mixed order: n = ``examples`` to train
-    on, and 2,000 each for validation and test, which are draws of their own. All inputs are divided by one number, the
-    largest size of an entry in training, so the inputs of training lie in -1 ... 1. NumberError where a number is none
-    that can be drawn.
+    Inputs float32 [n, inputs], targets float32 [n] of 0 and 1, half of each, shuffled: ``examples`` for training, and
+    2,000 each for validation and test, drawn independently. All inputs are divided by the largest absolute entry of the
+    training inputs, which are then in -1 ... 1. HyperparameterError for a size or seed that is not valid.
 
-    Source: Kak, ComputationalGraphPrimer 1.1.5. It divides each batch by the batch's own largest entry, so what the
-    network sees of an example depends on the other examples of its batch; here it does not.
+    Source: Kak, ComputationalGraphPrimer 1.1.5. It divides each batch by the largest entry of that batch, so an example
+    depends on the others of its batch; here it does not.
 
     >>> two_gaussians(4).train.inputs.shape
     (5000, 4)
@@ -46,7 +45,7 @@ def two_gaussians(inputs: int, examples: int = 5_000, seed: int = 0) -> Splits:
 
 
 def _draw(inputs: int, examples: int, seed: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points [examples, inputs] and their classes [examples]; each stream of a seed is another draw."""
+    """Points [examples, inputs] and their classes [examples]; each stream of a seed is drawn independently."""
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([GAUSSIANS, seed, stream])))
     classes = generator.permutation(np.arange(examples) % 2)
     normal = generator.standard_normal((examples, inputs))

@@ -18,10 +18,10 @@ MAX_BYTES = 1 << 32
 
 
 def read_idx(path: Path | str, max_bytes: int = MAX_BYTES) -> np.ndarray:
-    """The array of an IDX file, plain or gzipped, in the machine's byte order; writable.
+    """The array of an IDX file, plain or gzipped, in native byte order; writable.
 
-    For your own files: the header is checked against the real length, no hash is asked for. ``max_bytes`` bounds what
-    the array may take. Everything that is not as the format says raises DataError.
+    For your own files: the header is checked against the actual length, no hash is needed. ``max_bytes`` bounds the
+    size of the array. DataError for everything that violates the format.
 
     Source: LeCun and Cortes, "The MNIST database", section "the IDX file format" (1998).
     """
@@ -32,7 +32,7 @@ def read_idx(path: Path | str, max_bytes: int = MAX_BYTES) -> np.ndarray:
 
 
 def read_known(file: DataFile, path: Path, shape: tuple[int, ...], classes: int = 0) -> np.ndarray:
-    """The bytes of a published file: of this shape, labels below ``classes`` where it is given, of the known hash."""
+    """The bytes of a published file: of this shape, with labels below ``classes`` if given, and with the known hash."""
     with Source(path) as source:
         array = _read(source, file.bytes_unpacked, shape)
         source.end()
@@ -57,7 +57,7 @@ def _read(source: Source, max_bytes: int, expected: tuple[int, ...] | None = Non
     if zero or code not in TYPES or not 1 <= rank <= MAX_RANK:
         types = ", ".join(f"{known:02x}" for known in TYPES)
         raise DataError(
-            f"{source.path} is not an IDX file: it begins with {zero:04x} {code:02x} {rank:02x}, expected "
+            f"{source.path} is not an IDX file: it starts with {zero:04x} {code:02x} {rank:02x}, expected "
             f"0000, a type of {types}, a rank of 1 to {MAX_RANK}"
         )
     shape = struct.unpack(f">{rank}I", source.take(4 * rank, "the dimensions"))

@@ -1,4 +1,4 @@
-"""What MNIST and Fashion-MNIST share: four IDX files of the same shapes, and the splits made of them."""
+"""What MNIST and Fashion-MNIST share: four IDX files of the same shapes, and their splits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def idx_files(
 def loader(dataset: str, files: tuple[DataFile, ...]) -> Callable[..., Splits]:
     """The ``load`` of such a dataset: images uint8 [n, 28, 28], labels int32 [n].
 
-    Full: the first 55,000 train, the last 5,000 of the 60,000 validation, 10,000 test.
+    Full: the first 55,000 for training, the last 5,000 of the 60,000 for validation, 10,000 for test.
     """
 
     def load(size: str = "sample", folder: Path | None = None) -> Splits:

@@ -1,4 +1,4 @@
-"""The small samples in the package: parts of the full splits, balanced over the classes."""
+"""The small samples in the package: subsets of the full splits, balanced over the classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a data set would give, known before it is read: splits of the right shapes whose arrays take no memory."""
+"""The shapes of a dataset, known before it is read: splits of zeros that take no memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data file read once, front to back, plain or gzipped, and never further than was asked for."""
+"""A data file read once, front to back, plain or gzipped, and never further than requested."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TORN = (OSError, EOFError, zlib.error)
 
 
 class Source:
-    """An open data file. What is not as it must be raises DataError with the file's name.
+    """An open data file. DataError with the file's name for anything unexpected.
 
-    Memory grows with the bytes that are really there, never with what a header promises.
+    Memory grows with the bytes that were read, never with what a header claims.
     """
 
     def __init__(self, path: Path | str):
@@ -44,7 +44,7 @@ class Source:
 
     @property
     def sha256(self) -> str:
-        """The hash of what was read so far, unpacked."""
+        """The hash of the unpacked bytes that were read so far."""
         return self._hash.hexdigest()
 
     def read(self, count: int) -> bytes:
@@ -52,7 +52,7 @@ class Source:
         try:
             data = self._stream.read(count)
         except _TORN as error:
-            raise DataError(f"{self.path} is torn: after {self.bytes_read:,} unpacked bytes: {error}") from error
+            raise DataError(f"{self.path} is corrupt: after {self.bytes_read:,} unpacked bytes: {error}") from error
         self._hash.update(data)
         self.bytes_read += len(data)
         return data
@@ -68,10 +68,10 @@ class Source:
         return data
 
     def end(self) -> None:
-        """Check that nothing follows. In a gzipped file this checks its checksum too."""
+        """Check that nothing follows. For a gzipped file this also checks its checksum."""
         if self.read(1):
             raise DataError(
-                f"{self.path} goes on after its {self.bytes_read - 1:,} bytes of content; it must end there"
+                f"{self.path} continues after its {self.bytes_read - 1:,} bytes of content; it must end there"
             )
 
 
@@ -85,7 +85,7 @@ def check_hash(file: DataFile, path: Path, found: str) -> None:
 
 
 def check_head(file: DataFile, path: Path, content: bytes | bytearray) -> None:
-    """DataError unless ``content`` begins as ``file`` is known to."""
+    """DataError unless ``content`` starts with the known bytes of ``file``."""
     if file.head is None:
         return
     length, expected = file.head
@@ -98,7 +98,7 @@ def check_head(file: DataFile, path: Path, content: bytes | bytearray) -> None:
 
 
 def check_file(file: DataFile, path: Path) -> str:
-    """What was checked of the copy at ``path``, in words, or DataError. Holds one chunk at a time."""
+    """What was checked of the copy at ``path``, in words, or DataError. Holds one chunk at a time in memory."""
     if file.sha256_published and _file_sha256(path) in file.sha256_published:
         return "SHA-256 as published"
     if not file.bytes_unpacked:

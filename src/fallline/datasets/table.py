@@ -1,4 +1,4 @@
-"""A table of your own: a CSV file with a header, one column to learn from some others."""
+"""Your own table: a CSV file with a header, one target column and some input columns."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Scaling = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class DataTable(Splits):
-    """The Splits of a table, and what its numbers mean.
+    """The Splits of a table, and the meaning of its columns.
 
-    ``inputs`` are the names of the input columns in their order. ``words`` are the two words of a target of words, the
-    first of which became 0 and the second 1; none where the target was numbers. ``shift`` and ``scale`` [inputs] are
-    what was taken off each input and what it was then divided by.
+    ``inputs`` are the names of the input columns in their order. ``words`` are the two words of a text target, the
+    first encoded as 0 and the second as 1; empty for a numeric target. ``shift`` and ``scale`` [inputs]: each input is
+    (value - shift) / scale.
     """
 
     inputs: tuple[str, ...] = ()
@@ -48,16 +48,16 @@ def read_table(
 ) -> DataTable:
     """The columns ``inputs`` and ``target`` of a CSV file with a header, as train, validation and test.
 
-    Inputs float32 [n, inputs] in the order asked for, targets float32 [n]. Without ``inputs`` all named columns but the
-    target are taken. A target of two different words becomes 0 and 1 in the order of the alphabet (``Table.words`` says
-    which is which). Rows are mixed by ``seed`` and split by ``fractions``; a fraction of 0 leaves that split out.
+    Inputs float32 [n, inputs] in the given order, targets float32 [n]. Without ``inputs`` all named columns but the
+    target are taken. A target of two different words is encoded as 0 and 1 in alphabetical order (``DataTable.words``).
+    Rows are shuffled by ``seed`` and split by ``fractions``; a fraction of 0 leaves that split out.
 
-    ``scale`` is fitted on the training rows alone, column by column: "standard" takes the mean off and divides by the
-    deviation, "max" divides by the largest size, "none" leaves the numbers; what would be a division by 0 is one
-    by 1. The file may be gzipped; it is UTF-8 text of at most 200 MB and 10 million rows.
+    ``scale`` is fitted on the training rows only, column by column: "standard" subtracts the mean and divides by the
+    standard deviation, "max" divides by the largest absolute value, "none" leaves the values; a division by 0 is
+    replaced by one by 1. The file may be gzipped; it is UTF-8 text of at most 200 MB and 10 million rows.
 
-    DataError, with line and column where there is one, for a file that is not there, no text, without header or rows,
-    without a column that is asked for (the near names are listed), or with a cell that is no finite number.
+    DataError, with line and column where possible, for a file that does not exist, is not text, has no header or no
+    rows, lacks a requested column (similar names are listed), or has a cell that is not a finite number.
     """
     scaling = _scaling(scale)
     shares = _fractions(fractions)
@@ -74,8 +74,8 @@ def read_table(
     if not np.isfinite(scaled).all():
         column = names[int(np.argwhere(~np.isfinite(scaled))[0][1])]
         raise DataError(
-            f"{cells.path}: scaled by its training rows the column {column} leaves the range of 32 bits; "
-            'write scale = "none", or remove the rows that lie so far out'
+            f"{cells.path}: scaled by its training rows the column {column} leaves the range of float32; "
+            'write scale = "none", or remove the outliers'
         )
     train, validation, test = (Split(scaled[rows], targets[rows]) if len(rows) else None for rows in parts)
     assert train is not None, "the fraction of training is above 0"
@@ -100,7 +100,7 @@ def _input_names(cells: TableCells, inputs: Sequence[str] | None, target: str) -
 
 
 def _targets(cells: TableCells, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The target as float32 [rows], and its two words where it is one of words."""
+    """The target as float32 [rows], and its two words where it is text."""
     column, parsed = cells.column(name), cells.parsed(name)
     if (row := cells.empty(name)) is not None:
         raise cells.wrong(row, name, "the target is empty; every row needs one")
@@ -111,7 +111,7 @@ def _targets(cells: TableCells, name: str) -> tuple[np.ndarray, tuple[str, ...]]
         words = tuple(sorted(different.to_list()))
         return (column == words[1]).to_numpy().astype(np.float32), words
     if parsed.null_count() < len(parsed):
-        cells.numbers(name)  # raises, with the place of the cell that is no number
+        cells.numbers(name)  # raises, with the position of the cell that is not a number
     shown = ", ".join(word[:SHOWN] for word in sorted(different.head(4).to_list()))
     raise DataError(
         f"{cells.path}: the target {name} must be numbers or two different words, it holds "
@@ -135,7 +135,7 @@ def _fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _parts(path: Path, rows: int, shares: tuple[float, float, float], seed: int) -> list[np.ndarray]:
-    """The rows of train, validation and test, in mixed order; what rounding leaves over goes to training."""
+    """The rows of train, validation and test, shuffled; the remainder of the rounding goes to training."""
     held = [round(rows * share) for share in shares[1:]]
     short = any(share > 0 and count == 0 for share, count in zip(shares[1:], held, strict=True))
     if short or sum(held) >= rows:
@@ -150,7 +150,7 @@ def _parts(path: Path, rows: int, shares: tuple[float, float, float], seed: int)
 
 
 def _scaling(name: str) -> Callable[[np.ndarray], Scaling]:
-    """From training rows [n, inputs] to what is taken off each column and what it is divided by."""
+    """The function from training rows [n, inputs] to shift and scale."""
     if name not in _SCALINGS:
         raise UnknownName("scale", name, _SCALINGS, "scale of a table")
     return _SCALINGS[name]
@@ -166,7 +166,7 @@ def _max(columns: np.ndarray) -> Scaling:
 
 def _standard(columns: np.ndarray) -> Scaling:
     varies = columns.max(axis=0) > columns.min(axis=0)
-    # The deviation of equal numbers need not come out as 0.
+    # The standard deviation of equal numbers need not be exactly 0.
     return columns.mean(axis=0), _or_one(np.where(varies, columns.std(axis=0), 0))
 
 

@@ -1,1 +1,1 @@
-"""The engine: lanes in, one compiled program, records out. It knows arrays, not studies."""
+"""The engine: it trains lanes by one compiled program and returns records. It knows arrays, not studies."""

@@ -1,4 +1,4 @@
-"""A function compiled once, ahead of its first call; its traces, seconds and bytes are counted."""
+"""A function that is compiled once, before its first call; its traces, seconds and bytes are counted."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import jax
 
 from fallline.engine import program_cache
 
-THIN_PRODUCTS = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""Products by XLA's own library instead of YNNPACK: 1.6 times the speed for lanes of a 784-10 layer (jax 0.10.2), and
-half the speed for the wide products of a convnet.
+THIN_MATMULS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""Matmuls by XLA's own library instead of YNNPACK: 1.6 times the speed for lanes of a 784-10 layer (jax 0.10.2), and
+half the speed for the wide matmuls of a convnet.
 """
 
 IN_PLACE = {"xla_cpu_copy_insertion_use_region_analysis": True}
-"""Weights that are read and then written are not copied before: a tenth of the step of a convnet (jax 0.10.2)."""
+"""Weights that are read and then written are not copied first: saves a tenth of a convnet step (jax 0.10.2)."""
 
 
 class Compiled:
     """``function`` compiled for the shapes of its first call. A call with other shapes is an error, not a recompile.
 
-    ``thin`` says that its products are of many thin lanes, for which the CPU has an option. ``everywhere`` is how
-    arguments and results lie on the devices of a row, where it has several: whole, on each of them. A ``name`` tells
-    ``function`` apart from all others of this source: by it the traced program is kept on disk for later processes.
-    Such a function gives a record, arrays by name; with ``carries`` first its first argument's successor.
+    ``thin``: its matmuls are small ones of many lanes, for which the CPU has a compiler option. ``everywhere``: the
+    sharding of arguments and results on a row of several devices (replicated). A ``name`` identifies ``function`` among
+    all functions of this source code; a traced program with a name is kept on disk for later processes. Such a function
+    returns a record (arrays by name), with ``carries`` preceded by the next value of its first argument.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Compiled:
         self.trace_seconds = 0.0
         self.compile_seconds = 0.0
         self.memory_bytes: int | None = None
-        self.lines = 0  # of the program as XLA is given it, once ``written``
-        self.leaves = (0, 0)  # arrays that it is given and gives, once traced
+        self.lines = 0  # of the HLO text that XLA is given, after ``written``
+        self.leaves = (0, 0)  # number of arrays among arguments and results, after tracing
         self._lock = threading.Lock()
         self._lowered: Any = None
         self._known: program_cache.Traced | None = None
@@ -63,25 +63,26 @@ class Compiled:
         return self.prepare(*arguments)(*arguments)
 
     def prepare(self, *arguments: Any) -> Any:
-        """The compiled program, made now if it was not; ``arguments`` may be shapes alone."""
+        """The compiled program, compiled now if it was not yet; ``arguments`` may be shapes only."""
         with self._lock:
             if self._program is None:
                 self._make(arguments)
             return self._program
 
     def _make(self, arguments: tuple[Any, ...]) -> None:
-        kept_one = self._kept(arguments)
-        lowered = self._trace(*arguments) if kept_one is None else kept_one.lowered(arguments, self._donate)
+        traced = self._kept(arguments)
+        lowered = self._trace(*arguments) if traced is None else traced.lowered(arguments, self._donate)
         begun = time.perf_counter()
-        program = _compile(lowered, THIN_PRODUCTS if self.thin else IN_PLACE)
-        self._program = program if kept_one is None else _Flat(program, kept_one.gives(arguments))
+        program = _compile(lowered, THIN_MATMULS if self.thin else IN_PLACE)
+        self._program = program if traced is None else _Flat(program, traced.results(arguments))
         self.compile_seconds = time.perf_counter() - begun
         self.leaves = len(jax.tree.leaves(arguments)), program.out_tree.num_leaves
         self.memory_bytes = _peak_bytes(program)
         self._lowered = self._known = None
 
     def _kept(self, arguments: tuple[Any, ...]) -> program_cache.Traced | None:
-        """The program in the form in which it is kept, traced now if it was not; None where it is not to be kept."""
+        """The traced program in the form that is kept on disk, traced now if necessary; None where it cannot be
+        kept."""
         if self.name is None or self._known is not None:
             return self._known
         begun, key = time.perf_counter(), program_cache.key_of(self.name, arguments)
@@ -89,7 +90,7 @@ class Compiled:
         if found is None:
             try:
                 found = program_cache.trace(self._counted, arguments, self.carries)
-            except Exception:  # what cannot be exported is traced as ever, and what is wrong with it told there
+            except Exception:  # what cannot be exported is traced by jax.jit, which reports what is wrong with it
                 return None
             if found is None:
                 return None
@@ -99,7 +100,7 @@ class Compiled:
         return found
 
     def written(self, *arguments: Any) -> str:
-        """The program as XLA is given it, HLO in words; traced now if it was not, and not compiled."""
+        """The HLO text of the program before XLA optimises it; traced now if necessary, not compiled."""
         with self._lock:
             known = self._kept(arguments)
             if known is None or known.source is None:
@@ -113,7 +114,7 @@ class Compiled:
 
     @property
     def text(self) -> str | None:
-        """The program as XLA made it, HLO in words; None before it is compiled."""
+        """The HLO text of the program after XLA optimised it; None before it is compiled."""
         return None if self._program is None else self._program.as_text()
 
     def _trace(self, *arguments: Any) -> Any:
@@ -126,18 +127,18 @@ class Compiled:
 
 
 class _Flat:
-    """A program of a list of arrays, called as the function that it was traced from."""
+    """A program that takes and returns lists of arrays, called like the function that it was traced from."""
 
-    def __init__(self, program: Any, gives: Any):
-        self._program, self._gives = program, gives
+    def __init__(self, program: Any, results: Any):
+        self._program, self._results = program, results
         self.as_text, self.memory_analysis = program.as_text, program.memory_analysis
 
     def __call__(self, *arguments: Any) -> Any:
-        return jax.tree.unflatten(self._gives, self._program(*jax.tree.leaves(arguments)))
+        return jax.tree.unflatten(self._results, self._program(*jax.tree.leaves(arguments)))
 
 
 def _compile(lowered: Any, options: dict[str, Any]) -> Any:
-    """The program; an XLA that does not know our options compiles without them."""
+    """The compiled program; without our options where this version of XLA does not know them."""
     if jax.default_backend() != "cpu":
         return lowered.compile()
     try:
@@ -149,7 +150,7 @@ def _compile(lowered: Any, options: dict[str, Any]) -> Any:
 
 
 def _peak_bytes(program: Any) -> int | None:
-    """XLA's own figure of what the program holds at once; None where it has none (zero on some GPU versions)."""
+    """The peak memory by XLA's own analysis; None where there is none (zero on some GPU versions)."""
     memory = program.memory_analysis()
     if memory is None:
         return None

@@ -1,4 +1,4 @@
-"""JAX made ready: the compilation cache, small loops as one function, and words for the device at hand."""
+"""Preparing JAX: the compilation cache, compiler options for small loops, and the name of the device."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
+from fallline.engine.disk_cache import cache_folder
 from fallline.engine.processes import join_processes
 from fallline.errors import StudyError
 
 SMALL_LOOP_BYTES = 2_000_000
-"""Loops whose state is smaller run as one native function on the CPU, without XLA's 0.1 us an operation.
+"""Loops with a smaller state run as one native function on the CPU, without XLA's overhead of 0.1 us per operation.
 
-The line fit's step (45 lanes, 9 rules) takes 0.8 us so, 6 us without. Larger loops keep XLA's threaded products.
+The step of the line fit (45 lanes, 9 optimizers) takes 0.8 us this way and 6 us otherwise. Larger loops keep XLA's
+multi-threaded matmuls.
 """
 
 
 CPU_DEVICES = "FALLLINE_CPU_DEVICES"
-"""The variable that cuts the CPU up into so many devices, to try on one machine what runs on several."""
+"""The environment variable that splits the CPU into several devices, to try on one machine what runs on several."""
 
 MOST_CPU_DEVICES = 256
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """The devices of another machine that is planned for: "cpu" or "gpu", and the cores of a process there."""
+class RemoteDevices:
+    """The devices of another machine that a run is planned for: "cpu" or "gpu", and the CPU cores per process."""
 
     kind: str
     cores: int
 
 
-_planned_for: ContextVar[Elsewhere | None] = ContextVar("planned_for", default=None)
+_planned_for: ContextVar[RemoteDevices | None] = ContextVar("planned_for", default=None)
 
 
 @contextmanager
-def planning_for(place: Elsewhere | None) -> Iterator[None]:
-    """Within, layouts are chosen for devices that are not here."""
-    before = _planned_for.set(place)
+def planning_for(devices: RemoteDevices | None) -> Iterator[None]:
+    """Within this context, layouts are chosen for these devices of another machine; None: for this machine."""
+    before = _planned_for.set(devices)
     try:
         yield
     finally:
         _planned_for.reset(before)
 
 
-def elsewhere() -> Elsewhere | None:
-    """What is planned for, where it is not this machine."""
+def planned_devices() -> RemoteDevices | None:
+    """The devices of another machine that layouts are chosen for now; None: this machine."""
     return _planned_for.get()
 
 
@@ -71,16 +71,15 @@ HELD = {
     "jax_debug_infs": False,
     "jax_transfer_guard": None,
 }
-"""What JAX is held to, whatever its environment variables say: weights, draws and products are made by these, and no
-trial's name tells of another value; programs are compiled, and what diverges ends as diverged. The values are those
-that JAX has where nothing is said.
+"""JAX settings that are enforced whatever the environment says: weights, random draws and matmuls depend on them, and
+the name of a trial does not. The values are JAX's defaults.
 """
 
 
 def prepare_jax() -> Any:
-    """The jax module, its persistent compilation cache on and ``HELD`` in force: to be asked for before each use."""
+    """The jax module with its persistent compilation cache on and ``HELD`` applied; call it before each use of JAX."""
     jax = _prepared()
-    for option, value in HELD.items():  # again and again: a file of the user's may have changed one since
+    for option, value in HELD.items():  # every time: a user's module may have changed one
         if getattr(jax.config, option, value) != value:
             jax.config.update(option, value)
     return jax
@@ -90,8 +89,8 @@ def prepare_jax() -> Any:
 def _prepared() -> Any:
     """What is done once, before anything is compiled.
 
-    An XLA that does not know the option for small loops ignores it; XLA_FLAGS of the user's own that set extra
-    options are left alone.
+    Versions of XLA that do not know the option for small loops ignore it. XLA_FLAGS in which the user sets extra
+    options are not changed.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_backend_extra_options" not in flags:
@@ -102,20 +101,20 @@ def _prepared() -> Any:
 
     _cut_up_the_cpu(jax)
     join_processes(jax)
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         folder = compilation_cache()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
-            return jax  # without a writable cache every run compiles anew; nothing else changes
+            return jax  # without a writable cache every run compiles again; nothing else changes
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        # Also what compiles in no time: whether a second run compiles it anew would else hang on how busy all was.
+        # Also programs that compile quickly: else the load of the machine decides whether a second run compiles again.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return jax
 
 
 def _cut_up_the_cpu(jax: Any) -> None:
-    """As many CPU devices as FALLLINE_CPU_DEVICES says; where it says nothing, JAX decides."""
+    """Make as many CPU devices as FALLLINE_CPU_DEVICES says; where it is not set, JAX decides."""
     written = os.environ.get(CPU_DEVICES)
     if not written:
         return
@@ -125,8 +124,8 @@ def _cut_up_the_cpu(jax: Any) -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Ask glibc to keep what is freed: large temporary arrays would else be new pages at every step, 15,000 faults of
-    them in one of a convnet at batch 150, a seventh of its time. Another C library is left as it is.
+    """Ask glibc to keep freed memory: else large temporary arrays are new pages at every step, 15,000 page faults per
+    step of a convnet at batch 150, a seventh of its time. Other C libraries are left as they are.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -136,43 +135,38 @@ def _keep_freed_memory() -> None:
 
 
 def compilation_cache() -> Path:
-    """The folder of compiled programs; FALLLINE_CACHE moves it together with all else that is kept."""
+    """The folder of compiled programs, in the cache folder."""
     return cache_folder() / "compiled"
 
 
-def cache_folder() -> Path:
-    chosen = os.environ.get("FALLLINE_CACHE")
-    return Path(chosen) if chosen else user_cache_path("fallline")
+def matmul_precision(precision: str) -> AbstractContextManager[None]:
+    """Within this context, float32 matmuls are traced with this precision: "float32", "tf32" or "bfloat16".
 
-
-def products(precision: str) -> AbstractContextManager[None]:
-    """Within, float32 products that are traced are computed so: "float32", "tf32" or "bfloat16".
-
-    StudyError on a CPU, also on one with AMX: XLA asks it only for matmuls that need no side turned, which leaves out
-    those of a dense layer and every gradient of weights. With all operands rounded and float32 sums, steps took 0.88 of
-    their float32 time in a grid of 784-10 layers, 0.97 to 1.01 in the convnet and 1.12 to 1.23 in dense nets (two
-    cores, jax 0.10.2).
+    StudyError on a CPU, also on one with AMX: XLA uses AMX only for matmuls without a transposed operand, which leaves
+    out those of a dense layer and every gradient of weights. With all operands rounded and float32 sums, steps took
+    0.88 of their float32 time in a grid of 784-10 layers, 0.97 to 1.01 in the convnet and 1.12 to 1.23 in dense nets
+    (two cores, jax 0.10.2).
     """
     import jax
 
-    place = elsewhere()
-    if (jax.default_backend() if place is None else place.kind) == "cpu":
+    remote = planned_devices()
+    if (jax.default_backend() if remote is None else remote.kind) == "cpu":
         if precision != "float32":
             raise StudyError(
-                f"precision {precision} needs an accelerator that has it, and this is a CPU, where few "
-                'studies would train faster so; use precision = "float32"'
+                f"precision {precision} needs an accelerator that supports it, and this is a CPU, where few "
+                'studies would train faster with it; use precision = "float32"'
             )
         return nullcontext()
-    if place is not None:
-        return nullcontext()  # nothing is traced for good
+    if remote is not None:
+        return nullcontext()  # programs that are traced for planning never run
     return jax.default_matmul_precision({"float32": "highest", "tf32": "tensorfloat32"}.get(precision, precision))
 
 
 def device_name() -> str:
-    """The device programs run on, in words: ``cpu: Intel(R) Xeon(R), 2 cores`` or ``gpu: NVIDIA H200``."""
-    place = elsewhere()
-    if place is not None:
-        return f"{place.kind}: another machine's"
+    """The name of the device that programs run on: ``cpu: Intel(R) Xeon(R), 2 cores`` or ``gpu: NVIDIA H200``."""
+    remote = planned_devices()
+    if remote is not None:
+        return f"{remote.kind}: another machine's"
     jax = prepare_jax()
     device = jax.devices()[0]
     if device.platform == "cpu":
@@ -181,16 +175,16 @@ def device_name() -> str:
 
 
 def cores() -> int:
-    """Cores this process may use, or one on the machine that is planned for."""
-    place = elsewhere()
-    if place is not None:
-        return place.cores
+    """CPU cores that this process may use, or a process on the machine that is planned for."""
+    remote = planned_devices()
+    if remote is not None:
+        return remote.cores
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def processor() -> str:
-    """The processor's name as the system gives it."""
+    """The model name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Evaluating lanes on a split that is held out, batch by batch."""
+"""Evaluating lanes on held-out splits, batch by batch."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from jax import Array
 
 from fallline.contracts import Loss, Model
 from fallline.engine.compiled import Compiled
-from fallline.engine.devices import products
+from fallline.engine.devices import matmul_precision
 from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Lanes, State
 from fallline.engine.mesh import ALONE, DeviceRow
 from fallline.engine.step import Record, each_lane, measure
 from fallline.models.convolution import lowered
 
 EVALUATION_BATCH = 1000
-"""Examples a dispatch when a split is evaluated."""
+"""Examples per dispatch when a split is evaluated."""
 
 UNLOOPED_BATCH = 250
-"""The same of models whose steps are no loop, convnets: their layers' outputs stay in the cache, and an image takes
-two thirds of the time (92 us for 145, batches of 50 to 1,000 tried, two cores, jax 0.10.2)."""
+"""The same for models whose steps are not a loop (convnets): the outputs of their layers stay in the cache, and an
+image takes two thirds of the time (92 us instead of 145; batches of 50 to 1,000 tried, two cores, jax 0.10.2)."""
 
 
 class HeldOut(NamedTuple):
-    """A split on the device in batches of one size; ``counts`` [batch] is 0 for the examples that fill the last."""
+    """A split on the device in batches of one size; ``counts`` [batch] is 0 for the padding of the last batch."""
 
     examples: int
     batches: tuple[tuple[DeviceData, Any], ...]
 
 
 class Outcome(NamedTuple):
-    """Loss and metrics over a whole split, each float64 [seeds, lanes]; of a classification the classes given,
+    """Loss and metrics over a whole split, each float64 [seeds, lanes]; for classification the predicted classes,
     uint16 [seeds, lanes, examples], else None.
     """
 
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """What shapes an evaluation, and nothing of update rules: cohorts that are alike in it share one program."""
+    """What the program of an evaluation depends on; cohorts that differ only in their optimizers share one program."""
 
     model: Model
     loss: Loss
@@ -75,7 +75,7 @@ class Evaluated(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The same by the names of its parts."""
+        """The same as text, with the names of its components."""
         named = self._replace(
             model=self.model.name, loss=self.loss.name, metrics=[name for name, _ in self.metrics], prepare=None
         )
@@ -83,8 +83,8 @@ class Evaluated(NamedTuple):
 
 
 class Evaluation:
-    """The compiled evaluation of the lanes of cohorts that are alike in ``Evaluated``. With ``bare`` their states come
-    without the dimensions of seeds and lanes, as ``Program`` has it. ``name`` tells it apart, as ``Compiled`` has it.
+    """The compiled evaluation of cohorts with the same ``Evaluated``. With ``bare`` states come without the dimensions
+    of seeds and lanes (see ``Program``). ``name`` identifies the program (see ``Compiled``).
     """
 
     def __init__(
@@ -103,38 +103,38 @@ class Evaluation:
         self._lock = Lock()
 
     def inputs(self, state: State, hyperparameters: tuple[LaneHyperparameters, ...]) -> tuple[Any, Any]:
-        """What the program takes of lanes: no more than evaluation depends on, a segment each."""
-        lanes = tuple(_seen(own) for own in state.segments)
-        return lanes, tuple((own.loss, own.model) for own in hyperparameters)
+        """The arguments of the program, of each segment: only what evaluation depends on."""
+        lanes = tuple(_evaluated(lanes) for lanes in state.segments)
+        return lanes, tuple((segment.loss, segment.model) for segment in hyperparameters)
 
     def over(self, state: State, hyperparameters: tuple[LaneHyperparameters, ...], held: HeldOut) -> Outcome:
         """Loss and metrics of every lane over a whole split."""
         inputs = self.inputs(state, hyperparameters)
-        # One batch after the other: each that waits in a queue would hold memory of its own.
-        seen = [dict(jax.device_get(self.compiled(*inputs, *batch))) for batch in held.batches]
-        classes = [part.pop("predicted") for part in seen if "predicted" in part]
+        # One batch after the other: each batch in a queue would hold memory.
+        parts = [dict(jax.device_get(self.compiled(*inputs, *batch))) for batch in held.batches]
+        classes = [part.pop("predicted") for part in parts if "predicted" in part]
         predicted = np.concatenate(classes, axis=-1)[..., : held.examples] if classes else None
-        sums = jax.tree.map(lambda *parts: np.sum(parts, axis=0, dtype=np.float64), *seen)
+        sums = jax.tree.map(lambda *parts: np.sum(parts, axis=0, dtype=np.float64), *parts)
         loss = self._loss(sums.pop("loss"), hyperparameters, held.examples)
         return Outcome({"loss": loss, **{name: total / held.examples for name, total in sums.items()}}, predicted)
 
     def at_start(
         self, state: State, hyperparameters: tuple[LaneHyperparameters, ...], held: HeldOut, key: Hashable
     ) -> Outcome:
-        """The same before the first step, where all that ``key`` names alike begins alike: evaluated once."""
-        own = jax.device_get([(lanes.loss, lanes.model) for lanes in hyperparameters])
-        whole = key, tuple(leaf.tobytes() for leaf in map(np.asarray, jax.tree.leaves(own)))
+        """The same before the first step, evaluated once for all programs that start from the same ``key``."""
+        values = jax.device_get([(lanes.loss, lanes.model) for lanes in hyperparameters])
+        full_key = key, tuple(leaf.tobytes() for leaf in map(np.asarray, jax.tree.leaves(values)))
         with self._lock:
-            mine = whole not in self._starts
-            found = self._starts.setdefault(whole, Future())
-        if mine:  # others that need the same wait for it
+            first = full_key not in self._starts
+            outcome = self._starts.setdefault(full_key, Future())
+        if first:  # other threads that need the same outcome wait for it
             try:
-                found.set_result(self.over(state, hyperparameters, held))
+                outcome.set_result(self.over(state, hyperparameters, held))
             except BaseException as failure:
-                self._starts.pop(whole)
-                found.set_exception(failure)
+                self._starts.pop(full_key)
+                outcome.set_exception(failure)
                 raise
-        return found.result()
+        return outcome.result()
 
     def _loss(self, sums: Any, hyperparameters: tuple[LaneHyperparameters, ...], examples: int) -> np.ndarray:
         loss = self.cohort.loss
@@ -143,25 +143,25 @@ class Evaluation:
         return sums if loss.reduce == "sum" or loss.whole else sums / examples
 
     def _of_sums(self, sums: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> np.ndarray:
-        """The value of a loss of the whole split, from the sums over all batches."""
+        """The loss of the whole split from the sums over all batches."""
         if self._value is None:
 
             def value(sums: Any, hyperparameters: dict[str, Array]) -> Array:
                 return self.cohort.loss.of_sums(sums, **hyperparameters)
 
             self._value = jax.jit(jax.vmap(jax.vmap(value), in_axes=(0, None)))
-        own = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(dict(lanes.loss) for lanes in hyperparameters))
+        values = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(dict(lanes.loss) for lanes in hyperparameters))
         single = jax.tree.map(lambda leaf: leaf.astype(np.float32), sums)
-        return np.asarray(self._value(single, own), np.float64)
+        return np.asarray(self._value(single, values), np.float64)
 
     def _sums(self, segments: Any, hyperparameters: Any, examples: DeviceData, counts: Array) -> Record:
-        """Sums of loss and metrics over the examples that count, per lane: [seeds, lanes]."""
+        """Sums of loss and metrics over the examples of a batch without its padding: [seeds, lanes]."""
         prepare = self.cohort.prepare
         examples, counts = self.row.share((examples, counts))
         inputs = examples.inputs if prepare is None else prepare(examples.inputs)
 
         def lane(hyperparameters: Any, lanes: Any) -> Record:
-            with lowered(self.lowering), products(self.cohort.precision):
+            with lowered(self.lowering), matmul_precision(self.cohort.precision):
                 return measure(self.cohort, *hyperparameters, *lanes, inputs, examples.targets, counts)
 
         def join(trees: Any, axis: int) -> Any:
@@ -169,20 +169,20 @@ class Evaluation:
 
         if self.bare:
             segments = jax.tree.map(lambda leaf: leaf[None, None], segments)
-        own, lanes = join(hyperparameters, 0), join(segments, 1)
-        return each_lane(lambda seed: each_lane(lane)(own, seed))(lanes)
+        values, lanes = join(hyperparameters, 0), join(segments, 1)
+        return each_lane(lambda seed: each_lane(lane)(values, seed))(lanes)
 
 
-def _seen(lanes: Lanes) -> tuple[Any, Any]:
-    """The weights that are evaluated, or their averages, and the model's state."""
-    return (lanes.weights if lanes.average is None else lanes.average), lanes.model
+def _evaluated(lanes: Lanes) -> tuple[Any, Any]:
+    """The weights that are evaluated, averaged where averages are kept, and the model's state."""
+    return (lanes.weights if lanes.average is None else lanes.average), lanes.model_state
 
 
 def hold_out(
     splits: Mapping[str, tuple[np.ndarray, np.ndarray]], row: DeviceRow = ALONE, most: int | None = EVALUATION_BATCH
 ) -> dict[str, HeldOut]:
-    """Splits (inputs [n, ...], targets [n, ...]) on the devices of a row, ready to be evaluated; all in batches of the
-    same size, at most so many examples, or with None each split in one.
+    """Splits (inputs [n, ...], targets [n, ...]) on the devices of a row, ready to be evaluated. All batches have the
+    same size, at most ``most`` examples; None: each split is one batch.
     """
     size, held = batch_size([len(inputs) for inputs, _ in splits.values()], row, most), {}
     for name, (inputs, targets) in splits.items():
@@ -195,13 +195,13 @@ def hold_out(
 
 
 def batch_size(lengths: Sequence[int], row: DeviceRow, most: int | None) -> int:
-    """Examples a batch for splits of so many: at most ``most``, or as many as the longest has."""
+    """Examples per batch for splits of these lengths: at most ``most``, or as many as the longest split has."""
     longest = max(lengths, default=1)
     return row.even(longest if most is None else min(most, longest))
 
 
 def _padded(inputs: np.ndarray, targets: np.ndarray, size: int) -> tuple[DeviceData, np.ndarray]:
-    """A batch of that size: the examples repeated at its end do not count."""
+    """A batch of that size; where examples are missing, the first is repeated and does not count."""
     short = size - len(inputs)
     if not short:
         return DeviceData(inputs, targets), np.ones(size, np.float32)

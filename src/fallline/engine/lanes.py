@@ -1,4 +1,4 @@
-"""Lanes: the rows of a cohort, sorted into segments of one update rule each."""
+"""Lanes: the configurations of a cohort, sorted into segments with one optimizer each."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ ALIVE = -1
 
 
 class LaneHyperparameters(NamedTuple):
-    """What the lanes of one segment differ in, by the part that takes it; each value is [lanes]."""
+    """The hyperparameters of the lanes of one segment, by the component that takes them; each value is [lanes]."""
 
-    rule: dict[str, Float[Array, " lanes"]]
+    optimizer: dict[str, Float[Array, " lanes"]]
     loss: dict[str, Float[Array, " lanes"]]
     model: dict[str, Float[Array, " lanes"]]
     regularisation: dict[str, Float[Array, " lanes"]]
 
 
 class Segment(NamedTuple):
-    """Neighbouring lanes with the same update rule."""
+    """Consecutive lanes with the same optimizer."""
 
     optimizer: Optimizer
     lanes: int
 
 
 class Cohort(NamedTuple):
-    """Everything that shapes the compiled program, and nothing that does not: numbers, seeds and data are arguments.
+    """Everything that the compiled program depends on, and nothing else: hyperparameters, seeds and data are arguments.
 
-    ``gives`` is what the model's outputs are. ``scheduled``: rates come with a factor for each step. ``masked``:
-    batches are filled up to the width of the program. ``averaged``: averages of the weights are kept, and evaluated.
-    ``classifies``: evaluation says which class each example was given, of one output a yes above the ``cut``.
-    ``regularisers`` are those that some lane uses. ``precision``: how products are computed. ``weight_types``: of each
-    array of weights the type that the model computes with, where one is narrower than float32; else empty.
+    ``gives`` says what the outputs of the model are. ``scheduled``: learning rates are multiplied by a factor at each
+    step. ``masked``: batches are padded to the width of the program. ``averaged``: averages of the weights are kept and
+    evaluated. ``classifies``: evaluation returns the predicted class of each example; with one output it is "yes" above
+    the ``cut``. ``regularisers`` are those that some lane uses. ``precision`` is that of matmuls. ``weight_types`` has
+    the type of each array of weights that the model computes with, where one is narrower than float32; else it is
+    empty.
     """
 
     model: Model
@@ -57,34 +58,35 @@ class Cohort(NamedTuple):
 
     @property
     def lanes(self) -> int:
-        """Lanes of one seed."""
+        """The number of lanes per seed."""
         return sum(segment.lanes for segment in self.segments)
 
 
 class Lanes(NamedTuple):
-    """Where the lanes of one segment stand: leaves [seeds, lanes, ...], or [lanes, ...] inside the loop over steps.
+    """The state of the lanes of one segment: leaves [seeds, lanes, ...], or [lanes, ...] inside the loop over steps.
 
-    ``model`` is what the model's state is (of batch normalisation, say). ``average`` is None where none is kept.
-    ``ended_at`` is ALIVE, or the step at which the lane's loss was not finite or at which it was stopped; from there on
-    its weights stay.
+    ``model_state`` is, for example, the running statistics of batch normalisation. ``average`` is None where no average
+    of the weights is kept. ``ended_at`` is ALIVE, or the step at which the lane diverged (its loss was not finite) or
+    was stopped; from that step on its weights do not change.
     """
 
     weights: PyTree[Float[Array, "seeds lanes ..."]]
-    rule: PyTree
-    model: PyTree
+    optimizer_state: PyTree
+    model_state: PyTree
     average: PyTree | None
     ended_at: Int[Array, "seeds lanes"]
 
 
 class State(NamedTuple):
-    """Where the lanes of all seeds of a program stand, a segment each; ``step`` is theirs in common."""
+    """The state of all lanes and seeds of a program, one entry per segment; all are at the same ``step``."""
 
     segments: tuple[Lanes, ...]
     step: Int[Array, ""]
 
 
 class Batch(NamedTuple):
-    """What one step sees: examples, which of them count (None: all), factors of the rates [lanes], the step's noise."""
+    """The inputs of one step of one seed: examples, 1 or 0 for each that counts or is padding (None: no padding),
+    factors of the learning rates [lanes], the key of the step's noise."""
 
     inputs: Array
     targets: Array
@@ -101,10 +103,10 @@ class DeviceData(NamedTuple):
 
 
 class StepInputs(NamedTuple):
-    """What a chunk of steps sees, all on the host or on its way to the device.
+    """The inputs of a chunk of steps, on the host.
 
-    ``batches`` int32 [seeds, chunk, width] are the examples; ``sizes`` int32 [chunk] how many of a batch count;
-    ``factors`` [seeds, chunk, lanes] multiply the learning rates. None where the cohort has no use for them.
+    ``batches`` int32 [seeds, chunk, width] are the indices of examples; ``sizes`` int32 [chunk] the batch sizes without
+    padding; ``factors`` [seeds, chunk, lanes] multiply the learning rates. None where the cohort does not use them.
     """
 
     batches: Any

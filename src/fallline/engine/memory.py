@@ -1,23 +1,24 @@
-"""How much memory there is for programs, and whether a failure means that it ran out."""
+"""How much memory programs may use, and whether a failure means that memory ran out."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+import psutil
 
 from fallline.engine.devices import prepare_jax
 from fallline.errors import StudyError
 
 SHARE = 0.8
-"""Of the memory that is free, what programs may hold: the rest is for the data, the host's arrays and other people."""
+"""The share of the free memory that programs may use: the rest is for data, host arrays and other processes."""
 
 
 class OutOfMemory(Exception):
-    """A program needed more memory than there is."""
+    """A program needed more memory than is available."""
 
 
 def budget_bytes() -> int | None:
-    """What all programs that run at once may hold; None where nothing tells. FALLLINE_MEMORY_GB sets it by hand."""
+    """Bytes that all concurrent programs may use; None where it is unknown. FALLLINE_MEMORY_GB overrides it."""
     written = os.environ.get("FALLLINE_MEMORY_GB")
     if written:
         try:
@@ -37,16 +38,11 @@ def _free_bytes() -> int | None:
         stats = device.memory_stats() or {}
         limit, used = stats.get("bytes_limit"), stats.get("bytes_in_use", 0)
         return None if limit is None else limit - used
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = next((line for line in lines if line.startswith("MemAvailable:")), None)
-    return None if found is None else int(found.split()[1]) * 1024
+    return int(psutil.virtual_memory().available)
 
 
 def ran_out(failure: BaseException) -> bool:
-    """Whether the failure is one of memory, as XLA, the drivers and Python tell it."""
+    """Whether memory ran out, by the errors of XLA, the drivers and Python."""
     if isinstance(failure, (MemoryError, OutOfMemory)):
         return True
     jax = prepare_jax()

@@ -1,4 +1,4 @@
-"""The memory of this process: what it holds now, and what it held at most while something ran."""
+"""The memory of this process: what it uses now, and the peak while something runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import ctypes
 import platform
 import threading
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fallline.engine.devices import elsewhere, prepare_jax
+import psutil
 
-LOOK_SECONDS = 0.01
-"""How often the sampler looks: a step of a large model takes longer, an array of a small one is small."""
+from fallline.engine.devices import planned_devices, prepare_jax
+
+SAMPLE_SECONDS = 0.01
+"""The interval between samples: a step of a large model takes longer, and the arrays of a small one are small."""
 
 
 class _Mallinfo(ctypes.Structure):
@@ -36,7 +37,7 @@ class _Mallinfo(ctypes.Structure):
 
 @cache
 def _heap() -> Any:
-    """glibc's counter of the heap; None with another C library, or one older than 2.33."""
+    """mallinfo2 of glibc, which counts the heap; None with another C library, or a version before 2.33."""
     if platform.libc_ver()[0] != "glibc":
         return None
     try:
@@ -48,8 +49,8 @@ def _heap() -> Any:
 
 
 def held_bytes() -> int | None:
-    """What is in use now: of the heap of this process on a CPU, of the device's memory on an accelerator."""
-    if elsewhere() is not None:
+    """Bytes in use now: of the heap of this process on a CPU, of device memory on an accelerator; None if unknown."""
+    if planned_devices() is not None:
         return None
     device = prepare_jax().devices()[0]
     if device.platform != "cpu":
@@ -57,29 +58,20 @@ def held_bytes() -> int | None:
     counter = _heap()
     if counter is None:
         return None
-    told = counter()
-    return told.uordblks + told.hblkhd
+    heap = counter()
+    return heap.uordblks + heap.hblkhd
 
 
-def resident_bytes() -> int | None:
-    """What the system counts as this process's memory now; with what the C library keeps of what was freed."""
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = next((line for line in lines if line.startswith(f"{name}:")), None)
-    return None if found is None else int(found.split()[1]) * 1024
+def resident_bytes() -> int:
+    """The resident set of this process now, including freed memory that the C library has kept."""
+    return int(psutil.Process().memory_info().rss)
 
 
 class Watch:
-    """Watches what this process holds while something runs, beyond ``before``: what it held before there was any of it.
+    """Measures the peak memory of this process while something runs, beyond ``before``: the bytes in use before it.
 
-    On a CPU a thread looks every few milliseconds; an accelerator's allocator keeps its own peak, which is never reset,
-    so there a peak is that of the process so far. Nothing is told where nothing counts.
+    On a CPU a thread samples the heap. The allocator of an accelerator keeps its own peak, which is never reset, so
+    that there the peak is that of the process so far. The peak is None where memory cannot be counted.
     """
 
     def __init__(self, before: int | None) -> None:
@@ -91,7 +83,7 @@ class Watch:
     def __enter__(self) -> Watch:
         self._most = held_bytes()
         if self._most is not None and prepare_jax().default_backend() == "cpu":
-            self._thread = threading.Thread(target=self._look, name="memory", daemon=True)
+            self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
             self._thread.start()
         return self
 
@@ -103,23 +95,22 @@ class Watch:
             self._thread.join()
 
     def peak(self) -> int | None:
-        """Bytes in use at most, beyond ``before``, since the last call or since the watch began."""
+        """The peak in bytes, beyond ``before``, since the last call or since the start."""
         now, device = held_bytes(), prepare_jax().devices()[0]
         if now is None or self.before is None:
             return None
         if device.platform != "cpu":
             return (device.memory_stats() or {}).get("peak_bytes_in_use", now) - self.before
         most, self._most = max(now, self._most or 0), now
-        return most - self.before if most > self.before else None  # more was freed meanwhile than the run took
+        return most - self.before if most > self.before else None  # None: more memory was freed than the run used
 
-    @property
-    def told(self) -> dict[str, int | None]:
-        """For the timing of a block: the peak while it ran, and what the system counts as the process's memory at its
-        end, with its packages and what the C library keeps of what was freed."""
+    def as_dict(self) -> dict[str, int | None]:
+        """For the timing of a block: the peak while it ran, and the resident set of the process at its end, including
+        packages and freed memory that the C library has kept."""
         return {"peak_memory_bytes": self.peak(), "resident_bytes": resident_bytes()}
 
-    def _look(self) -> None:
-        while not self._ended.wait(LOOK_SECONDS):
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
             now = held_bytes()
             if now is not None:
                 self._most = max(now, self._most or 0)

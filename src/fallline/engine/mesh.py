@@ -1,4 +1,4 @@
-"""The mesh: ``trial`` rows of devices that train lanes of their own, ``data`` devices a row that share a batch."""
+"""The device mesh: ``trial`` rows that train different lanes, each of ``data`` devices that share each batch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FORM = 'devices are given as "trial=2", "data=4" or "trial=2,data=2"'
 class Mesh:
     """``trial`` rows of ``data`` devices each.
 
-    Rows have nothing to tell each other, so each runs programs of its own; the devices of a row run one program, which
-    adds up the gradients of their shares of a batch. With one device there is nothing to place.
+    Rows do not communicate: each runs its own programs. The devices of a row run one program, which sums the gradients
+    of their parts of a batch. With one device nothing is placed explicitly.
     """
 
     trial: int = 1
@@ -30,8 +30,8 @@ class Mesh:
 
     @classmethod
     def parse(cls, text: str) -> Mesh:
-        """The mesh that is written so; StudyError for anything else."""
-        found: dict[str, int] = {}
+        """The mesh described by a text such as "trial=2,data=4"; StudyError for anything else."""
+        counts: dict[str, int] = {}
         for part in text.split(","):
             written = re.fullmatch(r"\s*(\w+)\s*=\s*(\d{1,6})\s*", part)
             if not written:
@@ -41,10 +41,10 @@ class Mesh:
                 raise StudyError(
                     f"a mesh has the axes trial (seeds and lanes) and data (the batch), not {axis!r}; {FORM}"
                 )
-            if axis in found or count < 1:
+            if axis in counts or count < 1:
                 raise StudyError(f"each axis of a mesh is given once, with 1 device or more, got {text[:60]!r}; {FORM}")
-            found[axis] = count
-        return cls(**found)
+            counts[axis] = count
+        return cls(**counts)
 
     @property
     def devices(self) -> int:
@@ -53,36 +53,37 @@ class Mesh:
     def __str__(self) -> str:
         return f"trial={self.trial},data={self.data}"
 
-    def elsewhere(self) -> list[DeviceRow]:
-        """What stands here for the rows of a mesh that other processes have."""
+    def remote_rows(self) -> list[DeviceRow]:
+        """The row that represents, while planning, the rows of a mesh that other processes train on."""
         return [DeviceRow(shares=self.data)]
 
     def rows(self) -> list[DeviceRow]:
-        """The rows in which this process has a device, each with its place; StudyError where there are too few
+        """The rows in which this process has a device, each with its number; StudyError where there are too few
         devices.
         """
         jax = prepare_jax()
-        there = jax.devices()
+        devices = jax.devices()
         if self.devices == 1 and jax.process_count() == 1:
             return [DeviceRow()]
-        if self.devices > len(there):
-            have = f"there is 1 ({there[0].device_kind})" if len(there) == 1 else f"there are {len(there)}"
+        if self.devices > len(devices):
+            have = f"there is 1 ({devices[0].device_kind})" if len(devices) == 1 else f"there are {len(devices)}"
             raise StudyError(f"devices {self}: this needs {self.devices} devices, and {have}; {_remedy(self)}")
-        own = [tuple(there[first : first + self.data]) for first in range(0, self.devices, self.data)]
-        here = jax.process_index()
+        rows = [tuple(devices[first : first + self.data]) for first in range(0, self.devices, self.data)]
+        process = jax.process_index()
         return [
-            DeviceRow(place, devices)
-            for place, devices in enumerate(own)
-            if any(device.process_index == here for device in devices)
+            DeviceRow(place, row)
+            for place, row in enumerate(rows)
+            if any(device.process_index == process for device in row)
         ]
 
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """The devices that run one program: arrays lie on each of them, and each takes its share of a batch.
+    """The devices that run one program: arrays are replicated on them, and each takes its part of a batch.
 
-    Without ``devices`` it is the one that JAX takes by itself, and nothing is placed; ``shares`` are then the devices
-    of a row that is elsewhere, for which a run is planned here.
+    ``place`` is the number of the row in its mesh. Without ``devices`` it is JAX's default device, and nothing is
+    placed explicitly; ``shares`` is then the number of devices of a row on another machine, for which a run is planned
+    here.
     """
 
     place: int = 0
@@ -91,12 +92,12 @@ class DeviceRow:
 
     @property
     def data(self) -> int:
-        """How many devices share a batch here."""
+        """The number of devices of this process and its peers that share a batch."""
         return max(1, len(self.devices))
 
     @cached_property
     def leads(self) -> bool:
-        """Whether this process writes what the row trained: it has the row's first device."""
+        """Whether this process has the first device of the row, and therefore writes the row's records."""
         return not self.devices or self.devices[0].process_index == prepare_jax().process_index()
 
     @cached_property
@@ -106,7 +107,7 @@ class DeviceRow:
 
     @cached_property
     def everywhere(self) -> Any | None:
-        """The sharding of an array that every device of the row has whole; None where nothing is placed."""
+        """The sharding of an array that is replicated on the row; None where nothing is placed explicitly."""
         from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
         if not self.devices:
@@ -120,7 +121,7 @@ class DeviceRow:
         return jax.sharding.Mesh(np.array(self.devices), ("data",))
 
     def put(self, tree: Any) -> Any:
-        """The arrays of ``tree``, the same in all processes of the row, on every device of it."""
+        """The arrays of ``tree``, which are the same in all processes of the row, replicated on its devices."""
         import jax
 
         if not self.devices:
@@ -128,7 +129,7 @@ class DeviceRow:
         return jax.tree.map(self._put, tree)
 
     def _put(self, array: Any) -> Any:
-        """One array. ``device_put`` would compare it among processes, which costs more than it does."""
+        """One array. ``device_put`` would compare it between processes, which is slower than placing it."""
         import jax
 
         if not self.spans:
@@ -139,7 +140,7 @@ class DeviceRow:
         return jax.make_array_from_callback(whole.shape, self.everywhere, lambda part: whole[part])
 
     def share(self, tree: Any) -> Any:
-        """Inside a program: arrays [batch, ...] of ``tree``, a share of the examples on each device."""
+        """Inside a program: arrays [batch, ...] of ``tree``, split over the devices along the batch."""
         import jax
         from jax.sharding import NamedSharding, PartitionSpec
 
@@ -149,36 +150,36 @@ class DeviceRow:
         return jax.tree.map(lambda array: jax.lax.with_sharding_constraint(array, shares), tree)
 
     def even(self, size: int) -> int:
-        """The next size from ``size`` on that the devices can share evenly."""
+        """The smallest batch size from ``size`` on that the devices can share evenly."""
         data = max(self.shares, self.data)
         return -(-size // data) * data
 
     def agree(self, flag: bool) -> bool:
-        """Whether any process of the row says so: they stop together, at the same chunk."""
+        """Whether ``flag`` is set in any process of the row: they stop together, at the same chunk."""
         if not self.spans:
             return flag
         import jax
         from jax.sharding import NamedSharding, PartitionSpec
 
-        said = jax.make_array_from_callback(
+        flags = jax.make_array_from_callback(
             (self.data,), NamedSharding(self._mesh, PartitionSpec("data")), lambda part: np.full(1, flag)
         )
-        return bool(np.asarray(jax.jit(jax.numpy.any, out_shardings=self.everywhere)(said)))
+        return bool(np.asarray(jax.jit(jax.numpy.any, out_shardings=self.everywhere)(flags)))
 
 
 ONE_DEVICE = Mesh()
 
 ALONE = DeviceRow()
-"""The one device that JAX takes by itself."""
+"""JAX's default device."""
 
 
 def _remedy(mesh: Mesh) -> str:
-    """What a person may do about too few devices."""
+    """What to do where there are too few devices."""
     jax = prepare_jax()
     if jax.default_backend() == "cpu":
         cores = os.cpu_count() or 1
         return (
-            f"a CPU is one device unless you cut it up: {CPU_DEVICES}={mesh.devices} fallline ... "
+            f"a CPU is one device unless you split it: {CPU_DEVICES}={mesh.devices} fallline ... "
             f"(devices that share {cores} core{'s' * (cores > 1)} gain nothing beyond them)"
         )
     return "ask for fewer"

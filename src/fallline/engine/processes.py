@@ -1,4 +1,4 @@
-"""Several processes as one machine: joined before JAX looks at its devices, left without waiting for a dead peer."""
+"""Several processes that train together: they join before JAX lists its devices, and exit without waiting for peers."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from typing import Any
 from fallline.errors import ProcessError, StudyError
 
 COORDINATOR, PROCESSES, PROCESS = "FALLLINE_COORDINATOR", "FALLLINE_PROCESSES", "FALLLINE_PROCESS"
-"""The variables that tell a process who it trains with: host:port of the first, how many there are, which one it is."""
+"""The environment variables of a process: host:port of the first process, the number of processes, its own number."""
 
 JOIN_SECONDS = 60
-"""How long a process waits for the others to appear."""
+"""How long a process waits for the others to start."""
 
 SILENT_SECONDS = 10
-"""How long a process may be silent before the others take it for dead."""
+"""After how long without a heartbeat a process counts as dead."""
 
 LOST = ("Gloo", "Connection closed by peer", "Connection reset by peer", "coordination service", "NCCL", "heartbeat")
-"""Words of the failures that a lost peer causes."""
+"""Parts of the error messages that a lost peer causes."""
 
 
 def count() -> int:
-    """How many processes train together, by the environment; 1 where it names none."""
+    """How many processes train together, by the environment; 1 where it is not set."""
     return _whole(PROCESSES, 1, 100_000) or 1
 
 
 def number() -> int:
-    """Which of them this is; StudyError where the environment does not say."""
+    """The number of this process, from 0; StudyError where the environment does not say."""
     if count() == 1:
         return 0
-    found = _whole(PROCESS, 0, count() - 1)
-    if found is None and os.environ.get("SLURM_PROCID", "").isdecimal():
-        found = int(os.environ["SLURM_PROCID"])
-    if found is None or found >= count():
-        raise StudyError(f"{PROCESSES}={count()} needs {PROCESS}, which of them this one is: 0 to {count() - 1}")
-    return found
+    process = _whole(PROCESS, 0, count() - 1)
+    if process is None and os.environ.get("SLURM_PROCID", "").isdecimal():
+        process = int(os.environ["SLURM_PROCID"])
+    if process is None or process >= count():
+        raise StudyError(f"{PROCESSES}={count()} needs {PROCESS}, the number of this process: 0 to {count() - 1}")
+    return process
 
 
 def join_processes(jax: Any) -> None:
-    """Join the others where the environment names some, once, before a device is asked for.
+    """Join the other processes, if the environment names any, once and before a device is used.
 
-    StudyError where the variables are not what they must be. On the CPU the processes talk through gloo, on NVIDIA
-    GPUs through NCCL. JAX's own notice of preemption is off: it would swallow SIGTERM, which is ours to hear.
+    StudyError where a variable is not valid. On the CPU the processes communicate through gloo, on NVIDIA GPUs through
+    NCCL. JAX's preemption service is off: it would take SIGTERM, which we handle ourselves.
     """
     if count() == 1 or jax.distributed.is_initialized():
         return
-    own, coordinator = number(), os.environ.get(COORDINATOR, "")
+    process, coordinator = number(), os.environ.get(COORDINATOR, "")
     if not re.fullmatch(r"[\w.\-\[\]:]+:\d{1,5}", coordinator):
         raise StudyError(
             f"{PROCESSES}={count()} needs {COORDINATOR}, host:port of the first process, got {coordinator[:60]!r}"
@@ -58,7 +58,7 @@ def join_processes(jax: Any) -> None:
     jax.distributed.initialize(
         coordinator,
         count(),
-        own,
+        process,
         initialization_timeout=JOIN_SECONDS,
         heartbeat_timeout_seconds=SILENT_SECONDS,
         shutdown_timeout_seconds=SILENT_SECONDS,
@@ -67,21 +67,21 @@ def join_processes(jax: Any) -> None:
 
 
 def meet(place: str) -> None:
-    """Wait for all processes at this place of the program."""
+    """Wait until all processes have reached the point of the program named ``place``."""
     if count() > 1:
         from jax.experimental.multihost_utils import sync_global_devices
 
         try:
             sync_global_devices(place)
         except Exception as failure:
-            lost = told(failure)
+            lost = lost_peer(failure)
             if lost:
                 raise lost from failure
             raise
 
 
-def told(failure: BaseException) -> ProcessError | None:
-    """The failure in words where it is that of a peer that is gone; None for any other."""
+def lost_peer(failure: BaseException) -> ProcessError | None:
+    """The error to raise where a process that trains with this one is gone; None for any other failure."""
     import jax
 
     if jax.process_count() == 1 or not isinstance(failure, jax.errors.JaxRuntimeError):
@@ -90,15 +90,15 @@ def told(failure: BaseException) -> ProcessError | None:
         return None
     return ProcessError(
         f"process {jax.process_index()} of {jax.process_count()} lost another one in the middle of a "
-        "step: it died or cannot be reached. What was done is kept: go on with the same command and "
+        "step: it died or cannot be reached. Finished work is kept; continue with the same command and "
         "--resume"
     )
 
 
 def leave(code: int) -> None:
-    """End a process whose peers may be gone, at once: an ordinary exit would wait for them.
+    """End this process at once: an ordinary exit would wait for peers that may be dead.
 
-    Nothing is left to do then: files are written aside and renamed.
+    No file is left half written: files are written under another name and renamed.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -106,7 +106,7 @@ def leave(code: int) -> None:
 
 
 def _whole(variable: str, low: int, high: int) -> int | None:
-    """The whole number in a variable of the environment; None where it is not set."""
+    """The integer in an environment variable; None where it is not set."""
     written = os.environ.get(variable)
     if not written:
         return None

@@ -1,4 +1,4 @@
-"""The compiled program of a cohort: start, advance by a chunk of steps, evaluate."""
+"""The compiled program of a cohort: make the initial state, advance by a chunk of steps, evaluate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fallline.engine.compiled import Compiled
-from fallline.engine.devices import products
+from fallline.engine.devices import matmul_precision
 from fallline.engine.evaluation import Evaluated, Evaluation
 from fallline.engine.lanes import Batch, Cohort, DeviceData, LaneHyperparameters, Lanes, State, StepInputs
 from fallline.engine.mesh import ALONE, DeviceRow, Mesh
@@ -22,13 +22,13 @@ from fallline.models.convolution import lowered
 
 @dataclass(frozen=True)
 class Layout:
-    """How a cohort is run. It changes speed, and results only by rounding.
+    """How a cohort is executed. It changes speed, and results only by rounding.
 
-    ``seeds``: seeds a program; more programs of the same kind take the rest. ``wide``: one gradient pass over all
-    segments. ``workers``: programs that run side by side. ``chunk``: steps a dispatch. ``loop``: whether the steps of a
-    chunk are a loop inside the program, or dispatched one by one: convolutions inside a loop run without threads on
-    the CPU. ``lowering``: how convolutions are computed; empty: each as is guessed to be best. ``trial`` rows of
-    ``data`` devices are the mesh that programs run on, a program a row.
+    ``seeds``: seeds per program; further runs of the program train the rest. ``wide``: one gradient pass over all
+    segments. ``workers``: programs that run concurrently. ``chunk``: steps per dispatch. ``loop``: the steps of a chunk
+    are a loop inside the program, or are dispatched one by one: convolutions inside a loop run without threads on the
+    CPU. ``lowering``: how convolutions are computed; empty: chosen for each layer. ``trial`` rows of ``data`` devices
+    are the mesh that programs run on, one program per row.
     """
 
     seeds: int
@@ -45,7 +45,7 @@ class Layout:
         return Mesh(self.trial, self.data)
 
     def on(self, mesh: Mesh) -> Layout:
-        """The same on other devices."""
+        """The same layout on another mesh."""
         workers = self.workers if mesh == self.mesh else mesh.trial
         return replace(self, workers=workers, trial=mesh.trial, data=mesh.data)
 
@@ -53,10 +53,10 @@ class Layout:
 class Program:
     """One cohort, compiled for one layout and one row of devices.
 
-    Each part traces once, advance once a width of batches. A program of one lane whose steps are dispatched one by one
-    carries its state ``bare``, without the dimensions of seeds and lanes (but for ``ended_at``): XLA takes an argument
-    over only where nothing reshapes it, and else copies all weights and what the rule keeps at every step, 10 to 30 ms
-    of one of 20 with 3 million weights.
+    Each function is traced once, ``advance`` once per batch width. A program of one lane whose steps are dispatched one
+    by one carries its state ``bare``: without the dimensions of seeds and lanes (except in ``ended_at``). XLA reuses
+    the memory of a donated argument only where nothing reshapes it; else it copies all weights and optimizer state at
+    every step, which takes 10 to 30 ms with 3 million weights.
     """
 
     def __init__(
@@ -67,12 +67,11 @@ class Program:
         evaluation: Evaluation | None = None,
         task: str | None = None,
     ):
-        """``evaluation`` is that of a program that evaluates in the same way, ``evaluates_as``; else one is made.
-        ``task`` names the task where all parts of the cohort are known by their names, so that what is traced of them
-        may be kept on disk.
+        """``evaluation`` is that of another program with the same ``evaluates_as``; else one is made. ``task`` is the
+        name of the task where all components of the cohort are built in, so that traced programs may be kept on disk.
         """
         self.cohort, self.layout, self.row = cohort, layout, row
-        # Of a seed, where JAX puts it by itself: then put on the row.
+        # Compiled for JAX's default device; the result is then moved to the row.
         self.weights = Compiled(self.make_weights)
         self.thin, self.bare = _is_thin(cohort, layout), _is_bare(cohort, layout)
         self._everywhere = row.everywhere if row.data > 1 else None
@@ -86,8 +85,8 @@ class Program:
             self.bare,
             task and f"evaluate {task} {Evaluated.of(cohort).words} {how}",
         )
-        self.start_shapes: Any = None  # of weights, model's state and keys before the first step, once somebody asked
-        self.state_shapes: Any = None  # of what it carries from step to step
+        self.start_shapes: Any = None  # of initial weights, model state and keys, after the first use
+        self.state_shapes: Any = None  # of the state that is carried from step to step
         self._name = task and f"advance {task} {_words(cohort)} {asdict(replace(layout, workers=1, trial=1))}"
         self._advances: dict[int, Compiled] = {}
         self._lock = threading.Lock()
@@ -98,52 +97,53 @@ class Program:
 
     @property
     def evaluate(self) -> Compiled:
-        """``(*evaluation.inputs(state, numbers), examples, counts) -> sums``."""
+        """``(*evaluation.inputs(state, hyperparameters), examples, counts) -> sums``."""
         return self.evaluation.compiled
 
     @classmethod
     def evaluates_as(cls, cohort: Cohort, layout: Layout, row: DeviceRow = ALONE) -> Hashable:
-        """What its evaluation depends on: programs that are alike in it may share one."""
+        """What its evaluation depends on: programs with the same value may share one evaluation."""
         bare = _is_bare(cohort, layout)
         return Evaluated.of(cohort), layout.seeds, layout.lowering, _is_thin(cohort, layout), bare, row
 
     @property
     def traces(self) -> int:
-        """Times any part was traced; at most three, and one a width."""
+        """How often a function was traced: at most three times, and once per batch width."""
         return sum(part.traces for part in self.parts)
 
     @property
     def memory_bytes(self) -> int | None:
-        """What the largest part holds at once by XLA's own figure; None before it is compiled or where it has none."""
+        """The peak memory of the largest program by XLA's own analysis; None before compiling, or where there is
+        none."""
         return max((part.memory_bytes for part in self.parts if part.memory_bytes), default=None)
 
     def initial(self, keys: Array) -> tuple[Any, Any]:
-        """Weights and model's state of ``layout.seeds`` seeds, from a key each: leaves [seeds, ...]."""
+        """Initial weights and model state of ``layout.seeds`` seeds, one key each: leaves [seeds, ...]."""
         return self.row.put(self.weights(keys) if self.cohort.model.traceable else self.make_weights(keys))
 
     def make_weights(self, keys: Array) -> tuple[Any, Any]:
-        """What ``initial`` compiles."""
+        """The function that ``initial`` compiles."""
         model = self.cohort.model
 
-        def one(key: Array) -> tuple[Any, Any]:
+        def initial(key: Array) -> tuple[Any, Any]:
             return model.init(key), model.start_state(key)
 
-        if model.traceable and len(keys) > 1:  # a loop: written out, many seeds take seconds to compile
-            return jax.lax.map(one, keys)
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(key) for key in keys])
+        if model.traceable and len(keys) > 1:  # a loop: unrolled, many seeds take seconds to compile
+            return jax.lax.map(initial, keys)
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[initial(key) for key in keys])
 
-    def start_state(self, weights: Any, variables: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> State:
-        """The state of ``layout.seeds`` seeds, from the weights [seeds, ...] and the model's state of each."""
+    def start_state(self, weights: Any, model_state: Any, hyperparameters: tuple[LaneHyperparameters, ...]) -> State:
+        """The state of ``layout.seeds`` seeds before the first step, from weights and model state [seeds, ...]."""
         if self.layout.seeds == 1:
             state = _stack(
-                [start(self.cohort, hyperparameters, *jax.tree.map(lambda leaf: leaf[0], (weights, variables)))]
+                [start(self.cohort, hyperparameters, *jax.tree.map(lambda leaf: leaf[0], (weights, model_state)))]
             )
             return _bare(state) if self.bare else state
-        states = jax.lax.map(lambda one: start(self.cohort, hyperparameters, *one), (weights, variables))
+        states = jax.lax.map(lambda seed: start(self.cohort, hyperparameters, *seed), (weights, model_state))
         return states._replace(step=states.step[0])
 
     def advance(self, width: int) -> Compiled:
-        """``(state, numbers, train, stretch, keys, steps) -> (state, record)`` for batches of that width."""
+        """``(state, hyperparameters, train, inputs, keys, steps) -> (state, record)`` for batches of that width."""
         with self._lock:
             if width not in self._advances:
                 self._advances[width] = Compiled(
@@ -161,13 +161,13 @@ class Program:
         state: State,
         hyperparameters: tuple[LaneHyperparameters, ...],
         train: DeviceData,
-        stretch: StepInputs,
+        inputs: StepInputs,
         keys: Array,
         steps: Array,
     ) -> tuple[State, Record]:
-        """The state ``steps`` (at most a chunk) later, and the record of each step: [chunk, seeds, lanes].
+        """The state ``steps`` steps later (at most a chunk), and the record of each step: [chunk, seeds, lanes].
 
-        ``keys`` [seeds] are the noise of each seed; a step's own is folded from it. A state that is ``bare`` stays so.
+        ``keys`` [seeds] are the keys of each seed's noise; the step is folded in. A ``bare`` state stays bare.
         """
 
         def one_seed(state: State, chosen: Array, size: Array | None, factors: Array | None, key: Array) -> Any:
@@ -177,37 +177,37 @@ class Program:
             noise = jax.random.fold_in(key, state.step)
             inputs, targets, counts = self.row.share((train.inputs[chosen], train.targets[chosen], counts))
             batch = Batch(inputs, targets, counts, factors, noise)
-            with lowered(self.layout.lowering), products(self.cohort.precision):
+            with lowered(self.layout.lowering), matmul_precision(self.cohort.precision):
                 return step(self.cohort, self.layout.wide, hyperparameters, batch, state)
 
         if self.layout.seeds == 1:
-            # One seed alone has no seed dimension inside the loop, and one lane alone no lane dimension: it would make
-            # products slow and weights be copied.
-            lone = _alone(state) if self.bare else _lone(_seed(state, 0))
-            stretch, key = _seed_of(stretch, 0), keys[0]
+            # A single seed has no seed dimension inside the loop, and a single lane no lane dimension: the dimensions
+            # would make matmuls slow and weights be copied.
+            lone = _without_ended_dimensions(state) if self.bare else _without_lanes(_seed(state, 0))
+            inputs, key = _seed_of(inputs, 0), keys[0]
 
             def lone_step(state: State, *seen: Any) -> tuple[State, Record]:
                 state, record = one_seed(_in_lanes(self.cohort, state), *seen, key)
-                return _lone(state), record
+                return _without_lanes(state), record
 
-            lone, records = self._steps(lone_step, lone, stretch, steps)
-            state = _beside(lone) if self.bare else _stack([_in_lanes(self.cohort, lone)])
+            lone, records = self._steps(lone_step, lone, inputs, steps)
+            state = _with_ended_dimensions(lone) if self.bare else _stack([_in_lanes(self.cohort, lone)])
             return state, {name: values[:, None] for name, values in records.items()}
-        turned = (None if part is None else part.swapaxes(0, 1) for part in (stretch.batches, stretch.factors))
-        stretch = StepInputs(next(turned), stretch.sizes, next(turned))
-        axes, factors = State(0, None), None if stretch.factors is None else 0
+        turned = (None if part is None else part.swapaxes(0, 1) for part in (inputs.batches, inputs.factors))
+        inputs = StepInputs(next(turned), inputs.sizes, next(turned))
+        axes, factors = State(0, None), None if inputs.factors is None else 0
         each_seed = jax.vmap(one_seed, in_axes=(axes, 0, None, factors, 0), out_axes=(axes, 0))
-        return self._steps(lambda *seen: each_seed(*seen, keys), state, stretch, steps)
+        return self._steps(lambda *seen: each_seed(*seen, keys), state, inputs, steps)
 
     def shaped(self, state: State) -> State:
-        """The state with leaves [seeds, lanes, ...], also where it is carried ``bare``."""
+        """The state with leaves [seeds, lanes, ...], also where the program carries it ``bare``."""
         return _shaped(state) if self.bare else state
 
-    def _steps(self, one_step: Any, state: State, stretch: StepInputs, steps: Array) -> tuple[State, Record]:
-        """``one_step`` over the first ``steps`` of ``stretch`` [chunk, ...], each step's record kept."""
+    def _steps(self, one_step: Any, state: State, inputs: StepInputs, steps: Array) -> tuple[State, Record]:
+        """``one_step`` over the first ``steps`` of ``inputs`` [chunk, ...], with the record of each step."""
 
         def at(i: Any) -> tuple[Any, ...]:
-            return tuple(None if part is None else part[i] for part in stretch)
+            return tuple(None if part is None else part[i] for part in inputs)
 
         if not self.layout.loop:
             state, record = one_step(state, *at(0))
@@ -224,8 +224,8 @@ class Program:
 
 
 def _words(cohort: Cohort) -> str:
-    """The cohort by the names of its parts."""
-    segments = [(own.optimizer.name, own.lanes) for own in cohort.segments]
+    """The cohort as text, with the names of its components."""
+    segments = [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]
     metrics = [name for name, _ in cohort.metrics]
     named = cohort._replace(
         model=cohort.model.name,
@@ -243,14 +243,14 @@ def _is_thin(cohort: Cohort, layout: Layout) -> bool:
 
 
 def _is_bare(cohort: Cohort, layout: Layout) -> bool:
-    return not layout.loop and layout.seeds == 1 and all(own.lanes == 1 for own in cohort.segments)
+    return not layout.loop and layout.seeds == 1 and all(segment.lanes == 1 for segment in cohort.segments)
 
 
 def _seed(state: State, seed: int) -> State:
     return State(jax.tree.map(lambda leaf: leaf[seed], state.segments), state.step)
 
 
-def _lone(state: State) -> State:
+def _without_lanes(state: State) -> State:
     """A state of one seed, segments of one lane without their lane dimension."""
 
     def without(lanes: Lanes) -> Lanes:
@@ -261,7 +261,7 @@ def _lone(state: State) -> State:
 
 
 def _in_lanes(cohort: Cohort, state: State) -> State:
-    """The reverse of ``_lone``."""
+    """The inverse of ``_without_lanes``."""
     segments = (
         jax.tree.map(lambda leaf: leaf[None], lanes) if segment.lanes == 1 else lanes
         for segment, lanes in zip(cohort.segments, state.segments, strict=True)
@@ -269,33 +269,35 @@ def _in_lanes(cohort: Cohort, state: State) -> State:
     return state._replace(segments=tuple(segments))
 
 
-def _alone(state: State) -> State:
-    """A bare state as one lane of one seed has it inside the program."""
-    return state._replace(segments=tuple(own._replace(ended_at=own.ended_at[0, 0]) for own in state.segments))
+def _without_ended_dimensions(state: State) -> State:
+    """A bare state as it is inside the program: ``ended_at`` without its dimensions too."""
+    return state._replace(segments=tuple(lanes._replace(ended_at=lanes.ended_at[0, 0]) for lanes in state.segments))
 
 
-def _beside(state: State) -> State:
-    """The reverse of ``_alone``."""
-    return state._replace(segments=tuple(own._replace(ended_at=own.ended_at[None, None]) for own in state.segments))
+def _with_ended_dimensions(state: State) -> State:
+    """The inverse of ``_without_ended_dimensions``."""
+    return state._replace(
+        segments=tuple(lanes._replace(ended_at=lanes.ended_at[None, None]) for lanes in state.segments)
+    )
 
 
 def _bare(state: State) -> State:
     """A state of one lane without the dimensions of seeds and lanes."""
-    return _beside(State(jax.tree.map(lambda leaf: leaf[0, 0], state.segments), state.step))
+    return _with_ended_dimensions(State(jax.tree.map(lambda leaf: leaf[0, 0], state.segments), state.step))
 
 
 def _shaped(state: State) -> State:
-    """The reverse of ``_bare``."""
-    return State(jax.tree.map(lambda leaf: leaf[None, None], _alone(state).segments), state.step)
+    """The inverse of ``_bare``."""
+    return State(jax.tree.map(lambda leaf: leaf[None, None], _without_ended_dimensions(state).segments), state.step)
 
 
-def _seed_of(stretch: StepInputs, seed: int) -> StepInputs:
-    return stretch._replace(
-        batches=stretch.batches[seed], factors=None if stretch.factors is None else stretch.factors[seed]
+def _seed_of(inputs: StepInputs, seed: int) -> StepInputs:
+    return inputs._replace(
+        batches=inputs.batches[seed], factors=None if inputs.factors is None else inputs.factors[seed]
     )
 
 
 def _stack(states: list[State]) -> State:
-    """States of single seeds as one state; the step is theirs in common."""
+    """States of single seeds, which are at the same step, as one state."""
     segments = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(state.segments for state in states))
     return State(segments, states[0].step)

@@ -1,8 +1,8 @@
-"""Traced programs kept on disk by what they were made from, so that a later process does not trace them again.
+"""Traced programs kept on disk, so that a later process does not trace them again.
 
-JAX's own cache spares the compilation and not the tracing, which takes Python a quarter of a second for nine rules.
-What is kept is ``jax.export``'s form of a program; it is found by the parts of the program, by the package's source and
-by versions, so a program of another source is never taken for this one.
+JAX's own cache saves the compilation but not the tracing, which takes a quarter of a second for nine optimizers.
+The files hold programs as ``jax.export`` serialises them. Their key is a hash of the program's components, the
+package's source and the versions of the libraries, so that a program of other source code is never used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
@@ -21,17 +20,18 @@ import jax
 from jax import export
 
 import fallline
-from fallline.engine.devices import cache_folder, device_name
+from fallline.engine.devices import device_name
+from fallline.engine.disk_cache import cached, get, put
 
 MOST_FILES = 500
-"""Programs that are kept, 30 to 800 KB each: the ones that were used last."""
+"""The number of programs that are kept, the most recently used ones; each takes 30 to 800 KB."""
 
 
 class Traced(NamedTuple):
-    """A function as it was traced for the shapes of one call, with its arguments and results as lists of arrays.
+    """A function traced for the shapes of one call, with its arguments and results as flat lists of arrays.
 
-    It gives a record: arrays by ``names``. With ``carries`` it gives a state before, of its first argument's structure.
-    ``source`` is the function itself where it was traced here, and not read from disk.
+    Its result is a record, arrays by ``names``; with ``carries`` preceded by a state with the structure of its first
+    argument. ``source`` is the jitted function where it was traced in this process, None where it was read from disk.
     """
 
     function: export.Exported
@@ -39,85 +39,74 @@ class Traced(NamedTuple):
     carries: bool
     source: Any = None
 
-    def gives(self, arguments: tuple[Any, ...]) -> Any:
-        """The structure of its results, for those arguments."""
+    def results(self, arguments: tuple[Any, ...]) -> Any:
+        """The tree structure of its results for these arguments."""
         record = dict.fromkeys(self.names, 0)
         return jax.tree.structure((arguments[0], record) if self.carries else record)
 
     def lowered(self, arguments: tuple[Any, ...], donate: tuple[int, ...]) -> Any:
-        """Ready to compile, for arguments of those shapes as one list of arrays."""
+        """Lowered for arguments of these shapes, as one flat list of arrays."""
         sizes = [len(jax.tree.leaves(argument)) for argument in arguments]
-        places = tuple(place for index in donate for place in range(sum(sizes[:index]), sum(sizes[: index + 1])))
-        return jax.jit(self.function.call, donate_argnums=places).lower(*jax.tree.leaves(arguments))
+        donated = tuple(leaf for index in donate for leaf in range(sum(sizes[:index]), sum(sizes[: index + 1])))
+        return jax.jit(self.function.call, donate_argnums=donated).lower(*jax.tree.leaves(arguments))
 
 
 def key_of(name: str, arguments: tuple[Any, ...]) -> str:
-    """The file of the program ``name`` for arguments of these shapes."""
+    """The name of the file of the program ``name`` for arguments of these shapes."""
     leaves, tree = jax.tree.flatten(arguments)
     shapes = [str(jax.api_util.shaped_abstractify(leaf)) for leaf in leaves]
     return hashlib.sha256("\n".join([_made_by(), name, str(tree), *shapes]).encode()).hexdigest()[:32]
 
 
 def trace(function: Callable[..., Any], arguments: tuple[Any, ...], carries: bool) -> Traced | None:
-    """``function`` traced for arguments of these shapes; None where its record is of more than arrays by name."""
+    """``function`` traced for arguments of these shapes; None where its record is not a flat dict of arrays."""
     leaves, tree = jax.tree.flatten(arguments)
-    given: list[Any] = []
+    results: list[Any] = []
 
     def flat(*leaves: Any) -> list[Any]:
-        given.append(function(*jax.tree.unflatten(tree, leaves)))
-        return jax.tree.leaves(given[-1])
+        results.append(function(*jax.tree.unflatten(tree, leaves)))
+        return jax.tree.leaves(results[-1])
 
     source = jax.jit(flat)
     exported = export.export(source)(*leaves)
-    record = given[0][1] if carries else given[0]
-    found = Traced(exported, tuple(record), carries, source)
-    return found if found.gives(arguments) == jax.tree.structure(given[0]) else None
+    record = results[0][1] if carries else results[0]
+    traced = Traced(exported, tuple(record), carries, source)
+    return traced if traced.results(arguments) == jax.tree.structure(results[0]) else None
 
 
 def recall(key: str) -> Traced | None:
-    """The program that was kept under that key; None where there is none that can be used."""
-    place = _place(key)
+    """The program with this key from disk; None where there is none that can be used."""
+    content = get(_path(key), touch=True)
+    if content is None:
+        return None
+    head, _, function = content.partition(b"\n")
     try:
-        head, _, function = place.read_bytes().partition(b"\n")
         written = json.loads(head)
-        os.utime(place)
         return Traced(export.deserialize(bytearray(function)), tuple(written["names"]), written["carries"])
-    except Exception:  # none, or torn: it is traced anew, and written over
+    except Exception:  # a torn file: the program is traced again, and the file replaced
         return None
 
 
 def keep(key: str, traced: Traced) -> None:
-    """Keep it; where nothing can be written a later process traces anew."""
-    place = _place(key)
+    """Keep the program; where it cannot be serialised or written, a later process traces it again."""
     try:
-        head = json.dumps({"names": traced.names, "carries": traced.carries}).encode()
         function = traced.function.serialize()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=place.parent, prefix=".")
-        with os.fdopen(handle, "wb") as file:
-            file.write(head + b"\n" + function)
-        os.replace(aside, place)
-        _forget_oldest(place.parent)
     except Exception:
         return
+    head = json.dumps({"names": traced.names, "carries": traced.carries}).encode()
+    put(_path(key), head + b"\n" + function, MOST_FILES)
 
 
-def _place(key: str) -> Path:
-    return cache_folder() / "traced" / key
-
-
-def _forget_oldest(folder: Path) -> None:
-    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in files[MOST_FILES:]:
-        file.unlink(missing_ok=True)
+def _path(key: str) -> Path:
+    return cached("traced", key)
 
 
 @cache
 def _made_by() -> str:
-    """The package's source, the libraries that trace, and the device."""
+    """What a traced program depends on besides its components: the package's source, the libraries and the device."""
     home = Path(fallline.__file__).parent
     source = [
-        f"{file.relative_to(home)} {(found := file.stat()).st_size} {found.st_mtime_ns}"
+        f"{file.relative_to(home)} {(status := file.stat()).st_size} {status.st_mtime_ns}"
         for file in sorted(home.rglob("*.py"))
     ]
     precision = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "")

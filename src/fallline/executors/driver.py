@@ -24,10 +24,10 @@ from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.study.spec import MAX_LINES
 from fallline.training.context import TrainingContext
-from fallline.training.planning import left_of, plan_run, plan_smaller, ready_again
-from fallline.training.portability import check_leaving
+from fallline.training.planning import blocks_left, cohort_from_plan, plan_run, plan_smaller
+from fallline.training.portability import check_portable
 from fallline.training.predictions import write_mistakes
-from fallline.training.progress import Listener, Progress, ProgressCount
+from fallline.training.progress import OnProgress, Progress, ProgressCount
 
 LOOK_SECONDS = 0.5
 
@@ -59,7 +59,7 @@ def launch_run(
     ask: LaunchRequest,
     resume: bool = False,
     folder: Path | None = None,
-    listen: Listener | None = None,
+    on_progress: OnProgress | None = None,
     command: str = "",
     dry: bool = False,
 ) -> Launch | None:
@@ -72,7 +72,7 @@ def launch_run(
     options = check_options(executor, ask.options)
     if ask.processes < 1:
         raise StudyError(f"processes must be 1 or more, got {ask.processes}")
-    check_leaving(study)
+    check_portable(study)
     paths = RunPaths(out)
     check_nothing_out(paths)
     if ask.processes > 1 and (ask.mesh is None or ask.mesh.devices % ask.processes):
@@ -80,13 +80,13 @@ def launch_run(
             f"{ask.processes} processes train a cohort together on a mesh, as many devices in each: "
             f"--devices data={ask.processes}, for example"
         )
-    setup = TrainingContext(study, folder, mesh=ask.mesh, elsewhere=True, forecaster=cohorts)
+    setup = TrainingContext(study, folder, mesh=ask.mesh, remote=True, forecaster=cohorts)
     setup.check()
     if not dry:
         executor.ready(options)
     with RunWriter.open(paths, setup.study, resume or not _begun(paths)) as writer, Undo(paths):
         known = writer.known_trials()
-        setup.say = ProgressCount(setup.trials, known, study.metric, listen or (lambda progress: None)).say
+        setup.say = ProgressCount(setup.trials, known, study.metric, on_progress or (lambda progress: None)).say
         with planning_for(executor.place(options)):
             plan_run(setup, writer, known, command, options.get("jobs") or 1)
         writer.note_places(study.folder, folder)
@@ -94,7 +94,7 @@ def launch_run(
 
 
 def collect_run(
-    out: Path, wait: bool = True, listen: Listener | None = None, tell: Callable[[str], None] | None = None
+    out: Path, wait: bool = True, on_progress: OnProgress | None = None, on_message: Callable[[str], None] | None = None
 ) -> list[CohortState]:
     """Wait for the jobs of the last launch, launch what has to be planned anew, and finish the run's records.
 
@@ -102,23 +102,23 @@ def collect_run(
     are out and ``wait`` is not wanted.
     """
     paths = RunPaths(out)
-    tell = tell or (lambda line: None)
+    on_message = on_message or (lambda line: None)
     with held(out) as place:
-        return _collected(paths, wait, listen, tell, place)
+        return _collected(paths, wait, on_progress, on_message, place)
 
 
 def _collected(
-    paths: RunPaths, wait: bool, listen: Listener | None, tell: Callable[[str], None], place: Place | None
+    paths: RunPaths, wait: bool, on_progress: OnProgress | None, on_message: Callable[[str], None], place: Place | None
 ) -> list[CohortState]:
     for _ in range(MOST_LAUNCHES):
         launched = last_launch(paths)
-        ended = _wait(launched, wait, listen, place)
+        ended = _wait(launched, wait, on_progress, place)
         again, why = _in_smaller_parts(launched), "the memory ran out, so it is planned in smaller parts"
         if again is None:
             again, why = _once_more(launched, ended), "it ended without a word of its worker"
         if again is None:
             break
-        tell(f"launched anew what was left of {len(again.cohorts)} jobs: {why}")
+        on_message(f"launched anew what was left of {len(again.cohorts)} jobs: {why}")
     found = run_states(paths.root)
     if any(state.done_blocks for state in found):
         _finish(paths)
@@ -166,11 +166,11 @@ def _launch_left(
     writer: RunWriter, name: str, options: Mapping[str, Any], processes: int, dry: bool = False
 ) -> Launch | None:
     """Jobs for all cohorts with blocks left."""
-    stand = writer.standing()
+    stand = writer.current_blocks()
     left = tuple(
         place
         for place, cohort in enumerate(writer.planned_cohorts())
-        if any(name in stand for name, _ in left_of(writer, cohort))
+        if any(name in stand for name, _ in blocks_left(writer, cohort))
     )
     if not left:
         return None
@@ -186,7 +186,7 @@ def _launch(
     return launched if dry else launched.with_ids(executor.launch(launched))
 
 
-def _wait(launched: Launch, wait: bool, listen: Listener | None, place: Place | None) -> list[CohortState]:
+def _wait(launched: Launch, wait: bool, on_progress: OnProgress | None, place: Place | None) -> list[CohortState]:
     """How the jobs ended; the scheduler is asked less and less often, the run folder often."""
     planned = RunWriter(RunPaths(launched.root)).planned_cohorts()
     begun, asked, seen = time.monotonic(), float("-inf"), None
@@ -198,8 +198,8 @@ def _wait(launched: Launch, wait: bool, listen: Listener | None, place: Place | 
         if now - asked >= (LOST_SECONDS if lost_since else min(ASK_SECONDS, (now - begun) / 5)):
             seen, asked = find_executor(launched.executor).status(launched) if launched.ids else {}, now
         found = states(launched, seen, planned)
-        if listen:
-            listen(_progress(launched, found))
+        if on_progress:
+            on_progress(_progress(launched, found))
         lost_since = (lost_since or asked) if any(state.state == LOST for state in found) else None
         out = [state for state in found if state.state not in OVER]
         if not out and (lost_since is None or asked - lost_since >= LOST_SECONDS):
@@ -245,15 +245,15 @@ def _in_smaller_parts(launched: Launch) -> Launch | None:
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        setup = TrainingContext(study, data, elsewhere=True, forecaster=cohorts)
+        setup = TrainingContext(study, data, remote=True, forecaster=cohorts)
         place = find_executor(launched.executor).place(launched.options)
         found = False
         for number in sorted(large):
             written = writer.planned_cohorts()[number]
-            left = left_of(writer, written)
+            left = blocks_left(writer, written)
             if left:
                 with planning_for(place):
-                    plan_smaller(setup, writer, ready_again(setup, writer, written), left)
+                    plan_smaller(setup, writer, cohort_from_plan(setup, writer, written), left)
                 found = True
         return _launch_left(writer, launched.executor, launched.options, launched.processes) if found else None
 
@@ -272,4 +272,4 @@ def _finish(paths: RunPaths) -> None:
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        write_mistakes(TrainingContext(study, data, elsewhere=True), writer)
+        write_mistakes(TrainingContext(study, data, remote=True), writer)

@@ -15,7 +15,7 @@ from fallline.training.context import TrainingContext
 
 
 def begin_anew(
-    study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None, elsewhere: bool
+    study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None, remote: bool
 ) -> Path | None:
     """Check ``study``, then rename the folder ``out``; where what it held is now, None where it held nothing.
 
@@ -23,7 +23,7 @@ def begin_anew(
     """
     if resume:
         raise StudyError("--fresh begins anew and --resume goes on with what is there; leave out --fresh to go on")
-    TrainingContext(study, data, mesh=mesh, elsewhere=elsewhere).check()
+    TrainingContext(study, data, mesh=mesh, remote=remote).check()
     aside = None
     if processes.number() == 0:
         check_nothing_out(RunPaths(out))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts.registry import find, parts
-from fallline.engine.devices import Elsewhere
+from fallline.engine.devices import RemoteDevices
 from fallline.errors import StudyError
-from fallline.store.launches import Launch
+
+if TYPE_CHECKING:
+    from fallline.store.launches import Launch
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED, LOST = "waiting", "running", "done", "failed", "cancelled", "lost"
 OVER = {DONE, FAILED, CANCELLED, LOST}
@@ -43,7 +45,8 @@ class JobStatus(NamedTuple):
 
 @dataclass(frozen=True)
 class Executor:
-    """A way to run the cohorts of a plan. ``options`` is a dataclass of what it may be told, checked when made.
+    """A way to run the cohorts of a plan. ``options`` is a frozen dataclass whose fields ``executors.options.option``
+    declares: they are checked when it is made, and ``fallline run`` has a flag for each.
 
     ``launch`` starts the jobs and gives what the executor calls them, plain values for JSON. ``status`` says how each
     cohort's job stands, ``cancel`` asks all to end. ``show`` gives what would be run, for people. ``stays``: whether
@@ -61,7 +64,7 @@ class Executor:
     show: Callable[[Launch], str]
     stays: bool = True
     runner: Callable[[Launch], Any] | None = None
-    place: Callable[[Mapping[str, Any]], Elsewhere | None] = lambda options: None
+    place: Callable[[Mapping[str, Any]], RemoteDevices | None] = lambda options: None
     ready: Callable[[Mapping[str, Any]], None] = lambda options: None
 
 

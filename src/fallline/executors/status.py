@@ -75,7 +75,7 @@ def run_states(folder: str | Path) -> list[CohortState]:
         if not found.keys() >= set(launched.cohorts):
             found = {state.number: state for state in states(launched)} | found
     writer = RunWriter(paths)
-    stand = writer.standing()
+    stand = writer.current_blocks()
     own = {
         number
         for number, cohort in enumerate(writer.planned_cohorts())

@@ -18,7 +18,7 @@ from fallline.store.paths import RunPaths
 from fallline.store.place import held
 from fallline.store.resolved import read_study
 from fallline.store.writing import RunWriter
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 
 if TYPE_CHECKING:
     from fallline.training.progress import Progress
@@ -104,7 +104,7 @@ class _Attempt:
 
             traceback.print_exc()
             again = len(vain) + 1 < MOST_ATTEMPTS
-            reason = told(failure) if again else f"failed {len(vain) + 1} times: {told(failure)}"
+            reason = failure_summary(failure) if again else f"failed {len(vain) + 1} times: {failure_summary(failure)}"
             return self._end(FAILED, reason, AGAIN if again else GIVEN_UP)
         if self.is_over or processes.number() > 0:  # the first of several says how it ended
             return self._end(DONE, "", 0)
@@ -114,13 +114,13 @@ class _Attempt:
         """Train what nobody else trains just now, until nothing is left or someone asks to stop."""
         from fallline.engine.devices import device_name
         from fallline.training.context import TrainingContext
-        from fallline.training.planning import left_of, ready_again
+        from fallline.training.planning import blocks_left, cohort_from_plan
         from fallline.training.progress import ProgressCount
         from fallline.training.session import TrainingSession
 
         study, data = self.writer.places()
         setup = TrainingContext(read_study(self.paths.study, study), data)
-        ready = ready_again(setup, self.writer, self.written)
+        ready = cohort_from_plan(setup, self.writer, self.written)
         self.note = replace(self.note, device=device_name())
         trials = [trial for row in ready.planned.trials for trial in row]
         count = ProgressCount(trials, self.writer.known_trials(self.blocks), setup.study.metric, self._hear)
@@ -129,11 +129,11 @@ class _Attempt:
         if self.stop.asked:
             session.stop()
         if processes.count() > 1:  # they train the same blocks in the same order, and the first writes them
-            session.train([(ready, left_of(self.writer, self.written))], self._too_large)
+            session.train([(ready, blocks_left(self.writer, self.written))], self._too_large)
             processes.meet("trained")
             return
         with Leases(self.paths, self.job) as leases:
-            while not self.stop.asked and (left := left_of(self.writer, self.written)):
+            while not self.stop.asked and (left := blocks_left(self.writer, self.written)):
                 own = [(name, seeds) for name, seeds in left if leases.take(name)]
                 if own:
                     session.train([(ready, own)], self._too_large)

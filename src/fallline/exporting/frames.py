@@ -14,7 +14,7 @@ from fallline.report.export import without_formulas, write_table
 from fallline.stats import summary
 from fallline.store import Run
 from fallline.store.files import PARQUET_FAILURES, write_parquet
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 
 if TYPE_CHECKING:
     import pandas
@@ -54,4 +54,4 @@ def _sink(run: Run, path: Path, write: Callable[..., object]) -> None:
     try:
         write(run.curves, path)
     except PARQUET_FAILURES as failure:
-        raise StoreError(f"cannot copy the curves of {run.folder} to {path}: {told(failure)}") from None
+        raise StoreError(f"cannot copy the curves of {run.folder} to {path}: {failure_summary(failure)}") from None

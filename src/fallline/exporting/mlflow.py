@@ -21,7 +21,7 @@ from fallline.exporting.needed import need
 from fallline.exporting.points import curves_of_trials
 from fallline.exporting.trials import ExportedTrial, exported_trials
 from fallline.store import Run
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 
 BATCH = 1000
 """The most metrics that MLflow accepts in one call."""
@@ -55,7 +55,7 @@ def write(run: Run, folder: Path, home: Path, points: int, progress: Callable[[i
                 _write_trial(client, experiment, trials[name], curves)
                 progress(done, len(trials))
         except MlflowException as failure:
-            raise StoreError(f"MLflow refused the run: {told(failure)}") from failure
+            raise StoreError(f"MLflow refused the run: {failure_summary(failure)}") from failure
 
 
 def _write_trial(client: Any, experiment: str, trial: ExportedTrial, curves: pl.DataFrame) -> None:

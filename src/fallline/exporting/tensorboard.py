@@ -4,6 +4,9 @@ Written with TensorBoard's own records and messages (hparams/api.proto, plugin_d
 that need TensorFlow or cannot mark which columns vary.
 """
 
+# Names of generated protocol buffers:
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

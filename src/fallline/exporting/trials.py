@@ -13,9 +13,10 @@ from typing import Any
 from fallline.report.formatting import recipe as recipe_in_words
 from fallline.report.naming import digits_of
 from fallline.stats import primary
-from fallline.stats.columns import OFF, configurations, metric_columns, recipe_columns, varying
+from fallline.stats.columns import configurations, metric_columns, recipe_columns, varying
 from fallline.stats.missing import missing
 from fallline.store import Run
+from fallline.study.column_words import NULL_WORDS
 
 LONGEST_NAME = 120
 
@@ -99,8 +100,7 @@ def result_columns(run: Run) -> list[str]:
 
 def _recipe(row: Mapping[str, Any], columns: list[str]) -> dict[str, str | float]:
     """The recipe's numbers and names, with "all" for a full batch and "off" for what is switched off."""
-    words = {"batch_size": "all", "subset": "all", **dict.fromkeys(OFF, "off")}
-    values = {column: words.get(column) if row[column] is None else row[column] for column in columns}
+    values = {column: NULL_WORDS.get(column) if row[column] is None else row[column] for column in columns}
     return {column: value for column, value in values.items() if value is not None}
 
 

@@ -1,5 +1,6 @@
-"""Forecasts: what a program will take, from what it does and what the device was measured to do."""
+"""Forecasts of time, memory and disk, from counts of what programs do and a calibration of the device."""
 
-from fallline.forecast.calibration import Calibration, DeviceRates, calibrate, refine
+from fallline.forecast.calibration import calibrate, refine
+from fallline.forecast.rates import Calibration, DeviceRates
 
 __all__ = ["Calibration", "DeviceRates", "calibrate", "refine"]

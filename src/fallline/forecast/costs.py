@@ -1,4 +1,4 @@
-"""What a program does, step by step: operations, products, elements, bytes."""
+"""Counts of what a program does per step: operations, matmuls, elements, bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class MatmulCost(NamedTuple):
-    """``batch`` products [rows, inner] x [inner, columns]; of a convolution, what it is as one product."""
+    """``batch`` matmuls [rows, inner] x [inner, columns]; a convolution is counted as the matmul with the same work."""
 
     batch: int
     rows: int
@@ -22,13 +22,15 @@ class MatmulCost(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """What is read and written once, in float32."""
+        """Bytes read and written once, in float32."""
         return 4 * self.batch * (self.rows * self.inner + self.inner * self.columns + self.rows * self.columns)
 
 
 @dataclass
 class ProgramWork:
-    """What a stretch of a program does: so many operations, elements that they compute, bytes they read and write."""
+    """The work of a part of a program: operations, elements that they compute, bytes that they read and write,
+    matmuls.
+    """
 
     operations: float = 0.0
     elements: float = 0.0
@@ -43,16 +45,16 @@ class ProgramWork:
         self.bytes += times * other.bytes
         self.products += [(times * count, product) for count, product in other.products]
 
-    def on_the_line(self, other: ProgramWork, share: float) -> ProgramWork:
-        """The work on the line from here (0) through another (1), never below 0; as many operations, and as many
-        products, as here.
+    def interpolated(self, other: ProgramWork, share: float) -> ProgramWork:
+        """Linear interpolation from this work (``share`` 0) to another (1), or extrapolation beyond; never negative.
+        The number of operations and of matmuls stays.
         """
 
-        def at(mine: float, others: float) -> float:
-            return max(0.0, mine + share * (others - mine))
+        def at(here: float, there: float) -> float:
+            return max(0.0, here + share * (there - here))
 
-        own = self.product_operations
-        more = at(own, other.product_operations) / own if own else 1.0
+        operations = self.product_operations
+        more = at(operations, other.product_operations) / operations if operations else 1.0
         return ProgramWork(
             self.operations,
             at(self.elements, other.elements),
@@ -67,34 +69,34 @@ class ProgramWork:
 
     @property
     def floating_operations(self) -> float:
-        """Of products, and one for every other element computed."""
+        """Operations of matmuls, plus one for every other element computed."""
         return self.product_operations + self.elements
 
 
 @dataclass
 class Costs:
-    """A program's work, by how it runs: ``threaded`` operations one after the other, each on all threads; ``native``
-    loops as one function on one. Each is of one step, ``dispatch`` is what a call does once.
+    """The work of a program by how it runs: ``threaded`` operations run one after the other, each on all threads;
+    ``native`` loops run as one function on one thread. Both are per step; ``dispatch`` is the work once per call.
     """
 
     threaded: ProgramWork = field(default_factory=ProgramWork)
     native: ProgramWork = field(default_factory=ProgramWork)
     dispatch: ProgramWork = field(default_factory=ProgramWork)
 
-    def on_the_line(self, other: Costs, share: float) -> Costs:
-        """As ``Work.on_the_line``, part by part."""
+    def interpolated(self, other: Costs, share: float) -> Costs:
+        """``ProgramWork.interpolated`` of each part."""
         return Costs(
-            self.threaded.on_the_line(other.threaded, share),
-            self.native.on_the_line(other.native, share),
-            self.dispatch.on_the_line(other.dispatch, share),
+            self.threaded.interpolated(other.threaded, share),
+            self.native.interpolated(other.native, share),
+            self.dispatch.interpolated(other.dispatch, share),
         )
 
     @property
     def floating_operations(self) -> float:
-        """Of one step."""
+        """Multiplications and additions of one step."""
         return self.threaded.floating_operations + self.native.floating_operations
 
     @property
     def bytes(self) -> float:
-        """Read and written by one step."""
+        """Bytes read and written by one step."""
         return self.threaded.bytes + self.native.bytes

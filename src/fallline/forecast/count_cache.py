@@ -1,77 +1,73 @@
-"""What was counted of a program, kept on disk: the next plan of the same program compiles nothing."""
+"""Counts of programs kept on disk, so that the next plan with the same program compiles nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fallline.engine.devices import cache_folder
+from fallline.engine.disk_cache import cached, get, put
 from fallline.forecast.costs import Costs, MatmulCost, ProgramWork
 from fallline.forecast.prediction import Held
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A program: what it does, what it holds (None where it was not compiled, or XLA does not tell), the letters of its
-    text, the arrays that it is given and gives, and what compiling it took at most (0: not seen yet)."""
+    """Counts of a program: its costs, its memory (None where it was not compiled, or XLA does not say), the length of
+    its HLO text, the number of arrays among its arguments and results, and its compile time at most (0: not known yet).
+    """
 
     costs: Costs
     held: Held | None
-    letters: int
-    given: int
-    gives: int
+    text_length: int
+    arguments: int
+    results: int
     compile_seconds: float = 0.0
 
 
 def recall_counted(key: list[Any]) -> Counted | None:
-    """What is on disk of the program that ``key`` tells apart from all others, if anything that can be used."""
+    """The counts of the program with that ``key`` from disk; None where there are none that can be used."""
+    content = get(path_of(program_name(key)))
+    if content is None:
+        return None
     try:
-        written = json.loads(place_of(program_name(key)).read_text(encoding="utf-8"))
+        written = json.loads(content)
         if written["format"] != FORMAT:
             return None
         held = written["held"]
         return Counted(
             read_costs(written["costs"]),
             None if held is None else Held(**held),
-            int(written["letters"]),
-            int(written["given"]),
-            int(written["gives"]),
+            int(written["text_length"]),
+            int(written["arguments"]),
+            int(written["results"]),
             float(written["compile_seconds"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
 def remember_counted(key: list[Any], counted: Counted) -> None:
-    """Keep it; where nothing can be written the next plan counts anew."""
-    place = place_of(program_name(key))
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = place.with_suffix(f".{time.monotonic_ns()}")
-        aside.write_text(json.dumps({"format": FORMAT} | asdict(counted)), encoding="utf-8")
-        aside.replace(place)
-    except OSError:
-        return
+    """Keep it; where nothing can be written, the next plan counts again."""
+    put(path_of(program_name(key)), json.dumps({"format": FORMAT} | asdict(counted)).encode())
 
 
 def program_name(key: list[Any]) -> str:
-    """20 hexadecimal digits that stand for a key."""
+    """A hash of a key: 20 hexadecimal digits."""
     return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:20]
 
 
-def place_of(name: str) -> Path:
-    """The file of what was counted of the program of that name."""
-    return cache_folder() / "counted" / f"{name}.json"
+def path_of(name: str) -> Path:
+    """The file with the counts of the program of that name."""
+    return cached("counted", f"{name}.json")
 
 
 def read_costs(written: dict[str, Any]) -> Costs:
-    """Costs as ``asdict`` and JSON leave them."""
+    """Costs from the values that ``asdict`` and JSON leave."""
     return Costs(**{name: _work(work) for name, work in written.items()})
 
 

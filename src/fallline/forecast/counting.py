@@ -1,4 +1,6 @@
-"""What the programs of cohorts come to: remembered, counted from XLA's text of them, by their kin, or by law."""
+"""Counting what the programs of cohorts do: from disk, from their HLO text, or by interpolation between similar
+programs.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,14 @@ from fallline.forecast.prediction import Held
 from fallline.training.cohort import CompiledCohort
 
 COMPILING_SECONDS_A_LINE = 2e-3
-"""What compiling takes, by the lines of the program as XLA is given it, where it was not seen yet."""
+"""The estimated compile time per line of the HLO text before optimisation, where it was not measured yet."""
 
-LETTERS_A_LINE = 180
-"""Of a program as XLA made it, by the lines it is given."""
+CHARACTERS_A_LINE = 180
+"""Characters of the HLO text after optimisation per line of the text before."""
 
 
-class Kin(NamedTuple):
-    """A program that was counted: the width of its batches, the bytes its lanes carry from step to step."""
+class SimilarProgram(NamedTuple):
+    """A program that was counted, with its batch width and the bytes of its state."""
 
     width: int
     state_bytes: int
@@ -34,68 +36,68 @@ class Kin(NamedTuple):
 
 
 class Counting:
-    """Counts each program once, however many cohorts share it.
+    """Counts each program once, even where several cohorts share it.
 
-    With ``compiles`` what is not remembered is compiled and counted from XLA's text. Without, nothing is compiled for
-    it: a program that is compiled already is counted from its text, any other as XLA is given it (by law: its products
-    are exact, what it holds is not known), and of those that differ from a counted one in update rules, losses and
-    examples alone only the first is traced. Those of other batches are traced as well until the clock
-    (``time.perf_counter``) reaches ``until``; after it they lie on a line with their kin.
+    With ``compiles`` programs without counts on disk are compiled and counted from their HLO text. Without, nothing is
+    compiled: a program that is compiled already is counted from its text, any other from the text before optimisation
+    (its matmuls are exact, its memory is estimated). Of programs that differ only in optimizers, losses and examples
+    the first is traced; those with other batch widths are traced too until the clock (``time.perf_counter``) reaches
+    ``until``, and interpolated after it.
     """
 
     def __init__(self, compiles: bool = True, until: float = 0.0):
         self.compiles, self.until = compiles, until
         self._known: dict[int, Counted] = {}
         self._compiling: dict[int, float] = {}
-        self._kin: dict[str, list[Kin]] = {}
+        self._similar: dict[str, list[SimilarProgram]] = {}
 
     def step(self, ready: CompiledCohort) -> Counted:
         """The largest step of a cohort."""
         return self._counted(ready, "step", ready.program.advance(max(ready.widths)))
 
-    def look(self, ready: CompiledCohort) -> Counted | None:
+    def evaluation(self, ready: CompiledCohort) -> Counted | None:
         """A batch of its evaluation; None where nothing is held out."""
         return None if ready.evaluation_shapes is None else self._counted(ready, "evaluate", ready.program.evaluate)
 
     @property
     def compile_seconds(self) -> float:
-        """About what compiling takes of the programs that were counted by law, or compiled just now."""
+        """The approximate compile time of the programs that are not compiled yet, or were compiled just now."""
         return sum(self._compiling.values())
 
     def _counted(self, ready: CompiledCohort, part: str, program: Compiled) -> Counted:
         if id(program) not in self._known:
-            family = self._kin.setdefault(repr(_key(ready, part, kin=True)), [])
-            found = self._known[id(program)] = self._count(ready, part, program, family)
-            law = COMPILING_SECONDS_A_LINE * found.letters / LETTERS_A_LINE
+            family = self._similar.setdefault(repr(_key(ready, part, similar=True)), [])
+            counted = self._known[id(program)] = self._count(ready, part, program, family)
+            estimate = COMPILING_SECONDS_A_LINE * counted.text_length / CHARACTERS_A_LINE
             self._compiling[id(program)] = program.compile_seconds or (
-                0.0 if found.held else found.compile_seconds or law
+                0.0 if counted.held else counted.compile_seconds or estimate
             )
-            family.append(Kin(_width(ready, part), _state_bytes(ready), found))
+            family.append(SimilarProgram(_width(ready, part), _state_bytes(ready), counted))
         return self._known[id(program)]
 
-    def _count(self, ready: CompiledCohort, part: str, program: Compiled, family: list[Kin]) -> Counted:
+    def _count(self, ready: CompiledCohort, part: str, program: Compiled, family: list[SimilarProgram]) -> Counted:
         key = _key(ready, part)
         known = recall_counted(key)
-        there = self.compiles or program.compile_seconds > 0  # its text would be written to be asked for
-        if known is not None and (known.held is not None or not there):
+        compiled_anyway = self.compiles or program.compile_seconds > 0
+        if known is not None and (known.held is not None or not compiled_anyway):
             return known
-        compiled = program.prepare(*_shapes(ready, part)) if there else None
-        alike = [kin for kin in family if kin.width == _width(ready, part)]
-        if not self.compiles and (alike or (family and time.perf_counter() > self.until)):
-            found = _scaled(family, _width(ready, part), _state_bytes(ready))
+        compiled = program.prepare(*_shapes(ready, part)) if compiled_anyway else None
+        same_width = [similar for similar in family if similar.width == _width(ready, part)]
+        if not self.compiles and (same_width or (family and time.perf_counter() > self.until)):
+            counted = _scaled(family, _width(ready, part), _state_bytes(ready))
             if compiled is None:
-                return found
-            found = replace(found, held=_held(compiled), compile_seconds=program.compile_seconds)
+                return counted
+            counted = replace(counted, held=_held(compiled), compile_seconds=program.compile_seconds)
         elif compiled is not None:
             text = program.text or ""
-            found = Counted(costs(text), _held(compiled), len(text), *program.leaves, program.compile_seconds)
+            counted = Counted(costs(text), _held(compiled), len(text), *program.leaves, program.compile_seconds)
         else:
             written = program.written(*_shapes(ready, part))
             looped = ready.layout.loop and part == "step"
             small = looped and ready.weights * ready.planned.lanes * 16 < SMALL_LOOP_BYTES
-            found = Counted(costs(written, small, looped), None, LETTERS_A_LINE * program.lines, *program.leaves)
-        remember_counted(key, found)
-        return found
+            counted = Counted(costs(written, small, looped), None, CHARACTERS_A_LINE * program.lines, *program.leaves)
+        remember_counted(key, counted)
+        return counted
 
 
 def names_of(ready: CompiledCohort) -> tuple[str, str]:
@@ -104,8 +106,8 @@ def names_of(ready: CompiledCohort) -> tuple[str, str]:
 
 
 def note_compiling(ready: CompiledCohort) -> None:
-    """Remember what compiling the programs of a cohort took, where that is more than was seen before: one that lay in
-    the compilation cache took next to nothing."""
+    """Keep the compile times of a cohort's programs, where they are longer than those known: a program from the
+    compilation cache takes almost no time."""
     for part, program in (("step", ready.program.advance(max(ready.widths))), ("evaluate", ready.program.evaluate)):
         known = recall_counted(_key(ready, part)) if program.compile_seconds else None
         if known is not None and program.compile_seconds > known.compile_seconds:
@@ -117,7 +119,7 @@ def _shapes(ready: CompiledCohort, part: str) -> Any:
 
 
 def _width(ready: CompiledCohort, part: str) -> int:
-    """Of a step's batches; evaluation does not know them."""
+    """The batch width of a step; 0 for evaluation, which does not depend on it."""
     return max(ready.widths) if part == "step" else 0
 
 
@@ -127,32 +129,32 @@ def _state_bytes(ready: CompiledCohort) -> int:
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(ready.step_shapes[0]))
 
 
-def _scaled(family: list[Kin], width: int, state_bytes: int) -> Counted:
-    """As the kin whose batches are nearest to that width, its work on the line through it and the farthest (through
-    nothing at no width, where it is alone); of evaluation (0) as any of them. What lanes carry beyond the kin's is read
-    and written once a step.
+def _scaled(family: list[SimilarProgram], width: int, state_bytes: int) -> Counted:
+    """The program with the nearest batch width, its work interpolated linearly through it and the farthest one (through
+    zero work at width 0 where there is only one); for evaluation (width 0) any of them. State beyond that of the
+    nearest is read and written once per step.
     """
 
-    def far(one: Kin) -> float:
-        return abs(math.log(one.width / width)) if width else 0.0
+    def distance(similar: SimilarProgram) -> float:
+        return abs(math.log(similar.width / width)) if width else 0.0
 
-    ordered = sorted(family, key=far)
-    near, beyond = ordered[0], ordered[-1]
+    ordered = sorted(family, key=distance)
+    near, far = ordered[0], ordered[-1]
     if not width:
         return replace(near.counted, held=None)
-    other, work = (0, Costs()) if beyond.width == near.width else (beyond.width, beyond.counted.costs)
-    found = near.counted.costs
-    found = found if near.width == width else found.on_the_line(work, (width - near.width) / (other - near.width))
-    carried = max(-found.threaded.bytes, 2.0 * (state_bytes - near.state_bytes))
-    threaded = (
-        found.threaded if found.native.operations else replace(found.threaded, bytes=found.threaded.bytes + carried)
-    )
-    return replace(near.counted, held=None, costs=replace(found, threaded=threaded))
+    other, work = (0, Costs()) if far.width == near.width else (far.width, far.counted.costs)
+    scaled = near.counted.costs
+    if near.width != width:
+        scaled = scaled.interpolated(work, (width - near.width) / (other - near.width))
+    if not scaled.native.operations:
+        carried = max(-scaled.threaded.bytes, 2.0 * (state_bytes - near.state_bytes))
+        scaled = replace(scaled, threaded=replace(scaled.threaded, bytes=scaled.threaded.bytes + carried))
+    return replace(near.counted, held=None, costs=scaled)
 
 
-def _key(ready: CompiledCohort, part: str, kin: bool = False) -> list[Any]:
-    """What tells a program apart from all others here; with ``kin`` from all that differ in more than update rules,
-    losses, batches and how many examples there are. Evaluation does not know the batches of training.
+def _key(ready: CompiledCohort, part: str, similar: bool = False) -> list[Any]:
+    """The key of a program; with ``similar`` the same for programs that differ only in optimizers, losses, batches
+    and the number of examples. Evaluation does not depend on the batches of training.
     """
     import jax
 
@@ -169,7 +171,7 @@ def _key(ready: CompiledCohort, part: str, kin: bool = False) -> list[Any]:
         sorted(cohort.regularisers),
         [cohort.gives, cohort.scheduled, cohort.masked, cohort.averaged, cohort.classifies, cohort.precision],
     ]
-    if kin:
+    if similar:
         lanes = [segment.lanes for segment in cohort.segments]
         return [*same, lanes, layout.seeds, layout.wide, layout.loop, layout.lowering, layout.mesh.data]
     segments = [(segment.optimizer.name, segment.lanes) for segment in cohort.segments]

@@ -1,18 +1,18 @@
-"""Devices one does not have: figures of their data sheets."""
+"""Rates of devices that are not present, from their data sheets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from fallline.errors import UnknownName
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.host import Host
+from fallline.forecast.rates import Calibration, DeviceRates
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Peak float32 products outside tensor cores, with tf32 and bfloat16 in them (dense), in operations a second; bytes
-    a second of memory, its size, and where that is written.
+    """Peak matmul throughput in operations per second: float32 outside tensor cores, tf32 and bfloat16 in them (dense);
+    memory bandwidth in bytes per second, memory size in bytes, and the source.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Sheet:
     source: str
 
     def product_flops(self, precision: str) -> float:
-        """The peak of products computed so; float32 where the device has no such units."""
+        """The peak matmul throughput at that precision; that of float32 where the device does not support it."""
         return {"tf32": self.tf32, "bfloat16": self.bfloat16}.get(precision) or self.float32
 
 
@@ -41,18 +41,20 @@ SHEETS = {
 }
 
 REACHED = 0.5
-"""Of its peak a GPU reaches about half in the products and passes of training steps that fill it."""
+"""The share of its peak that a GPU reaches in the matmuls and passes of large training steps, approximately."""
 
 KERNEL_SECONDS, HOST = 4e-6, Host(3e-5, 5e-7, 2e-5, 1e-4, 1e-3, 1e-5)
-"""Starting a kernel, and calling a program: what data sheets do not tell, of the usual order on NVIDIA GPUs."""
+"""Times of starting a kernel and of calling a program, which data sheets do not have: the usual order on NVIDIA
+GPUs.
+"""
 
 CACHE_BYTES = 40e6
 SPREAD = 1.0
-"""How far off such a forecast may be: a factor of two either way."""
+"""The relative error of such a forecast: a factor of two in either direction."""
 
 
 def from_sheet(name: str, precision: str = "float32") -> Calibration:
-    """The figures of a device that is not here; UnknownName with the near names where there is no sheet of it."""
+    """The calibration of a device from its data sheet; UnknownName, with similar names, where there is none."""
     sheet = SHEETS.get(name.lower())
     if sheet is None:
         raise UnknownName("device", name, SHEETS, "--device")

@@ -1,4 +1,4 @@
-"""Small programs of known work, timed when a device is calibrated: training steps like the engine's, and passes."""
+"""Small programs that are timed to calibrate a device: training steps like the engine's, and passes over memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 
 class Exercise(NamedTuple):
-    """``step`` of a state, run ``steps`` times a call in a loop inside the program. ``state`` makes numpy arrays, which
-    need no program of their own.
+    """``step`` of a state, run ``steps`` times per call in a loop inside the program. ``state`` makes numpy arrays,
+    which need no program of their own.
     """
 
     name: str
@@ -22,12 +22,12 @@ class Exercise(NamedTuple):
     thin: bool = False
 
     def call(self, state: Any, steps: Any) -> Any:
-        """``steps`` steps on."""
+        """The state after ``steps`` steps."""
         return jax.lax.fori_loop(0, steps, lambda _, now: self.step(now), state)
 
 
 def exercises() -> list[Exercise]:
-    """One for each rate that is fitted, or two: matmuls in training steps, passes, small loops."""
+    """One or two for each rate that is fitted: matmuls in training steps, passes over memory, small loops."""
     return [
         _dense(),
         _lanes(16),
@@ -39,7 +39,7 @@ def exercises() -> list[Exercise]:
 
 
 def product(size: int) -> Exercise:
-    """One square float32 matmul a step."""
+    """One square float32 matmul per step."""
     scale = np.float32(1 / size)
 
     def step(state: Any) -> Any:
@@ -50,12 +50,12 @@ def product(size: int) -> Exercise:
 
 
 def stream(size: int) -> Exercise:
-    """One pass a step over ``size`` numbers: each is read and written."""
+    """One pass per step over ``size`` numbers: each is read and written."""
     return Exercise(f"stream-{size}", lambda: _ones(size), lambda x: x * 1.0001 + 1.0, 2)
 
 
 def arrays(count: int) -> Exercise:
-    """A step that does next to nothing to so many arrays: what it takes is calling it."""
+    """A step with almost no work on ``count`` arrays: its time is that of the call."""
     return Exercise(f"arrays-{count}", lambda: [_ones(4) for _ in range(count)], lambda xs: [x + 1.0 for x in xs], 1)
 
 
@@ -84,7 +84,7 @@ def _dense() -> Exercise:
 
 
 def _lanes(lanes: int) -> Exercise:
-    """Lanes of a 784-10 softmax layer on one batch of a hundred: thin matmuls side by side."""
+    """Lanes of a 784-10 softmax layer on one batch of a hundred: many small matmuls."""
 
     def loss(weights: Any, x: Any) -> Any:
         return jax.nn.logsumexp(x @ weights.T, axis=1).mean()
@@ -101,18 +101,20 @@ def _lanes(lanes: int) -> Exercise:
 
 
 def _passes(name: str, exponentials: bool = False) -> Exercise:
-    """Four passes a step over a million numbers that stay in the last cache, with an exponential each or without."""
+    """Four passes per step over a million numbers that stay in the last-level cache, with or without an exponential
+    each.
+    """
 
     def step(xs: Any) -> Any:
         moved = [jnp.exp(-x) if exponentials else 0.5 * x + 1.0 for x in xs]
         return [*moved[1:], moved[0]]
 
-    return Exercise(name, lambda: [0.1 * place * _ones(2**18) for place in range(4)], step, 4)
+    return Exercise(name, lambda: [0.1 * number * _ones(2**18) for number in range(4)], step, 4)
 
 
 def _small(name: str, curved: bool = False) -> Exercise:
-    """A layer 4-3 of nine lanes under momentum, with sigmoids where it is ``curved``: XLA makes one native function of
-    the loop on a CPU.
+    """A 4-3 layer of nine lanes with momentum, with sigmoids where it is ``curved``: on a CPU, XLA makes one native
+    function of the loop.
     """
 
     def loss(weights: Any, x: Any) -> Any:

@@ -1,9 +1,9 @@
-"""What runs took, against what was predicted of them: each run makes the forecasts of this device better.
+"""Measured against predicted times: each run corrects the later forecasts of this device.
 
-A law with a few rates for every program is off by a factor that programs of one kind share, and the same program
-repeats. So of each program that ran the ratio of measured to predicted seconds is kept, and the forecast is multiplied
-by what such ratios tell: by the median of a program's own as far as it was run, else by that of its kind, both drawn
-towards 1 while there are few.
+A cost model with a few rates for all programs is off by a factor that programs of one kind share, and that repeats for
+the same program. So the ratio of measured to predicted seconds is kept for each program that has run, and forecasts are
+multiplied by the median of the program's own ratios, or of those of its kind; both are shrunk towards 1 while there are
+few.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from typing import NamedTuple
 from fallline.forecast.costs import Costs
 
 Observed = dict[str, list[tuple[str, float]]]
-"""Of each kind the programs that ran, by name, and measured over predicted seconds; the latest last."""
+"""By kind: names of programs that have run and their ratios of measured to predicted seconds; the latest last."""
 
 MOST_OF_A_KIND, MOST_OF_A_PROGRAM = 64, 8
-"""Ratios that are kept."""
+"""The number of ratios that are kept."""
 
 ABSURD = 30.0
-"""A ratio beyond it either way says that something else happened: the machine slept, or was another one."""
+"""Ratios above this factor or below its inverse are ignored: the machine slept, or was another one."""
 
 MOST_FACTOR = 8.0
-"""By which a forecast is ever multiplied or divided."""
+"""The largest factor by which a forecast is multiplied or divided."""
 
 DOUBT_OF_A_KIND, DOUBT_OF_A_PROGRAM = 1.0, 0.5
-"""How many observations the law weighs against a kind's, and a kind's against a program's own."""
+"""The weight, in observations, of the cost model against a kind's ratios, and of a kind's against a program's own."""
 
 LEAST_UNSURE, KNOWN_UNSURE = 1.1, 1.3
-"""The narrowest range, as a factor on either side, and that of a program that ran once or twice."""
+"""The narrowest range, as a factor in either direction, and the range of a program that has run once or twice."""
 
 
 class Correction(NamedTuple):
-    """What a forecast is multiplied by, by which factor the truth may then lie on either side, and how many runs say
-    so."""
+    """The factor a forecast is multiplied by, the factor in either direction within which the true value then lies, and
+    the number of observed runs."""
 
     factor: float = 1.0
     unsure: float = 2.0
@@ -44,7 +44,7 @@ class Correction(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """A program that ran: its kind, its name, its seconds by the law and as measured."""
+    """A program that has run: its kind, its name, its predicted and measured seconds."""
 
     kind: str
     program: str
@@ -52,8 +52,8 @@ class Observation(NamedTuple):
     measured_seconds: float
 
 
-def kind(part: str, costs: Costs, beside: bool) -> str:
-    """Programs whose forecasts are off alike: "step, convolutions, beside others"."""
+def kind(part: str, costs: Costs, concurrent: bool) -> str:
+    """The kind of a program, which shares the error of its forecasts: "step, convolutions, beside others"."""
     products = [product for _, product in costs.threaded.products]
     if costs.native.operations > costs.threaded.operations:
         what = "small loops"
@@ -61,43 +61,43 @@ def kind(part: str, costs: Costs, beside: bool) -> str:
         what = "convolutions"
     else:
         what = "matmuls" if products else "passes"
-    return f"{part}, {what}, {'beside others' if beside else 'alone'}"
+    return f"{part}, {what}, {'beside others' if concurrent else 'alone'}"
 
 
-def learn(observed: Observed, seen: Iterable[Observation]) -> Observed:
-    """What was observed, with what was ``seen`` now; the eldest of a kind and of a program are forgotten."""
-    found = {name: list(ratios) for name, ratios in observed.items()}
-    for one in seen:
-        if not (one.predicted_seconds > 0 and one.measured_seconds > 0):
+def learn(observed: Observed, observations: Iterable[Observation]) -> Observed:
+    """The observed ratios with new ``observations``; the oldest of a kind and of a program are dropped."""
+    learned = {name: list(ratios) for name, ratios in observed.items()}
+    for observation in observations:
+        if not (observation.predicted_seconds > 0 and observation.measured_seconds > 0):
             continue
-        ratio = one.measured_seconds / one.predicted_seconds
+        ratio = observation.measured_seconds / observation.predicted_seconds
         if not 1 / ABSURD < ratio < ABSURD:
             continue
-        kept = found.setdefault(one.kind, [])
-        own = [place for place, (program, _) in enumerate(kept) if program == one.program]
-        if len(own) >= MOST_OF_A_PROGRAM:
-            del kept[own[0]]
-        kept.append((one.program, ratio))
+        kept = learned.setdefault(observation.kind, [])
+        of_program = [place for place, (program, _) in enumerate(kept) if program == observation.program]
+        if len(of_program) >= MOST_OF_A_PROGRAM:
+            del kept[of_program[0]]
+        kept.append((observation.program, ratio))
         del kept[:-MOST_OF_A_KIND]
-    return found
+    return learned
 
 
 def correction(
     observed: Mapping[str, list[tuple[str, float]]], of_kind: str, program: str, unsure: float
 ) -> Correction:
-    """What is known of a program of that kind, whose forecast by the law alone is off by ``unsure`` at most."""
+    """The correction of a program of that kind; without observations its forecast is off by ``unsure`` at most."""
     ratios: dict[str, list[float]] = {}
     for name, ratio in observed.get(of_kind, ()):
         ratios.setdefault(name, []).append(math.log(ratio))
-    own = ratios.get(program, []) if program else []
-    middles = [statistics.median(each) for each in ratios.values()]  # a program that ran often is one of its kind
-    shift = _drawn(middles, 0.0, DOUBT_OF_A_KIND)
+    of_program = ratios.get(program, []) if program else []
+    medians = [statistics.median(each) for each in ratios.values()]  # a program counts once, however often it ran
+    shift = _shrunk(medians, 0.0, DOUBT_OF_A_KIND)
     span = math.log(unsure)
-    if len(middles) > 2:
-        span = min(span, _span(middles, shift))
-    if own:
-        shift = _drawn(own, shift, DOUBT_OF_A_PROGRAM)
-        span = min(span, _span(own, shift) if len(own) > 2 else math.log(KNOWN_UNSURE))
+    if len(medians) > 2:
+        span = min(span, _span(medians, shift))
+    if of_program:
+        shift = _shrunk(of_program, shift, DOUBT_OF_A_PROGRAM)
+        span = min(span, _span(of_program, shift) if len(of_program) > 2 else math.log(KNOWN_UNSURE))
     most = math.log(MOST_FACTOR)
     return Correction(
         math.exp(max(-most, min(most, shift))),
@@ -106,13 +106,15 @@ def correction(
     )
 
 
-def _drawn(logs: list[float], towards: float, doubt: float) -> float:
-    """The median, drawn towards what was thought before as if that were so many observations."""
+def _shrunk(logs: list[float], towards: float, doubt: float) -> float:
+    """The median, shrunk towards a prior value that weighs as much as ``doubt`` observations."""
     if not logs:
         return towards
     return (len(logs) * statistics.median(logs) + doubt * towards) / (len(logs) + doubt)
 
 
 def _span(logs: list[float], middle: float) -> float:
-    """Twice the spread of observations about ``middle``, by their median distance, which one stray does not move."""
-    return 2 * 1.4826 * statistics.median(abs(one - middle) for one in logs)
+    """Twice the standard deviation about ``middle``, estimated by the median absolute deviation (robust to
+    outliers).
+    """
+    return 2 * 1.4826 * statistics.median(abs(log - middle) for log in logs)

@@ -1,4 +1,4 @@
-"""What a compiled program does, read from XLA's own text of it."""
+"""Counting what a compiled program does, from its HLO text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FREE = {
 """Instructions that cost nothing at run time."""
 
 SLICES = {"gather", "dynamic-slice", "slice"}
-"""Read as much of their first operand as they give."""
+"""Instructions that read as much of their first operand as they return."""
 
 MATERIAL = {
     "dot",
@@ -44,7 +44,7 @@ MATERIAL = {
     "fft",
     "custom-call",
 }
-"""Their results are arrays in memory; what lies between two of them XLA fuses."""
+"""Instructions whose results are arrays in memory; XLA fuses what is between two of them."""
 
 TRANSCENDENTAL = {
     "exponential",
@@ -61,7 +61,7 @@ TRANSCENDENTAL = {
     "erf",
     "cbrt",
 }
-"""Some ten to thirty instructions an element; a root and a division are counted as ordinary."""
+"""Functions with about ten to thirty instructions per element; roots and divisions count as ordinary ones."""
 
 TYPE_BYTES = {
     "pred": 1,
@@ -92,29 +92,35 @@ DIMENSIONS = {name: re.compile(name + r"=\{([\d,]*)\}") for name in ("lhs_contra
 
 
 def costs(text: str, native: bool = False, looped: bool = False) -> Costs:
-    """The costs of the program whose HLO is ``text``: of one turn of its loop of unknown length, the steps of a
-    dispatch, if it has one, else of the whole. Of a program that XLA has not optimised, elements on the way between
-    products, sums and slices count as fused; ``looped`` says that it has such a loop (the one that does most), and
-    ``native`` that it will be one function.
+    """The costs of the program whose HLO is ``text``: of one iteration of its loop of unknown length (the steps of a
+    dispatch), if it has instruction, else of the whole. In a program that XLA has not optimised, elements between
+    matmuls, sums
+    and slices count as fused; ``looped`` says that it has such a loop (the one with the most work), and ``native`` that
+    the loop will be one function.
     """
     program = _Program(text)
     if not program.optimised:
         return _unoptimised(program, native, looped)
-    found = Costs()
-    looped = program.walk(program.entry, found, native=False)
+    total = Costs()
+    looped = program.walk(program.entry, total, native=False)
     if not looped:
-        found.threaded.add(found.dispatch)
-        found.dispatch = ProgramWork()
-    return found
+        total.threaded.add(total.dispatch)
+        total.dispatch = ProgramWork()
+    return total
 
 
 def _unoptimised(program: _Program, native: bool, looped: bool) -> Costs:
-    found = Costs()
-    bodies = [_called(one) for own in program.computations.values() for one in own.values() if one.opcode == "while"]
+    total = Costs()
+    bodies = [
+        _called(instruction)
+        for computation in program.computations.values()
+        for instruction in computation.values()
+        if instruction.opcode == "while"
+    ]
     works = [program.work(body) for body in bodies] if looped else [program.work(program.entry)]
     work = max(works, key=lambda work: work.floating_operations, default=ProgramWork())
-    (found.native if native else found.threaded).add(work)
-    return found
+    (total.native if native else total.threaded).add(work)
+    return total
 
 
 class _Instruction(NamedTuple):
@@ -138,76 +144,78 @@ class _Instruction(NamedTuple):
 
 
 class _Program:
-    """The computations of a text, each a list of instructions by name."""
+    """The computations of an HLO text, each with its instructions by name."""
 
     def __init__(self, text: str):
         self.computations: dict[str, dict[str, _Instruction]] = {}
         self.optimised = "is_scheduled=true" in text.partition("\n")[0]
         self.results: set[str] = set()
         self.entry = ""
-        own: dict[str, _Instruction] = {}
+        instructions: dict[str, _Instruction] = {}
         for line in text.splitlines():
             if header := HEADER.match(line):
-                own = self.computations.setdefault(header[2], {})
+                instructions = self.computations.setdefault(header[2], {})
                 self.entry = header[2] if header[1] else self.entry
             elif (found := LINE.match(line)) and (instruction := _instruction(found[2], found[3])):
-                own[instruction.name] = instruction
+                instructions[instruction.name] = instruction
                 if found[1] and instruction.opcode == "tuple":
                     self.results.update(instruction.operands)
 
     def walk(self, name: str, into: Costs, native: bool) -> bool:
-        """Add the work of a computation that runs once a dispatch; whether it holds the loop over steps."""
+        """Add the work of a computation that runs once per dispatch; returns whether it contains the loop over
+        steps.
+        """
         looped = False
-        for one in self.computations[name].values():
-            if one.opcode == "while" and not (trips := TRIPS.search(one.attributes)):
-                (into.native if native else into.threaded).add(self.work(_called(one)))
+        for instruction in self.computations[name].values():
+            if instruction.opcode == "while" and not (trips := TRIPS.search(instruction.attributes)):
+                (into.native if native else into.threaded).add(self.work(_called(instruction)))
                 looped = True
-            elif one.opcode == "call" and "small_call" in one.attributes:
+            elif instruction.opcode == "call" and "small_call" in instruction.attributes:
                 inner = Costs()
-                if self.walk(_called(one), inner, native=True):
+                if self.walk(_called(instruction), inner, native=True):
                     into.native.add(inner.native)
                     into.dispatch.add(inner.dispatch)
                     looped = True
                 else:
                     into.native.add(inner.dispatch)
-            elif one.opcode == "while":
-                into.dispatch.add(self.work(_called(one)), int(trips[1]))
+            elif instruction.opcode == "while":
+                into.dispatch.add(self.work(_called(instruction)), int(trips[1]))
             else:
-                into.dispatch.add(self.cost(one, self.computations[name]))
+                into.dispatch.add(self.cost(instruction, self.computations[name]))
         return looped
 
     def work(self, name: str) -> ProgramWork:
-        """The work of a computation that runs once a step, loops of known length inside it as often as they turn."""
+        """The work of a computation that runs once per step, with loops of known length times their iterations."""
         found = ProgramWork()
-        for one in self.computations[name].values():
-            if one.opcode == "while":
-                trips = TRIPS.search(one.attributes)
-                found.add(self.work(_called(one)), int(trips[1]) if trips else 1)
+        for instruction in self.computations[name].values():
+            if instruction.opcode == "while":
+                trips = TRIPS.search(instruction.attributes)
+                found.add(self.work(_called(instruction)), int(trips[1]) if trips else 1)
             else:
-                found.add(self.cost(one, self.computations[name]))
+                found.add(self.cost(instruction, self.computations[name]))
         return found
 
-    def cost(self, one: _Instruction, around: dict[str, _Instruction]) -> ProgramWork:
+    def cost(self, instruction: _Instruction, around: dict[str, _Instruction]) -> ProgramWork:
         """The work of one instruction."""
-        if one.opcode in FREE:
+        if instruction.opcode in FREE:
             return ProgramWork()
-        if one.opcode in ("call", "async-start") and _called(one) in self.computations:
-            return self.work(_called(one))
-        if one.opcode == "conditional":
-            return ProgramWork(operations=1, bytes=one.bytes)
-        if one.opcode == "fusion" and _called(one) in self.computations:
-            return self._fusion(one, around)
-        found = ProgramWork(1, *self._computed(one, around), self._touched(one, around))
-        if not self.optimised and one.opcode not in MATERIAL and one.name not in self.results:
+        if instruction.opcode in ("call", "async-start") and _called(instruction) in self.computations:
+            return self.work(_called(instruction))
+        if instruction.opcode == "conditional":
+            return ProgramWork(operations=1, bytes=instruction.bytes)
+        if instruction.opcode == "fusion" and _called(instruction) in self.computations:
+            return self._fusion(instruction, around)
+        found = ProgramWork(1, *self._computed(instruction, around), self._touched(instruction, around))
+        if not self.optimised and instruction.opcode not in MATERIAL and instruction.name not in self.results:
             return ProgramWork(0, found.elements, found.transcendentals)  # XLA will fuse it with what takes its result
-        if product := _product(one, around):
+        if product := _product(instruction, around):
             found.products.append((1.0, product))
-            found.bytes = 0.0  # counted with the product
+            found.bytes = 0.0  # counted with the matmul
         return found
 
-    def _fusion(self, one: _Instruction, around: dict[str, _Instruction]) -> ProgramWork:
-        """Several instructions as one operation: what it reads are its parameters, what it writes its result."""
-        inside = self.computations[_called(one)]
+    def _fusion(self, instruction: _Instruction, around: dict[str, _Instruction]) -> ProgramWork:
+        """Several instructions as one operation, which reads its parameters and writes its result."""
+        inside = self.computations[_called(instruction)]
         found, read = ProgramWork(operations=1), 0.0
         for own in inside.values():
             if own.opcode == "parameter":
@@ -220,14 +228,14 @@ class _Program:
                     found.products.append((1.0, product))
         written = [own for own in inside.values() if own.opcode == "dynamic-update-slice"]
         into = sum(inside[own.operands[1]].bytes for own in written if own.operands[1] in inside)
-        found.bytes = read + (into if written else one.bytes)
+        found.bytes = read + (into if written else instruction.bytes)
         if found.products:
             found.bytes = max(0.0, found.bytes - sum(product.bytes for _, product in found.products))
         return found
 
     @staticmethod
     def _read(parameter: _Instruction, inside: dict[str, _Instruction]) -> float:
-        """Bytes read of a fusion's parameter: of one that is only sliced, the slices."""
+        """Bytes read of a fusion's parameter; only the slices where it is only sliced."""
         users = [own for own in inside.values() if parameter.name in own.operands]
         if users and all(own.opcode in SLICES and own.operands[0] == parameter.name for own in users):
             return min(parameter.bytes, sum(own.bytes for own in users))
@@ -236,9 +244,9 @@ class _Program:
         return parameter.bytes
 
     @staticmethod
-    def _computed(one: _Instruction, around: dict[str, _Instruction]) -> tuple[float, float]:
-        """Elements computed, and how many of them with a transcendental function."""
-        if one.opcode in (
+    def _computed(instruction: _Instruction, around: dict[str, _Instruction]) -> tuple[float, float]:
+        """The number of elements computed, and of those computed by a transcendental function."""
+        if instruction.opcode in (
             "broadcast",
             "reshape",
             "transpose",
@@ -253,26 +261,29 @@ class _Program:
             "pad",
         ):
             return 0.0, 0.0
-        elements = float(one.elements)
-        if one.opcode in ("reduce", "reduce-window", "select-and-scatter", "sort") and one.operands[0] in around:
-            elements = float(max(elements, around[one.operands[0]].elements))
-        return elements, elements if one.opcode in TRANSCENDENTAL else 0.0
+        elements = float(instruction.elements)
+        if (
+            instruction.opcode in ("reduce", "reduce-window", "select-and-scatter", "sort")
+            and instruction.operands[0] in around
+        ):
+            elements = float(max(elements, around[instruction.operands[0]].elements))
+        return elements, elements if instruction.opcode in TRANSCENDENTAL else 0.0
 
     @staticmethod
-    def _touched(one: _Instruction, around: dict[str, _Instruction]) -> float:
-        """Bytes that an instruction by itself reads and writes."""
-        read = [around[name] for name in one.operands if name in around]
-        if one.opcode in SLICES:
-            return 2.0 * one.bytes
-        if one.opcode == "dynamic-update-slice" and len(read) > 1:
+    def _touched(instruction: _Instruction, around: dict[str, _Instruction]) -> float:
+        """Bytes that a single instruction reads and writes."""
+        read = [around[name] for name in instruction.operands if name in around]
+        if instruction.opcode in SLICES:
+            return 2.0 * instruction.bytes
+        if instruction.opcode == "dynamic-update-slice" and len(read) > 1:
             return 2.0 * read[1].bytes
-        if one.opcode == "broadcast":
-            return float(one.bytes)
-        return float(one.bytes + sum(own.bytes for own in read))
+        if instruction.opcode == "broadcast":
+            return float(instruction.bytes)
+        return float(instruction.bytes + sum(own.bytes for own in read))
 
 
 def _instruction(name: str, written: str) -> _Instruction | None:
-    """One line after its name: type, opcode(operands), attributes; None of a line that is something else."""
+    """A line after its name: type, opcode(operands), attributes; None for any other line."""
     end = _closing(written, 0) + 1 if written.startswith("(") else written.find(" ")
     opcode, bracket, _ = written[end:].lstrip().partition("(")
     if opcode == "constant":
@@ -286,7 +297,7 @@ def _instruction(name: str, written: str) -> _Instruction | None:
 
 
 def _closing(text: str, opened: int) -> int:
-    """Where the bracket that opens there closes."""
+    """The index of the bracket that closes the one at ``opened``."""
     depth = 0
     for place in range(opened, len(text)):
         depth += (text[place] == "(") - (text[place] == ")")
@@ -300,32 +311,32 @@ def _arrays(written: str) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield kind, tuple(int(size) for size in dimensions.split(",") if size)
 
 
-def _called(one: _Instruction) -> str:
-    found = CALLED.search(one.attributes)
+def _called(instruction: _Instruction) -> str:
+    found = CALLED.search(instruction.attributes)
     return found[1] if found else ""
 
 
-def _sizes(one: _Instruction, name: str) -> list[int]:
-    found = DIMENSIONS[name].search(one.attributes)
+def _sizes(instruction: _Instruction, name: str) -> list[int]:
+    found = DIMENSIONS[name].search(instruction.attributes)
     return [int(size) for size in found[1].split(",") if size] if found else []
 
 
-def _product(one: _Instruction, around: dict[str, _Instruction]) -> MatmulCost | None:
-    """The product that an instruction is, if it is one."""
-    read: list[Any] = [around.get(name) for name in one.operands[:2]]
-    if one.opcode not in ("dot", "convolution") or len(read) < 2 or None in read:
+def _product(instruction: _Instruction, around: dict[str, _Instruction]) -> MatmulCost | None:
+    """The matmul or convolution of an instruction, if it is instruction."""
+    read: list[Any] = [around.get(name) for name in instruction.operands[:2]]
+    if instruction.opcode not in ("dot", "convolution") or len(read) < 2 or None in read:
         return None
     left, right = read
-    if one.opcode == "dot":
-        inner = math.prod(left.shape[at] for at in _sizes(one, "lhs_contracting_dims"))
-        batch = math.prod(left.shape[at] for at in _sizes(one, "lhs_batch_dims"))
+    if instruction.opcode == "dot":
+        inner = math.prod(left.shape[at] for at in _sizes(instruction, "lhs_contracting_dims"))
+        batch = math.prod(left.shape[at] for at in _sizes(instruction, "lhs_batch_dims"))
         rows = left.elements // max(1, inner * batch)
         return MatmulCost(batch, rows, right.elements // max(1, inner * batch), inner)
-    labels = re.search(r"dim_labels=\w+_(\w+)->(\w+)", one.attributes)
-    groups = re.search(r"feature_group_count=(\d+)", one.attributes)
+    labels = re.search(r"dim_labels=\w+_(\w+)->(\w+)", instruction.attributes)
+    groups = re.search(r"feature_group_count=(\d+)", instruction.attributes)
     if not labels:
         return None
     features = right.shape[labels[1].index("o")]
     inner = right.elements // max(1, features)
     count = int(groups[1]) if groups else 1
-    return MatmulCost(count, one.elements // max(1, features), features // count, inner, "convolution")
+    return MatmulCost(count, instruction.elements // max(1, features), features // count, inner, "convolution")

@@ -1,4 +1,4 @@
-"""What the host costs beside what programs compute: calling them, fetching what they give."""
+"""The time of the host besides what programs compute: calling them, and fetching their results."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from typing import NamedTuple
 
 
 class Host(NamedTuple):
-    """Seconds: ``call`` is any call of a compiled program, ``array`` one that it is given or gives, ``fetch`` a result
-    that is brought to the host; ``look`` is what an evaluation of a split costs besides. A program's first call costs
-    ``first`` and ``first_array`` more.
+    """Seconds: ``call`` per call of a compiled program, ``array`` per array among its arguments and results,
+    ``fetch`` per
+    result that is copied to the host; ``evaluation`` is the overhead of evaluating a split. The first call of a program
+    takes ``first``, and ``first_array`` per array, longer.
     """
 
     call: float
     array: float
     fetch: float
-    look: float
+    evaluation: float
     first: float
     first_array: float
 
     def seconds(self, arrays: int, fetched: int) -> float:
-        """A call with so many arrays given and given back, of which so many are fetched."""
+        """The seconds of a call with this many arrays as arguments and results, of which ``fetched`` are fetched."""
         return self.call + self.array * arrays + self.fetch * fetched
 
     def first_seconds(self, arrays: int) -> float:
-        """What the first call of such a program costs beyond the others."""
+        """The additional seconds of the first call of such a program."""
         return self.first + self.first_array * arrays

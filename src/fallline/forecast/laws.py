@@ -1,4 +1,4 @@
-"""The law of a step's time: what a program does, each at this device's rate; and what bounds it."""
+"""The cost model of a step: the counts of a program times the rates of the device; and what bounds it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
+from fallline.forecast.rates import Calibration, DeviceRates
 
 NAMES = (
     "operation",
@@ -25,14 +25,14 @@ NAMES = (
 Bound = Literal["overhead", "memory", "arithmetic"]
 
 BOUNDS: dict[Bound, tuple[int, ...]] = {"overhead": (0, 6), "memory": (1, 2), "arithmetic": (3, 4, 5, 7, 8)}
-"""Which rates speak for what."""
+"""The rates that belong to each bound."""
 
 LARGE_OPERATIONS = 3e7
-"""Operations of a product from which it is worth the cores of a CPU all together: half a millisecond of one of them."""
+"""Operations of a matmul from which a CPU uses all cores for it: half a millisecond of one core."""
 
 
 def features(counted: Costs, cache_bytes: float) -> np.ndarray:
-    """How often a step does each of ``NAMES``. All its bytes are streamed where they are more than the cache holds."""
+    """How often a step does each of ``NAMES``. All its bytes count as streamed where they exceed the cache."""
     threaded, native = counted.threaded, counted.native
     moved = threaded.bytes + sum(count * product.bytes for count, product in threaded.products)
     streamed = moved > cache_bytes
@@ -55,20 +55,20 @@ def features(counted: Costs, cache_bytes: float) -> np.ndarray:
 
 
 def parts(counted: Costs, rates: DeviceRates, cache_bytes: float) -> np.ndarray:
-    """Seconds of a step, a part a rate."""
+    """The seconds of a step by rate."""
     return features(counted, cache_bytes) * np.array([getattr(rates, name) for name in NAMES])
 
 
-def step_seconds(counted: Costs, calibration: Calibration, beside: bool = False) -> float:
-    """Seconds of a step, without its share of a dispatch; ``beside`` other programs on every core, or alone."""
-    rates = calibration.beside if beside else calibration.alone
+def step_seconds(counted: Costs, calibration: Calibration, concurrent: bool = False) -> float:
+    """Seconds of a step without its share of a dispatch, alone or with ``concurrent`` programs on every core."""
+    rates = calibration.beside if concurrent else calibration.alone
     return float(parts(counted, rates, calibration.cache_bytes).sum())
 
 
 def bound(counted: Costs, calibration: Calibration, host_seconds: float = 0.0) -> tuple[Bound, float]:
-    """What takes most of a step's time by the law, and its share; ``host_seconds`` are those of a step's calls."""
-    found = parts(counted, calibration.alone, calibration.cache_bytes)
-    seconds = {name: float(found[list(places)].sum()) for name, places in BOUNDS.items()}
+    """What takes most of a step's time by the model, and its share; ``host_seconds`` are those of calls per step."""
+    by_rate = parts(counted, calibration.alone, calibration.cache_bytes)
+    seconds = {name: float(by_rate[list(places)].sum()) for name, places in BOUNDS.items()}
     seconds["overhead"] += host_seconds
     total = sum(seconds.values())
     most = max(seconds, key=seconds.__getitem__)

@@ -1,9 +1,8 @@
-"""Calibrating the device at hand: exercises timed alone and side by side, and the law fitted to them."""
+"""Calibrating this device: exercises are timed alone and concurrently, and the cost model is fitted to them."""
 
 from __future__ import annotations
 
 import mmap
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -12,40 +11,41 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from fallline.engine.compiled import Compiled
 from fallline.engine.devices import cores, device_name, prepare_jax
-from fallline.forecast.calibration import Calibration, DeviceRates
 from fallline.forecast.costs import Costs
 from fallline.forecast.exercises import Exercise, arrays, exercises, product, stream
 from fallline.forecast.hlo import costs
 from fallline.forecast.host import Host
 from fallline.forecast.laws import NAMES, features
+from fallline.forecast.rates import Calibration, DeviceRates
 
 ROUNDS, TIMED_SECONDS, FEWEST_CALLS = 3, 0.004, 2
-"""Everything is timed in rounds of so many seconds or calls each, so that what else the machine does for a moment does
-not count: the medians do."""
+"""Every exercise is timed in rounds of at least this many seconds and calls; medians over rounds ignore short
+disturbances by other processes."""
 
 PRODUCT_SIZE, STREAM_NUMBERS, ARRAYS = 768, 2**23, 16
 NEW_BYTES = 2**24
-"""Of memory that is written to for the first time: some milliseconds."""
+"""The size of new memory whose first write is timed: some milliseconds."""
 
 CACHE_BYTES = 16e6
-"""Of the last cache, where the system does not tell."""
+"""The size of the last-level cache where the system does not say."""
 
 USUAL_WEIGHT = 0.1
-"""How much the usual rates count beside a measured one, where both speak of the same."""
+"""The weight of the usual rates against measured ones."""
 
 SWEEPS = 300
-"""Of a fit of nine rates, each drawn to its usual value: far more than it takes."""
+"""Iterations of the fit of nine rates: far more than it needs."""
 
-USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, look=1.5, first=5.0, first_array=0.14)
-"""What the engine's calls cost the host, in units of a bare call of ``ARRAYS`` arrays, 60 us: fitted to tiny trainings
-by the engine on two cores of an Intel Xeon, jax 0.10.2. A run refines what follows from it."""
+USUAL_HOST = Host(call=0.65, array=0.026, fetch=0.12, evaluation=1.5, first=5.0, first_array=0.14)
+"""The host's time of engine calls, in units of a call with ``ARRAYS`` arrays and no work (60 us): fitted to very small
+trainings on two cores of an Intel Xeon, jax 0.10.2. Runs correct the forecasts that follow from it."""
 
 
 def measure() -> Calibration:
-    """The calibration of this device, measured now: a second or two."""
+    """Measure the calibration of this device, in a second or two."""
     jax = prepare_jax()
     cpu = jax.default_backend() == "cpu"
     whole, passes, call, *steps = compiled().result()
@@ -55,7 +55,7 @@ def measure() -> Calibration:
     for seconds in timed.values():
         product_flops = whole.costs.threaded.product_operations / seconds[0]
         usual = usual_rates(product_flops, 8 * STREAM_NUMBERS / seconds[1], seconds[2])
-        counted = [one.costs for one in (whole, passes, *steps)]
+        counted = [program.costs for program in (whole, passes, *steps)]
         laws.append(fitted(counted, np.array([*seconds[:2], *seconds[3:]]), cache, usual))
     (alone, errors), (beside, _), first = laws[0], laws[-1], timed[1]
     return Calibration(
@@ -75,10 +75,10 @@ def measure() -> Calibration:
 
 
 def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> DeviceRates:
-    """What programs usually reach, by a device's rate of large matmuls, of passes and of bare calls: seconds of each.
+    """The rates that programs usually reach, from a device's matmul throughput, memory bandwidth and seconds per call.
 
-    Fitted to training steps on two cores of an Intel Xeon: small matmuls near the rate of large ones, passes over what
-    is in the cache half as long again as fast, one exponential as long as forty operations of a matmul.
+    Fitted to training steps on two cores of an Intel Xeon: small matmuls run near the rate of large ones, passes over
+    cached memory 1.4 times as fast as over uncached, and an exponential takes as long as forty operations of a matmul.
     """
     operation = 1 / product_flops
     return DeviceRates(
@@ -96,7 +96,7 @@ def usual_rates(product_flops: float, bytes_per_second: float, call: float) -> D
 
 
 class _Ready:
-    """An exercise, compiled and run once."""
+    """A compiled exercise."""
 
     def __init__(self, exercise: Exercise):
         self.exercise, self._state = exercise, exercise.state()
@@ -104,7 +104,7 @@ class _Ready:
         self.costs: Costs = costs(self.program.prepare(self._state, np.int32(1)).as_text())
 
     def seconds(self) -> float:
-        """The median of the seconds a step; one call's share of a step is in it, as steps are many."""
+        """The median of the seconds per step, including the step's share of a call."""
         jax = prepare_jax()
         state, steps, times = jax.device_put(self._state), np.int32(self.exercise.steps), []
         state = jax.block_until_ready(self.program(state, steps))
@@ -118,22 +118,25 @@ class _Ready:
 
 @cache
 def compiled() -> Future[list[_Ready]]:
-    """All exercises being compiled in a thread, once a process: XLA works while Python plans."""
+    """All exercises, compiled in a thread once per process, while Python plans."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="calibrating")
-    wanted = [product(PRODUCT_SIZE), stream(STREAM_NUMBERS), arrays(ARRAYS), *exercises()]
-    future = pool.submit(lambda: [_Ready(exercise) for exercise in wanted])
+    selected = [product(PRODUCT_SIZE), stream(STREAM_NUMBERS), arrays(ARRAYS), *exercises()]
+    future = pool.submit(lambda: [_Ready(exercise) for exercise in selected])
     pool.shutdown(wait=False)
     return future
 
 
 def _rounds(programs: Sequence[_Ready], at_once: Sequence[int]) -> dict[int, list[float]]:
-    """Seconds a step of each program, by how many of it run at the same time: the medians over rounds."""
+    """Seconds per step of each program, by the number of concurrent copies: medians over rounds."""
     times: dict[int, list[list[float]]] = {count: [] for count in at_once}
     with ThreadPoolExecutor(max(at_once)) as pool:
         for _ in range(ROUNDS):
             for count in at_once:
                 times[count].append(
-                    [statistics.mean(pool.map(lambda one: one.seconds(), [one] * count)) for one in programs]
+                    [
+                        statistics.mean(pool.map(lambda program: program.seconds(), [program] * count))
+                        for program in programs
+                    ]
                 )
     return {count: np.median(np.array(rounds), axis=0).tolist() for count, rounds in times.items()}
 
@@ -141,21 +144,21 @@ def _rounds(programs: Sequence[_Ready], at_once: Sequence[int]) -> dict[int, lis
 def fitted(
     counted: Sequence[Costs], measured: np.ndarray, cache: float, usual: DeviceRates
 ) -> tuple[DeviceRates, np.ndarray]:
-    """The rates under which the law is nearest to ``measured``, by least squares of relative errors; those errors.
+    """The rates that fit the cost model to ``measured`` seconds by least squares of relative errors, and these errors.
 
-    Each rate is drawn a little towards the ``usual`` one, so that one of which little was measured is that.
+    Each rate is regularised towards the ``usual`` one, so that a rate with little evidence stays near it.
     """
     expected = np.array([getattr(usual, name) for name in NAMES])
-    rows = np.array([features(one, cache) for one in counted]) * expected / measured[:, None]
-    drawn = USUAL_WEIGHT * np.eye(len(NAMES))
-    shares = _none_below_zero(np.vstack([rows, drawn]), np.concatenate([np.ones(len(rows)), drawn.sum(axis=1)]))
+    rows = np.array([features(program, cache) for program in counted]) * expected / measured[:, None]
+    prior = USUAL_WEIGHT * np.eye(len(NAMES))
+    shares = _none_below_zero(np.vstack([rows, prior]), np.concatenate([np.ones(len(rows)), prior.sum(axis=1)]))
     rates = dict(zip(NAMES, (shares * expected).tolist(), strict=True))
     return DeviceRates(**rates, host=usual.host), np.abs(rows @ shares - 1)
 
 
 def _none_below_zero(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The x >= 0 with the least sum of squares of ``rows @ x - wanted``: one coordinate after the other, again and
-    again (scipy's nnls, without the seconds that importing it takes)."""
+    """Nonnegative least squares: the x >= 0 that minimises the sum of squares of ``rows @ x - wanted``, by coordinate
+    descent (scipy.optimize.nnls takes seconds to import)."""
     x = np.ones(rows.shape[1])
     squares, left = (rows**2).sum(axis=0), wanted - rows @ x
     for _ in range(SWEEPS):
@@ -167,7 +170,7 @@ def _none_below_zero(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _page_byte() -> float:
-    """Seconds a byte of writing to memory that this process never had before."""
+    """Seconds per byte of the first write to new memory."""
     times = []
     for _ in range(ROUNDS):
         with mmap.mmap(-1, NEW_BYTES) as new:
@@ -179,7 +182,7 @@ def _page_byte() -> float:
 
 
 def _cache_bytes() -> float:
-    """The size of the CPU's last cache."""
+    """The size of the CPU's last-level cache."""
     try:
         written = Path("/sys/devices/system/cpu/cpu0/cache/index3/size").read_text(encoding="ascii").strip()
         return float(written.removesuffix("K")) * 1024
@@ -188,11 +191,8 @@ def _cache_bytes() -> float:
 
 
 def _memory_bytes() -> float | None:
-    """The memory of the device: the machine's for a CPU, what the allocator may hand out for an accelerator."""
+    """The memory of the device: that of the machine for a CPU, the allocator's limit for an accelerator."""
     device = prepare_jax().devices()[0]
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return None
+    return float(psutil.virtual_memory().total)

@@ -1,10 +1,9 @@
-"""Plans kept on disk: a study that was planned here before is planned again without JAX, its tasks or its data."""
+"""Plans kept on disk: planning the same study again needs no JAX, no tasks and no data."""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -12,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import fallline
-from fallline.engine.devices import CPU_DEVICES, cache_folder, cores, processor
-from fallline.forecast.count_cache import place_of, read_costs
+from fallline.engine.devices import CPU_DEVICES, cores, processor
+from fallline.engine.disk_cache import cached, get, put
+from fallline.forecast.count_cache import path_of, read_costs
 from fallline.forecast.prediction import CohortShape, Held, Outline
 from fallline.study import Study, plain
 from fallline.study.trial import digest
 
-FORMAT = 1
+FORMAT = 2
 
-DECIDING = (
+ENVIRONMENT = (
     "JAX_PLATFORMS",
     "JAX_PLATFORM_NAME",
     "CUDA_VISIBLE_DEVICES",
@@ -30,16 +30,16 @@ DECIDING = (
     "FALLLINE_DATA",
     CPU_DEVICES,
 )
-"""The variables by which the device and the data of a plan may change."""
+"""The environment variables that the device and the data of a plan depend on."""
 
 DRIVERS = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/accel0")
-"""There where the machine has an accelerator, on Linux."""
+"""Files that exist on Linux where the machine has an accelerator."""
 
 
 @dataclass(frozen=True)
 class KnownPlan:
-    """A plan as it was made: for which device, each cohort's facts and outline, what its process held before, and about
-    what compiling takes."""
+    """A plan: its device, the facts and the outline of each cohort, the memory of its process before planning, and the
+    approximate compile time."""
 
     device: str
     cohorts: tuple[tuple[dict[str, Any], Outline], ...]
@@ -47,13 +47,14 @@ class KnownPlan:
     compile_seconds: float
 
 
-def place_of_plan(study: Study, folder: Path | None) -> Path | None:
-    """The file of a study's plan, by all that the plan hangs on, asked before JAX is made ready, which changes some of
-    it; None of a study with parts that are not named alone, whose code or data may change under the same name.
+def plan_path(study: Study, folder: Path | None) -> Path | None:
+    """The file of a study's plan, named by everything that the plan depends on. It must be computed before JAX is
+    prepared, which changes some of that. None for a study with components of the user's, whose code or data may change
+    under the same name.
     """
     written = {name: getattr(study, name) for name in type(study).model_fields if name != "folder"}
     if study.networks or not all(
-        map(_named_alone, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
+        map(_only_built_in, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
     ):
         return None
     key = [
@@ -63,25 +64,24 @@ def place_of_plan(study: Study, folder: Path | None) -> Path | None:
         version("optax"),
         processor(),
         cores(),
-        [os.environ.get(name) for name in DECIDING],
+        [os.environ.get(name) for name in ENVIRONMENT],
         [Path(name).exists() for name in DRIVERS],
         str(folder),
         plain(study),
     ]
-    return cache_folder() / "plans" / f"{digest(key)}.json"
+    return cached("plans", f"{digest(key)}.json")
 
 
-def recall_plan(place: Path | None) -> KnownPlan | None:
-    """The plan in that file; None where there is none, or where more is known of its programs, or of how to run them,
-    than when it was made.
-    """
-    if place is None:
+def recall_plan(path: Path | None) -> KnownPlan | None:
+    """The plan in that file; None where there is none, or where a later run has better counts of its programs."""
+    content = None if path is None else get(path)
+    if path is None or content is None:
         return None
     try:
-        made = place.stat().st_mtime_ns
-        written = json.loads(place.read_text(encoding="utf-8"))
-        outlines = [_outline(own) for own in written["outlines"]]
-        if written["format"] != FORMAT or any(_changed(path, made) for path in _rests_on(outlines)):
+        made = path.stat().st_mtime_ns
+        written = json.loads(content)
+        outlines = [_outline(outline) for outline in written["outlines"]]
+        if written["format"] != FORMAT or any(_changed(counted, made) for counted in _count_files(outlines)):
             return None
         cohorts = tuple((facts, outlines[which]) for facts, which in written["cohorts"])
         return KnownPlan(written["device"], cohorts, written["process_bytes"], float(written["compile_seconds"]))
@@ -89,15 +89,15 @@ def recall_plan(place: Path | None) -> KnownPlan | None:
         return None
 
 
-def remember_plan(place: Path | None, known: KnownPlan) -> None:
-    """Keep it, outlines that are alike once; where nothing can be written the next plan begins anew."""
-    if place is None:
+def remember_plan(path: Path | None, known: KnownPlan) -> None:
+    """Keep the plan, with equal outlines once; where nothing can be written, the next plan starts from scratch."""
+    if path is None:
         return
-    alike: dict[str, int] = {}
+    distinct: dict[str, int] = {}
     cohorts = []
     for facts, outline in known.cohorts:
         text = json.dumps(asdict(outline))
-        cohorts.append((facts, alike.setdefault(text, len(alike))))
+        cohorts.append((facts, distinct.setdefault(text, len(distinct))))
     head = json.dumps(
         {
             "format": FORMAT,
@@ -107,30 +107,24 @@ def remember_plan(place: Path | None, known: KnownPlan) -> None:
             "cohorts": cohorts,
         }
     )
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        aside = place.with_suffix(f".{time.monotonic_ns()}")
-        aside.write_text(f'{head[:-1]}, "outlines": [{", ".join(alike)}]}}', encoding="utf-8")
-        aside.replace(place)
-    except OSError:
-        return
+    put(path, f'{head[:-1]}, "outlines": [{", ".join(distinct)}]}}'.encode())
 
 
-def _named_alone(value: Any) -> bool:
-    """Whether there are only numbers and names of built-in parts in it."""
+def _only_built_in(value: Any) -> bool:
+    """Whether a value contains only numbers and names of built-in components."""
     if isinstance(value, str):
         return ":" not in value
     if isinstance(value, Mapping):
-        return all(map(_named_alone, value.values()))
+        return all(map(_only_built_in, value.values()))
     if isinstance(value, (list, tuple)):
-        return all(map(_named_alone, value))
+        return all(map(_only_built_in, value))
     return value is None or isinstance(value, (bool, int, float))
 
 
-def _rests_on(outlines: Iterable[Outline]) -> set[Path]:
-    """What a later run writes that makes a better plan: the counts of programs compiled since."""
+def _count_files(outlines: Iterable[Outline]) -> set[Path]:
+    """The files of counts that a later run improves: those of programs that were not compiled yet."""
     by_law = {name for outline in outlines if outline.how == "by law" for name in outline.programs if name}
-    return set(map(place_of, by_law))
+    return set(map(path_of, by_law))
 
 
 def _changed(path: Path, since: int) -> bool:
@@ -141,11 +135,16 @@ def _changed(path: Path, since: int) -> bool:
 
 
 def _outline(written: dict[str, Any]) -> Outline:
-    shape = CohortShape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "look")})
-    held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "look_held")}
-    look = None if written["look"] is None else read_costs(written["look"])
+    shape = CohortShape(**written["shape"] | {name: tuple(written["shape"][name]) for name in ("call", "evaluation")})
+    held = {name: None if written[name] is None else Held(**written[name]) for name in ("step_held", "evaluation_held")}
+    evaluation = None if written["evaluation"] is None else read_costs(written["evaluation"])
     return Outline(
         **written
         | held
-        | {"shape": shape, "step": read_costs(written["step"]), "look": look, "programs": tuple(written["programs"])}
+        | {
+            "shape": shape,
+            "step": read_costs(written["step"]),
+            "evaluation": evaluation,
+            "programs": tuple(written["programs"]),
+        }
     )

@@ -1,4 +1,4 @@
-"""What is predicted of a cohort, from counts of its programs and a calibration: memory, time, disk, what bounds it."""
+"""Predicting memory, time, disk and the bound of a cohort, from counts of its programs and a calibration."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fallline.forecast.calibration import Calibration
 from fallline.forecast.costs import Costs
 from fallline.forecast.experience import Correction, correction, kind
 from fallline.forecast.laws import bound, step_seconds
+from fallline.forecast.rates import Calibration
 
 How = Literal["compiled", "by law"]
 
 UNSURE = {"compiled": 1.35, "by law": 2.0}
-"""By which factor the true time may lie on either side, beyond the calibration's own spread."""
+"""The factor in either direction within which the true time lies, beyond the calibration's own spread."""
 
 UNSURE_MEMORY = {"compiled": 0.1, "by law": 0.35}
-"""By which share the true memory may lie on either side."""
+"""The relative error of predicted memory, in either direction."""
 
 PAGED_BYTES = 2**26
-"""Temporary memory of a program from which a CPU's allocator gives it back after every call, and takes it anew: what
-glibc's arenas of threads hold at most."""
+"""Temporary memory of a program above which the CPU's allocator returns it to the system after every call: the limit of
+glibc's arenas of threads."""
 
 SCRATCH_SHARE = 0.25
-"""What the libraries of products hold for themselves, of what a program needs meanwhile."""
+"""The memory of matmul libraries, as a share of a program's temporary memory."""
 
 VALUE_BYTES, VALUE_BYTES_WRITTEN = 4.0, 12.0
-"""A value of a curve while its block trains, and on its way to its file, with the copies of it."""
+"""Bytes per value of a curve while its block trains, and with its copies while it is written to a file."""
 
 CELL_BYTES = 5.0
-"""Disk of a value of a curve, packed; float32 noise packs badly."""
+"""Disk bytes per value of a curve; float32 noise compresses badly."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """Bytes that a program holds: what it is given, what it gives, what it needs meanwhile; ``alias`` is in both."""
+    """Bytes of a program: arguments, outputs, temporary memory; ``alias`` is shared by arguments and outputs."""
 
     arguments: int
     outputs: int
@@ -44,33 +44,35 @@ class Held:
 
     @property
     def beyond(self) -> int:
-        """What running it adds to its arguments."""
+        """The bytes that running it needs besides its arguments."""
         return self.outputs + self.temporary - self.alias
 
 
 @dataclass(frozen=True)
 class CohortShape:
-    """What a cohort's run consists of. ``jobs`` are blocks; ``at_once`` run side by side, of this cohort or others.
+    """What a cohort's run consists of. ``jobs`` are its blocks; ``at_once`` blocks run concurrently, of this cohort or
+    others.
 
-    A block takes ``steps``, so many a ``dispatch``, and evaluates ``looks`` times in ``batches`` dispatches,
-    ``last_looks`` splits in ``last_batches`` more at the end. ``share`` is the examples a step sees of those it has
-    room for. ``call`` and ``look`` are the arrays that a dispatch and one of evaluation take and give, and fetch.
-    ``state_bytes`` is what a block's lanes carry from step to step, ``start_bytes`` their first weights, kept besides;
-    ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are what the blocks' curves come to,
-    ``disk_bytes`` what else is kept.
+    A block takes ``steps`` steps, ``dispatch`` of them per dispatch, and evaluates ``evaluations`` times in ``batches``
+    dispatches each; at the end ``last_evaluations`` more splits are evaluated in ``last_batches`` dispatches. ``share``
+    is the mean batch size relative to the width of the program. ``call`` and ``evaluation`` are the number of arrays
+    among arguments and results of a dispatch of training and of evaluation, and of those that are fetched.
+    ``state_bytes`` is the state of a block's lanes, ``start_bytes`` their initial weights, which are kept as well;
+    ``data_bytes`` the examples on host and device; ``rows`` of ``columns`` values are the curves of the blocks,
+    ``disk_bytes`` everything else on disk.
     """
 
     jobs: int
     at_once: int
     steps: int
     dispatch: int
-    looks: int
+    evaluations: int
     batches: int
     last_batches: int
-    last_looks: int
+    last_evaluations: int
     share: float
     call: tuple[int, int]
-    look: tuple[int, int]
+    evaluation: tuple[int, int]
     state_bytes: int
     start_bytes: int
     data_bytes: int
@@ -81,33 +83,34 @@ class CohortShape:
 
 @dataclass(frozen=True)
 class Outline:
-    """All that a cohort's prediction follows from but the device: what its run consists of, what the largest ``step``
-    and a batch of evaluation (``look``, None where nothing is held out) do and hold. ``machinery`` is what tracing and
-    compiling leave behind, ``beside`` says that other programs run on the other cores; ``programs`` name the two
-    programs, where they are known by name.
+    """Everything but the device that a cohort's prediction follows from: the shape of its run, and costs and memory of
+    its largest ``step`` and of a batch of evaluation (``evaluation``, None where nothing is held out). ``machinery`` is
+    the memory that tracing and compiling leave behind, ``concurrent`` says that programs run on the other cores too;
+    ``programs`` are the names of the two programs, where they have any.
     """
 
     shape: CohortShape
     step: Costs
     step_held: Held
-    look: Costs | None
-    look_held: Held | None
+    evaluation: Costs | None
+    evaluation_held: Held | None
     how: How
     machinery: float
-    beside: bool
+    concurrent: bool
     programs: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of one cohort. ``flops_a_step`` are multiplications and additions of one program's step, ``flops`` of the whole
-    cohort; ``memory_bytes`` what it adds to a process that has its packages loaded, with its parts; ``seconds`` of
-    training and evaluation, the sum over blocks of what each takes, None without a calibration. ``low`` and ``high``
-    bound what is likely. ``bound`` names what takes most of a step, ``bound_share`` how much. ``how``: from the
-    compiled program, or by law from what it was made of. ``at_once`` blocks share the device, whose rate of products is
-    ``product_flops``, and ``rates`` says where that is from. ``law`` holds, for the step and the evaluation, what a
-    run's own times are held against: the kind of program, its name, and its seconds by the law alone, of one step with
-    its share of a dispatch and of all evaluation of a block; ``observed`` is how many runs have corrected it.
+    """The prediction of one cohort. ``flops_a_step`` are multiplications and additions of one program's step, ``flops``
+    of the whole cohort; ``memory_bytes`` is the memory in addition to a process with its packages loaded, in total and
+    by parts; ``seconds`` of training and evaluation is the sum over blocks, None without a calibration. ``low`` and
+    ``high`` bound the likely range. ``bound`` names what takes most of a step, ``bound_share`` how much. ``how``: from
+    the compiled program, or by law from the program before optimisation. ``at_once`` blocks share the device, whose
+    matmul throughput is ``product_flops``; ``rates`` says where that is from. ``law`` holds what measured times are
+    compared with, for the step and the evaluation: the kind of program, its name, and its seconds by the cost model
+    alone (per step including its share of a dispatch, and of all evaluations of a block); ``observed`` is the number of
+    runs that corrected it.
     """
 
     how: How
@@ -132,17 +135,16 @@ class Prediction:
     law: dict[str, dict[str, Any]]
     observed: int
 
-    @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for plan.json and JSON."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def predict(outline: Outline, calibration: Calibration | None) -> Prediction:
-    """The prediction of a cohort on a device; without a calibration of one no time."""
+    """The prediction of a cohort on a device; without a calibration no times."""
     shape, step = outline.shape, outline.step
     flops = step.floating_operations * shape.steps * shape.share * shape.jobs
-    memory, parts = _memory(shape, outline.step_held, outline.look_held, outline.machinery)
+    memory, parts = _memory(shape, outline.step_held, outline.evaluation_held, outline.machinery)
     off = UNSURE_MEMORY[outline.how]
     disk = shape.rows * shape.columns * CELL_BYTES + shape.disk_bytes
     time = _Seconds() if calibration is None else _time(outline, calibration, parts["programs"] + parts["states"])
@@ -173,7 +175,7 @@ def predict(outline: Outline, calibration: Calibration | None) -> Prediction:
 
 @dataclass(frozen=True)
 class _Seconds:
-    """Seconds of one step by itself, of a block's evaluation, of a block, of all blocks with what happens once."""
+    """Seconds of one step, of a block's evaluation, of a block, and of all blocks including what happens once."""
 
     step: float | None = None
     evaluating: float | None = None
@@ -188,28 +190,33 @@ class _Seconds:
 
 
 def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seconds:
-    """What the law says, corrected by what runs of such programs took before."""
-    shape, step, look, beside = outline.shape, outline.step, outline.look, outline.beside
-    host, first = (calibration.beside if beside else calibration.alone).host, calibration.alone.host
+    """The times by the cost model, corrected by earlier runs of such programs."""
+    shape, step = outline.shape, outline.step
+    evaluation, concurrent = outline.evaluation, outline.concurrent
+    host, first = (calibration.beside if concurrent else calibration.alone).host, calibration.alone.host
     unsure = UNSURE[outline.how] if calibration.measured else 1 + calibration.spread
-    each = step_seconds(step, calibration, beside) * shape.share
+    each = step_seconds(step, calibration, concurrent) * shape.share
     calls = math.ceil(shape.steps / shape.dispatch)
     calling = calls * (host.seconds(*shape.call) + _paging(outline.step_held, calibration))
     training = each * shape.steps + calling
     law = {
-        "step": {"kind": kind("step", step, beside), "program": outline.programs[0], "seconds": training / shape.steps}
+        "step": {
+            "kind": kind("step", step, concurrent),
+            "program": outline.programs[0],
+            "seconds": training / shape.steps,
+        }
     }
     seen = correction(calibration.observed, law["step"]["kind"], outline.programs[0], unsure)
     evaluated, evaluating = Correction(unsure=unsure), 0.0
     once = first.first_seconds(shape.call[0]) + calibration.page_byte * new_bytes
-    if look is not None:
-        batch = step_seconds(look, calibration, beside) + host.seconds(*shape.look)
-        batch += 0.0 if outline.look_held is None else _paging(outline.look_held, calibration)
-        evaluating = (shape.looks * shape.batches + shape.last_batches) * batch
-        evaluating += host.look * (shape.looks + shape.last_looks)
-        once += first.first_seconds(shape.look[0])
+    if evaluation is not None:
+        batch = step_seconds(evaluation, calibration, concurrent) + host.seconds(*shape.evaluation)
+        batch += 0.0 if outline.evaluation_held is None else _paging(outline.evaluation_held, calibration)
+        evaluating = (shape.evaluations * shape.batches + shape.last_batches) * batch
+        evaluating += host.evaluation * (shape.evaluations + shape.last_evaluations)
+        once += first.first_seconds(shape.evaluation[0])
         law["evaluation"] = {
-            "kind": kind("evaluation", look, beside),
+            "kind": kind("evaluation", evaluation, concurrent),
             "program": outline.programs[1],
             "seconds": evaluating,
         }
@@ -232,16 +239,18 @@ def _time(outline: Outline, calibration: Calibration, new_bytes: float) -> _Seco
 
 
 def _paging(held: Held, calibration: Calibration) -> float:
-    """Seconds of a call that go into new pages for its temporary memory."""
+    """Seconds per call for new memory pages of its temporary arrays."""
     return calibration.page_byte * held.temporary if held.temporary > PAGED_BYTES else 0.0
 
 
-def _memory(shape: CohortShape, step: Held, look: Held | None, machinery: float) -> tuple[float, dict[str, float]]:
-    """Bytes at the peak, and of what: programs at work or, where they are more, records on their way to their files,
-    which are written when a block is done; states that wait, examples, machinery.
+def _memory(
+    shape: CohortShape, step: Held, evaluation: Held | None, machinery: float
+) -> tuple[float, dict[str, float]]:
+    """The peak memory and its parts: running programs or, where that is more, records being written at the end of a
+    block; states of waiting blocks, examples, machinery.
     """
     at_once, blocks = shape.at_once, max(1, shape.jobs)
-    working = max(step.beyond, 0 if look is None else look.beyond)
+    working = max(step.beyond, 0 if evaluation is None else evaluation.beyond)
     waiting = shape.state_bytes + shape.start_bytes
     programs, values = (at_once + SCRATCH_SHARE) * working, shape.rows * shape.columns / blocks * at_once
     training, writing = programs + values * VALUE_BYTES, values * VALUE_BYTES_WRITTEN

@@ -1,4 +1,4 @@
-"""The laws that lab reports guessed, fitted as kindly as can be: time ~ epochs / batch, memory ~ weights."""
+"""Rules of thumb from published reports, with their best fit: time ~ epochs / batch size, memory ~ weights."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 def fitted(cause: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """What a law of proportion says, its one constant by least squares on the very values it is then held against."""
+    """The prediction of a proportional law, its constant fitted by least squares to the same values."""
     scale = float((cause * measured).sum() / (cause * cause).sum())
     return scale * cause
 
 
 def time_guess(epochs: np.ndarray, batch: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Seconds by the guess that training takes as its epochs over its batch size."""
+    """Seconds by the rule that training time is proportional to epochs over batch size."""
     return fitted(epochs / batch, seconds)
 
 
 def memory_guess(weights: np.ndarray, memory_bytes: np.ndarray) -> np.ndarray:
-    """Bytes by the guess that memory is so many bytes a weight (the reports: 2 KB)."""
+    """Bytes by the rule that memory is proportional to the number of weights (the reports: 2 KB each)."""
     return fitted(weights, memory_bytes)

@@ -1,4 +1,4 @@
-"""A study's forecast: what it would take, cohort by cohort, before anything trains."""
+"""The forecast of a study: time, memory and disk of each cohort, before anything trains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fallline.engine.memory_use import resident_bytes
 from fallline.forecast import Calibration, calibrate
 from fallline.forecast.calibration import recall
-from fallline.forecast.plan_cache import KnownPlan, place_of_plan, recall_plan, remember_plan
+from fallline.forecast.plan_cache import KnownPlan, plan_path, recall_plan, remember_plan
 from fallline.forecast.prediction import Prediction, predict
 from fallline.study import Study
 from fallline.training.cohort_reasons import reasons
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from fallline.training.cohort import CompiledCohort
 
 TRACING_SECONDS = 0.5
-"""Of counting, after which programs that differ from one that was traced in their batches are counted by it."""
+"""The time of tracing after which programs that differ only in batch width are interpolated."""
 
 
 @dataclass(frozen=True)
 class CohortForecast:
-    """One cohort: what it is, why it stands apart (empty where there is one), what is predicted of it, and where it was
-    ``tried`` what was measured."""
+    """One cohort: what it is, ``why`` it is separate from others (empty where there is only one), its prediction, and
+    where it was ``tried`` its measurement."""
 
     name: str
     task: str
@@ -50,22 +50,25 @@ class CohortForecast:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As plain values, those of the prediction beside the others."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("predicted", "tried")}
-        own["batch_size"] = None if self.batch_size is None else str(self.batch_size)
+        """All fields as plain values, including those of the prediction."""
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("predicted", "tried")}
+        row["batch_size"] = None if self.batch_size is None else str(self.batch_size)
         measured = (
             {}
             if self.tried is None
             else {"measured_seconds": self.tried.seconds, "measured_memory_bytes": self.tried.memory_bytes}
         )
-        return own | {name: value for name, value in self.predicted.told.items() if name != "memory_parts"} | measured
+        return (
+            row | {name: value for name, value in self.predicted.as_dict().items() if name != "memory_parts"} | measured
+        )
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a study would take on ``calibration.device``. ``process_bytes`` is what this process held before it began to
-    plan (None where the system does not tell); a cohort's memory comes on top. ``compile_seconds`` is about what the
-    programs that are new take; ``planned_seconds`` what the forecast itself took, without calibrating.
+    """The forecast of a study on ``calibration.device``. ``process_bytes`` is the memory of this process before
+    planning
+    (None where it is unknown); a cohort's memory is in addition to it. ``compile_seconds`` is the approximate compile
+    time of new programs; ``planned_seconds`` the time of the forecast itself, without calibration.
     """
 
     study: str
@@ -85,7 +88,7 @@ class Forecast:
 
     @property
     def memory_bytes(self) -> float:
-        """Of the cohort that holds most."""
+        """The largest memory of a cohort."""
         return max((cohort.predicted.memory_bytes for cohort in self.cohorts), default=0.0)
 
     @property
@@ -101,26 +104,26 @@ class Forecast:
         return sum(cohort.predicted.disk_bytes for cohort in self.cohorts)
 
     def seconds(self, which: str = "seconds") -> float:
-        """Wall clock of training and evaluation, ``seconds_low`` and ``seconds_high`` its bounds: blocks share the
-        cores, so it is less than the sum over cohorts. Compiling, writing and the report come on top."""
+        """Wall-clock seconds of training and evaluation, or their bounds ``seconds_low`` and ``seconds_high``. Blocks
+        share
+        the cores, so that it is less than the sum over cohorts. Compiling, writing and the report are not included."""
         total = 0.0
         for workers in {cohort.workers for cohort in self.cohorts}:
-            own = [cohort for cohort in self.cohorts if cohort.workers == workers]
-            jobs = sum(cohort.blocks for cohort in own)
-            longest = max(getattr(cohort.predicted, which) / cohort.blocks for cohort in own)
-            work = sum(getattr(cohort.predicted, which) for cohort in own)
+            cohorts = [cohort for cohort in self.cohorts if cohort.workers == workers]
+            jobs = sum(cohort.blocks for cohort in cohorts)
+            longest = max(getattr(cohort.predicted, which) / cohort.blocks for cohort in cohorts)
+            work = sum(getattr(cohort.predicted, which) for cohort in cohorts)
             total += max(longest, work / min(workers, jobs))
         return total
 
     @property
     def frame(self) -> pl.DataFrame:
-        """One row a cohort."""
+        """One row per cohort."""
         import polars as pl
 
         return pl.DataFrame([cohort.row for cohort in self.cohorts], infer_schema_length=None)
 
-    @property
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         calibration = self.calibration
         return {
@@ -152,24 +155,26 @@ def forecast_study(
     compile_all: bool = False,
     measure: bool = False,
     calibrate_again: bool = False,
-    tell: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Forecast:
-    """Forecast ``study``; nothing trains. ``folder`` holds full data sets, ``device`` names one that is not here.
+    """Forecast ``study`` without training it. ``folder`` holds full data sets, ``device`` names a device that is not
+    present.
 
-    Nothing is compiled but with ``compile_all``: programs are as they were counted before, in a plan or a run, else by
-    law. A study that was planned here before is not even traced. A device that was never calibrated is measured first,
-    once, which takes a second or two; so it is with ``calibrate_again``. With ``measure`` every cohort is tried for a
-    moment, each in a process of its own. ``tell`` hears of what takes time. StudyError, DataError and ModelError say
-    what is wrong, UnknownName that there is no data sheet of ``device``.
+    Nothing is compiled without ``compile_all``: counts of programs come from an earlier plan or run, or are estimated
+    before optimisation. A study that was planned here before is not even traced. A device without a calibration is
+    calibrated once, which takes a second or two; with ``calibrate_again`` again. With ``measure`` every cohort is
+    trained
+    briefly, each in a process of its own. ``on_message`` is called before what takes time. StudyError, DataError and
+    ModelError for an invalid study, UnknownName where there is no data sheet of ``device``.
     """
     begun = time.perf_counter()
-    place = place_of_plan(study, folder)
-    known = None if compile_all else recall_plan(place)
+    path = plan_path(study, folder)
+    known = None if compile_all else recall_plan(path)
     if known is None:
         known = _plan_anew(study, folder, compile_all, calibrates=calibrate_again or device is None)
-        remember_plan(place, known)
+        remember_plan(path, known)
     planned_at = time.perf_counter()
-    calibration = _calibration(known, device, calibrate_again, tell)  # now that what is wrong with the study was told
+    calibration = _calibration(known, device, calibrate_again, on_message)  # after errors of the study were raised
     begun += time.perf_counter() - planned_at
     predicted = {}
     for _, outline in known.cohorts:
@@ -178,19 +183,21 @@ def forecast_study(
     cohorts = tuple(CohortForecast(**facts, predicted=predicted[id(outline)]) for facts, outline in known.cohorts)
     took = time.perf_counter() - begun
     if measure:
-        cohorts = tuple(_with_trial(study, folder, number, cohort, tell) for number, cohort in enumerate(cohorts))
+        cohorts = tuple(_with_trial(study, folder, number, cohort, on_message) for number, cohort in enumerate(cohorts))
     return Forecast(study.name, calibration, cohorts, known.process_bytes, known.compile_seconds, took)
 
 
-def _calibration(known: KnownPlan, device: str | None, again: bool, tell: Callable[[str], None] | None) -> Calibration:
-    """Of this machine's device, from disk without asking JAX where it is known, or of the one that is named."""
-    found = None if again or device is not None else recall(known.device)
-    return found or calibrate(device, again, tell)
+def _calibration(
+    known: KnownPlan, device: str | None, again: bool, on_message: Callable[[str], None] | None
+) -> Calibration:
+    """The calibration of this machine's device, from disk without asking JAX where possible, or of the named device."""
+    kept = None if again or device is not None else recall(known.device)
+    return kept or calibrate(device, again, on_message)
 
 
 def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates: bool) -> KnownPlan:
-    """Every cohort made ready as shapes, its programs counted; meanwhile XLA compiles what a calibration times, where
-    there is none.
+    """Prepare every cohort as shapes and count its programs; meanwhile XLA compiles the exercises of a calibration,
+    where there is none.
     """
     from fallline.engine.devices import device_name, prepare_jax
     from fallline.forecast.cohorts import outlines
@@ -207,32 +214,33 @@ def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates:
 
         compiled()
     planned = plan(setup.trials, setup.most_lanes)
-    alike: dict[tuple[Any, ...], CompiledCohort] = {}
+    by_cost: dict[tuple[Any, ...], CompiledCohort] = {}
     for cohort in planned:
-        key = _alike(cohort)
-        if key not in alike:
-            alike[key] = setup.make(cohort)
-    ready = [alike[_alike(cohort)] for cohort in planned]
+        key = _cost_key(cohort)
+        if key not in by_cost:
+            by_cost[key] = setup.make(cohort)
+    ready = [by_cost[_cost_key(cohort)] for cohort in planned]
     counting = Counting(compile_all, time.perf_counter() + TRACING_SECONDS)
-    found = outlines(ready, counting, study.time_alone)
+    outlined = outlines(ready, counting, study.time_alone)
     facts = (_facts(*each) for each in zip(planned, ready, reasons(planned), strict=True))
-    return KnownPlan(device_name(), tuple(zip(facts, found, strict=True)), before, counting.compile_seconds)
+    return KnownPlan(device_name(), tuple(zip(facts, outlined, strict=True)), before, counting.compile_seconds)
 
 
 def _with_trial(
-    study: Study, folder: Path | None, number: int, cohort: CohortForecast, tell: Callable[[str], None] | None
+    study: Study, folder: Path | None, number: int, cohort: CohortForecast, on_message: Callable[[str], None] | None
 ) -> CohortForecast:
     from fallline.forecast.trial_run import TRIED_SECONDS, try_cohort
 
-    if tell is not None:
-        tell(f"measuring cohort {cohort.name}")
+    if on_message is not None:
+        on_message(f"measuring cohort {cohort.name}")
     each = cohort.predicted.step_seconds
     steps = cohort.steps if not each else max(1, min(cohort.steps, int(TRIED_SECONDS / each)))
     return replace(cohort, tried=try_cohort(study, folder, number, steps))
 
 
-def _alike(planned: PlannedCohort) -> tuple[Any, ...]:
-    """What cohorts have in common that take as long as each other: all but the values of hyperparameters and seeds."""
+def _cost_key(planned: PlannedCohort) -> tuple[Any, ...]:
+    """Equal for cohorts that cost the same: everything but the values of hyperparameters and seeds."""
+    from fallline.study.recipe_fields import fields_of_a_program
     from fallline.training.callbacks import LearningRates
 
     recipe, first = planned.recipe, planned.trials[0][0]
@@ -242,20 +250,18 @@ def _alike(planned: PlannedCohort) -> tuple[Any, ...]:
         first.cut,
         planned.data,
         recipe.loss.name,
-        recipe.batches,
-        recipe.steps,
-        recipe.precision,
+        fields_of_a_program(recipe),
         planned.evaluate_every,
         planned.record_every,
         len(planned.seeds),
         tuple((segment.optimizer.name, len(segment.recipes)) for segment in planned.segments),
-        frozenset[str]().union(*(recipe.in_use for recipe in recipes)),
+        frozenset[str]().union(*(recipe.regularisers for recipe in recipes)),
         any(map(LearningRates.needed, recipes)),
     )
 
 
 def _facts(planned: PlannedCohort, ready: CompiledCohort, why: str) -> dict[str, Any]:
-    """The fields of a ``CohortForecast`` but what is predicted."""
+    """The fields of a ``CohortForecast`` besides its prediction."""
     from fallline.forecast.cohorts import layout_in_words
 
     budget, layout = ready.budget, ready.layout

@@ -1,4 +1,4 @@
-"""A cohort tried for a moment in a process of its own: what a step takes, what an evaluation takes, what is held."""
+"""Training a cohort briefly in a process of its own, to measure the time of a step and an evaluation and the memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fallline.errors import FalllineError, StudyError
 from fallline.study import Study, dump_study
 
 TRIED_SECONDS = 2.0
-"""About how long a cohort's steps are tried, compiling and evaluation apart."""
+"""The approximate time for which a cohort is trained, without compiling and evaluation."""
 
 
 @dataclass(frozen=True)
 class TrialRun:
-    """Of one cohort: ``seconds`` of training and evaluation, from the steps tried, as long as it is planned for;
-    ``memory_bytes`` what it held beyond what its process held before; ``steps`` that were tried. None: not told.
+    """The measurement of one cohort: ``seconds`` of its whole training and evaluation, extrapolated from ``steps``
+    steps; ``memory_bytes`` in addition to the process before. None where it is unknown.
     """
 
     seconds: float | None
@@ -32,9 +32,9 @@ class TrialRun:
 
 
 def try_cohort(study: Study, folder: Path | None, number: int, steps: int) -> TrialRun:
-    """Train ``steps`` steps of the study's cohort ``number`` in a fresh process, and evaluate as a run does.
+    """Train ``steps`` steps of the study's cohort ``number`` in a new process, and evaluate as a run does.
 
-    StudyError where the study cannot be written as TOML, as one with parts made in Python cannot.
+    StudyError where the study cannot be written as TOML, because it has components made in Python.
     """
     asked = {
         "study": dump_study(study),
@@ -52,13 +52,13 @@ def try_cohort(study: Study, folder: Path | None, number: int, steps: int) -> Tr
         check=False,
     )
     if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise StudyError(f"cohort {number} could not be tried: {last}")
+        last = (ended.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise StudyError(f"cohort {number} could not be measured: {last}")
     return TrialRun(**json.loads(ended.stdout.splitlines()[-1]))
 
 
 def main() -> None:
-    """In the fresh process: what is asked comes on stdin, the answer goes to stdout."""
+    """In the new process: read the request from stdin, write the result to stdout."""
     from fallline.study import parse_study
 
     asked: dict[str, Any] = json.loads(sys.stdin.read())
@@ -85,7 +85,7 @@ def _tried(study: Study, folder: Path | None, number: int, steps: int) -> TrialR
         done: list[Any] = []
 
         def job(work: Any) -> Any:
-            for _, records in chunks(ready.program, work):  # noqa: B007  (the last is what counts)
+            for _, records in chunks(ready.program, work):  # noqa: B007  (the last records are used)
                 yield
             done.append(records)
 
@@ -94,11 +94,11 @@ def _tried(study: Study, folder: Path | None, number: int, steps: int) -> TrialR
         run_side_by_side([partial(job, work) for work in works], ready.layout.workers, lambda: None)
         peak = watch.peak()
     records = done[-1]
-    looks = len(records.evaluated) + 1
+    evaluations = len(records.evaluated) + 1
     steady = records.seconds["steady"] / records.steady_steps if records.steady_steps else None
     each = steady if steady is not None else records.seconds["warmup"] / most
-    whole_looks = 1 + -(-whole // ready.planned.evaluate_every) if ready.watched else 1
-    seconds = (each * whole + records.seconds["evaluate"] / looks * whole_looks) * len(blocks)
+    whole_evaluations = 1 + -(-whole // ready.planned.evaluate_every) if ready.watched else 1
+    seconds = (each * whole + records.seconds["evaluate"] / evaluations * whole_evaluations) * len(blocks)
     return TrialRun(seconds, peak, most)
 
 

@@ -1,4 +1,4 @@
-"""How well a device is used at each batch size: a task's training step timed at 1 to 4,096 examples, alone."""
+"""The utilisation of a device by batch size: a task's training step is timed at 1 to 4,096 examples, alone."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 BATCHES = tuple(2**power for power in range(13))
 TIMED_SECONDS = 0.4
-"""About how long each batch size is timed, after its warm-up."""
+"""The approximate time for which each batch size is timed, after a warm-up."""
 
 MOST_STEPS = 2000
-LOOK_SECONDS = 0.02
+SAMPLE_SECONDS = 0.02
 
 
 def utilisation(
@@ -34,16 +34,16 @@ def utilisation(
     optimizer: Any = "adam",
     data: str = "sample",
     folder: Path | None = None,
-    tell: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> pl.DataFrame:
-    """One row a batch size, of one lane in a program of its own: ``step_seconds`` measured and by the law,
-    ``examples_a_second``, ``flops_a_second`` and their ``share`` of the device's measured rate of products, ``busy``
-    the share of time that the device's own counter calls it busy (NVML; null where there is none). Sizes that the data
-    has too few examples for are left out.
+    """One row per batch size, for one lane in a program of its own: ``step_seconds`` measured and predicted,
+    ``examples_a_second``, ``flops_a_second`` and their ``share`` of the device's measured matmul throughput, ``busy``
+    the share of time that NVML reports the GPU busy (null where there is none). Batch sizes larger than the data are
+    left out.
     """
     import polars as pl
 
-    calibration = calibrate(tell=tell)
+    calibration = calibrate(on_message=on_message)
     setup: TrainingContext | None = None
     rows = []
     for batch in batches:
@@ -55,14 +55,14 @@ def utilisation(
             evaluate_every=MOST_STEPS,
             base={"optimizer": optimizer, "batch_size": batch, "steps": MOST_STEPS},
         )
-        held, setup = setup, TrainingContext(study, folder)
-        if held is not None:
-            setup.share(held)
+        previous, setup = setup, TrainingContext(study, folder)
+        if previous is not None:
+            setup.share(previous)
         examples = len(setup.load(setup.tasks[0]).splits.train.inputs)
         if batch > examples:
             continue
-        if tell is not None:
-            tell(f"timing batches of {batch:,}")
+        if on_message is not None:
+            on_message(f"timing batches of {batch:,}")
         ready = setup.make(plan(setup.trials, setup.most_lanes)[0])
         (predicted,) = predict_all([ready], calibration)
         seconds, busy = _timed(ready)
@@ -82,20 +82,20 @@ def utilisation(
         )
     if not rows:
         raise StudyError(
-            f"none of the batch sizes {', '.join(map(str, batches))} fits the data, which has "
-            f"{examples:,} examples to train on"
+            f"none of the batch sizes {', '.join(map(str, batches))} fits the data, which have "
+            f"{examples:,} training examples"
         )
     return pl.DataFrame(rows, schema_overrides={"busy": pl.Float64})
 
 
 def _timed(ready: Any) -> tuple[float, float | None]:
-    """Seconds a step, chunks of steps as training has them; how busy the device says it was."""
+    """Seconds per step in chunks as in training, and how busy the device was."""
     work = replace(ready.work(ready.blocks()[0]), watched=(), held_out={}, stops=None)
     chunk = ready.layout.chunk
     train(ready.program, replace(work, steps=1))  # compiles
     begun = time.perf_counter()
     train(ready.program, replace(work, steps=min(3, chunk)))
-    each = (time.perf_counter() - begun) / (min(3, chunk) + 1)  # one step more shows the last loss
+    each = (time.perf_counter() - begun) / (min(3, chunk) + 1)  # an extra step measures the last loss
     chunks = max(2, min(MOST_STEPS // chunk, 1 + round(TIMED_SECONDS / each / chunk)))
     with Busy() as busy:
         records = train(ready.program, replace(work, steps=min(MOST_STEPS, chunks * chunk)))
@@ -104,17 +104,17 @@ def _timed(ready: Any) -> tuple[float, float | None]:
 
 
 class Busy:
-    """The share of time that NVML calls the first GPU busy while something runs; ``mean`` is None without NVML."""
+    """Samples how busy NVML reports the first GPU while something runs; ``mean`` is None without NVML."""
 
     def __init__(self) -> None:
-        self._seen: list[int] = []
+        self._samples: list[int] = []
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Busy:
         handle = _gpu()
         if handle is not None:
-            self._thread = threading.Thread(target=self._look, args=handle, daemon=True)
+            self._thread = threading.Thread(target=self._sample, args=handle, daemon=True)
             self._thread.start()
         return self
 
@@ -125,21 +125,21 @@ class Busy:
 
     @property
     def mean(self) -> float | None:
-        return sum(self._seen) / len(self._seen) / 100 if self._seen else None
+        return sum(self._samples) / len(self._samples) / 100 if self._samples else None
 
-    def _look(self, nvml: Any, handle: Any) -> None:
-        while not self._ended.wait(LOOK_SECONDS):
-            self._seen.append(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    def _sample(self, nvml: Any, handle: Any) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self._samples.append(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
 
 
 def _gpu() -> tuple[Any, Any] | None:
-    """NVML and its handle of the first GPU, where programs run on one and nvidia-ml-py is installed."""
+    """NVML and its handle of the first GPU, where programs run on a GPU and nvidia-ml-py is installed."""
     import jax
 
     if jax.default_backend() != "gpu":
         return None
     try:
-        import pynvml
+        import pynvml  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     try:

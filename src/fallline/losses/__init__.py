@@ -1,40 +1,50 @@
-"""Losses: a value per example, or one of a whole batch. One idea a file; found by name."""
+"""Losses: each a function that returns a ``Loss``, with the hyperparameters it is given fixed.
+
+>>> import fallline
+>>> focal = fallline.losses.sigmoid_focal(gamma=3.0)
+>>> focal.name
+'sigmoid_focal(gamma=3)'
+
+``focal(outputs, targets)`` is the value of a batch, ``focal.per_example(outputs, targets)`` one value per example. In a
+study a loss is written as it is, or by its name in TOML.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from fallline.contracts import Loss
+from fallline.contracts.declaring import declared_components, find_component
+from fallline.losses.cross_entropy import softmax_cross_entropy, sparse_softmax_cross_entropy
+from fallline.losses.focal import sigmoid_focal, sigmoid_focal_of_probabilities
+from fallline.losses.huber import huber
+from fallline.losses.kappa import linear_weighted_kappa, quadratic_weighted_kappa
+from fallline.losses.sigmoid import sigmoid_cross_entropy, weighted_cross_entropy
+from fallline.losses.squared import squared_error, sum_of_squares
 
-from fallline.contracts import Loss, check_hyperparameters
-from fallline.contracts.registry import find, parts
+__all__ = [
+    "builtin_losses",
+    "find_loss",
+    "huber",
+    "linear_weighted_kappa",
+    "quadratic_weighted_kappa",
+    "sigmoid_cross_entropy",
+    "sigmoid_focal",
+    "sigmoid_focal_of_probabilities",
+    "softmax_cross_entropy",
+    "sparse_softmax_cross_entropy",
+    "squared_error",
+    "sum_of_squares",
+    "weighted_cross_entropy",
+]
 
 
-def losses() -> dict[str, Loss]:
+def builtin_losses() -> dict[str, Loss]:
     """Every loss by name."""
-    return parts(__name__, Loss)
+    return declared_components(__name__, Loss)
 
 
 def find_loss(name: str, where: str = "") -> Loss:
-    """The loss of that name, or UnknownName with the near ones."""
-    return find(__name__, Loss, name, where)
+    """The loss of that name, ``huber`` or ``huber(delta=2)``; UnknownName with similar names where there is none.
 
-
-def loss(name: str, **hyperparameters: float) -> Callable[..., Any]:
-    """The loss of that name with these numbers, a function of outputs and targets that gives the values [batch].
-
-    A loss of a whole batch gives its scalar, and takes ``counts`` [batch] of 0 and 1 as well. One that takes
-    probabilities wants them in the place of logits. Arrays may be numpy's. NumberError where a number breaks its law,
-    UnknownName for a name that nothing answers to.
-
-    >>> import fallline
-    >>> values = fallline.loss("softmax_cross_entropy", label_smoothing=0.1)
+    ``where`` is the place in a study that an error names.
     """
-    found = find_loss(name)
-    full = check_hyperparameters("loss", found.name, found.hyperparameters, hyperparameters)
-
-    def values(outputs: Any, targets: Any, *counts: Any) -> Any:
-        import jax.numpy as jnp
-
-        return found.function(*(jnp.asarray(array) for array in (outputs, targets, *counts)), **full)
-
-    return values
+    return find_component(__name__, Loss, name, where)

@@ -1,29 +1,34 @@
-"""Huber's loss: the squared error of small errors, in proportion to large ones."""
+"""Huber's loss: quadratic for small errors, linear for large ones."""
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import TYPE_CHECKING
 
-from fallline.contracts import Loss, positive
+from fallline.contracts.declaring import Positive, loss
+from fallline.later import jnp
 from fallline.losses.squared import errors_of
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
-def _huber(outputs, targets, delta=1.0):
-    """``sum_k e_k^2 / 2`` where ``|e_k| <= delta``, else ``delta (|e_k| - delta / 2)``, with e = o - y; [batch].
 
-    ``targets`` as ``outputs`` [batch, ...], axes of length 1 aside, else ModelError. Keras takes the mean over outputs.
+@loss(takes="values")
+def huber(outputs: Float[Array, "batch ..."], targets: Array, delta: Positive = 1.0) -> Float[Array, " batch"]:
+    """Huber loss.
+
+    ``e_k^2 / 2`` where ``|e_k| <= delta``, else ``delta (|e_k| - delta / 2)``, summed over outputs: one value per
+    example, [batch]. ``targets`` have the shape of ``outputs`` [batch, ...] up to axes of length 1, else ModelError.
+    Keras takes the mean over outputs.
+
+    Equation::
+
+        mean over examples of sum_k min(|e_k|, d) (|e_k| - min(|e_k|, d) / 2), e = o - y, d = delta
+
+    Args:
+        delta: error at which the loss turns from quadratic to linear
+
+    Source: Huber, 1964
     """
     errors = jnp.abs(errors_of("huber", outputs, targets))
     small = jnp.minimum(errors, delta)
     return jnp.sum(small * (errors - small / 2), axis=tuple(range(1, outputs.ndim)))
-
-
-HUBER = Loss(
-    name="huber",
-    function=_huber,
-    takes="values",
-    hyperparameters=(positive("delta", 1.0, "the error at which the square ends"),),
-    title="Huber loss",
-    equation="mean over examples of sum_k min(|e_k|, d) (|e_k| - min(|e_k|, d) / 2), e = o - y, d = delta",
-    source="Huber, 1964",
-)

@@ -1,61 +1,63 @@
-"""Sigmoid cross entropy: every class a question of its own, a yes worth `pos_weight` noes."""
+"""Sigmoid cross entropy: each class is a binary classification of its own; positive labels may weigh more."""
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING
 
-from fallline.contracts import Loss, fraction, positive
+from fallline.contracts.declaring import Fraction, Positive, loss
+from fallline.later import jax, jnp
 from fallline.losses.classes import matched
 
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
-def _sigmoid_cross_entropy(logits, labels, label_smoothing=0.0):
-    """``max(z, 0) - z y' + log(1 + exp(-|z|))`` with ``y' = (1 - s) y + s / 2``, its mean over classes, [batch].
 
-    ``logits`` z [batch, classes]; ``labels`` y [batch, classes] from 0 to 1, or whole numbers [batch], made one-hot; of
-    one logit an example, [batch] or [batch, 1], its label, 0 or 1. s is ``label_smoothing``. ModelError for other
-    shapes.
+@loss(takes="logits", shares=True)
+def sigmoid_cross_entropy(logits: Array, labels: Array, label_smoothing: Fraction = 0.0) -> Float[Array, " batch"]:
+    """Sigmoid cross entropy.
+
+    ``logits`` z [batch, classes]; ``labels`` y [batch, classes] from 0 to 1, or integers [batch], made one-hot; for a
+    single logit per example, [batch] or [batch, 1], its label, 0 or 1. The mean over classes, [batch]; ModelError for
+    other shapes.
+
+    Equation::
+
+        mean over examples and classes of max(z, 0) - z y' + log(1 + exp(-|z|)), y' = (1 - s) y + s / 2
+
+    Args:
+        label_smoothing: s, the fraction of a label that is moved to 1/2
+
+    Source: TensorFlow 1 form; label smoothing: Keras
     """
     logits, y = matched("sigmoid_cross_entropy", logits, labels)
     return jnp.mean(two_sided(logits, (1 - label_smoothing) * y + label_smoothing / 2), axis=-1)
 
 
-def _weighted_cross_entropy(logits, labels, pos_weight=1.0):
-    """``(1 - y) z + (1 + (w - 1) y) softplus(-z)``, its mean over classes, [batch]; w is ``pos_weight``.
+@loss(takes="logits", shares=True)
+def weighted_cross_entropy(logits: Array, labels: Array, pos_weight: Positive = 1.0) -> Float[Array, " batch"]:
+    """Weighted sigmoid cross entropy.
 
-    Shapes as in the sigmoid cross entropy, which it is at w = 1. The gradient is the true one everywhere. TensorFlow's
-    at a logit of exactly 0 is 1 - y, where (1 - y) - (1 + (w - 1) y) / 2 is right.
+    Shapes as in ``sigmoid_cross_entropy``, which it equals at w = 1. The gradient is exact everywhere. TensorFlow's at
+    a logit of exactly 0 is 1 - y, where (1 - y) - (1 + (w - 1) y) / 2 is right.
+
+    Equation::
+
+        mean over examples and classes of (1 - y) z + (1 + (w - 1) y) softplus(-z)
+
+    Args:
+        pos_weight: w, the cost of a false negative relative to a false positive
+
+    Source: TensorFlow 1 form
     """
     return jnp.mean(two_sided(*matched("weighted_cross_entropy", logits, labels), pos_weight), axis=-1)
 
 
-def two_sided(z, y, pos_weight=1.0):
+def two_sided(
+    z: Float[Array, "batch classes"], y: Float[Array, "batch classes"], pos_weight: float = 1.0
+) -> Float[Array, "batch classes"]:
     """``w y softplus(-z) + (1 - y) softplus(z)``, entry by entry.
 
-    It equals both formulas above. No term is negative, so none cancels: the small losses of sure and right answers
-    keep their digits, and so do their gradients.
+    It equals both equations above. No term is negative, so none cancels: small losses of confident, right predictions
+    keep their precision, and so do their gradients.
     """
     return pos_weight * y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)
-
-
-SIGMOID_CROSS_ENTROPY = Loss(
-    name="sigmoid_cross_entropy",
-    function=_sigmoid_cross_entropy,
-    hyperparameters=(fraction("label_smoothing", 0.0, "the share of a label moved to one half"),),
-    takes="logits",
-    shares=True,
-    title="sigmoid cross entropy",
-    equation="mean over examples and classes of max(z, 0) - z y' + log(1 + exp(-|z|)), y' = (1 - s) y + s / 2",
-    source="TensorFlow 1 form; label smoothing: Keras",
-)
-
-WEIGHTED_CROSS_ENTROPY = Loss(
-    name="weighted_cross_entropy",
-    function=_weighted_cross_entropy,
-    hyperparameters=(positive("pos_weight", 1.0, "what a missed yes costs, in false ones"),),
-    takes="logits",
-    shares=True,
-    title="weighted cross entropy",
-    equation="mean over examples and classes of (1 - y) z + (1 + (w - 1) y) softplus(-z)",
-    source="TensorFlow 1 form",
-)

@@ -1,4 +1,4 @@
-"""Accuracy: whether the label is the model's first choice, among its first few, or on the output's side of a cut."""
+"""Accuracy: whether the label is the predicted class, among the top k, or on the output's side of a threshold."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
-
 from fallline.contracts import Metric, single
 from fallline.errors import ModelError
+from fallline.later import jnp
 
 HALF = 0.5
 """Above it a target is a yes, of 0 and 1 as of -1 and 1."""
 
 
 def accuracy(outputs: Any, targets: Any, cut: float = 0.0) -> Any:
-    """1 where the largest output is the labelled class, else 0; shape [batch]. Of equal outputs the first class wins.
+    """1 where the largest output is that of the labelled class, else 0; shape [batch]. Of equal outputs the first class
+    wins.
 
-    ``outputs`` [batch, classes], ``targets`` labels [batch] or one-hot rows [batch, classes]. Of one output an example,
-    [batch] or [batch, 1], the answer is yes above the ``cut``, 0 of logits and 0.5 of probabilities; the targets, of
-    either shape, are 0 and 1, or -1 and 1. An output of nan is never right. ModelError for other shapes.
+    ``outputs`` [batch, classes], ``targets`` labels [batch] or one-hot rows [batch, classes]. A single output per
+    example, [batch] or [batch, 1], is positive above ``cut``, 0 for logits and 0.5 for probabilities; the targets, of
+    either shape, are 0 and 1, or -1 and 1. An output of nan is always wrong. ModelError for other shapes.
     """
     if single(outputs):
         if not single(targets) or targets.shape[0] != outputs.shape[0]:
             raise ModelError(
-                f"accuracy of one output an example needs one target each, got outputs {outputs.shape} "
+                f"accuracy of one output per example needs one target each, got outputs {outputs.shape} "
                 f"and targets {targets.shape}"
             )
         right = (_yes(outputs, cut) == _yes(targets, HALF)) & ~jnp.isnan(outputs.reshape(-1))
@@ -34,16 +34,18 @@ def accuracy(outputs: Any, targets: Any, cut: float = 0.0) -> Any:
 
 
 def predicted(outputs: Any, cut: float = 0.0) -> Any:
-    """The class each example is given, int32 [batch]: the largest output, or 1 where the only one is above the cut."""
+    """The predicted class of each example, int32 [batch]: the largest output, or 1 where a single output is above the
+    cut.
+    """
     return _yes(outputs, cut).astype(jnp.int32) if single(outputs) else outputs.argmax(-1)
 
 
 def binary_accuracy(outputs: Any, targets: Any, cut: float = 0.5) -> Any:
-    """1 where the output is above the ``cut`` and the target a yes, or neither, else 0; shape [batch].
+    """1 where output and target are both positive or both negative, else 0; shape [batch].
 
-    ``outputs`` [batch] or [batch, 1], and ``targets`` 0 and 1, or -1 and 1; of several outputs the mean over an
-    example's, as in Keras. An output of nan is never right. The cut is 0.5 of probabilities and 0 of logits, and itself
-    a no. ModelError where there is not one target for each output.
+    ``outputs`` [batch] or [batch, 1], positive above ``cut``, and ``targets`` 0 and 1, or -1 and 1; for several outputs
+    the mean over those of an example, as in Keras. An output of nan is always wrong. The cut is 0.5 for probabilities
+    and 0 for logits; an output equal to it is negative. ModelError where there is not one target for each output.
     """
     shapes = [
         tuple(size for place, size in enumerate(array.shape) if place == 0 or size != 1) for array in (outputs, targets)
@@ -65,8 +67,8 @@ def _yes(array: Any, cut: float) -> Any:
 def _among_first(outputs: Any, targets: Any, *, name: str, k: int) -> Any:
     """1 where the labelled class is among the k largest outputs, else 0; shape [batch].
 
-    Of equal outputs the first class comes first, as in ``accuracy`` and in TensorFlow's and JAX's ``top_k``, so no tie
-    lets more than k classes in (TensorFlow's ``in_top_k`` counts all that tie). Outputs of nan come before all others.
+    Of equal outputs the first class comes first, as in ``accuracy`` and in TensorFlow's and JAX's ``top_k``, so ties
+    never admit more than k classes (TensorFlow's ``in_top_k`` counts all that tie). Outputs of nan come first.
     ModelError where there are fewer than k classes.
     """
     labels, classes = _labels(name, outputs, targets), outputs.shape[-1]
@@ -81,7 +83,7 @@ def _among_first(outputs: Any, targets: Any, *, name: str, k: int) -> Any:
 
 
 def _labels(name: str, outputs: Any, targets: Any) -> Any:
-    """Labels [batch] of whole numbers or of one-hot rows; a number that names no class is never the model's choice."""
+    """Labels [batch] of integers or of one-hot rows; a label that names no class is never predicted."""
     if outputs.ndim == 2 and targets.shape == outputs.shape[:1]:
         return targets.astype(jnp.int32) if targets.dtype.kind in "ub" else targets
     if outputs.ndim == 2 and targets.shape == outputs.shape:

@@ -1,4 +1,4 @@
-"""Above which output an example is a yes: it hangs on what the model gives, not on the metric."""
+"""The output above which a binary prediction is positive: it depends on what the model gives, not on the metric."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 def cut_of(gives: str, takes: str, targets: Any) -> float:
     """The cut of a model that ``gives`` logits, say, under a loss that ``takes`` logits, for ``targets`` [n, ...].
 
-    0.5 of probabilities, 0 of logits; of values on the scale of the targets half way between the two of them, 0.5 of 0
-    and 1 and 0 of -1 and 1. A model that gives logits, as all do that say nothing, gives values to a loss of values.
+    0.5 for probabilities, 0 for logits; for values on the scale of the targets their midpoint, 0.5 for 0 and 1 and 0
+    for -1 and 1. A model that gives logits, the default, gives values to a loss of values.
     """
     if gives == "probabilities":
         return 0.5
@@ -33,9 +33,7 @@ def is_yes_or_no(targets: Any) -> bool:
 
 
 def labels_of(targets: Any) -> np.ndarray:
-    """Targets [n] or [n, 1] as the places of classes [n]: whole numbers as they are, of -1 and 1 and of floats 0 and
-    1.
-    """
+    """Targets [n] or [n, 1] as indices of classes [n]: integers as they are, others as 0 and 1."""
     targets = np.asarray(targets).reshape(len(targets))
     if targets.dtype.kind in "iu" and not is_plus_minus(targets):
         return targets

@@ -1,14 +1,13 @@
-"""Errors of outputs that are numbers: squared and absolute, the mean over an example's outputs."""
+"""Errors of real-valued outputs: squared and absolute, the mean over an example's outputs."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import jax.numpy as jnp
-
 from fallline.contracts import Metric
 from fallline.errors import ModelError
+from fallline.later import jnp
 
 
 def mean_squared_error(outputs: Any, targets: Any) -> Any:
@@ -22,10 +21,10 @@ def mean_absolute_error(outputs: Any, targets: Any) -> Any:
 
 
 def _errors(name: str, outputs: Any, targets: Any) -> Any:
-    """``o - y``, one row an example; targets as the outputs, axes of length 1 aside, else ModelError."""
+    """``o - y``, one row per example; targets have the outputs' shape up to axes of length 1, else ModelError."""
     if outputs.shape[:1] + _wide(outputs) != targets.shape[:1] + _wide(targets):
         raise ModelError(
-            f"{name} needs targets shaped as the outputs, got outputs {outputs.shape} and targets {targets.shape}: "
+            f"{name} needs targets of the outputs' shape, got outputs {outputs.shape} and targets {targets.shape}: "
             "give one target for each output"
         )
     row = (outputs.shape[0], math.prod(outputs.shape[1:]))

@@ -1,6 +1,7 @@
-"""Whether more or less of a metric is better: what was declared of it, else what its name is known for, else nothing.
+"""Whether a metric is maximised or minimised: as declared, else as known of its name, else unknown.
 
-A metric is known by its last words: ``val_rmse`` is an rmse and ``macro_f1`` an F1. Of any other name no guess is made.
+A metric is known by its last words: ``val_rmse`` is an rmse and ``macro_f1`` an F1. For any other name there is no
+guess.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ _TURNED = ("neg_", "negative_", "minus_", "one_minus_", "inverse_", "inv_")
 
 
 def goal_of(metric: str, declared: Mapping[str, str] | None = None) -> str | None:
-    """ "max" or "min", or None of a name that says neither. ``declared`` are goals by the metric's own name.
+    """ "max" or "min", or None for a name that says neither. ``declared`` are goals by the metric's name.
 
     ``metric`` is its name or a column of it: ``best_validation_f1``.
     """
@@ -139,5 +140,5 @@ def _bare(name: MetricName) -> str:
 
 
 def higher_is_better(metric: str, declared: Mapping[str, str] | None = None) -> bool:
-    """Whether more of a recorded metric is better. Runs ask for a goal; where an older one has none, more is."""
+    """Whether a recorded metric is maximised. Runs ask for a goal; where an older one has none, it is."""
     return goal_of(metric, declared) != "min"

@@ -1,4 +1,4 @@
-"""What was taken for what: the confusion matrix of a classifier, and precision, recall and F1 from it."""
+"""The confusion matrix of a classifier, and precision, recall and F1 from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_PLACES = 4_000_000
 
 
 class PerClass(NamedTuple):
-    """One value a class, float64 [..., classes]; nan where there is none, 0 / 0."""
+    """One value per class, float64 [..., classes]; nan where it is undefined, 0 / 0."""
 
     precision: np.ndarray
     recall: np.ndarray
@@ -22,7 +22,7 @@ class PerClass(NamedTuple):
 
 
 class Macro(NamedTuple):
-    """Means over the classes that occur, each counting the same; nan where none occurs."""
+    """Unweighted means over the classes that occur; nan where none occurs."""
 
     precision: float
     recall: float
@@ -30,17 +30,18 @@ class Macro(NamedTuple):
 
 
 def confusion(labels: Any, predicted: Any, classes: int) -> np.ndarray:
-    """How often each class was given to each: int64 [classes, classes], rows the true label, columns the prediction.
+    """How often each class was predicted as each: int64 [classes, classes], rows the true label, columns the
+    prediction.
 
-    ``labels`` [n] whole numbers or one-hot rows [n, classes], ``predicted`` [n] whole numbers. ModelError where a
-    number names no class, or where there are not as many predictions as labels.
+    ``labels`` [n] integers or one-hot rows [n, classes], ``predicted`` [n] integers. ModelError where an integer names
+    no class, or where the numbers of predictions and labels differ.
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
     if labels.ndim == 2 and labels.shape[1] == classes:
         labels = labels.argmax(1)
     if labels.ndim != 1 or labels.shape != predicted.shape:
         raise ModelError(
-            f"a confusion matrix needs one prediction a label, got labels {labels.shape} and predictions "
+            f"a confusion matrix needs one prediction per label, got labels {labels.shape} and predictions "
             f"{predicted.shape}"
         )
     true, given = (_places(role, values, classes) for role, values in (("label", labels), ("prediction", predicted)))
@@ -50,8 +51,8 @@ def confusion(labels: Any, predicted: Any, classes: int) -> np.ndarray:
 def per_class(matrix: Any) -> PerClass:
     """Precision, recall, F1 and support of each class of a confusion matrix [..., classes, classes].
 
-    Precision is right / predicted: nan for a class never predicted. Recall is right / support: nan for one that never
-    occurs. F1 is 2 right / (predicted + support), their harmonic mean: 0 for a class that occurs and is never
+    Precision is right / predicted: nan for a class that is never predicted. Recall is right / support: nan for one that
+    never occurs. F1 is 2 right / (predicted + support), their harmonic mean: 0 for a class that occurs and is never
     predicted, nan only where neither happens (van Rijsbergen, 1979).
     """
     matrix = np.asarray(matrix, np.float64)
@@ -62,8 +63,8 @@ def per_class(matrix: Any) -> PerClass:
 def macro(matrix: Any) -> Macro:
     """The means over the classes with support. The precision of one that is never predicted counts as 0.
 
-    That is scikit-learn's ``zero_division=0``. Its own mean takes in classes that are predicted but never occur too,
-    with a precision, recall and F1 of 0; ours does not: a split without a class says nothing about it.
+    That is scikit-learn's ``zero_division=0``. Its mean includes classes that are predicted but never occur, with a
+    precision, recall and F1 of 0; ours does not: a split without a class says nothing about it.
     """
     scores = per_class(matrix)
     occurs = scores.support > 0
@@ -76,7 +77,7 @@ def macro(matrix: Any) -> Macro:
 def macros(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """``macro(confusion(labels, row, classes))`` of each row of ``predicted`` [rows, n]: float64 [rows, 3].
 
-    Nothing is checked: the labels are places of classes, and so are the predictions of a model.
+    Nothing is checked: labels and predictions are indices of classes.
     """
     found, together = [], max(1, MOST_PLACES // max(1, len(labels)))
     pairs = labels.astype(np.int64) * classes
@@ -98,7 +99,7 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _places(role: str, values: np.ndarray, classes: int) -> np.ndarray:
-    """Whole numbers from 0 to classes - 1, as int64."""
+    """Integers from 0 to classes - 1, as int64."""
     wrong = ~((values >= 0) & (values < classes) & (values == np.floor(values)))
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])

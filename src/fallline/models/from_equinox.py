@@ -1,4 +1,4 @@
-"""A Model of an equinox module: called on one example, with noise, a state and a dropout rate where it has them."""
+"""A Model of an equinox module: called on one example, with noise, state and dropout rate where it has them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from fallline.contracts import Model
 from fallline.errors import ModelError
+from fallline.models.makers import check_maker
 from fallline.models.probe import shapes_of
 from fallline.models.rates import hyperparameters_of
 from fallline.models.ties import Ties, drawn_places
@@ -24,30 +25,32 @@ def from_equinox(
     dropout_rate: float | None = None,
     watch: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Model:
-    """A Model of the module that ``make(key)`` gives, called on one example at a time.
+    """A Model of the module that ``make(key)`` returns, called on one example at a time.
 
-    A module with a state (``eqx.nn.BatchNorm``) is parted from it; ``make`` may also give the pair (module, state) of
-    ``eqx.nn.make_with_state``. Its statistics go over the batch. A module whose ``__call__`` takes a ``key`` gets one
-    an example in training; evaluated, it is in ``inference_mode`` and gets None (a fixed key where it must have one).
+    The state of a module (``eqx.nn.BatchNorm``) is separated from it; ``make`` may also return the pair (module, state)
+    of ``eqx.nn.make_with_state``. Its statistics are those of the batch. A module whose ``__call__`` takes a ``key``
+    gets one per example in training; in an evaluation it is in ``inference_mode`` and gets None (a fixed key where it
+    needs one).
 
-    If it holds ``eqx.nn.Dropout`` layers of one rate, or a ``dropout_rate`` is given, the recipe has the number
-    ``dropout_rate``: the rate of all of them. ``watch(module)`` names scalars to record at every step.
+    With ``eqx.nn.Dropout`` layers of equal rate, or with a ``dropout_rate``, the recipe has the hyperparameter
+    ``dropout_rate``: the rate of all of them. ``watch(module)`` returns scalars by name to record at every step.
 
-    The weights are all its floating arrays. One that stands in two places, as those of a layer used twice do, is one
-    weight; for two that begin alike, make two arrays. What else is drawn from the key (an order of the inputs, a mask)
-    is drawn for each seed anew and stays as it is.
+    The weights are all floating-point arrays of the module. An array that occurs twice, as in a layer that is used
+    twice, is one weight; for two weights with equal initial values make two arrays. Other arrays that depend on the key
+    (a permutation of the inputs, a mask) are drawn for each seed and stay constant.
     """
     import equinox as eqx
 
+    check_maker(make, "make")
     name = name or "module"
-    module, begin, ties = _probe(make, name)
+    module, initial_state, ties = _probe(make, name)
     drawn = drawn_places(lambda key: _fixed(_parted(make(key))[0]), name)
     hyperparameters = hyperparameters_of([layer.p for layer in _layers(module, eqx.nn.Dropout)], dropout_rate, name)
-    call = _Call(module, begin is not None, name)
+    call = _Call(module, initial_state is not None, name)
 
     @cache
     def rest() -> Any:
-        # What is not a weight (activation functions, sizes) is the same for every key; it is found while tracing.
+        # Everything but the weights (activations, sizes) is the same for every key; it is determined while tracing.
         import jax
 
         with jax.ensure_compile_time_eval():
@@ -57,8 +60,8 @@ def from_equinox(
         return ties.cut(eqx.filter(_parted(make(key))[0], eqx.is_inexact_array))
 
     def state(key: Any) -> Any:
-        module, begun = _parted(make(key))
-        return _drawn(module, drawn) | ({} if begun is None else _arrays(begun))
+        module, initial = _parted(make(key))
+        return _drawn(module, drawn) | ({} if initial is None else _arrays(initial))
 
     def whole(weights: Any, state: Mapping[str, Any] | None = None) -> Any:
         return eqx.combine(ties.joined(weights), _with_drawn(rest(), drawn, state or {}))
@@ -76,16 +79,16 @@ def from_equinox(
         return outputs, stays | after
 
     seen = None if watch is None else lambda weights: watch(whole(weights))
-    if begin is None and not call.noisy and not drawn:
+    if initial_state is None and not call.noisy and not drawn:
         return Model(name, init, apply, seen)
-    stateful = begin is not None or drawn
+    stateful = initial_state is not None or drawn
     return Model(
         name, init, watch=seen, forward=forward, state=state if stateful else None, hyperparameters=hyperparameters
     )
 
 
 class _Call:
-    """How a module of one kind is called on a batch: with a state or not, with keys or not."""
+    """How a module is called on a batch: with or without state, with or without keys."""
 
     def __init__(self, module: Any, stateful: bool, name: str):
         import equinox as eqx
@@ -103,7 +106,7 @@ class _Call:
         self.axis = axes.pop()
 
     def __call__(self, module: Any, state: Any, inputs: Any, key: Any) -> tuple[Any, Any]:
-        """Outputs [batch, ...] and the state after; ``key`` is None in an evaluation."""
+        """Outputs [batch, ...] and the state after the pass; ``key`` is None in an evaluation."""
         import jax
 
         keys = None
@@ -121,8 +124,9 @@ class _Call:
 
 
 def _probe(make: Any, name: str) -> tuple[Any, Any, Ties]:
-    """Module and state, as shapes, and which of its weights are one; ModelError where the module is nothing that can be
-    called on an example."""
+    """Module and state, as shapes, and which of its weights are the same array; ModelError where the module cannot be
+    called on an example.
+    """
     import equinox as eqx
 
     found: list[Ties] = []
@@ -138,21 +142,21 @@ def _probe(make: Any, name: str) -> tuple[Any, Any, Ties]:
     if not isinstance(module, eqx.Module) or not callable(module):
         raise ModelError(
             f"init(key) of model {name} must give an equinox module that can be called, got "
-            f"{type(module).__name__}; for weights of another kind write fallline.model(init, apply), for "
+            f"{type(module).__name__}; for weights of another kind write fallline.from_functions(init, apply), for "
             "Flax fallline.from_flax, for Keras fallline.from_keras"
         )
     return module, state, found[-1]
 
 
 def _fixed(module: Any) -> Any:
-    """Its arrays that are no weights."""
+    """The arrays of the module that are not weights."""
     import equinox as eqx
 
     return eqx.filter(module, lambda leaf: eqx.is_array(leaf) and not eqx.is_inexact_array(leaf))
 
 
 def _drawn(module: Any, places: tuple[int, ...]) -> dict[str, Any]:
-    """Those of them that hang on the key, by their place."""
+    """Those of them that depend on the key, by their index."""
     import jax
 
     leaves = jax.tree.leaves(_fixed(module)) if places else []
@@ -160,7 +164,7 @@ def _drawn(module: Any, places: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _with_drawn(module: Any, places: tuple[int, ...], state: Mapping[str, Any]) -> Any:
-    """The module with those of a seed in place of its own."""
+    """The module with the arrays that were drawn for a seed."""
     import equinox as eqx
     import jax
 
@@ -183,7 +187,7 @@ def _parted(made: Any) -> tuple[Any, Any]:
 
 
 def _modules(module: Any) -> Iterator[Any]:
-    """The module and all within it."""
+    """The module and all modules in it."""
     import equinox as eqx
     import jax
 
@@ -201,7 +205,7 @@ def _layers(module: Any, kind: type) -> list[Any]:
 
 
 def _may_draw(module: Any) -> bool:
-    """Whether keys matter to it. Equinox's own layers all take one, and only dropout draws from it."""
+    """Whether the module depends on keys. Equinox's layers all take one, and only dropout draws from it."""
     import equinox as eqx
 
     own = all(type(part).__module__.startswith("equinox.") for part in _modules(module))
@@ -209,7 +213,7 @@ def _may_draw(module: Any) -> bool:
 
 
 def _with_rate(module: Any, hyperparameters: Mapping[str, Any]) -> Any:
-    """The module, its dropout layers at the recipe's rate."""
+    """The module with its dropout layers at the recipe's rate."""
     import equinox as eqx
     import jax
 

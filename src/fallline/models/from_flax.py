@@ -1,4 +1,4 @@
-"""A Model of a Flax NNX module: called on a batch, its variables parted into weights, state and noise."""
+"""A Model of a Flax NNX module: called on a batch, its variables separated into weights, state and noise."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def from_flax(
     dropout_rate: float | None = None,
     watch: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Model:
-    """A Model of the ``nnx.Module`` that ``make(rngs)`` gives, called on a batch [batch, ...].
+    """A Model of the ``nnx.Module`` that ``make(rngs)`` returns, called on a batch [batch, ...].
 
-    The weights are its ``nnx.Param``, the state all other variables but those of its random streams, which begin anew
-    from the step's noise. Both are dictionaries by path, "layers.0.kernel". It is in ``train()`` mode while it is
-    trained, in ``eval()`` mode while it is evaluated, and then its state stays.
+    The weights are its ``nnx.Param``, the state all other variables but those of its random streams, which are reset
+    from the step's key. Both are dictionaries by path, "layers.0.kernel". The module is in ``train()`` mode in training
+    and in ``eval()`` mode in an evaluation, which leaves its state unchanged.
 
-    If it holds ``nnx.Dropout`` layers of one rate, or a ``dropout_rate`` is given, the recipe has the number
+    With ``nnx.Dropout`` layers of equal rate, or with a ``dropout_rate``, the recipe has the hyperparameter
     ``dropout_rate``: the rate of all of them. Needs ``pip install 'fallline[flax]'``.
     """
     nnx = need_flax()
@@ -71,7 +71,7 @@ def from_flax(
 
 
 class _Parts(NamedTuple):
-    """A module taken apart: what it is built like, and its variables by path."""
+    """A module's graph and its variables by path."""
 
     graph: Any
     weights: dict[tuple, Any]
@@ -85,7 +85,7 @@ def _part(nnx: Any, module: Any) -> _Parts:
 
 
 def _probe(nnx: Any, make: Any, name: str) -> Any:
-    """The module, its arrays as shapes; ModelError where it is none."""
+    """The module, its arrays as shapes; ModelError for anything else."""
     module = shapes_of(nnx.eval_shape, lambda key: make(nnx.Rngs(key)), f"make(rngs) of model {name}")
     if not isinstance(module, nnx.Module):
         raise ModelError(f"make(rngs) of model {name} must give a flax.nnx.Module, got {type(module).__name__}")
@@ -116,7 +116,7 @@ def _filled(nnx: Any, variables: dict[tuple, Any], values: Mapping[str, Any]) ->
 
 
 def _seeds(nnx: Any, plan: _Parts, key: Any) -> dict[str, Any]:
-    """The random streams at their beginning, a stream each from ``key``; in an evaluation they are not drawn from."""
+    """The random streams in their initial state, each from ``key``; an evaluation does not draw from them."""
     import jax
     import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""A Model of a Keras 3 model on JAX: called without state of its own, its variables parted into weights and state."""
+"""A Model of a Keras 3 model on JAX: a stateless call, its variables separated into weights and state."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def from_keras(
     dropout_rate: float | None = None,
     watch: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Model:
-    """A Model of the built ``keras.Model`` that ``make()`` gives, called on a batch [batch, ...].
+    """A Model of the built ``keras.Model`` that ``make()`` returns, called on a batch [batch, ...].
 
-    The weights are its trainable variables, the state the others but those that seed noise, which follow from the
-    step's key. Both are dictionaries by place and name, "00.kernel", since Keras counts a layer's own name on from
-    model to model. ``make`` runs on the host, for every seed, after ``keras.utils.set_random_seed``; the generators of
-    Python and numpy are put back.
+    The weights are its trainable variables, the state the others but the seeds of noise, which follow from the step's
+    key. Both are dictionaries by index and name, "00.kernel", since Keras numbers the names of layers across models.
+    ``make`` runs on the host, for every seed, after ``keras.utils.set_random_seed``; the random generators of Python
+    and numpy are restored.
 
-    With a ``dropout_rate`` the recipe has the number ``dropout_rate`` of that default: the rate of all
-    ``keras.layers.Dropout`` whose own is not 0. Without one they keep their own, since the model is first made when it
-    is run. Losses that layers add (regularizers) are refused: they are numbers of the recipe. Needs
-    ``pip install 'fallline[keras]'`` and KERAS_BACKEND=jax.
+    With a ``dropout_rate`` the recipe has the hyperparameter ``dropout_rate`` with that default: the rate of all
+    ``keras.layers.Dropout`` whose rate is not 0. Without one they keep their rates, since the model is first built when
+    it runs. Losses that layers add (regularizers) are refused: they are hyperparameters of the recipe. Needs ``pip
+    install 'fallline[keras]'`` and KERAS_BACKEND=jax.
     """
     keras = need_keras()
     name = name or "keras"
     hyperparameters = () if dropout_rate is None else hyperparameters_of([dropout_rate], dropout_rate, name)
-    rate = threading.local()  # programs may be traced side by side
+    rate = threading.local()  # programs may be traced in parallel
 
     @cache
     def skeleton() -> Any:
@@ -61,7 +61,7 @@ def from_keras(
         if model is first:
             raise ModelError(
                 f"make() of model {name} gives the same model again; it must make a new one each time, "
-                "since each seed begins with weights of its own"
+                "since each seed has its own initial weights"
             )
         return model
 
@@ -92,7 +92,7 @@ def from_keras(
 
 
 def _made(keras: Any, make: Any, seed: int, name: str) -> Any:
-    """The model of that seed; ModelError where it is not one that can be trained here."""
+    """The model of that seed; ModelError where it cannot be trained here."""
     with _generators_put_back():
         keras.utils.set_random_seed(seed)
         model = make()
@@ -100,7 +100,7 @@ def _made(keras: Any, make: Any, seed: int, name: str) -> Any:
         raise ModelError(f"make() of model {name} must give a keras.Model, got {type(model).__name__}")
     if not model.built:
         raise ModelError(
-            f"model {name} has no weights yet: begin it with keras.Input(shape), or call "
+            f"model {name} has no weights yet: start it with keras.Input(shape), or call "
             "model.build((None, ...)) in make()"
         )
     if model.losses:
@@ -113,7 +113,7 @@ def _made(keras: Any, make: Any, seed: int, name: str) -> Any:
 
 @contextmanager
 def _generators_put_back() -> Iterator[None]:
-    """Keras seeds the generators of Python and numpy that belong to all; they go on as if it had not."""
+    """Restores the global random generators of Python and numpy, which Keras seeds."""
     python, legacy = random.getstate(), np.random.get_state()
     try:
         yield
@@ -131,7 +131,7 @@ def _let_rate_vary(keras: Any, model: Any, rate: threading.local, name: str) -> 
 
 
 def _kept(model: Any) -> list[Any]:
-    """The variables that change by running and are not seeds of noise."""
+    """The variables that a pass changes and that are not seeds of noise."""
     return [variable for variable in model.non_trainable_variables if variable.name != SEED]
 
 

@@ -1,15 +1,14 @@
-"""What nets are put together of: dense layers, convolutions, and batches as images.
+"""Layers: dense ones, convolutions, and batches as images.
 
-Nets are named tuples of arrays, which JAX takes as they are; equinox serves the nets of users, and takes a tenth of a
-second to import.
+The built-in models are named tuples of arrays, which are pytrees of JAX; equinox, for the models of users, takes a
+tenth of a second to import.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from jax.nn import relu
-
+from fallline.later import jax
 from fallline.models.convolution import convolve, convolve_relu_pool
 
 if TYPE_CHECKING:
@@ -23,31 +22,35 @@ softmax over few classes then runs along the batch: the evaluation of a 784-10 l
 
 
 class Dense(NamedTuple):
-    """``weights`` x + ``biases`` of each row of x [batch, inputs]."""
+    """``weights`` x + ``biases`` of each row x of a batch."""
 
     weights: Float[Array, "outputs inputs"]
     biases: Float[Array, " outputs"]
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch outputs"]:
         if self.weights.size > CACHED_WEIGHTS:
-            return x @ self.weights.T + self.biases
+            return x @ self.weights.T + self.biases[None, :]
         return (self.weights @ x.T + self.biases[:, None]).T
 
 
 class Convolution(NamedTuple):
-    """A convolution, ``biases`` and relu of images x [batch, height, width, in]; ``padding`` as ``convolve`` has it."""
+    """A convolution, ``biases`` and relu of images x [batch, height, width, in]; ``padding`` as in ``convolve``."""
 
     kernel: Float[Array, "rows columns inputs outputs"]
     biases: Float[Array, " outputs"]
 
-    def __call__(self, x: Any, padding: str = "SAME") -> Any:
-        return relu(convolve(x, self.kernel, padding) + self.biases)
+    def __call__(
+        self, x: Float[Array, "batch height width inputs"], padding: str = "SAME"
+    ) -> Float[Array, "batch rows_out columns_out outputs"]:
+        return jax.nn.relu(convolve(x, self.kernel, padding) + self.biases[None, None, None, :])
 
-    def pooled(self, x: Any, padding: str = "SAME") -> Any:
-        """The largest of each 2 x 2 pixels of that, as one operation."""
+    def pooled(
+        self, x: Float[Array, "batch height width inputs"], padding: str = "SAME"
+    ) -> Float[Array, "batch rows_out columns_out outputs"]:
+        """The same with 2 x 2 max pooling, as one operation."""
         return convolve_relu_pool(x, self.kernel, self.biases, padding)
 
 
-def as_images(inputs: Any) -> Any:
-    """Images of one channel [batch, 28, 28, 1], also from [batch, 28, 28] or [batch, 784]."""
+def as_images(inputs: Float[Array, "batch ..."]) -> Float[Array, "batch 28 28 1"]:
+    """Images of one channel, also from [batch, 28, 28] or [batch, 784]."""
     return inputs.reshape(inputs.shape[0], 28, 28, 1)

@@ -9,7 +9,18 @@ from fallline.contracts import Model
 
 
 def line(W: float = 0.3, b: float = -0.3) -> Model:
-    """The line that starts at slope ``W`` and intercept ``b`` for every seed; both are watched."""
+    """A straight line; its two parameters are recorded at every step.
+
+    Equation::
+
+        y = W x + b
+
+    Args:
+        W: initial slope, for every seed
+        b: initial intercept, for every seed
+
+    Source: Legendre, 1805
+    """
 
     def init(key: Any) -> dict[str, Any]:
         import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Packages that few need, imported where a model asks for them, or an error that says what to install."""
+"""Optional packages, imported where a model needs them, or an error that says what to install."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def need_flax() -> Any:
 
 def need_keras() -> Any:
     """Keras 3 on JAX, or ModelError where it is not installed or runs on another backend."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # what Keras takes where nothing is said
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # Keras' default
     try:
         keras = importlib.import_module("keras")
         backend = keras.config.backend()
@@ -37,3 +37,16 @@ def need_keras() -> Any:
             "set the environment variable KERAS_BACKEND=jax before keras is imported"
         )
     return keras
+
+
+def need_torch() -> Any:
+    """PyTorch, or ModelError where it is not installed."""
+    try:
+        return importlib.import_module("torch")
+    except ModuleNotFoundError as missing:
+        if missing.name != "torch":
+            raise
+        raise ModelError(
+            "PyTorch is not installed; write: pip install 'fallline[torch]' (on Linux the default is its build for "
+            "NVIDIA GPUs, several gigabytes; docs/pytorch.md says how to install the one for CPUs)"
+        ) from None

@@ -1,4 +1,4 @@
-"""A look at what a person's maker gives, before anything is run."""
+"""What a user's maker returns, before anything is run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fallline.errors import ModelError, but_an_interrupt
 
 
 def shapes_of(evaluate: Callable[..., Any], make: Callable[[Any], Any], what: str) -> Any:
-    """What ``make(key)`` gives, its arrays as shapes: nothing is computed, and no device is asked for.
+    """What ``make(key)`` returns, its arrays as shapes: nothing is computed, and no device is initialised.
 
     ``evaluate`` is the framework's ``eval_shape``; where it fails, ModelError says that ``what`` did.
     """
@@ -19,5 +19,5 @@ def shapes_of(evaluate: Callable[..., Any], make: Callable[[Any], Any], what: st
         return evaluate(make, jax.eval_shape(lambda: jax.random.key(0)))
     except BaseException as failure:
         but_an_interrupt(failure)
-        told = (str(failure).strip().splitlines() or [""])[0]
-        raise ModelError(f"{what} fails: {type(failure).__name__}: {told}") from failure
+        message = (str(failure).strip().splitlines() or [""])[0]
+        raise ModelError(f"{what} fails: {type(failure).__name__}: {message}") from failure

@@ -1,4 +1,4 @@
-"""The dropout rate of a framework's layers as a number of the recipe."""
+"""The dropout rate of a framework's layers as a hyperparameter of the recipe."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fallline.models.dropout import dropout_rate
 
 
 def hyperparameters_of(rates: Sequence[Any], chosen: float | None, name: str) -> tuple[Hyperparameter, ...]:
-    """The number ``dropout_rate`` of a model whose dropout layers have those ``rates``, or none.
+    """The hyperparameter ``dropout_rate`` of a model whose dropout layers have these ``rates``, or none.
 
-    Its default is what was ``chosen``, else the layers' own where they agree; where they do not, each keeps its own
-    and there is no number.
+    Its default is the ``chosen`` rate, else that of the layers where they are equal. Where they differ, each keeps its
+    own and there is no hyperparameter.
     """
     if chosen is not None and not rates:
         raise ModelError(f"model {name} has no dropout layer whose rate could be {chosen!r}; leave dropout_rate out")
@@ -25,10 +25,11 @@ def hyperparameters_of(rates: Sequence[Any], chosen: float | None, name: str) ->
 
 
 class LaneRate:
-    """A rate that a layer takes for a Python float, though the program knows it only when it runs.
+    """A rate that a layer takes for a Python float, though its value is known only when the program runs.
 
     Flax and Keras drop nothing where ``rate == 0`` (Keras: unless ``rate > 0``), and else compute with ``1 - rate``. A
-    traced scalar cannot answer the first, so this is above 0 and equal to nothing; at 0 all values are kept anyhow.
+    traced scalar cannot answer the first, so this is above 0 and equal to nothing; at a rate of 0 all values are kept
+    anyway.
     """
 
     def __init__(self, rate: Callable[[], Any]):

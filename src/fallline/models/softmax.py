@@ -1,17 +1,19 @@
-"""A single layer: logits = W x + b."""
+"""Softmax regression: a single layer, logits = W x + b."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import jax.numpy as jnp
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fallline.contracts import Model
+from fallline.later import jnp
 from fallline.models.layers import Dense
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
 
 
 class SoftmaxLayer(NamedTuple):
-    """One dense layer [classes, inputs] whose outputs are logits; weights and biases start at zero."""
+    """One dense layer [classes, inputs] whose outputs are logits; weights and biases are initially zero."""
 
     output: Dense
 
@@ -19,13 +21,24 @@ class SoftmaxLayer(NamedTuple):
     def make(cls, inputs: int, classes: int) -> SoftmaxLayer:
         return cls(Dense(jnp.zeros((classes, inputs)), jnp.zeros(classes)))
 
-    def __call__(self, inputs: Any) -> Any:
-        """Logits [batch, classes] of ``inputs`` [batch, inputs]."""
+    def __call__(self, inputs: Float[Array, "batch inputs"]) -> Float[Array, "batch classes"]:
+        """Logits."""
         return self.output(inputs)
 
 
-def softmax_layer(inputs: int, classes: int) -> Model:
-    """The model of a ``SoftmaxLayer``, the same for every seed."""
+def softmax(inputs: int, classes: int) -> Model:
+    """Softmax regression: a single layer, its weights and biases zero at first, the same for every seed.
+
+    Equation::
+
+        logits = W x + b
+
+    Args:
+        inputs: values per example
+        classes: logits per example
+
+    Source: Bridle, 1990; TensorFlow 1's tutorial for MNIST
+    """
 
     def init(key: Any) -> SoftmaxLayer:
         return SoftmaxLayer.make(inputs, classes)

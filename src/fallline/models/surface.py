@@ -1,4 +1,4 @@
-"""Two numbers on a surface: x and y alone are trained, and no input changes the outputs."""
+"""A point on a surface: its coordinates x and y are the parameters, and the outputs do not depend on the inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from fallline.contracts import Model
 
 
 def surface(name: str, outputs: Callable[[Any, Any], tuple[Any, ...]], x: float, y: float) -> Model:
-    """The model that starts at (x, y) for every seed; ``outputs(x, y)`` are those of each example. Both are watched."""
+    """The model whose initial point is (x, y) for every seed; ``outputs(x, y)`` are those of each example.
+
+    Both coordinates are recorded at every step.
+    """
 
     def init(key: Any) -> dict[str, Any]:
         import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What a module holds twice, and what of it hangs on the key without being a weight: found while it is made."""
+"""Arrays that a module holds twice, and arrays that depend on the key without being weights: found while it is made."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fallline.errors import ModelError
 
 
 class Ties(NamedTuple):
-    """``first`` [leaves]: of each array in a module the place of the same array before it, or its own."""
+    """``first`` [leaves]: for each array of a module the index of the same array before it, or its own index."""
 
     first: tuple[int, ...]
 
     @classmethod
     def of(cls, weights: Any) -> Ties:
-        """Those of a module as it was made, whose arrays are the same object where a layer stands in two places."""
+        """The ties of a module as it was made: arrays are the same object where a layer is used in two places."""
         leaves, _ = _with_gaps(weights)
         seen: dict[int, int] = {}
         return cls(
@@ -23,20 +23,20 @@ class Ties(NamedTuple):
         )
 
     def cut(self, weights: Any) -> Any:
-        """The weights with each array once: gaps where it comes again, so that it is trained as one."""
+        """The weights with each array once: None where it occurs again, so that it is trained as one."""
         leaves, tree = _with_gaps(weights)
         return _made(tree, [leaf if self.first[place] == place else None for place, leaf in enumerate(leaves)])
 
     def joined(self, weights: Any) -> Any:
-        """The reverse: the gaps filled."""
+        """The inverse: the gaps filled."""
         leaves, tree = _with_gaps(weights)
         return _made(tree, [leaves[place] for place in self.first])
 
 
 def drawn_places(make: Callable[[Any], Any], name: str) -> tuple[int, ...]:
-    """Which arrays of the tree that ``make(key)`` gives hang on the key, as places among its leaves.
+    """Which arrays of the tree that ``make(key)`` returns depend on the key, as indices of its leaves.
 
-    ModelError where one is a random key, which no record of a state can hold.
+    ModelError where one is a random key, which a record of a state cannot hold.
     """
     import jax
     import jax.numpy as jnp
@@ -44,7 +44,9 @@ def drawn_places(make: Callable[[Any], Any], name: str) -> tuple[int, ...]:
     made = jax.make_jaxpr(lambda key: jax.tree.leaves(make(key)))(jax.eval_shape(lambda: jax.random.key(0))).jaxpr
     reached = set(made.invars)
     for step in made.eqns:
-        if any(var in reached for var in step.invars if not hasattr(var, "val")):  # a literal has a value, and no hash
+        if any(
+            var in reached for var in step.invars if not hasattr(var, "val")
+        ):  # a literal has a value and is not hashable
             reached |= set(step.outvars)
     drawn = tuple(place for place, var in enumerate(made.outvars) if not hasattr(var, "val") and var in reached)
     for place in drawn:

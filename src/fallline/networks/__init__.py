@@ -1,9 +1,58 @@
-"""Networks of neurons: a network written as text, a line a neuron; read, ordered, trained, drawn and explained."""
+"""Networks of neurons: written as text, one neuron per line; parsed, trained, drawn and explained.
+
+>>> import fallline
+>>> network = fallline.networks.parse("xw = ap*xp + aq*xq")
+>>> network.parameters
+('ap', 'aq')
+
+``neurons`` makes a Model of the text, ``draw`` and ``save`` make its picture, ``explain`` shows the forward and
+backward pass of one example.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fallline.networks.backpropagation import explain
+from fallline.networks.explanation import Explanation
 from fallline.networks.meaning import parse
 from fallline.networks.model import NeuronModel, learnt, neurons
-from fallline.networks.network import ACTIVATIONS, Network, Neuron, Term
+from fallline.networks.network import ACTIVATIONS, DISPLAYS, Network, Neuron, Term
 
-__all__ = ["ACTIVATIONS", "Network", "Neuron", "NeuronModel", "Term", "learnt", "neurons", "parse"]
+if TYPE_CHECKING:
+    from fallline.networks.drawing import draw, save, svg
+
+__all__ = [
+    "ACTIVATIONS",
+    "Explanation",
+    "Network",
+    "Neuron",
+    "NeuronModel",
+    "Term",
+    "draw",
+    "explain",
+    "learnt",
+    "neurons",
+    "parse",
+    "save",
+    "svg",
+]
+
+_DRAWING = ("draw", "save", "svg")
+"""Imported where one is used: what only reads a run needs no numpy for pictures."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _DRAWING:
+        return getattr(import_module("fallline.networks.drawing"), name)
+    raise AttributeError(f"module 'fallline.networks' has no attribute {name!r}")
+
+
+def _picture(network: Network) -> str:
+    from fallline.networks.drawing import svg
+
+    return svg(network)
+
+
+DISPLAYS["image/svg+xml"] = _picture

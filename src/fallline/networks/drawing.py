@@ -1,4 +1,4 @@
-"""The picture of a network: inputs left, outputs right, terms on the edges; trained, weights as width and colour."""
+"""The picture of a network: inputs left, outputs right, terms on the edges; weights as width and colour."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ SCALE = 2
 
 
 def draw(network: Network, values: Values | None = None, *, dark: bool = False) -> Any:
-    """The picture as an altair chart, which shows itself in a notebook; what has no room is told under the pointer.
+    """The picture as an altair chart, which displays itself in a notebook; what does not fit is in the tooltips.
 
-    ``values`` holds each learnable by its name and the bias of neuron xw as ``bias_xw``: all, or ModelError.
+    ``values`` holds each parameter by its name and the bias of neuron xw as ``bias_xw``: all, or ModelError.
     """
     colors = DARK if dark else LIGHT
     return picture(network, values, colors).configure(
@@ -80,7 +80,7 @@ def svg(network: Network, values: Values | None = None) -> str:
 
 
 def picture(network: Network, values: Values | None = None, colors: Colors = LIGHT) -> Any:
-    """The chart without theme, to stand among others."""
+    """The chart without theme, to be combined with others."""
     import altair as alt
     from altair.utils.schemapi import debug_mode
 
@@ -102,7 +102,7 @@ def picture(network: Network, values: Values | None = None, colors: Colors = LIG
 
 
 def _texts(edge: Edge, values: Values | None) -> tuple[str, str]:
-    """What stands on an edge: names, and where trained their values."""
+    """The text on an edge: names, and the values of a trained network."""
     named = labels.in_names(edge)
     if values is None:
         return labels.fitted(named, LABEL, LONGEST), ""
@@ -126,7 +126,7 @@ def _shown(placing: Placing, edges: Sequence[Edge], weights: dict[tuple[str, str
 def _edges(
     placing: Placing, edges: Sequence[Edge], weights: dict[tuple[str, str], float], thick: float, colors: Colors
 ) -> Any:
-    """Lines: grey where nothing is trained, else as wide as the weight is large, in the colour of its sign."""
+    """Lines: grey without values, else as wide as the weight is large, in the colour of its sign."""
     import altair as alt
 
     most, ways, rows = heaviest(weights), routes(placing, edges), []
@@ -161,7 +161,7 @@ def _edges(
 
 
 def _stroke(weight: float | None, most: float, thick: float, labelled: bool, of: int) -> dict[str, Any]:
-    """How an edge is drawn; of many the light ones are faint."""
+    """The style of an edge; where there are many the light ones are faint."""
     part = abs(weight) / most if weight is not None and math.isfinite(weight) and most else 0.0
     faint = 0.9 if labelled else min(0.8, max(0.16, 9 / math.sqrt(of)))
     solid = {"solid": round(faint + (0.95 - faint) * part, 3)}
@@ -172,7 +172,7 @@ def _stroke(weight: float | None, most: float, thick: float, labelled: bool, of:
 
 
 def _labels(placing: Placing, texts: dict[tuple[str, str], tuple[str, str]], colors: Colors) -> list[Any]:
-    """Above each line in front of its neuron the names on the left, the values on the right."""
+    """Above each line in front of its neuron: the names on the left, the values on the right."""
     rows = []
     for pair, (named, valued) in texts.items():
         column = placing.columns[placing.boxes[pair[1]].column]

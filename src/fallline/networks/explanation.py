@@ -1,4 +1,4 @@
-"""What explain() found, as data, and written as tables that one can follow with a pencil."""
+"""The result of explain() as data, and as tables that can be followed by hand."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ class NeuronRow:
 class BackwardRow:
     """A neuron in the backward pass.
 
-    ``paths`` are the ways on which its value reaches the loss, one of them the loss itself where it is an output; they
-    add up to ``value_gradient``, dL/d(value). ``slope`` is the derivative of its activation at its sum,
-    ``slope_formula`` how it comes about; ``sum_gradient``, dL/d(sum), is the product of the two.
+    ``paths`` are the paths from its value to the loss, for an output one of them the loss itself; their sum is
+    ``value_gradient``, dL/d(value). ``derivative`` is the derivative of its activation at its sum,
+    ``derivative_formula`` its formula; ``sum_gradient``, dL/d(sum), is the product of the two.
     """
 
     name: str
     paths: tuple[PathProduct, ...]
     value_gradient: float
-    slope_formula: str
-    slope: float
+    derivative_formula: str
+    derivative: float
     sum_gradient: float
 
 
 @dataclass(frozen=True)
 class GradientRow:
-    """A learnable or a bias: ``paths``, one for each term it stands in, add up to its ``gradient``, dL/d(it).
+    """A parameter or a bias: the sum of ``paths``, one for each of its terms, is its ``gradient``, dL/d(it).
 
-    ``after`` is its value after a step of plain gradient descent, None where no learning rate was given.
+    ``after`` is its value after a step of gradient descent, None where no learning rate was given.
     """
 
     name: str
@@ -82,10 +82,10 @@ class ExplanationTable:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One example's way through a network and the loss's way back: ``str`` prints it, ``gradients`` holds the result.
+    """The forward and backward pass of one example: ``str`` prints it, ``gradients`` holds the result.
 
     ``inputs`` and ``targets`` are by name; ``neurons`` go from the inputs to the outputs, ``backward`` from the outputs
-    to the inputs, ``learnables`` as the network's, then the biases; ``loss`` is the sum over outputs of
+    to the inputs, ``parameters`` are in the network's order, then the biases; ``loss`` is the sum over outputs of
     (output - target)^2.
     """
 
@@ -95,7 +95,7 @@ class Explanation:
     neurons: tuple[NeuronRow, ...]
     loss: float
     backward: tuple[BackwardRow, ...]
-    learnables: tuple[GradientRow, ...]
+    parameters: tuple[GradientRow, ...]
     learning_rate: float | None = None
 
     @cached_property
@@ -106,13 +106,13 @@ class Explanation:
 
     @cached_property
     def gradients(self) -> dict[str, float]:
-        """dL/d(each learnable), and dL/d(``bias_NEURON``) of each neuron."""
-        return {row.name: row.gradient for row in self.learnables}
+        """dL/d(each parameter), and dL/d(``bias_NEURON``) of each neuron."""
+        return {row.name: row.gradient for row in self.parameters}
 
     @cached_property
     def after(self) -> dict[str, float]:
         """All values after the step of gradient descent; empty where no learning rate was given."""
-        return {row.name: row.after for row in self.learnables if row.after is not None}
+        return {row.name: row.after for row in self.parameters if row.after is not None}
 
     @property
     def tables(self) -> tuple[ExplanationTable, ExplanationTable, ExplanationTable]:
@@ -126,10 +126,10 @@ class Explanation:
         return "\n".join(map(_as_html, self.tables))
 
     def frame(self) -> pl.DataFrame:
-        """One row a quantity: the pass it belongs to, whose it is, what it is, its formula, and its value.
+        """One row per quantity: its pass, name, kind, formula, and value.
 
-        ``what`` is input, term, bias, sum or value (forward), path, value_gradient, slope or sum_gradient (backward),
-        path, gradient or after (gradients), and loss.
+        ``what`` is input, term, bias, sum or value (forward), path, value_gradient, derivative or sum_gradient
+        (backward), path, gradient or after (gradients), and loss.
         """
         import polars as pl
 
@@ -150,9 +150,9 @@ class Explanation:
         for back in self.backward:
             yield from (("backward", back.name, "path", one.names, one.numbers, one.value) for one in back.paths)
             yield "backward", back.name, "value_gradient", None, None, back.value_gradient
-            yield "backward", back.name, "slope", None, back.slope_formula, back.slope
+            yield "backward", back.name, "derivative", None, back.derivative_formula, back.derivative
             yield "backward", back.name, "sum_gradient", f"d[{back.name}]", None, back.sum_gradient
-        for one in self.learnables:
+        for one in self.parameters:
             yield from (("gradients", one.name, "path", path.names, path.numbers, path.value) for path in one.paths)
             yield "gradients", one.name, "gradient", None, None, one.gradient
             if one.after is not None:
@@ -186,11 +186,11 @@ class Explanation:
         rows: list[tuple[str, ...]] = []
         for row in self.backward:
             rows += _with_paths(
-                row.name, row.paths, (number(row.value_gradient), row.slope_formula, number(row.sum_gradient))
+                row.name, row.paths, (number(row.value_gradient), row.derivative_formula, number(row.sum_gradient))
             )
         return ExplanationTable(
             "Backward, from the loss to the inputs; d[n] is the gradient of the loss at the sum of neuron n",
-            ("neuron", "where it comes from", "dL/dvalue", "* slope of the activation", "= d[neuron]"),
+            ("neuron", "where it comes from", "dL/dvalue", "* derivative of the activation", "= d[neuron]"),
             tuple(rows),
             right=(2, 4),
         )
@@ -198,11 +198,11 @@ class Explanation:
     def _gradients(self) -> ExplanationTable:
         stepped = self.learning_rate is not None
         rows: list[tuple[str, ...]] = []
-        for row in self.learnables:
+        for row in self.parameters:
             after = (number(row.after),) if row.after is not None else ()
             rows += _with_paths(row.name, row.paths, (number(row.gradient), number(row.value), *after))
         headings = ("name", "where it comes from", "gradient", "value")
-        title = "Gradients of the learnables and biases"
+        title = "Gradients of the parameters and biases"
         if stepped:
             title += f"; after a step: value - {number(self.learning_rate or 0.0)} * gradient"
         return ExplanationTable(
@@ -216,13 +216,13 @@ def number(value: float) -> str:
 
 
 def factor(value: float) -> str:
-    """A number as a factor: in brackets where it holds a sign."""
+    """A number as a factor: in brackets where it has a sign."""
     text = number(value)
     return f"({text})" if "-" in text or "+" in text else text
 
 
 def target_name(output: str, outputs: Iterable[str]) -> str:
-    """What the target of an output is called; one output has the target."""
+    """The name of an output's target; that of a single output is target."""
     return "target" if len(list(outputs)) == 1 else f"target[{output}]"
 
 
@@ -235,12 +235,12 @@ def _sum_of(row: NeuronRow) -> tuple[str, str]:
 
 
 def _added(texts: list[str]) -> str:
-    """Texts as a sum; one that begins with a minus is taken away."""
+    """Texts as a sum; one that starts with a minus is subtracted."""
     return texts[0] + "".join(f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in texts[1:])
 
 
 def _with_paths(name: str, paths: tuple[PathProduct, ...], results: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
-    """A row a path, the results in the last; the value of each path is shown where there are several."""
+    """One row per path, the results in the last; the value of each path is shown where there are several."""
     for place, path in enumerate(paths):
         formula = f"{path.names} = {path.numbers}" + (f" = {number(path.value)}" if len(paths) > 1 else "")
         last = place == len(paths) - 1
@@ -252,7 +252,7 @@ def _with_paths(name: str, paths: tuple[PathProduct, ...], results: tuple[str, .
 
 
 def _wrapped(name: str, *formulas: str) -> Iterable[tuple[str, str]]:
-    """A row a line of the formulas; long ones go on, indented, in the next."""
+    """One row per line of the formulas; long ones continue, indented, in the next row."""
     lines = [
         line
         for formula in formulas

@@ -1,4 +1,4 @@
-"""The key under the picture of a network, and the small curves that show activations."""
+"""The legend under the picture of a network, and the small curves of the activations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fallline.networks.network import ACTIVATIONS, Network
 def key(
     network: Network, y: float, weights: Mapping[Any, float], thick: float, drawn: int, of: int, colors: Colors
 ) -> tuple[list[Any], float]:
-    """In a line at ``y``: the activations, what widths and colours mean, how many edges were left out; and its end."""
+    """In a line at ``y``: the activations, the meaning of widths and colours, how many edges are hidden; its end."""
     x, texts, shapes, lines = 4.0, [], [], []
     for kind in ACTIVATIONS:
         if any(neuron.activation == kind for neuron in network.neurons):
@@ -84,7 +84,7 @@ def curves(which: list[tuple[str, float, float]], colors: Colors) -> list[Any]:
 
 
 def _curve(kind: str) -> tuple[list[float], list[float], float]:
-    """x from -1 to 1, the curve from 0 to 1, and where its 0 lies."""
+    """x from -1 to 1, the curve from 0 to 1, and the position of its 0."""
     x = np.linspace(-1, 1, 25)
     if kind == "sigmoid":
         y, zero = 1 / (1 + np.exp(-5.5 * x)), 0.0

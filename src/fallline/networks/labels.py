@@ -1,4 +1,4 @@
-"""What stands in the picture of a network: the edges with their terms in words, and their values."""
+"""The texts in the picture of a network: the edges with their terms, in names and in values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NARROW, _WIDE = "iljtfrI.,:;'|!()[] ·⁰¹²³⁴⁵⁶⁷⁸⁹", "mwMWGOQ—
 
 @dataclass(frozen=True)
 class Edge:
-    """All that ``target`` reads of ``source``: the terms in which it stands, in the order of the text."""
+    """All that ``target`` reads of ``source``: the terms that contain it, in the order of the text."""
 
     source: str
     target: str
@@ -25,7 +25,7 @@ class Edge:
 
 
 def edges(network: Network) -> tuple[Edge, ...]:
-    """One edge a pair of a source and a neuron that reads it; a term of two sources is on the edges of both."""
+    """One edge per pair of a source and a neuron that reads it; a term of two sources is on the edges of both."""
     found = []
     for neuron in network.neurons:
         read: dict[str, list[Term]] = {}
@@ -37,18 +37,18 @@ def edges(network: Network) -> tuple[Edge, ...]:
 
 
 def checked(network: Network, values: Values | None) -> dict[str, float] | None:
-    """The values of all learnables and biases; ModelError for one that is missing, UnknownName for one too many."""
+    """The values of all parameters and biases; ModelError for one that is missing, UnknownName for one too many."""
     if values is None:
         return None
-    needed = [*network.learnables, *(f"bias_{neuron.name}" for neuron in network.neurons)]
+    needed = [*network.parameters, *(f"bias_{neuron.name}" for neuron in network.neurons)]
     known = set(needed)
     for name in values:
         if name not in known:
-            raise UnknownName("learnable or bias", name, needed, "values")
+            raise UnknownName("parameter or bias", name, needed, "values")
     missing = [name for name in needed if name not in values]
     if missing:
         raise ModelError(
-            "values must hold a number for each learnable and each bias of the network; missing: "
+            "values must hold a number for each parameter and each bias of the network; missing: "
             f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
         )
     return {name: float(values[name]) for name in needed}
@@ -57,22 +57,22 @@ def checked(network: Network, values: Values | None) -> dict[str, float] | None:
 def in_names(edge: Edge) -> str:
     """The terms of an edge: ``ap``, ``2·ap·xp²``, ``ap + aq·xp·xq``; a source by itself is left out."""
     return _sum(
-        (term.coefficient, [_own(term), term.learnable or "", *_raised(term, edge.source)]) for term in edge.terms
+        (term.coefficient, [_own(term), term.parameter or "", *_raised(term, edge.source)]) for term in edge.terms
     )
 
 
 def in_values(edge: Edge, values: Values) -> str:
-    """The same with the learnables' values: ``0.312``, ``0.624·xp²``."""
+    """The same with the parameters' values: ``0.312``, ``0.624·xp²``."""
     said = []
     for term in edge.terms:
         factor = _factor(term, values)
-        size = number(abs(factor)) if term.learnable else _own(term)
+        size = number(abs(factor)) if term.parameter else _own(term)
         said.append((factor, [size, *_raised(term, edge.source)]))
     return _sum(said)
 
 
 def weight(edge: Edge, values: Values) -> float:
-    """What the edge multiplies its source by: terms of the same sources add up; of several sums the largest counts."""
+    """The factor of the source on this edge: terms of the same sources add up; of several sums the largest counts."""
     sums: dict[tuple[tuple[str, int], ...], float] = {}
     for term in edge.terms:
         sums[term.sources] = sums.get(term.sources, 0.0) + _factor(term, values)
@@ -82,10 +82,10 @@ def weight(edge: Edge, values: Values) -> float:
 def note(neuron: Neuron, values: Values | None) -> str:
     """The terms without a source and the bias: ``aq, 2, bias`` or ``aq 0.300, 2, bias −0.210``."""
     alone = [term for term in neuron.terms if not term.sources]
-    said = [_sum([(term.coefficient, [_own(term), term.learnable or ""])]) for term in alone]
+    said = [_sum([(term.coefficient, [_own(term), term.parameter or ""])]) for term in alone]
     if values is not None:
         said = [
-            f"{text} {number(_factor(term, values))}" if term.learnable else text
+            f"{text} {number(_factor(term, values))}" if term.parameter else text
             for term, text in zip(alone, said, strict=True)
         ]
     bias = "bias" if values is None else f"bias {number(values[f'bias_{neuron.name}'])}"
@@ -110,7 +110,7 @@ def number(value: float) -> str:
 
 
 def width(text: str, size: float) -> float:
-    """About how many pixels a text takes in a sans-serif of this size; rather too many than too few."""
+    """An estimate of the pixels that a text takes in a sans-serif of this size; rather too many than too few."""
     return size * sum(
         0.34 if one in _NARROW else 0.95 if one in _WIDE else 0.73 if one.isupper() else 0.6 for one in text
     )
@@ -126,7 +126,7 @@ def fitted(text: str, size: float, room: float) -> str:
 
 
 def _factor(term: Term, values: Values) -> float:
-    return term.coefficient * (values[term.learnable] if term.learnable else 1.0)
+    return term.coefficient * (values[term.parameter] if term.parameter else 1.0)
 
 
 def _own(term: Term) -> str:
@@ -135,13 +135,13 @@ def _own(term: Term) -> str:
 
 
 def _raised(term: Term, source: str) -> list[str]:
-    """The sources with their powers; ``source`` by itself is left out, since the edge shows it."""
+    """The sources with their powers; ``source`` itself is left out, since the edge shows it."""
     sources = () if term.sources == ((source, 1),) else term.sources
     return [name + ("" if power == 1 else str(power).translate(_RAISED)) for name, power in sources]
 
 
 def _sum(terms: Iterable[tuple[float, list[str]]]) -> str:
-    """Products as a sum; of each the sign of its factor and the texts of its parts."""
+    """Products as a sum; each with the sign of its factor and the texts of its factors."""
     said = ""
     for factor, parts in terms:
         text = "·".join(part for part in parts if part) or "1"

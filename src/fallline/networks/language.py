@@ -1,4 +1,4 @@
-"""The language of networks: a line a neuron, read into lines of products; what names mean comes after (meaning.py).
+"""The language of networks: one neuron per line, parsed into products; meaning.py then resolves the names.
 
     network  = { [ header | neuron ] end-of-line }
     header   = ("inputs" | "activation") ":" name { "," name }
@@ -7,7 +7,7 @@
     product  = factor { "*" factor }
     factor   = number | name [ ("^" | "**") whole number ]
 
-A ``#`` begins a remark; ``;`` ends a line as a line's end does; within brackets a line's end is a space.
+A ``#`` starts a comment; ``;`` ends a line as a newline does; within brackets a newline is a space.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HEADERS = ("inputs", "activation")
 _TOKENS = re.compile(
     r"""
     [ \t\r]* (?: (?P<name>[A-Za-z_][A-Za-z0-9_]*) | (?P<sign>\*\*|[-+*^=():,])
-    | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<end>;|\n[ \t\r\n]*|\Z) | (?P<remark>\#[^\n]*))
+    | (?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<end>;|\n[ \t\r\n]*|\Z) | (?P<comment>\#[^\n]*))
 """,
     re.VERBOSE,
 )
@@ -58,7 +58,7 @@ _MISPLACED = {
 
 
 class Token(NamedTuple):
-    """A piece of the text: its kind (name, number, sign or end), what it says, and where it begins."""
+    """A piece of the text: its kind (name, number, sign or end), its text, and its position."""
 
     kind: str
     text: str
@@ -75,7 +75,7 @@ class ProductTerm:
 
 @dataclass(frozen=True)
 class Line:
-    """A neuron as written: its name, its activation where it has one of its own, and its products."""
+    """A neuron as written: its name, its activation if the line names one, and its products."""
 
     name: Token
     activation: Token | None
@@ -104,7 +104,7 @@ def wrong(text: str, at: int, message: str) -> NoReturn:
 
 
 def line_of(text: str, at: int) -> int:
-    """The line in which the character ``at`` stands, from 1."""
+    """The line of the character ``at``, from 1."""
     return text.count("\n", 0, at) + 1
 
 
@@ -116,7 +116,7 @@ def read(text: str) -> Lines:
 
 
 class _Reader:
-    """A recursive descent over the tokens; ``next`` is the one to read, and nothing beyond it is looked at early."""
+    """A recursive-descent parser over the tokens; ``next`` is the current token, and there is no further look-ahead."""
 
     def __init__(self, text: str):
         self.text, self.coming, self.terms = text, _tokens(text), 0
@@ -129,7 +129,7 @@ class _Reader:
         return token
 
     def ahead(self) -> str:
-        """What the token after the next says."""
+        """The text of the token after the current one."""
         if self.later is None:
             self.later = next(self.coming, self.next)
         return self.later.text
@@ -187,7 +187,7 @@ class _Reader:
         return line
 
     def activated(self, name: Token) -> Line:
-        """A neuron whose sum stands in the brackets of its activation."""
+        """A neuron whose sum is in the brackets of its activation."""
         activation = self.next
         if activation.text not in ACTIVATIONS:
             self.fail(f"no activation is named {activation.text[:MAX_NAME]}; there are: {', '.join(ACTIVATIONS)}")
@@ -261,7 +261,7 @@ class _Reader:
 
 
 def _tokens(text: str) -> Iterator[Token]:
-    """The tokens one by one, and an end after them that says nothing."""
+    """The tokens one by one, and an empty end after them."""
     at, depth, match_at = 0, 0, _TOKENS.match
     while True:
         match = match_at(text, at)
@@ -279,7 +279,7 @@ def _tokens(text: str) -> Iterator[Token]:
             depth += {"(": 1, ")": -1}.get(said, 0)
         if kind == "end" and not said:
             break
-        if kind != "remark" and not (said[0] == "\n" and depth > 0):
+        if kind != "comment" and not (said[0] == "\n" and depth > 0):
             yield Token(kind, said, match.start(kind))
     yield Token("end", "", len(text))
 

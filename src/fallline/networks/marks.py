@@ -1,4 +1,4 @@
-"""What every part of the picture of a network is made with: colours, sizes of text, marks placed by pixels."""
+"""Colours, text sizes and marks at pixel positions for the picture of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From lines to a network: which names are inputs, neurons and learnables, and whether the whole makes sense."""
+"""From parsed lines to a network: which names are inputs, neurons and parameters, and whether it is valid."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ NEAR_AMONG = 1_000
 
 
 def parse(text: str | Sequence[str], activation: str = "sigmoid") -> Network:
-    """The network that ``text`` describes, a line a neuron; NetworkError with line, column and a caret.
+    """The network that ``text`` describes, one neuron per line; NetworkError with line, column and a caret.
 
-    A name on a left side is a neuron. Of the others those that begin with x are inputs, unless a line ``inputs: ...``
-    names them; the rest are learnables. ``activation`` is that of the neurons that name none, unless a line
-    ``activation: ...`` says another.
+    A name on a left side is a neuron. Of the other names those that start with x are inputs, unless a line ``inputs:
+    ...`` names them; the rest are parameters. ``activation`` is that of neurons without one, unless a line
+    ``activation: ...`` names another.
 
     >>> print(parse("xw = ap*xp + aq*xq"))
     inputs: xp, xq
@@ -47,7 +47,7 @@ def _joined(text: object) -> str:
 
 
 class _Meaning:
-    """The names of a text and what each stands for."""
+    """The names of a text and their roles."""
 
     def __init__(self, lines: Lines, activation: str):
         self.lines, self.text = lines, lines.text
@@ -76,12 +76,12 @@ class _Meaning:
         return Neuron(line.name.text, tuple(self.term(product) for product in line.products), activation)
 
     def term(self, product: ProductTerm) -> Term:
-        learnable: Token | None = None
+        parameter: Token | None = None
         sources: dict[str, int] = {}
         for token, power in product.factors:
             if not self.is_source(token):
-                self.refuse_learnable(token, power, learnable)
-                learnable = token
+                self.refuse_parameter(token, power, parameter)
+                parameter = token
                 continue
             sources[token.text] = sources.get(token.text, 0) + power
             if sources[token.text] > MAX_POWER:
@@ -91,23 +91,23 @@ class _Meaning:
                     f"the powers of {token.text} in this term add up to {sources[token.text]}; "
                     f"at most {MAX_POWER} make sense",
                 )
-        return Term(product.constant, learnable.text if learnable else None, tuple(sources.items()))
+        return Term(product.constant, parameter.text if parameter else None, tuple(sources.items()))
 
-    def refuse_learnable(self, token: Token, power: int, before: Token | None) -> None:
-        """NetworkError unless a term may have this learnable after the one ``before``."""
+    def refuse_parameter(self, token: Token, power: int, before: Token | None) -> None:
+        """NetworkError unless a term may have this parameter after the one ``before``."""
         name = token.text
         if before is not None:
             wrong(
                 self.text,
                 token.at,
-                f"two learnables in a product: {before.text} and {name}; a term has one at "
+                f"two parameters in a product: {before.text} and {name}; a term has one at "
                 "most. An input's name begins with x, or stands in a line inputs: ...",
             )
         if power > 1:
             wrong(
                 self.text,
                 token.at,
-                f"the learnable {name} has a power; a term has one learnable, once. "
+                f"the parameter {name} has a power; a term has one parameter, once. "
                 "An input's name begins with x, or stands in a line inputs: ...",
             )
         if name.startswith("bias_") and name.removeprefix("bias_") in self.defined:
@@ -115,11 +115,11 @@ class _Meaning:
                 self.text,
                 token.at,
                 f"{name} is the bias that {name.removeprefix('bias_')} has unwritten; leave it "
-                "out, or give the learnable another name",
+                "out, or give the parameter another name",
             )
 
     def is_source(self, token: Token) -> bool:
-        """Whether a name is an input or a neuron and no learnable."""
+        """Whether a name is an input or a neuron and no parameter."""
         if token.text in self.defined:
             return True
         if self.declared is None:

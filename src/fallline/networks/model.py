@@ -16,7 +16,7 @@ from fallline.networks.network import Network
 
 @dataclass(frozen=True)
 class NeuronModel(Model):
-    """The model of a ``network``. Its weights are ``{"weights": [learnables], "biases": [neurons]}``."""
+    """The model of a ``network``. Its weights are ``{"weights": [parameters], "biases": [neurons]}``."""
 
     network: Network | None = None
 
@@ -27,19 +27,19 @@ def neurons(
     activation: str = "sigmoid",
     name: str = "",
     watch: Iterable[str] = (),
-    begin: tuple[float, float] = (0.0, 1.0),
+    initial_range: tuple[float, float] = (0.0, 1.0),
 ) -> NeuronModel:
     """A Model from a network's text, a line a neuron; NetworkError shows the place of what cannot be read.
 
     ``model.apply(weights, inputs [batch, inputs])`` gives [batch], or [batch, outputs] of several outputs; inputs are
-    in the order of ``model.network.inputs``. Learnables and biases begin uniform between the two numbers ``begin``.
-    ``watch`` names learnables, or ``bias_NEURON``, to record at every step.
+    in the order of ``model.network.inputs``. Parameters and biases are initialised
+    uniformly in ``initial_range``. ``watch`` names parameters, or ``bias_NEURON``, to record at every step.
 
-    >>> neurons("xw = ap*xp + aq*xq").network.learnables
+    >>> neurons("xw = ap*xp + aq*xq").network.parameters
     ('ap', 'aq')
     """
     network = parse(str(text) if isinstance(text, Network) else text, activation)
-    low, high = _between(begin)
+    low, high = _between(initial_range)
     watched = _watched(network, (watch,) if isinstance(watch, str) else tuple(watch))
     run = None
 
@@ -48,7 +48,7 @@ def neurons(
 
         keys = jax.random.split(key)
         return {
-            "weights": jax.random.uniform(keys[0], (len(network.learnables),), minval=low, maxval=high),
+            "weights": jax.random.uniform(keys[0], (len(network.parameters),), minval=low, maxval=high),
             "biases": jax.random.uniform(keys[1], (len(network.neurons),), minval=low, maxval=high),
         }
 
@@ -75,27 +75,27 @@ def neurons(
 
 
 def learnt(network: Network, weights: Mapping[str, Any]) -> dict[str, float]:
-    """The weights of a ``NeuronModel`` by name: each learnable, then ``bias_NEURON`` of each neuron."""
-    names = (*network.learnables, *(f"bias_{neuron.name}" for neuron in network.neurons))
+    """The weights of a ``NeuronModel`` by name: each parameter, then ``bias_NEURON`` of each neuron."""
+    names = (*network.parameters, *(f"bias_{neuron.name}" for neuron in network.neurons))
     values = (*weights["weights"], *weights["biases"])
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
-def _between(begin: tuple[float, float]) -> tuple[float, float]:
+def _between(initial_range: tuple[float, float]) -> tuple[float, float]:
     try:
-        low, high = map(float, begin)
+        low, high = map(float, initial_range)
     except (TypeError, ValueError, OverflowError):
         low, high = math.nan, math.nan
     if not -math.inf < low <= high < math.inf:
-        raise ModelError(f"begin must be two finite numbers, the lower first, got {begin!r}")
+        raise ModelError(f"initial_range must be two finite numbers, the lower first, got {initial_range!r}")
     return low, high
 
 
 def _watched(network: Network, names: tuple[str, ...]) -> dict[str, tuple[str, int]]:
     """Where each watched name stands in the weights."""
-    known = {name: ("weights", place) for place, name in enumerate(network.learnables)}
+    known = {name: ("weights", place) for place, name in enumerate(network.parameters)}
     known |= {f"bias_{neuron.name}": ("biases", place) for place, neuron in enumerate(network.neurons)}
     for name in names:
         if name not in known:
-            raise UnknownName("learnable or bias", name, known, "watch")
+            raise UnknownName("parameter or bias", name, known, "watch")
     return {name: known[name] for name in names}

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from fallline.networks.explanation import Explanation
+from typing import Any
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
 
 
 @dataclass(frozen=True)
 class Term:
-    """``coefficient * learnable * source^power * ...``: at most one learnable, any number of sources.
+    """``coefficient * parameter * source^power * ...``: at most one parameter, any number of sources.
 
     ``sources`` are names of inputs and neurons with their powers, each name once.
     """
 
     coefficient: float
-    learnable: str | None
+    parameter: str | None
     sources: tuple[tuple[str, int], ...]
 
     @property
@@ -33,13 +28,13 @@ class Term:
         """The term as text, without its sign."""
         size = abs(self.coefficient)
         powers = [name if power == 1 else f"{name}^{power}" for name, power in self.sources]
-        named = [*([self.learnable] if self.learnable else []), *powers]
+        named = [*([self.parameter] if self.parameter else []), *powers]
         return "*".join([*([] if size == 1 and named else [_number(size)]), *named])
 
 
 @dataclass(frozen=True)
 class Neuron:
-    """``name = activation(sum of terms + bias)``; every neuron has a bias of its own, which the text does not show."""
+    """``name = activation(sum of terms + bias)``; every neuron has its own bias, which the text does not show."""
 
     name: str
     terms: tuple[Term, ...]
@@ -62,9 +57,9 @@ class Neuron:
 
 @dataclass(frozen=True)
 class Network:
-    """A network that was checked: no cycle, no name that means nothing. ``str`` gives a text that reads back as it.
+    """A valid network: no cycle, no unknown name. ``parse(str(network))`` is equal to it.
 
-    ``inputs`` are in the order in which data gives them; ``neurons`` in the order of the text.
+    ``inputs`` are in the order of the data's columns; ``neurons`` in the order of the text.
     """
 
     inputs: tuple[str, ...]
@@ -74,9 +69,9 @@ class Network:
         return "\n".join([f"inputs: {', '.join(self.inputs)}", *map(str, self.neurons)])
 
     @cached_property
-    def learnables(self) -> tuple[str, ...]:
-        """The names of the learnables, each once, in the order of the text; biases are not among them."""
-        named = (term.learnable for neuron in self.neurons for term in neuron.terms)
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, each once, in the order of the text; biases are not among them."""
+        named = (term.parameter for neuron in self.neurons for term in neuron.terms)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @cached_property
@@ -98,7 +93,7 @@ class Network:
 
     @cached_property
     def ordered(self) -> tuple[Neuron, ...]:
-        """The neurons, each after those it reads: next is always the first of the text that waits for no other."""
+        """The neurons, each after those that it reads; of several that are ready, the first of the text."""
         place = {neuron.name: i for i, neuron in enumerate(self.neurons)}
         reads = [[place[name] for name in neuron.sources if name in place] for neuron in self.neurons]
         missing = [len(read) for read in reads]
@@ -116,37 +111,13 @@ class Network:
                     heapq.heappush(ready, reader)
         return tuple(found)
 
-    def explain(
-        self,
-        example: Any,
-        target: Any,
-        values: Mapping[str, float],
-        loss: str = "squared_error",
-        *,
-        learning_rate: float | None = None,
-    ) -> Explanation:
-        """The passes of one example, forward and back, number by number; the arguments are in networks/explain.py."""
-        from fallline.networks.explain import explain
-
-        return explain(self, example, target, values, loss, learning_rate=learning_rate)
-
-    def draw(self, values: Mapping[str, float] | None = None, *, dark: bool = False) -> Any:
-        """The picture as an altair chart; ``values`` as ``learnt`` gives them show as width and colour."""
-        from fallline.networks.drawing import draw
-
-        return draw(self, values, dark=dark)
-
-    def save(self, path: str | Path, values: Mapping[str, float] | None = None) -> None:
-        """Write the picture to a file that ends in .svg or .png; ModelError for any other."""
-        from fallline.networks.drawing import save
-
-        save(self, path, values)
-
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the picture, which needs no network."""
-        from fallline.networks.drawing import svg
+        """What a notebook shows: the text, and the picture once ``fallline.networks`` is imported."""
+        return {"text/plain": str(self)} | {kind: show(self) for kind, show in DISPLAYS.items()}
 
-        return {"image/svg+xml": svg(self), "text/plain": str(self)}
+
+DISPLAYS: dict[str, Callable[[Network], str]] = {}
+"""How a notebook shows a network, by MIME type; filled above this module, which draws nothing."""
 
 
 def _negative(term: Term) -> bool:

@@ -1,6 +1,6 @@
-"""A network as arithmetic on a batch: layer after layer, each term by term or, where there are many, as one product.
+"""A network on a batch: layer by layer, each term by term or, where there are many terms, as one matmul.
 
-A network of many layers is walked neuron after neuron instead (walk.py).
+A deep network is computed neuron by neuron instead (walk.py).
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Values = dict[Any, Any]
 
 
 def forward(network: Network) -> Callable[[Any, Any, Any], Any]:
-    """``f(weights [learnables], biases [neurons], inputs [batch, inputs])``: the outputs [batch, outputs].
+    """``f(weights [parameters], biases [neurons], inputs [batch, inputs])``: the outputs [batch, outputs].
 
-    Weights are in the order of ``network.learnables``, biases in that of ``network.neurons``; a network with one
+    Weights are in the order of ``network.parameters``, biases in that of ``network.neurons``; a network with one
     output gives [batch].
     """
-    learnable = {name: i for i, name in enumerate(network.learnables)}
+    parameter = {name: i for i, name in enumerate(network.parameters)}
     bias = {neuron.name: i for i, neuron in enumerate(network.neurons)}
     if len(network.layers) > MANY_LAYERS:
-        return walk(network, learnable, bias)
-    passes = [_pass_of(layer)(layer, learnable, bias) for layer in network.layers]
+        return walk(network, parameter, bias)
+    passes = [_pass_of(layer)(layer, parameter, bias) for layer in network.layers]
 
     def run(weights: Any, biases: Any, inputs: Any) -> Any:
         values = {name: inputs[..., i] for i, name in enumerate(network.inputs)} | {network.inputs: inputs}
@@ -57,9 +57,9 @@ def _pass_of(layer: tuple[Neuron, ...]) -> Any:
 
 
 def _is_full(layer: tuple[Neuron, ...]) -> bool:
-    """Whether every neuron has the same sources in the same order, each with a learnable of its own: a dense layer."""
+    """Whether every neuron has the same sources in the same order, each with its own parameter: a dense layer."""
     terms = [term for neuron in layer for term in neuron.terms]
-    named = [term.learnable for term in terms]
+    named = [term.parameter for term in terms]
     return (
         None not in named
         and len(set(named)) == len(named)
@@ -69,9 +69,11 @@ def _is_full(layer: tuple[Neuron, ...]) -> bool:
     )
 
 
-def _full_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
-    """A dense layer: its monomials [batch, sources] times a matrix [neurons, sources], its gradient in one piece."""
-    chosen = np.array([[learnable[str(term.learnable)] for term in neuron.terms] for neuron in layer])
+def _full_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
+    """A dense layer: its monomials [batch, sources] times a matrix [neurons, sources], with one gradient for the
+    matrix.
+    """
+    chosen = np.array([[parameter[str(term.parameter)] for term in neuron.terms] for neuron in layer])
     own = np.array([bias[neuron.name] for neuron in layer])
     sources = [term.sources for term in layer[0].terms]
 
@@ -91,14 +93,14 @@ def _full_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[
 
 
 def _taken(values: Any, places: np.ndarray) -> Any:
-    """``values[places]``; neighbours are cut out, whose gradient is not a scatter."""
+    """``values[places]``; contiguous places as a slice, whose gradient is not a scatter."""
     if np.array_equal(places, np.arange(places[0], places[0] + len(places))):
         return jax.lax.slice_in_dim(values, int(places[0]), int(places[0]) + len(places))
     return values[places]
 
 
-def _term_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
-    """Every term a few products of its own, so that a small network becomes one loop over lanes and examples."""
+def _term_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
+    """Every term by itself, so that a small network becomes one loop over lanes and examples."""
 
     def run(weights: Any, biases: Any, values: Values) -> Values:
         found = {}
@@ -106,8 +108,8 @@ def _term_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[
             total = biases[bias[neuron.name]]
             for term in neuron.terms:
                 part = _monomial(term, values)
-                if term.learnable is not None:
-                    part = part * weights[learnable[term.learnable]]
+                if term.parameter is not None:
+                    part = part * weights[parameter[term.parameter]]
                 total = total + (part if term.coefficient == 1 else term.coefficient * part)
             like = next(iter(values.values()))
             found[neuron.name] = jnp.broadcast_to(FUNCTIONS[neuron.activation](total), like.shape)
@@ -116,17 +118,17 @@ def _term_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[
     return run
 
 
-def _matrix_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dict[str, int]) -> Any:
-    """The layer's different monomials [batch, monomials] times a matrix [monomials, neurons] of its learnables."""
+def _matrix_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dict[str, int]) -> Any:
+    """The layer's distinct monomials [batch, monomials] times a matrix [monomials, neurons] of its parameters."""
     monomials = list(dict.fromkeys(term.sources for neuron in layer for term in neuron.terms))
     row = {sources: i for i, sources in enumerate(monomials)}
     places = [(row[term.sources], column, term) for column, neuron in enumerate(layer) for term in neuron.terms]
     fixed = np.zeros((len(monomials), len(layer)))
     for i, j, term in places:
-        fixed[i, j] += term.coefficient if term.learnable is None else 0.0
-    learnt = [(i, j, term) for i, j, term in places if term.learnable is not None]
+        fixed[i, j] += term.coefficient if term.parameter is None else 0.0
+    learnt = [(i, j, term) for i, j, term in places if term.parameter is not None]
     rows, columns = (np.array([place[axis] for place in learnt], np.int32) for axis in (0, 1))
-    chosen = np.array([learnable[str(term.learnable)] for _, _, term in learnt], np.int32)
+    chosen = np.array([parameter[str(term.parameter)] for _, _, term in learnt], np.int32)
     factors = np.array([term.coefficient for _, _, term in learnt])
     own = np.array([bias[neuron.name] for neuron in layer])
 
@@ -143,7 +145,7 @@ def _matrix_pass(layer: tuple[Neuron, ...], learnable: dict[str, int], bias: dic
 
 
 def _seen(monomials: Sequence[tuple[tuple[str, int], ...]], values: Values, like: Any) -> Any:
-    """The monomials [batch, monomials]: a layer before as it is, where they are all its neurons and nothing else."""
+    """The monomials [batch, monomials]: the previous layer itself, where they are exactly its neurons."""
     names = tuple(one[0][0] if len(one) == 1 and one[0][1] == 1 else "" for one in monomials)
     return values[names] if names in values else jnp.stack([_power_of(one, values, like) for one in monomials], axis=-1)
 

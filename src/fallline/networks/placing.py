@@ -1,7 +1,7 @@
-"""Where the parts of a network stand in its picture: columns from inputs to outputs, an order with few crossings.
+"""The positions in the picture of a network: columns from inputs to outputs, ordered for few crossings.
 
-Columns are ordered by sweeps of barycentres (Sugiyama, Tagawa, Toda 1981). An edge over several columns has a place of
-its own in each between, so that it runs through no neuron. All lengths are pixels; y grows downwards.
+Columns are ordered by sweeps of barycentres (Sugiyama, Tagawa, Toda 1981). An edge over several columns has a position
+in each column between, so that it crosses no neuron. All lengths are pixels; y grows downwards.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Box:
 
 @dataclass(frozen=True)
 class PlacedColumn:
-    """From where to where the labels in front of its neurons stand, and from where to where the neurons."""
+    """The horizontal extents of a column: of the labels in front of its neurons, and of the neurons."""
 
     labels: float
     gather: float
@@ -61,7 +61,8 @@ class PlacedColumn:
 
 @dataclass(frozen=True)
 class Placing:
-    """``between`` gives, by (source, target), the places of a long edge as (column, y); ``rows`` where it is labelled.
+    """``between`` gives, by (source, target), the positions of a long edge as (column, y); ``rows`` the height of its
+    label.
 
     ``labelled``: there is room for texts on edges; ``named``: for names in neurons.
     """
@@ -79,7 +80,7 @@ class Placing:
 def place(
     network: Network, edges: Sequence[Edge], names: Mapping[str, float], labels: Mapping[tuple[str, str], float]
 ) -> Placing:
-    """The picture's places; ``names`` and ``labels`` say how wide the texts are."""
+    """The positions; ``names`` and ``labels`` are the widths of the texts."""
     labelled = len(edges) <= MOST_LABELLED and len(network.layers) < MOST_COLUMNS
     column = columns_of(network)
     items = _Items(column, edges, shared=not labelled)
@@ -132,9 +133,9 @@ def columns_of(network: Network) -> dict[str, int]:
 
 
 class _Items:
-    """Neurons, inputs and the places of long edges, numbered; ``chains`` lead each edge over them.
+    """Neurons, inputs and the positions of long edges, numbered; ``chains`` lead each edge over them.
 
-    ``shared``: the long edges of a source use the same places.
+    ``shared``: the long edges of a source use the same positions.
     """
 
     def __init__(self, column: Mapping[str, int], edges: Sequence[Edge], shared: bool):
@@ -197,7 +198,7 @@ def _spread(n: int) -> np.ndarray:
 
 
 def _means(pieces: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The mean place of what each item is joined to by ``pieces`` (other, item); its own where there is none."""
+    """The mean position of the neighbours by ``pieces`` (other, item) of each item; its own where it has none."""
     n = np.bincount(pieces[:, 1], minlength=len(place))
     sums = np.bincount(pieces[:, 1], weights=place[pieces[:, 0]], minlength=len(place))
     return np.where(n > 0, np.round(sums / np.maximum(n, 1), 9), place)
@@ -218,9 +219,9 @@ def _crossings(gaps: list[np.ndarray], place: np.ndarray) -> int:
 def _levels(
     order: list[np.ndarray], gaps: list[np.ndarray], halves: np.ndarray, gap: float, slack: float, passing: np.ndarray
 ) -> np.ndarray:
-    """The y of every item: near the mean of what it is joined to, in its column's order, none over another.
+    """The y of every item: near the mean of its neighbours, in its column's order, without overlap.
 
-    ``gap`` is left between neighbours at least; in a short column up to ``slack`` more.
+    ``gap`` is the least distance between neighbours; in a short column up to ``slack`` more.
     """
     apart = [
         halves[own][:-1] + halves[own][1:] + np.where(passing[own][:-1] & passing[own][1:], 0, gap) for own in order
@@ -256,7 +257,7 @@ def _settled(wanted: np.ndarray, apart: np.ndarray, weight: np.ndarray) -> np.nd
 def _half_widths(
     column: Mapping[str, int], names: Mapping[str, float], half_heights: Mapping[str, float], labelled: bool
 ) -> dict[str, float]:
-    """Neurons are all equally wide, and inputs; wide enough for their names where these are written."""
+    """Neurons have equal widths, and so have inputs; wide enough for their names where these are shown."""
     found = {}
     for kind in (True, False):
         own = [name for name, at in column.items() if (at == 0) is kind]
@@ -290,7 +291,7 @@ def _across(
 
 
 def _rows(before: Mapping[tuple[str, str], float], boxes: Mapping[str, Box]) -> dict[tuple[str, str], float]:
-    """In front of each neuron a row an edge, in the order in which the edges come."""
+    """In front of each neuron one row per edge, in the order of the edges."""
     arriving: dict[str, list[tuple[str, str]]] = {}
     for pair in sorted(before, key=before.__getitem__):
         arriving.setdefault(pair[1], []).append(pair)

@@ -1,4 +1,6 @@
-"""The lines of the picture of a network: curves that gather in front of a neuron, or straight pieces where many."""
+"""The lines in the picture of a network: curves that meet in front of a neuron, or straight pieces where there are
+many.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def routes(placing: Placing, edges: Sequence[Edge]) -> dict[Pair, np.ndarray]:
 
 
 def _straight(placing: Placing, pair: Pair) -> np.ndarray:
-    """From right to left side, so past their neighbours; past the neurons of a column in between at one height."""
+    """From the right side of the source to the left side of the target; horizontal past the neurons of a column
+    between.
+    """
     source, target = placing.boxes[pair[0]], placing.boxes[pair[1]]
     points = [(source.x + source.half_width, source.y)]
     for at, y in placing.between[pair]:

@@ -20,26 +20,26 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Steps(NamedTuple):
-    """A row a neuron, in the order in which they can be computed; terms and factors filled up to the most there are.
+    """One row per neuron, in an order in which they can be computed; terms and factors padded to the largest number.
 
-    ``factors`` [neurons, terms, powers] are places in the values, ``coefficients`` and ``learnables`` [neurons, terms]
-    what their product is multiplied by, ``biases`` and ``activations`` [neurons].
+    ``factors`` [neurons, terms, powers] are indices of values, ``coefficients`` and ``parameters`` [neurons, terms]
+    multiply their product, ``biases`` and ``activations`` [neurons].
     """
 
     factors: Any
     coefficients: Any
-    learnables: Any
+    parameters: Any
     biases: Any
     activations: Any
 
 
-def walk(network: Network, learnable: dict[str, int], bias: dict[str, int]) -> Callable[[Any, Any, Any], Any]:
-    """``f(weights, biases, inputs [batch, inputs])`` as ``passes.forward`` gives it.
+def walk(network: Network, parameter: dict[str, int], bias: dict[str, int]) -> Callable[[Any, Any, Any], Any]:
+    """``f(weights, biases, inputs [batch, inputs])`` as ``passes.forward`` returns it.
 
-    The values stand side by side: the inputs, a one that fills up products, then each neuron as it is computed. A term
-    without a learnable has the one that is put after the weights.
+    The values are in one array: the inputs, a one that pads products, then each neuron as it is computed. A term
+    without a parameter uses the one that is appended to the weights.
     """
-    steps, place = _steps(network, learnable, bias)
+    steps, place = _steps(network, parameter, bias)
     used = sorted({neuron.activation for neuron in network.neurons}, key=ACTIVATIONS.index)
     steps = steps._replace(activations=np.array([used.index(neuron.activation) for neuron in network.ordered]))
     outputs = np.array([place[name] for name in network.outputs])
@@ -55,7 +55,7 @@ def walk(network: Network, learnable: dict[str, int], bias: dict[str, int]) -> C
             product = values[..., step.factors[:, 0]]
             for power in range(1, step.factors.shape[1]):
                 product = product * values[..., step.factors[:, power]]
-            total = (product * (step.coefficients.astype(inputs.dtype) * weights[step.learnables])).sum(-1)
+            total = (product * (step.coefficients.astype(inputs.dtype) * weights[step.parameters])).sum(-1)
             total = total + biases[step.biases]
             after = jax.lax.switch(step.activations, [FUNCTIONS[name] for name in used], total)
             return jax.lax.dynamic_update_slice_in_dim(values, after[..., None], at, axis=-1), None
@@ -69,8 +69,8 @@ def walk(network: Network, learnable: dict[str, int], bias: dict[str, int]) -> C
     return run
 
 
-def _steps(network: Network, learnable: dict[str, int], bias: dict[str, int]) -> tuple[Steps, dict[str, int]]:
-    """The rows, activations aside, and where each name stands among the values."""
+def _steps(network: Network, parameter: dict[str, int], bias: dict[str, int]) -> tuple[Steps, dict[str, int]]:
+    """The rows, without activations, and the index of each name among the values."""
     one = len(network.inputs)
     order = network.ordered
     place = {name: i for i, name in enumerate(network.inputs)}
@@ -79,13 +79,13 @@ def _steps(network: Network, learnable: dict[str, int], bias: dict[str, int]) ->
     powers = max((sum(power for _, power in term.sources) for neuron in order for term in neuron.terms), default=0)
     factors = np.full((len(order), terms, max(1, powers)), one)
     coefficients = np.zeros((len(order), terms))
-    learnables = np.full((len(order), terms), len(network.learnables))
+    parameters = np.full((len(order), terms), len(network.parameters))
     for i, neuron in enumerate(order):
         for j, term in enumerate(neuron.terms):
             own = [place[name] for name, power in term.sources for _ in range(power)]
             factors[i, j, : len(own)] = own
             coefficients[i, j] = term.coefficient
-            if term.learnable is not None:
-                learnables[i, j] = learnable[term.learnable]
+            if term.parameter is not None:
+                parameters[i, j] = parameter[term.parameter]
     own = np.array([bias[neuron.name] for neuron in order])
-    return Steps(factors, coefficients, learnables, own, own), place
+    return Steps(factors, coefficients, parameters, own, own), place

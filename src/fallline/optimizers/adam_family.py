@@ -1,131 +1,192 @@
-"""Relatives of Adam, all optax's own with its defaults: what changes is the epsilon, the decay or the second moment.
+"""Variants of Adam, all those of optax with its defaults: they differ in epsilon, weight decay or the second moment.
 
 The learning rate has no default here: no source common to them documents one.
 """
 
 from __future__ import annotations
 
-from fallline.contracts import Optimizer
+from fallline.contracts.declaring import NO_DEFAULT, Fraction, LearningRate, Nonnegative, Positive, optimizer
 from fallline.later import optax
-from fallline.optimizers._hyperparameters import beta1, beta2, epsilon, learning_rate, weight_decay
-
-_MEANS = "m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v)"
-_HATS = "M = m / (1 - b1^t);  V = v / (1 - b2^t)"
 
 
-def _adam_paper(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def adam_paper(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8
+):
+    """Adam with the paper's epsilon.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);
+        x -= lr M / (sqrt(V) + eps)
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Kingma and Ba, 2015, algorithm 1
+    """
     return optax.adam(learning_rate, beta1, beta2, epsilon)
 
 
-def _adamw(learning_rate, beta1, beta2, epsilon, weight_decay):
+@optimizer
+def adamw(
+    learning_rate: LearningRate = NO_DEFAULT,
+    beta1: Fraction = 0.9,
+    beta2: Fraction = 0.999,
+    epsilon: Positive = 1e-8,
+    weight_decay: Nonnegative = 1e-4,
+):
+    """AdamW.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);
+        x -= lr (M / (sqrt(V) + eps) + weight_decay x)
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+        weight_decay: decoupled weight decay, multiplied by the learning rate
+
+    Source: Loshchilov and Hutter, 2019
+    """
     return optax.adamw(learning_rate, beta1, beta2, epsilon, weight_decay=weight_decay)
 
 
-def _nadam(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def nadam(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8
+):
+    """NAdam.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);
+        M = b1 m / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t);  V = v / (1 - b2^t);
+        x -= lr M / (sqrt(V) + eps)
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Dozat, 2016
+    """
     return optax.nadam(learning_rate, beta1, beta2, epsilon)
 
 
-def _adamax(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def adamax(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8
+):
+    """AdaMax.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  u = max(b2 u, |g| + eps);  x -= lr / (1 - b1^t) m / u
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the largest gradient
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Kingma and Ba, 2015, algorithm 2
+    """
     return optax.adamax(learning_rate, beta1, beta2, epsilon)
 
 
-def _amsgrad(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def amsgrad(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8
+):
+    """AMSGrad.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);
+        W = max(W, V);  x -= lr M / (sqrt(W) + eps)
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Reddi, Kale and Kumar, 2018
+    """
     return optax.amsgrad(learning_rate, beta1, beta2, epsilon)
 
 
-def _radam(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def radam(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-8
+):
+    """RAdam.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v += (1 - b2) (g^2 - v);  M = m / (1 - b1^t);  V = v / (1 - b2^t);
+        R = 2 / (1 - b2) - 1;  r = R - 2 t b2^t / (1 - b2^t);
+        x -= lr M where r < 5, else
+        x -= lr sqrt((r - 4) (r - 2) R / ((R - 4) (R - 2) r)) M / (sqrt(V) + eps)
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Liu et al., 2020
+    """
     return optax.radam(learning_rate, beta1, beta2, epsilon)
 
 
-def _adabelief(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def adabelief(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-16
+):
+    """AdaBelief.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  s += (1 - b2) ((g - m)^2 - s) + eps;  M = m / (1 - b1^t);  S = s / (1 - b2^t);
+        x -= lr M / (sqrt(S) + eps)
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the gradients' squared deviations
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Zhuang et al., 2020
+    """
     return optax.adabelief(learning_rate, beta1, beta2, epsilon, epsilon)
 
 
-def _yogi(learning_rate, beta1, beta2, epsilon):
+@optimizer
+def yogi(
+    learning_rate: LearningRate = NO_DEFAULT, beta1: Fraction = 0.9, beta2: Fraction = 0.999, epsilon: Positive = 1e-3
+):
+    """Yogi.
+
+    Equation::
+
+        m += (1 - b1) (g - m);  v -= (1 - b2) sign(v - g^2) g^2;  M = m / (1 - b1^t);  V = v / (1 - b2^t);
+        x -= lr M / (sqrt(V) + eps);  m0 = v0 = 1e-6
+
+    Args:
+        learning_rate: step size
+        beta1: decay rate of the running mean of the gradients
+        beta2: decay rate of the running mean of the squared gradients
+        epsilon: added to the denominator, so that tiny gradients take no huge steps
+
+    Source: Zaheer et al., 2018
+    """
     return optax.yogi(learning_rate, beta1, beta2, epsilon)
-
-
-ADAM_PAPER = Optimizer(
-    name="adam_paper",
-    make=_adam_paper,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
-    title="Adam with the paper's epsilon",
-    equation=f"{_MEANS};  {_HATS};  x -= lr M / (sqrt(V) + eps)",
-    source="Kingma and Ba, 2015, algorithm 1",
-)
-
-ADAMW = Optimizer(
-    name="adamw",
-    make=_adamw,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8), weight_decay(1e-4)),
-    title="AdamW",
-    equation=f"{_MEANS};  {_HATS};  x -= lr (M / (sqrt(V) + eps) + weight_decay x)",
-    source="Loshchilov and Hutter, 2019",
-)
-
-NADAM = Optimizer(
-    name="nadam",
-    make=_nadam,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
-    title="NAdam",
-    equation=(
-        f"{_MEANS};  M = b1 m / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t);  V = v / (1 - b2^t);  "
-        "x -= lr M / (sqrt(V) + eps)"
-    ),
-    source="Dozat, 2016",
-)
-
-ADAMAX = Optimizer(
-    name="adamax",
-    make=_adamax,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
-    title="AdaMax",
-    equation="m += (1 - b1) (g - m);  u = max(b2 u, |g| + eps);  x -= lr / (1 - b1^t) m / u",
-    source="Kingma and Ba, 2015, algorithm 2",
-)
-
-AMSGRAD = Optimizer(
-    name="amsgrad",
-    make=_amsgrad,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
-    title="AMSGrad",
-    equation=f"{_MEANS};  {_HATS};  W = max(W, V);  x -= lr M / (sqrt(W) + eps)",
-    source="Reddi, Kale and Kumar, 2018",
-)
-
-RADAM = Optimizer(
-    name="radam",
-    make=_radam,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-8)),
-    title="RAdam",
-    equation=(
-        f"{_MEANS};  {_HATS};  R = 2 / (1 - b2) - 1;  r = R - 2 t b2^t / (1 - b2^t);  "
-        "x -= lr M where r < 5, else "
-        "x -= lr sqrt((r - 4) (r - 2) R / ((R - 4) (R - 2) r)) M / (sqrt(V) + eps)"
-    ),
-    source="Liu et al., 2020",
-)
-
-ADABELIEF = Optimizer(
-    name="adabelief",
-    make=_adabelief,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-16)),
-    title="AdaBelief",
-    equation=(
-        "m += (1 - b1) (g - m);  s += (1 - b2) ((g - m)^2 - s) + eps;  M = m / (1 - b1^t);  S = s / (1 - b2^t);  "
-        "x -= lr M / (sqrt(S) + eps)"
-    ),
-    source="Zhuang et al., 2020",
-)
-
-YOGI = Optimizer(
-    name="yogi",
-    make=_yogi,
-    hyperparameters=(learning_rate(), beta1(), beta2(), epsilon(1e-3)),
-    title="Yogi",
-    equation=(
-        f"m += (1 - b1) (g - m);  v -= (1 - b2) sign(v - g^2) g^2;  {_HATS};  x -= lr M / (sqrt(V) + eps);  "
-        "m0 = v0 = 1e-6"
-    ),
-    source="Zaheer et al., 2018",
-)

@@ -1,40 +1,69 @@
-"""Rprop: each weight's step grows while its gradient keeps its sign and shrinks where the sign turns.
+"""Rprop: the step size of each weight grows while its gradient keeps its sign and shrinks where the sign changes.
 
-Ours, since optax 0.2.8 hands out the step of one update earlier: nothing at the first, then the old sign. The rate is
-the first step alone; of a rate that changes, by a schedule, each step is multiplied by how far it has, so that every
-weight follows it.
+Our own, since optax 0.2.8 returns the step of the previous update: nothing at first, then the old sign. The learning
+rate is the first step size; where a schedule changes it, every step is scaled by the same factor.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fallline.contracts import Hyperparameter, Optimizer, positive
+from fallline.contracts.declaring import NO_DEFAULT, AboveOne, LearningRate, OpenFraction, Positive, optimizer
 from fallline.later import jax, jnp, optax
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, PyTree
 
 
 class RpropState(NamedTuple):
-    """The last gradient's sign (0 where it had turned) and the step's length, each shaped as the weights; the rate that
-    the lengths began with."""
+    """The last gradient's sign (0 where it changed) and the step size, each with the shape of the weights; the learning
+    rate at the first step.
+    """
 
     signs: Any
     lengths: Any
     first_rate: Any
 
 
-def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
+@optimizer
+def rprop(
+    learning_rate: LearningRate = NO_DEFAULT,
+    eta_minus: OpenFraction = 0.5,
+    eta_plus: AboveOne = 1.2,
+    smallest_step: Positive = 1e-6,
+    largest_step: Positive = 50.0,
+):
+    """Rprop.
+
+    Equation::
+
+        step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];
+        g = 0 where it turned;  x -= lr / lr_0 step sign(g);  step_0 = lr_0
+
+    Args:
+        learning_rate: first step size of every weight
+        eta_minus: factor of the step size where the gradient changes its sign
+        eta_plus: factor of the step size where the gradient keeps its sign
+        smallest_step: lower bound of the step size
+        largest_step: upper bound of the step size
+
+    Source: Riedmiller and Braun, 1993; Igel and Hüsken, 2000 (iRprop-: no step back)
+    """
+
     def length(old, turn):
         factor = jnp.where(turn > 0, eta_plus, eta_minus)
         return jnp.where(turn == 0, old, jnp.clip(old * factor, smallest_step, largest_step))
 
-    def init(weights):
+    def init(weights: PyTree[Float[Array, "*_"]]) -> RpropState:
         return RpropState(
             jax.tree.map(jnp.zeros_like, weights),
             jax.tree.map(lambda x: jnp.full_like(x, learning_rate), weights),
             jnp.asarray(learning_rate),
         )
 
-    def update(gradients, state, weights=None):
+    def update(
+        gradients: PyTree[Float[Array, "*_"]], state: RpropState, weights: Any = None
+    ) -> tuple[PyTree[Float[Array, "*_"]], RpropState]:
         del weights
         turns = jax.tree.map(lambda old, g: old * jnp.sign(g), state.signs, gradients)
         lengths = jax.tree.map(length, state.lengths, turns)
@@ -44,30 +73,3 @@ def _rprop(learning_rate, eta_minus, eta_plus, smallest_step, largest_step):
         return steps, RpropState(signs, lengths, state.first_rate)
 
     return optax.GradientTransformation(init, update)
-
-
-RPROP = Optimizer(
-    name="rprop",
-    make=_rprop,
-    hyperparameters=(
-        positive("learning_rate", None, "the first step of every weight"),
-        Hyperparameter(
-            "eta_minus",
-            0.5,
-            low=0.0,
-            high=1.0,
-            low_open=True,
-            high_open=True,
-            meaning="factor of the step where the gradient's sign turned",
-        ),
-        Hyperparameter("eta_plus", 1.2, low=1.0, low_open=True, meaning="factor of the step where the sign stayed"),
-        positive("smallest_step", 1e-6, "no step becomes smaller"),
-        positive("largest_step", 50.0, "no step becomes larger"),
-    ),
-    title="Rprop",
-    equation=(
-        "step *= eta_plus where sign(g) stayed, *= eta_minus where it turned, held in [smallest, largest];  "
-        "g = 0 where it turned;  x -= lr / lr_0 step sign(g);  step_0 = lr_0"
-    ),
-    source="Riedmiller and Braun, 1993; Igel and Hüsken, 2000 (iRprop-: no step back)",
-)

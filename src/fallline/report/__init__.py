@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "write_report": "fallline.report.page",
-    "figure": "fallline.report.charts",
-    "charts": "fallline.report.charts",
+    "figure": "fallline.report.figure_charts",
+    "charts": "fallline.report.figure_charts",
     "write_figures": "fallline.report.figure_files",
     "shown": "fallline.report.terminal",
 }
@@ -16,7 +16,7 @@ _PUBLIC = {
 __all__ = ["charts", "figure", "shown", "write_figures", "write_report"]
 
 if TYPE_CHECKING:
-    from fallline.report.charts import charts, figure
+    from fallline.report.figure_charts import charts, figure
     from fallline.report.figure_files import write_figures
     from fallline.report.page import write_report
     from fallline.report.terminal import shown

@@ -11,13 +11,11 @@ from fallline.report.html import Markup, join, tag
 from fallline.report.tables import frame_table
 from fallline.stats import budgets
 from fallline.store import Run
+from fallline.study.recipe_fields import KEPT
 
 USUAL = {
     "workers": 1.0,
-    "overlap": 0.0,
-    "subset": None,
-    "subset_from": None,
-    "last_batch": "dropped",
+    **{field.name: field.default for field in KEPT if field.policy not in ("", "size", "order")},
     "early_stop": None,
 }
 """What needs no column where every row has it."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from fallline.errors import printable
+from fallline.errors import UnknownName, printable
 from fallline.report.figures import RenderedFigure
 from fallline.report.html import printable_json
 from fallline.store.files import write_derived
@@ -22,6 +22,9 @@ SCALE = 2
 
 FORMATS = ("svg", "pdf", "png")
 """How a figure can be written."""
+
+COMMAND = "fallline figures DIR"
+"""What draws the files, for what says how to get them; DIR is the run folder."""
 
 
 FORMULA = r"^\s*[=+\-@\t\r]"
@@ -45,6 +48,25 @@ def write_figure(folder: Path, drawn: RenderedFigure, formats: Sequence[str] = F
     for kind, path in paths.items():
         write_derived(path, makers[kind]())
     return list(paths.values())
+
+
+def write_named(
+    makers: dict[str, Callable[[], RenderedFigure]],
+    names: Sequence[str],
+    formats: Sequence[str],
+    folder: Path,
+    where: str,
+) -> list[Path]:
+    """Write the figures of those names, by default all that ``makers`` has; the paths written. UnknownName for another
+    name or format; ``where`` says what was searched."""
+    for name in names:
+        if name not in makers:
+            raise UnknownName("figure", name, makers, where)
+    for kind in formats:
+        if kind not in FORMATS:
+            raise UnknownName("format of a figure", kind, FORMATS)
+    wanted = dict.fromkeys(names or makers)
+    return [path for name in wanted for path in write_figure(folder, makers[name](), formats)]
 
 
 def without_pointer(specification: dict[str, Any]) -> dict[str, Any]:

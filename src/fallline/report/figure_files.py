@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fallline.errors import UnknownName
-from fallline.report.export import FORMATS, write_figure
-from fallline.report.figures import RenderedFigure, drawn
+from fallline.report.export import FORMATS, write_named
+from fallline.report.figures import drawn
 from fallline.report.leading_figures import of_the_page
+from fallline.report.scaling.figure_files import makers_of
+from fallline.report.scaling.result import Scaled
 from fallline.scaling.folder import ScaleFolder
 from fallline.store import Run
-
-if TYPE_CHECKING:
-    from fallline.report.scaling.result import Scaled
-
-COMMAND = "fallline figures DIR"
-"""What draws the files, for what says how to get them; DIR is the run folder."""
 
 
 def write_figures(
@@ -31,42 +25,8 @@ def write_figures(
     """
     makers = {name: lambda name=name, spec=spec: drawn(run, spec, name) for name, spec in of_the_page(run).items()}
     if ScaleFolder(run.paths.scaling).exists:
-        from fallline.report.scaling.result import Scaled
-
-        makers |= _of_scaling(Scaled.open(run.paths.scaling))
-    return _written(makers, names, formats, folder or run.paths.report / "figures", f"the page of {run.folder}")
-
-
-def write_scaling_figures(
-    scaled: Scaled, names: Sequence[str] = (), formats: Sequence[str] = FORMATS, folder: Path | None = None
-) -> list[Path]:
-    """The same for the page of a scale measurement."""
-    return _written(
-        _of_scaling(scaled), names, formats, folder or scaled.files.report / "figures", f"the page of {scaled.folder}"
-    )
-
-
-def _of_scaling(scaled: Scaled) -> dict[str, Callable[[], RenderedFigure]]:
-    from fallline.report.scaling.pictures import pictures
-
-    return {picture.name: lambda picture=picture: picture for picture in pictures(scaled)}
-
-
-def _written(
-    makers: dict[str, Callable[[], RenderedFigure]],
-    names: Sequence[str],
-    formats: Sequence[str],
-    folder: Path,
-    where: str,
-) -> list[Path]:
-    for name in names:
-        if name not in makers:
-            raise UnknownName("figure", name, makers, where)
-    for kind in formats:
-        if kind not in FORMATS:
-            raise UnknownName("format of a figure", kind, FORMATS)
-    wanted = dict.fromkeys(names or makers)
-    return [path for name in wanted for path in write_figure(folder, makers[name](), formats)]
+        makers |= makers_of(Scaled.open(run.paths.scaling))
+    return write_named(makers, names, formats, folder or run.paths.report / "figures", f"the page of {run.folder}")
 
 
 def at_hand(run: Run, folder: Path) -> set[str]:

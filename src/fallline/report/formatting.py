@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fallline.stats.columns import OFF
+from fallline.study.column_words import NULL_WORDS, SAID_ALONE, phrase
 
 Digits = Mapping[str, int]
 USUAL: Digits = {}
@@ -19,7 +19,7 @@ DIGITS = 4
 SETTING_FORMAT, COUNT_FORMAT = "~g", ",d"
 """d3 formats that write as ``setting`` and ``count`` do."""
 
-ALONE = ("optimizer", "loss", "loss_kind", "order", "task")
+ALONE = ("optimizer", "loss", "loss_kind", "task", *SAID_ALONE)
 """What is said without the name of its column."""
 
 LEAST, MOST = 6, 25
@@ -139,10 +139,8 @@ def name(text: str) -> str:
 def value_of(column: str, value: Any, digits: Digits = USUAL) -> str:
     """A setting of a recipe column: a batch size of null is all examples, a penalty of null is off, a flag is yes or
     no. ``digits`` are those of columns that need more than usual: see ``naming.digits_of``."""
-    if value is None and column in ("batch_size", "subset"):
-        return "all"
-    if value is None and column in OFF:
-        return "off"
+    if value is None and column in NULL_WORDS:
+        return NULL_WORDS[column]
     if column == "loss_kind" and value is not None:
         return name(value).replace("(", " (").replace("=", " ")
     if column == "centered" and value is not None:
@@ -162,18 +160,11 @@ def setting_of(column: str, value: Any, digits: Digits = USUAL) -> str:
     text = value_of(column, value, digits)
     if text == MISSING:
         return ""
-    if column == "batch_size":
-        return "all examples at once" if value is None else f"batch {text}"
-    if column == "order":
-        return "in file order" if value == "file" else text
-    if column == "subset":
-        return "all examples" if value is None else f"{text} examples"
-    if column == "early_stop":
-        return "no early stopping" if value is None else f"patience {text}"
     if column == "centered":
         return "centred" if value else "not centred"
-    after = {"steps": "steps", "epochs": "epochs", "schedule": "schedule"}
-    return text if column in ALONE else f"{text} {after[column]}" if column in after else f"{name(column)} {text}"
+    if column == "schedule":
+        return f"{text} schedule"
+    return text if column in ALONE and column not in SAID_ALONE else phrase(column, value, text)
 
 
 def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:

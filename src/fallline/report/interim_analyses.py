@@ -5,14 +5,14 @@ from __future__ import annotations
 from fallline.report import formatting
 from fallline.stats.evidence import LEVEL
 from fallline.store import Run
-from fallline.store.interim_analyses import InterimAnalyses, noted_looks
+from fallline.store.interim_analyses import InterimAnalyses, recorded_analyses
 
 PLACES = ("once", "twice")
 
 
 def looks_in_words(run: Run) -> str:
     """When the run was looked at, what that cost and how it ended; nothing for a run that was made at once."""
-    looks = noted_looks(run.paths)
+    looks = recorded_analyses(run.paths)
     if looks is None or looks.last is None:
         return ""
     return " ".join(filter(None, [_made(looks), _spent(looks), _before(looks), _ended(looks)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from fallline.report.figure_files import COMMAND
+from fallline.report.export import COMMAND
 from fallline.report.figures import RenderedFigure
 from fallline.report.headline import Opening
 from fallline.report.text_tables import TextTable

@@ -12,8 +12,8 @@ from fallline.report.claims import parts_frame
 from fallline.report.claims import section as claims_section
 from fallline.report.comparison import pair_columns
 from fallline.report.document import document
-from fallline.report.export import write_table
-from fallline.report.figure_files import COMMAND, at_hand
+from fallline.report.export import COMMAND, write_table
+from fallline.report.figure_files import at_hand
 from fallline.report.figures import RenderedFigure, drawn, specs
 from fallline.report.headline import Opening
 from fallline.report.html import Markup, details, join, tag, with_command

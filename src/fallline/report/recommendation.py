@@ -20,7 +20,7 @@ from fallline.stats.columns import from_the_start, how_diverged
 from fallline.stats.compare import ArmGroup, Compared, lost
 from fallline.stats.power import NO_FORECAST
 from fallline.stats.summary import FEW_SEEDS
-from fallline.store.interim_analyses import noted_looks
+from fallline.store.interim_analyses import recorded_analyses
 
 MOST_NAMED = 3
 WORTH_WAITING = 100
@@ -104,7 +104,7 @@ def _seeds(compared: Compared) -> str:
     """What more seeds would settle, and the command that trains them; empty where nothing is open."""
     if any(pair.evidence.method == "one seed" for pairs in compared.pairs for pair in pairs):
         return f"{FEW_SEEDS} seeds show what is luck, 10 make a claim: {again(compared.run, {'seeds': FEW_SEEDS})}"
-    looks = noted_looks(compared.run.paths)
+    looks = recorded_analyses(compared.run.paths)
     others = [one for own in _every_beside(compared) for one in own]
     open_ = [(pair, standing) for _, pair, standing in others if standing.open]
     if not open_ or (looks is not None and looks.last is not None):

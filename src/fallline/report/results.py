@@ -17,6 +17,7 @@ from fallline.stats.columns import OFF, RECIPE
 from fallline.stats.metric import is_loss, loss_kinds
 from fallline.stats.test_reads import chosen_alone
 from fallline.store import Run
+from fallline.study.recipe_fields import KEPT
 
 MOST_NUMBERS, MOST_SETTINGS = 3, 6
 """So many numbers of parts, and settings in all, have a column each; more share one."""
@@ -232,16 +233,14 @@ def constants(results: Results) -> str:
         "schedule",
         "loss_kind" if "loss_kind" in row else "loss",
         *OFF,
-        "batch_size",
-        "order",
-        "overlap",
-        "subset",
-        "subset_from",
-        "steps",
+        *(field.name for field in KEPT),
     ]
     varied = {*results.varying, *(["loss_kind"] if results.kinds > 1 else [])}
     off = {name for name in (*OFF, "subset") if row.get(name) is None}
-    off |= {name for name, usual in (("schedule", "constant"), ("overlap", 0)) if row.get(name) == usual}
+    usual = {"schedule": "constant"} | {
+        field.name: field.default for field in KEPT if field.name not in ("batch_size", "order")
+    }
+    off |= {name for name, value in usual.items() if row.get(name) == value}
     if "epochs" in varied:
         off.add("steps")
     return formatting.recipe(row, [name for name in names if name in row and name not in varied | off])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from fallline.study.column_words import WORD_FIELDS
+
 FONT = 'Inter, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 WIDTH = 1000
 """Pixels a figure may take on the page."""
@@ -58,7 +60,7 @@ OWN = (
 )
 """These keep their mark in every report; other names take the marks left over, in alphabetical order."""
 
-WORDS = ("loss", "loss_kind", "schedule", "order", "subset_from", "last_batch", "task", "data")
+WORDS = ("loss", "loss_kind", "schedule", *WORD_FIELDS, "task", "data")
 """Columns of names: all others hold amounts, and their colours go from little to much."""
 
 _RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")

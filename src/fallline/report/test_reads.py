@@ -11,7 +11,7 @@ from fallline.stats.claims import Verdict
 from fallline.stats.compare import Compared
 from fallline.stats.test_reads import chosen_by_run, chosen_for, has_test
 from fallline.store import Run
-from fallline.store.test_reads import ALL, CHOSEN, NAMED, TestRead, note_test_read, readings
+from fallline.store.test_reads import ALL, CHOSEN, NAMED, HeldOutRead, note_test_read, readings
 from fallline.study import plain
 from fallline.study.test_leakage import on_test
 from fallline.study.trial import digest
@@ -35,7 +35,7 @@ def read_named(run: Run, who: str, claims: Iterable[Verdict], reported: bool = F
     beside = reported and any(on_test(figure.metric) for figure in run.study.reported)
     if beside or any(on_test(verdict.column) and verdict.parts for verdict in claims):
         named = plain(run.study)
-        note(run, TestRead(NAMED, named=digest([named.get("claims", []), named.get("reported", [])])), who)
+        note(run, HeldOutRead(NAMED, named=digest([named.get("claims", []), named.get("reported", [])])), who)
 
 
 def read_compared(found: Compared, who: str) -> list[str]:
@@ -43,18 +43,17 @@ def read_compared(found: Compared, who: str) -> list[str]:
     return _chosen(found.run, chosen_for(found), who) if on_test(found.metric) else []
 
 
-def read_all(run: Run, who: str) -> None:
-    """Note that ``who`` is handed a frame with the test values of every trial."""
-    if not run.trials.is_empty() and has_test(run):
-        note(run, TestRead(ALL), who)
+def read_all(run: Run, who: str) -> list[str]:
+    """Note that ``who`` is handed a frame with the test values of every trial; why that failed, where it did."""
+    return note(run, HeldOutRead(ALL), who) if not run.trials.is_empty() and has_test(run) else []
 
 
-def _chosen(run: Run, reading: TestRead, who: str) -> list[str]:
+def _chosen(run: Run, reading: HeldOutRead, who: str) -> list[str]:
     """Nothing where all that was chosen diverged."""
     return note(run, reading, who) if reading.picks else []
 
 
-def note(run: Run, reading: TestRead, who: str) -> list[str]:
+def note(run: Run, reading: HeldOutRead, who: str) -> list[str]:
     """Note a reading and say how things stand; a folder that cannot be written is said to be so."""
     try:
         noted = note_test_read(run.paths, reading, who)
@@ -63,7 +62,7 @@ def note(run: Run, reading: TestRead, who: str) -> list[str]:
         return [f"That test was read could not be noted: {failure}."]
 
 
-def in_words(noted: TestRead, every: Sequence[TestRead]) -> list[str]:
+def in_words(noted: HeldOutRead, every: Sequence[HeldOutRead]) -> list[str]:
     """A sentence on the reading, one on each that does not agree with it, and one on all others."""
     if noted.kind != CHOSEN:
         return []
@@ -85,7 +84,7 @@ def in_words(noted: TestRead, every: Sequence[TestRead]) -> list[str]:
     return said
 
 
-def _said(noted: TestRead) -> str:
+def _said(noted: HeldOutRead) -> str:
     first = noted.first
     since = noted.times - 1
     again = f", and {TIMES[since] if since < len(TIMES) else f'{formatting.count(since)} times'} since" if since else ""
@@ -95,7 +94,7 @@ def _said(noted: TestRead) -> str:
     )
 
 
-def _frames(every: Sequence[TestRead]) -> list[str]:
+def _frames(every: Sequence[HeldOutRead]) -> list[str]:
     handed = [one for one in every if one.kind == ALL]
     if not handed:
         return []
@@ -108,7 +107,7 @@ def _frames(every: Sequence[TestRead]) -> list[str]:
     ]
 
 
-def _count(reading: TestRead) -> str:
+def _count(reading: HeldOutRead) -> str:
     return formatting.plural(len(reading.configurations), "configuration")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.errors import FalllineError
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 
 RAN_OUT = "out of memory"
 
@@ -26,7 +26,7 @@ def main(request_path: str, out_path: str) -> int:
         out.write_text(json.dumps({"error": str(failure)}), encoding="utf-8")
         return 2
     except Exception as failure:  # told by the process that asked, in its own words
-        out.write_text(json.dumps({"broken": told(failure)}), encoding="utf-8")
+        out.write_text(json.dumps({"broken": failure_summary(failure)}), encoding="utf-8")
         raise
     out.write_text(json.dumps(found), encoding="utf-8")
     return 0

@@ -24,7 +24,7 @@ LAST_LINES = 6
 """Of what a broken process said."""
 
 
-def measured(request: dict[str, Any], count: DeviceCount, tell: Callable[[str], None]) -> dict[str, Any] | None:
+def measured(request: dict[str, Any], count: DeviceCount, on_message: Callable[[str], None]) -> dict[str, Any] | None:
     """The answer of the processes of one count: rows, facts, environment.
 
     A CPU is cut up into as many devices; hosts are process groups on this machine, unless this process belongs to a
@@ -38,14 +38,14 @@ def measured(request: dict[str, Any], count: DeviceCount, tell: Callable[[str], 
         environments = [_environment(count, None, "")] if joined > 1 or count.hosts == 1 else _hosts(count)
         processes = [_start(home, number, own) for number, own in enumerate(environments)]
         try:
-            _wait(processes, tell)
+            _wait(processes, on_message)
         finally:
             for process in processes:
                 if process.poll() is None:
                     process.kill()
                 process.wait()
         failed = any(process.returncode for process in processes)
-        return _read(home, processes, count.said) if failed or number_here() == 0 else None
+        return _read(home, processes, count.in_words) if failed or number_here() == 0 else None
 
 
 def _hosts(count: DeviceCount) -> list[dict[str, str]]:
@@ -81,7 +81,7 @@ def _start(home: Path, number: int, environment: dict[str, str]) -> subprocess.P
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
-def _wait(processes: list[subprocess.Popen[str]], tell: Callable[[str], None]) -> None:
+def _wait(processes: list[subprocess.Popen[str]], on_message: Callable[[str], None]) -> None:
     """Until all have ended, or one has failed: it would leave the others waiting."""
 
     def hear(process: subprocess.Popen[str], first: bool) -> None:
@@ -89,7 +89,7 @@ def _wait(processes: list[subprocess.Popen[str]], tell: Callable[[str], None]) -
         with process.stdout as lines:
             for line in lines:
                 if first:
-                    tell(line.rstrip())
+                    on_message(line.rstrip())
 
     ears = [Thread(target=hear, args=(process, number == 0), daemon=True) for number, process in enumerate(processes)]
     for ear in ears:

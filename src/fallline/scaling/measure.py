@@ -77,13 +77,13 @@ class Bench:
             "optimizer": self.trial.recipe.optimizer.name,
         }
 
-    def measure(self, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    def measure(self, on_message: Callable[[str], None]) -> list[dict[str, Any]]:
         """Every program, then every program again, so often: what drifts on the machine touches all alike."""
         rigs = [(one, Rig(self, one["what"], one["width"])) for one in self.programs if one["what"] != REDUCE]
         rows, n = [], self.count["devices"]
         for repeat in range(self.repeats):
             for place, (one, rig) in enumerate(rigs):
-                tell(
+                on_message(
                     f"{one['what']}, batch {one['width']:,}: {place + 1} of {len(rigs)}, repeat {repeat + 1} of "
                     f"{self.repeats}"
                 )

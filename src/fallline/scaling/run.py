@@ -23,6 +23,7 @@ from fallline.scaling.wanted import REDUCE, default_sizes, wanted
 from fallline.store.paths import RunPaths
 from fallline.study import Study, Trial
 from fallline.study.device_counts import DeviceCount, parse_counts
+from fallline.study.recipe_fields import SETTINGS
 from fallline.study.toml import dump_study, parse_study
 from fallline.study.trial import digest
 
@@ -69,16 +70,16 @@ def measure_scaling(
     out: Path,
     asked: ScaleRequest,
     data: Path | None = None,
-    tell: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
     follow: Callable[[str], None] | None = None,
     command: str = "",
     of_a_run: bool = False,
 ) -> Path:
     """Measure what of ``asked`` the folder ``out`` does not have yet; the folder.
 
-    ``tell`` hears a line a count, ``follow`` one a program. ``of_a_run``: the measurement is a part of a run, which is
-    not stopped by it: what the folder has of another study is measured anew, and counts of more devices than there are
-    are left out.
+    ``on_message`` hears a line a count, ``follow`` one a program. ``of_a_run``: the measurement is a part of a run,
+    which is not stopped by it: what the folder has of another study is measured anew, and counts of more devices than
+    there are are left out.
 
     Where this process is one of several (FALLLINE_PROCESSES), all of them call this, and counts of as many hosts are
     measured by the processes themselves; the first one writes.
@@ -87,7 +88,7 @@ def measure_scaling(
     _check_written(study, trial)
     examples = _examples(trial, study)
     sizes = _sizes(study, trial, asked, examples)
-    folder, tell, follow = ScaleFolder(out), tell or _nobody, follow or _nobody
+    folder, on_message, follow = ScaleFolder(out), on_message or _nobody, follow or _nobody
     known, facts = _known(folder, study, trial, sizes, of_a_run)
     joined = processes.count()
     for count in asked.counts:
@@ -109,8 +110,8 @@ def measure_scaling(
             "repeats": asked.repeats,
             "seconds": asked.seconds,
         }
-        tell(f"{count.said}: timing {len(programs)} programs, {asked.repeats} times each")
-        answer = measured(request, count, lambda line, said=count.said: follow(f"{said}: {line}"))
+        on_message(f"{count.in_words}: timing {len(programs)} programs, {asked.repeats} times each")
+        answer = measured(request, count, lambda line, said=count.in_words: follow(f"{said}: {line}"))
         if answer is None:
             continue  # another process of the group writes
         known = pl.concat([known, pl.DataFrame(answer["rows"], schema=ROWS)])
@@ -130,7 +131,7 @@ def measure_scaling(
 
 
 def measure_for_run(
-    study: Study, out: Path, data: Path | None, tell: Callable[[str], None] | None, command: str
+    study: Study, out: Path, data: Path | None, on_message: Callable[[str], None] | None, command: str
 ) -> None:
     """What more devices buy, into the run folder ``out`` of a study that asks: before training, while this process
     holds no device yet.
@@ -141,10 +142,10 @@ def measure_for_run(
         return
     try:
         measure_scaling(
-            study, RunPaths(out).scaling, ScaleRequest.of(study), data, tell, command=command, of_a_run=True
+            study, RunPaths(out).scaling, ScaleRequest.of(study), data, on_message, command=command, of_a_run=True
         )
     except ProcessError as failure:
-        (tell or _nobody)(f"what more devices buy was not measured: {failure}")
+        (on_message or _nobody)(f"what more devices buy was not measured: {failure}")
 
 
 def _nobody(line: str) -> None:
@@ -154,8 +155,10 @@ def _nobody(line: str) -> None:
 def _identity(trial: Trial) -> str:
     """What the times are of: the same for studies whose steps cost the same."""
     canonical = trial.canonical
-    kept = ("task", "data", "optimizer", "loss", "precision")
-    return digest({name: canonical[name] for name in kept} | {"subset": trial.recipe.batches.subset})
+    kept = {"task", "data", "optimizer", "loss", *(field.name for field in SETTINGS if field.splits)}
+    return digest(
+        {name: canonical[name] for name in kept if name in canonical} | {"subset": trial.recipe.batches.subset}
+    )
 
 
 def _known(

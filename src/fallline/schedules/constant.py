@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from fallline.contracts import Clock, Schedule
+from fallline.contracts import Clock
+from fallline.contracts.declaring import schedule
 
 
-def _factor(clock: Clock) -> np.ndarray:
-    """1 at every step, float64 [n]."""
+@schedule()
+def constant(clock: Clock) -> np.ndarray:
+    """Constant learning rate.
+
+    Equation::
+
+        f = 1
+
+    Source: Robbins and Monro, 1951, without their decay
+    """
     return np.ones(len(clock.steps))
-
-
-CONSTANT = Schedule(
-    name="constant",
-    factor=_factor,
-    title="constant rate",
-    equation="f = 1",
-    source="Robbins and Monro, 1951, without their decay",
-)

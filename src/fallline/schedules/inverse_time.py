@@ -1,33 +1,38 @@
-"""Inverse time decay: the rate falls as one over the time that has passed."""
+"""Inverse time decay: the learning rate falls as one over the time that has passed."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fallline.contracts import Clock, Schedule, nonnegative
-from fallline.schedules._hyperparameters import check_one_of, decay_epochs, decay_steps, staircase
-from fallline.schedules._time import begun, turns
+from fallline.contracts import Clock
+from fallline.contracts.declaring import Flag, Nonnegative, OptionalPositive, schedule
+from fallline.schedules._checks import check_one_of
+from fallline.schedules._time import periods, whole_periods
 
 
-def _factor(
-    clock: Clock, decay_rate: float, decay_steps: float | None, decay_epochs: float | None, staircase: float
+@schedule(check_one_of("decay_steps", "decay_epochs"))
+def inverse_time(
+    clock: Clock,
+    decay_rate: Nonnegative = 0.5,
+    decay_steps: OptionalPositive = None,
+    decay_epochs: OptionalPositive = None,
+    staircase: Flag = False,
 ) -> np.ndarray:
-    """``1 / (1 + decay_rate t / T)``, float64 [n]; with staircase t / T is rounded down."""
-    times = turns(clock, decay_steps, decay_epochs)
-    return 1 / (1 + decay_rate * (begun(times) if staircase else times))
+    """Inverse time decay.
 
+    t counts steps or epochs, T is ``decay_steps`` or ``decay_epochs``.
 
-INVERSE_TIME = Schedule(
-    name="inverse_time",
-    factor=_factor,
-    hyperparameters=(
-        nonnegative("decay_rate", 0.5, "how much the divisor of the rate grows in each decay_steps or decay_epochs"),
-        decay_steps("steps in which the divisor grows by decay_rate"),
-        decay_epochs("epochs in which the divisor grows by decay_rate"),
-        staircase(),
-    ),
-    check=check_one_of("decay_steps", "decay_epochs"),
-    title="inverse time decay",
-    equation="f = 1 / (1 + decay_rate t / T);  staircase: f = 1 / (1 + decay_rate floor(t / T))",
-    source="Robbins and Monro, 1951; TensorFlow 1's inverse_time_decay",
-)
+    Equation::
+
+        f = 1 / (1 + decay_rate t / T);  staircase: f = 1 / (1 + decay_rate floor(t / T))
+
+    Args:
+        decay_rate: growth of the learning rate's divisor per decay_steps or decay_epochs
+        decay_steps: steps in which the divisor grows by decay_rate
+        decay_epochs: epochs in which the divisor grows by decay_rate
+        staircase: change the factor only after each whole decay_steps or decay_epochs
+
+    Source: Robbins and Monro, 1951; TensorFlow 1's inverse_time_decay
+    """
+    times = periods(clock, decay_steps, decay_epochs)
+    return 1 / (1 + decay_rate * (whole_periods(times) if staircase else times))

@@ -8,22 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fallline.contracts import Clock, Hyperparameter, Schedule
+from fallline.contracts import Clock
+from fallline.contracts.declaring import NO_DEFAULT, Nonnegatives, OptionalPositives, schedule
 from fallline.errors import HyperparameterError, StudyError
-from fallline.schedules._hyperparameters import check_one_of
+from fallline.schedules._checks import check_one_of
 from fallline.schedules._time import NEAR
-
-
-def _factor(
-    clock: Clock,
-    boundary_steps: tuple[float, ...] | None,
-    boundary_epochs: tuple[float, ...] | None,
-    factors: tuple[float, ...],
-) -> np.ndarray:
-    """The factor of the piece each step lies in, float64 [n]; a boundary belongs to the piece on its left."""
-    time, boundaries = (clock.epochs, boundary_epochs) if boundary_steps is None else (clock.steps, boundary_steps)
-    piece = np.searchsorted(np.asarray(boundaries) * (1 + NEAR), np.asarray(time, np.float64), side="left")
-    return np.asarray(factors, np.float64)[piece]
 
 
 def _check(hyperparameters: Mapping[str, Any], where: str) -> None:
@@ -39,32 +28,28 @@ def _check(hyperparameters: Mapping[str, Any], where: str) -> None:
         )
 
 
-PIECEWISE = Schedule(
-    name="piecewise",
-    factor=_factor,
-    hyperparameters=(
-        Hyperparameter(
-            "boundary_steps",
-            None,
-            low=0,
-            low_open=True,
-            optional=True,
-            many=True,
-            meaning="steps after which the next factor holds",
-        ),
-        Hyperparameter(
-            "boundary_epochs",
-            None,
-            low=0,
-            low_open=True,
-            optional=True,
-            many=True,
-            meaning="epochs after which the next factor holds",
-        ),
-        Hyperparameter("factors", None, low=0, many=True, meaning="what the rate is multiplied by, one for each piece"),
-    ),
-    check=_check,
-    title="piecewise constant",
-    equation="f = factors[k], k = number of boundaries b with b < t",
-    source="TensorFlow 1's piecewise_constant",
-)
+@schedule(_check)
+def piecewise(
+    clock: Clock,
+    boundary_steps: OptionalPositives = None,
+    boundary_epochs: OptionalPositives = None,
+    factors: Nonnegatives = NO_DEFAULT,
+) -> np.ndarray:
+    """Piecewise constant.
+
+    t counts steps or epochs; a boundary belongs to the piece before it.
+
+    Equation::
+
+        f = factors[k], k = number of boundaries b with b < t
+
+    Args:
+        boundary_steps: steps after which the next factor applies
+        boundary_epochs: epochs after which the next factor applies
+        factors: factors of the learning rate, one for each piece
+
+    Source: TensorFlow 1's piecewise_constant
+    """
+    time, boundaries = (clock.epochs, boundary_epochs) if boundary_steps is None else (clock.steps, boundary_steps)
+    piece = np.searchsorted(np.asarray(boundaries) * (1 + NEAR), np.asarray(time, np.float64), side="left")
+    return np.asarray(factors, np.float64)[piece]

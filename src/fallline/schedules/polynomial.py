@@ -1,35 +1,42 @@
-"""Polynomial decay: from the rate to a small part of it along a power of the time that is left."""
+"""Polynomial decay: from the learning rate to a small part of it along a power of the time that is left."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fallline.contracts import Clock, Schedule, flag, positive
-from fallline.schedules._hyperparameters import check_at_most_one, decay_epochs, decay_steps, end_factor
-from fallline.schedules._time import ended, turns
+from fallline.contracts import Clock
+from fallline.contracts.declaring import Flag, Nonnegative, OptionalPositive, Positive, schedule
+from fallline.schedules._checks import check_at_most_one
+from fallline.schedules._time import current_period, periods
 
 
-def _factor(
-    clock: Clock, decay_steps: float | None, decay_epochs: float | None, end_factor: float, power: float, cycle: float
+@schedule(check_at_most_one("decay_steps", "decay_epochs"))
+def polynomial(
+    clock: Clock,
+    decay_steps: OptionalPositive = None,
+    decay_epochs: OptionalPositive = None,
+    end_factor: Nonnegative = 0.0001,
+    power: Positive = 1.0,
+    cycle: Flag = False,
 ) -> np.ndarray:
-    """``(1 - e) (1 - t / T)^power + e``, float64 [n]; e holds after T, or with cycle T is as many T as reach t."""
-    times = turns(clock, decay_steps, decay_epochs)
-    done = np.minimum(times / ended(times) if cycle else times, 1.0)
+    """Polynomial decay.
+
+    t counts steps or epochs, T is ``decay_steps``, ``decay_epochs`` or the whole budget, e is ``end_factor``, which
+    holds after T.
+
+    Equation::
+
+        f = (1 - e) (1 - min(t, T) / T)^power + e;  cycle: T max(1, ceil(t / T)) for T
+
+    Args:
+        decay_steps: length of the decay in steps; default: the whole budget
+        decay_epochs: length of the decay in epochs; default: the whole budget
+        end_factor: factor of the learning rate at the end
+        power: power of the remaining time; 1 is a straight line
+        cycle: restart after each end, with a decay to two, three, ... times its length
+
+    Source: TensorFlow 1's polynomial_decay
+    """
+    times = periods(clock, decay_steps, decay_epochs)
+    done = np.minimum(times / current_period(times) if cycle else times, 1.0)
     return (1 - end_factor) * (1 - done) ** power + end_factor
-
-
-POLYNOMIAL = Schedule(
-    name="polynomial",
-    factor=_factor,
-    hyperparameters=(
-        decay_steps("steps until the rate has fallen to its end; the whole budget if nothing is said"),
-        decay_epochs("epochs until the rate has fallen to its end; the whole budget if nothing is said"),
-        end_factor(0.0001),
-        positive("power", 1.0, "power of the time that is left: 1 is a straight line"),
-        flag("cycle", False, "whether the rate rises again after the end, to fall in twice, three times ... the time"),
-    ),
-    check=check_at_most_one("decay_steps", "decay_epochs"),
-    title="polynomial decay",
-    equation="f = (1 - e) (1 - min(t, T) / T)^power + e;  cycle: T max(1, ceil(t / T)) for T",
-    source="TensorFlow 1's polynomial_decay",
-)

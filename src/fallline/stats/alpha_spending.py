@@ -10,7 +10,7 @@ from fallline.stats.columns import trials_of
 from fallline.stats.evidence import LEVEL
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
-from fallline.store.interim_analyses import InterimAnalysis, noted_looks
+from fallline.store.interim_analyses import InterimAnalysis, recorded_analyses
 
 DEFAULT_MOST_SEEDS = 100
 """The most seeds of a run that stays undecided, unless set otherwise."""
@@ -57,7 +57,7 @@ class SequentialTest:
 def sequential_test(run: Run) -> SequentialTest:
     """All trials at 5 %, or after interim analyses the trials and the level of the last one, so that a verdict read at
     any time keeps the overall error probability."""
-    trials, analyses = trials_of(run), noted_looks(run.paths)
+    trials, analyses = trials_of(run), recorded_analyses(run.paths)
     if analyses is None or analyses.last is None:
         return SequentialTest(trials, not run.missing)
     analysed_seeds = set(analyses.seen)

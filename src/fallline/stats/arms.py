@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from fallline.contracts import MetricName
-from fallline.stats.columns import OFF, finished
+from fallline.stats.columns import finished
 from fallline.stats.differences import paired_sample, size
 from fallline.stats.evidence import Evidence, Region, weigh, weighed
 from fallline.stats.filters import select_trials
@@ -21,9 +21,7 @@ from fallline.stats.metric import direction
 from fallline.stats.missing import missing, not_a_number
 from fallline.store import Run
 from fallline.study import Claim
-
-NULL_IS_A_CHOICE = (*OFF, "batch_size", "subset")
-"""In these columns a null is a setting (off, all examples); in others the component has no such hyperparameter."""
+from fallline.study.column_words import NULL_WORDS
 
 RATE = "learning_rate"
 
@@ -268,7 +266,8 @@ def valued(run: Run, trials: pl.DataFrame, claim: Claim, column: str, choice: st
     value = pl.when(gaps).then(worst).otherwise(value)
     falling = pl.col(choice).cast(pl.Float64)  # without a value, where every trial diverged, it has no type of its own
     choice = pl.when(finished() & ~missing(run, choice)).then(-falling if choice_up else falling).otherwise(math.inf)
-    return trials.with_columns(value=value.fill_nan(None), choice=choice.fill_nan(None), diverged=gone, missing=gaps)
+    choice = choice.fill_nan(None)  # pyright: ignore[reportAttributeAccessIssue]
+    return trials.with_columns(value=value.fill_nan(None), choice=choice, diverged=gone, missing=gaps)
 
 
 def arms(trials: pl.DataFrame, table: Settings, identity: Sequence[str], tune: Sequence[str], fixed: bool) -> list[Arm]:
@@ -302,8 +301,7 @@ def pairs(
             for name in columns
             if name not in named
             and all(
-                name in NULL_IS_A_CHOICE or any(arm.settings[name] is not None for arm in side)
-                for side in (first, second)
+                name in NULL_WORDS or any(arm.settings[name] is not None for arm in side) for side in (first, second)
             )
         ]
     held = [name for name in held if len({arm.settings.get(name) for arm in both}) > 1]

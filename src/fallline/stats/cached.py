@@ -36,5 +36,5 @@ def once(compute: Callable[P, R]) -> Callable[P, R]:
 
 def _noted(run: Run) -> tuple[int | None, ...]:
     """When the notes of interim analyses and claims were last written, in nanoseconds."""
-    paths = (run.paths.looks, run.paths.claims) if hasattr(run, "paths") else ()
+    paths = (run.paths.interim_analyses, run.paths.claims) if hasattr(run, "paths") else ()
     return tuple(path.stat().st_mtime_ns if path.exists() else None for path in paths)

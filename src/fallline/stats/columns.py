@@ -10,24 +10,19 @@ from fallline.contracts import MetricName
 from fallline.errors import StoreError
 from fallline.stats.cached import once
 from fallline.store import Run
+from fallline.study.column_words import OFF
+from fallline.study.recipe_fields import KEPT
 
-POLICY = ("batch_size", "order", "overlap", "subset", "subset_from", "last_batch")
+POLICY = tuple(field.name for field in KEPT if field.policy)
 """The batch policy."""
 
-RECIPE = ("task", "data", "optimizer", "schedule", "loss", *POLICY, "precision", "steps", "early_stop")
-"""The recipe columns that are not hyperparameters of a component."""
-
-OFF = (
-    "l1_penalty",
-    "l2_penalty",
-    "weight_decay",
-    "clip_norm",
-    "ema_decay",
+RECIPE = (
+    *("task", "data", "optimizer", "schedule", "loss"),
+    *(field.name for field in KEPT if not field.budget),
+    *(field.name for field in KEPT if field.budget),
     "early_stop",
-    "warmup_steps",
-    "warmup_epochs",
 )
-"""In these columns a null is a setting: off."""
+"""The recipe columns that are not hyperparameters of a component."""
 
 FINISHED = ("done", "stopped")
 """The status of trials with results: trained to the last step, or ended by early stopping."""

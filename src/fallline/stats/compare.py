@@ -13,7 +13,7 @@ import polars as pl
 
 from fallline.errors import StudyError, UnknownName
 from fallline.stats.alpha_spending import sequential_test
-from fallline.stats.arms import NULL_IS_A_CHOICE, Arm, Settings, arms, valued
+from fallline.stats.arms import Arm, Settings, arms, valued
 from fallline.stats.arms import upwards as upwards_of
 from fallline.stats.best import Standing, standings
 from fallline.stats.cached import once
@@ -39,6 +39,7 @@ from fallline.stats.same_examples import Examples, Mcnemar, split_of
 from fallline.store import Run
 from fallline.store.claims import noted_claims
 from fallline.study import Claim
+from fallline.study.column_words import NULL_WORDS
 from fallline.study.test_leakage import REASON, on_test
 
 MOST_PAIRS = 500
@@ -182,9 +183,7 @@ def _compared(run: Run, columns: tuple[str, ...], column: str, tuned: tuple[str,
     up, note = upwards_of(null, column, run.study.goals), noted_claims(run.paths, run.study)
     fixed = note is not None and not note.chance
     every = [arm for arm in arms(rows, {}, [*held, *columns], tuned, fixed) if arm.sample]
-    whole = [
-        arm for arm in every if all(arm.settings[name] is not None or name in NULL_IS_A_CHOICE for name in columns)
-    ]
+    whole = [arm for arm in every if all(arm.settings[name] is not None or name in NULL_WORDS for name in columns)]
     groups = _groups(whole, held, up, negligible(rows["value"].to_numpy()))
     found = tuple(group for group in groups if len(group.arms) > 1)
     if not found:

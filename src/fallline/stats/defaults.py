@@ -31,10 +31,10 @@ def defaults(rows: pl.DataFrame) -> Defaults:
     Only the optimizer's own hyperparameters count: batch, budget and schedule are the study's. Numbers are equal to one
     part in 10^6, since some records are float32.
     """
-    from fallline.optimizers import optimizers  # imports JAX, which nothing else here needs
+    from fallline.optimizers import builtin_optimizers  # imports JAX, which nothing else here needs
 
     names = rows["optimizer"].unique().to_list()
-    optimizer = optimizers().get(names[0]) if len(names) == 1 else None
+    optimizer = builtin_optimizers().get(names[0]) if len(names) == 1 else None
     if optimizer is None or any(
         hyperparameter.name not in rows.columns or hyperparameter.many for hyperparameter in optimizer.hyperparameters
     ):

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fallline.stats.columns import OFF
+from fallline.study.column_words import NULL_WORDS
 from fallline.study.formatting import exact
 
 
@@ -26,7 +26,7 @@ def select_trials(trials: pl.DataFrame, kept: dict[str, Any]) -> pl.DataFrame:
 
 
 def _equal(column: str, value: Any) -> pl.Expr:
-    if value is None or (column in ("batch_size", "subset") and value == "all") or (column in OFF and value == "off"):
+    if value is None or (column in NULL_WORDS and value == NULL_WORDS[column]):
         return pl.col(column).is_null()
     if isinstance(value, (list, tuple)):
         return pl.col(column) == ", ".join(map(exact, value))

@@ -15,7 +15,7 @@ from fallline.stats.compare import Compared, compared
 from fallline.stats.metric import primary
 from fallline.stats.question import compared_by
 from fallline.store import Run
-from fallline.store.test_reads import CHOSEN, Pick, TestRead
+from fallline.store.test_reads import CHOSEN, HeldOutRead, Pick
 from fallline.study.test_leakage import on_test, refuse_test
 from fallline.study.trial import digest
 
@@ -27,12 +27,12 @@ def has_test(run: Run) -> bool:
     return any(on_test(name) for name in metric_columns(trials_of(run)))
 
 
-def chosen_for(found: Compared) -> TestRead:
+def chosen_for(found: Compared) -> HeldOutRead:
     """What a comparison evaluates on test: of each arm the configuration with the best mean over all seeds."""
-    return TestRead(CHOSEN, found.chosen_by.column, _picks(found.run, found.chosen))
+    return HeldOutRead(CHOSEN, found.chosen_by.column, _picks(found.run, found.chosen))
 
 
-def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> TestRead:
+def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> HeldOutRead:
     """What the report of a run evaluates on test: each compared arm at its best, and the best configuration of each
     optimizer (``best``, as ``best_of`` returns it)."""
     best = best_of(run) if best is None else best
@@ -44,7 +44,7 @@ def chosen_by_run(run: Run, best: pl.DataFrame | None = None) -> TestRead:
     if by:
         with suppress(FalllineError):  # nothing to compare
             picks = (*chosen_for(compared(run, by)).picks, *picks)
-    return TestRead(CHOSEN, metric.column, tuple(picks))
+    return HeldOutRead(CHOSEN, metric.column, tuple(picks))
 
 
 def chosen_alone(run: Run, ranked: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:

@@ -19,7 +19,7 @@ import fallline
 from fallline.errors import StoreError
 from fallline.store.files import write_atomically
 from fallline.store.paths import RunPaths
-from fallline.study.formatting import told
+from fallline.study.formatting import failure_summary
 from fallline.study.trial import digest
 
 FORMAT = 2
@@ -33,7 +33,7 @@ class Damaged(Unusable):
     """A checkpoint whose content is not what was written."""
 
     def __init__(self, failure: BaseException):
-        super().__init__(f"is damaged ({told(failure)[:100]})")
+        super().__init__(f"is damaged ({failure_summary(failure)[:100]})")
 
 
 class Unreadable(Unusable):

@@ -10,7 +10,7 @@ from fallline.errors import StoreError
 from fallline.store.files import read_json, write_json
 from fallline.store.paths import RunPaths
 from fallline.study import Study, plain
-from fallline.study.original_claims import SAID, as_written
+from fallline.study.original_claims import IN_EVERY_ROW, original_configurations
 from fallline.study.trial import digest
 
 REMEDY = "remove it; the report then cannot tell when the claims were made"
@@ -46,7 +46,7 @@ def note_claims(paths: RunPaths, study: Study, recorded: int, chance: bool) -> C
     if known is not None:
         return known
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    note = ClaimsNote(claims_hash(study), now, recorded, chance, as_written(study))
+    note = ClaimsNote(claims_hash(study), now, recorded, chance, original_configurations(study))
     write_json(paths.claims, [*read_claims(paths), asdict(note) | {"claims": plain(study)["claims"]}])
     return note
 
@@ -74,4 +74,4 @@ def _is_note(row: Any) -> bool:
     if not isinstance(row, dict) or not set(row) >= _NEEDED:
         return False
     written = row.get("written", [])
-    return isinstance(written, list) and all(isinstance(one, dict) and set(one) >= SAID for one in written)
+    return isinstance(written, list) and all(isinstance(one, dict) and set(one) >= IN_EVERY_ROW for one in written)

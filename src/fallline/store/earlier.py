@@ -27,7 +27,7 @@ def planned_trials(plan: dict[str, Any]) -> set[str]:
     return {name for cohort in _cohorts(plan) for block in cohort["blocks"] for name in block.get("trials", ())}
 
 
-def standing_blocks(plan: dict[str, Any], done: Iterable[str]) -> list[str]:
+def current_blocks(plan: dict[str, Any], done: Iterable[str]) -> list[str]:
     """The blocks that the study as it stands has: of those ``done`` each with one of its trials; of the others those
     that can still be trained, since all of their cohort is the study's. The others were given up.
     """

@@ -88,7 +88,7 @@ def bring_names_to_disk(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, content: bytes | memoryview, lasting: bool = True) -> None:
+def write_bytes(path: Path, content: bytes, lasting: bool = True) -> None:
     """``content``, atomically, and noted among the checksums of its run folder."""
     try:
         with noted(path, content, lasting):
@@ -156,14 +156,14 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     write_bytes(path, parquet_bytes(frame))
 
 
-def parquet_bytes(frame: pl.DataFrame | pl.LazyFrame) -> memoryview:
+def parquet_bytes(frame: pl.DataFrame | pl.LazyFrame) -> bytes:
     """``frame`` as a Parquet file; a lazy one is made piece by piece, so that it is never whole in memory."""
     content = io.BytesIO()  # given a file, polars hides from us that the disk is full
     if isinstance(frame, pl.LazyFrame):
         frame.sink_parquet(content)
     else:
         frame.write_parquet(content)
-    return content.getbuffer()
+    return content.getvalue()  # no copy: CPython hands out the bytes that the buffer holds
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:

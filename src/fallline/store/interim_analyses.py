@@ -64,32 +64,32 @@ class InterimAnalyses:
         return sum(look.level for look in self.made)
 
 
-def noted_looks(paths: RunPaths) -> InterimAnalyses | None:
+def recorded_analyses(paths: RunPaths) -> InterimAnalyses | None:
     """The looks that the run folder notes; None where it was never looked at in rounds."""
-    if not paths.looks.exists():
+    if not paths.interim_analyses.exists():
         return None
-    value = read_json(paths.looks, REMEDY)
+    value = read_json(paths.interim_analyses, REMEDY)
     try:
         planned, made = (tuple(_read(look) for look in value[name]) for name in ("planned", "made"))
         return InterimAnalyses(tuple(map(int, value["seeds"])), int(value["before"]), planned, made)
     except (LookupError, TypeError, ValueError):
-        raise StoreError(f"{paths.looks} was damaged after it was written: {REMEDY}") from None
+        raise StoreError(f"{paths.interim_analyses} was damaged after it was written: {REMEDY}") from None
 
 
-def note_plan(
+def record_plan(
     paths: RunPaths, seeds: Sequence[int], before: int, planned: Sequence[InterimAnalysis]
 ) -> InterimAnalyses:
     """Write down when there will be looks and at which level, before the first of them."""
     return _written(paths, InterimAnalyses(tuple(seeds), before, tuple(planned)))
 
 
-def begin_look(paths: RunPaths, looks: InterimAnalyses, look: InterimAnalysis) -> InterimAnalyses:
+def begin_analysis(paths: RunPaths, looks: InterimAnalyses, look: InterimAnalysis) -> InterimAnalyses:
     """Write down that ``look`` is made, before it is known what it says: its level is spent from now on."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return _written(paths, replace(looks, made=(*looks.made, replace(look, begun=now))))
 
 
-def end_look(paths: RunPaths, looks: InterimAnalyses, verdicts: Sequence[tuple[str, str]]) -> InterimAnalyses:
+def end_analysis(paths: RunPaths, looks: InterimAnalyses, verdicts: Sequence[tuple[str, str]]) -> InterimAnalyses:
     """Write down what the last look said."""
     *before, last = looks.made
     return _written(paths, replace(looks, made=(*before, replace(last, verdicts=tuple(verdicts)))))
@@ -105,5 +105,5 @@ def _written(paths: RunPaths, looks: InterimAnalyses) -> InterimAnalyses:
     value: dict[str, Any] = asdict(looks)
     value["planned"] = [{"seeds": look.seeds, "level": look.level} for look in looks.planned]
     check_there(paths.root)
-    write_json(paths.looks, value)
+    write_json(paths.interim_analyses, value)
     return looks

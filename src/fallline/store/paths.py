@@ -97,7 +97,7 @@ class RunPaths:
         return self.root / "scaling"
 
     @property
-    def looks(self) -> Path:
+    def interim_analyses(self) -> Path:
         """The looks at a run that grows until it is decided: planned and made."""
         return self.root / "looks.json"
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.checksums import OWN_SUM, sha256_of
-from fallline.store.earlier import earlier_trials, standing_blocks
+from fallline.store.earlier import current_blocks, earlier_trials
 from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet, read_table
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.paths import RunPaths
@@ -257,13 +257,13 @@ class Run:
         """The names of all planned blocks, but for those that hold no trial that counts."""
         if not self._left_out:
             return planned_blocks(self.plan)
-        return standing_blocks(self.plan, self.paths.done_blocks())
+        return current_blocks(self.plan, self.paths.done_blocks())
 
     @property
     def missing(self) -> list[str]:
         """The planned blocks of the study as it stands that have no records yet."""
         done = self.paths.done_blocks()
-        return [block for block in standing_blocks(self.plan, done) if block not in set(done)]
+        return [block for block in current_blocks(self.plan, done) if block not in set(done)]
 
 
 def _scanned(files: list[Path]) -> pl.LazyFrame:

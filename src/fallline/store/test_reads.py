@@ -50,7 +50,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class TestRead:
+class HeldOutRead:
     """Test values of ``picks`` that the metric ``chosen_by`` chose, or of what the study ``named`` (the hash of its
     claims and reported figures), or of every trial; and all accesses to them.
     """
@@ -73,7 +73,7 @@ class TestRead:
     def first(self) -> Access:
         return min(self.reads, key=lambda read: read.first)
 
-    def against(self, other: TestRead) -> bool:
+    def against(self, other: HeldOutRead) -> bool:
         """Whether both choose and do not agree: by another metric, or another configuration for the same arm."""
         if self.kind != CHOSEN or other.kind != CHOSEN:
             return False
@@ -83,7 +83,7 @@ class TestRead:
         )
 
 
-def readings(paths: RunPaths) -> tuple[TestRead, ...]:
+def readings(paths: RunPaths) -> tuple[HeldOutRead, ...]:
     """Every reading that the run folder notes, in the order of their first access."""
     if not paths.test_reads.exists():
         return ()
@@ -94,7 +94,7 @@ def readings(paths: RunPaths) -> tuple[TestRead, ...]:
         raise StoreError(f"{paths.test_reads} was damaged after it was written: {REMEDY}") from None
 
 
-def note_test_read(paths: RunPaths, reading: TestRead, who: str) -> TestRead:
+def note_test_read(paths: RunPaths, reading: HeldOutRead, who: str) -> HeldOutRead:
     """Note that ``who`` reads; the reading as it stands in the folder then.
 
     Nothing that was noted is taken back. What was read before by the same choice is counted there: the same
@@ -111,7 +111,7 @@ def note_test_read(paths: RunPaths, reading: TestRead, who: str) -> TestRead:
     return noted[place]
 
 
-def _same(noted: Sequence[TestRead], reading: TestRead) -> int | None:
+def _same(noted: Sequence[HeldOutRead], reading: HeldOutRead) -> int | None:
     """Where the same was read before; what agrees wholly comes before what holds more."""
     alike = [
         place
@@ -131,7 +131,7 @@ def _counted(reads: Sequence[Access], who: str, user: str, now: str) -> tuple[Ac
     return (*reads, Access(who, user, now, now))
 
 
-def _reading(row: dict[str, Any]) -> TestRead:
+def _reading(row: dict[str, Any]) -> HeldOutRead:
     picks = tuple(Pick(dict(pick["arm"]), str(pick["configuration"]), dict(pick["recipe"])) for pick in row["picks"])
     reads = tuple(
         Access(str(read["who"]), str(read["user"]), str(read["first"]), str(read["last"]), int(read["times"]))
@@ -139,7 +139,7 @@ def _reading(row: dict[str, Any]) -> TestRead:
     )
     if not reads:
         raise ValueError("a reading was read")
-    return TestRead(str(row["kind"]), str(row["chosen_by"]), picks, str(row["named"]), reads)
+    return HeldOutRead(str(row["kind"]), str(row["chosen_by"]), picks, str(row["named"]), reads)
 
 
 def _now() -> str:

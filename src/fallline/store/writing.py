@@ -24,7 +24,7 @@ from fallline.store.checksums import (
     sums_in_timing,
     with_own_sum,
 )
-from fallline.store.earlier import earlier_trials, planned_trials, standing_blocks, with_earlier
+from fallline.store.earlier import current_blocks, earlier_trials, planned_trials, with_earlier
 from fallline.store.files import (
     MAX_TEXT_BYTES,
     bring_names_to_disk,
@@ -137,7 +137,7 @@ class RunWriter:
         plan["rounds"].append(round_)
         write_json(self.paths.plan, plan)
 
-    def note_standing(self, names: set[str]) -> None:
+    def note_current_trials(self, names: set[str]) -> None:
         """Note which trials are the study's as it stands; all others in the folder are of earlier forms of it.
 
         Where that changed, the mistakes are to be looked for anew.
@@ -152,9 +152,9 @@ class RunWriter:
         """The names of the trials that are of earlier forms of the study."""
         return earlier_trials(self._plan())
 
-    def standing(self) -> set[str]:
+    def current_blocks(self) -> set[str]:
         """The names of the planned blocks that the study as it stands has, done or still to be trained."""
-        return set(standing_blocks(self._plan(), self.paths.done_blocks()))
+        return set(current_blocks(self._plan(), self.paths.done_blocks()))
 
     def next_round(self) -> int:
         """A number that no block bears, though the plan may have been lost."""
@@ -198,7 +198,7 @@ class RunWriter:
             bring_names_to_disk(folder)
         write_bytes(self.paths.trials(block), last)
 
-    def write_answers(self, name: str, answers: pl.DataFrame) -> None:
+    def write_labels(self, name: str, answers: pl.DataFrame) -> None:
         """The labels that predictions of a task are held against, where they are not there yet."""
         path = self.paths.answers / f"{name}.parquet"
         if not path.exists():
@@ -250,7 +250,7 @@ class RunWriter:
                     f"{self.paths.root} holds a run of study {before.name}, not of {study.name}; "
                     "choose another folder with --out"
                 )
-        left = [block for block in self.standing() if not self.is_done(block)]
+        left = [block for block in self.current_blocks() if not self.is_done(block)]
         if left and not resume:
             raise StoreError(
                 f"the run in {self.paths.root} was stopped with {len(left)} of its blocks still to train; "

@@ -1,4 +1,4 @@
-"""How long a trial runs and on what batches: the fields of a recipe put together."""
+"""How long a trial trains and on what batches, from the fields of a recipe."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from typing import Any
 from fallline.batching import BatchPolicy, BatchStream, times_workers
 from fallline.contracts import Task
 from fallline.errors import StudyError
-from fallline.study.values import MAX_STEPS, check_field
+from fallline.study.field_checks import MAX_STEPS
+from fallline.study.recipe_fields import KEPT, SETTINGS, check_field
 from fallline.tasks.folds import FoldSplit
 
 
 def batches_of(fields: Mapping[str, Any], where: str) -> BatchPolicy:
-    """The batch policy of a recipe; a lone batch of all examples where nothing is said.
+    """The batch policy of a recipe; all examples in each step where no field says otherwise.
 
-    A batch that is of each worker is multiplied by their number: data parallelism is a larger batch, no more.
+    A batch size of each worker is multiplied by their number: data parallelism is a larger batch and nothing else.
     """
+    policy: dict[str, Any] = {
+        known.policy: known.check(fields[known.name], where) for known in KEPT if known.policy and known.name in fields
+    }
+    if check_field("batch_of", fields.get("batch_of", "all"), where) == "worker":
+        workers = math.floor(fields.get("workers", 1))  # a fraction is an error of the schedule's hyperparameters
+        policy["size"] = times_workers(policy.get("size"), workers, where)
+    if policy.get("subset") is None:
+        policy.pop("subset_from", None)  # without a subset it changes nothing, so it makes no other recipe
+    return BatchPolicy(policy.pop("size", None), **policy)
 
-    def field(name: str, default: Any) -> Any:
-        return check_field(name, fields[name], where) if name in fields else default
 
-    size, workers = field("batch_size", None), fields.get("workers", 1)
-    if field("batch_of", "all") == "worker":
-        size = times_workers(size, math.floor(workers), where)  # workers that are not whole are told of with the rates
-    policy = BatchPolicy(
-        size,
-        order=field("order", "shuffled"),
-        overlap=field("overlap", 0.0),
-        subset=field("subset", None),
-        subset_from=field("subset_from", "random"),
-        last=field("last_batch", "dropped"),
+def settings_of(fields: Mapping[str, Any], where: str) -> tuple[tuple[str, Any], ...]:
+    """The fields of a recipe that are neither of the batches nor of the budget, with their defaults."""
+    return tuple(
+        (known.name, known.check(fields[known.name], where) if known.name in fields else known.default)
+        for known in SETTINGS
     )
-    return policy
 
 
-def steps_of(
+def steps_in_budget(
     fields: Mapping[str, Any], batches: BatchPolicy, task: Task, data: str, where: str, cut: FoldSplit | None = None
 ) -> int:
-    """The budget in steps; one in epochs is turned into steps by the number of the task's training examples, those left
-    where ``cut`` keeps some for validation."""
+    """The budget in steps. Epochs are converted by the number of the task's training examples, without those that
+    ``cut`` keeps for validation."""
     if "epochs" not in fields:
         return check_field("steps", fields.get("steps"), where)
     if "steps" in fields:

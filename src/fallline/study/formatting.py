@@ -1,4 +1,4 @@
-"""Values and failures as they may stand in an error: short, whatever they are."""
+"""Values and failures in error messages: short, whatever they are."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ def shown(value: object, most: int = 60) -> str:
     """``value`` as Python writes it, cut where it is long."""
     try:
         text = repr(value)
-    except BaseException as failure:  # whole numbers of thousands of digits, objects of the user's whose repr fails
+    except BaseException as failure:  # whole numbers of thousands of digits, objects of the user whose repr fails
         but_an_interrupt(failure)
         return f"a value of type {type(value).__name__}"
     return text if len(text) < most else text[: most - 3] + "..."
 
 
 def exact(value: object) -> str:
-    """A number as the shortest text that reads back as the same one, for whatever is written to be read again.
+    """A number as the shortest text that is read back as the same number.
 
     >>> exact(31.622776601683796), exact(0.1), exact(2.0), exact(3)
     ('31.622776601683796', '0.1', '2', '3')
@@ -24,6 +24,6 @@ def exact(value: object) -> str:
     return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def told(failure: BaseException) -> str:
-    """The kind of failure and the first line of what it says."""
+def failure_summary(failure: BaseException) -> str:
+    """The type of an exception and the first line of its message."""
     return ": ".join([type(failure).__name__, *str(failure).splitlines()[:1]])

@@ -1,4 +1,4 @@
-"""What the claims of a study were made about: its configurations before presets and settings were laid over them."""
+"""What the claims of a study are about: its configurations before presets and settings were applied."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from fallline.errors import FalllineError
 from fallline.study.recipe_columns import recipe_columns
 from fallline.study.spec import Study
 from fallline.study.tables import Claim
-from fallline.study.trial import Trial, hyperparameters_in_use
+from fallline.study.trial import Trial, settings_in_use
 
-SAID = {"data", "steps", "images", "configurations"}
-"""What every row says."""
+IN_EVERY_ROW = {"data", "steps", "images", "configurations"}
+"""The columns of every row."""
 
 
-def as_written(study: Study) -> list[dict[str, Any]]:
-    """Of the study as it was written, a row a kind of configuration: the columns that its claims name, data, steps,
-    the ``images`` that train (None: the task does not say), and how many ``configurations`` are of this kind.
+def original_configurations(study: Study) -> list[dict[str, Any]]:
+    """One row per kind of configuration of the original study: the columns that its claims name, data, steps, the
+    number of training examples as ``images`` (None: the task does not say it), and how many ``configurations`` are of
+    this kind.
 
-    No rows where nothing was laid over the study, and where its written form cannot be had here.
+    No rows where the study was not changed, and where the original cannot be expanded here.
     """
-    whole = study.written
+    whole = study.original
     if whole is study or not study.claims:
         return []
     try:
         trials = whole.with_({"seeds": 1}).trials()
-        shown = hyperparameters_in_use(trials)
+        shown = settings_in_use(trials)
         named = {name for claim in study.claims for table in tables(claim) for name in table}
         each = {(trial.task.name, trial.recipe): _row(trial, shown, named) for trial in trials}
-    except FalllineError:  # it may be of a package or a file that only the full study needs
+    except FalllineError:  # it may need a package or a file that only the full study uses
         return []
     counts = Counter(tuple(row.items()) for row in each.values())
     return [dict(row) | {"configurations": count} for row, count in counts.items()]
 
 
 def tables(claim: Claim) -> list[Mapping[str, Any]]:
-    """The tables of settings that a claim names its trials by."""
+    """The tables of settings by which a claim selects its trials."""
     arms = claim.equal if isinstance(claim.equal, list) else [claim.equal]
     return [table for table in (claim.where, claim.arm, claim.better, claim.worse, *arms) if isinstance(table, Mapping)]
 
@@ -47,7 +48,7 @@ def _row(trial: Trial, shown: frozenset[str], named: set[str]) -> dict[str, Any]
     recipe, examples = trial.recipe, trial.task.examples.get(trial.data)
     if examples is not None and trial.cut is not None:
         examples = trial.cut.left(examples)
-    columns = {"task": trial.task.name, **recipe_columns(recipe, shown), "precision": recipe.precision}
+    columns = {"task": trial.task.name, **recipe_columns(recipe, shown)}
     if examples is not None and "epochs" in named:
         columns["epochs"] = float(BatchStream(recipe.batches, examples, seed=0).position([recipe.steps])[0])
     kept = {name: value for name, value in columns.items() if name in named}

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fallline.contracts import Optimizer, Task
-from fallline.study import Recipe, Trial
+from fallline.study.recipe_fields import fields_of_a_program
+from fallline.study.trial import Recipe, Trial
 
 MOST_POINTS = 8_000_000
-"""Points of curves that a block may record: its arrays and its rows are in memory until it is written."""
+"""Points of curves that a block may record: its arrays and rows stay in memory until it is written."""
 
 
 @dataclass(frozen=True)
 class PlannedSegment:
-    """Neighbouring lanes with one update rule, a recipe a lane."""
+    """Neighbouring lanes with one update rule, one recipe per lane."""
 
     optimizer: Optimizer
     recipes: tuple[Recipe, ...]
@@ -23,8 +24,8 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class PlannedCohort:
-    """Trials that share shapes and examples. Every seed has a lane of every recipe; ``trials`` is [seed][lane], lanes
-    in order."""
+    """Trials that share shapes and examples. Every seed has one lane per recipe; ``trials`` is [seed][lane], with the
+    lanes in order."""
 
     name: str
     task: Task
@@ -42,12 +43,12 @@ class PlannedCohort:
 
     @property
     def lanes(self) -> int:
-        """Lanes of one seed."""
+        """Lanes per seed."""
         return sum(len(segment.recipes) for segment in self.segments)
 
     @property
     def points(self) -> int:
-        """Points of curves that a seed records."""
+        """Points of curves that one seed records."""
         return self.lanes * _points(self.trials[0][0])
 
     def of_seeds(self, seeds: Sequence[int]) -> list[Trial]:
@@ -59,12 +60,12 @@ class PlannedCohort:
 def plan(
     trials: Sequence[Trial], max_lanes: Callable[[Task], int] | None = None, places: int = 1
 ) -> list[PlannedCohort]:
-    """Every trial in exactly one cohort. Cohorts split where shapes or the loop differ, at ``max_lanes`` a seed, where
-    a seed would record more than ``MOST_POINTS``, and where there are fewer seeds than ``places`` to train at, so that
-    each has something to do.
+    """Every trial in exactly one cohort.
 
-    Recipes with other seeds than the rest get cohorts of their own, so that a cohort is always a full grid; a study
-    that grew by a seed or a rate plans just what is new.
+    Cohorts split where shapes or the loop differ, at ``max_lanes`` per seed, where a seed would record more than
+    ``MOST_POINTS``, and where there are fewer seeds than ``places`` that train at the same time, so that each place has
+    work. Recipes with other seeds than the rest get their own cohorts, so that a cohort is always a full grid; a study
+    with a new seed or learning rate plans only what is new.
     """
     cohorts: list[PlannedCohort] = []
     for same_shape in _grouped(trials, _shape).values():
@@ -81,9 +82,9 @@ def plan(
 
 
 def spread(cohorts: Sequence[PlannedCohort], jobs: int) -> list[PlannedCohort]:
-    """The cohorts, the longest cut in two again and again until there are as many as ``jobs``, where trials are enough.
+    """The cohorts, the longest split in two repeatedly until there are ``jobs`` of them, or no more trials to split.
 
-    By seeds where there are several, since the lanes of a seed share their batches; else by lanes.
+    A cohort of several seeds is split by seeds, since the lanes of a seed share their batches; else by lanes.
     """
     found = list(cohorts)
     while len(found) < jobs:
@@ -96,13 +97,13 @@ def spread(cohorts: Sequence[PlannedCohort], jobs: int) -> list[PlannedCohort]:
 
 
 def _length(cohort: PlannedCohort) -> int:
-    """Trial-steps of a cohort that can be cut; 0 of a single trial."""
+    """Trial-steps of a cohort that can be split; 0 for a single trial."""
     trials = cohort.lanes * len(cohort.seeds)
     return trials * cohort.recipe.steps if trials > 1 else 0
 
 
 def halves(cohort: PlannedCohort) -> list[PlannedCohort]:
-    """The cohort as two, by lanes; one of a single lane as two by seeds; of a single trial there is no half."""
+    """The cohort as two, by lanes, or by seeds where it has one lane; a single trial stays one cohort."""
     lanes = [(column[0].recipe, list(column)) for column in zip(*cohort.trials, strict=True)]
     if len(lanes) > 1:
         parts = [lanes[: len(lanes) // 2], lanes[len(lanes) // 2 :]]
@@ -119,13 +120,13 @@ def _by_seeds(cohort: PlannedCohort) -> list[PlannedCohort]:
 
 
 def rebuild(name: str, trials: Sequence[Sequence[Trial]]) -> PlannedCohort:
-    """The cohort with these trials, [seed][lane], as it was planned before."""
+    """The cohort of these trials, [seed][lane], as it was planned before."""
     lanes = [(column[0].recipe, list(column)) for column in zip(*trials, strict=True)]
     return _cohort(name, tuple(row[0].seed for row in trials), lanes)
 
 
 def default_evaluate_every(steps: int) -> int:
-    """Twenty looks at the held-out data."""
+    """Twenty evaluations of the validation split."""
     return -(-steps // 20)
 
 
@@ -135,15 +136,13 @@ def _points(trial: Trial) -> int:
 
 
 def _shape(trial: Trial) -> tuple[Any, ...]:
-    """What trials must share to run in one program and one loop."""
+    """What trials must share to be trained by one program and one loop."""
     recipe = trial.recipe
     return (
         trial.task.name,
         trial.data_as_cut,
         recipe.loss.name,
-        recipe.batches,
-        recipe.steps,
-        recipe.precision,
+        fields_of_a_program(recipe),
         trial.evaluate_every,
         trial.record_every,
     )
@@ -161,7 +160,7 @@ def _cohort(name: str, seeds: tuple[int, ...], lanes: Sequence[tuple[Recipe, lis
     by_rule = _grouped([recipe for recipe, _ in lanes], lambda recipe: recipe.optimizer.name)
     segments = tuple(PlannedSegment(recipes[0].optimizer, tuple(recipes)) for recipes in by_rule.values())
     first = lanes[0][1][0]
-    trials = tuple(tuple(own[seed] for _, own in lanes) for seed in range(len(seeds)))
+    trials = tuple(tuple(column[seed] for _, column in lanes) for seed in range(len(seeds)))
     return PlannedCohort(
         name,
         first.task,

@@ -1,29 +1,32 @@
-"""A recipe in a table of trials: a column each of its parts and numbers."""
+"""A recipe in a table of trials: a column for each of its components, hyperparameters and fields."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fallline.contracts.hyperparameters import Value
 from fallline.study.formatting import exact
-from fallline.study.trial import Recipe
+from fallline.study.recipe_fields import KEPT
+from fallline.study.trial import NamedValues, Recipe
 
 
 def recipe_columns(recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
-    """All of a recipe but its budget and precision. Of the numbers of schedules, regularisation and stopping those
-    ``shown``: what is off in the whole study has no column."""
-    hyperparameters, batches = recipe.hyperparameters, recipe.batches
+    """The columns of a recipe by name.
 
-    def columns(own: tuple[tuple[str, Value], ...]) -> dict[str, Any]:
+    Hyperparameters of schedules, regularisation and early stopping and fields have a column where they are ``shown``
+    (``trial.settings_in_use``): what is off in the whole study has none.
+    """
+    hyperparameters = recipe.hyperparameters
+
+    def columns(values: NamedValues) -> dict[str, Any]:
         return {
             name: ", ".join(map(exact, value)) if isinstance(value, tuple) else value
-            for name, value in own
+            for name, value in values
             if name in shown
         }
 
     return {
         "optimizer": recipe.optimizer.name,
-        **dict(hyperparameters.rule),
+        **dict(hyperparameters.optimizer),
         "loss": recipe.loss.name,
         **dict(hyperparameters.loss),
         "loss_kind": recipe.loss_kind,
@@ -32,10 +35,5 @@ def recipe_columns(recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
         **dict(hyperparameters.model),
         **columns(hyperparameters.regularisation),
         **columns(hyperparameters.stopping),
-        "batch_size": batches.size,
-        "order": batches.order,
-        "overlap": batches.overlap,
-        "subset": batches.subset,
-        "subset_from": None if batches.subset is None else batches.subset_from,
-        "last_batch": batches.last,
+        **{field.name: field.of(recipe) for field in KEPT if field.name in shown},
     }

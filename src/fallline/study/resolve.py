@@ -1,4 +1,4 @@
-"""From what a study writes to the part itself: a name, ``file.py:name`` or ``module:name``, or the value in Python."""
+"""From what a study writes to the component: a name, ``file.py:name``, ``module:name``, or the object in Python."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName, but_an_interrupt
-from fallline.losses import find_loss, losses
-from fallline.metrics import find_metric, metrics
-from fallline.optimizers import find_optimizer, optimizers
-from fallline.schedules import find_schedule, schedules
-from fallline.study.formatting import shown, told
+from fallline.losses import builtin_losses, find_loss
+from fallline.metrics import builtin_metrics, find_metric
+from fallline.optimizers import builtin_optimizers, find_optimizer
+from fallline.schedules import builtin_schedules, find_schedule
+from fallline.study.formatting import failure_summary, shown
 from fallline.study.trial import digest
-from fallline.tasks import find_task, tasks
+from fallline.tasks import builtin_tasks, find_task
 from fallline.tasks.networks import network_task
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ _FINDERS: dict[type, Callable[[str, str], Any]] = {
     Task: find_task,
 }
 _BUILT_IN: dict[type, Callable[[], dict[str, Any]]] = {
-    Optimizer: optimizers,
-    Loss: losses,
-    Metric: metrics,
-    Schedule: schedules,
-    Task: tasks,
+    Optimizer: builtin_optimizers,
+    Loss: builtin_losses,
+    Metric: builtin_metrics,
+    Schedule: builtin_schedules,
+    Task: builtin_tasks,
 }
 
 
 def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> P:
-    """The part of that kind that ``written`` means. ``folder`` is where a study's own Python files lie."""
+    """The component of that kind that ``written`` means. ``folder`` is where a study's own Python files are."""
     if isinstance(written, kind):
         return _of_its_own_name(kind, written, where)
     word = kind.__name__.lower()
@@ -71,7 +71,7 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
 def resolve_task(written: object, study: Study, where: str) -> Task:
     """The task that ``written`` means in a study: one of its own networks, or as ``resolve`` says."""
     if isinstance(written, str) and written in study.networks:
-        if written in tasks():
+        if written in builtin_tasks():
             raise StudyError(
                 f"a network of this study is named {written!r} as a built-in task is ({where}); "
                 "give it a name of its own, since records are kept by name"
@@ -97,13 +97,13 @@ def _changed(path: Path) -> tuple[int, int] | None:
 
 @cache
 def _network(name: str, table: str, folder: Path | None, changed: tuple[int, int] | None) -> Task:
-    # One task of a name, a text and a file as it stands: programs are shared by tasks that are the same.
+    # One task object per name, text and content of the file: equal tasks share programs.
     del changed
     return network_task(name, **json.loads(table), folder=folder)
 
 
 def _of_its_own_name(kind: type[P], value: P, where: str) -> P:
-    """``value``, unless it bears a built-in's name: records go by names, so the two would be taken for one."""
+    """``value``, or StudyError where it has the name of a built-in one: records identify components by name."""
     known = _BUILT_IN[kind]().get(value.name)
     if known is None or known is value or getattr(value, "fingerprint", None) is not None:
         return value
@@ -125,14 +125,14 @@ def _load_file(folder: Path, file: str, where: str) -> Any:
     assert spec is not None and spec.loader is not None, "a path that ends in .py always has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))  # it may import what lies beside it
+    sys.path.insert(0, str(path.parent))  # it may import its neighbours
     try:
         spec.loader.exec_module(module)
     except BaseException as failure:
         but_an_interrupt(failure)
         del sys.modules[name]
         place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
-        raise StudyError(f"{place}, fails when it is loaded: {told(failure)} ({where})") from failure
+        raise StudyError(f"{place}, fails when it is loaded: {failure_summary(failure)} ({where})") from failure
     finally:
         sys.path.remove(str(path.parent))
     return module
@@ -144,11 +144,11 @@ def _load_module(name: str, where: str) -> Any:
     except BaseException as failure:
         but_an_interrupt(failure)
         raise StudyError(
-            f"cannot import {name!r}: {told(failure)} ({where}); a file is written file.py:name"
+            f"cannot import {name!r}: {failure_summary(failure)} ({where}); a file is written file.py:name"
         ) from failure
 
 
 def _line(failure: BaseException, path: Path) -> int | None:
-    """The last line of the user's own file that the failure passed."""
+    """The last line of the user's own file in the traceback."""
     frames = traceback.extract_tb(failure.__traceback__)
     return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)

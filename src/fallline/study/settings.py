@@ -1,4 +1,4 @@
-"""Changing a study from outside: ``--set steps=500``, presets, merging tables."""
+"""Changing a study from outside: ``--set steps=500``."""
 
 from __future__ import annotations
 
@@ -8,58 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fallline.errors import StudyError
 from fallline.study.formatting import shown
-from fallline.study.values import BUDGETS
 
 if TYPE_CHECKING:
     from fallline.study.spec import Study
-
-_TABLES = ("base", "axes")
-
-
-def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` laid over them: the tables base, axes, target and scale key by key, all else
-    replaced.
-
-    An optimizer that the changes take out of base and axes takes its own tables there with it.
-    """
-    merged = dict(values)
-    for key, change in changes.items():
-        if key in _TABLES and isinstance(change, Mapping):
-            merged[key] = _merge_table(merged.get(key, {}), change)
-        elif key in ("target", "scale") and isinstance(change, Mapping) and merged.get(key) is not None:
-            merged[key] = merged[key].model_dump(exclude_unset=True) | change
-        else:
-            merged[key] = change
-    gone = _optimizers(values) - _optimizers(merged)
-    for part in _TABLES:
-        if gone and isinstance(merged.get(part), Mapping):
-            kept = changes.get(part, {})
-            merged[part] = {
-                key: value
-                for key, value in merged[part].items()
-                if key not in gone or key in kept or not isinstance(value, Mapping)
-            }
-    return merged
-
-
-def _optimizers(values: Mapping[str, Any]) -> set[str]:
-    """The optimizers that base and axes name."""
-    tables = [values[part] for part in _TABLES if isinstance(values.get(part), Mapping)]
-    written = [table.get("optimizer", []) for table in tables]
-    listed = [one for names in written for one in (names if isinstance(names, list) else [names])]
-    return {one for one in listed if isinstance(one, str)}
-
-
-def _merge_table(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(table)
-    if any(budget in changes for budget in BUDGETS):  # a budget in epochs replaces one in steps, and the reverse
-        merged = {key: value for key, value in merged.items() if key not in BUDGETS}
-    for key, change in changes.items():
-        if isinstance(change, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge_table(merged[key], change)
-        else:
-            merged[key] = change
-    return merged
 
 
 def parse_settings(settings: Iterable[str], fields: Iterable[str]) -> dict[str, Any]:

@@ -11,20 +11,20 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
+from fallline.study.base_table import StudyTable
 from fallline.study.formatting import shown
-from fallline.study.holdable import unholdable
-from fallline.study.native import native
-from fallline.study.part import StudyTable
-from fallline.study.scale import ScaleTable
+from fallline.study.merge import merge
+from fallline.study.python_values import to_python
+from fallline.study.scale_table import ScaleTable
+from fallline.study.storable import unstorable
 from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, check_network, read_at_the_end
 from fallline.study.test_leakage import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
 
 if TYPE_CHECKING:
-    from fallline.api import Forecast, Result
     from fallline.study.trial import Trial
 
 MAX_LINES = 8
-"""Findings shown at once: a screen, not a scroll."""
+"""Errors shown at once; more than a screen helps nobody."""
 
 MAX_NAME = 100
 
@@ -32,11 +32,11 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
 
 
 RECIPE = ("base", "axes", "zip", "points")
-"""Fields whose values are checked by the law of the number that they are for, where trials are made."""
+"""Fields whose values are checked by the law of their hyperparameter, when trials are made."""
 
 
 class Study(StudyTable):
-    """A base trial, its axes, its seeds and its question.
+    """A base recipe, its axes, its seeds and its question. ``fallline.run`` trains it.
 
     >>> study = Study(name="rates", task="mnist-softmax", base={"optimizer": "adam", "steps": 200, "batch_size": 100},
     ...               axes={"learning_rate": [0.1, 0.01]}, seeds=5)
@@ -75,7 +75,7 @@ class Study(StudyTable):
     scale: ScaleTable | None = None
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
-    _written: Study | None = PrivateAttr(default=None)
+    _original: Study | None = PrivateAttr(default=None)
 
     def __init__(self, /, **values: Any):
         name = str(values.get("name", "study"))
@@ -83,26 +83,26 @@ class Study(StudyTable):
             super().__init__(**values)
         except ValidationError as failure:
             raise StudyError(_in_words(failure, name)) from None
-        held = {key: value for key, value in values.items() if key not in ("folder", *RECIPE)}
-        if found := list(islice(unholdable(held), MAX_LINES)):
-            raise StudyError(_listed(name, [f"  {place}: {law} (got {shown(value)})" for place, law, value in found]))
+        kept = {key: value for key, value in values.items() if key not in ("folder", *RECIPE)}
+        if wrong := list(islice(unstorable(kept), MAX_LINES)):
+            raise StudyError(_listed(name, [f"  {place}: {law} (got {shown(value)})" for place, law, value in wrong]))
 
     @field_validator("base", "axes", "zip", "points", mode="before")
     @classmethod
-    def _native(cls, value: Any) -> Any:
-        return native(value)
+    def _plain(cls, value: Any) -> Any:
+        return to_python(value)
 
     @field_validator("name", mode="before")
     @classmethod
     def _name(cls, name: Any) -> Any:
         if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-            raise ValueError("must be letters, digits and _ . - that begin with a letter or digit, with one / at most")
+            raise ValueError("must be letters, digits and _ . - that start with a letter or digit, with one / at most")
         return name
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds(cls, seeds: Any) -> Any:
-        seeds = native(seeds)
+        seeds = to_python(seeds)
         if isinstance(seeds, list):
             whole = all(isinstance(seed, int) and not isinstance(seed, bool) for seed in seeds)
             if not seeds or not whole or len(set(seeds)) < len(seeds) or any(not 0 <= seed < 2**31 for seed in seeds):
@@ -126,15 +126,15 @@ class Study(StudyTable):
     @field_validator("figures")
     @classmethod
     def _figures(cls, figures: list[Figure]) -> list[Figure]:
-        for one in figures:
-            chooses = (one.kind in FOLLOWING and on_test(one.metric)) or best_on_test(one.metric)
-            read_at_the_end(one.metric, chooses, FOLLOWING.get(one.kind, EPOCH))
+        for figure in figures:
+            chooses = (figure.kind in FOLLOWING and on_test(figure.metric)) or best_on_test(figure.metric)
+            read_at_the_end(figure.metric, chooses, FOLLOWING.get(figure.kind, EPOCH))
         return figures
 
     @field_validator("networks")
     @classmethod
     def _networks(cls, networks: dict[str, NetworkTable]) -> dict[str, NetworkTable]:
-        for name, table in networks.items():  # those that no task names as well: a claim or a preset may
+        for name, table in networks.items():  # all of them: a claim or a preset may use one that no task names
             check_network(name, table)
         return networks
 
@@ -145,7 +145,7 @@ class Study(StudyTable):
             if not re.fullmatch(NAME_PATTERN, name) or "/" in name or len(name) > 100:
                 raise ValueError(
                     f"{shown(name)} cannot name a preset, which names a folder: letters, digits and _ . - "
-                    "that begin with a letter or digit"
+                    "that start with a letter or digit"
                 )
         return presets
 
@@ -164,7 +164,7 @@ class Study(StudyTable):
         return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
 
     def preset(self, name: str) -> Study:
-        """This study with the changes of a preset; "full" is the study as written unless it has one of that name."""
+        """This study with the changes of a preset; "full" is the study itself unless it has a preset of that name."""
         if name not in self.presets:
             if name == "full":
                 return self
@@ -173,44 +173,30 @@ class Study(StudyTable):
 
     def with_(self, changes: dict[str, Any]) -> Study:
         """This study with some fields replaced; a table (base, axes, ...) is merged key by key."""
-        from fallline.study.settings import merge
-
         values = {field: getattr(self, field) for field in type(self).model_fields if field in self.model_fields_set}
         changed = type(self)(**merge(values, changes))
         if "claims" not in changes:
-            changed._written = self.written
+            changed._original = self.original
         return changed
 
     @property
-    def written(self) -> Study:
-        """The study that the claims were written for: this one, before presets and settings were laid over it."""
-        return self._written or self
+    def original(self) -> Study:
+        """The study that the claims are about: this one, before presets and settings were applied."""
+        return self._original or self
 
     def trials(self) -> list[Trial]:
-        """Every trial of the study, each once, in a fixed order; StudyError where a part of it is wrong."""
+        """Every trial of the study, each once, in a fixed order; StudyError where something in it is wrong."""
         from fallline.study.expand import expand
 
         return expand(self)
 
     @property
     def hash(self) -> str:
-        """Names the resolved study: another question, axis or number is another study."""
-        from fallline.study.toml import plain
+        """Names the resolved study: another question, axis or value is another study."""
+        from fallline.study.plain import plain
         from fallline.study.trial import digest
 
         return digest(plain(self))
-
-    def run(self, out: str | Path | None = None, **options: Any) -> Result:
-        """Train every trial; see ``fallline.run``."""
-        from fallline.api import run  # a door for the user: nothing below it calls this
-
-        return run(self, out=out, **options)
-
-    def plan(self, **options: Any) -> Forecast:
-        """What it would take, before it trains; see ``fallline.plan_study``."""
-        from fallline.api import plan_study  # a door for the user: nothing below it calls this
-
-        return plan_study(self, **options)
 
 
 _PARTS = {
@@ -224,22 +210,22 @@ _PARTS = {
 
 
 def _in_words(failure: ValidationError, name: str) -> str:
-    """pydantic's findings, a line each: where, what is wrong, what came."""
-    study, lines = name, []
+    """pydantic's errors, one per line: the place, what is wrong, the value."""
+    lines = []
     for error in failure.errors():
         place = ".".join(str(step) for step in error["loc"]) or "study"
         if error["type"] == "extra_forbidden":
-            *within, name = error["loc"]
+            *within, key = error["loc"]
             word, kind = _PARTS[str(within[0])] if within else ("study", Study)
             known = set(kind.model_fields) - {"folder"}
-            unknown = UnknownName(f"field of a {word}", name, known, ".".join(map(str, within)))
-            lines.append("  " + (asked_in_training(name, error.get("input")) or str(unknown)))
+            unknown = UnknownName(f"field of a {word}", str(key), known, ".".join(map(str, within)))
+            lines.append("  " + (asked_in_training(key, error.get("input")) or str(unknown)))
         elif error["type"] == "missing":
             lines.append(f"  {place} is missing; write: {place} = ...")
         else:
             message = error["msg"].removeprefix("Value error, ")
             lines.append(f"  {place}: {message} (got {shown(error.get('input'))})")
-    return _listed(study, lines)
+    return _listed(name, lines)
 
 
 def _listed(name: str, lines: list[str]) -> str:

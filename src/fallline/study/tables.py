@@ -1,20 +1,20 @@
-"""The tables of a study beside its recipe and its axes: target, figures, networks, claims, reported figures."""
+"""The tables of a study besides its recipe and its axes: target, figures, networks, claims, published results."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from fallline.errors import ModelError, UnknownName
-from fallline.study.native import native
-from fallline.study.part import StudyTable
+from fallline.study.base_table import StudyTable
+from fallline.study.python_values import to_python
 from fallline.study.test_leakage import EPOCH, best_on_test, on_test, refusal
 
 
 class Target(StudyTable):
-    """What a trial tries to reach; the record says after how many steps it did."""
+    """A value of a metric to reach; the records say after how many steps a trial did."""
 
     metric: str = "train_loss"
     value: float
@@ -26,9 +26,9 @@ class Target(StudyTable):
 
 
 class Figure(StudyTable):
-    """A picture of the report: its kind and what it shows; ``where`` keeps the trials with these values.
+    """A figure of the report: its kind and what it shows; ``where`` selects the trials with these values.
 
-    ``of`` are the two watched scalars of a path.
+    ``of`` names the two watched scalars of a path.
     """
 
     kind: str
@@ -45,8 +45,8 @@ class Figure(StudyTable):
 class NetworkTable(StudyTable):
     """A network of neurons as text and the data it learns: a task of the study's own, by the name of its table.
 
-    ``data`` is "two-gaussians" or a CSV file beside the study, with the column ``target``. Learnables and biases begin
-    uniform between the two numbers of ``begin``; ``watch`` names those to record at every step.
+    ``data`` is "two-gaussians" or a CSV file beside the study, with the column ``target``. Parameters and biases are
+    initialised uniformly in ``initial_range``; ``watch`` names those to record at every step.
     """
 
     text: str
@@ -55,25 +55,28 @@ class NetworkTable(StudyTable):
     activation: str = "sigmoid"
     loss: str = "squared_error"
     watch: list[str] = Field(default_factory=list)
-    begin: tuple[float, float] = (0.0, 1.0)
+    initial_range: tuple[float, float] = Field(
+        default=(0.0, 1.0), validation_alias=AliasChoices("initial_range", "begin")
+    )
+    """``begin`` is its name in earlier run folders."""
 
 
 def check_network(name: str, table: NetworkTable) -> None:
-    """NetworkError, ModelError or UnknownName with the network's ``name`` where its text cannot be read, or names a
-    learnable or a loss that there is not."""
-    _read_network(name, table.text, table.activation, tuple(table.watch), table.begin, table.loss)
+    """NetworkError, ModelError or UnknownName with the network's ``name`` where its text cannot be read, or names an
+    unknown parameter or loss."""
+    _read_network(name, table.text, table.activation, tuple(table.watch), table.initial_range, table.loss)
 
 
 @cache
 def _read_network(
-    name: str, text: str, activation: str, watch: tuple[str, ...], begin: tuple[float, float], loss: str
+    name: str, text: str, activation: str, watch: tuple[str, ...], initial_range: tuple[float, float], loss: str
 ) -> None:
-    # Kept, since a study is made anew for every change that is laid over it.
+    # Cached, since every change of a study makes a new one.
     from fallline.losses import find_loss
     from fallline.networks import neurons
 
     try:
-        neurons(text, activation=activation, name=name, watch=watch, begin=begin)
+        neurons(text, activation=activation, name=name, watch=watch, initial_range=initial_range)
     except UnknownName as failure:
         raise UnknownName(failure.kind, failure.name, failure.known, f"network {name}, {failure.where}") from None
     except ModelError as failure:
@@ -82,12 +85,12 @@ def _read_network(
 
 
 class Claim(StudyTable):
-    """A sentence and the comparison that judges it, in one of three forms.
+    """A sentence and the comparison that tests it, in one of three forms.
 
     ``better`` than ``worse`` (or than all "others") by more than ``margin``; ``arm`` with its mean ``above`` or
     ``below`` a value, or ``near`` it within ``margin``; arms that are ``equal`` within ``margin``. Arms are tables as
-    in ``Reported.where``. With ``step`` the value is that of the curves there. A claim with ``min_steps`` is about runs
-    of so many steps or more: shorter ones do not test it.
+    in ``Reported.where``. With ``step`` the value is that of the curves at that step. A claim with ``min_steps`` is
+    about runs of that many steps or more: shorter ones do not test it.
     """
 
     text: str
@@ -109,8 +112,8 @@ class Claim(StudyTable):
 
     @field_validator("better", "worse", "arm", "equal", "where", mode="before")
     @classmethod
-    def _native(cls, value: Any) -> Any:
-        return native(value)
+    def _plain(cls, value: Any) -> Any:
+        return to_python(value)
 
     @model_validator(mode="after")
     def _one_form(self) -> Claim:
@@ -129,7 +132,7 @@ class Claim(StudyTable):
 
 
 class Reported(StudyTable):
-    """A published figure to print beside ours: in the trials ``where``, ``metric`` was ``value``."""
+    """A published result to print beside the reproduced one: in the trials ``where``, ``metric`` was ``value``."""
 
     where: dict[str, Any]
     metric: str
@@ -139,7 +142,7 @@ class Reported(StudyTable):
 
 
 def read_at_the_end(metric: Any, chooses: bool, what: str) -> Any:
-    """The metric, unless it ``chooses`` on the test split."""
+    """``metric``, or ValueError where it ``chooses`` something on the test split."""
     if chooses:
         raise ValueError(refusal(metric, what))
     return metric

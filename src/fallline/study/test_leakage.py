@@ -1,4 +1,4 @@
-"""The test split chooses nothing: what would let it is refused with the reason."""
+"""The held-out test set chooses nothing: whatever would use it to choose is refused with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLLOWING = {
     "tuning": "choose what is tuned",
     "sensitivity": "choose the learning rate",
 }
-"""Kinds of figure by which a reader chooses, and what."""
+"""Kinds of figures by which a reader chooses something, and what."""
 
 
 def best_on_test(metric: str | None) -> bool:
@@ -46,16 +46,16 @@ def refusal(metric: str, what: str) -> str:
 
 
 def refuse_test(metric: str | None, what: str, where: str = "") -> None:
-    """StudyError where ``metric`` is one of the test split; ``what`` it would do there: "choose the learning rate"."""
-    if on_test(metric):
+    """StudyError where ``metric`` is one of the test set; ``what`` it would do there: "choose the learning rate"."""
+    if metric is not None and on_test(metric):
         raise StudyError(refusal(metric, what) + (f" ({where})" if where else ""))
 
 
 def asked_in_training(name: object, value: object) -> str:
-    """Why there is no such field, where an unknown one asks to look at test while training; else nothing."""
+    """Why there is no such field, where an unknown one would evaluate the test set during training; else nothing."""
     values = value if isinstance(value, (list, tuple)) else [value]
-    said = [str(name), *(one for one in values if isinstance(one, str))]
-    if not any(re.search(r"(^|_)test(_|$)", text) for text in said):
+    texts = [str(name), *(text for text in values if isinstance(text, str))]
+    if not any(re.search(r"(^|_)test(_|$)", text) for text in texts):
         return ""
     return (
         f"no {name}: the test split is evaluated once, after the last step, and never while training; {REASON}. "

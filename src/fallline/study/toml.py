@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
 from fallline.errors import StudyError, UnknownName
+from fallline.study.plain import plain
 from fallline.study.spec import Study
 
 MAX_BYTES = 1_000_000
@@ -65,9 +65,9 @@ def _read(path: Path) -> Study:
 
 
 def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
-    """The study written in ``text``; ``where`` names it in errors, ``folder`` is where its Python files lie.
+    """The study in ``text``; ``where`` names it in errors, ``folder`` is the folder of its Python files.
 
-    A study without a name is called as its file is, or as ``where`` is where there is no file.
+    A study without a name is named after ``where``, which is its file where there is one.
     """
     try:
         values = tomllib.loads(text)
@@ -79,31 +79,8 @@ def parse_study(text: str, where: str, folder: Path | None = None) -> Study:
 
 
 def _named_after(file: str) -> str:
-    """The file's name without its ending, what a study's name may not hold made a hyphen."""
+    """The file's name without its ending, with a hyphen for characters that a study's name may not have."""
     return re.sub(r"[^A-Za-z0-9_./-]+", "-", file.removesuffix(".toml")).strip("-._") or "study"
-
-
-def plain(study: Study) -> dict[str, Any]:
-    """The study as plain tables, what was left out left out; parts given as Python values stand by their name."""
-    return _plain(
-        {
-            key: getattr(study, key)
-            for key in type(study).model_fields
-            if key in study.model_fields_set and key != "folder"
-        }
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (Task, Optimizer, Loss, Metric, Schedule)):
-        return value.name
-    if hasattr(value, "model_dump"):
-        return _plain(value.model_dump(exclude_unset=True))
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value
 
 
 def dump_study(study: Study) -> str:

@@ -16,18 +16,18 @@ LARGEST = 65_536
 
 @dataclass(frozen=True)
 class TaskFamily:
-    """``make(size)`` gives the task ``NAME-SIZE``."""
+    """``make(size)`` returns the task ``NAME-SIZE``."""
 
     name: str
     make: Callable[[int], Task]
     title: str = ""
 
     def member(self, name: str, where: str = "") -> Task | None:
-        """The task of that name, None where it is not one of the family, StudyError where its size is none."""
-        found = re.fullmatch(re.escape(self.name) + r"-(\d+)", name)
-        if found is None:
+        """The task of that name, None where it is not of this family, StudyError where its size is not valid."""
+        match = re.fullmatch(re.escape(self.name) + r"-(\d+)", name)
+        if match is None:
             return None
-        digits = found[1]
+        digits = match[1]
         if len(digits) > len(str(LARGEST)) or not 1 <= int(digits) <= LARGEST or digits != str(int(digits)):
             place = f" ({where})" if where else ""
             raise StudyError(f"{self.name}-H needs a number of units H from 1 to {LARGEST:,}, got {digits[:20]}{place}")
@@ -36,5 +36,5 @@ class TaskFamily:
 
 @cache
 def _made(family: TaskFamily, size: int) -> Task:
-    # One task of a name: programs are shared by tasks that are the same.
+    # One task object per name: equal tasks share programs.
     return family.make(size)

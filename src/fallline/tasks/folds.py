@@ -1,4 +1,4 @@
-"""Validation cut out of the training examples: a part of them held out, or one fold of several."""
+"""Validation examples taken from the training examples: a share of them, or one fold of several."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fallline.contracts import Split, Splits
 from fallline.errors import StudyError
 
 CUTS = 0x63757473
-"""Keeps these draws apart from any other use of a seed ("cuts" in ASCII)."""
+"""Separates these draws from any other use of a seed ("cuts" in ASCII)."""
 
 WIDEST = 16
-"""Columns of targets up to which equal targets are looked for; wider ones are no classes."""
+"""Columns of targets up to which equal targets are taken for classes."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,22 @@ class FoldSplit:
     fold: int | None = None
 
     @property
-    def said(self) -> str:
-        """In words, as the trials' column ``data`` has it: "fold 3 of 5", "0.2 held out"."""
+    def label(self) -> str:
+        """As in the trials' column ``data``: "fold 3 of 5", "0.2 held out"."""
         return f"fold {self.fold} of {self.folds}" if self.holdout is None else f"{self.holdout!r} held out"
 
     @property
     def plain(self) -> dict[str, float | int | None]:
-        """What names it in a trial."""
+        """Its part of the canonical form of a trial."""
         return {"holdout": self.holdout} if self.holdout is not None else {"folds": self.folds, "fold": self.fold}
 
     def left(self, examples: int) -> int:
-        """How many of so many examples are left to train on; over folds that differ by one, the least."""
+        """How many of ``examples`` remain for training; the fewest where folds differ by one."""
         return examples - (round(self.holdout * examples) if self.holdout is not None else -(-examples // self.folds))
 
 
 def cuts(holdout: float | None, folds: int | None) -> list[FoldSplit | None]:
-    """One cut where a part is held out, one a fold, or none."""
+    """One split where a share is held out, one per fold, or [None]."""
     if holdout is not None:
         return [FoldSplit(holdout=holdout)]
     return [FoldSplit(folds=folds, fold=fold + 1) for fold in range(folds)] if folds is not None else [None]
@@ -50,10 +50,9 @@ def cuts(holdout: float | None, folds: int | None) -> list[FoldSplit | None]:
 def cut_splits(task: str, splits: Splits, cut: FoldSplit) -> Splits:
     """``splits`` with validation cut out of train; test stays as it is, and so does the order of the examples.
 
-    A part is held out only where the task has no validation split; folds put train and validation together first. Which
-    examples are cut hangs on their number and targets alone, never on a trial's seed: all trials share it. Where many
-    examples have the same target, each part has its share of each (stratified, Kohavi 1995). StudyError where the cut
-    leaves nothing on one side.
+    A share is held out only where the task has no validation split; folds are made of train and validation together.
+    The choice depends on the number of examples and their targets, never on a trial's seed: all trials share it. Where
+    many examples have the same target, the split is stratified (Kohavi 1995). StudyError where one side would be empty.
     """
     if cut.holdout is not None and splits.validation is not None:
         raise StudyError(
@@ -89,7 +88,7 @@ def _held(task: str, targets: np.ndarray, cut: FoldSplit) -> np.ndarray:
 
 
 def _dealt(targets: np.ndarray) -> np.ndarray:
-    """The examples in mixed order, those with the same target one after another where there are classes."""
+    """The examples in random order, grouped by target where there are classes."""
     order = np.random.Generator(np.random.Philox(np.random.SeedSequence(CUTS))).permutation(len(targets))
     rows = targets.reshape(len(targets), -1)
     if rows.shape[1] > WIDEST:

@@ -18,7 +18,7 @@ from fallline.errors import DataError, ModelError
 from fallline.losses import find_loss
 from fallline.metrics import find_metric
 from fallline.networks import Network, NeuronModel, neurons
-from fallline.tasks.own import task
+from fallline.tasks.own import from_arrays
 
 GAUSSIANS = "two-gaussians"
 EXAMPLES, SEED = 5_000, 0
@@ -34,21 +34,21 @@ def network_task(
     target: str = "",
     activation: str = "sigmoid",
     watch: Iterable[str] = (),
-    begin: Sequence[float] = (0.0, 1.0),
+    initial_range: Sequence[float] = (0.0, 1.0),
     loss: str | Loss = "squared_error",
     folder: Path | str | None = None,
 ) -> Task:
-    """An ordinary Task of a network written as text, a line a neuron.
+    """An ordinary Task of a network written as text, one line per neuron.
 
     ``data`` is "two-gaussians" (two classes in as many dimensions as the network has inputs), or the path of a CSV file
-    with the column ``target``: then the network's inputs name columns, which are standardised by the training rows
-    (``read_table``), and the path starts at ``folder``; or Splits of your own, inputs [n, inputs] in the order of
-    ``model.network.inputs``. ``activation``, ``watch`` and ``begin`` are those of ``fallline.neurons``.
+    with the column ``target``: the network's inputs name columns, which are standardised by the training rows
+    (``read_table``), and the path is relative to ``folder``; or your own Splits, inputs [n, inputs] in the order of
+    ``model.network.inputs``. ``activation``, ``watch`` and ``initial_range`` are those of ``fallline.neurons``.
 
-    The metric is binary_accuracy where all targets are 0 or 1, but for an output without an activation, which may be
-    a logit. A CSV file is read here, so its trials bear what was in it; the Gaussian classes are drawn when the data is
-    asked for. NetworkError for a text that cannot be read, UnknownName for a name that nothing answers to, DataError
-    for a table that cannot be used, ModelError for whatever else does not fit.
+    The metric is binary_accuracy where all targets are 0 or 1, unless an output has no activation and may be a logit.
+    A CSV file is read here, so the names of its trials depend on its content; the Gaussian classes are drawn when the
+    data is loaded. NetworkError for a text that cannot be read, UnknownName for an unknown name, DataError for a table
+    that cannot be used, ModelError for anything else that does not fit.
 
     >>> network_task("mine", "xz = tanh(a*xp + b*xq)").title
     'a network of 2 inputs and 1 neuron on two Gaussian classes'
@@ -58,7 +58,9 @@ def network_task(
     if isinstance(watch, str):
         raise ModelError(f"network {name}: watch must be a list of names, got {watch!r}; write watch = [{watch!r}]")
     watched = tuple(watch)
-    model = neurons(text, activation=activation, name=name, watch=watched, begin=_two_numbers(name, begin))
+    model = neurons(
+        text, activation=activation, name=name, watch=watched, initial_range=_two_numbers(name, initial_range)
+    )
     if isinstance(loss, str):
         find_loss(loss, f"network {name}, loss")
     if isinstance(data, str) and data == GAUSSIANS:
@@ -67,13 +69,13 @@ def network_task(
     else:
         made = _own_task(name, model, data, target, folder, loss)
         mark = [made.fingerprint]
-    # Trials are named by this: what is trained, on what, from where, and what of it is recorded.
-    whole = json.dumps([model.text, list(map(float, begin)), watched, mark])
+    # Trials are named by this: the network, its data, its initial range, and what is recorded.
+    whole = json.dumps([model.text, list(map(float, initial_range)), watched, mark])
     return replace(made, fingerprint=hashlib.sha256(whole.encode()).hexdigest()[:16])
 
 
 def gaussian_task(name: str, model: NeuronModel, title: str = "", loss: str | Loss = "squared_error") -> Task:
-    """The Task of a network on two Gaussian classes, of as many dimensions as it has inputs; the same for both sizes.
+    """The Task of a network on two Gaussian classes in as many dimensions as it has inputs; the same for both sizes.
 
     ModelError where the network has more than one output.
     """
@@ -88,7 +90,7 @@ def gaussian_task(name: str, model: NeuronModel, title: str = "", loss: str | Lo
         model,
         data,
         loss,
-        title or f"{_said(network)} on two Gaussian classes",
+        title or f"{_in_words(network)} on two Gaussian classes",
         metrics=_metrics(network, np.array([0.0, 1.0])),
         gives=_gives(network),
         examples=dict.fromkeys(("sample", "full"), EXAMPLES),
@@ -102,24 +104,24 @@ def _own_task(
     network = _network(model)
     if isinstance(data, Splits):
         _no_target(name, target, "Splits hold their targets")
-        splits, said = data, "data of your own"
+        splits, source = data, "your own data"
     elif isinstance(data, (str, Path)):
         splits = _table(name, network, Path(folder or ".") / Path(data).expanduser(), target)
         words = f" ({splits.words[0]} = 0, {splits.words[1]} = 1)" if splits.words else ""
-        said = f"{target}{words} of {Path(data).name}"
+        source = f"{target}{words} of {Path(data).name}"
     else:
         raise ModelError(
             f'network {name}: data must be "{GAUSSIANS}", the path of a CSV file or fallline.Splits, '
             f"got {type(data).__name__}"
         )
-    made = task(
+    made = from_arrays(
         name,
         model=model,
         train=splits.train,
         validation=splits.validation,
         test=splits.test,
         loss=loss,
-        title=f"{_said(network)} on {said}",
+        title=f"{_in_words(network)} on {source}",
     )
     train = made.data("full", None).train
     if train.inputs.shape[1:] != (len(network.inputs),):
@@ -139,7 +141,7 @@ def _table(name: str, network: Network, path: Path, target: str) -> DataTable:
     if not path.exists():
         raise DataError(
             f'network {name}: there is no file {path}; data must be "{GAUSSIANS}" or the path of a CSV '
-            "file, which starts at the study"
+            "file, relative to the study"
         )
     try:
         return read_table(path, network.inputs, target)
@@ -148,7 +150,7 @@ def _table(name: str, network: Network, path: Path, target: str) -> DataTable:
 
 
 def _metrics(network: Network, targets: np.ndarray) -> dict[str, Any]:
-    """By name, what is measured beside the loss."""
+    """The metrics besides the loss, by name."""
     outputs = [neuron for neuron in network.neurons if neuron.name in network.outputs]
     if any(neuron.activation == "identity" for neuron in outputs) or not np.isin(targets, (0, 1)).all():
         return {}
@@ -156,7 +158,7 @@ def _metrics(network: Network, targets: np.ndarray) -> dict[str, Any]:
 
 
 def _gives(network: Network) -> str:
-    """What its outputs are: of sigmoids probabilities, of neurons without an activation logits, else values."""
+    """The kind of its outputs: probabilities of sigmoids, logits of neurons without an activation, else values."""
     kinds = {neuron.activation for neuron in network.neurons if neuron.name in network.outputs}
     return "logits" if "identity" in kinds else "probabilities" if kinds == {"sigmoid"} else "values"
 
@@ -170,7 +172,7 @@ def _one_output(name: str, network: Network, data: str) -> None:
     if len(network.outputs) > 1:
         raise ModelError(
             f"network {name} has {len(network.outputs)} outputs, {_listed(network.outputs)} (neurons that "
-            f"no other reads), and {data} has one target an example; let one neuron read the others"
+            f"no other neuron reads), and {data} has one target an example; let one neuron read the others"
         )
 
 
@@ -182,17 +184,17 @@ def _no_target(name: str, target: str, why: str) -> None:
         )
 
 
-def _two_numbers(name: str, begin: Any) -> tuple[float, float]:
+def _two_numbers(name: str, initial_range: Any) -> tuple[float, float]:
     if (
-        not isinstance(begin, (list, tuple))
-        or len(begin) != 2
-        or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in begin)
+        not isinstance(initial_range, (list, tuple))
+        or len(initial_range) != 2
+        or not all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in initial_range)
     ):
-        raise ModelError(f"network {name}: begin must be two numbers, the lower first, got {begin!r}")
-    return begin[0], begin[1]
+        raise ModelError(f"network {name}: initial_range must be two numbers, the lower first, got {initial_range!r}")
+    return initial_range[0], initial_range[1]
 
 
-def _said(network: Network) -> str:
+def _in_words(network: Network) -> str:
     counts = [(len(network.inputs), "input"), (len(network.neurons), "neuron")]
     return "a network of " + " and ".join(f"{count:,} {word}{'s' * (count != 1)}" for count, word in counts)
 

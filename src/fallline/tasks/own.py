@@ -1,4 +1,4 @@
-"""Making a Task of a person's own model and arrays."""
+"""A Task of your own model and arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fallline.metrics import find_metric
 Arrays = tuple[Any, Any]
 
 
-def task(
+def from_arrays(
     name: str,
     *,
     model: Model,
@@ -34,14 +34,14 @@ def task(
     """A Task on your own arrays: each split is (inputs [n, ...], targets [n, ...]).
 
     ``metrics`` are names ("accuracy") and Metrics of your own, or functions ``f(outputs, targets) -> [batch]`` by name.
-    Trials are named by the task's name and its arrays; a changed model wants another name. ``gives`` is "probabilities"
-    where the model ends in a softmax or sigmoid of its own, "values" where its outputs are on the scale of the targets.
-    ``classes`` name the labels 0, 1, ... for tables and pictures.
+    Trials are named by the task's name and its arrays, so give a changed model another name. ``gives`` is
+    "probabilities" where the model ends in its own softmax or sigmoid, "values" where its outputs are on the scale of
+    the targets. ``classes`` name the labels 0, 1, ... in tables and figures.
     """
     if not isinstance(model, Model):
         raise ModelError(
             f"model must be a fallline.Model, got {type(model).__name__}; "
-            "make one: fallline.model(init, apply) or fallline.model(lambda key: Module(key=key))"
+            "make one: fallline.from_functions(init, apply) or fallline.from_equinox(lambda key: Module(key=key))"
         )
     splits = Splits(
         *(
@@ -69,14 +69,14 @@ def _metrics(task: str, written: Any) -> dict[str, Any]:
     if isinstance(written, (str, Metric)):
         written = [written]
     where = f"task {task}; your own: metrics={{name: function}}"
-    found = [find_metric(one, where) if isinstance(one, str) else one for one in written]
-    for one in found:
-        if not isinstance(one, Metric):
+    metrics = [find_metric(metric, where) if isinstance(metric, str) else metric for metric in written]
+    for metric in metrics:
+        if not isinstance(metric, Metric):
             raise ModelError(
-                f'task {task}: metrics holds {one!r:.60}, which has no name; write metrics={{"NAME": '
+                f'task {task}: metrics holds {metric!r:.60}, which has no name; write metrics={{"NAME": '
                 'function}, or fallline.Metric("NAME", function, goal="min")'
             )
-    return {metric.name: metric for metric in found}
+    return {metric.name: metric for metric in metrics}
 
 
 def _split(task: str, which: str, arrays: Arrays) -> Split:
@@ -101,7 +101,7 @@ def _split(task: str, which: str, arrays: Arrays) -> Split:
 
 
 def _narrow(task: str, what: str, array: np.ndarray) -> np.ndarray:
-    """In the 32-bit types the program computes with; bytes stay bytes."""
+    """In the 32-bit types of the compiled program; bytes stay bytes."""
     if array.dtype.itemsize == 1 and array.dtype.kind in "iu":
         return array
     wide = np.dtype({"f": np.float32, "i": np.int32, "u": np.uint32, "b": np.float32}[array.dtype.kind])
@@ -109,7 +109,7 @@ def _narrow(task: str, what: str, array: np.ndarray) -> np.ndarray:
     if array.size and not limits.min <= array.min() <= array.max() <= limits.max:
         raise ModelError(
             f"task {task}: {what} must fit in {wide}, {limits.min:g} to {limits.max:g}; "
-            f"they reach from {array.min():g} to {array.max():g}"
+            f"they range from {array.min():g} to {array.max():g}"
         )
     return array.astype(wide)
 

@@ -1,4 +1,4 @@
-"""A saddle: going down from a ridge, past a point that is flat and no minimum.
+"""A saddle: descent from a ridge, past a stationary point that is no minimum.
 
 The loss is f(x, y) = x^2 + (y^2 / 2 - 1)^2 = x^2 - y^2 + y^4 / 4 + 1. At (0, 0) it has a saddle, of height 1; along x
 it rises from there, along y it falls to the minima at (0, +-sqrt 2), of height 0. As the squared error of the outputs
@@ -16,7 +16,7 @@ from fallline.contracts import Split, Splits, Task
 from fallline.models.surface import surface
 
 EXAMPLES = 4
-"""All the same: the loss is f for a batch of any size."""
+"""All equal, so that the loss is f for a batch of any size."""
 
 
 def _outputs(x: Any, y: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Two Gaussian classes, by one neuron and by a network 4-2-1: sigmoid everywhere, all from the uniform 0 to 1."""
+"""Two Gaussian classes, by one neuron and by a network 4-2-1: sigmoids, weights initialised uniformly in 0 to 1."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training a study in this process: what is planned becomes compiled cohorts, trained blocks and records."""
+"""Training a study in this process: planned cohorts are compiled, trained block by block, and recorded."""

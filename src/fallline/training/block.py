@@ -1,4 +1,4 @@
-"""One block from its first chunk, or its checkpoint, to its records."""
+"""Training one block, from its start or its checkpoint to its records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fallline.training.records import curve_rows, predicted_rows, trial_rows, we
 
 
 class BlockSession(Protocol):
-    """Who a block tells of its progress, and who may ask it to stop."""
+    """What a block needs of its session: where to count its progress, and whether to stop."""
 
     stopping: bool
     count: ProgressCount
@@ -44,23 +44,23 @@ def train_block(
 ) -> Iterator[None]:
     """Train the block, pausing after every chunk, and write its records at the end.
 
-    Where the session stops, the block keeps a checkpoint and ends without records. Of the processes that share a row
-    of devices one writes.
+    Where the session is stopping, the block writes a checkpoint and ends without records. Of the processes that share
+    a row of devices, one writes.
     """
     row = ready.program.row
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     work = ready.work(seeds)
     checkpoints = Checkpoints(writer.paths, block, [trial.name for trial in ready.planned.of_seeds(seeds)])
-    pause = _rest(checkpoints, ready, work)
+    pause = _checkpoint(checkpoints, ready, work)
     reached = diverged = 0
     for state, records in chunks(ready.program, work, pause):
-        over = records.diverged_at is not None
-        step = work.steps if over else int(state.step)
+        finished = records.diverged_at is not None
+        step = work.steps if finished else int(state.step)
         now = _diverged(work, state, records)
         session.count.ended(now - diverged)
         session.count.advanced(ready, seeds, step - reached, records)
         reached, diverged = step, now
-        if not over:
+        if not finished:
             if row.agree(session.stopping):
                 if row.leads:
                     checkpointing.save(checkpoints, state, records)
@@ -77,23 +77,23 @@ def train_block(
         predicted_rows(ready, seeds, records),
         weight_rows(ready, seeds, records),
         _timing(ready, block, seeds, work, records, started)
-        | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.told},
+        | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.as_dict()},
     )
     checkpoints.remove()
     session.count.finished(records)
 
 
-def _rest(checkpoints: Checkpoints, ready: CompiledCohort, work: TrainingInputs) -> tuple[State, Records] | None:
-    """Where the block stood, or None: then it starts anew, and whoever waits is told where that costs time again."""
+def _checkpoint(checkpoints: Checkpoints, ready: CompiledCohort, work: TrainingInputs) -> tuple[State, Records] | None:
+    """The state and records in the checkpoint; None where there is none, or, with a warning, where it is unusable."""
     try:
         return checkpointing.load(checkpoints, ready.program, work)
     except Unusable as why:
-        warnings.warn(f"block {checkpoints.block} starts anew: its checkpoint {why}", FalllineWarning, stacklevel=2)
+        warnings.warn(f"block {checkpoints.block} starts again: its checkpoint {why}", FalllineWarning, stacklevel=2)
         return None
 
 
 def _diverged(work: TrainingInputs, state: State, records: Records) -> int:
-    """How many lanes diverged so far; those that were stopped are known apart at the end."""
+    """How many lanes have diverged so far; where lanes can also stop early, 0 until the end."""
     if records.diverged_at is not None:
         return int((records.diverged_at >= 0).sum())
     ended = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
@@ -103,7 +103,7 @@ def _diverged(work: TrainingInputs, state: State, records: Records) -> int:
 def _timing(
     ready: CompiledCohort, block: str, seeds: tuple[int, ...], work: TrainingInputs, records: Records, started: str
 ) -> dict[str, Any]:
-    """What the block cost. Tracing and compiling are the program's, the same in all blocks that share it."""
+    """The times of the block. Tracing and compiling are those of the program, the same in all blocks that share it."""
     parts = ready.program.parts
     return {
         "block": block,

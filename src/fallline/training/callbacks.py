@@ -1,4 +1,4 @@
-"""What steers lanes from outside the program: the rates of each step, and which lanes have trained enough."""
+"""Control of lanes from outside the program: learning rates of each step, and early stopping."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LearningRates:
 
     @staticmethod
     def needed(recipe: Recipe) -> bool:
-        """Whether the rate of a recipe ever differs from its learning rate."""
+        """Whether a recipe's learning rate ever changes."""
         hyperparameters = dict(recipe.hyperparameters.schedule)
         return recipe.schedule.name != "constant" or any(hyperparameters[name] != off for name, off in OFF.items())
 
@@ -50,34 +50,34 @@ class LearningRates:
                 what = f"schedule {name}" if name != "constant" else "a warm-up or workers"
                 check_follows(segment.optimizer, weight_shapes(planned.task.name, planned.task.model), what)
 
-    def __call__(self, start: int, stop: int, looks: list[np.ndarray]) -> np.ndarray:
-        clock = self.streams[0].clock(start, stop, self.steps)  # sizes of batches do not hang on the seed
+    def __call__(self, start: int, stop: int, evaluations: list[np.ndarray]) -> np.ndarray:
+        clock = self.streams[0].clock(start, stop, self.steps)  # batch sizes do not depend on the seed
         known: dict[Any, np.ndarray] = {}
-        found = np.empty((len(self.streams), stop - start, len(self.recipes)))
+        rates = np.empty((len(self.streams), stop - start, len(self.recipes)))
         for lane, recipe in enumerate(self.recipes):
             hyperparameters = dict(recipe.hyperparameters.schedule)
             key = recipe.schedule.name, recipe.hyperparameters.schedule
             if key not in known:
                 known[key] = factors(recipe.schedule, hyperparameters, clock)
-            found[:, :, lane] = known[key]
+            rates[:, :, lane] = known[key]
             if recipe.schedule.watching is not None:
-                own = {name: value for name, value in hyperparameters.items() if name not in OFF}
+                values_of_schedule = {name: value for name, value in hyperparameters.items() if name not in OFF}
                 for seed in range(len(self.streams)):
-                    values = np.array([look[seed, lane] for look in looks])
-                    found[seed, :, lane] *= recipe.schedule.watching(values, **own)
-        return found
+                    losses = np.array([loss[seed, lane] for loss in evaluations])
+                    rates[seed, :, lane] *= recipe.schedule.watching(losses, **values_of_schedule)
+        return rates
 
 
 @dataclass(frozen=True)
 class Stops:
-    """Which lanes have gone their patience without a better validation loss; arrays [lanes]."""
+    """The early-stopping rule: lanes whose validation loss has not improved for their patience; arrays [lanes]."""
 
     patience: np.ndarray
     change: np.ndarray
 
     @classmethod
     def of(cls, planned: PlannedCohort, watched: tuple[str, ...]) -> Stops | None:
-        """The rule of a cohort, or None where no lane has one; StudyError where there is nothing to watch."""
+        """The rule of a cohort, None where no lane has one; StudyError where there is no validation split to watch."""
         recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
         watching = [recipe for recipe in recipes if recipe.schedule.watching is not None]
         patient = [recipe for recipe in recipes if recipe.patience is not None]
@@ -90,10 +90,11 @@ class Stops:
             return None
         hyperparameters = [dict(recipe.hyperparameters.stopping) for recipe in recipes]
         patience = [
-            math.inf if own[stopping.PATIENCE.name] is None else own[stopping.PATIENCE.name] for own in hyperparameters
+            math.inf if values[stopping.PATIENCE.name] is None else values[stopping.PATIENCE.name]
+            for values in hyperparameters
         ]
-        return cls(np.array(patience), np.array([own[stopping.CHANGE.name] for own in hyperparameters]))
+        return cls(np.array(patience), np.array([values[stopping.CHANGE.name] for values in hyperparameters]))
 
-    def __call__(self, looks: list[np.ndarray]) -> np.ndarray:
-        """bool [seeds, lanes]."""
-        return stopping.stale(looks, self.change) >= self.patience
+    def __call__(self, evaluations: list[np.ndarray]) -> np.ndarray:
+        """Which lanes stop now, bool [seeds, lanes]."""
+        return stopping.stale(evaluations, self.change) >= self.patience

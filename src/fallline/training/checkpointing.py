@@ -1,4 +1,4 @@
-"""A block at rest between two chunks, to and from its checkpoint."""
+"""Saving a block to its checkpoint between two chunks, and loading it again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fallline.store.checkpoint import Checkpoints, Unusable
 
 
 def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
-    """Keep the state and all records so far."""
+    """Write the state and all records so far."""
     import jax
 
     leaves = [_plain(np.asarray(leaf)) for leaf in jax.device_get(jax.tree.leaves(state))]
@@ -28,16 +28,17 @@ def save(checkpoints: Checkpoints, state: State, records: Records) -> None:
 
 
 def load(checkpoints: Checkpoints, program: Program, work: TrainingInputs) -> tuple[State, Records] | None:
-    """State and records as they were saved, or None where none were; Unusable where they do not fit this program."""
+    """State and records as they were saved, None where none were; Unusable where they do not fit this program."""
     import jax
 
     saved = checkpoints.load()
     if saved is None:
         return None
     leaves, series, notes = saved
-    shapes = jax.eval_shape(program.start_state, work.weights, work.variables, work.hyperparameters)
+    shapes = jax.eval_shape(program.start_state, work.weights, work.model_state, work.hyperparameters)
     wanted, tree = jax.tree.flatten(shapes)
-    leaves = [_as_wanted(leaf, own.dtype) for leaf, own in zip(leaves, wanted, strict=False)] + leaves[len(wanted) :]
+    known = [_as_wanted(leaf, shape.dtype) for leaf, shape in zip(leaves, wanted, strict=False)]
+    leaves = known + leaves[len(wanted) :]
     if [(leaf.shape, leaf.dtype) for leaf in leaves] != [(leaf.shape, leaf.dtype) for leaf in wanted]:
         raise Unusable("is of another program")
     records = Records(
@@ -55,16 +56,16 @@ def load(checkpoints: Checkpoints, program: Program, work: TrainingInputs) -> tu
 
 
 def _plain(leaf: np.ndarray) -> np.ndarray:
-    """The array, one of a type that numpy's files do not know (bfloat16) as its bits."""
+    """The array; of a type that numpy's files do not support (bfloat16) its bits."""
     return leaf.view(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf
 
 
 def _as_wanted(leaf: np.ndarray, wanted: np.dtype) -> np.ndarray:
-    """The reverse of ``_plain``."""
+    """The inverse of ``_plain``."""
     return leaf.view(wanted) if wanted.kind == "V" and leaf.dtype == f"u{wanted.itemsize}" else leaf
 
 
 def keep(checkpoints: Checkpoints, state: State, records: Records) -> None:
-    """Save where the last checkpoint is long enough ago."""
+    """Save where a checkpoint is due."""
     if checkpoints.due:
         save(checkpoints, state, records)

@@ -1,4 +1,4 @@
-"""A planned cohort made ready for the engine: its arrays, its program, its layout, its blocks."""
+"""A planned cohort prepared for the engine: its arrays, its program, its layout, its blocks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fallline import regularisation
 from fallline.batching import BatchStream, widths
 from fallline.contracts import Metric
 from fallline.engine.batches import Batches
-from fallline.engine.devices import prepare_jax, products
+from fallline.engine.devices import matmul_precision, prepare_jax
 from fallline.engine.evaluation import EVALUATION_BATCH, UNLOOPED_BATCH, HeldOut
 from fallline.engine.lanes import Cohort, DeviceData, LaneHyperparameters, Segment
 from fallline.engine.layouts import guess
 from fallline.engine.mesh import ONE_DEVICE, DeviceRow, Mesh
 from fallline.engine.program import Layout, Program
-from fallline.engine.training import TrainingInputs, stretch
+from fallline.engine.training import TrainingInputs, step_inputs
 from fallline.errors import StudyError
 from fallline.metrics import metric_of
 from fallline.metrics.cuts import cut_of
@@ -32,18 +32,17 @@ from fallline.training.programs import Programs, built_in
 from fallline.training.validation import narrow_types
 
 OPERATIONS_A_WEIGHT = 6
-"""A weight's multiplications and additions an example: two forward, four backward."""
-
+"""Multiplications and additions per weight and example: two forward, four backward."""
 
 KEPT_WEIGHTS = 10_000
-"""Weights of a model up to which every trial's are kept: 40 KB."""
+"""The final weights of models with at most this many weights are kept: 40 KB per trial."""
 
 MOST_SIZES = 8
-"""Sizes of batches that are compiled each by itself where batches cannot be filled up."""
+"""The largest number of batch sizes that are compiled separately where batches cannot be padded."""
 
 
 class CompiledCohort:
-    """What is needed to train any block of one planned cohort. A block is the seeds that share a program's run."""
+    """All that is needed to train any block of one planned cohort. A block is the seeds that are trained together."""
 
     def __init__(
         self,
@@ -53,16 +52,14 @@ class CompiledCohort:
         metrics: Mapping[str, Metric] | None = None,
         layout: Layout | None = None,
         mesh: Mesh = ONE_DEVICE,
-        elsewhere: bool = False,
-        goals: Mapping[str, str] | None = None,
+        remote: bool = False,
+        directions: Mapping[str, str] | None = None,
     ):
-        """Without a ``layout`` it is the one that suits the cohort here. ``goals`` say of metrics by name whether less
-        or more is better.
-        """
-        self.planned, self.arrays, self.goals = planned, arrays, dict(goals or {})
+        """Without a ``layout`` one is chosen for this device. ``directions``: "min" or "max" for metrics by name."""
+        self.planned, self.arrays, self.directions = planned, arrays, dict(directions or {})
         self.mesh = layout.mesh if layout else mesh
-        self.rows = tuple(self.mesh.elsewhere() if elsewhere else self.mesh.rows())
-        products(planned.recipe.precision)  # one that the device has not is an error now
+        self.rows = tuple(self.mesh.remote_rows() if remote else self.mesh.rows())
+        matmul_precision(planned.recipe.precision)  # a precision that the device does not support is an error now
         self.weights = weights_of(planned.task)
         self.watched = ("validation",) if arrays.splits.validation is not None else ()
         try:
@@ -83,11 +80,11 @@ class CompiledCohort:
 
     @property
     def places(self) -> tuple[int, tuple[DeviceRow, ...]]:
-        """Where its blocks may be trained at the same time: so many workers, or the rows of this process."""
+        """How many blocks may train concurrently: the number of workers, and the device rows of this process."""
         return self.layout.workers, self.rows
 
     def on(self, row: DeviceRow) -> CompiledCohort:
-        """The same cohort with its program on another row of devices."""
+        """The same cohort with its program for another row of devices."""
         if row == self.program.row:
             return self
         other = copy(self)
@@ -107,17 +104,18 @@ class CompiledCohort:
         return self.program.layout
 
     def _widths(self, counts: Mapping[int, int]) -> tuple[tuple[int, ...], bool]:
-        """The widths of batches, and whether batches are filled up to them: not where a model's state would see it.
+        """The widths of batches, and whether batches are padded to them: not where a model has a state, which padding
+        would change.
 
-        Devices that share a batch take as many examples each: StudyError where one of a single size, or of a model
-        with a state, does not divide.
+        Devices that share a batch take equal parts: StudyError where the batch size cannot be divided and batches
+        cannot be padded.
         """
         even = self.rows[0].even
         odd = [size for size in counts if even(size) != size]
         varies = len(counts) > 1 or isinstance(self.planned.recipe.batches.size, str)
         if odd and (not varies or self.planned.task.model.state is not None):
             size, data = odd[0], self.mesh.data
-            near = " or ".join(str(whole) for whole in (even(size) - data, even(size)) if whole)
+            near = " or ".join(str(close) for close in (even(size) - data, even(size)) if close)
             raise StudyError(
                 f"task {self.planned.task.name}: a batch of {size} cannot be shared evenly by {data} "
                 f"devices; use batches of {near}, or other devices than data={data}"
@@ -128,37 +126,37 @@ class CompiledCohort:
         if len(counts) > MOST_SIZES:
             raise StudyError(
                 f"task {self.planned.task.name}: its model has a state (batch normalisation, say), so its "
-                f"batches cannot be filled up, and these have {len(counts)} sizes, more than {MOST_SIZES} "
+                f"batches cannot be padded, and these have {len(counts)} sizes, more than {MOST_SIZES} "
                 'programs; use fewer sizes, or last_batch = "dropped"'
             )
         return tuple(sorted(counts)), False
 
     @cached_property
     def regularisers(self) -> set[str]:
-        """Those that some lane uses; the program has the operations of these."""
-        return set().union(*(recipe.in_use for segment in self.planned.segments for recipe in segment.recipes))
+        """The regularisers that some lane uses; the program contains only their operations."""
+        return set().union(*(recipe.regularisers for segment in self.planned.segments for recipe in segment.recipes))
 
     @property
     def memory_bytes(self) -> int | None:
-        """What the programs that run side by side hold at once, by XLA's own figure of the compiled step."""
+        """The memory of all programs that run concurrently, by XLA's own analysis of the compiled step."""
         import jax
 
         step, program = self.program.advance(max(self.widths)), self.program
         shapes = self.step_shapes
         step.prepare(*shapes)
-        held = step.memory_bytes
-        data = sum(array.nbytes for array in shapes[2])  # an argument of every program, there once
-        if held is None or (self.mesh.devices > 1 and jax.default_backend() != "cpu"):
-            return held  # of each device
-        together = min(program.layout.workers, len(self.blocks())) * self.mesh.data
-        return (held - data) * together + data * (1 if self.mesh.devices == 1 else together)
+        needed = step.memory_bytes
+        data = sum(array.nbytes for array in shapes[2])  # an argument of every program, in memory once
+        if needed is None or (self.mesh.devices > 1 and jax.default_backend() != "cpu"):
+            return needed  # of each device
+        programs = min(program.layout.workers, len(self.blocks())) * self.mesh.data
+        return (needed - data) * programs + data * (1 if self.mesh.devices == 1 else programs)
 
     def compile(self) -> None:
-        """Make every program that training calls, so that none is compiled in the middle of it."""
+        """Compile every program that training calls, so that none is compiled during training."""
         program, work = self.program, self._shape_of_work()
         if self.cohort.model.traceable:
             program.weights.prepare(_keys(self.blocks()[0], WEIGHTS))
-        program.start.prepare(work.weights, work.variables, work.hyperparameters)
+        program.start.prepare(work.weights, work.model_state, work.hyperparameters)
         for width in self.widths:
             program.advance(width).prepare(*self._step_shapes(work, width))
         if self.evaluation_shapes is not None:
@@ -166,12 +164,12 @@ class CompiledCohort:
 
     @cached_property
     def step_shapes(self) -> tuple[Any, ...]:
-        """What the largest step is compiled for: shapes, and the small arrays that there are."""
+        """The arguments that the largest step is compiled for: shapes, and small arrays."""
         return self._step_shapes(self._shape_of_work(), max(self.widths))
 
     @cached_property
     def evaluation_shapes(self) -> tuple[Any, ...] | None:
-        """What evaluation is compiled for; None where nothing is held out."""
+        """The arguments that evaluation is compiled for; None where nothing is held out."""
         work = self._shape_of_work()
         held = next(iter(work.held_out.values()), None)
         if held is None:
@@ -182,21 +180,21 @@ class CompiledCohort:
         return self.work(self.blocks()[0], shapes=True)
 
     def _step_shapes(self, work: TrainingInputs, width: int) -> tuple[Any, ...]:
-        seen = stretch(self.program, work, [], 0, 0, width)
-        return self._state_shapes(work), work.hyperparameters, work.train, seen, work.noise, np.int32(1)
+        inputs = step_inputs(self.program, work, [], 0, 0, width)
+        return self._state_shapes(work), work.hyperparameters, work.train, inputs, work.noise, np.int32(1)
 
     def _state_shapes(self, work: TrainingInputs) -> Any:
         import jax
 
         if self.program.state_shapes is None:
             self.program.state_shapes = jax.eval_shape(
-                self.program.start_state, work.weights, work.variables, work.hyperparameters
+                self.program.start_state, work.weights, work.model_state, work.hyperparameters
             )
         return self.program.state_shapes
 
     @property
     def budget(self) -> dict[str, Any]:
-        """How long each trial runs, in every unit."""
+        """The training budget of each trial, in every unit."""
         batches = self.planned.recipe.batches
         return {
             "steps": self.planned.recipe.steps,
@@ -208,7 +206,7 @@ class CompiledCohort:
         }
 
     def work_of(self, seeds: int) -> float:
-        """What so many seeds cost, in multiplications of a weight with an example."""
+        """The cost of this many seeds, in multiplications of a weight with an example."""
         return float(self.weights) * self.examples_seen * self.planned.lanes * seeds
 
     def blocks(self) -> list[tuple[int, ...]]:
@@ -220,27 +218,25 @@ class CompiledCohort:
         return [seeds[first : first + size] for first in range(0, len(seeds), size)]
 
     def stream(self, seed: int) -> BatchStream:
-        """The batches of a seed."""
+        """The batch stream of a seed."""
         train = self.arrays.splits.train
         labels = train.targets if train.targets.ndim == 1 and train.targets.dtype.kind in "iu" else None
         return BatchStream(self.planned.recipe.batches, len(train.inputs), seed, labels)
 
     def work(self, seeds: tuple[int, ...], shapes: bool = False) -> TrainingInputs:
-        """What the engine is to do for these seeds; with ``shapes`` no weights are made, and have shapes alone."""
+        """What the engine trains for these seeds; with ``shapes`` weights are not made and have only shapes."""
         planned, streams = self.planned, [self.stream(seed) for seed in seeds]
         rates = LearningRates(planned, streams) if self.cohort.scheduled else None
-        weights, variables, noise = (
+        weights, model_state, noise = (
             self._shapes(seeds)
             if shapes and self.program.row.data == 1
             else (*self.program.initial(_keys(seeds, WEIGHTS)), self.program.row.put(_keys(seeds, NOISE)))
         )
-        hyperparameters = (
-            self.hyperparameters if shapes else self.program.row.put(self.hyperparameters)
-        )  # once, not in every dispatch
+        hyperparameters = self.hyperparameters if shapes else self.program.row.put(self.hyperparameters)
         return TrainingInputs(
             hyperparameters,
             weights,
-            variables,
+            model_state,
             noise,
             Batches(streams, self.widths, self.masked),
             *self.examples,
@@ -256,33 +252,33 @@ class CompiledCohort:
 
     @property
     def examples(self) -> tuple[DeviceData, dict[str, HeldOut]]:
-        """The training examples, and the splits that are held out, on the devices of its row."""
+        """The training examples and the held-out splits, on the devices of its row."""
         loss = self.cohort.loss
         most = EVALUATION_BATCH if self.layout.loop else UNLOOPED_BATCH
         return self.arrays.on(self.program.row, None if loss.whole and loss.sums is None else most)
 
     def _shapes(self, seeds: tuple[int, ...]) -> tuple[Any, Any, Any]:
-        """Of the initial weights, the model's state and the keys of the noise."""
+        """The shapes of the initial weights, the model state and the keys of the noise."""
         import jax
 
         program = self.program
         if program.start_shapes is None:
             keys = jax.eval_shape(lambda: _keys(seeds, WEIGHTS))
             if self.cohort.model.traceable:
-                made = jax.eval_shape(program.make_weights, keys)
+                initial = jax.eval_shape(program.make_weights, keys)
             else:
-                made = jax.eval_shape(lambda made: made, program.initial(_keys(seeds, WEIGHTS)))
-            program.start_shapes = *made, keys
+                initial = jax.eval_shape(lambda arrays: arrays, program.initial(_keys(seeds, WEIGHTS)))
+            program.start_shapes = *initial, keys
         return program.start_shapes
 
     @cached_property
     def hyperparameters(self) -> tuple[LaneHyperparameters, ...]:
-        """The numbers of all lanes, a segment each."""
+        """The hyperparameters of all lanes, one entry per segment."""
         return tuple(self._hyperparameters(segment) for segment in self.planned.segments)
 
     def _hyperparameters(self, segment: PlannedSegment) -> LaneHyperparameters:
-        def column(part: str, names: set[str] | None = None) -> dict[str, np.ndarray]:
-            rows = [dict(getattr(recipe.hyperparameters, part)) for recipe in segment.recipes]
+        def values(component: str, names: set[str] | None = None) -> dict[str, np.ndarray]:
+            rows = [dict(getattr(recipe.hyperparameters, component)) for recipe in segment.recipes]
             return {
                 name: np.array([regularisation.as_array(name, row.get(name)) for row in rows], np.float32)
                 for name in rows[0]
@@ -290,11 +286,11 @@ class CompiledCohort:
             }
 
         return LaneHyperparameters(
-            column("rule"), column("loss"), column("model"), column("regularisation", self.regularisers)
+            values("optimizer"), values("loss"), values("model"), values("regularisation", self.regularisers)
         )
 
     def _cohort(self, metrics: Mapping[str, Metric]) -> Cohort:
-        """What shapes the program."""
+        """What the program depends on."""
         planned, task = self.planned, self.planned.task
         recipes = [recipe for segment in planned.segments for recipe in segment.recipes]
         segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
@@ -310,7 +306,7 @@ class CompiledCohort:
             task.gives,
             any(LearningRates.needed(recipe) for recipe in recipes),
             self.masked,
-            regularisation.AVERAGE.name in self.regularisers,
+            regularisation.averages(self.regularisers),
             self.classes is not None,
             frozenset(self.regularisers),
             planned.recipe.precision,
@@ -337,18 +333,18 @@ class CompiledCohort:
 
     @property
     def operations(self) -> float:
-        """Multiplications and additions of the whole run, about."""
+        """Multiplications and additions of the whole cohort, approximately."""
         return OPERATIONS_A_WEIGHT * self.work_of(len(self.planned.seeds))
 
 
 def _keys(seeds: tuple[int, ...], stream: int) -> Any:
-    """A key for each seed, of one named stream."""
+    """One key per seed, of one named stream."""
     jax = prepare_jax()
     return jax.numpy.stack([jax.random.fold_in(jax.random.key(seed), stream) for seed in seeds])
 
 
 WEIGHTS = 0x77676874
-"""Keeps the draws for weights apart from any other use of the same seed ("wght" in ASCII)."""
+"""The stream of random draws for initial weights ("wght" in ASCII)."""
 
 NOISE = 0x6E6F6973
-"""Keeps the draws for noise apart ("nois" in ASCII)."""
+"""The stream of random draws for noise ("nois" in ASCII)."""

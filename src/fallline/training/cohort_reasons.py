@@ -1,4 +1,4 @@
-"""Why trials stand in different cohorts, in words."""
+"""Texts that say why trials are in different cohorts."""
 
 from __future__ import annotations
 
@@ -6,42 +6,44 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from fallline.study.column_words import NULL_WORDS
 from fallline.study.plan import PlannedCohort
+from fallline.study.recipe_fields import KEPT, RecipeField
 
 
 def reasons(cohorts: Sequence[PlannedCohort]) -> list[str]:
-    """Of each cohort what sets it apart from those that would else share its program; empty where there is one."""
+    """For each cohort, how it differs from the others; empty texts where there is only one."""
     facts = [_facts(cohort) for cohort in cohorts]
-    names = dict.fromkeys(name for own in facts for name in own)
-    differing = [name for name in names if len({own.get(name) for own in facts}) > 1]
-    alike = [tuple(own.items()) for own in facts]
-    twins, met = Counter(alike), Counter[Any]()
-    found = []
-    for cohort, own, key in zip(cohorts, facts, alike, strict=True):
-        said = [f"{name} {own[name]}" for name in differing if name in own]
-        met[key] += 1
-        if twins[key] > 1:
-            said.append(f"part {met[key]} of {twins[key]}: {_limit(cohort)}")
-        found.append(", ".join(said))
-    return found
+    names = dict.fromkeys(name for of_cohort in facts for name in of_cohort)
+    differing = [name for name in names if len({of_cohort.get(name) for of_cohort in facts}) > 1]
+    keys = [tuple(of_cohort.items()) for of_cohort in facts]
+    counts, numbers = Counter(keys), Counter[Any]()
+    texts = []
+    for cohort, of_cohort, key in zip(cohorts, facts, keys, strict=True):
+        reasons = [f"{name} {of_cohort[name]}" for name in differing if name in of_cohort]
+        numbers[key] += 1
+        if counts[key] > 1:
+            reasons.append(f"part {numbers[key]} of {counts[key]}: {_limit(cohort)}")
+        texts.append(", ".join(reasons))
+    return texts
 
 
 def _facts(cohort: PlannedCohort) -> dict[str, Any]:
-    """What trials of one program must have in common, in words; plan.py splits by the same."""
-    recipe = cohort.recipe
-    batches = {"batches " + name: value for name, value in recipe.batches.plain.items() if name != "batch_size"}
+    """What the trials of one program have in common, in words; ``study.plan`` splits by the same."""
     return {
         "task": cohort.task.name,
         "data": cohort.data,
-        "loss": recipe.loss.name,
-        "batch size": recipe.batches.size or "all",
-        **batches,
-        "steps": recipe.steps,
-        "precision": recipe.precision,
+        "loss": cohort.recipe.loss.name,
+        **{known.name.replace("_", " "): _value(cohort, known) for known in KEPT if known.splits},
         "evaluated every": cohort.evaluate_every,
         "recorded every": cohort.record_every,
         "seeds": ", ".join(map(str, cohort.seeds)),
     }
+
+
+def _value(cohort: PlannedCohort, known: RecipeField) -> Any:
+    value = known.of(cohort.recipe)
+    return NULL_WORDS.get(known.name, value) if value is None else value
 
 
 def _limit(cohort: PlannedCohort) -> str:

@@ -1,52 +1,32 @@
-"""What the cohorts of a study are made ready with: its trials, its metrics, its examples and the programs so far."""
+"""What the cohorts of a study share: its trials, metrics, examples and compiled programs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 from fallline.contracts import Metric, Task
 from fallline.engine.memory_use import held_bytes
 from fallline.engine.mesh import ONE_DEVICE, Mesh
 from fallline.engine.program import Layout
-from fallline.store.writing import RunWriter
 from fallline.study import Study, Trial
 from fallline.study.plan import PlannedCohort
 from fallline.study.resolve import resolve
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays, load_arrays
 from fallline.training.cohort import CompiledCohort
-from fallline.training.metric_directions import check_goals, with_goals
+from fallline.training.forecaster import Forecaster
+from fallline.training.metric_directions import check_directions, with_directions
 from fallline.training.packing import lanes_of
 from fallline.training.programs import Programs
 from fallline.training.selector_names import check_names
 from fallline.training.validation import check_choice, check_metrics
 
 
-class Prediction(Protocol):
-    """What is predicted of a cohort, as the plan keeps it."""
-
-    @property
-    def told(self) -> dict[str, Any]: ...
-
-
-class Forecaster(Protocol):
-    """Who predicts what cohorts will take before they train, and learns from what they took."""
-
-    def before_training(
-        self, cohorts: Sequence[CompiledCohort], time_alone: bool = False
-    ) -> Sequence[Prediction | None]: ...
-
-    def learn_from(
-        self, writer: RunWriter, work: Sequence[tuple[CompiledCohort, Sequence[tuple[str, Any]]]]
-    ) -> None: ...
-
-
 class TrainingContext:
-    """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the devices that were asked for, None
-    where they were not, and ``elsewhere`` whether others train on them; without a ``forecaster`` nothing is predicted;
-    ``say`` hears what is being done, in words.
+    """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the requested devices, None for the
+    default; ``remote``: other processes train, this one only plans; without a ``forecaster`` nothing is predicted;
+    ``say`` is called with a text for each phase.
     """
 
     def __init__(
@@ -55,27 +35,26 @@ class TrainingContext:
         folder: Path | None,
         trials: list[Trial] | None = None,
         mesh: Mesh | None = None,
-        elsewhere: bool = False,
+        remote: bool = False,
         forecaster: Forecaster | None = None,
     ):
-        self.held_before = held_bytes()  # before there is anything of this study; a peak is what came on top
-        self.folder, self.mesh, self.elsewhere, self.forecaster = folder, mesh, elsewhere, forecaster
+        self.held_before = held_bytes()  # before anything of this study is loaded; the peak is counted from here
+        self.folder, self.mesh, self.remote, self.forecaster = folder, mesh, remote, forecaster
         self.trials = study.trials() if trials is None else trials
         self.metrics = {metric.name: metric for metric in _metrics(study)}
-        self.study = with_goals(study, self.metrics.values(), self.tasks)
+        self.study = with_directions(study, self.metrics.values(), self.tasks)
         self.say: Callable[[str], None] = lambda phase: None
         self._programs = Programs()
         self._arrays: dict[tuple[str, FoldSplit | None], Arrays] = {}
 
     def check(self) -> None:
-        """Every name in the study means something, and there are the devices; or an error before anything is
-        written.
-        """
-        if self.mesh is not None and not self.elsewhere:
+        """Check that every name in the study is known and that the devices exist; an error before anything is
+        written."""
+        if self.mesh is not None and not self.remote:
             self.mesh.rows()
         for task in self.tasks:
             check_metrics(self.study, task, self.metrics)
-            check_goals(self.study, task, self.metrics)
+            check_directions(self.study, task, self.metrics)
         check_names(self.study, self.trials, self.metrics)
 
     @property
@@ -83,7 +62,7 @@ class TrainingContext:
         return list({trial.task.name: trial.task for trial in self.trials}.values())
 
     def make(self, planned: PlannedCohort, layout: Layout | None = None) -> CompiledCohort:
-        """The cohort ready to train, in ``layout`` or in the one that suits it here."""
+        """The cohort ready to train, with ``layout`` or with the one chosen for this device."""
         self.say("preparing")
         arrays = self.load(planned.task, planned.trials[0][0].cut)
         return CompiledCohort(
@@ -93,26 +72,28 @@ class TrainingContext:
             self.metrics,
             layout,
             self.mesh or ONE_DEVICE,
-            self.elsewhere,
+            self.remote,
             self.study.goals,
         )
 
     def share(self, other: TrainingContext) -> None:
-        """Take over the examples that another setup of the same data has read."""
+        """Use the examples that another context with the same data has read."""
         self._arrays = other._arrays
 
     def most_lanes(self, task: Task) -> int:
         return lanes_of(task, self.load(task).splits)
 
     def load(self, task: Task, cut: FoldSplit | None = None) -> Arrays:
-        """The examples of ``task`` with that cut, or with the first where any will do; tasks on the same data share
+        """The examples of ``task`` with the fold ``cut``, or with that of the first trial; tasks on the same data share
         them.
         """
         cut = cut or self.trials[0].cut
         key = (task.name, cut)
         if key not in self._arrays:
-            twins = (arrays for (_, own), arrays in self._arrays.items() if own == cut and arrays.source is task.data)
-            arrays = next(twins, None) or load_arrays(task, self.study.data, self.folder, cut)
+            same_data = (
+                arrays for (_, fold), arrays in self._arrays.items() if fold == cut and arrays.source is task.data
+            )
+            arrays = next(same_data, None) or load_arrays(task, self.study.data, self.folder, cut)
             check_choice(self.study, self.trials, task, arrays.splits)
             self._arrays[key] = arrays
         return self._arrays[key]

@@ -1,4 +1,4 @@
-"""Examples that are planned for and not read: where a task says the shapes of its data, a plan needs no more."""
+"""Planning without reading data: where a task declares the shapes of its data, a plan needs no more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fallline.contracts import Split, Splits, Task
 from fallline.engine.evaluation import EVALUATION_BATCH, HeldOut, batch_size
 from fallline.engine.lanes import Cohort, DeviceData
 from fallline.engine.mesh import DeviceRow
-from fallline.optimizers import optimizers
+from fallline.optimizers import builtin_optimizers
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays
 from fallline.training.context import TrainingContext
@@ -19,13 +19,13 @@ from fallline.training.validation import check_choice, splits_of
 
 
 class DeclaredArrays(Arrays):
-    """A task's examples as shapes: on the devices of a row there are none, and programs are traced from what would be
-    there. The splits hold zeros that take no memory.
+    """The examples of a task as shapes: nothing is on a device, and programs are traced from the shapes. The splits
+    hold zeros that take no memory.
     """
 
     def __init__(self, splits: Splits, source: Any):
         super().__init__(splits, source)
-        self.splits = splits  # not where a CPU's programs would take them: they take no memory
+        self.splits = splits  # not aligned copies: these take no memory
 
     def on(self, row: DeviceRow, most: int | None = EVALUATION_BATCH) -> tuple[DeviceData, dict[str, HeldOut]]:
         held = {name: split for name, split in splits_of(self.splits).items() if name != "train"}
@@ -35,14 +35,18 @@ class DeclaredArrays(Arrays):
         }
 
     def check(self, task: Task, cohort: Cohort) -> None:
-        """As with examples; rules of the package are left out, which its tests let meet weights of every shape."""
-        own = tuple(one for one in cohort.segments if optimizers().get(one.optimizer.name) is not one.optimizer)
-        super().check(task, cohort._replace(segments=own))
+        """As with examples, but built-in optimizers are not checked: the package's tests have checked them."""
+        users = tuple(
+            segment
+            for segment in cohort.segments
+            if builtin_optimizers().get(segment.optimizer.name) is not segment.optimizer
+        )
+        super().check(task, cohort._replace(segments=users))
 
 
 class PlanningContext(TrainingContext):
-    """What cohorts are made ready with where nothing trains: of a built-in task that says its shapes no file is read,
-    so that a plan needs no data set.
+    """The context of a plan that does not train: for a built-in task that declares its shapes no file is read, so that
+    a plan needs no data set.
     """
 
     def load(self, task: Task, cut: FoldSplit | None = None) -> Arrays:
@@ -56,7 +60,7 @@ class PlanningContext(TrainingContext):
         return self._arrays[task.name, None]
 
     def _by_shape(self, task: Task) -> bool:
-        """Whether shapes say all of it: an order that deals out classes needs the labels."""
+        """Whether shapes are enough: the "balanced" order needs the labels."""
         return task.shapes is not None and all(trial.recipe.batches.order != "balanced" for trial in self.trials)
 
 

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, machine, commit."""
+"""The environment of a run: versions, machine, commit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import fallline
 from fallline.engine.devices import cores, device_name, processor
 
@@ -17,7 +19,7 @@ PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "polars")
 
 
 def describe(command: str) -> dict[str, Any]:
-    """The environment of this start, as plain values; what cannot be found out is null."""
+    """The environment of this start of a run, as plain values; unknown values are null."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": command,
@@ -27,7 +29,7 @@ def describe(command: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor(),
         "cores": cores(),
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": psutil.virtual_memory().total,
         "device": device_name(),
         "commit": _commit(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
@@ -41,17 +43,10 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
 def _commit() -> str | None:
     """The commit of the working folder, where it is a git checkout; "+" marks uncommitted changes."""
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
             cwd=Path.cwd(),
             text=True,
@@ -61,4 +56,4 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+    return described.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""A run in this process, from plan to mistakes."""
+"""A complete run in this process: plan, train, write records."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from fallline.engine.mesh import Mesh
 from fallline.store.paths import RunPaths
 from fallline.store.writing import RunWriter
 from fallline.study import Study
-from fallline.training.context import Forecaster, TrainingContext
-from fallline.training.planning import plan_run, plan_smaller, unfinished
-from fallline.training.predictions import lack_answers, write_answers, write_mistakes
-from fallline.training.progress import Listener, ProgressCount
+from fallline.training.context import TrainingContext
+from fallline.training.forecaster import Forecaster
+from fallline.training.planning import plan_run, plan_smaller, unfinished_cohorts
+from fallline.training.predictions import labels_missing, write_labels, write_mistakes
+from fallline.training.progress import OnProgress, ProgressCount
 from fallline.training.session import TrainingSession
 
 
@@ -22,16 +23,16 @@ def run_here(
     out: Path,
     resume: bool = False,
     folder: Path | None = None,
-    listen: Listener | None = None,
+    on_progress: OnProgress | None = None,
     command: str = "",
     mesh: Mesh | None = None,
     forecaster: Forecaster | None = None,
 ) -> Path:
-    """Train every trial of ``study`` that ``out`` has no records of; ``out`` is a run folder from the first moment.
+    """Train every trial of ``study`` that the run folder ``out`` has no records of.
 
-    ``folder`` holds the full data sets. A stopped run goes on with ``resume``: finished blocks are kept, an
-    unfinished one goes on from its checkpoint, and the records are those of a run that was never stopped. On a ``mesh``
-    of several processes each of them calls this: the first plans and finishes, all train.
+    ``folder`` holds the full data sets. A stopped run is continued with ``resume``: finished blocks are kept,
+    unfinished ones continue from their checkpoints, and the records equal those of a run that was never stopped. On a
+    ``mesh`` of several processes each of them calls this: the first plans and finishes, all train.
     """
     setup = TrainingContext(study, folder, mesh=mesh, forecaster=forecaster)
     setup.check()
@@ -39,27 +40,27 @@ def run_here(
         return _follow(setup, RunPaths(out))
     with RunWriter.open(RunPaths(out), setup.study, resume) as writer:
         known = writer.known_trials()
-        count = ProgressCount(setup.trials, known, study.metric, listen or (lambda progress: None))
+        count = ProgressCount(setup.trials, known, study.metric, on_progress or (lambda progress: None))
         setup.say = count.say
         work = plan_run(setup, writer, known, command)
-        processes.meet("planned")  # where nothing is left to train, too: the others wait to hear it
+        processes.meet("planned")  # also where nothing is left to train: the other processes wait here
         if work:
             TrainingSession(setup, writer, count).train(work, partial(plan_smaller, setup, writer))
             if forecaster is not None:
                 forecaster.learn_from(writer, work)
         processes.meet("trained")
-        if work or lack_answers(writer):
-            count.say("looking at mistakes")
-            write_answers(setup, writer, setup.trials)
+        if work or labels_missing(writer):
+            count.say("collecting misclassified examples")
+            write_labels(setup, writer, setup.trials)
             write_mistakes(setup, writer)
     return out
 
 
 def _follow(setup: TrainingContext, paths: RunPaths) -> Path:
-    """The part of a process that is not the first: train what that one planned."""
+    """A process that is not the first: train what the first has planned."""
     processes.meet("planned")
     writer = RunWriter(paths)
-    work = [(setup.make(planned, layout), blocks) for planned, layout, blocks in unfinished(setup, writer)]
+    work = [(setup.make(planned, layout), blocks) for planned, layout, blocks in unfinished_cohorts(setup, writer)]
     session = TrainingSession(
         setup, writer, ProgressCount(setup.trials, set(), setup.study.metric, lambda progress: None)
     )

@@ -1,4 +1,4 @@
-"""What a model ends in, seen in its traced operations: a softmax, a sigmoid, or neither."""
+"""The last activation of a model, from its traced operations: softmax, sigmoid, or neither."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ PASSED = {"reshape", "squeeze", "convert_element_type", "transpose", "broadcast_
 
 
 def ends_in(traced: Any) -> str:
-    """ "softmax", "sigmoid" or "" of the first output of a jaxpr. Others that give probabilities are not seen."""
+    """ "softmax", "sigmoid" or "" for the first output of a jaxpr. Other outputs that are probabilities are not
+    found."""
     step = _made_by(traced, traced.outvars[0])
     if step is None:
         return ""
@@ -21,7 +22,7 @@ def ends_in(traced: Any) -> str:
 
 
 def _made_by(traced: Any, var: Any) -> tuple[Any, Any] | None:
-    """The operation that gives ``var`` its values, and the jaxpr that it stands in; None of an input or a constant."""
+    """The operation that computes ``var``, and the jaxpr that contains it; None for an input or a constant."""
     step = next((step for step in traced.eqns if any(out is var for out in step.outvars)), None)
     if step is None:
         return None

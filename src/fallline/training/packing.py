@@ -1,4 +1,4 @@
-"""How a task's model may share a program: its weights, how many lanes, whether its steps may be a loop."""
+"""How many lanes of a task may share a program, and whether its steps may be a loop."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from fallline.training.validation import state_shapes, weight_shapes
 
 
 def weights_of(task: Task) -> int:
-    """How many numbers the task's model has to learn."""
+    """The number of weights of the task's model."""
     leaves = prepare_jax().tree.leaves(weight_shapes(task.name, task.model))
     return sum(int(np.prod(leaf.shape)) for leaf in leaves)
 
 
 def lanes_of(task: Task, splits: Splits) -> int:
-    """How many lanes a seed may have in one program."""
+    """The largest number of lanes per seed in one program."""
     return most_lanes(weights_of(task), looped(task, splits))
 
 
 def looped(task: Task, splits: Splits) -> bool:
-    """Whether the steps of a task's model may be a loop inside the program: it says so, or has no convolutions."""
+    """Whether the steps may be a loop inside the program: as the model declares, else where it has no convolutions."""
     if task.model.looped is not None:
         return task.model.looped
     inputs = splits.train.inputs
@@ -45,6 +45,6 @@ def _keeps_threads(model: Model, prepare: Callable[[Any], Any] | None, shape: tu
     try:
         weights, state = weight_shapes("", model), state_shapes("", model)
         return keeps_threads(outputs, weights, state, jax.ShapeDtypeStruct((2, *shape), dtype))
-    except BaseException as failure:  # what is wrong with a model is told by check_task
+    except BaseException as failure:  # check_task reports what is wrong with a model
         but_an_interrupt(failure)
         return True

@@ -1,4 +1,4 @@
-"""Whether a study can be trained by other processes: all of its parts must be there to be found by name."""
+"""Whether other processes can train a study: they must find all of its components by name."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fallline.errors import FalllineError, StudyError
 from fallline.study import Study, dump_study, parse_study
 
 
-def check_leaving(study: Study) -> None:
-    """StudyError where a worker that reads the study from its file would not train the same."""
-    own = list(
+def check_portable(study: Study) -> None:
+    """StudyError where a worker that reads the study from its file would not train the same thing."""
+    unnamed = list(
         dict.fromkeys(
             f"{type(part).__name__.lower()} {part.name}" for part in _objects(study) if not _is_found(study, part)
         )
     )
-    if own:
+    if unnamed:
         raise StudyError(
-            f"{', '.join(own)} of study {study.name} live in this Python process alone, and workers find "
+            f"{', '.join(unnamed)} of study {study.name} live in this Python process alone, and workers find "
             "parts by name. Put them into a file beside the study and name them there, 'file.py:NAME' "
             "(docs/own-model.md shows how), or leave out executor, which trains in this process"
         )
@@ -31,7 +31,7 @@ def check_leaving(study: Study) -> None:
 
 
 def _is_found(study: Study, part: Any) -> bool:
-    """Whether the part's name alone gives this very part: it is a built-in one."""
+    """Whether the component is found by its name: it is a built-in one."""
     from fallline.study.resolve import resolve
 
     try:
@@ -41,7 +41,7 @@ def _is_found(study: Study, part: Any) -> bool:
 
 
 def _objects(value: Any) -> Iterator[Any]:
-    """Every part that is given as a Python value, wherever in the study."""
+    """Every component that is given as a Python value, anywhere in the study."""
     if isinstance(value, (Loss, Metric, Optimizer, Schedule, Task)):
         yield value
     elif isinstance(value, Study):

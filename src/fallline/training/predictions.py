@@ -1,4 +1,4 @@
-"""What was predicted, kept so that it can be judged: the labels once, and the examples got wrong most often."""
+"""Labels and misclassified examples, kept so that predictions can be judged without the data."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fallline.training.context import TrainingContext
 from fallline.training.validation import classes_of, splits_of
 
 WORST = 48
-"""How many of the examples got wrong most often are kept with their pictures, of each task and split."""
+"""How many of the most often misclassified examples are kept with their images, per task and split."""
 
 
-def write_answers(setup: TrainingContext, writer: RunWriter, trials: Iterable[Trial]) -> None:
-    """The labels that the predictions of these trials are held against, once a task and cut of its data."""
+def write_labels(setup: TrainingContext, writer: RunWriter, trials: Iterable[Trial]) -> None:
+    """Write the labels for the predictions of these trials, once per task and fold of its data."""
     trials = list(trials)
     for (task, data), trial in _of_each_data(trials).items():
         splits = setup.load(trial.task, trial.cut).splits
@@ -41,27 +41,27 @@ def write_answers(setup: TrainingContext, writer: RunWriter, trials: Iterable[Tr
             for name, split in _held(splits).items()
         ]
         if rows:
-            writer.write_answers(answers_name(task, data), pl.DataFrame(rows, schema=ANSWERS))
+            writer.write_labels(answers_name(task, data), pl.DataFrame(rows, schema=ANSWERS))
 
 
-def lack_answers(writer: RunWriter) -> bool:
-    """Whether labels or mistakes are missing of what is recorded: a run was killed at its very end, or they were
-    lost.
+def labels_missing(writer: RunWriter) -> bool:
+    """Whether labels or misclassified examples of recorded trials are missing: the run was killed at its end, or files
+    were lost.
     """
     wanted: set[tuple[str, str]] = set()
-    stands = _stands(writer)
+    current = _is_current(writer)
     for block in writer.paths.done_blocks():
         if writer.paths.predictions(block).exists():
-            named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"]).filter(stands)
+            named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"]).filter(current)
             wanted |= set(named.select("task", "data").unique().rows())
     labels = [writer.paths.answers / f"{answers_name(task, data)}.parquet" for task, data in wanted]
     return bool(wanted) and not all(path.exists() for path in (*labels, writer.paths.mistakes))
 
 
 def write_mistakes(setup: TrainingContext, writer: RunWriter) -> None:
-    """The examples that most trials of the study as it stands got wrong, worst first, with their pictures where they
-    are images."""
-    frames, stands = [], _stands(writer)
+    """Write the examples that most trials of the study in its current form misclassified, worst first, with their
+    images where they are images."""
+    frames, current = [], _is_current(writer)
     for (task, data), trial in _of_each_data(setup.trials).items():
         splits = setup.load(trial.task, trial.cut).splits
         classes = _classes(setup.trials, trial, splits)
@@ -73,43 +73,43 @@ def write_mistakes(setup: TrainingContext, writer: RunWriter) -> None:
             if not writer.paths.predictions(block).exists():
                 continue
             named = read_parquet(writer.paths.trials(block), columns=["trial", "task", "data"])
-            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data) & stands)
+            of_task = named.filter((pl.col("task") == task) & (pl.col("data") == data) & current)
             if of_task.is_empty():
                 continue
             rows = read_parquet(writer.paths.predictions(block)).join(of_task, on="trial", how="semi")
-            for (split,), own in rows.group_by("split"):
-                counts[split] += _counted(own["predicted"], *counts[split].shape)
+            for (split,), predictions in rows.group_by("split"):
+                counts[split] += _counted(predictions["predicted"], *counts[split].shape)
         frames += [_worst(task, data, split, held, counts[split]) for split, held in held_out.items()]
-    found = [frame for frame in frames if frame.height]
+    filled = [frame for frame in frames if frame.height]
     if frames:
-        writer.write_mistakes(pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame(schema=MISTAKES))
+        writer.write_mistakes(pl.concat(filled, how="diagonal_relaxed") if filled else pl.DataFrame(schema=MISTAKES))
 
 
-def _stands(writer: RunWriter) -> pl.Expr:
-    """Whether a row's trial is of the study as it stands."""
+def _is_current(writer: RunWriter) -> pl.Expr:
+    """Whether the trial of a row belongs to the study in its current form."""
     return ~pl.col("trial").is_in(list(writer.earlier()))
 
 
 def _of_each_data(trials: Iterable[Trial]) -> dict[tuple[str, str], Trial]:
-    """A trial of each task and cut of its data."""
+    """One trial of each task and fold of its data."""
     return {(trial.task.name, trial.data_as_cut): trial for trial in trials}
 
 
 def _classes(trials: Iterable[Trial], like: Trial, splits: Splits) -> int | None:
-    """How many classes the task of ``like`` tells apart under any of the losses it is trained with."""
+    """The number of classes of the task of ``like`` with any of the losses it is trained with; None without classes."""
     losses = {trial.recipe.loss.name: trial.recipe.loss for trial in trials if trial.task.name == like.task.name}
-    return next((found for loss in losses.values() if (found := classes_of(like.task, splits, loss))), None)
+    return next((count for loss in losses.values() if (count := classes_of(like.task, splits, loss))), None)
 
 
 def _counted(predicted: pl.Series, examples: int, classes: int) -> np.ndarray:
-    """How often each example was given each class [examples, classes]; ``predicted`` is a list a trial."""
-    given = predicted.explode().to_numpy().reshape(-1, examples).astype(np.int64)
-    places = given + classes * np.arange(examples)
+    """How often each class was predicted for each example [examples, classes]; ``predicted`` has one list per trial."""
+    classes_given = predicted.explode().to_numpy().reshape(-1, examples).astype(np.int64)
+    places = classes_given + classes * np.arange(examples)
     return np.bincount(places.ravel(), minlength=examples * classes).reshape(examples, classes)
 
 
 def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> pl.DataFrame:
-    """The rows of one split; ``counts`` [examples, classes] is how often an example was given each class."""
+    """The rows of one split; ``counts`` [examples, classes] is how often each class was predicted for an example."""
     labels = labels_of(held.targets).astype(np.int64)
     trials = int(counts.sum(1).max(initial=0))
     right = counts[np.arange(len(labels)), labels]
@@ -136,7 +136,7 @@ def _worst(task: str, data: str, split: str, held: Any, counts: np.ndarray) -> p
 
 
 def _picture(image: np.ndarray) -> dict[str, Any]:
-    """The bytes of an image [height, width] or [height, width, channels]; nothing of what is none."""
+    """The bytes of an image [height, width] or [height, width, channels]; nulls for inputs that are no image."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
         return {"image": None, "height": None, "width": None, "channels": None}
     height, width, *channels = image.shape

@@ -1,4 +1,4 @@
-"""The compiled programs of a session, which cohorts that are alike share."""
+"""The compiled programs of a session, shared by cohorts with equal programs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fallline.tasks import find_task
 
 
 class Programs:
-    """The compiled programs of a session: cohorts that are alike share one, and those that differ in update rules alone
-    share its evaluation.
+    """The compiled programs of a session: equal cohorts share one program, and cohorts that differ only in their
+    optimizers share its evaluation.
     """
 
     def __init__(self) -> None:
@@ -28,26 +28,26 @@ class Programs:
     def of(
         self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: DeviceRow = ALONE, task: str | None = None
     ) -> Program:
-        """The program of that cohort in that layout on data of that task and shape, for a row of devices; made now if
-        there is none. ``task`` is what ``built_in`` says.
+        """The program of a cohort with a layout, for ``data`` (task and shapes) and a row of devices; made on first
+        use. ``task`` is the result of ``built_in``.
         """
         key = (cohort, layout, data, row)
         if key not in self._known:
-            alike = (Program.evaluates_as(cohort, layout, row), data)
-            self._known[key] = Program(cohort, layout, row, self._evaluations.get(alike), task)
-            self._evaluations.setdefault(alike, self._known[key].evaluation)
+            evaluation_key = (Program.evaluates_as(cohort, layout, row), data)
+            self._known[key] = Program(cohort, layout, row, self._evaluations.get(evaluation_key), task)
+            self._evaluations.setdefault(evaluation_key, self._known[key].evaluation)
         return self._known[key]
 
 
 def built_in(task: Task, cohort: Cohort) -> str | None:
-    """The task's name where each part of the cohort is one of ours, found by name; None where one is a user's own: what
-    a function of theirs does is not known from its name.
+    """The task's name where every component of the cohort is built in; None where one is a user's: its name does not
+    identify its code.
     """
     try:
-        ours = (
+        all_built_in = (
             find_task(task.name) is task
             and find_loss(cohort.loss.name) is cohort.loss
-            and all(find_optimizer(own.optimizer.name) is own.optimizer for own in cohort.segments)
+            and all(find_optimizer(segment.optimizer.name) is segment.optimizer for segment in cohort.segments)
             and all(
                 name in task.metrics and metric == metric_of(name, task.metrics[name]).at(cohort.cut)
                 for name, metric in cohort.metrics
@@ -55,4 +55,4 @@ def built_in(task: Task, cohort: Cohort) -> str | None:
         )
     except FalllineError:
         return None
-    return task.name if ours else None
+    return task.name if all_built_in else None

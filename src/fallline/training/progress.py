@@ -1,4 +1,4 @@
-"""What a progress display may say of a run, counted by the blocks as they go."""
+"""The progress of a run, counted by its blocks, for a progress display."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from fallline.training.cohort import CompiledCohort
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: trial-steps and trials done of all, trials that diverged or were stopped, the phase in words.
+    """The progress of a run: trial-steps and trials done of all, trials that diverged or stopped early, the phase as
+    text.
 
-    ``work`` of ``all_work`` counts a trial-step by what it costs (weights x examples), for the time that is left.
-    ``best`` is the best value of ``metric`` on the way so far, and ``best_trial`` says whose it is.
+    ``work`` of ``all_work`` weights a trial-step by its cost (weights x examples), to estimate the remaining time.
+    ``best`` is the best value of ``metric`` so far, and ``best_trial`` names its trial.
     """
 
     done: int
@@ -38,14 +39,14 @@ class Progress:
     best_trial: str = ""
 
 
-Listener = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 class ProgressCount:
-    """The running count of a session; blocks on several threads tell it how far they came."""
+    """Counts the progress of a session; blocks on several threads report to it."""
 
-    def __init__(self, trials: list[Trial], known: set[str], metric: str, listen: Listener):
-        self.listen, self.metric = listen, str(MetricName.parse(metric).curve)
+    def __init__(self, trials: list[Trial], known: set[str], metric: str, on_progress: OnProgress):
+        self.on_progress, self.metric = on_progress, str(MetricName.parse(metric).curve)
         self.total = sum(trial.recipe.steps for trial in trials)
         self.done = sum(trial.recipe.steps for trial in trials if trial.name in known)
         self.all_trials, self.trials = len(trials), sum(trial.name in known for trial in trials)
@@ -56,19 +57,19 @@ class ProgressCount:
         self._lock = threading.Lock()
 
     def expect(self, cohorts: list[CompiledCohort]) -> None:
-        """These cohorts are what is to be trained."""
+        """Add the work of these cohorts to the total."""
         self.all_work = self.work + sum(ready.work_of(len(ready.planned.seeds)) for ready in cohorts)
 
     def advanced(self, ready: CompiledCohort, seeds: tuple[int, ...], steps: int, records: Records) -> None:
-        """A block went so many steps on since it last told."""
+        """A block has trained ``steps`` more steps since its last report."""
         with self._lock:
             self.done += steps * len(seeds) * ready.planned.lanes
             self.work += ready.work_of(len(seeds)) * steps / ready.planned.recipe.steps
-            self._look(ready, seeds, records)
+            self._update_best(ready, seeds, records)
             self.say("training")
 
     def finished(self, records: Records) -> None:
-        """The trials of a block have their records."""
+        """The records of a block's trials are written."""
         assert records.diverged_at is not None and records.stopped_at is not None
         with self._lock:
             self.trials += records.diverged_at.size
@@ -76,13 +77,13 @@ class ProgressCount:
             self.say("training")
 
     def ended(self, lanes: int) -> None:
-        """So many lanes more stopped being finite."""
+        """``lanes`` more lanes have diverged."""
         with self._lock:
             self.diverged += lanes
 
     def say(self, phase: str) -> None:
-        """Tell the listener how things stand."""
-        self.listen(
+        """Report the progress, with the text of the current phase."""
+        self.on_progress(
             Progress(
                 self.done,
                 self.total,
@@ -99,16 +100,16 @@ class ProgressCount:
             )
         )
 
-    def _look(self, ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> None:
+    def _update_best(self, ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> None:
         values = records.held_out.get(self.metric)
         if not values or not np.isfinite(values[-1]).any():
             return
-        up, last = higher_is_better(self.metric, ready.goals), values[-1]
+        up, last = higher_is_better(self.metric, ready.directions), values[-1]
         place = int((np.nanargmax if up else np.nanargmin)(last))
         value = float(last.ravel()[place])
         if self.best is None or (value > self.best if up else value < self.best):
             lane = place % ready.planned.lanes
             recipe = ready.planned.trials[0][lane].recipe
-            rate = dict(recipe.hyperparameters.rule).get("learning_rate")
+            rate = dict(recipe.hyperparameters.optimizer).get("learning_rate")
             self.best = value
             self.best_trial = recipe.optimizer.name + ("" if rate is None else f" {exact(rate)}")

@@ -1,4 +1,4 @@
-"""From the engine's arrays to the rows that are kept: one a trial, one a (trial, step)."""
+"""Tables of records from the engine's arrays: one row per trial, one per (trial, step)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fallline.study.recipe_columns import recipe_columns
 from fallline.training.cohort import CompiledCohort
 
 MOST_ROWS = 1_000_000
-"""Rows of curves that are made at a time, whole lanes: some 50 MB."""
+"""The number of rows of curves that are made at a time, in whole lanes: about 50 MB."""
 
 
 def curve_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.LazyFrame:
-    """One row a (trial, step), sorted by trial and step; the rows of a lane end where it ended.
+    """One row per (trial, step), sorted by trial and step; the rows of a lane end where it ended.
 
-    Made piece by piece as it is written: the arrays are the smaller form by far.
+    Made in pieces while it is written: the arrays are far smaller than the rows.
     """
     watched = _watched_names(ready, records)
     train = {(name if name in watched else f"train_{name}"): values[0] for name, values in records.curves.items()}
@@ -41,13 +41,13 @@ def curve_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) 
         records.stopped_at,
         np.where(records.diverged_at >= 0, records.diverged_at - 1, steps[-1]),
     ).ravel()
-    together = max(1, MOST_ROWS // len(steps))
+    lanes_per_piece = max(1, MOST_ROWS // len(steps))
 
     def pieces(*_: Any) -> Iterator[pl.DataFrame]:
-        for first in range(0, len(names), together):
-            yield _piece(names, steps, columns, last, slice(first, first + together))
+        for first in range(0, len(names), lanes_per_piece):
+            yield _piece(names, steps, columns, last, slice(first, first + lanes_per_piece))
 
-    if len(names) <= together:
+    if len(names) <= lanes_per_piece:
         return _piece(names, steps, columns, last, slice(None)).lazy()
     return register_io_source(pieces, schema=_piece(names, steps, columns, last, slice(1)).schema)
 
@@ -59,21 +59,21 @@ def _piece(
     last: np.ndarray,
     lanes: slice,
 ) -> pl.DataFrame:
-    """The rows of some lanes. A column is its name, its values [points, seeds, lanes] and where they lie in ``steps``;
-    elsewhere it is missing."""
+    """The rows of some lanes. A column is its name, its values [points, seeds, lanes] and their indices in ``steps``;
+    at other steps it is null."""
     names, ends = names[lanes], last[lanes]
     place = np.repeat(np.arange(len(names), dtype=np.int32), len(steps))
-    found = {"trial": pl.Series(names, dtype=pl.String).gather(place), "step": np.tile(steps, len(names))}
+    data = {"trial": pl.Series(names, dtype=pl.String).gather(place), "step": np.tile(steps, len(names))}
     for name, values, at in columns:
-        own = values.reshape(len(values), -1)[:, lanes].T
+        of_lanes = values.reshape(len(values), -1)[:, lanes].T
         if len(at) < len(steps):
-            whole = np.full((len(names), len(steps)), np.nan, own.dtype)
-            whole[:, at] = own
-            own = whole
-        found[name] = own.ravel()
-    rows = pl.DataFrame(found)
+            filled = np.full((len(names), len(steps)), np.nan, of_lanes.dtype)
+            filled[:, at] = of_lanes
+            of_lanes = filled
+        data[name] = of_lanes.ravel()
+    rows = pl.DataFrame(data)
     if ends.min() < steps[-1]:
-        rows = rows.filter(pl.Series(found["step"] <= ends[place]))
+        rows = rows.filter(pl.Series(data["step"] <= ends[place]))
     return rows.fill_nan(None)
 
 
@@ -85,14 +85,14 @@ def trial_rows(
     target: Target | None,
     shown: frozenset[str],
 ) -> pl.DataFrame:
-    """One row a trial: what it was, how it ended, its best and final values.
+    """One row per trial: its recipe, how it ended, its best and final values.
 
-    ``shown`` are the names of the numbers that some trial of the study has at another value than off.
+    ``shown`` are the names of the hyperparameters that some trial of the study does not leave off.
     """
     planned = ready.planned
     results = _ending(records) | {"parameters": [ready.weights] * records.diverged_at.size}
-    results |= _train_values(ready, records) | _held_values(records, ready.goals) | _class_values(ready, records)
-    results["steps_to_target"] = _steps_to_target(target, records, ready.goals)
+    results |= _train_values(ready, records) | _held_values(records, ready.directions) | _class_values(ready, records)
+    results["steps_to_target"] = _steps_to_target(target, records, ready.directions)
     recipes = [_recipe_columns(ready, recipe, shown) for segment in planned.segments for recipe in segment.recipes]
     rows = []
     for place, trial in enumerate(planned.of_seeds(seeds)):
@@ -116,20 +116,18 @@ def trial_rows(
 
 
 def _recipe_columns(ready: CompiledCohort, recipe: Recipe, shown: frozenset[str]) -> dict[str, Any]:
-    """The recipe with its budget. Numbers that are off in the whole study have no column."""
+    """The recipe with its budget. Hyperparameters that are off in the whole study have no column."""
     examples = len(ready.arrays.splits.train.inputs)
-    return {
-        **recipe_columns(recipe, shown),
-        "steps": recipe.steps,
-        "epochs": ready.epochs,
-        "examples_seen": ready.examples_seen,
-        "train_examples": examples,
-        "precision": recipe.precision,
-    }
+    columns: dict[str, Any] = {}
+    for name, value in recipe_columns(recipe, shown).items():
+        columns[name] = value
+        if name == "steps":
+            columns |= {"epochs": ready.epochs, "examples_seen": ready.examples_seen, "train_examples": examples}
+    return columns
 
 
 def _fold_columns(trial: Trial) -> dict[str, Any]:
-    """Which fold of the data validated, and the name that the trials of all folds share."""
+    """The fold that was held out for validation, and the name that the trials of all folds share."""
     if trial.cut is None or trial.cut.folds is None:
         return {}
     return {"fold": trial.cut.fold, "folds": trial.cut.folds, "across_folds": trial.name_across_folds}
@@ -137,13 +135,17 @@ def _fold_columns(trial: Trial) -> dict[str, Any]:
 
 def _ending(records: Records) -> dict[str, list[Any]]:
     """How the trials ended, and when."""
-    gone, cut = records.diverged_at.ravel(), records.stopped_at.ravel()
-    status = np.where(gone >= 0, "diverged", np.where(cut >= 0, "stopped", "done"))
-    return {"status": status.tolist(), "diverged_at": _listed(gone, gone >= 0), "stopped_at": _listed(cut, cut >= 0)}
+    diverged, stopped = records.diverged_at.ravel(), records.stopped_at.ravel()
+    status = np.where(diverged >= 0, "diverged", np.where(stopped >= 0, "stopped", "done"))
+    return {
+        "status": status.tolist(),
+        "diverged_at": _listed(diverged, diverged >= 0),
+        "stopped_at": _listed(stopped, stopped >= 0),
+    }
 
 
 def _class_values(ready: CompiledCohort, records: Records) -> dict[str, list[Any]]:
-    """Precision, recall and F1, the means over the classes, of each split whose classes were predicted."""
+    """Macro-averaged precision, recall and F1 of each split with predicted classes."""
     assert ready.classes is not None or not records.predicted
     found: dict[str, list[Any]] = {}
     for split, predicted in records.predicted.items():
@@ -157,7 +159,7 @@ def _class_values(ready: CompiledCohort, records: Records) -> dict[str, list[Any
 
 
 def predicted_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
-    """One row a (trial, split): the class each example was given after the last step."""
+    """One row per (trial, split): the predicted class of each example after the last step."""
     rows = []
     for place, trial in enumerate(ready.planned.of_seeds(seeds)):
         s, lane = divmod(place, ready.planned.lanes)
@@ -173,7 +175,7 @@ def predicted_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Recor
 
 
 def weight_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
-    """One row a (trial, array of weights): its place in the model as text, its shape, and its values, row after row."""
+    """One row per (trial, array of weights): its path in the model, its shape, and its values in row-major order."""
     import jax
 
     rows = []
@@ -201,42 +203,43 @@ def weight_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records)
 
 
 def _train_values(ready: CompiledCohort, records: Records) -> dict[str, list[Any]]:
-    """The values on training batches: the last of each, and the lowest loss with its step."""
+    """The values on training batches: the last value of each metric, and the lowest loss with its step."""
     watched = _watched_names(ready, records)
     found: dict[str, list[Any]] = {}
     for name, values in records.curves.items():
-        seen = values[0]
-        last = seen[-1].copy()
+        recorded = values[0]
+        last = recorded[-1].copy()
         for place in np.argwhere(records.stopped_at >= 0):
             ended = np.searchsorted(records.steps, records.stopped_at[tuple(place)], side="right") - 1
-            last[tuple(place)] = seen[(ended, *place)]  # also where that is not a number
-        found[f"final_{name}" if name in watched else f"final_train_{name}"] = _hyperparameters(last)
+            last[tuple(place)] = recorded[(ended, *place)]  # also where it is NaN
+        found[f"final_{name}" if name in watched else f"final_train_{name}"] = _finite(last)
     if records.tail_mean is not None:
-        found["tail_train_loss"] = _hyperparameters(records.tail_mean)
+        found["tail_train_loss"] = _finite(records.tail_mean)
     found["min_train_loss"], found["min_train_loss_step"] = _best(records.curves["loss"][0], records.steps, up=False)
     return found
 
 
-def _held_values(records: Records, goals: Mapping[str, str]) -> dict[str, list[Any]]:
-    """The values on held-out splits after the last step, and the best of those seen on the way."""
-    found: dict[str, list[Any]] = {name: _hyperparameters(values) for name, values in records.final.items()}
+def _held_values(records: Records, directions: Mapping[str, str]) -> dict[str, list[Any]]:
+    """The values on held-out splits after the last step, and the best of all evaluations."""
+    found: dict[str, list[Any]] = {name: _finite(values) for name, values in records.final.items()}
     for name, values in records.held_out.items():
-        best = _best(values[0], records.evaluated, up=higher_is_better(name, goals))
+        best = _best(values[0], records.evaluated, up=higher_is_better(name, directions))
         found[f"best_{name}"], found[f"best_{name}_step"] = best
     return found
 
 
-def _best(seen: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list[Any]]:
-    """The best of the values [points, seeds, lanes] of each lane and its step; None where none is finite."""
-    known = np.isfinite(seen).any(axis=0)
-    filled = np.where(np.isfinite(seen), seen, -np.inf if up else np.inf)
+def _best(recorded: np.ndarray, steps: list[int], up: bool) -> tuple[list[Any], list[Any]]:
+    """The best value of each lane over the points of [points, seeds, lanes], and its step; None where none is
+    finite."""
+    known = np.isfinite(recorded).any(axis=0)
+    filled = np.where(np.isfinite(recorded), recorded, -np.inf if up else np.inf)
     place = (filled.argmax if up else filled.argmin)(axis=0)
-    values = np.take_along_axis(seen, place[None], axis=0)[0]
+    values = np.take_along_axis(recorded, place[None], axis=0)[0]
     return _listed(values, known), _listed(np.asarray(steps)[place], known)
 
 
-def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str, str]) -> list[Any]:
-    """The first recorded step at which the target was reached; None where it was missed."""
+def _steps_to_target(target: Target | None, records: Records, directions: Mapping[str, str]) -> list[Any]:
+    """The first recorded step at which the target was reached; None where it was not."""
     nowhere: list[Any] = [None] * records.diverged_at.size
     if target is None:
         return nowhere
@@ -246,7 +249,7 @@ def _steps_to_target(target: Target | None, records: Records, goals: Mapping[str
     values = source.get(name.metric if on_train else target.metric)
     if values is None:
         return nowhere
-    reached = values[0] >= target.value if higher_is_better(name.metric, goals) else values[0] <= target.value
+    reached = values[0] >= target.value if higher_is_better(name.metric, directions) else values[0] <= target.value
     reached &= np.isfinite(values[0])
     return _listed(np.asarray(steps)[reached.argmax(axis=0)], reached.any(axis=0))
 
@@ -255,11 +258,11 @@ def _watched_names(ready: CompiledCohort, records: Records) -> set[str]:
     return set(records.curves) - {"loss", *(name for name, _ in ready.cohort.metrics)}
 
 
-def _hyperparameters(values: np.ndarray) -> list[float | None]:
-    """One a lane; None where it is not finite."""
+def _finite(values: np.ndarray) -> list[float | None]:
+    """One value per lane; None where it is not finite."""
     return _listed(values, np.isfinite(values))
 
 
 def _listed(values: np.ndarray, known: np.ndarray) -> list[Any]:
-    """The values [seeds, lanes] seed by seed as plain numbers, None where they are not known."""
-    return [value if there else None for value, there in zip(values.ravel().tolist(), known.ravel(), strict=True)]
+    """The values [seeds, lanes] as plain numbers, seed by seed; None where ``known`` is False."""
+    return [value if is_known else None for value, is_known in zip(values.ravel().tolist(), known.ravel(), strict=True)]

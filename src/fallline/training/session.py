@@ -1,4 +1,4 @@
-"""Training what was planned, in this process: the blocks of cohorts side by side, cut smaller where memory runs out."""
+"""Training what was planned, in this process: blocks run concurrently, and are split further where memory runs out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fallline.engine.memory_use import Watch
 from fallline.engine.mesh import ALONE, DeviceRow
 from fallline.engine.side_by_side import run_in_rows, run_side_by_side
 from fallline.store.writing import RunWriter
-from fallline.study.trial import hyperparameters_in_use
+from fallline.study.trial import settings_in_use
 from fallline.training.block import train_block
 from fallline.training.cohort import CompiledCohort
 from fallline.training.context import TrainingContext
@@ -19,60 +19,62 @@ from fallline.training.planning import Blocks, Part
 from fallline.training.progress import ProgressCount
 from fallline.training.solo_timing import seconds_alone
 
-Smaller = Callable[[CompiledCohort, Blocks], list[Part]]
-"""What is left of a cohort whose memory ran out, in parts that need less."""
+SplitFurther = Callable[[CompiledCohort, Blocks], list[Part]]
+"""Splits the unfinished blocks of a cohort whose memory ran out into parts that need less."""
 
 
 class TrainingSession:
-    """The training of one process. What it is asked to stop is at rest in checkpoints when ``train`` is over."""
+    """The training of one process. After ``stop``, all unfinished blocks are in checkpoints when ``train`` returns."""
 
     def __init__(self, setup: TrainingContext, writer: RunWriter, count: ProgressCount):
         self.setup, self.writer, self.count = setup, writer, count
-        self.shown = hyperparameters_in_use(setup.trials)
+        self.shown = settings_in_use(setup.trials)
         self.alone: dict[str, float] = {}
         self.stopping = False
         self.watch = Watch(setup.held_before)
 
     def stop(self) -> None:
-        """Ask every block to end at its next pause, its checkpoint written."""
+        """Ask every block to write a checkpoint and end at its next pause."""
         self.stopping = True
 
-    def train(self, work: list[Part], smaller: Smaller) -> None:
-        """Train every block; a cohort whose memory runs out goes on in the parts that ``smaller`` gives."""
+    def train(self, work: list[Part], split_further: SplitFurther) -> None:
+        """Train every block; a cohort whose memory runs out is continued in the parts that ``split_further`` gives."""
         self.count.expect([ready for ready, _ in work])
         if self.setup.study.time_alone:
             self.count.say("timing one trial alone")
             self.alone = {ready.planned.name: seconds_alone(ready, self.setup.make) for ready, _ in work}
         self._compile(work)
         with self.watch:
-            self._until_done(work, smaller)
+            self._until_done(work, split_further)
 
     def _compile(self, work: list[Part]) -> None:
-        """Every program before the first step. The compiler may hold more than training does, and is not training."""
-        for place, (ready, _) in enumerate(work):
+        """Compile every program before the first step: the memory of the compiler is not counted as that of
+        training."""
+        for number, (ready, _) in enumerate(work, start=1):
             if ready.mesh.devices == 1 and not self.stopping:
-                self.count.say(f"compiling {place + 1} of {len(work)}")
+                self.count.say(f"compiling {number} of {len(work)}")
                 ready.compile()
 
-    def _until_done(self, work: list[Part], smaller: Smaller) -> None:
+    def _until_done(self, work: list[Part], split_further: SplitFurther) -> None:
         while work:
             places = work[0][0].places
-            together = [item for item in work if item[0].places == places]
+            concurrent = [item for item in work if item[0].places == places]
             rest = [item for item in work if item[0].places != places]
             try:
-                self._side_by_side(together)
+                self._side_by_side(concurrent)
             except _RanOut as failure:
                 self.stopping = False
                 left = [
                     (ready, [block for block in blocks if not self.writer.is_done(block[0])])
-                    for ready, blocks in together
+                    for ready, blocks in concurrent
                 ]
                 rest += [(ready, blocks) for ready, blocks in left if blocks and ready is not failure.ready]
-                rest += smaller(failure.ready, next(blocks for ready, blocks in left if ready is failure.ready))
+                rest += split_further(failure.ready, next(blocks for ready, blocks in left if ready is failure.ready))
             work = rest
 
     def _side_by_side(self, work: list[Part]) -> None:
-        """The blocks of these cohorts, as many at a time as their layout says; the first failure stops the rest."""
+        """Train the blocks of these cohorts, as many concurrently as their layout says; the first failure stops the
+        rest."""
         workers, rows = work[0][0].places
         jobs = [partial(self._block, ready, name, seeds) for ready, blocks in work for name, seeds in blocks]
         if rows == (ALONE,):
@@ -86,7 +88,7 @@ class TrainingSession:
         try:
             yield from train_block(ready.on(row), name, seeds, self.writer, self.setup.study.target, self)
         except Exception as failure:
-            lost = processes.told(failure)
+            lost = processes.lost_peer(failure)
             if lost:
                 raise lost from failure
             if ran_out(failure) and not row.spans:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fallline.errors import StudyError
-from fallline.executors import supervisor
+from fallline.executors import supervised
 from fallline.executors.gpus import Gpus
-from fallline.executors.process_group import ProcessGroup, worker_command
+from fallline.executors.options import option
 from fallline.executors.protocol import Executor
-from fallline.executors.supervisor import Ended
-from fallline.store.launches import Launch
+
+if TYPE_CHECKING:
+    from fallline.executors.process_group import ProcessGroup
+    from fallline.executors.supervisor import Ended
+    from fallline.store.launches import Launch
 
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """``jobs`` run at once. Each has ``gpus`` of this machine's GPUs, 0: one where there are any."""
+    """How many worker processes share this machine, and its GPUs."""
 
-    jobs: int = 1
-    gpus: str = "0"
+    jobs: int = option(1, "jobs that run at once; 1 by default.", least=1)
+    gpus: str = option("0", "GPUs of each job; by default one where the machine has any.")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gpus", str(self.gpus))
@@ -40,15 +43,17 @@ class Job:
 
 
 class Processes:
-    """Runs jobs as processes here."""
+    """Runs jobs as processes on this machine."""
 
     def __init__(self, launched: Launch):
         self.launched = launched
         self.gpus = Gpus(int(launched.options["gpus"]), launched.options["jobs"])
 
     def start(self, cohort: int) -> Job:
-        own, told = self.gpus.take()
-        return Job(ProcessGroup.start(self.launched, cohort, f"local-{self.launched.number}-{cohort}", told), own)
+        from fallline.executors.process_group import ProcessGroup
+
+        gpus, variables = self.gpus.take()
+        return Job(ProcessGroup.start(self.launched, cohort, f"local-{self.launched.number}-{cohort}", variables), gpus)
 
     def ended(self, job: Job) -> Ended | None:
         ended = job.group.ended()
@@ -75,6 +80,8 @@ def _ready(options: Mapping[str, Any]) -> None:
 
 
 def _show(launched: Launch) -> str:
+    from fallline.executors.process_group import worker_command
+
     lines = [shlex.join(worker_command(launched, cohort)) for cohort in launched.cohorts]
     return "\n".join([f"# {len(lines)} jobs, {launched.options['jobs']} at once; each may be run by hand", *lines])
 
@@ -83,9 +90,9 @@ LOCAL = Executor(
     "local",
     "worker processes on this machine",
     LocalOptions,
-    supervisor.launch,
-    supervisor.status,
-    supervisor.cancel,
+    supervised.launch,
+    supervised.status,
+    supervised.cancel,
     _show,
     stays=False,
     runner=Processes,

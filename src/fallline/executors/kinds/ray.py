@@ -1,37 +1,43 @@
-"""``ray``: a task a cohort on a Ray cluster; without an address one on this machine that nothing else can reach."""
+"""``ray``: one task per cohort on a Ray cluster; without an address a local cluster, reachable from this machine
+only."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fallline.engine.devices import Elsewhere
+from fallline.engine.devices import RemoteDevices
 from fallline.errors import FalllineError, StudyError
-from fallline.executors import supervisor
-from fallline.executors.kinds.isolated_network import leave_the_network
-from fallline.executors.process_group import CARRIED, ProcessGroup, worker_command
+from fallline.executors import supervised
+from fallline.executors.options import option
 from fallline.executors.protocol import CONTINUE, Executor
-from fallline.executors.supervisor import LOOK_SECONDS, PATIENCE_SECONDS, Ended
-from fallline.store.launches import Launch, read_launch
+
+if TYPE_CHECKING:
+    from fallline.executors.supervisor import Ended
+    from fallline.store.launches import Launch
 
 LOST_NODE = -9
-"""What a task counts as whose node or process is gone: killed."""
+"""The exit code of a task whose node or process has died: killed."""
+
+LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray binds its servers to the loopback on systems where it makes no clusters of several machines, and where this
+variable is 0: else it listens on every network interface (Ray 2.60, services.get_node_ip_address)."""
 
 
 @dataclass(frozen=True)
 class RayOptions:
-    """``address`` of a Ray cluster, or none: one is started here. ``jobs`` at once, 0: as many as the cluster has room
-    for; ``cpus`` and ``gpus`` are what a job takes of it."""
+    """Which cluster, and what each job takes of it."""
 
-    address: str = ""
-    jobs: int = 0
-    cpus: int = 1
-    gpus: str = "0"
+    address: str = option("", "address of the cluster; by default RAY_ADDRESS, else a local cluster is started.")
+    jobs: int = option(0, "jobs that run at once; no limit by default.", least=1)
+    cpus: int = option(1, "CPU cores of each process.", least=1)
+    gpus: str = option("0", "GPUs of each job, also a fraction of one; 0 by default.")
 
     def __post_init__(self) -> None:
         try:
@@ -51,16 +57,16 @@ class Tasks:
 
     def __init__(self, launched: Launch):
         wanted = launched.options
-        if wanted["address"]:
-            cluster = {"address": wanted["address"]}
-        else:
-            leave_the_network()  # Ray listens on every interface there is, without asking who calls
+        cluster: dict[str, Any] = {"address": _address(wanted)}
+        if not cluster["address"]:
+            _keep_local()
             cluster = {
                 "address": "local",
-                "_node_ip_address": "127.0.0.2",
                 "include_dashboard": False,
                 "num_cpus": wanted["cpus"] * (wanted["jobs"] or 1),
             }
+        from fallline.executors.process_group import CARRIED
+
         ray = self.ray = _ray()
         ray.init(log_to_driver=False, configure_logging=False, **cluster)
         options = {"num_cpus": wanted["cpus"], "num_gpus": float(wanted["gpus"])}
@@ -72,6 +78,8 @@ class Tasks:
         return self.task.remote(self.file, cohort, self.settings)
 
     def ended(self, job: Any) -> Ended | None:
+        from fallline.executors.supervisor import Ended
+
         ready, _ = self.ray.wait([job], timeout=0)
         if not ready:
             return None
@@ -96,20 +104,37 @@ class Tasks:
 
 
 def run_job(file: str, cohort: int, settings: Mapping[str, str]) -> tuple[int, str]:
-    """What a task does: the processes of one job, on whatever node it came to."""
+    """What a task does: run the processes of one job, on the node that Ray chose."""
+    from fallline.executors.process_group import ProcessGroup
+    from fallline.executors.supervisor import LOOK_SECONDS, PATIENCE_SECONDS
+    from fallline.store.launches import read_launch
+
     launched = read_launch(Path(file))
     group = ProcessGroup.start(launched, cohort, f"ray-{launched.number}-{cohort}", settings)
     try:
         while (ended := group.ended()) is None:
             time.sleep(LOOK_SECONDS)
-        return tuple(ended)
-    except KeyboardInterrupt:  # so a task is cancelled
+        return ended.code, ended.reason
+    except KeyboardInterrupt:  # Ray cancels a task by this
         group.stop()
         until = time.monotonic() + PATIENCE_SECONDS
         while (ended := group.ended()) is None and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
         group.kill()
-        return tuple(ended or (CONTINUE, ""))
+        return (ended.code, ended.reason) if ended else (CONTINUE, "")
+
+
+def _address(options: Mapping[str, Any]) -> str:
+    """The address of the user's cluster; "" where a local one is to be started."""
+    address = options["address"] or os.environ.get("RAY_ADDRESS", "")
+    return "" if address == "local" else address
+
+
+def _keep_local() -> None:
+    """Before Ray is imported: bind a local cluster to the loopback, and let in only who knows this run's token."""
+    os.environ[LOOPBACK_ONLY] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def _ray() -> Any:
@@ -130,24 +155,26 @@ def _ready(options: Mapping[str, Any]) -> None:
         _ray()
 
 
-def _place(options: Mapping[str, Any]) -> Elsewhere | None:
-    """The devices of a job on a cluster's node; of a cluster that is started here, this machine's."""
-    return Elsewhere("gpu" if float(options["gpus"]) else "cpu", options["cpus"]) if options["address"] else None
+def _place(options: Mapping[str, Any]) -> RemoteDevices | None:
+    """The devices of a job on a node of the user's cluster; None of a local cluster: those of this machine."""
+    return RemoteDevices("gpu" if float(options["gpus"]) else "cpu", options["cpus"]) if _address(options) else None
 
 
 def _show(launched: Launch) -> str:
-    where = launched.options["address"] or "a cluster of this machine alone, started for it"
+    from fallline.executors.process_group import worker_command
+
+    where = _address(launched.options) or "a local cluster, started for this run"
     lines = [shlex.join(worker_command(launched, cohort)) for cohort in launched.cohorts]
     return "\n".join([f"# {len(lines)} tasks on {where}; each may be run by hand", *lines, ""])
 
 
 RAY = Executor(
     "ray",
-    "a task a cohort on a Ray cluster",
+    "one task per cohort on a Ray cluster",
     RayOptions,
-    supervisor.launch,
-    supervisor.status,
-    supervisor.cancel,
+    supervised.launch,
+    supervised.status,
+    supervised.cancel,
     _show,
     runner=Tasks,
     place=_place,

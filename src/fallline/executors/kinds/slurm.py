@@ -8,13 +8,16 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fallline.engine.devices import Elsewhere
+from fallline.engine.devices import RemoteDevices
 from fallline.errors import FalllineError, StudyError
 from fallline.executors.kinds.slurm_script import TASKS, batch_script
+from fallline.executors.options import option
 from fallline.executors.protocol import CANCELLED, CONTINUE, DONE, FAILED, LOST, RUNNING, WAITING, Executor, JobStatus
-from fallline.store.launches import Launch
+
+if TYPE_CHECKING:
+    from fallline.store.launches import Launch
 
 ASK_SECONDS = 60
 TEXT = {
@@ -61,26 +64,22 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """What a job asks of Slurm: of each process of a cohort. ``jobs`` run at once, 0: as many as Slurm lets.
+    """What each job asks of Slurm, for each of its processes."""
 
-    ``time`` as sbatch takes it ("2:00:00"), ``memory`` a node ("16G"), ``gpus`` a number or type:number. ``container``
-    is an image for Apptainer or Singularity, ``bind`` its folders beside the run's, the study's and those of data,
-    ``python`` the interpreter that has fallline there. ``sbatch`` are more lines for the head of the script. ``warn``
-    is how many seconds before its time limit a job is told to write a checkpoint.
-    """
-
-    jobs: int = 0
-    partition: str = ""
-    account: str = ""
-    gpus: str = ""
-    cpus: int = 1
-    memory: str = ""
-    time: str = ""
-    container: str = ""
-    bind: tuple[str, ...] = ()
-    python: str = ""
-    sbatch: tuple[str, ...] = ()
-    warn: int = 60
+    jobs: int = option(0, "jobs that run at once; no limit by default.", least=1)
+    partition: str = option("", "the partition.")
+    account: str = option("", "the account.")
+    gpus: str = option("", "GPUs of each process: a number or type:number, a100:1.")
+    cpus: int = option(1, "CPU cores of each process.", least=1)
+    memory: str = option("", "memory of each node, 16G.")
+    time: str = option("", "time limit of each job, 2:00:00; a job that needs more continues in another one.")
+    container: str = option("", "an image for Apptainer or Singularity that has fallline in it.")
+    bind: tuple[str, ...] = option(
+        (), "a folder for the container to see, besides those of the run, the study and its data. May be repeated."
+    )
+    python: str = option("", "the Python on the nodes; by default that of the launch, in a container python3.")
+    sbatch: tuple[str, ...] = option((), "one more option of sbatch, --sbatch=--constraint=a100. May be repeated.")
+    warn: int = option(60, "seconds before its time limit at which a job writes a checkpoint; 60 by default.", least=1)
 
     def __post_init__(self) -> None:
         for name, pattern in TEXT.items():
@@ -156,9 +155,9 @@ def cancel(launched: Launch) -> None:
         _ask(["scancel", str(array)])
 
 
-def place(options: Mapping[str, Any]) -> Elsewhere:
+def place(options: Mapping[str, Any]) -> RemoteDevices:
     """The devices of a job: what this machine has says nothing about them."""
-    return Elsewhere("gpu" if options["gpus"] else "cpu", options["cpus"])
+    return RemoteDevices("gpu" if options["gpus"] else "cpu", options["cpus"])
 
 
 def _at_once(launched: Launch) -> str:
@@ -268,7 +267,7 @@ def _look(command: list[str]) -> str | None:
 
 SLURM = Executor(
     "slurm",
-    "an array of batch jobs on a cluster with Slurm",
+    "an array of batch jobs on a Slurm cluster",
     SlurmOptions,
     launch,
     status,

@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fallline.errors import StudyError
-from fallline.executors.process_group import CARRIED
 from fallline.executors.protocol import AGAIN, CONTINUE, MOST_ATTEMPTS
-from fallline.store.launches import Launch
-from fallline.store.paths import RunPaths
-from fallline.store.writing import RunWriter
+
+if TYPE_CHECKING:
+    from fallline.store.launches import Launch
 
 TASKS = 1000
 """Elements of one array: Slurm's usual limit is 1001."""
@@ -86,6 +86,8 @@ exit $code
 
 def batch_script(launched: Launch) -> str:
     """The script; whatever comes from outside is quoted for the shell."""
+    from fallline.executors.process_group import CARRIED
+
     options, quote = launched.options, shlex.quote
     if not str(launched.root).isprintable():
         raise StudyError(f"the run folder {str(launched.root)!r} must have a name of one line")
@@ -161,6 +163,9 @@ def _binds(launched: Launch) -> list[str]:
 
     StudyError where one has a name that containers cannot be told.
     """
+    from fallline.store.paths import RunPaths
+    from fallline.store.writing import RunWriter
+
     settings = [os.environ.get(name, "") for name in ("FALLLINE_DATA", "FALLLINE_CACHE")]
     own = [
         launched.root,

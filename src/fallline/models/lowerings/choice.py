@@ -1,4 +1,4 @@
-"""The lowerings by name, what each is good for, and a guess where nothing was measured."""
+"""The lowerings by name, what each is good for, and a default where nothing was measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ ConvolveReluPool = Callable[[Any, Any, Any, str], Any]
 
 @dataclass(frozen=True)
 class Lowering:
-    """One way: ``convolve(x, kernel, padding)``, ``convolve_relu_pool(x, kernel, bias, padding)``; what it is for."""
+    """One implementation: ``convolve(x, kernel, padding)``, ``convolve_relu_pool(x, kernel, bias, padding)``; its
+    purpose.
+    """
 
     name: str
     convolve: Convolve
@@ -49,7 +51,7 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
 """Every way there is. All agree with ``native`` in value and both gradients to 1e-5 of the largest entry."""
 
 FEW_TAPS = 64
-"""A product over at most so many inputs (taps x input channels) is quick enough as it is."""
+"""A matmul over at most this many inputs (taps x input channels) is fast enough as it is."""
 SMALL_PICTURE = 32
 """Transforms cost height x width a pixel and are made for pictures no larger than this."""
 
@@ -76,10 +78,10 @@ def convolve_relu_pool(x: Any, kernel: Any, bias: Any, lowering: str = "native",
 def best_lowering(
     batch: int, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...], platform: str, pooled: bool = True
 ) -> str:
-    """The best guess for x [batch, *x_shape] (height, width, inputs) on "cpu", "gpu" ...
+    """The best default for x [batch, *x_shape] (height, width, inputs) on "cpu", "gpu" ...
 
-    ``pooled`` says that relu and pooling follow, as in ``convolve_relu_pool``.
-    Measured by benchmarks/convolutions.py on two cores at batch 4 to 150; a person who must know, measures.
+    ``pooled`` says that relu and pooling follow, as in ``convolve_relu_pool``. Measured by benchmarks/convolutions.py
+    on two cores at batch sizes from 4 to 150.
     """
     rows, columns, inputs, outputs = kernel_shape
     if platform != "cpu" or rows * columns == 1:

@@ -1,18 +1,18 @@
-"""A convolution as products over frequencies: transform, one small product a frequency, transform back.
+"""A convolution as matmuls over frequencies: transform, one small matmul per frequency, inverse transform.
 
-Over the frequencies of a picture of height + rows // 2 by width + columns // 2, a convolution with zeros around is one
-product of inputs x outputs a frequency: for 14x14 pixels and 5x5 taps 512 multiplications in place of 25 x 196. The
-transforms are products with constant matrices of cosines and sines, fast as products are and with a product's
-derivative; nothing here calls an FFT. A picture's places stay in front, so that a transform is one product
-[2 slots, places] x [places, batch x channels] and nothing is rearranged.
+Over the frequencies of an image of height + rows // 2 by width + columns // 2, a zero-padded convolution is one matmul
+of inputs x outputs per frequency: for 14x14 pixels and 5x5 taps 512 multiplications in place of 25 x 196. The
+transforms are matmuls with constant matrices of cosines and sines, with the speed and the derivative of a matmul;
+nothing here calls an FFT. The pixels stay the first axis, so that a transform is one matmul [2 slots, pixels] x
+[pixels, batch x channels] and nothing is rearranged.
 
-A real picture needs half of the frequencies, each as a cosine and a sine part. Measured from the picture's centre,
-cosines are even and sines odd under turning the picture by 180 degrees, so the way back computes the first half of the
-places and takes the other from the same sums and differences. It differs from the native convolution by about 5e-7 of
-the largest entry.
+A real image needs half of the frequencies, each as a cosine and a sine part. Measured from the image's centre, cosines
+are even and sines odd under a rotation by 180 degrees, so the inverse transform computes the first half of the pixels
+and takes the other from the same sums and differences. It differs from the native convolution by about 5e-7 of the
+largest entry.
 
-Source: the convolution theorem; over pictures and channels: Mathieu, Henaff and LeCun (2013), "Fast training of
-convolutional networks through FFTs", which uses FFTs where we use products.
+Source: the convolution theorem; over images and channels: Mathieu, Henaff and LeCun (2013), "Fast training of
+convolutional networks through FFTs", which uses FFTs where we use matmuls.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
     """x [height, width, batch, inputs] -> [height, width, batch, outputs]; VALID is the inside of SAME."""
     height, width, batch, inputs = x.shape
     same = convolve_pixels(x.reshape(height * width, batch, inputs), kernel, (height, width))
-    same = same.reshape(height, width, batch, -1)
+    same = same.reshape(height, width, batch, -1)  # pyright: ignore[reportAttributeAccessIssue]
     if padding == "SAME":
         return same
     rows, columns = kernel.shape[:2]
@@ -49,14 +49,14 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve_pixels(x: Any, kernel: Any, size: tuple[int, int]) -> Any:
-    """x [height * width, batch, inputs] -> [height * width, batch, outputs], zeros around; ``size``: height, width."""
+    """x [height * width, batch, inputs] -> [height * width, batch, outputs], zero-padded; ``size``: height, width."""
     return _forward(x, kernel, size)[0]
 
 
 def _forward(x: Any, kernel: Any, size: tuple[int, int]) -> tuple[Any, Any]:
     waves = waves_of(*size, *kernel.shape[:2])
     both = _side_by_side(*_spectrum(waves.analysis, x))
-    cosines, sines = (_product(both, _factors(of_taps, kernel)) for of_taps in (waves.to_cosine, waves.to_sine))
+    cosines, sines = (_matmul(both, _factors(of_taps, kernel)) for of_taps in (waves.to_cosine, waves.to_sine))
     return _picture(waves.even, cosines, waves.odd, sines), (both, kernel)
 
 
@@ -70,8 +70,7 @@ def _backward(size: tuple[int, int], kept: Any, gradient: Any) -> tuple[Any, Any
     )
     turned = kernel.transpose(0, 1, 3, 2)
     cosines, sines = (
-        _product(_side_by_side(*spectrum), _factors(of_taps, turned))
-        for of_taps in (waves.from_cosine, waves.from_sine)
+        _matmul(_side_by_side(*spectrum), _factors(of_taps, turned)) for of_taps in (waves.from_cosine, waves.from_sine)
     )
     return _picture(waves.even_analysis, cosines, waves.odd_analysis, sines), of_kernel
 
@@ -82,25 +81,27 @@ _OVER_CHANNELS = (((2,), (1,)), ((0,), (0,)))
 
 
 class Waves(NamedTuple):
-    """Constant matrices for a size of picture and kernel; a frequency is one slot of two halves, cosine and sine."""
+    """Constant matrices for a size of image and kernel; a frequency is one slot of two halves, cosine and sine."""
 
-    analysis: Any  # [2 slots, places]: cosine halves, then sine halves
-    synthesis: Any  # [2 slots, places]: the way back, transposed
-    even: Any  # [first half of the places, slots]: the way back from cosine halves
-    odd: Any  # [first half of the places without the middle, slots]: from sine halves
+    analysis: Any  # [2 slots, pixels]: cosine halves, then sine halves
+    synthesis: Any  # [2 slots, pixels]: the inverse transform, transposed
+    even: Any  # [first half of the pixels, slots]: the inverse transform of cosine halves
+    odd: Any  # [first half of the pixels without the middle, slots]: of sine halves
     even_analysis: Any  # as even and odd, of the analysis transposed: its derivative
     odd_analysis: Any
-    to_cosine: Any  # [2 slots, taps], halves of a slot next to each other: what x's cosine and sine give y's cosine
+    to_cosine: (
+        Any  # [2 slots, taps], halves of a slot next to each other: contribution of x's cosine and sine to y's cosine
+    )
     to_sine: Any  # the same for y's sine
-    from_cosine: Any  # what y's cosine and sine take from x's cosine
+    from_cosine: Any  # contribution of x's cosine to y's cosine and sine
     from_sine: Any
 
 
 @lru_cache(maxsize=64)
 def waves_of(height: int, width: int, rows: int, columns: int) -> Waves:
-    """The matrices, in float64 and then rounded.
+    """The matrices, computed in float64 and then rounded.
 
-    The period is the picture and the zeros one side of it needs: what wraps around from the other side is zero too.
+    The period is the image plus the padding that one side needs: what wraps around from the other side is zero too.
     """
     period = np.array([height + rows // 2, width + columns // 2])
     places = _grid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2)
@@ -133,9 +134,9 @@ def waves_of(height: int, width: int, rows: int, columns: int) -> Waves:
 
 
 def _slots(period: Any, places: Any) -> tuple[list[Any], list[Any]]:
-    """The frequency of each slot's cosine half and of its sine half (None where a half stays empty).
+    """The frequency of each slot's cosine half and of its sine half (None where a half is empty).
 
-    One of each pair of opposite frequencies does for both. A frequency that is its own opposite has only one half:
+    One of each pair of opposite frequencies is enough for both. A frequency that is its own opposite has only one half:
     two such share a slot.
     """
     pairs, only_cosine, only_sine = [], [], []
@@ -151,14 +152,14 @@ def _slots(period: Any, places: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _waves(function: Any, frequencies: list[Any], period: Any, places: Any) -> Any:
-    """``function`` of each frequency's phase at each place, [frequencies, places]; zero for None."""
+    """``function`` of each frequency's phase at each pixel, [frequencies, pixels]; zero for None."""
     known = np.array([frequency is not None for frequency in frequencies])[:, None]
     turns = np.array([frequency or (0, 0) for frequency in frequencies]) / period
     return known * function(2 * np.pi * turns @ places)
 
 
 def _grid(rows: Any, columns: Any) -> Any:
-    """The coordinates of all places, [2, rows x columns]."""
+    """The coordinates of all pixels, [2, rows x columns]."""
     return np.stack([coordinate.ravel() for coordinate in np.meshgrid(rows, columns, indexing="ij")])
 
 
@@ -168,7 +169,7 @@ def _by_slot(cosines: Any, sines: Any) -> Any:
 
 
 def _spectrum(matrix: Any, x: Any) -> tuple[Any, Any]:
-    """[2 slots, places] times x [places, batch, channels]: cosine and sine halves, [slots, batch, channels] each."""
+    """[2 slots, pixels] times x [pixels, batch, channels]: cosine and sine halves, [slots, batch, channels] each."""
     halves = _transform(matrix, x)
     slots = halves.shape[0] // 2
     return halves[:slots], halves[slots:]
@@ -178,8 +179,8 @@ def _side_by_side(cosines: Any, sines: Any) -> Any:
     return jnp.concatenate([cosines, sines], 2)
 
 
-def _product(both: Any, factors: Any) -> Any:
-    """A product a slot: [slots, batch, 2 inputs] times [slots, 2 inputs, outputs]."""
+def _matmul(both: Any, factors: Any) -> Any:
+    """One matmul per slot: [slots, batch, 2 inputs] times [slots, 2 inputs, outputs]."""
     return jax.lax.dot_general(both, factors, _OVER_CHANNELS)
 
 
@@ -195,7 +196,7 @@ def _of_factors(of_taps: Any, gradient: Any, kernel: Any) -> Any:
 
 
 def _picture(even: Any, cosines: Any, odd: Any, sines: Any) -> Any:
-    """The picture [places, batch, channels] of both halves: even + odd, the middle place, even - odd turned around."""
+    """The image [pixels, batch, channels] of both halves: even + odd, the middle pixel, even - odd reversed."""
     same, opposed = _transform(even, cosines), _transform(odd, sines)
     half = opposed.shape[0]
     return jnp.concatenate([same[:half] + opposed, same[half:], (same[:half] - opposed)[::-1]])

@@ -1,4 +1,4 @@
-"""XLA's own convolution and pooling: what the other lowerings are compared with."""
+"""XLA's own convolution and pooling: the reference for the other lowerings."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def convolve(x: Any, kernel: Any, padding: str) -> Any:
 
 
 def convolve_relu_pool(x: Any, kernel: Any, bias: Any, padding: str) -> Any:
-    rectified = jax.nn.relu(convolve(x, kernel, padding) + bias)
+    rectified = jax.nn.relu(convolve(x, kernel, padding) + bias[None, None, None, :])
     return jax.lax.reduce_window(rectified, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")

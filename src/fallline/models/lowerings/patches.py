@@ -1,4 +1,4 @@
-"""A convolution as one product with patches: every place's inputs written out in a column."""
+"""A convolution as one matmul with patches (im2col): the inputs of every pixel in a column."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def convolve_relu_pool(x: Any, kernel: Any, bias: Any, padding: str) -> Any:
 
 
 def padded(x: Any, rows: int, columns: int, padding: str) -> Any:
-    """x [inputs, height, width, batch] with the zeros around that ``padding`` asks for."""
+    """x [inputs, height, width, batch] with the zeros that ``padding`` asks for."""
     if padding == "VALID":
         return x
     return jnp.pad(x, ((0, 0), ((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2), (0, 0)))
@@ -42,7 +42,7 @@ def _convolve_places(x: Any, kernel: Any, padding: str) -> Any:
 
 
 def _many_inputs(x: Any, kernel: Any, padding: str) -> Any:
-    """x [height, width, batch, inputs]: a patch is a row of runs of inputs, so that copies are long."""
+    """x [height, width, batch, inputs]: a patch is a row of runs of inputs, so that copies are contiguous."""
     rows, columns, inputs, outputs = kernel.shape
     if padding == "SAME":
         x = jnp.pad(x, (((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2), (0, 0), (0, 0)))

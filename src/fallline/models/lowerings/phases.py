@@ -1,8 +1,8 @@
-"""Convolution, relu and pooling of few input channels: one wide product for the four pixels of each pooling window.
+"""Convolution, relu and pooling of few input channels: one wide matmul for the four pixels of each pooling window.
 
-A 2x2 window of a rows x columns convolution sees (rows + 1) x (columns + 1) inputs. One row of patches a window, times
-the kernel at its four shifts side by side, gives the window's four pixels next to each other: a quarter of the patches,
-a product four times as wide, and pooling that never leaves the row. It takes 36/25 of the multiplications for 5x5.
+A 2x2 window of a rows x columns convolution sees (rows + 1) x (columns + 1) inputs. One row of patches per window,
+times the kernel at its four shifts side by side, gives the window's four pixels next to each other: a quarter of the
+patches, a matmul four times as wide, and pooling within a row. It takes 36/25 of the multiplications for 5x5.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _forward(windows: Any, kernel: Any, bias: Any) -> tuple[Any, Any]:
 
 def _backward(kept: Any, gradient: Any) -> tuple[Any, Any, Any]:
     windows, kernel, place = kept
-    # Four products: side by side XLA would compute each place four times over, eight times slower in all.
+    # Four matmuls: side by side XLA would compute each pixel four times, which is eight times slower.
     pixels = [jnp.where(place == pixel, gradient, 0.0) for pixel in range(4)]
     of_kernel = jnp.concatenate([windows @ one for one in pixels], 1)
     of_windows = sum(part @ one.T for part, one in zip(jnp.split(kernel, 4, 1), pixels, strict=True))

@@ -1,7 +1,7 @@
-"""Relu and pooling as one operation on pictures whose places come first: [height, width, batch, channels].
+"""Relu and pooling as one operation on images with the pixels as first axes: [height, width, batch, channels].
 
-With the places in front, a pooling window's four pixels are four whole blocks [batch, channels] of memory: the maximum
-of strided slices is a plain loop over long rows, and so is its gradient (natively a scatter, many times slower).
+A pooling window's four pixels are then four contiguous blocks [batch, channels] of memory: the maximum of strided
+slices is a plain loop over long rows, and so is its gradient (natively a scatter, many times slower).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOWHERE = 4
 
 
 def places_first(x: Any) -> Any:
-    """[batch, height, width, channels] as [height, width, batch, channels]; XLA drops it next to ``batch_first``."""
+    """[batch, height, width, channels] as [height, width, batch, channels]; XLA removes it next to ``batch_first``."""
     return x.transpose(1, 2, 0, 3)
 
 
@@ -31,10 +31,10 @@ def relu_pool(x: Any, bias: Any) -> Any:
 
 
 def first_maximum(pixels: tuple[Any, ...], bias: Any) -> tuple[Any, Any]:
-    """The rectified maximum of four arrays plus bias, and which of them has it first (NOWHERE where relu cut it)."""
+    """The rectified maximum of four arrays plus bias, and which of them has it first (NOWHERE where relu is 0)."""
     a, b, c, d = pixels
     greatest = jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
-    rectified = jax.nn.relu(greatest + bias)
+    rectified = jax.nn.relu(greatest + jnp.expand_dims(bias, range(greatest.ndim - 1)))
     place = jnp.where(a == greatest, 0, jnp.where(b == greatest, 1, jnp.where(c == greatest, 2, 3)))
     return rectified, jnp.where(rectified > 0, place, NOWHERE).astype(jnp.int8)
 

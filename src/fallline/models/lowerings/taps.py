@@ -1,4 +1,4 @@
-"""A convolution as one product a tap: the shifted picture times the tap's inputs x outputs, added up."""
+"""A convolution as one matmul per tap: the shifted image times the tap's inputs x outputs, summed."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ from fallline.stats.analysis import Analysis
 from fallline.stats.columns import OFF, loss_hyperparameters
 from fallline.stats.metric import kind_column
 from fallline.study import Figure
+from fallline.study.column_words import NULL_WORDS
 
-_NULLS = ("batch_size", "subset", *OFF)
+_NULLS = tuple(NULL_WORDS)
 """Columns in which a null is a setting (off, all examples)."""
 
 

@@ -19,11 +19,14 @@ from fallline.report.style import Theme
 from fallline.stats import comparable, label
 from fallline.stats.analysis import Analysis
 from fallline.stats.best import LOST, UNKNOWN, WORSE
-from fallline.stats.columns import OFF, finished, hyperparameter_columns, metric_columns
+from fallline.stats.columns import finished, hyperparameter_columns, metric_columns
 from fallline.stats.metric import after_training
 from fallline.study import Figure
+from fallline.study.column_words import NULL_WORDS
+from fallline.study.recipe_fields import KEPT
 
-AMOUNTS = ("batch_size", "subset", "overlap", "epochs", "steps")
+_FIRST = ("batch_size", "subset", "overlap", "epochs", "steps")
+AMOUNTS = (*_FIRST, *(field.name for field in KEPT if not field.choices and field.name not in _FIRST))
 """Columns that may be an axis without being hyperparameters; in the first two a null is a value: all."""
 
 TAIL, LAST, LOWEST = "tail_train_loss", "final_train_loss", "min_train_loss"
@@ -79,7 +82,7 @@ def crossed(analysis: Analysis, trials: pl.DataFrame, spec: Figure) -> tuple[str
 
 def _crosses(trials: pl.DataFrame, name: str) -> bool:
     """Whether the column varies and every trial has a number in it, or a null that is a setting."""
-    whole = not trials[name].is_null().any() or name in (*AMOUNTS[:2], *OFF)
+    whole = not trials[name].is_null().any() or name in NULL_WORDS
     return trials.schema[name].is_numeric() and trials[name].n_unique() > 1 and whole
 
 

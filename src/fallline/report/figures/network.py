@@ -79,7 +79,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
                 }
                 for edge in said_on.edges(network)
             ),
-            *({"what": "parameter", "name": one, "value": values.get(one)} for one in network.learnables),
+            *({"what": "parameter", "name": one, "value": values.get(one)} for one in network.parameters),
         ]
         rows += [{"network": name, "trial": trial, "seed": seed} | row for row in own]
     frame = pl.DataFrame(rows, schema=SCHEMA)
@@ -110,7 +110,7 @@ def _trained(
     trial = best["trial"][0]
     arrays = dict(held.filter(pl.col("trial") == trial).select("array", "values").collect().iter_rows())
     weights = {array: arrays.get(array) or [] for array in ("weights", "biases")}
-    if [len(weights[array]) for array in weights] != [len(network.learnables), len(network.neurons)]:
+    if [len(weights[array]) for array in weights] != [len(network.parameters), len(network.neurons)]:
         return None, None, {}
     recipe = formatting.recipe(
         best.row(0, named=True), [column for column in analysis.varying if column != "task"], digits_of(analysis.run)

@@ -10,7 +10,7 @@ from fallline.report import formatting
 from fallline.report.rounding import by_width, interval
 from fallline.report.scaling.tables import said_count
 from fallline.study.formatting import exact
-from fallline.study.scale import ScaleClaim
+from fallline.study.scale_table import ScaleClaim
 
 if TYPE_CHECKING:
     from fallline.report.scaling.result import Scaled

@@ -9,8 +9,7 @@ import polars as pl
 
 from fallline.report import formatting
 from fallline.report.document import document
-from fallline.report.export import write_table
-from fallline.report.figure_files import COMMAND
+from fallline.report.export import COMMAND, write_table
 from fallline.report.html import Markup, details, join, tag
 from fallline.report.pictures import figures
 from fallline.report.scaling.claims import claims_table

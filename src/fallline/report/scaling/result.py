@@ -114,7 +114,7 @@ class Scaled:
         self, *names: str, formats: Sequence[str] = ("svg", "pdf", "png"), folder: str | Path | None = None
     ) -> list[Path]:
         """Write the figures of the page, or those ``names``, as files, by default to report/figures in the folder."""
-        from fallline.report.figure_files import write_scaling_figures
+        from fallline.report.scaling.figure_files import write_scaling_figures
 
         return write_scaling_figures(self, names, formats, None if folder is None else Path(folder))
 

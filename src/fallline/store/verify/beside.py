@@ -11,7 +11,7 @@ import polars as pl
 from fallline.errors import StoreError
 from fallline.store.claims import noted_claims, read_claims
 from fallline.store.files import PARQUET_FAILURES, read_table
-from fallline.store.interim_analyses import noted_looks
+from fallline.store.interim_analyses import recorded_analyses
 from fallline.store.launches import read_launch
 from fallline.store.paths import RunPaths, answers_name
 from fallline.store.run import ANSWERS, MISTAKES, Run
@@ -154,10 +154,10 @@ def _history(paths: RunPaths, study: Study | None) -> list[Finding]:
                 f"{AGAIN} notes them, as made after the trials that are there",
             )
         )
-    if paths.looks.exists() and _fails(noted_looks, paths):
+    if paths.interim_analyses.exists() and _fails(recorded_analyses, paths):
         found.append(
             Finding(
-                paths.looks.name,
+                paths.interim_analyses.name,
                 "it is damaged: nobody knows how often this run was looked at",
                 "take it from a backup, or begin anew in another folder",
             )

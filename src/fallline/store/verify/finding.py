@@ -65,7 +65,7 @@ class Verification:
             counted = f"{self.done:,} of {self.planned:,} planned blocks done, {_plural(self.trials, 'trial')}"
         if not self.wrong:
             return "\n".join([*lines, f"{self.folder} is sound: {counted}"])
-        return "\n".join([*lines, f"{self.folder}: {counted}; {_plural(len(self.wrong), 'thing')} to mend"])
+        return "\n".join([*lines, f"{self.folder}: {counted}; {_plural(len(self.wrong), 'thing')} to repair"])
 
 
 def _plural(count: int, word: str) -> str:

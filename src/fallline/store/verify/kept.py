@@ -90,7 +90,7 @@ def _finding(paths: RunPaths, name: str, why: str, told: bool) -> Finding:
     top = name.split("/")[0]
     if not told:
         return Finding(name, why, ASIDE, goes=True)
-    if top == paths.looks.name:
+    if top == paths.interim_analyses.name:
         return Finding(name, why, LOOKS)
     if top == "exports":
         return Finding(

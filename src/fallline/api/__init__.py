@@ -1,0 +1,57 @@
+"""What Python users call: run a study, open its folder, get frames, figures and a report; measure devices.
+
+Each name is imported when it is first used, so that ``import fallline.api`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "Result": "fallline.api.result",
+    "open_run": "fallline.api.result",
+    "run": "fallline.api.running",
+    "Forecast": "fallline.forecast.study",
+    "Jobs": "fallline.api.launching",
+    "jobs": "fallline.api.launching",
+    "launch": "fallline.api.launching",
+    "plan_study": "fallline.api.forecasting",
+    "measure_scaling": "fallline.api.measuring",
+    "measure_utilisation": "fallline.api.measuring",
+    "repair_run": "fallline.api.integrity",
+    "verify": "fallline.api.integrity",
+    "default_folder": "fallline.api.requests",
+}
+
+__all__ = [
+    "Forecast",
+    "Jobs",
+    "Result",
+    "default_folder",
+    "jobs",
+    "launch",
+    "measure_scaling",
+    "measure_utilisation",
+    "open_run",
+    "plan_study",
+    "repair_run",
+    "run",
+    "verify",
+]
+
+if TYPE_CHECKING:
+    from fallline.api.forecasting import plan_study
+    from fallline.api.integrity import repair_run, verify
+    from fallline.api.launching import Jobs, jobs, launch
+    from fallline.api.measuring import measure_scaling, measure_utilisation
+    from fallline.api.requests import default_folder
+    from fallline.api.result import Result, open_run
+    from fallline.api.running import run
+    from fallline.forecast.study import Forecast
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fallline.api' has no attribute {name!r}")
