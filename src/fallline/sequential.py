@@ -165,7 +165,8 @@ def _fitting(analyses: InterimAnalyses, study: Study, most: int | None) -> Inter
     if most is not None and most != planned:
         raise StudyError(
             f"this run's interim analyses and their levels were planned for at most {planned} seeds; "
-            f"analyses up to {most} would exceed the overall error probability. Leave out --max-seeds, or start another folder with other "
+            f"analyses up to {most} would exceed the overall error probability. Leave out --max-seeds, or start "
+            f"another folder with other "
             "seeds (--set 'seeds=[1000, 1001, ...]')"
         )
     if analyses.seeds[: len(seeds)] != tuple(seeds):

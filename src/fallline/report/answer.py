@@ -1,4 +1,4 @@
-"""The answer in words: the best configuration, the next one, and what to hold against the numbers."""
+"""The answer in sentences: the best configuration, the next one, and caveats."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from fallline.stats.differences import alike
 
 
 def answer(results: Results) -> tuple[str, str, str]:
-    """The best configuration in words: its name, its value, and how sure that is.
+    """The best configuration: its name, its value, and its confidence interval.
 
-    Without a value the first text is the whole answer: nothing finished, or nothing can be compared.
+    Without a value the first text is the whole answer: no trial finished, or nothing can be compared.
     """
     first = results.ranked.row(0, named=True)
     column = results.metric.column
     if results.metric.within and results.ranked.filter(pl.col(f"{column}_mean").is_not_null()).height:
-        return "Kinds of loss are ranked apart", "", _best_of_each(results)
+        return "Kinds of loss are ranked separately", "", _best_of_each(results)
     mean, low, high, n = (first[f"{column}_{part}"] for part in ("mean", "low", "high", "n"))
     if mean is None and results.ranked["missing"].sum():
         return (
-            f"Nothing here can be used: {results.metric.label} was not a number in any trial that finished",
+            f"No usable configuration: {results.metric.label} was not a number in any trial that finished",
             "",
             NO_NUMBER,
         )
     if mean is None:
         return (
-            f"Nothing here can be used: every trial diverged, {how_diverged(results.run.trials)}",
+            f"No usable configuration: every trial diverged, {how_diverged(results.run.trials)}",
             "",
-            f"To go on, {smaller_rates(results.run)}",
+            f"Next: {smaller_rates(results.run)}",
         )
-    name = formatting.recipe(first, results.varying, results.digits) or "the one configuration of this study"
+    name = formatting.recipe(first, results.varying, results.digits) or "the only configuration of this study"
     value = f"{results.metric.label} {formatting.number(mean)}"
     if n == 1:
-        sure = "One seed: no interval, so close results are not told apart."
+        sure = "One seed: no confidence interval, so small differences may be chance."
     elif low == high:
-        sure = f"All {formatting.plural(n, 'seed')} agree to the last digit."
+        sure = f"All {formatting.plural(n, 'seed')} give the identical value."
     else:
-        sure = f"95 % interval {interval(low, high)}, {formatting.plural(n, 'seed')}."
+        sure = f"95 % CI {interval(low, high)}, {formatting.plural(n, 'seed')}."
     return name, value, sure
 
 
@@ -63,7 +63,7 @@ def _best_of_each(results: Results) -> str:
 
 
 def runner_up(results: Results) -> str:
-    """The next optimizer (or configuration) and whether the seeds tell the two apart."""
+    """The next optimizer (or configuration), and whether the difference is significant."""
     table = results.best if results.by_optimizer else results.ranked
     if table.height < 2 or results.metric.within:
         return ""
@@ -74,42 +74,42 @@ def runner_up(results: Results) -> str:
     means = [np.array([row[f"{column}_mean"]]) for row in (first, second)]
     tied = bool(alike(*means)[0])
     value = formatting.number(second[f"{column}_mean"])
-    said = f"{'As good' if tied else 'Next'}: {formatting.recipe(second, results.varying, results.digits)}, {value}."
+    said = f"{'Equal' if tied else 'Next'}: {formatting.recipe(second, results.varying, results.digits)}, {value}."
     gap = paired(results.run, first["configuration"], second["configuration"], column)
     if gap is None or gap.low is None or gap.low == gap.high:
         return said
-    verdict = "the seeds tell them apart" if gap.decided else "too close to tell apart with these seeds"
+    verdict = "significant" if gap.decided else "not significant"
     if gap.lost:
         verdict += f"; at {formatting.plural(gap.lost, 'more seed')} one of them {gone_words(results.run, column)}"
     return (
         f"{said} Difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, "
-        f"95 % interval {interval(gap.low, gap.high, sign=True)} "
-        f"over {formatting.plural(gap.n, 'paired seed')}: {verdict} (these two by themselves, not corrected for "
-        f"others)."
+        f"95 % CI {interval(gap.low, gap.high, sign=True)} "
+        f"over {formatting.plural(gap.n, 'paired seed')}: {verdict} (this pair only, not corrected for other "
+        f"comparisons)."
     )
 
 
 def cautions(results: Results) -> list[str]:
-    """What a reader should hold against these numbers."""
+    """Caveats of these results."""
     said = [results.metric.note] if results.metric.note else []
     if results.kinds > 1 and not results.metric.within:
         said.append(
-            f"There are {formatting.count(results.kinds)} kinds of loss, and the value of a loss means "
-            f"something else in "
-            "each: final, lowest and held-out losses compare only rows of the same kind. Accuracies compare all."
+            f"There are {formatting.count(results.kinds)} kinds of loss, and their values have different "
+            f"scales: compare final, lowest and held-out losses only between rows of the same kind; accuracies "
+            f"compare all rows."
         )
     said += tuning_cautions(results.run, ranked=results.ranked)
     lost = int(results.ranked["diverged"].sum())
     if lost:
         said.append(
             f"{formatting.count(lost)} of {formatting.plural(int(results.ranked['trials'].sum()), 'trial')} diverged; "
-            "they stand last and have no values."
+            "they are ranked last and have no values."
         )
     cut = [re.search(r", (\d+) folds$", data) for data in results.run.trials["data"].unique()]
     if folds := {found[1] for found in cut if found}:
         said.append(
-            f"Each seed's value is the mean over {formatting.listed(sorted(folds, key=int))} folds, cut alike "
-            f"for all: n "
-            "counts seeds, and intervals speak of other seeds on these examples, not of other examples."
+            f"Each seed's value is the mean over {formatting.listed(sorted(folds, key=int))} folds, the same "
+            f"for all: n counts seeds, and confidence intervals are about other seeds on these examples, not "
+            f"about other examples."
         )
     return said

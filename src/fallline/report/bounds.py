@@ -1,4 +1,4 @@
-"""Figures of a claim beside the bounds that they are held against, with as many digits as tell the two apart."""
+"""Figures of a claim beside the bounds that they are compared with, with enough digits to distinguish them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fallline.study.formatting import exact
 
 
 def bound_in_words(claim: Claim) -> str:
-    """What the estimate must be, as it goes on after the name of the pair; "" where the sign alone is claimed."""
+    """What the estimate must be, as text after the name of the pair; "" where only the sign is claimed."""
     for name in ("above", "below"):
         if (value := getattr(claim, name)) is not None:
             return f", to be {name} {exact(value)}"
@@ -23,7 +23,8 @@ def bound_in_words(claim: Claim) -> str:
 
 
 def beside(value: float | None, claim: Claim, half: float = 0.0, sign: bool = False) -> str:
-    """A figure rounded by ``half`` its interval, or with as many more digits as tell it from a bound that differs.
+    """A figure rounded by ``half`` its interval, or with more digits where that would make it equal to a different
+    bound.
 
     2.3016 is not written 2.30 where it is to be below 2.3026. With ``sign`` it is a difference, +0.5.
     """

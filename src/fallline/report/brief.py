@@ -1,4 +1,4 @@
-"""The answer in two lines: what to use with its figure, and how the others stand."""
+"""The answer in two lines: what to use with its figure, and how the others compare."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from fallline.stats.compare import ArmGroup, Compared, lost
 MOST_NAMED = 3
 
 BESIDE = (
-    (SAME, "Level but for rounding"),
-    (AS_GOOD, "As good"),
-    (OPEN, "May be as good"),
-    (AS_TUNED, "Worse as tuned, but perhaps not at another setting"),
+    (SAME, "Equal except for rounding"),
+    (AS_GOOD, "Equivalent"),
+    (OPEN, "Not significantly different"),
+    (AS_TUNED, "Worse at the tuned settings only"),
     (WORSE, "Significantly worse"),
     (LOST, ""),
 )
-"""How the other arms stand, and what is said before their names; of those lost at every seed what became of them."""
+"""What is written before the names of arms with each verdict; for those lost at every seed the reason."""
 
 
 def brief(compared: Compared) -> list[str]:
-    """Two lines at most for one group of arms; for several a sentence or two each, why no winner is named before."""
+    """Two lines at most for one group of arms; for several one or two sentences each, after the reason why no winner
+    is named.
+    """
     if len(compared.groups) > 1:
         return use(compared)
     group, found = compared.groups[0], compared.standings[0]
@@ -38,7 +40,7 @@ def brief(compared: Compared) -> list[str]:
 
 
 def _first(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> str:
-    """The best arm, with those that are level with it, and its figure; where there is no winner, that first."""
+    """The best arm, with those equal to it, and its figure; first the reason where no winner is named."""
     best = group.arms[0]
     name, figure = arm_name(compared, best), value(compared, best)
     if why := reserve(compared, group):
@@ -49,12 +51,12 @@ def _first(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> st
     if found[0].verdict == BEST:
         return f"Use {name}: {figure}."
     if best.standing.method == "one seed":
-        return f"One seed names no winner; {name} is {AHEAD}: {figure}."
+        return f"No winner with one seed; {name} is {AHEAD}: {figure}."
     return f"No single winner: {name} is {ahead(found[0])}: {figure}."
 
 
 def _others(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> list[str]:
-    """How all other arms stand, in a line."""
+    """How all other arms compare, in a line."""
     said, exact = [], all(arm.exact for arm in group.arms)
     named = (SAME,) if found[0].verdict == BEST and not reserve(compared, group) else ()
     for verdict, what in BESIDE:
@@ -67,12 +69,12 @@ def _others(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> l
             what = what or formatting.capital(how_lost(compared, arms))
             said.append(f"{'Worse' if exact and verdict == WORSE else what}{within}: {names}.")
     if exact and len(group.arms) > 1:
-        said.append("Deterministic: trained again, each gives the same.")
+        said.append("Deterministic: reruns give identical results.")
     return [" ".join(said)] if said else []
 
 
 def _named(compared: Compared, arms: Sequence[Arm]) -> str:
-    """The arms by what is compared; the table has their settings."""
+    """The names of arms by what is compared; the table has their settings."""
     digits = digits_of(compared.run)
     names = [formatting.recipe(arm.settings, compared.by, digits) or arm_name(compared, arm) for arm in arms]
     several = any(", " in name for name in names)

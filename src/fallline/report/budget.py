@@ -1,4 +1,4 @@
-"""How long each trial ran: the budget of each way to draw batches, in numbers and as a calculation."""
+"""The training budget of each batch policy, as a table and as a calculation."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ USUAL = {
     **{field.name: field.default for field in KEPT if field.policy not in ("", "size", "order")},
     "early_stop": None,
 }
-"""What needs no column where every row has it."""
+"""Values that need no column where all rows have them."""
 
 
 def how_long(run: Run) -> Markup | None:
-    """A row a distinct (batch policy, budget), with its calculation in words; None in folders that do not tell."""
+    """One row per distinct (batch policy, budget), with its calculation in words; None in folders without it."""
     table = budget_table(budgets(run))
     if table.is_empty():
         return None
@@ -31,7 +31,7 @@ def how_long(run: Run) -> Markup | None:
 
 
 def budget_table(known: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``budgets`` in words: only the columns that say something."""
+    """The rows of ``budgets`` as texts: only the columns that are needed."""
     said = []
     for row in known.iter_rows(named=True):
         said.append(
@@ -53,7 +53,7 @@ def budget_table(known: pl.DataFrame) -> pl.DataFrame:
 
 
 def _telling(known: pl.DataFrame) -> list[str]:
-    """Of the rarer parts of a batch policy those that are not the usual ones everywhere."""
+    """The less common fields of a batch policy that are not at their default everywhere."""
     return [name for name, usual in USUAL.items() if name in known.columns and not set(known[name]) <= {usual, None}]
 
 
@@ -67,7 +67,7 @@ def _stopped(row: dict[str, Any]) -> str:
 
 
 def sentence(row: dict[str, Any]) -> str:
-    """The calculation: "40 epochs × 60,000 examples / 128 = 18,750 steps", and what it leaves out.
+    """The calculation: "40 epochs × 60,000 examples / 128 = 18,750 steps", and the examples left over.
 
     >>> sentence({"epochs": 40.0, "train_examples": 60000, "batch_size": 128, "steps": 18750})
     '40 epochs × 60,000 examples / 128 a batch = 18,750 steps'
@@ -91,12 +91,12 @@ def sentence(row: dict[str, Any]) -> str:
         text = f"({formatting.count(size // workers)} a batch × {workers} workers)"
     if abs(exact - row["steps"]) < 1e-6 * exact:
         return f"{head} / {text} = {steps}"
-    why = f"; the {formatting.count(left)} examples left over in an epoch are {_fate(row)}" if left else ""
+    why = f"; the {formatting.count(left)} remaining examples of an epoch are {_fate(row)}" if left else ""
     return f"{head} / {text} = {_plain(exact)}: {steps}{why}"
 
 
 def _used(row: dict[str, Any]) -> int:
-    """How many different examples a trial trains on."""
+    """The number of different examples that a trial trains on."""
     return min(row.get("subset") or row["train_examples"], row["train_examples"])
 
 

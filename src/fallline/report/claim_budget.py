@@ -1,4 +1,4 @@
-"""In words: the budget that claims were made about, where this run trains on another."""
+"""Sentences about the budget that claims were made for, where this run has another."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ DATA = {"full": "the full data", "sample": "the sample"}
 
 
 def budget_sentence(verdicts: Sequence[Verdict]) -> str:
-    """What the tested claims were made about, and by what they are judged here, over all whose two budgets differ; ""
-    where there are none. ``own_budget`` tells each claim's own."""
+    """The budget that the tested claims were made for, and the budget that they are judged on here, over all whose
+    two budgets differ; "" where there are none. ``own_budget`` has each claim's own.
+    """
     places = [place for place, verdict in enumerate(verdicts, start=1) if own_budget(verdict)]
     pairs = [verdicts[place - 1].budgets for place in places]
     if not places:
@@ -25,7 +26,7 @@ def budget_sentence(verdicts: Sequence[Verdict]) -> str:
         made, judged = made._replace(configurations=0), judged._replace(configurations=0)
         fewer = ", some of them in fewer configurations" if some else ""
     return (
-        f"{_which(places, len(verdicts))} made about {_said(made, judged)}; this run judges {them} by "
+        f"{_which(places, len(verdicts))} made for {_said(made, judged)}; this run judges {them} on "
         f"{_said(judged, made)}{fewer}."
     )
 
@@ -35,11 +36,11 @@ def own_budget(verdict: Verdict) -> str:
     if verdict.budgets is None or not verdict.parts:
         return ""
     made, judged = verdict.budgets
-    return f"made about {_said(made, judged)}; judged by {_said(judged, made)}"
+    return f"made for {_said(made, judged)}; judged on {_said(judged, made)}"
 
 
 def _together(budgets: Sequence[ClaimBudget]) -> ClaimBudget:
-    """From the least of all to the most; the configurations of the first."""
+    """From the minimum to the maximum over all; the configurations of the first."""
     images = [one.images for one in budgets]
     return ClaimBudget(
         budgets[0].configurations,
@@ -54,7 +55,7 @@ def _reach(spans: Sequence[Span]) -> Span:
 
 
 def _which(places: list[int], claims: int) -> str:
-    """The claims at these places."""
+    """The claims by their numbers."""
     if len(places) == claims:
         return "The claim was" if claims == 1 else f"The {formatting.count(claims)} claims were"
     listed = formatting.listed([formatting.count(place) for place in places], most=len(places))
@@ -62,7 +63,7 @@ def _which(places: list[int], claims: int) -> str:
 
 
 def _said(budget: ClaimBudget, other: ClaimBudget) -> str:
-    """A budget in words; what it shares with the other is said where it would be missed."""
+    """A budget in words."""
     said = _span(budget.steps, "step")
     if budget.images is not None:
         said += f" on {_span(budget.images, 'training example')}"

@@ -1,4 +1,4 @@
-"""The claims and their verdicts: the section of the page, the lines of the terminal, the frames."""
+"""Claims and their verdicts: the section of the page, the lines of the terminal, the frames."""
 
 from __future__ import annotations
 
@@ -63,22 +63,21 @@ PARTS = {
 }
 
 READING = (
-    "A claim holds where each of its comparisons does: the {} interval lies on the claimed side. It is refuted where "
-    "one lies on the other side (p after Holm's correction over the comparisons), else undecided. Differences are "
-    "paired over seeds: Student's t, or the sign test about the median where trials diverged, which count as worse "
-    "than any that finished. The seeds that would settle a claim are those for a power of 80 %, from the effect seen "
-    "here to one that is half a standard error smaller."
+    "A claim is supported where the {} CI of each of its comparisons is on the claimed side, refuted where one "
+    "is on the other side (p after Holm's correction over the comparisons), else undecided. Differences are "
+    "paired over seeds: Student's t, or the sign test of the median where trials diverged; these count as worse "
+    "than any that finished. The seeds needed are for a power of 80 %, from the "
+    "observed effect to one that is half a standard error smaller."
 )
 
 
 def overview(run: Run) -> pl.DataFrame:
-    """One row a claim: its verdict, and the figures of the comparison that decides.
+    """One row per claim: its verdict, and the figures of the deciding comparison.
 
-    estimate is the first arm minus the second (or the mean itself), low and high its interval (95 %, or that of
-    the last look); p is null where
-    nothing was left to chance; seeds_needed and seeds_most (from, to) are null where the claim is decided or no
-    feasible number would do; budget
-    says what the claim was made about and judged by, where these differ.
+    estimate is the first arm minus the second (or the mean itself), low and high its confidence interval (95 %, or
+    the level of the last interim analysis); p is null where the trials are deterministic; seeds_needed and seeds_most
+    (from, to) are null where the claim is decided or no feasible number is enough; budget says which budget the claim
+    was made for and judged on, where these differ.
     """
     rows = []
     for place, verdict in enumerate(claims(run)):
@@ -104,7 +103,7 @@ def overview(run: Run) -> pl.DataFrame:
 
 
 def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
-    """One row a comparison of a claim; ``verdict`` is that of the claim, ``comparison`` its own."""
+    """One row per comparison of a claim; ``verdict`` is that of the claim, ``comparison`` its own."""
     rows = []
     for place, verdict in enumerate(verdicts):
         said = {"claim": place + 1, "text": verdict.claim.text, "verdict": verdict.verdict, "metric": verdict.column}
@@ -134,10 +133,11 @@ def parts_frame(verdicts: Sequence[Verdict]) -> pl.DataFrame:
 
 
 def lines(run: Run) -> list[str]:
-    """The claims for a terminal: how many hold, a line each with the figures of the pair that decides, then the budget
-    that they were made about where it is not that of the run."""
+    """The claims for a terminal: how many are supported, one line each with the figures of the deciding pair, then
+    the budget that they were made for where it is not that of the run.
+    """
     verdicts = claims(run)
-    found = [f"What the study claims: {_tally(verdicts)}"] if verdicts else []
+    found = [f"Claims of the study: {_tally(verdicts)}"] if verdicts else []
     for verdict in verdicts:
         figures = "" if verdict.deciding is None else f" ({_in_short(verdict, verdict.parts[verdict.deciding])})"
         told = _settles(verdict) or verdict.note
@@ -151,8 +151,8 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
     """The claims as a table: the verdict, the sentence and what was compared, the figures."""
     if not verdicts:
         return None
-    interval = f"{confidence(verdicts[0].level)} interval"
-    heads = ["verdict", "claim", "estimate", interval, "p", "n", "to settle it"]
+    interval = f"{confidence(verdicts[0].level)} CI"
+    heads = ["verdict", "claim", "estimate", interval, "p", "n", "seeds needed"]
     head = [tag("th", name, cls="n" if name in ("estimate", interval, "p", "n") else None) for name in heads]
     body = [_row(verdict) for verdict in verdicts]
     count = sum(len(verdict.parts) for verdict in verdicts)
@@ -170,7 +170,7 @@ def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
 
 
 def columns(verdicts: Sequence[Verdict]) -> list[TableColumn]:
-    """The table of claims as texts: the verdict, the sentence, what was compared, the figures that decide."""
+    """The table of claims as texts: the verdict, the sentence, what was compared, the deciding figures."""
     pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
     figures = [
         [formatting.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs
@@ -183,15 +183,17 @@ def columns(verdicts: Sequence[Verdict]) -> list[TableColumn]:
         ("compared", compared),
         *(
             (name, [row[place] for row in figures])
-            for place, name in enumerate(("estimate", f"{confidence(verdicts[0].level)} interval", "p", "n"))
+            for place, name in enumerate(("estimate", f"{confidence(verdicts[0].level)} CI", "p", "n"))
         ),
-        ("to settle it", [_settles(one) for one in verdicts]),
+        ("seeds needed", [_settles(one) for one in verdicts]),
     ]
     return [TableColumn(name, texts, texts, numeric=2 < place < 7) for place, (name, texts) in enumerate(found)]
 
 
 def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
-    """How many claims hold, when they were made, and about what budget where that is not the budget of the run."""
+    """How many claims are supported, when they were made, and for which budget where that is not the budget of the
+    run.
+    """
     return " ".join(filter(None, [_tally(verdicts), _when(run), budget_sentence(verdicts)]))
 
 
@@ -216,7 +218,7 @@ def word(verdict: str) -> Markup:
 
 
 def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
-    interval = f"{confidence(verdicts[0].level)} interval"
+    interval = f"{confidence(verdicts[0].level)} CI"
     heads = ["claim", "within", "first", "second", "verdict", "estimate", interval, "p", "n", "p (Holm)", "method"]
     right = ("claim", "estimate", interval, "p", "n", "p (Holm)")
     head = [tag("th", name, cls="n" if name in right else None) for name in heads]
@@ -248,18 +250,18 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
 
 
 def _when(run: Run) -> str:
-    """When the claims were made, and whether that was before there was anything to see."""
+    """When the claims were made, and whether that was before any result was known."""
     note = noted_claims(run.paths, run.study)
     if note is None:
-        return "This folder does not say when its claims were made."
-    when = f"noted {note.noted[:16].replace('T', ' ')} UTC, hash {note.hash}"
+        return "This folder has no record of when its claims were made."
+    when = f"recorded {note.noted[:16].replace('T', ' ')} UTC, hash {note.hash}"
     if note.recorded:
-        return f"Made after {formatting.plural(note.recorded, 'trial')} had been recorded ({when}): not blind to them."
+        return f"Made after {formatting.plural(note.recorded, 'trial')} had been recorded ({when}): not preregistered."
     return f"Made before the first trial was trained ({when})."
 
 
 def _compared(verdict: Verdict, part: ClaimPart | None) -> str:
-    """What the figures are: metric, arms, and which of the comparisons this is."""
+    """What the figures are: metric, arms, and which of the comparisons."""
     if part is None:
         return ""
     step = "" if verdict.claim.step is None else f" at step {formatting.count(verdict.claim.step)}"
@@ -269,28 +271,28 @@ def _compared(verdict: Verdict, part: ClaimPart | None) -> str:
         won = sum(one.verdict == SUPPORTED for one in verdict.parts)
         count = formatting.count(len(verdict.parts))
         said += {
-            SUPPORTED: f"; the closest of {count} comparisons, which all hold",
-            REFUTED: f"; {lost} of {count} comparisons refute it, {won} hold",
-        }.get(verdict.verdict, f"; {won} of {count} comparisons hold, none refutes it")
+            SUPPORTED: f"; the closest of {count} comparisons, all supported",
+            REFUTED: f"; {lost} of {count} comparisons refute it, {won} support it",
+        }.get(verdict.verdict, f"; {won} of {count} comparisons support it, none refutes it")
     if part.evidence.method == "values":
-        said += "; nothing is left to chance"
+        said += "; deterministic"
     if part.evidence.method == "sign":
         gone, gaps = sum(part.diverged), sum(part.missing)
         why = [f"{formatting.count(gone)} diverged"] * bool(gone) + [
-            f"{formatting.count(gaps)} without a number"
+            f"{formatting.count(gaps)} without a value"
         ] * bool(gaps)
         said += f"; median and sign test, {' and '.join(why) or 'as nothing spreads'}"
     return said + "."
 
 
 def _pair(verdict: Verdict, part: ClaimPart) -> str:
-    """The two sides of a comparison, or the one arm of a value, and the settings that both share."""
+    """The two sides of a comparison, or the arm of a value, and the settings that both share."""
     said = _arm(verdict, part, 0) + ("" if part.second is None else f" minus {_arm(verdict, part, 1)}")
     return said + (f", within {_within(verdict, part)}" if part.within else "")
 
 
 def _arm(verdict: Verdict, part: ClaimPart, side: int) -> str:
-    """One side in words: the settings that are named or tell it from the other side, and what tuning chose."""
+    """One side in words: the settings that are named or that differ from the other side, and the tuned ones."""
     own, other = (part.first, part.second) if side == 0 else (part.second, part.first)
     if own is None:
         return ""
@@ -305,12 +307,12 @@ def _arm(verdict: Verdict, part: ClaimPart, side: int) -> str:
 
 
 def _within(verdict: Verdict, part: ClaimPart) -> str:
-    """What both sides share."""
+    """The settings that both sides share."""
     return formatting.recipe(part.within, part.within, _digits(verdict))
 
 
 def _digits(verdict: Verdict) -> formatting.Digits:
-    """With how many digits the settings of its parts are told apart."""
+    """The digits that distinguish the settings of its parts."""
     return formatting.digits_in(
         row for part in verdict.parts for row in (part.within, part.first, part.second or {}, *part.chosen)
     )
@@ -322,8 +324,9 @@ def _figures(part: ClaimPart) -> dict[str, Any]:
 
 
 def _texts(verdict: Verdict, part: ClaimPart, p: float | None) -> list[str]:
-    """Estimate, interval, p and n as the page writes them; differences have a sign. None of them is rounded to a bound
-    that it does not lie at."""
+    """Estimate, interval, p and n as the page writes them; differences have a sign. None is rounded to a bound that
+    it does not equal.
+    """
     found, sign = part.evidence, part.second is not None
     half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
 
@@ -357,20 +360,24 @@ def _in_short(verdict: Verdict, part: ClaimPart) -> str:
 
 
 def _settles(verdict: Verdict) -> str:
-    """What an undecided claim still needs."""
+    """The seeds that an undecided claim needs."""
     if verdict.verdict != UNDECIDED or verdict.deciding is None or verdict.note:
         return ""
     n = max(part.evidence.n for part in verdict.parts)
     if any(part.evidence.method == "one seed" for part in verdict.parts):
-        return f"one seed says nothing: run {formatting.count(verdict.seeds_needed)} to see a spread"
+        return (
+            f"one seed is not enough: run {formatting.count(verdict.seeds_needed)} to see the variation between seeds"
+        )
     if n <= NO_FORECAST:
-        return f"two seeds cannot tell how many would settle it: run {formatting.count(verdict.seeds_needed)} first"
+        return (
+            f"two seeds are too few to estimate how many are needed: run {formatting.count(verdict.seeds_needed)} first"
+        )
     if verdict.seeds_needed is None:
-        return f"no feasible number of seeds (more than {formatting.count(MOST_SEEDS)}) would settle it"
+        return f"no feasible number of seeds is enough (more than {formatting.count(MOST_SEEDS)})"
     least, most = verdict.seeds_needed, verdict.seeds_most
     more = (
         formatting.count(least - n)
         + ("" if least == most else " or more" if most is None else f" to {formatting.count(most - n)}")
         + ("" if most is None else " more")
     )
-    return f"about {formatting.seeds_range(least, most)} would settle it, {more}"
+    return f"about {formatting.seeds_range(least, most)} needed, {more}"

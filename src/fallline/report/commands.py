@@ -1,4 +1,4 @@
-"""The command that made a run, changed: what a reader types to widen it or to add seeds."""
+"""The command of a run with changes: what to type to widen its ranges or to add seeds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fallline.store import Run
 from fallline.study.formatting import exact
 
 _OPTIONS = ("seeds",)
-"""Settings that have an option of their own."""
+"""Settings with an option of their own."""
 
 
 def again(run: Run, settings: Mapping[str, Any]) -> str:
-    """The command that goes on with the run under these settings of its study, or, where it was none, what to set."""
+    """The command that continues the run with these settings of its study; where no command made it, what to set."""
     command = str(run.environments[-1].get("command") or "") if run.environments else ""
     typed = " ".join(_typed(name, value) for name, value in settings.items())
     if not command.startswith("fallline run "):
@@ -29,19 +29,20 @@ def again(run: Run, settings: Mapping[str, Any]) -> str:
 
 
 def to_finish(run: Run) -> str:
-    """That trials of the run are still to come, and the command that trains them; empty where none are."""
+    """How many trials of the run are missing, and the command that trains them; empty where none are."""
     missing, every = len(run.missing), len(run.planned)
     return (
         f"The run is not finished: {formatting.count(missing)} of its {formatting.plural(every, 'block')} of trials "
-        f"{'is' if missing == 1 else 'are'} still to be trained, and may change this: {again(run, {})}"
+        f"{'is' if missing == 1 else 'are'} not trained yet, which may change this: {again(run, {})}"
         if missing
         else ""
     )
 
 
 def wider(run: Run, at: Sequence[tuple[Any, RangeEdge]]) -> str:
-    """The command that widens the study beyond these borders of the learning rates, each of an optimizer by name;
-    empty where its rates are no axis."""
+    """The command that extends the learning rates of the study beyond these edges, by optimizer; empty where
+    learning rates are no axis.
+    """
     axes = run.study.axes
     settings = {}
     if isinstance(axes.get(RATE), list):
@@ -55,8 +56,8 @@ def wider(run: Run, at: Sequence[tuple[Any, RangeEdge]]) -> str:
 
 
 def at_rates(run: Run, tried: Iterable[float]) -> str:
-    """What to do where recipes ran at one learning rate each: "train each at several learning rates", with the command
-    where all had the same and the study is no list of recipes."""
+    """What to do where each recipe ran at one learning rate: "train each at several learning rates", with the command
+    where all had the same one and the study is not a list of recipes."""
     study, rates = run.study, sorted(set(tried))
     if len(rates) != 1 or not rates[0] > 0:
         return "train each at several learning rates."
@@ -68,20 +69,20 @@ def at_rates(run: Run, tried: Iterable[float]) -> str:
 
 
 SCALE = (
-    "look at the scale of the data and of the initial weights: a first loss is not finite where inputs or targets "
-    "are beyond 1e19 or so, or where a logarithm or a root is taken of what is not positive. Standardise them "
-    "(prepare of the task, or scale of a table)."
+    "check the scale of the data and of the initial weights: the first loss is not finite where inputs or "
+    "targets exceed about 1e19, or where a logarithm or root has an argument that is not positive. Standardise "
+    "them (prepare of the task, or scale of a table)."
 )
 """What to do where the loss was not finite before the first update."""
 
 
-NO_NUMBER = "Look at what the metric divides by, or takes the logarithm or the root of."
-"""What to do where no trial that finished has a number."""
+NO_NUMBER = "Check what the metric divides by, and the arguments of its logarithms and roots."
+"""What to do where no finished trial has a value."""
 
 
 def smaller_rates(run: Run) -> str:
     """What to do where every trial diverged: "try smaller learning rates", with the command where they are an axis.
-    Where no loss was finite before the first update, the data is to be looked at: no rate had been used."""
+    Where no loss was finite before the first update, the data should be checked: no learning rate had been used."""
     trials = run.trials
     if from_the_start(trials):
         return SCALE
@@ -94,7 +95,7 @@ def smaller_rates(run: Run) -> str:
             run, {f"axes.{RATE}": _list([*values, *map(float, run.study.axes[RATE])])}
         )
     said = formatting.listed([formatting.setting(value) for value in values])
-    return f"try smaller learning rates than {formatting.setting(min(tried))}, such as {said}."
+    return f"try learning rates smaller than {formatting.setting(min(tried))}, such as {said}."
 
 
 def _list(values: Iterable[float]) -> str:
@@ -106,8 +107,8 @@ def _typed(name: str, value: Any) -> str:
 
 
 def _without(command: str, names: set[str]) -> str:
-    """The command without what sets these names, ``--set NAME=...``, ``--NAME ...`` and ``--NAME=...``, and without
-    ``--fresh``."""
+    """The command without the options that set these names, ``--set NAME=...``, ``--NAME ...`` and ``--NAME=...``,
+    and without ``--fresh``."""
     written, kept, place = shlex.split(command), [], 0
     while place < len(written):
         word, value = written[place], written[place + 1] if place + 1 < len(written) else ""

@@ -1,4 +1,4 @@
-"""A comparison in words: the answer first, then a table of arms, a table of pairs, and what to hold against them."""
+"""A comparison for readers: the answer, a table of arms, a table of pairs, and caveats."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ from fallline.store import Run
 if TYPE_CHECKING:
     from rich.table import Table
 
-SD = "how far single seeds scatter: standard deviation, n − 1 in the divisor"
-INTERVAL = "where the true mean lies in 19 of 20 studies: Student's t"
-CHANCE = "how often luck alone would show such a difference"
+SD = "standard deviation over seeds (n − 1)"
+INTERVAL = "95 % confidence interval of the mean (Student's t)"
+CHANCE = "p-value: the probability of a difference at least this large if there were none"
 
 MOST_PAIRS = 20
-"""Pairs a terminal shows; the page and the CSV have all."""
+"""The most pairs in a terminal; the page and the CSV have all."""
 
 LONG_NAME = 40
-"""Letters of an arm's settings from which the table of pairs calls arms by the letters of the table of arms."""
+"""Length of an arm's settings from which the table of pairs uses the letters of the table of arms."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Arms compared: what to ``use``, how ``sure`` that is, ``answer`` with the figures, a sentence a group, the frames
-    ``arms`` and ``pairs``, and ``notes`` in words.
+    """Compared arms: what to ``use``, how ``sure`` that is, ``answer`` with the figures, one sentence per group, the
+    frames ``arms`` and ``pairs``, and ``notes``.
 
     Printed, or shown in a notebook, it is what the terminal shows.
     """
 
     compared: Compared
     read: tuple[str, ...] = ()
-    """What was noted of this reading of the test split, in sentences."""
+    """Sentences about this evaluation of the held-out test set, from the record of test reads."""
 
     @classmethod
     def of(
@@ -69,39 +69,39 @@ class Comparison:
         what the study varies (``stats.question.by_default``)."""
         if run.trials.filter(finished()).is_empty() and run.trials.height:
             raise StudyError(
-                f"{run.folder} has nothing to compare: every trial diverged, {how_diverged(run.trials)}. "
-                f"To go on, {smaller_rates(run)}"
+                f"{run.folder} has nothing to compare: all trials diverged, {how_diverged(run.trials)}. "
+                f"Next: {smaller_rates(run)}"
             )
         return cls(compared(run, by or by_default(run), metric, tune))
 
     @cached_property
     def arms(self) -> pl.DataFrame:
-        """One row an arm; ``stats.compare_frames.arms_frame`` names the columns."""
+        """One row per arm; ``stats.compare_frames.arms_frame`` names the columns."""
         return arms_frame(self.compared)
 
     @cached_property
     def pairs(self) -> pl.DataFrame:
-        """One row a pair; ``stats.compare_frames.pairs_frame`` names the columns."""
+        """One row per pair; ``stats.compare_frames.pairs_frame`` names the columns."""
         return pairs_frame(self.compared)
 
     @cached_property
     def use(self) -> list[str]:
-        """In plain words what to use, for each group; before them why no winner is named, where that is the same."""
+        """What to use, for each group; before it why no winner is named, where the reason is the same for all."""
         return use(self.compared)
 
     @cached_property
     def sure(self) -> list[str]:
-        """In plain words how sure that is, and what to type to be surer."""
+        """How certain that is, and what to type for a clearer answer."""
         return sure(self.compared)
 
     @cached_property
     def answer(self) -> list[str]:
-        """For each group the best arm, how sure that is, and which arms are not told apart from it."""
+        """For each group the best arm, how certain that is, and which arms are not significantly different from it."""
         return [answer(self.compared, place) for place in range(len(self.compared.groups))]
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a reader should hold against the figures."""
+        """Caveats of the figures."""
         return [*notes(self.compared), *self.read]
 
     def write(self, arms: Path, pairs: Path) -> None:
@@ -121,7 +121,7 @@ class Comparison:
 
 
 def opening(comparison: Comparison) -> list[str]:
-    """What a comparison begins with, in lines: plain words, then the figures."""
+    """The first lines of a comparison: the answer, then the figures."""
     return [*comparison.use, *comparison.sure, "", *comparison.answer]
 
 
@@ -137,7 +137,7 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
                 [_letters(row["place"] - 1) for row in rows],
                 [row["place"] for row in rows],
                 numeric=False,
-                help="its name in the table of pairs",
+                help="the arm's letter in the table of pairs",
             ),
         )
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
@@ -150,7 +150,7 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
         _figures("sd", rows, "sd", lambda x: formatting.number(x, 2), SD),
         _figures("n", rows, "n", formatting.count, "seeds"),
         TableColumn(
-            "95 % interval",
+            "95 % CI",
             [_interval(row) for row in rows],
             [row["low"] for row in rows],
             help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows),
@@ -159,10 +159,9 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
             "mean rank",
             [_rank(row) for row in rows],
             [row["mean_rank"] for row in rows],
-            help="place among all, 1 is best, over the seeds that all have, with a 95 % interval by bootstrap over "
-            "seeds",
+            help="rank among all, 1 is best, over the seeds that all have; 95 % CI by bootstrap over seeds",
         ),
-        _figures("tried", rows, "tried", formatting.count, "settings to choose from"),
+        _figures("tried", rows, "tried", formatting.count, "settings tried"),
         TableColumn(
             "diverged",
             [
@@ -170,13 +169,13 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
                 for row in rows
             ],
             [row["diverged"] for row in rows],
-            help="trials, over all settings tried",
+            help="trials over all settings tried",
         ),
     ]
     if any(row["missing"] for row in rows):
         found.append(
             TableColumn(
-                "no number",
+                "no value",
                 [
                     f"{formatting.count(row['missing'])} of {formatting.count(row['trials'])}"
                     if row["missing"]
@@ -184,8 +183,7 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
                     for row in rows
                 ],
                 [row["missing"] for row in rows],
-                help="trials that finished and whose metric is not a number, over all settings tried; they "
-                "count as the worst",
+                help="trials that finished without a value, over all settings tried; they count as the worst",
             )
         )
     return _kept(found)
@@ -211,58 +209,61 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
     found += [
         _figures("difference", rows, "difference", formatting.signed, f"{label(compared.metric)}, first minus second"),
         TableColumn(
-            f"{confidence(compared.level)} interval",
+            f"{confidence(compared.level)} CI",
             [_interval(row, sign=True) for row in rows],
             [row["low"] for row in rows],
-            help=f"of the mean difference, paired over seeds; of the median where trials {_gone(compared)}",
+            help=f"CI of the mean difference, paired over seeds; of the median where trials {_gone(compared)}",
         ),
-        _figures("n", rows, "n", formatting.count, "seeds that both have"),
+        _figures("n", rows, "n", formatting.count, "seeds that both arms have"),
         _figures(
             "p",
             rows,
             "p",
             p_text,
-            f"{CHANCE}: paired t test; sign test where trials {_gone(compared)}; of arms "
-            "that were tuned, for every setting that could be best",
+            f"{CHANCE}: paired t test; sign test where trials {_gone(compared)}; for tuned arms the largest p "
+            f"over all settings that could be best",
         ),
-        _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for looking at so many pairs"),
+        _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for multiple comparisons"),
         TableColumn(
-            "told apart",
+            "significant",
             [_verdict(row) for row in rows],
             [row["significant"] for row in rows],
             numeric=False,
-            help=f"whether the difference is real: p (Holm) at most {percent(compared.level)}"
-            + "; the same = no difference but rounding" * any(row["same"] for row in rows),
+            help=f"whether p (Holm) is at most {percent(compared.level)}"
+            + "; equal = no difference except rounding" * any(row["same"] for row in rows),
         ),
-        _figures("p permutation", rows, "p_permutation", p_text, "signs of the differences flipped in every way"),
-        _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "signed ranks"),
+        _figures("p permutation", rows, "p_permutation", p_text, "exact sign-flip permutation test"),
+        _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "Wilcoxon's signed-rank test"),
         _figures(
-            "effect", rows, "effect_size", lambda x: formatting.number(x, 2), "Cohen's d: mean over sd of differences"
+            "effect",
+            rows,
+            "effect_size",
+            lambda x: formatting.number(x, 2),
+            "Cohen's d: mean divided by sd of the paired differences",
         ),
         TableColumn(
             "P(better)",
             [_share_better(row) for row in rows],
             [row["better"] for row in rows],
-            help="share of seeds at which the first is better, ties count half, with its 95 % interval",
+            help="share of seeds at which the first is better (ties count half), with its 95 % CI",
         ),
-        _figures("p McNemar", rows, "p_mcnemar", p_text, "these trained models on the same examples"),
-        _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: other examples"),
+        _figures("p McNemar", rows, "p_mcnemar", p_text, "McNemar's test of these trained models on the same examples"),
+        _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: about other examples"),
         TableColumn(
-            "to settle it",
+            "seeds needed",
             [
                 "" if row["seeds_needed"] is None else formatting.seeds_range(row["seeds_needed"], row["seeds_most"])
                 for row in rows
             ],
             [row["seeds_needed"] for row in rows],
-            help="seeds that would tell the pair apart in 8 of 10 studies, if the effect is as seen here, to where "
-            "it is a little smaller",
+            help="seeds for a significant difference with 80 % power, at the observed effect and at a smaller one",
         ),
     ]
     return _kept(found)
 
 
 def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
-    """The two tables for a terminal, each with the lines that stand under it: what is left out, what columns mean."""
+    """The two tables for a terminal, each with the lines below it: what is left out, what columns mean."""
     from rich.table import Table
 
     found, explained = [], set()
@@ -282,12 +283,12 @@ def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
 
 
 def _gone(compared: Compared) -> str:
-    """What became of the trials without a value."""
+    """Why trials have no value."""
     return gone_words(compared.run, compared.metric)
 
 
 def section(comparison: Comparison) -> Markup:
-    """The comparison for the page: the answer, the arms, the pairs (folded where they are many), the notes."""
+    """The comparison for the page: the answer, the arms, the pairs (collapsed where they are many), the notes."""
     arms, pairs = arm_columns(comparison), pair_columns(comparison)
     count = comparison.pairs.height
     drawn = _markup(pairs)
@@ -316,7 +317,7 @@ def _markup(columns: Sequence[TableColumn]) -> Markup:
 
 
 def _lettered(compared: Compared) -> bool:
-    """Whether the settings of an arm that is compared with another make a long name."""
+    """Whether a compared arm has a long name."""
     return any(
         len(named(compared.run, group.arms[place].settings, compared.by)) > LONG_NAME
         for group in compared.groups
@@ -354,7 +355,7 @@ def _centre(row: dict[str, Any], centre: str) -> str:
 
 
 def _interval(row: dict[str, Any], sign: bool = False) -> str:
-    """Missing where nothing was left to chance, and of one seed."""
+    """Missing where the trials are deterministic, and with one seed."""
     if row["low"] is None or row["method"] == "values":
         return formatting.MISSING
     return interval(row["low"], row["high"], sign)
@@ -376,7 +377,7 @@ def _share_better(row: dict[str, Any]) -> str:
 
 def _verdict(row: dict[str, Any]) -> str:
     if row["same"]:
-        return "the same"
+        return "equal"
     if row["method"] == "one seed":
         return formatting.MISSING
     return "yes" if row["significant"] else "as tuned" if row["significant_as_tuned"] else "no"

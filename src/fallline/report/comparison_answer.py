@@ -1,4 +1,4 @@
-"""The answer of a comparison in a sentence: which arm is best or ahead, and how every other stands to it."""
+"""The answer of a comparison in a sentence: which arm is best, and how the others compare with it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fallline.stats.pairwise import Pair
 from fallline.stats.power import NO_FORECAST
 
 Beside = tuple[Arm, Pair, Standing]
-"""An arm, what the seeds say of the first and it, and how it stands."""
+"""An arm, its paired comparison with the first, and its verdict."""
 
 
 def beside_first(group: ArmGroup, pairs: Sequence[Pair], found: Sequence[Standing]) -> list[Beside]:
-    """The arms that have something to compare with the first of their group."""
+    """The arms that can be compared with the first of their group."""
     return [
         (group.arms[second], pair, found[second])
         for (first, second), pair in zip(group.places, pairs, strict=True)
@@ -29,7 +29,7 @@ def beside_first(group: ArmGroup, pairs: Sequence[Pair], found: Sequence[Standin
 
 
 def answer(compared: Compared, place: int) -> str:
-    """The answer for one group in a sentence, with the group's settings before it where there are several."""
+    """The answer for one group in a sentence, after the group's settings where there are several."""
     group, pairs = compared.groups[place], compared.pairs[place]
     within = named(compared.run, group.within, group.within)
     head = f"{within}: " if within and len(compared.groups) > 1 else ""
@@ -45,7 +45,7 @@ def _answer(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: S
     ties = [arm for arm, pair, _ in beside_first(group, pairs, found) if pair.same]
     names = formatting.listed([arm_name(compared, arm) for arm in (best, *ties)])
     if ties and best.exact:
-        return f"{names} are {level(best, ties)}: {value(compared, best)}, and nothing is left to chance"
+        return f"{names} are {level(best, ties)}: {value(compared, best)}, and they are deterministic"
     if ties and best.standing.method == "one seed":
         return f"{names} are {level(best, ties)}: {value(compared, best)}; {_beside(compared, group, pairs, found)}"
     stands = BEST if standing.verdict == BEST and not reserve(compared, group) else ahead(standing)
@@ -53,12 +53,12 @@ def _answer(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: S
 
 
 def level(best: Arm, ties: Sequence[Arm]) -> str:
-    """ "exactly level" or "level but for rounding"."""
-    return "exactly level" if all(arm.sample == best.sample for arm in ties) else "level but for rounding"
+    """ "exactly equal" or "equal except for rounding"."""
+    return "exactly equal" if all(arm.sample == best.sample for arm in ties) else "equal except for rounding"
 
 
 def ahead(standing: Standing) -> str:
-    """ "ahead (best in 54 % of resamples)"; without the share where there is none, or where it is all."""
+    """ "best so far (best in 54 % of resamples)"; without the share where there is none, or where it is all."""
     share = standing.best_share
     if share is None or standing.verdict == BEST:
         return AHEAD
@@ -66,21 +66,21 @@ def ahead(standing: Standing) -> str:
 
 
 def settles(pair: Pair, standing: Standing) -> str:
-    """How many seeds would tell an arm that may be best from the first."""
+    """How many seeds would be needed for a significant difference from the first."""
     if standing.seeds_needed is not None:
-        return f"about {formatting.seeds_range(standing.seeds_needed, standing.seeds_most)} would settle it"
+        return f"about {formatting.seeds_range(standing.seeds_needed, standing.seeds_most)} needed"
     if pair.p is None or pair.evidence.n <= NO_FORECAST:
         return ""
-    return "no feasible number of seeds would settle it"
+    return "no feasible number of seeds is enough"
 
 
 def _beside(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: Sequence[Standing]) -> str:
-    """How the other arms stand to the best."""
+    """How the other arms compare with the best."""
     beside = beside_first(group, pairs, found)
     if any(pair.evidence.method == "one seed" for _, pair, _ in beside):
-        return "with one seed nothing tells whether the others are worse: run 5 seeds or more, 10 for a claim"
+        return "with one seed no difference can be tested: run 5 seeds or more, 10 for a claim"
     if not beside:
-        return "no other arm has a seed in common with it"
+        return "no other arm shares a seed with it"
     by_verdict = {
         verdict: [one for one in beside if one[2].verdict == verdict]
         for verdict in (SAME, AS_GOOD, OPEN, AS_TUNED, WORSE, LOST)
@@ -90,23 +90,20 @@ def _beside(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: S
     said = []
     if by_verdict[SAME]:
         names = formatting.listed([arm_name(compared, arm) for arm, *_ in by_verdict[SAME]], 3)
-        said.append(f"{names} {_are(by_verdict[SAME])} the same but for rounding")
+        said.append(f"{names} {_are(by_verdict[SAME])} equal except for rounding")
     if by_verdict[AS_GOOD]:
         margin = by_verdict[AS_GOOD][0][2].margin
         names = formatting.listed(
             [f"{arm_name(compared, arm)} ({p_words(standing.p_as_good)})" for arm, _, standing in by_verdict[AS_GOOD]],
             3,
         )
-        said.append(f"{names} {_are(by_verdict[AS_GOOD])} as good, within {formatting.margin(margin)}")
+        said.append(f"{names} {_are(by_verdict[AS_GOOD])} equivalent within {formatting.margin(margin)}")
     if by_verdict[OPEN]:
         names = _with_p(compared, by_verdict[OPEN])
         said.append(f"{formatting.listed(names, 3)} {_are(names)} not significantly worse")
     if by_verdict[AS_TUNED]:
         names = _with_p(compared, by_verdict[AS_TUNED])
-        said.append(
-            f"{formatting.listed(names, 3)} {_are(names)} worse as tuned here, but at another setting not "
-            "significantly worse"
-        )
+        said.append(f"{formatting.listed(names, 3)} {_are(names)} worse at the tuned settings only")
     if apart:
         said.append(_told_apart(compared, apart, bool(said or gone)))
     if gone:
@@ -120,7 +117,7 @@ def _are(some: Sequence[object]) -> str:
 
 
 def _with_p(compared: Compared, beside: Sequence[Beside]) -> list[str]:
-    """Names with their p and what would settle it."""
+    """Names with their p-values and the seeds needed."""
     said = [
         (arm, p_words(standing.p_best), settles(pair, standing))
         for arm, pair, standing in beside
@@ -131,7 +128,7 @@ def _with_p(compared: Compared, beside: Sequence[Beside]) -> list[str]:
 
 def _told_apart(compared: Compared, apart: Sequence[Beside], some: bool) -> str:
     p_values = [standing.p_best for *_, standing in apart if standing.p_best is not None]
-    why = "nothing is left to chance" if not p_values else p_words(max(p_values))
+    why = "deterministic" if not p_values else p_words(max(p_values))
     if len(apart) == 1:
         arm, pair, _ = apart[0]
         gap = f"{formatting.signed(-pair.evidence.estimate)}, " if math.isfinite(pair.evidence.estimate) else ""

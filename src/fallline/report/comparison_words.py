@@ -1,4 +1,4 @@
-"""A comparison in words: its arms and figures, and what to hold against them."""
+"""Comparisons in sentences: arms, figures, and caveats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fallline.study.test_leakage import on_test
 
 
 def arm_name(compared: Compared, arm: Arm) -> str:
-    """What is compared and what was chosen: "adam at learning rate 0.005"."""
+    """The arm and its chosen setting: "adam at learning rate 0.005"."""
     digits = digits_of(compared.run)
     own, chosen = (
         formatting.recipe(arm.settings, compared.by, digits),
@@ -31,7 +31,7 @@ def arm_name(compared: Compared, arm: Arm) -> str:
 
 
 def how_lost(compared: Compared, arms: Sequence[Arm]) -> str:
-    """What became of the seeds that these arms lost: "diverged", "missed the target or diverged", "gave no number"."""
+    """Why these arms have no value at some seeds: "diverged", "missed the target or diverged", "gave no number"."""
     gaps = sum(len(arm.missing_at) for arm in arms)
     found = ["missed the target"] * (compared.metric == "steps_to_target")
     found += ["diverged"] * (sum(map(lost, arms)) > gaps) + ["gave no number"] * (gaps > 0)
@@ -39,7 +39,7 @@ def how_lost(compared: Compared, arms: Sequence[Arm]) -> str:
 
 
 def value(compared: Compared, arm: Arm) -> str:
-    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % confidence interval, n = 10)"."""
+    """The arm's figure: "test accuracy 0.9212 ± 0.0021 (95 % CI, n = 10)"."""
     own, name = arm.standing, label(compared.metric)
     n = f"n = {formatting.count(own.n)}"
     if own.method == "values":
@@ -49,14 +49,15 @@ def value(compared: Compared, arm: Arm) -> str:
     values = np.array(list(arm.sample.values()))
     half = half_width(own, values)
     if half is not None:
-        return f"{name} {plus_minus(own.estimate, half)} (95 % confidence interval, {n})"
-    within = "" if own.low is None else f"95 % interval {interval(own.low, own.high)}, "
+        return f"{name} {plus_minus(own.estimate, half)} (95 % CI, {n})"
+    within = "" if own.low is None else f"95 % CI {interval(own.low, own.high)}, "
     return f"{name} {formatting.number(own.estimate)} (median, {within}{n})"
 
 
 def half_width(found: Evidence, values: np.ndarray) -> float | None:
-    """Half the confidence interval of a mean over seeds: 0 where all seeds give the same; None where there is no mean
-    or no interval, as of one seed and where seeds were lost."""
+    """Half the width of the confidence interval of a mean over seeds: 0 where all seeds are equal; None where there
+    is no mean or no interval, as with one seed or lost seeds.
+    """
     if found.method == "t" and found.low is not None and found.high is not None:
         return (found.high - found.low) / 2
     alike = len(values) > 1 and np.isfinite(values).all() and float(values.std(ddof=1)) <= SAME * size(values)
@@ -73,7 +74,7 @@ def p_words(p: float) -> str:
 
 
 def notes(compared: Compared) -> list[str]:
-    """What a reader should hold against the figures, in words; the weightiest first."""
+    """Caveats of the figures in sentences, the most important first."""
     parts: tuple[Callable[[Compared], list[str]], ...] = (
         _seeds,
         _lost,
@@ -99,12 +100,12 @@ def _seeds(compared: Compared) -> list[str]:
     arms = _every_arm(compared)
     counts = {arm.standing.n for arm in arms}
     if all(arm.exact for arm in arms):
-        return ["Nothing is left to chance in these trials: every difference is what it is, and needs no test."]
+        return ["These trials are deterministic: reruns give identical results, so differences need no test."]
     said = []
     if counts == {1}:
-        said.append("One seed: no interval and no test, so a small difference may be chance.")
+        said.append("One seed: no confidence interval and no test, so a small difference may be chance.")
     elif min(counts) < FEW_SEEDS:
-        said.append(f"Fewer than {FEW_SEEDS} seeds say little about spread; 10 to 20 make a claim.")
+        said.append(f"Fewer than {FEW_SEEDS} seeds give a poor estimate of the variance; use 10 to 20 for a claim.")
     uneven = any(set(arm.sample) != set(group.seeds) for group in compared.groups for arm in group.arms)
     if uneven:
         few = [
@@ -114,8 +115,7 @@ def _seeds(compared: Compared) -> list[str]:
             if set(arm.sample) != set(group.seeds)
         ]
         said.append(
-            f"Not every arm has every seed: {formatting.listed(few, 5)}. Each pair is compared over the seeds that "
-            "both have."
+            f"Not every arm has every seed: {formatting.listed(few, 5)}. Each pair is compared over its common seeds."
         )
     return said
 
@@ -130,9 +130,8 @@ def _lost(compared: Compared) -> list[str]:
     if not found:
         return []
     return [
-        f"At their best settings {how_lost(compared, arms)}: {formatting.listed(found, 5)}. A lost seed counts "
-        f"as worse "
-        "than any other, so there the figure is the median and the test is the sign test."
+        f"At their best settings {how_lost(compared, arms)}: {formatting.listed(found, 5)}. Such a seed counts "
+        f"as worse than any other; there the figure is the median and the test is the sign test."
     ]
 
 
@@ -143,27 +142,29 @@ def _choice(compared: Compared) -> list[str]:
     chooses = compared.chosen_by
     names = formatting.listed([formatting.name(name) for name in compared.tune])
     what = formatting.listed([formatting.name(name) for name in compared.by])
-    said = [f"Each {what}, an arm of the comparison, stands at the {names} with the best mean {chooses.label}"]
+    said = [f"Each {what}, an arm of the comparison, is evaluated at the {names} with the best mean {chooses.label}"]
     if all(len(arm.sample) == 1 for arm in arms):
-        lucky = ", chosen and shown on the same numbers: the best of many is a little lucky"
+        lucky = ", chosen and shown on the same values, which is slightly optimistic"
         said[0] += f"{lucky if chooses.column == compared.metric else ''}."
     elif not all(arm.exact for arm in arms):
-        said[0] += ". Each seed is read at what half of the other seeds choose, so that no seed judges what it chose."
+        said[0] += (
+            ". Each seed is evaluated at the setting that half of the other seeds choose (cross-fitted selection)."
+        )
         said.append(
-            "What seeds choose may not be the best there is. So an arm is called worse only where it loses at "
-            "every setting that could be its best; where it loses only at those its seeds chose, it is worse "
-            "as tuned. Differences and intervals are of the arms as tuned."
+            "The chosen setting may not be the truly best one. An arm is called worse only where it is worse at "
+            "every setting that could be its best; otherwise it is worse at the tuned settings only. "
+            "Differences and confidence intervals are at the tuned settings."
         )
         split = [arm_name(compared, arm) for arm in arms if not arm.one_choice]
         if split:
             said.append(
-                f"The seeds do not agree on a setting for {formatting.listed(split, 5)}: the one named is that of "
-                "all together, the figures are of what each half chose."
+                f"The seeds do not choose the same setting for {formatting.listed(split, 5)}: the setting named "
+                f"is the choice of all seeds, the figures are of the settings that each half chose."
             )
     else:
         said[0] += "."
     if on_test(compared.metric) and not on_test(chooses.column):
-        said[0] += f" {label(compared.metric).capitalize()} was read for these alone, and chose nothing."
+        said[0] += f" {label(compared.metric).capitalize()} was evaluated for these only and chose nothing."
     return [*said, *([chooses.note] if chooses.note else [])]
 
 
@@ -181,26 +182,25 @@ def _tests(compared: Compared) -> list[str]:
     over = f" and Holm's correction over {'both' if count == 2 else f'all {formatting.count(count)}'} pairs" * (
         count > 1
     )
-    said = [f"Two arms are told apart at the {percent(compared.level)} level by {test} over common seeds{over}."]
+    said = [f"Two arms differ significantly at the {percent(compared.level)} level by {test} over common seeds{over}."]
     if count > 1:
-        said[0] += " The intervals are those of one pair by itself."
+        said[0] += " Confidence intervals are per pair, not adjusted."
     if max(len(group.arms) for group in compared.groups) > 2:
         said.append(
-            f"Which arms can be the best is asked of each beside the first, at {percent(compared.level)} for "
+            f"Which arms can be the best is tested for each against the first, at {percent(compared.level)} for "
             f"all{' of a group' * (len(compared.groups) > 1)} together (multiple comparison with the best, "
-            f"Hsu 1984): in {percent(1 - compared.level)} of studies the truly best arm is among those that "
-            "are not called worse."
+            f"Hsu 1984): in {percent(1 - compared.level)} of studies the truly best arm is among those not "
+            f"called worse."
         )
     said += _logs(compared)
     n = max(pair.evidence.n for pair in pairs)
     least = least_permutation_p(n)
     if least * count > compared.level:
         said.append(
-            f"With {formatting.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p under "
+            f"With {formatting.plural(n, 'seed')} a permutation or Wilcoxon test cannot give p below "
             f"{formatting.number(least, 2)}"
             + (f", {p_text(min(1.0, least * count))} after Holm" * (count > 1))
-            + ": here they cannot tell arms apart by themselves, and the t test leans on differences that "
-            "are roughly normal."
+            + ": they cannot find a significant difference here, and the t test assumes roughly normal differences."
         )
         return said
     doubted = sum(
@@ -208,21 +208,21 @@ def _tests(compared: Compared) -> list[str]:
     )
     if doubted:
         said.append(
-            f"In {formatting.plural(doubted, 'pair')} told apart the permutation test, which assumes less, has p "
-            f"over {formatting.number(compared.level, 2)}: more seeds would settle the doubt."
+            f"In {formatting.plural(doubted, 'pair')} that differ significantly by the t test, the permutation "
+            f"test, which assumes less, has p above {formatting.number(compared.level, 2)}: run more seeds."
         )
     return said
 
 
 def _logs(compared: Compared) -> list[str]:
-    """Where the p-value is that of the logarithms."""
+    """Pairs whose p-value is of the logarithms."""
     found = [pair for pair in _every_pair(compared) if pair.evidence.logs and pair.significant]
     if not found:
         return []
     return [
-        f"In {formatting.plural(len(found), 'pair')} told apart one arm is worse and scatters more, and p is that of "
-        "the logarithms of the values, where a single large value hides nothing; the interval is of the plain "
-        "difference and may hold 0."
+        f"In {formatting.plural(len(found), 'pair')} that differ significantly, one arm is worse and more "
+        f"variable, and p is of the logarithms of the values, which large single values dominate less; the "
+        f"confidence interval is of the difference itself and may include 0."
     ]
 
 
@@ -236,14 +236,14 @@ def _left_out(compared: Compared) -> list[str]:
     if compared.without:
         what = formatting.listed([formatting.name(name) for name in compared.by])
         names = [named(compared.run, settings, settings) for settings in compared.without]
-        said.append(f"Left out, as they take no {what}: {formatting.listed(filter(None, names), 5)}.")
+        said.append(f"Left out, since they have no {what}: {formatting.listed(filter(None, names), 5)}.")
     if compared.alone:
         names = [named(compared.run, settings, settings) for settings in compared.alone]
-        said.append(f"Left out, as nothing shares all else with them: {formatting.listed(names, 5)}.")
+        said.append(f"Left out, since no other arm has the same remaining settings: {formatting.listed(names, 5)}.")
     if len(compared.groups) > 1:
         said.append(
-            f"What varies besides ({formatting.listed([formatting.name(name) for name in compared.held])}) is the same "
-            "within a comparison; Holm's correction counts the pairs of all of them."
+            f"What else varies ({formatting.listed([formatting.name(name) for name in compared.held])}) is "
+            f"fixed within a comparison; Holm's correction is over the pairs of all comparisons."
         )
     return said
 
@@ -255,7 +255,7 @@ def _examples(compared: Compared) -> list[str]:
     several = "; over several seeds, twice the median of their p" if max(same.seeds for same in found) > 1 else ""
     return [
         f"McNemar's test compares the trained models on the same {formatting.count(found[0].examples)} examples"
-        f"{several}. It speaks of other examples, not of other seeds."
+        f"{several}. It is about other examples, not about other seeds."
     ]
 
 
@@ -265,5 +265,5 @@ def _folds(compared: Compared) -> list[str]:
         return []
     return [
         f"The p over {formatting.count(found[0].folds)} folds is of the settings that all seeds choose, by the "
-        "corrected resampled t test (Nadeau and Bengio 2003): it speaks of other examples, not of other seeds."
+        "corrected resampled t test (Nadeau and Bengio 2003): it is about other examples, not about other seeds."
     ]

@@ -1,4 +1,4 @@
-"""A page that needs no network: sections under a bar, figures drawn by a script that it holds itself."""
+"""A page that needs no network: sections under a bar, figures drawn by an embedded script."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fallline.report.html import Markup, page_of, script_json, tag
 from fallline.report.style import theme, variables
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-"""The page may load nothing: what it needs it holds."""
+"""The page may load nothing; it contains everything it needs."""
 
 Section = tuple[str, str, Markup | None]
-"""A section's key, its heading, and what stands in it; None leaves it out."""
+"""A section's key, its heading, and its content; None leaves it out."""
 
 
 def document(
     name: str, title: str, question: str, sections: Sequence[Section], about: str, bare: Sequence[str] = ()
 ) -> str:
-    """The whole page. Sections named in ``bare`` stand without their heading; ``about`` is the last line."""
+    """The whole page. Sections in ``bare`` have no heading; ``about`` is the last line."""
     sections = [section for section in sections if section[2]]
     head = tag(
         "head",

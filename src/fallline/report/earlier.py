@@ -1,4 +1,4 @@
-"""Trials of earlier forms of a study, in a sentence."""
+"""A sentence on trials of earlier forms of a study."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def earlier_in_words(run: Run) -> str:
         return ""
     some = f"{formatting.plural(count, 'trial')} of an earlier form of this study {'is' if count == 1 else 'are'}"
     if run.all_rounds:
-        return f"{some} part of this answer, as was asked for (--all-rounds)."
+        return f"{some} part of this answer (--all-rounds)."
     return (
-        f"{some} in the folder and not part of this answer (fallline show {run.folder} --all-rounds counts "
+        f"{some} in the folder and not part of this answer (fallline show {run.folder} --all-rounds includes "
         f"{'it' if count == 1 else 'them'})."
     )

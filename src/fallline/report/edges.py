@@ -1,4 +1,4 @@
-"""A best learning rate at the end of the rates that were tried, said beside the answer."""
+"""Warnings beside the answer: the best learning rate is at an edge of the search range."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ WORDS = {"lowest": ("smallest", "a smaller"), "highest": ("largest", "a larger")
 
 
 def edges(compared: Compared) -> str:
-    """Of each group whose best arm is at the smallest or largest rate that was tried, that it is so, and what to type;
-    empty where none is. The rate may be tuned for the arm or be what is compared itself."""
+    """Which groups have their best arm at the smallest or largest learning rate tried, and what to type; empty where
+    none has. The learning rate may be tuned or compared.
+    """
     at = [
         (group, border)
         for group in compared.groups
@@ -30,13 +31,13 @@ def edges(compared: Compared) -> str:
         return _said(at[0][1], command)
     which = [f"{named(compared.run, group.within, group.within)} ({border.side})" for group, border in at]
     return (
-        f"The best learning rate is the end of those tried for {formatting.listed(which, MOST_NAMED)}, and one beyond "
-        f"may do better" + (f": {command}" if command else ".")
+        f"The best learning rate is at an edge of the search range for {formatting.listed(which, MOST_NAMED)}; "
+        f"a wider range may be better" + (f": {command}" if command else ".")
     )
 
 
 def edge_of_best(results: Results) -> str:
-    """The same of the first of a ranking, where no arms are compared."""
+    """The same for the first of a ranking, where no arms are compared."""
     run = results.run
     first = next(iter(searches(run, ranked=results.ranked)), None)
     if first is None or first.value is None or (first.value == 0 and not results.metric.up):
@@ -47,13 +48,13 @@ def edge_of_best(results: Results) -> str:
 
 def _said(border: RangeEdge, command: str) -> str:
     side, more = WORDS[border.side]
-    return f"Its learning rate is the {side} that was tried, and {more} one may do better" + (
+    return f"Its learning rate is the {side} that was tried, and {more} one may be better" + (
         f": {command}" if command else "."
     )
 
 
 def _edge(compared: Compared, group: ArmGroup) -> RangeEdge | None:
-    """The border at which the best arm of a group stands."""
+    """The edge of the search range that the best arm of a group is at."""
     best = group.arms[0]
     if lost(best) == len(best.sample) or (best.standing.estimate == 0 and not compared.up):
         return None  # nothing to choose; nothing is lower
@@ -70,6 +71,6 @@ def _edge(compared: Compared, group: ArmGroup) -> RangeEdge | None:
 
 
 def _optimizer(arm: Arm) -> str | None:
-    """The one optimizer of an arm, whose rates may be an axis of its own."""
+    """The only optimizer of an arm, whose learning rates may be an axis of their own."""
     names = arm.rows["optimizer"].unique().to_list()
     return names[0] if len(names) == 1 else None

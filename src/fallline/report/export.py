@@ -17,24 +17,24 @@ from fallline.report.html import printable_json
 from fallline.store.files import write_derived
 
 SCALE = 2
-"""Pixels of the PNG a pixel of the figure."""
+"""Pixels of the PNG per pixel of the figure."""
 
 
 FORMATS = ("svg", "pdf", "png")
-"""How a figure can be written."""
+"""File formats of figures."""
 
 COMMAND = "fallline figures DIR"
-"""What draws the files, for what says how to get them; DIR is the run folder."""
+"""The command that draws the files, for the texts that mention it; DIR is the run folder."""
 
 
 FORMULA = r"^\s*[=+\-@\t\r]"
-"""How a text begins that a spreadsheet takes for a formula."""
+"""How a text starts that a spreadsheet takes for a formula."""
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def write_figure(folder: Path, drawn: RenderedFigure, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only a pointer can show; the
+    """``NAME.svg``, ``.pdf`` and ``.png`` in ``folder``, in the light theme, without what only appears on hover; the
     paths of those that are among the ``formats``."""
     import vl_convert
 
@@ -70,7 +70,7 @@ def write_named(
 
 
 def without_pointer(specification: dict[str, Any]) -> dict[str, Any]:
-    """The specification without zoom and without the points that only show under the pointer: no one would see them."""
+    """The specification without zoom and without the marks that only appear on hover."""
     apart = {key: value for key, value in specification.items() if key == "datasets"}
     still = copy.deepcopy({key: value for key, value in specification.items() if key != "datasets"})
     _drop_hover(still)
@@ -109,14 +109,14 @@ def write_table(path: Path, frame: pl.DataFrame) -> None:
 
 
 def _printable(column: pl.Series) -> pl.Series:
-    """A column of text without signs that a terminal would obey."""
+    """A column of text without control characters."""
     held = {text: printable(text) for text in column.unique() if text is not None and printable(text) != text}
     return column.replace(held) if held else column
 
 
 def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """``frame`` with an apostrophe before each text that a spreadsheet would work out: names, and what columns of text
-    hold. Texts of plain numbers stay as they are."""
+    """``frame`` with an apostrophe before each text that a spreadsheet would evaluate: names, and what columns of text
+    hold. Texts of plain numbers are unchanged."""
     schema = frame.collect_schema()
     text = [name for name, kind in schema.items() if isinstance(kind, (pl.String, pl.Categorical, pl.Enum))]
     frame = frame.with_columns(pl.col(text).cast(pl.String)) if text else frame

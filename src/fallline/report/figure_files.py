@@ -1,4 +1,4 @@
-"""The figures of a report as files, drawn when they are asked for: the page draws its own."""
+"""The figures of a report as files, drawn on request: the page draws its own."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def write_figures(
     """Write the figures of the run's page as ``NAME.svg``, ``.pdf`` and ``.png``; the paths written.
 
     ``names`` are the page's own, by default all; ``folder`` is by default ``report/figures`` in the run folder. Light
-    theme; the PNG at twice the size; without what only a pointer can show. UnknownName for a figure that the page has
-    not or another format, StoreError where there are no results or the folder cannot be written.
+    theme; the PNG at twice the size; without what only appears on hover. UnknownName for another figure or format,
+    StoreError where there are no results or the folder cannot be written.
     """
     makers = {name: lambda name=name, spec=spec: drawn(run, spec, name) for name, spec in of_the_page(run).items()}
     if ScaleFolder(run.paths.scaling).exists:

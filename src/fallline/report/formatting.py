@@ -1,4 +1,4 @@
-"""Numbers and names as the page, the figures and the terminal all write them."""
+"""Formats of numbers and names, the same on the page, in figures and in the terminal."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from fallline.study.column_words import NULL_WORDS, SAID_ALONE, phrase
 
 Digits = Mapping[str, int]
 USUAL: Digits = {}
-"""By column, how many digits tell its settings apart, where that is more than ``LEAST``."""
+"""By column, the digits that distinguish its settings, where more than ``LEAST`` are needed."""
 
 MISSING = "–"
 DIGITS = 4
-"""Significant digits of a result, everywhere."""
+"""Significant digits of a result."""
 
 SETTING_FORMAT, COUNT_FORMAT = "~g", ",d"
 """d3 formats that write as ``setting`` and ``count`` do."""
 
 ALONE = ("optimizer", "loss", "loss_kind", "task", *SAID_ALONE)
-"""What is said without the name of its column."""
+"""Columns whose values are written without the column's name."""
 
 LEAST, MOST = 6, 25
-"""Digits of a setting: as few as tell it from the others of its column. (Below 1 they are decimals.)"""
+"""Digits of a setting: as few as distinguish it from the others of its column. (Below 1 they are decimals.)"""
 
 SMALL = 1e-4
-"""What is smaller is written as a power: 1.349e-5."""
+"""Smaller numbers are written as a power: 1.349e-5."""
 
 
 def number_expression(field: str) -> str:
@@ -67,7 +67,7 @@ def signed(value: float | None) -> str:
 
 
 def setting(value: Any, digits: int = LEAST) -> str:
-    """What was chosen: 0.005, 1e-7, 30,000, all, file; with so many digits, but no zeros at the end."""
+    """A setting: 0.005, 1e-7, 30,000, all, file; with so many digits, but no zeros at the end."""
     if value is None:
         return MISSING
     if isinstance(value, bool):
@@ -83,7 +83,7 @@ def setting(value: Any, digits: int = LEAST) -> str:
 
 
 def digits_apart(values: Iterable[Any]) -> int:
-    """The digits with which all these settings differ in their texts where they differ: ``LEAST`` nearly always.
+    """The digits that distinguish all different settings: ``LEAST`` nearly always.
 
     >>> digits_apart([0.1, 0.01]), digits_apart([0.1, 0.10000001])
     (6, 8)
@@ -132,7 +132,7 @@ def size(value: float | None) -> str:
 
 
 def name(text: str) -> str:
-    """A part's name in words: "proximal gradient descent"."""
+    """A component's name in words: "proximal gradient descent"."""
     return text.replace("_", " ")
 
 
@@ -149,26 +149,28 @@ def value_of(column: str, value: Any, digits: Digits = USUAL) -> str:
 
 
 def recipe(row: Mapping[str, Any], columns: Iterable[str], digits: Digits = USUAL) -> str:
-    """A configuration in words: "adam, learning rate 0.005, batch 100, shuffled"; numbers it does not take are left
-    out. Of two that differ the words differ, with the ``digits`` of their run (``naming.digits_of``)."""
+    """A configuration in words: "adam, learning rate 0.005, batch 100, shuffled"; hyperparameters it does not have
+    are left out. Different configurations have different texts, with the ``digits`` of their run
+    (``naming.digits_of``).
+    """
     said = [setting_of(column, row.get(column), digits) for column in columns]
     return ", ".join(text for text in said if text)
 
 
 def setting_of(column: str, value: Any, digits: Digits = USUAL) -> str:
-    """One setting, so that it is understood without its column; "" for a number that the recipe does not take."""
+    """One setting with its name; "" for a hyperparameter that the recipe does not have."""
     text = value_of(column, value, digits)
     if text == MISSING:
         return ""
     if column == "centered":
-        return "centred" if value else "not centred"
+        return "centered" if value else "not centered"
     if column == "schedule":
         return f"{text} schedule"
     return text if column in ALONE and column not in SAID_ALONE else phrase(column, value, text)
 
 
 def where(kept: Mapping[str, Any], at: Mapping[str, Any]) -> str:
-    """The trials a reported figure speaks of: "adam, learning rate 0.005 or 0.01"."""
+    """The trials of a published figure: "adam, learning rate 0.005 or 0.01"."""
     said, digits = (
         [],
         digits_in(
@@ -204,7 +206,7 @@ def plural(n: int, word: str) -> str:
 
 
 def margin(value: float | None) -> str:
-    """How far two results may be apart and be as good: two digits, 0.005, 0.013, 120."""
+    """The margin of equivalence, two digits: 0.005, 0.013, 120."""
     return setting(None if value is None else float(f"{value:.2g}"))
 
 

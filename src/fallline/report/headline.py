@@ -1,4 +1,4 @@
-"""What a reader of one minute sees: the answer in a sentence, the table that it can be checked against, its caveats."""
+"""The top of the page: the answer in a sentence, the table behind it, its caveats."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ from fallline.stats.missing import not_a_number
 from fallline.stats.question import compared_by
 
 MOST_SENTENCES = 4
-"""Groups whose answers open the page; the table has all."""
+"""The most groups answered at the top of the page; the table has all."""
 
 LEFT_OUT = ("mean rank", "tried", "diverged", "no number")
-"""Columns of a comparison that the opening leaves to figures, caveats and the CSV."""
+"""Columns of a comparison that only the CSV has at the top of the page."""
 
 NUMBERLESS = "no number"
 VERDICTS = {
-    WORSE: "by more than luck explains",
-    AS_TUNED: "at another setting it may be as good",
+    WORSE: "significantly worse than the first",
+    AS_TUNED: "at another setting not significantly worse than the first",
     OPEN: "not significantly worse than the first",
-    AS_GOOD: "within the margin of the first",
-    SAME: "the same but for rounding",
+    AS_GOOD: "equivalent to the first within the margin",
+    SAME: "equal except for rounding",
 }
-"""What a verdict means where its own words do not say it."""
+"""What a verdict means, for the tooltip of its column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Opening:
     results: Results
     comparison: Comparison | None
     read: tuple[str, ...] = ()
-    """What was noted of this reading of the test split, in sentences."""
+    """Sentences about this evaluation of the held-out test set, from the record of test reads."""
 
     @classmethod
     def of(cls, results: Results) -> Opening:
@@ -85,8 +85,9 @@ class Opening:
 
     @cached_property
     def answers(self) -> list[str]:
-        """Whether to use more devices, where the study asks; then a sentence a group of arms, or the best
-        configuration."""
+        """Whether to use more devices, where the study asks; then one sentence per group of arms, or the best
+        configuration.
+        """
         return [*([self.scaled.sentence] if self.scaled else []), *self._of_trials]
 
     @property
@@ -95,23 +96,24 @@ class Opening:
             name, value, _ = answer(self.results)
             every = self.results.ranked
             held = reserve_of(every[RATE]) if every.height > 1 and RATE in every.columns else ""
-            best = f"{formatting.capital(held)}; ahead is" if held else "Best:"
+            best = f"{formatting.capital(held)}; best so far:" if held else "Best:"
             return [f"{best} {name}: {value}." if value else f"{name}."]
         return self.comparison.answer[:MOST_SENTENCES]
 
     @cached_property
     def beside(self) -> list[str]:
-        """What belongs to the answers: how sure they are where they do not say it, and how many more there are."""
+        """What follows the answers: their confidence interval, and how many more there are."""
         if self.comparison is None:
             _, value, sure = answer(self.results)
             return [text for text in (sure, runner_up(self.results) if value else "") if text]
         more = len(self.comparison.answer) - MOST_SENTENCES
-        return [f"The table answers for {formatting.count(more)} more."] if more > 0 else []
+        return [f"The table has {formatting.count(more)} more."] if more > 0 else []
 
     @cached_property
     def lead(self) -> list[str]:
-        """The answer, two lines at most for one question; a line before them on more devices where the study asks for
-        it, and one a group where several groups are compared."""
+        """The answer, at most two lines for one question; before them a line on more devices where the study asks
+        for it, and one line per group where several groups are compared.
+        """
         devices = [self.scaled.sentence] if self.scaled else []
         if self.comparison is None:
             return [*self.answers, *self.beside][: 2 + len(devices)]
@@ -122,29 +124,29 @@ class Opening:
 
     @property
     def figures(self) -> list[str]:
-        """What the lead leaves out: p-values, and seeds that would settle what is open."""
+        """What the first lines leave out: p-values, and the seeds needed."""
         said = [*self._of_trials, *self.beside]
         return [text for text in said if text not in self.lead]
 
     @cached_property
     def next_step(self) -> str:
-        """What to type next, where something would make the answer surer; else empty."""
+        """What to type next for a clearer answer; else empty."""
         if self.comparison is None:
             return next(iter(self.sure), "")
         return next_command(self.comparison.compared)
 
     @cached_property
     def sure(self) -> list[str]:
-        """How sure the plain words are, and what to type to be surer; first of all, whether trials are still to
-        come."""
+        """How certain the answer is, and what to type for a clearer one; first of all whether trials are missing."""
         if self.comparison is not None:
             return [*self.comparison.sure, *beaten_on_test(self.comparison.compared)]
         return [text for text in [to_finish(self.results.run), *self.warnings] if text]
 
     @cached_property
     def warnings(self) -> list[str]:
-        """What must not be read apart from the answer: values that are missing, a best learning rate at the end of its
-        range, a winner that another one beats on the test set, trials of an earlier form of the study."""
+        """Warnings that belong to the answer: missing values, a best learning rate at an edge of its search range, a
+        winner that another arm beats on the test set, trials of an earlier form of the study.
+        """
         run = self.results.run
         if self.comparison is None:
             found = [
@@ -163,7 +165,7 @@ class Opening:
 
     @cached_property
     def columns(self) -> list[TableColumn]:
-        """The table: the arms and how each stands to the best of its group, or the ranked rows."""
+        """The table: the arms, each compared with the best of its group, or the ranked rows."""
         if self.comparison is None:
             return columns(self.results, self.ranked)
         found = [
@@ -179,7 +181,7 @@ class Opening:
 
     @cached_property
     def reserves(self) -> list[str]:
-        """Why no winner is named, for what stands without the plain words; each reason once."""
+        """Why no winner is named; each reason once."""
         if self.comparison is None:
             return []
         compared = self.comparison.compared
@@ -188,7 +190,7 @@ class Opening:
 
     @property
     def ranked(self) -> pl.DataFrame:
-        """The rows to open with where there is no comparison: each optimizer at its best, or every configuration."""
+        """The first rows where there is no comparison: each optimizer at its best, or every configuration."""
         return self.results.best if self.results.by_optimizer else self.results.ranked
 
     @cached_property
@@ -197,7 +199,7 @@ class Opening:
         metric, seeds = self.results.metric, self.results.seeds
         better = "higher is better" if metric.up else "lower is better"
         spread = "One seed" if seeds == 1 else f"Mean over {formatting.plural(seeds, 'seed')}"
-        within = ", each kind of loss by itself" if metric.within else ""
+        within = ", each kind of loss separately" if metric.within else ""
         by = self.comparison.compared.by if self.comparison else ("optimizer",)
         tuned = self.comparison.compared.tune if self.comparison else self.results.by_optimizer
         if not tuned:
@@ -208,26 +210,26 @@ class Opening:
 
     @cached_property
     def otherwise(self) -> str:
-        """Why a table of configurations has other means than the opening's; empty where it has none."""
+        """Why the means in a table of configurations differ from those of the answer; empty where they do not."""
         if self.comparison is None or not _split(self.comparison):
             return ""
         return (
-            "A mean here is of one setting at all seeds. In the first table each seed is read at the setting that "
-            "other seeds choose, so that no choice is judged by what made it, and the mean may be another."
+            "A mean here is of one setting over all seeds. In the first table each seed is evaluated at the "
+            "setting that the other seeds choose (cross-fitted selection), so its means may differ."
         )
 
     @cached_property
     def caveats(self) -> list[str]:
-        """What to hold against the answer: tuning, borders, tests, what was fixed; each said once."""
+        """Caveats of the answer: tuning, edges of search ranges, tests, what was fixed; each once."""
         said = [*cautions(self.results), *(self.comparison.notes if self.comparison else [])]
         fixed = constants(self.results)
         if fixed:
-            said.append(f"The same for all: {fixed}. With other values the order may be another.")
+            said.append(f"Fixed for all trials: {fixed}. With other values the ranking may differ.")
         return list(dict.fromkeys(filter(None, [*said, looks_in_words(self.results.run), *self.read])))
 
 
 def _split(comparison: Comparison | None) -> str:
-    """Which arms have a mean that is not that of the setting they are shown with."""
+    """Which arms have a mean over several settings."""
     if comparison is None:
         return ""
     compared = comparison.compared
@@ -240,15 +242,15 @@ def _split(comparison: Comparison | None) -> str:
     if not split:
         return ""
     return (
-        f"Not all seeds choose the same setting for {formatting.listed(split, 5)}: shown is the one that all together "
-        "choose, the mean is over what each seed was read at."
+        f"Not all seeds choose the same setting for {formatting.listed(split, 5)}: the table shows the choice "
+        f"of all seeds together, and the mean over the settings that each seed was evaluated at."
     )
 
 
 def _against_best(comparison: Comparison) -> list[TableColumn]:
-    """The difference of each arm from the best of its group, the p-value against its being the best, and what follows.
+    """The difference of each arm from the best of its group, the p-value against its being the best, and the verdict.
 
-    The first is best only where nothing speaks against naming a winner.
+    The first is called best only where a winner can be named.
     """
     compared = comparison.compared
     gaps, ps, verdicts = [], [], []
@@ -268,15 +270,15 @@ def _against_best(comparison: Comparison) -> list[TableColumn]:
             )
     return [
         TableColumn(
-            "to the best",
+            "difference from the best",
             [formatting.signed(gap) for gap in gaps],
             gaps,
-            help="mean difference to the first row, seed by seed"
+            help="mean difference from the first row, paired over seeds"
             if len(compared.groups) == 1
-            else "mean difference to the best beside it, seed by seed",
+            else "mean difference from the best of its group, paired over seeds",
         ),
         TableColumn(
-            "p", [p_text(p) for p in ps], ps, help=CHANCE + ", if the arm were the best; for all arms together"
+            "p", [p_text(p) for p in ps], ps, help=CHANCE + ", if the arm were the best; adjusted for all arms"
         ),
         TableColumn(
             "verdict",
@@ -297,7 +299,7 @@ def _finite(value: float) -> float | None:
 
 
 def _tested(comparison: Comparison) -> list[TableColumn]:
-    """Test metrics of the settings chosen, where the comparison itself did not read them: its twin, and accuracy."""
+    """Held-out test metrics of the chosen settings: the one that corresponds to the compared metric, and accuracy."""
     compared = comparison.compared
     known = metric_columns(compared.run.trials)
     twin = str(MetricName.parse(compared.metric).on("test"))
@@ -315,14 +317,14 @@ def _tested(comparison: Comparison) -> list[TableColumn]:
                 label(name),
                 texts,
                 means,
-                help="on data that chose nothing, at the setting shown; mean ± half its 95 % confidence interval",
+                help="on the held-out test set, at the setting shown; mean ± half the width of its 95 % CI",
             )
         )
     return [column for column in found if set(column.texts) != {formatting.MISSING}]
 
 
 def _read(arm: Arm, column: str) -> np.ndarray:
-    """The values of the chosen setting, by seed, where there is a number; none where one of its trials diverged."""
+    """The values of the chosen setting by seed, where they are numbers; none where one of its trials diverged."""
     own = arm.chosen_rows
     if not set(own["status"]) <= set(FINISHED):
         return np.empty(0)
@@ -330,10 +332,14 @@ def _read(arm: Arm, column: str) -> np.ndarray:
 
 
 def _spread(values: np.ndarray, arm: Arm) -> str:
-    """Mean and interval of the values, and at how many of its seeds the arm has none."""
+    """Mean and confidence interval, and at how many seeds the arm has no value."""
     if not values.size:
         return formatting.MISSING
     found, without = weigh(values, Region(low=0.0), arm.exact, size(values)), arm.chosen_rows.height - values.size
-    but = f" ({formatting.count(without)} of {formatting.count(arm.chosen_rows.height)} no number)" if without else ""
+    but = (
+        f" ({formatting.count(without)} of {formatting.count(arm.chosen_rows.height)} without a value)"
+        if without
+        else ""
+    )
     half = half_width(found, values)
     return (formatting.number(found.estimate) if half is None else plus_minus(found.estimate, half)) + but

@@ -1,4 +1,4 @@
-"""HTML in small pieces: everything is escaped unless it was built here."""
+"""HTML in small pieces; everything that was not built here is escaped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Markup(str):
 
 VOID = {"meta", "input", "br"}
 SHAPES = {"line", "circle"}
-"""Elements of a drawing, which have nothing inside."""
+"""Elements of a drawing without content."""
 
 
 def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
@@ -51,8 +51,7 @@ def join(*children: Any) -> Markup:
 
 
 def with_command(text: str) -> Markup:
-    """A sentence whose command, "fallline run ...", breaks between its words alone, and not at the hyphens of an
-    option."""
+    """A sentence whose command, "fallline run ...", breaks between words only, not at the hyphens of options."""
     before, found, command = text.partition("fallline run ")
     if not found:
         return join(text)
@@ -68,7 +67,7 @@ def printable_json(value: Any) -> str:
 
 
 def script_json(value: Any, **attributes: Any) -> Markup:
-    """Data for a script; no text in it can end the element it stands in."""
+    """Data for a script; no text in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     text = HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     for sign, code in (
@@ -83,10 +82,10 @@ def script_json(value: Any, **attributes: Any) -> Markup:
 
 
 def page_of(head: Markup, body: Markup) -> str:
-    """The file of a page. In the names of files, data and classes nothing is left that a browser would obey."""
+    """The file of a page. Names of files, data and classes have no control characters."""
     return f"<!doctype html>\n{printable(tag('html', head, body, lang='en'))}\n"
 
 
 def details(summary: Any, *children: Any, **attributes: Any) -> Markup:
-    """What unfolds when asked."""
+    """Content that is collapsed at first."""
     return tag("details", tag("summary", summary), *children, **attributes)

@@ -1,4 +1,4 @@
-"""How often a run was looked at while seeds were added, in words."""
+"""Sentences on the interim analyses of a run to which seeds were added."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLACES = ("once", "twice")
 
 
 def looks_in_words(run: Run) -> str:
-    """When the run was looked at, what that cost and how it ended; nothing for a run that was made at once."""
+    """When the interim analyses were, their level and their result; nothing for a run without."""
     looks = recorded_analyses(run.paths)
     if looks is None or looks.last is None:
         return ""
@@ -19,12 +19,12 @@ def looks_in_words(run: Run) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent: 0.0025 is "0.25 %"."""
+    """A share in percent: 0.0025 is "0.25 %"."""
     return f"{100 * share:.3g} %"
 
 
 def confidence(level: float) -> str:
-    """The confidence of an interval whose tests are made at ``level``: 0.0025 is "99.75 %"."""
+    """The confidence level of intervals for tests at ``level``: 0.0025 is "99.75 %"."""
     return f"{100 * (1 - level):.4g} %"
 
 
@@ -33,15 +33,15 @@ def _made(looks: InterimAnalyses) -> str:
     seeds = formatting.listed([formatting.count(look.seeds) for look in looks.made])
     noun = "seed" if looks.made[-1].seeds == 1 else "seeds"
     times = PLACES[count - 1] if count <= len(PLACES) else f"{formatting.count(count)} times"
-    return f"Seeds were added until it was decided: looked at {times}, at {seeds} {noun}."
+    return f"Seeds were added until the question was decided: interim analyses {times}, at {seeds} {noun}."
 
 
 def _spent(looks: InterimAnalyses) -> str:
     last, most = looks.last, formatting.count(looks.planned[-1].seeds)
     return (
-        f"Verdicts are those of the last look, tested at {percent(last.level)}: looking often could decide by "
-        f"luck, so the {percent(LEVEL)} allowed for all looks up to {most} seeds are spent in proportion to the "
-        f"seeds, {percent(looks.spent)} so far (alpha spending, Lan and DeMets 1983)."
+        f"Verdicts are of the last interim analysis, tested at {percent(last.level)}; repeated testing would "
+        f"raise the error probability, so the {percent(LEVEL)} allowed for all analyses up to {most} seeds are "
+        f"spent in proportion to the seeds, {percent(looks.spent)} so far (alpha spending, Lan and DeMets 1983)."
     )
 
 
@@ -49,20 +49,21 @@ def _before(looks: InterimAnalyses) -> str:
     if not looks.before:
         return ""
     return (
-        f"{formatting.plural(looks.before, 'seed').capitalize()} had been run, and could be read at {percent(LEVEL)}, "
-        "before the looks were planned."
+        f"{formatting.plural(looks.before, 'seed').capitalize()} had been trained, and could be tested at "
+        f"{percent(LEVEL)}, "
+        "before the analyses were planned."
     )
 
 
 def _ended(looks: InterimAnalyses) -> str:
     last = looks.last
     if last.verdicts is None:
-        return "The last look was stopped before its verdicts were noted."
+        return "The last analysis was interrupted before its verdicts were recorded."
     if not last.undecided:
-        return "All was decided then."
+        return "Everything was decided."
     left = f"{formatting.count(last.undecided)} of {formatting.plural(len(last.verdicts), 'question')}"
     verb = "is" if last.undecided == 1 else "are"
     to_come = [formatting.count(look.seeds) for look in looks.planned if look.seeds > last.seeds]
     if to_come:
-        return f"{left} {verb} undecided; looks at {formatting.listed(to_come)} seeds are still to come."
-    return f"{left} {verb} undecided, and the looks are over."
+        return f"{left} {verb} undecided; analyses at {formatting.listed(to_come)} seeds follow."
+    return f"{left} {verb} undecided, and no interim analyses are left."

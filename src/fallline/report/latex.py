@@ -8,10 +8,10 @@ from unicodedata import normalize
 from fallline.report.text_tables import TextTable
 
 BROKEN = 28
-"""Characters beyond which a column of words is broken into lines."""
+"""Length from which a column of words is broken into lines."""
 
 PAPER = 64
-"""Characters, beside the gaps, that stand side by side on a sheet of paper; a wider table is made smaller."""
+"""Characters in a line of paper, without gaps; a wider table is scaled down."""
 
 _SIGNS = {
     "\\": r"\textbackslash{}",
@@ -76,7 +76,7 @@ _KNOWN = re.compile(r"[\x20-\x7e\u00c0-\u017f\u00a1-\u00bf]*")
 
 
 def table(written: TextTable, study: str) -> str:
-    """A table to \\input: booktabs, a caption that stands alone, a label ``tab:STUDY-NAME``."""
+    """A table to \\input: booktabs, a self-contained caption, a label ``tab:STUDY-NAME``."""
     rows = [[column.heading for column in written.columns], *written.rows]
     lines = [f"{' & '.join(escaped(text) for text in row)} \\\\" for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -101,17 +101,17 @@ def table(written: TextTable, study: str) -> str:
             r"\end{table}",
         ]
     )
-    needs = "" if _KNOWN.fullmatch(text.replace("\n", " ")) else "; it has letters that only XeLaTeX and LuaLaTeX set"
+    needs = "" if _KNOWN.fullmatch(text.replace("\n", " ")) else "; needs XeLaTeX or LuaLaTeX for its letters"
     return f"% \\usepackage{{booktabs{',graphicx' * wide}}}{needs}\n{text}\n"
 
 
 def _kind(width: int, numeric: bool) -> str:
-    """A column's type: numbers to the right, words to the left, long words in lines."""
+    """A column's type: numbers right-aligned, words left-aligned, long words in lines."""
     return "r" if numeric else "l" if width <= BROKEN else r"p{0.24\linewidth}"
 
 
 def escaped(text: str) -> str:
-    """``text`` in one line, each sign that LaTeX would read replaced by what prints it.
+    """``text`` in one line, with every special character escaped.
 
     >>> escaped("50 % of a_b"), escaped("−0.3 ± 0.1")
     ('50 \\\\% of a\\\\_b', '$-$0.3 $\\\\pm$ 0.1')

@@ -1,4 +1,4 @@
-"""The figures that open a report: the metric against the rate, curves with bands, ranks."""
+"""The first figures of a report: the metric against the learning rate, curves with bands, ranks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fallline.store import Run
 from fallline.study import Figure
 
 BEST_CURVES = "curves-of-the-best"
-"""The name of the curves that no study names: each arm at the setting chosen for it."""
+"""The name of the curves of each arm at its chosen setting."""
 
 
 def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
-    """The figures that come first, by name: those of the study where they show the metric that ranks, else our own."""
+    """The first figures by name: those of the study where they show the ranking metric, else the default ones."""
     found = _sensitivity(opening, named) | _curves(opening, named) | _ranks(opening, named)
     return {
         name: spec
@@ -27,7 +27,7 @@ def leading(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
 
 
 def of_the_page(run: Run) -> dict[str, Figure]:
-    """Every figure of the run's page by name, those that open it first; none where it has no results."""
+    """Every figure of the run's page by name, the first ones first; none where it has no results."""
     if run.trials.is_empty():
         return {}
     named = specs(run)
@@ -43,7 +43,7 @@ def _sensitivity(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure
 
 
 def _curves(opening: Opening, named: dict[str, Figure]) -> dict[str, Figure]:
-    """Each arm at its best, where one column tells arms apart and another was tuned; else the first of the study."""
+    """Each arm at its best, where one column distinguishes arms and another was tuned; else the first of the study."""
     own = dict(list(_of_kind(named, "curves").items())[:1])
     comparison = opening.comparison
     if comparison is None or len(comparison.compared.by) > 1 or len(comparison.compared.held) > 1:

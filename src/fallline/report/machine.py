@@ -1,4 +1,4 @@
-"""What ran: versions, machine, commit, and where the time went."""
+"""Versions, machine, commit, and times of the run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MOST_BLOCKS = 60
 
 
 def what_ran(run: Run) -> Markup:
-    """The environment of the last start, the sums of the times, how long each trial ran, a row a block."""
+    """The environment of the last start, total times, training budgets, and one row per block."""
     places = run.environments
     last: dict[str, Any] = places[-1] if places else {}
     facts = [(name, value) for name, value in _facts(run, last, len(places)) if value]
     listed = tag("dl", [join(tag("dt", name), tag("dd", value)) for name, value in facts])
     long = how_long(run)
     if long:
-        listed = join(listed, tag("h3", "How long each trial ran", id="budget"), long, tag("h3", "What it cost"))
+        listed = join(listed, tag("h3", "Training budgets", id="budget"), long, tag("h3", "Time"))
     times = run.timings
     if times.is_empty():
         return listed
@@ -40,8 +40,8 @@ def what_ran(run: Run) -> Markup:
     blocks = block_table(times.head(MOST_BLOCKS))
     note = tag(
         "p",
-        "Seconds of wall clock. Warm-up is the first dispatch; steps/s are those of all lanes together in the "
-        "steady part. A lane's share of a block's time says nothing of that trial run alone.",
+        "Wall-clock seconds. Warm-up is the first dispatch; steps/s are of all lanes together after it. A "
+        "lane's share of a block's time is not the time of that trial trained alone.",
         cls="note",
     )
     if times.height > 6:
@@ -61,7 +61,7 @@ def _facts(run: Run, last: dict[str, Any], starts: int) -> list[tuple[str, str]]
     spent = {name: sum(run.timings[key].drop_nulls()) for key, name in TIMES.items() if key in run.timings.columns}
     trials = run.trials
     return [
-        ("trials", f"{formatting.count(trials.height)}, {formatting.count(_steps(trials))} steps in all"),
+        ("trials", f"{formatting.count(trials.height)}, {formatting.count(_steps(trials))} steps in total"),
         ("time", ", ".join(f"{name} {formatting.seconds(value)}" for name, value in spent.items())),
         ("device", str(last.get("device") or "")),
         ("machine", ", ".join(machine)),
@@ -76,13 +76,13 @@ def _facts(run: Run, last: dict[str, Any], starts: int) -> list[tuple[str, str]]
 
 
 def _steps(trials: pl.DataFrame) -> int:
-    """Steps of all trials; of those that ended before their budget the ones they made."""
+    """Steps of all trials; for trials that ended early the steps made."""
     ended = [pl.col(name) for name in ("stopped_at", "diverged_at") if name in trials.columns]
     return int(trials.select(pl.coalesce(*ended, "steps").sum()).item())
 
 
 def block_table(times: pl.DataFrame) -> Markup:
-    """A row a block: lanes, steps, parameters, times, speed, memory."""
+    """One row per block: lanes, steps, parameters, times, speed, memory."""
     heads = ["block", "device", "lanes", "seeds", "steps", "parameters", *TIMES.values(), "steps/s", "predicted memory"]
     body = []
     for row in times.iter_rows(named=True):

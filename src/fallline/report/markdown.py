@@ -12,7 +12,7 @@ from fallline.report.text_tables import TextTable
 
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~$!&])")
 _BLOCK = re.compile(r"^(\s*)([-+=]|\d+[.)])(?=\s|$|[-=])")
-"""What at the start of a line begins a list, a rule or a heading."""
+"""What starts a list, a rule or a heading at the start of a line."""
 
 
 def page(
@@ -23,8 +23,9 @@ def page(
     html: str,
     at_hand: Collection[str] = (),
 ) -> str:
-    """report.md, beside the page ``html``, with the pictures that are ``at_hand``. Every text of the study and its data
-    is escaped and stands as it was written."""
+    """report.md, beside the page ``html``, with the figures that are ``at_hand``. Every text of the study and its
+    data is escaped.
+    """
     study = opening.results.run.study
     first, others = tables[0], tables[1:]
     claims = [table for table in others if table.name == "claims"]
@@ -43,8 +44,9 @@ def page(
         "## More figures" if rest else "",
         *_figures(rest, "###", at_hand),
         "## Files",
-        f"The page is {escaped(html)}. `tables/` has every table as CSV, those above as LaTeX too. `{COMMAND}` draws "
-        "every figure as SVG, PDF and PNG into `figures/`; this file, written anew, then shows them.",
+        f"The page is {escaped(html)}. `tables/` has every table as CSV, and those above also as LaTeX. "
+        f"`{COMMAND}` draws "
+        "every figure as SVG, PDF and PNG into `figures/`; `fallline report` then shows them here.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -62,7 +64,7 @@ def _figures(pictures: Sequence[RenderedFigure], level: str, at_hand: Collection
 
 
 def grid(table: TextTable) -> str:
-    """The table with pipes, numbers to the right."""
+    """The table with pipes, numbers right-aligned."""
     heads = [column.heading for column in table.columns]
     sides = ["---:" if column.numeric else ":---" for column in table.columns]
     body = [[escaped(text) for text in row] for row in (heads, *table.rows)]
@@ -70,7 +72,7 @@ def grid(table: TextTable) -> str:
 
 
 def escaped(text: str) -> str:
-    """``text`` in one line, each sign that Markdown or HTML would read escaped.
+    """``text`` in one line, with all special characters of Markdown and HTML escaped.
 
     >>> escaped("a_b | <i>"), escaped("- no list")
     ('a\\\\_b \\\\| \\\\<i\\\\>', '\\\\- no list')
@@ -81,5 +83,5 @@ def escaped(text: str) -> str:
 
 
 def _stopped(mark: str) -> str:
-    """A list's mark that begins none: "1\\." for "1.", "\\-" for "-"."""
+    """A list marker, escaped: "1\\." for "1.", "\\-" for "-"."""
     return f"{mark[:-1]}\\{mark[-1]}"

@@ -1,4 +1,4 @@
-"""Finished trials whose metric is not a number, in words: how many, of which settings, and what they count as."""
+"""Sentences on finished trials whose metric is not a number: how many, of which settings, and how they count."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from fallline.stats.missing import missing, recorded
 from fallline.store import Run
 
 SHOWN = 3
-"""Configurations named."""
+"""The most configurations named."""
 
 
 def missing_in_words(run: Run, *columns: str) -> str:
-    """A sentence for each of the results ``columns`` that is not a number in some finished trial; empty where none
-    is."""
+    """One sentence per result column of ``columns`` that is not a number in some finished trial; empty where none
+    is.
+    """
     return " ".join(filter(None, (_of(run, column) for column in dict.fromkeys(columns))))
 
 
 def gone_words(run: Run, column: str) -> str:
-    """What became of the trials without a value of ``column``: "diverged", "gave no number", or either."""
+    """Why trials have no value of ``column``: "diverged", "gave no number", or either."""
     if _gaps(run, column).is_empty():
         return "diverged"
     return "diverged or gave no number" if (run.trials["status"] == "diverged").any() else "gave no number"
 
 
 def lost_words(diverged: int, lost: int) -> str:
-    """What became of ``lost`` trials, of which ``diverged`` did: "diverged", "no number", "lost"."""
+    """Why ``lost`` trials, ``diverged`` of which diverged, have no value: "diverged", "no number", "lost"."""
     return "diverged" if lost == diverged else "lost" if diverged else "no number"
 
 

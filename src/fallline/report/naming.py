@@ -1,4 +1,4 @@
-"""Names that differ: with how many digits the settings of a run are written."""
+"""How many digits distinguish the settings of a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from fallline.store import Run
 
 
 def named(run: Run | None, row: Mapping[str, Any], columns: Iterable[str]) -> str:
-    """The settings of ``row`` in words, which differ from those of every other recipe of the run that differs."""
+    """The settings of ``row`` in words, distinct from those of every other recipe of the run."""
     return formatting.recipe(row, columns, digits_of(run))
 
 
 def digits_of(run: Run | None) -> formatting.Digits:
-    """By column of the recipe, the digits with which all values of the run that differ are written differently; of
-    columns for which the usual ones do not. Empty where no run is at hand."""
+    """By recipe column, the digits that distinguish all different values of the run, for columns that need more than
+    usual. Empty without a run.
+    """
     return formatting.USUAL if run is None else _digits(run)
 
 

@@ -1,4 +1,4 @@
-"""Why no winner is named: a learning rate that was not tuned for an arm may be all that it loses by."""
+"""Why no winner is named: an arm may only be worse because its learning rate was not tuned."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from fallline.stats.compare import ArmGroup, Compared
 
 RATE = "learning_rate"
 SHOWN = 4
-"""Arms named."""
+"""The most arms named."""
 
 
 def reserve(compared: Compared, group: ArmGroup) -> str:
-    """Half a sentence that says which arms ran at one learning rate only; empty where the rate is what is compared,
-    where nothing has one, or where every arm had a choice of several."""
+    """Half a sentence that says which arms ran at one learning rate only; empty where the learning rate is compared,
+    where no arm has one, or where every arm was tuned over several.
+    """
     if RATE in compared.by:
         return ""
     tried = [(arm, arm.learning_rates) for arm in group.arms]
@@ -26,7 +27,7 @@ def reserve(compared: Compared, group: ArmGroup) -> str:
         names = formatting.listed([named(compared.run, arm.settings, compared.by) for arm, _ in one], SHOWN)
         return f"no winner is named, as {names} ran at one learning rate only"
     same = reserve_of(pl.Series([rate for _, rate in one]))
-    return same or "no winner is named, as the learning rate of each was set and not tuned"
+    return same or "no winner is named, as no learning rate was tuned"
 
 
 def reserve_of(rates: pl.Series) -> str:

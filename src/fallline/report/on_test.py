@@ -1,4 +1,6 @@
-"""Whether the test set agrees with what validation chose: a winner that another one beats there gets a sentence."""
+"""Whether the held-out test set agrees with the choice on validation: one sentence per winner that another arm beats
+there.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from fallline.study.test_leakage import on_test
 
 
 def beaten_on_test(compared: Compared) -> list[str]:
-    """A sentence for each group whose best arm by validation is behind another one on the test set."""
+    """One sentence per group whose best arm on validation is worse than another arm on the test set."""
     column = _twin(compared.metric)
     if column not in metric_columns(compared.run.trials) or on_test(compared.chosen_by.column):
         return []
@@ -33,7 +35,7 @@ def beaten_on_test(compared: Compared) -> list[str]:
 
 
 def ranked_on_test(results: Results) -> list[str]:
-    """The same of a ranking without a comparison, among those that test was read for."""
+    """The same for a ranking without a comparison, among the configurations evaluated on the test set."""
     column = _twin(results.metric.column)
     mean = f"{column}_mean"
     table = results.best if results.by_optimizer else results.ranked
@@ -48,12 +50,12 @@ def ranked_on_test(results: Results) -> list[str]:
         return []
     names = [named(results.run, row, results.varying) for row in (best, rows[0])]
     return [
-        f"On the test set {names[0]} is ahead: {label(column)} {formatting.number(best[mean])} against "
-        f"{formatting.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"
+        f"On the held-out test set {names[0]} is better: {label(column)} {formatting.number(best[mean])} "
+        f"against {formatting.number(rows[0][mean])} of {names[1]}, which {results.metric.label} chose. {_STAYS}"
     ]
 
 
-_STAYS = "The choice stays that of validation: who chooses on test has no split left to judge by."
+_STAYS = "The choice remains that of validation: a choice on the test set leaves no data to judge it."
 
 
 def _twin(metric: str) -> str:
@@ -77,13 +79,13 @@ def _of(compared: Compared, group: ArmGroup, column: str) -> str:
         else "On"
     )
     return (
-        f"{within} the test set {other} is ahead of {best}, which {compared.chosen_by.label} chose: "
+        f"{within} the held-out test set {other} is better than {best}, which {compared.chosen_by.label} chose: "
         f"{label(column)} {_by(gap, group.arms, values)}. {_STAYS}"
     )
 
 
 def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]) -> str:
-    """By how much, and how often luck would show it, corrected for looking at all others (Bonferroni)."""
+    """By how much, with a p-value corrected for comparing with all others (Bonferroni)."""
     exact = all(arm.exact for arm in arms)
     found = two_sided(Sample(gap, exact, size(np.array([one for own in values for one in own.values()]))))
     half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
@@ -95,13 +97,13 @@ def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]
 
 
 def _gaps(own: dict[int, float], best: dict[int, float], up: bool) -> np.ndarray:
-    """How far ahead of the best at each seed that both have."""
+    """The difference from the best at each common seed."""
     seeds = sorted(own.keys() & best.keys())
     return np.array([(own[seed] - best[seed]) * (1 if up else -1) for seed in seeds])
 
 
 def _values(arm: Arm, column: str) -> dict[int, float]:
-    """The test value of each seed at the chosen setting; none where a seed has none."""
+    """The test value of each seed at the chosen setting; none for seeds without one."""
     rows = arm.chosen_rows
     whole = rows.filter(finished() & ~not_a_number(column))
     return dict(whole.select("seed", column).iter_rows()) if whole.height == rows.height else {}

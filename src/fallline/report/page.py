@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs no network, its figures and tables beside it."""
+"""The report of a run: one page that needs no network, with figures and tables beside it."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from fallline.store.place import held
 from fallline.study import dump_study
 
 BARE = ("results", "pictures")
-"""Sections without a heading: the answer stands under the title, and what follows has headings of its own."""
+"""Sections without a heading: the answer is below the title, and the figures have their own headings."""
 
 LARGE = 2
-"""So many answers stand in large letters; more would push their table off the screen."""
+"""So many answers are in large letters; with more the table would be off the screen."""
 
 
 def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
     """Write the report of ``run`` and return the page's path, by default ``report/report.html`` in the run folder.
 
     Beside the page: the same as Markdown (``report.md``); ``tables/NAME.csv`` with arms and pairs of the comparison,
-    the ranked configurations, the best of each optimizer, the comparisons of the claims, the reported figures, the
-    times and the data of every figure; ``tables/NAME.tex`` with the tables that a paper may want. The page draws its
+    the ranked configurations, the best of each optimizer, the comparisons of the claims, the published figures, the
+    times and the data of every figure; ``tables/NAME.tex`` with the tables for a paper. The page draws its
     figures itself; ``figure_files.write_figures`` makes files of them.
-    The run folder notes that ``who`` read the test split for what was chosen. Raises StoreError where the run holds no
-    finished trial or the folder cannot be written.
+    The run folder records that ``who`` evaluated the test set for what was chosen. Raises StoreError where the run
+    holds no finished trial or the folder cannot be written.
     """
     with held(run.folder):
         return _write_report(run, Path(path) if path is not None else run.paths.report / "report.html", who)
@@ -81,7 +81,7 @@ def _write_report(run: Run, page: Path, who: str) -> Path:
 
 
 def _pictures(run: Run, opening: Opening) -> tuple[list[RenderedFigure], list[RenderedFigure]]:
-    """The figures that open the page, and all others."""
+    """The first figures of the page, and all others."""
     named = specs(run)
     first = leading(opening, named)
     lead = [drawn(run, spec, name) for name, spec in first.items()]
@@ -121,23 +121,23 @@ def _page(
     look = Theme.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
     sections = [
         ("results", "Answer", _answer(opening, look)),
-        ("pictures", "Pictures", figures(lead)),
+        ("pictures", "Figures", figures(lead)),
         ("scaling", "More devices", scaling.section(opening.scaled, scaled)),
         ("claims", "Claims", claims_section(results.run, verdicts)),
         ("caveats", "Caveats", _caveats(opening)),
         ("all", "All results", _all(opening, look)),
-        ("reported", "Reported and ours", _beside(results, beside)),
+        ("reported", "Published and reproduced", _beside(results, beside)),
         ("figures", "More figures" if lead else "Figures", figures(rest)),
-        ("ran", "What ran", what_ran(results.run)),
-        ("study", "The study", _study(results)),
-        ("read", "How to read this", _reading(results)),
+        ("ran", "Environment", what_ran(results.run)),
+        ("study", "Study", _study(results)),
+        ("read", "How to read this page", _reading(results)),
     ]
     about = f"fallline report of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
     return document(study.name, study.title or study.name, study.question, sections, about, bare=BARE)
 
 
 def _answer(opening: Opening, look: Theme) -> Markup:
-    """The answer and the table that it can be checked against."""
+    """The answer and its table."""
     results = opening.results
     large = opening.lead
     size = "first" if len(large) <= LARGE else "several"
@@ -164,7 +164,7 @@ def _caveats(opening: Opening) -> Markup | None:
 
 
 def _all(opening: Opening, look: Theme) -> Markup | None:
-    """Every pair, each optimizer at its best, every configuration: what the opening does not show."""
+    """All pairs, each optimizer at its best, all configurations: what the top of the page does not show."""
     results, comparison = opening.results, opening.comparison
     other = tag("p", opening.otherwise, cls="note") if opening.otherwise else None
     found = []
@@ -174,7 +174,7 @@ def _all(opening: Opening, look: Theme) -> Markup | None:
         if results.by_optimizer:
             found.append(
                 details(
-                    "Each optimizer at its best, with all that was recorded",
+                    "Each optimizer at its best, with all recorded metrics",
                     join(ranked(results, results.best, look, 16), other),
                 )
             )
@@ -198,31 +198,32 @@ def _beside(results: Results, beside: Any) -> Markup | None:
 def _study(results: Results) -> Markup:
     study = results.run.study
     about = tag("p", study.about) if study.about else None
-    return join(about, details("The study as it was run (TOML)", tag("pre", dump_study(study))))
+    return join(about, details("The study (TOML)", tag("pre", dump_study(study))))
 
 
 def _reading(results: Results) -> Markup:
-    """Split, seeds, spread; how to use the figures."""
+    """Splits, seeds, variation; how to use the figures."""
     metric, seeds = results.metric.column, results.seeds
     name = MetricName.parse(metric)
     split = {
-        "validation": "The ranking uses the validation split, which no trial trains on.",
-        "test": "The ranking uses the test split.",
-        "final": "The ranking uses the loss on the training data after the last step.",
-    }.get(name.statistic or name.split, f"The ranking uses {label(metric)}.")
+        "validation": "Configurations are ranked on the validation set, which no trial trains on.",
+        "test": "Configurations are ranked on the test set.",
+        "final": "Configurations are ranked by the training loss after the last step.",
+    }.get(name.statistic or name.split, f"Configurations are ranked by {label(metric)}.")
     if name.split == "validation" and any(MetricName.parse(other).split == "test" for other in results.ranked.columns):
-        split += " The test split was read for the configurations chosen, and chooses nothing."
+        split += " The held-out test set is evaluated for the chosen configurations only and chooses nothing."
     if seeds == 1:
         spread = (
-            "One seed was run, so nothing here has an interval: run more seeds before you believe a small difference."
+            "One seed was run, so there are no confidence intervals: run more seeds before you trust a small "
+            "difference."
         )
     else:
         spread = (
-            "Every configuration saw the same initial weights and batches for a seed, so comparisons are paired. "
-            "sd is over seeds; the interval is that of the mean (95 %, Student's t)."
+            "A seed gives every configuration the same initial weights and batches, so comparisons are paired. "
+            "sd is the standard deviation over seeds; the 95 % CI is of the mean (Student's t)."
         )
         if seeds < FEW_SEEDS:
-            spread += f" Fewer than {FEW_SEEDS} seeds say little about spread."
+            spread += f" Fewer than {FEW_SEEDS} seeds give a poor estimate of the variance."
     return tag(
         "div",
         *(
@@ -230,17 +231,16 @@ def _reading(results: Results) -> Markup:
             for text in (
                 split,
                 spread,
-                "The best of many is a little lucky: its value is chosen and shown on the same numbers.",
-                "A trial diverged when its loss stopped being finite. It has no results, and its curve ends there.",
+                "The best of many is slightly optimistic: it is chosen and shown on the same values.",
+                "A trial diverged if its loss became NaN or infinite. It has no results, and its curve ends there.",
                 *(
-                    ["A trial that early stopping ended has the results of the step at which it ended."]
+                    ["A trial ended by early stopping has the results of its last step."]
                     if "stopped" in results.ranked.columns
                     else []
                 ),
-                "In the figures: point at a line for its values, click a name in a legend to single it out, drag to "
-                "move, hold Shift and turn the wheel to zoom, double-click to go back. "
-                "A click on a table's heading sorts it.",
-                f"SVG and PNG above a figure save it as drawn here, in light colours; for PDF, or all at once, type: "
+                "In figures: hover over a line for its values, click a name in a legend to highlight it, drag "
+                "to move, Shift and mouse wheel to zoom, double-click to reset. Click a table's heading to sort it.",
+                f"SVG and PNG above a figure save it in light colours; for PDF, or all figures at once, type: "
                 f"{COMMAND}",
             )
         ),

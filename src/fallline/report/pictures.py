@@ -1,4 +1,4 @@
-"""A figure on the page: its words, its data, and what the browser that draws it makes files of."""
+"""A figure on the page: its text, its data, and what the browser saves it from."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _figure(picture: RenderedFigure) -> Markup:
 
 
 def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as columns; a column of words as a list of the different ones and a place in it a row."""
+    """Rows as columns; a column of words as the list of distinct words and an index per row."""
     names = list(rows[0]) if rows else []
     found: dict[str, Any] = {}
     for name in names:

@@ -1,4 +1,6 @@
-"""Predicted beside measured: memory and time of every cohort, how near to the device's rate it came, what bounds it."""
+"""Predicted and measured memory and time of every cohort, its share of the device's matmul throughput, and its
+bottleneck.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from fallline.store import Run
 SECONDS = ("warmup_seconds", "steady_seconds", "evaluate_seconds")
 
 BOUNDS = {
-    "overhead": "overhead: starting its operations, so that more lanes or larger batches would cost next to nothing",
-    "memory": "memory: reading and writing its arrays, so that faster arithmetic would bring little",
-    "arithmetic": "arithmetic: its products and functions, so that it takes as long as they do",
+    "overhead": "overhead of launching operations: more lanes or larger batches would cost little",
+    "memory": "memory bandwidth: faster arithmetic would bring little",
+    "arithmetic": "arithmetic (compute-bound)",
 }
 NOTE = (
-    "Memory is what the process held beyond its packages at its peak while it trained, by the allocator's counter; "
-    "time the sum over blocks of training and evaluation. Neither has the compiling before it, and both were "
-    "predicted before the first step. FLOPs are counted in the compiled program; the share is of a large float32 "
-    "product measured on this device."
+    "Memory is the peak of the process during training beyond its packages, by the allocator's counter; time is "
+    "the sum over blocks of training and evaluation. Neither includes compiling, and both were predicted before "
+    "the first step. FLOPs are counted in the compiled program; the share is of the throughput of a large "
+    "float32 matmul measured on this device."
 )
 SHAPE = {
     "cohort": pl.String,
@@ -41,10 +43,10 @@ SHAPE = {
 
 
 def predicted_frame(run: Run) -> pl.DataFrame:
-    """One row a cohort that was predicted before it trained and is complete: what was predicted, what was measured.
+    """One row per complete cohort with a forecast: predicted and measured values.
 
-    Memory is what the cohort's process held beyond its packages, by the allocator's own counter, seconds the sum over
-    blocks of training and evaluation; ``share`` is the part of the device's rate of products that was reached.
+    Memory is what the cohort's process held beyond its packages, by the allocator's counter, seconds the sum over
+    blocks of training and evaluation; ``share`` is the fraction of the device's matmul throughput reached.
     """
     rows = []
     timings = run.timings
@@ -80,7 +82,7 @@ def _row(name: str, told: dict[str, Any], own: pl.DataFrame) -> dict[str, Any]:
 
 
 def section(run: Run) -> Markup | None:
-    """The table and what it says; None where nothing was predicted."""
+    """The table and its summary; None where nothing was predicted."""
     frame = predicted_frame(run)
     if frame.is_empty():
         return None
@@ -116,32 +118,29 @@ def section(run: Run) -> Markup | None:
 
 
 def sentence(frame: pl.DataFrame) -> str:
-    """How good the forecast was, and what bounds what ran."""
+    """How accurate the forecast was, and the bottleneck."""
     told = []
     for what, name in (("Memory", "memory_bytes"), ("time", "seconds")):
         both = frame.filter(pl.col(f"predicted_{name}").is_not_null(), pl.col(name) > 0)
         if both.height:
             off = (both[f"predicted_{name}"] / both[name] - 1).abs()
-            told.append(
-                f"{what} was predicted to within {_percent(off.median())} on the median and "
-                f"{_percent(off.max())} at worst"
-            )
+            told.append(f"{what} forecast: median error {_percent(off.median())} and maximum {_percent(off.max())}")
     said = " and ".join(told) + ". " if told else ""
     if "Memory" not in said[:6]:
         said = said[:1].upper() + said[1:]
     bounds = frame.filter(pl.col("bound").is_not_null()).sort("seconds", descending=True)
     if bounds.is_empty():
-        return said + "The device was not calibrated, so that no time was predicted: fallline plan calibrates it, once."
+        return said + "The device was not calibrated, so no time was predicted: fallline plan calibrates it once."
     most = bounds.row(0, named=True)
     reached = (
         ""
         if most["share"] is None
         else (
             f" It reached {formatting.number(most['flops_a_second'] / 1e9, 3)} GFLOP/s, "
-            f"{_percent(most['share'])} of what this device can do."
+            f"{_percent(most['share'])} of the device's matmul throughput."
         )
     )
-    return f"{said}What took longest, {most['cohort']}, is bound by {BOUNDS[most['bound']]}.{reached}"
+    return f"{said}The longest cohort, {most['cohort']}, is limited by {BOUNDS[most['bound']]}.{reached}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The performance profiles of several runs in words, tables and a picture; a page of its own."""
+"""Performance profiles of several runs: sentences, tables, a figure and a page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".html", ".svg", ".png")
 MOST_NAMED = 6
 BAND, FEW_ARMS = 0.16, 4
-"""How dark a band is, and of how many arms; of more they lie over one another and are fainter."""
+"""The opacity of a band, for up to so many arms; with more it is halved."""
 
 READING = (
     "A problem is one task of one run. Each arm stands at the numbers that are best on validation, and its cost is the "
@@ -41,26 +41,26 @@ READING = (
 
 
 def name_of(found: Profiles, key: Key) -> str:
-    """An arm in words."""
+    """The name of an arm."""
     rows = [dict(zip(found.by, one, strict=True)) for one in found.arms]
     settings = dict(zip(found.by, key, strict=True))
     return formatting.recipe(settings, settings, formatting.digits_in(rows)) or "all trials"
 
 
 def answer(found: Profiles) -> list[str]:
-    """What to use, then who is fastest and what came next with the figures, a sentence each."""
+    """What to use, then the fastest arm and the next one with figures, one sentence each."""
     table = found.table()
     if table["reached"].max() == 0:
-        return ["Nothing reached a target on any problem: train for more steps, or name an easier target."]
+        return ["No arm reached a target on any problem: train for more steps, or set an easier target."]
     said = [_plain(found, table)]
     for row in table.head(2).iter_rows(named=True):
         key = tuple(row[name] for name in found.by)
         head = "Next" if len(said) > 1 else "Fastest overall"
         mean = row["geometric_mean"]
         took = (
-            f"on average (geometric) {formatting.number(mean, 3)} times the least steps"
+            f"on average (geometric) {formatting.number(mean, 3)} times the fewest steps"
             if math.isfinite(mean)
-            else f"{row['problems'] - row['reached']} of {row['problems']} problems missed"
+            else f"{row['problems'] - row['reached']} of {row['problems']} problems not solved"
         )
         said.append(
             f"{head}: {name_of(found, key)}, first in {row['first']} of "
@@ -70,38 +70,38 @@ def answer(found: Profiles) -> list[str]:
 
 
 def _plain(found: Profiles, table: pl.DataFrame) -> str:
-    """What to use, in plain words; who ties with the first is named with it."""
+    """What to use; arms that tie with the first are named too."""
     same = ("score", "geometric_mean", "first")
     rows = [row for row in table.to_dicts() if all(row[name] == table[name][0] for name in same)]
     names = [name_of(found, tuple(row[name] for name in found.by)) for row in rows]
     missed = rows[0]["problems"] - rows[0]["reached"]
     but = (
-        f", though {'it' if len(rows) == 1 else 'each'} missed the target of {formatting.count(missed)}"
+        f", though {'it' if len(rows) == 1 else 'each'} did not reach the target of {formatting.count(missed)}"
         if missed
         else ""
     )
     seen = formatting.plural(len(found.problems), "problem")
     return (
         f"To reach a target in few steps, use {' or '.join(formatting.listed(names, 3).rsplit(' and ', 1))}{but} "
-        f"({seen} looked at; a problem is a task of one run)."
+        f"({seen} evaluated; a problem is a task of one run)."
     )
 
 
 def notes(found: Profiles) -> list[str]:
-    """What to hold against the profiles, a sentence each."""
+    """Caveats of the profiles, one sentence each."""
     told = []
     if len(found.problems) < 3:
         count = formatting.plural(len(found.problems), "problem")
-        told.append(f"{count} only: a profile of so few says no more than the steps themselves.")
+        told.append(f"{count} only: with so few a profile adds nothing to the steps themselves.")
     if found.left_out:
         names = [name_of(found, key) for key in found.left_out]
-        told.append(f"Left out, since not every problem has them: {formatting.listed(names, MOST_NAMED)}.")
+        told.append(f"Left out, since they are not in every problem: {formatting.listed(names, MOST_NAMED)}.")
     after = [place_of(found, problem) for problem in found.problems if problem.goal.set_after]
     if after:
         told.append(
-            f"No target was named in {formatting.listed(after, MOST_NAMED)}: it was set afterwards, "
-            f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Name targets "
-            "before the run to be sure."
+            f"No target was set in {formatting.listed(after, MOST_NAMED)}; it was set afterwards, "
+            f"{100 * SHARE:.0f} % of the way from the first value to the best mean final one. Set targets "
+            f"before the run to avoid bias."
         )
     nobody = [
         place_of(found, problem)
@@ -110,7 +110,7 @@ def notes(found: Profiles) -> list[str]:
     ]
     if nobody:
         told.append(
-            f"Nobody reached the target of {formatting.listed(nobody, MOST_NAMED)}; that counts against all alike."
+            f"No arm reached the target of {formatting.listed(nobody, MOST_NAMED)}; this counts against all equally."
         )
     looks = [
         f"{place_of(found, problem)} every {formatting.plural(problem.every, 'step')}"
@@ -118,24 +118,24 @@ def notes(found: Profiles) -> list[str]:
         if problem.every and problem.every > 1
     ]
     if looks:
-        told.append(f"Steps are known as finely as the metric was looked at: {formatting.listed(looks, MOST_NAMED)}.")
+        told.append(f"Steps are known to within the interval of evaluation: {formatting.listed(looks, MOST_NAMED)}.")
     if any(reach.n == 1 for problem in found.problems for reach in problem.arms.values()):
-        told.append("Some arms have one seed: their steps are a single draw.")
+        told.append("Some arms have one seed only.")
     if found.step_draws is None:
-        told.append("With one seed a problem there are no bands: nothing says how sure the profiles are.")
+        told.append("With one seed per problem there are no confidence bands.")
     if found.seconds is None:
-        told.append("Times are not ranked: trials that share a program have no time of their own.")
+        told.append("Times are not ranked: trials that share a program have no separate time.")
     return told
 
 
 def place_of(found: Profiles, problem: Problem) -> str:
-    """A problem in words: its run and what its arms share."""
+    """The name of a problem: its run and the settings its arms share."""
     digits = formatting.digits_in(one.within for one in found.problems)
     return f"{problem.run} ({formatting.recipe(problem.within, problem.within, digits)})"
 
 
 def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
-    """A row an arm in words, the best score first, by steps or by seconds."""
+    """One row per arm, the best score first, by steps or by seconds."""
     table = found.table(found.seconds if seconds else None)
     rows = []
     for row in table.iter_rows(named=True):
@@ -143,13 +143,13 @@ def arm_table(found: Profiles, seconds: bool = False) -> pl.DataFrame:
             "arm": name_of(found, tuple(row[name] for name in found.by)),
             "score": _score(row),
             "first in": f"{row['first']} of {row['problems']}",
-            "within twice the least": f"{100 * row['within_2']:.0f} %",
+            "within twice the fewest": f"{100 * row['within_2']:.0f} %",
             "within 4 times": f"{100 * row['within_4']:.0f} %",
             "reached": f"{row['reached']} of {row['problems']}",
             "geometric mean of ratios": formatting.number(row["geometric_mean"], 3),
         }
         if 0 < row["common"] < row["problems"]:
-            line[f"where all solved it ({row['common']})"] = formatting.number(row["common_geometric_mean"], 3)
+            line[f"where all reached it ({row['common']})"] = formatting.number(row["common_geometric_mean"], 3)
         rows.append(line)
     return pl.DataFrame(rows)
 
@@ -162,8 +162,9 @@ def _score(row: dict[str, Any]) -> str:
 
 
 def problem_table(found: Profiles) -> pl.DataFrame:
-    """A row a (problem, arm) in words: the target, the median steps, how many seeds got there, the ratio, the settings;
-    the seconds where they are known."""
+    """One row per (problem, arm): the target, the median steps, the seeds that reached it, the ratio, the settings;
+    the seconds where they are known.
+    """
     rows, digits = (
         [],
         formatting.digits_in(reach.settings for problem in found.problems for reach in problem.arms.values()),
@@ -180,7 +181,7 @@ def problem_table(found: Profiles) -> pl.DataFrame:
                     if math.isinf(reach.steps)
                     else formatting.count(reach.steps),
                     "ratio": formatting.number(ratios[place], 3),
-                    "seeds there": f"{reach.reached} of {reach.n}",
+                    "seeds that reached it": f"{reach.reached} of {reach.n}",
                     "seconds alone": formatting.number(reach.seconds, 3),
                     "at": formatting.recipe(reach.settings, reach.settings, digits) or formatting.MISSING,
                 }
@@ -195,7 +196,7 @@ def _goal(problem: Problem) -> str:
 
 
 def chart(found: Profiles) -> Any:
-    """The profiles as steps over the ratio, up to 4, on a logarithmic axis."""
+    """The profiles as step functions of the ratio, up to 4, on a logarithmic axis."""
     table = found.table()
     order = [name_of(found, tuple(row[name] for name in found.by)) for row in table.iter_rows(named=True)]
     curves = found.curves()
@@ -208,7 +209,7 @@ def chart(found: Profiles) -> Any:
     look = Theme.of(sorted(key[0] for key in found.arms) if column == "optimizer" else [])
     x = alt.X(
         "ratio:Q",
-        title="times the least steps, log scale",
+        title="times the fewest steps, log scale",
         scale=alt.Scale(type="log", domain=[1, WIDEST], nice=False),
         axis=alt.Axis(values=[1, 1.5, 2, 3, 4]),
     )
@@ -233,14 +234,14 @@ def chart(found: Profiles) -> Any:
 
 
 def svg(found: Profiles) -> str:
-    """The picture as SVG text."""
+    """The figure as SVG text."""
     import vl_convert
 
     return vl_convert.vegalite_to_svg(without_pointer(chart(found).to_dict()))
 
 
 def write(found: Profiles, path: str | Path) -> Path:
-    """Write the profiles as a page (.html) or their picture alone (.svg, .png); StudyError for another ending."""
+    """Write the profiles as a page (.html) or as a figure (.svg, .png); StudyError for another suffix."""
     path = Path(path)
     if path.suffix == ".html":
         write_derived(path, _page(found))
@@ -267,7 +268,7 @@ def _page(found: Profiles) -> str:
     times = arm_table(found, seconds=True) if found.seconds is not None else None
     main = tag(
         "main",
-        tag("h1", "Who reaches the target soonest"),
+        tag("h1", "Which arm reaches the target in the fewest steps"),
         tag(
             "div",
             [tag("p", text, cls=None if place else "first") for place, text in enumerate(answer(found))],
@@ -279,14 +280,14 @@ def _page(found: Profiles) -> str:
             tag("ul", [tag("li", text) for text in notes(found)], cls="cautions"),
         ),
         tag("section", tag("h2", "Profiles"), tag("figure", tag("figcaption", READING), Markup(svg(found)))),
-        tag("section", tag("h2", "The same by seconds"), frame_table(times)) if times is not None else None,
+        tag("section", tag("h2", "By seconds"), frame_table(times)) if times is not None else None,
         tag("section", tag("h2", "Problems"), frame_table(problem_table(found))),
     )
     return page_of(head, tag("body", main))
 
 
 def rich_table(frame: pl.DataFrame, title: str) -> Table:
-    """A frame of words for a terminal."""
+    """A frame as a table for a terminal."""
     from rich.table import Table
 
     table = Table(title=cell(title), box=None, pad_edge=False, title_justify="left", header_style="bold")

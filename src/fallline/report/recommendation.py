@@ -1,4 +1,4 @@
-"""The answer for whoever knows no statistics: what to use, how sure that is, and what to type to be surer."""
+"""The answer in short: what to use, how certain that is, and what to type for a clearer answer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fallline.report.comparison_answer import Beside, beside_first, level
 from fallline.report.comparison_words import arm_name, how_lost
 from fallline.report.earlier import earlier_in_words
 from fallline.report.edges import edges
+from fallline.report.interim_analyses import percent
 from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
 from fallline.report.no_winner import RATE, reserve
@@ -24,13 +25,13 @@ from fallline.store.interim_analyses import recorded_analyses
 
 MOST_NAMED = 3
 WORTH_WAITING = 100
-"""More seeds than these would only settle a difference that hardly matters."""
+"""More seeds than these would only detect a difference that hardly matters."""
 
 
 def use(compared: Compared) -> list[str]:
-    """What to use, a sentence or two a group: the best arm, and those that may be as good.
+    """What to use, one or two sentences per group: the best arm, and those not significantly different.
 
-    Why no winner is named stands first by itself where it is the same for several groups.
+    Why no winner is named comes first where it is the same for several groups.
     """
     why = [reserve(compared, group) for group in compared.groups]
     shared = why[0] if len(why) > 1 and len(set(why)) == 1 else ""
@@ -43,7 +44,7 @@ def use(compared: Compared) -> list[str]:
 
 
 def sure(compared: Compared) -> list[str]:
-    """Whether the run is at its end, how sure its answer is, and what to type to be surer, a text each."""
+    """Whether the run is complete, how certain its answer is, and what to type for a clearer one, one text each."""
     gaps = missing_in_words(compared.run, compared.metric, compared.chosen_by.column)
     return list(
         filter(
@@ -61,49 +62,52 @@ def sure(compared: Compared) -> list[str]:
 
 
 def next_command(compared: Compared) -> str:
-    """What to type to be surer, the first thing of several; empty where nothing would help."""
+    """The first command to type for a clearer answer; empty where none would help."""
     return to_finish(compared.run) or _rates(compared) or _seeds(compared)
 
 
 def _how_sure(compared: Compared) -> str:
-    """Empty where the answer itself says it."""
+    """Empty where the answer says it."""
     others = [one for own in _every_beside(compared) for one in own]
     pairs = [pair for _, pair, _ in others if pair.p is not None]
     if not pairs:
         exact = others and all(pair.evidence.method == "values" for _, pair, _ in others)
-        return "Nothing here is left to chance: trained again, each would give the same." if exact else ""
+        return "The trials are deterministic: reruns give identical results." if exact else ""
     n, worse = max(pair.evidence.n for pair in pairs), sum(_worse(compared, standing) for *_, standing in others)
-    trained = f"Each was trained {formatting.count(n)} times, from {formatting.count(n)} random beginnings (seeds)."
-    few = f" So few show only large differences: {FEW_SEEDS} seeds or more say more." if n < FEW_SEEDS else ""
+    trained = f"{formatting.plural(n, 'random seed')} each."
+    few = f" So few show only large differences; run {FEW_SEEDS} or more." if n < FEW_SEEDS else ""
     if not worse:
-        return f"{trained} No other does worse by more than luck could make it.{few}"
+        return f"{trained} No difference from the best is statistically significant.{few}"
     who = (
-        "The other one does"
+        "The other arm is"
         if len(others) == 1
-        else f"All {formatting.count(len(others))} others do"
+        else f"All {formatting.count(len(others))} others are"
         if worse == len(others)
-        else f"{formatting.count(worse)} of the {formatting.count(len(others))} others {'does' if worse == 1 else 'do'}"
+        else f"{formatting.count(worse)} of the {formatting.count(len(others))} others {'is' if worse == 1 else 'are'}"
     )
-    than = " than the first beside them" if len(compared.groups) > 1 else ""
+    than = " than the first of their group" if len(compared.groups) > 1 else ""
     return (
-        f"{trained} {who} worse{than} by more than luck explains: luck alone would say so of the truly best in "
-        f"fewer than 1 of {formatting.count(1 / compared.level)} studies.{few}"
+        f"{trained} {who} significantly worse{than}; the probability that the truly best arm is among them is below "
+        f"{percent(compared.level)}.{few}"
     )
 
 
 def _rates(compared: Compared) -> str:
-    """What other learning rates might tell: where none was tuned, or where the best is the last that was tried."""
+    """Other learning rates to try: where none was tuned, or where the best is at an edge of the search range."""
     every = [arm for group in compared.groups for arm in group.arms]
     if any(reserve(compared, group) for group in compared.groups):
         tried = {rate for arm in every for rate in arm.rows[RATE].drop_nulls().unique()}
-        return f"To name one, {at_rates(compared.run, tried)}"
+        return f"For a winner, {at_rates(compared.run, tried)}"
     return edges(compared)
 
 
 def _seeds(compared: Compared) -> str:
-    """What more seeds would settle, and the command that trains them; empty where nothing is open."""
+    """How many more seeds are needed, and the command that trains them; empty where everything is decided."""
     if any(pair.evidence.method == "one seed" for pairs in compared.pairs for pair in pairs):
-        return f"{FEW_SEEDS} seeds show what is luck, 10 make a claim: {again(compared.run, {'seeds': FEW_SEEDS})}"
+        return (
+            f"{FEW_SEEDS} seeds show the variation between seeds, 10 are enough for a claim: "
+            f"{again(compared.run, {'seeds': FEW_SEEDS})}"
+        )
     looks = recorded_analyses(compared.run.paths)
     others = [one for own in _every_beside(compared) for one in own]
     open_ = [(pair, standing) for _, pair, standing in others if standing.open]
@@ -111,7 +115,9 @@ def _seeds(compared: Compared) -> str:
         return ""
     if any(pair.evidence.n <= NO_FORECAST for pair, _ in open_):
         return (
-            f"Two seeds cannot tell how many would settle it; {FEW_SEEDS} show what is luck, 10 make a claim: "
+            f"Two seeds are too few to estimate how many are needed; {FEW_SEEDS} show the variation between "
+            f"seeds, 10 are "
+            "enough for a claim: "
             f"{again(compared.run, {'seeds': FEW_SEEDS})}"
         )
     needed = [
@@ -121,63 +127,63 @@ def _seeds(compared: Compared) -> str:
     ]
     if not needed:
         return (
-            f"More than {WORTH_WAITING} seeds would be needed to tell the best from what may be as good: take "
-            "whichever suits you."
+            f"More than {WORTH_WAITING} seeds would be needed for a significant difference from the best: the choice "
+            "hardly matters."
         )
     least, most = max(needed, key=lambda ends: (ends[0], math.inf if ends[1] is None else ends[1]))
     what = (
-        "it"
+        "the open comparison"
         if len(open_) == 1
-        else "all that is open"
+        else "all open comparisons"
         if len(needed) == len(open_)
-        else (f"{formatting.count(len(needed))} of the {formatting.count(len(open_))} that are open")
+        else (f"{formatting.count(len(needed))} of the {formatting.count(len(open_))} open comparisons")
     )
     seeds = most if most is not None and most <= WORTH_WAITING else least
-    return f"About {formatting.seeds_range(least, most)} would settle {what}: {again(compared.run, {'seeds': seeds})}"
+    return f"About {formatting.seeds_range(least, most)} would decide {what}: {again(compared.run, {'seeds': seeds})}"
 
 
 def _worse(compared: Compared, standing: Standing) -> bool:
-    """Whether the arm is ruled out as the best."""
+    """Whether the arm is significantly worse than the best."""
     return standing.verdict == WORSE or (standing.verdict == LOST and (standing.p_best or 0.0) <= compared.level)
 
 
 def _every_beside(compared: Compared) -> list[list[Beside]]:
-    """For each group the other arms, each with what the seeds say of the best and it, and how it stands."""
+    """For each group the other arms, each with its paired comparison with the best, and its verdict."""
     return [beside_first(*one) for one in zip(compared.groups, compared.pairs, compared.standings, strict=True)]
 
 
 def _use(compared: Compared, group: ArmGroup, others: Sequence[Beside], held: str, why: str) -> str:
-    """``held``: why no winner is named, ``why``: the same where it is to be said here."""
+    """``held``: why no winner is named, ``why``: the same where this text says it."""
     best = group.arms[0]
     name = arm_name(compared, best)
     if lost(best) == len(best.sample):
         if compared.metric == "steps_to_target":
-            return "Nothing here reached the target: train for more steps, or name an easier one."
+            return "No trial reached the target: train for more steps, or set an easier target."
         if any(arm.missing_at for arm in group.arms):
-            return f"Nothing here can be used: {how_lost(compared, group.arms)} at every seed. {NO_NUMBER}"
+            return f"No usable configuration: {how_lost(compared, group.arms)} at every seed. {NO_NUMBER}"
         gone = compared.run.trials
         remedy = SCALE if from_the_start(gone) else "try smaller learning rates."
-        return f"Nothing here can be used: every trial diverged, {how_diverged(gone)}. {formatting.capital(remedy)}"
+        return f"No usable configuration: all trials diverged, {how_diverged(gone)}. {formatting.capital(remedy)}"
     same = [arm for arm, pair, _ in others if pair.same]
     if any(pair.evidence.method == "one seed" for _, pair, _ in others):
         if same:
             return f"{formatting.capital(_named(compared, [best, *same]))} are {level(best, same)}, with one seed."
-        return f"{formatting.capital(name)} is ahead, but one seed cannot tell skill from luck."
+        return f"{formatting.capital(name)} is best so far, but with one seed that may be chance."
     if same and best.exact and not held:
         return f"Use {either(compared, [best, *same])}: they are {level(best, same)}."
     found = either(compared, [best, *same])
-    ahead = f"{formatting.capital(name)} is ahead." if held else f"Use {found}."
-    said = f"{formatting.capital(why)}; {name} is ahead." if why else ahead
+    ahead = f"{formatting.capital(name)} is best so far." if held else f"Use {found}."
+    said = f"{formatting.capital(why)}; {name} is best so far." if why else ahead
     if same:
         said += (
-            f" {formatting.capital(_named(compared, [best, *same]))} give the same results."
+            f" {formatting.capital(_named(compared, [best, *same]))} give identical results."
             if held or why
-            else " They give the same results."
+            else " They give identical results."
         )
     for verdict, one, several in (
-        (AS_GOOD, "is as good", "are as good"),
-        (OPEN, "may be as good", "may be as good"),
-        (AS_TUNED, *2 * ("did worse, but at another setting may be as good",)),
+        (AS_GOOD, "is equivalent", "are equivalent"),
+        (OPEN, "is not significantly worse", "are not significantly worse"),
+        (AS_TUNED, "is worse at the tuned settings only", "are worse at the tuned settings only"),
     ):
         own = [(arm, standing) for arm, _, standing in others if standing.verdict == verdict]
         if own:

@@ -1,4 +1,4 @@
-"""What the page and the terminal say of the results: the ranked rows, the answer, what to be careful about."""
+"""The results for page and terminal: ranked rows and their columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fallline.store import Run
 from fallline.study.recipe_fields import KEPT
 
 MOST_NUMBERS, MOST_SETTINGS = 3, 6
-"""So many numbers of parts, and settings in all, have a column each; more share one."""
+"""So many hyperparameters, and settings in total, have a column each; more share one."""
 
 
 JOINED = "other settings"
@@ -29,7 +29,7 @@ JOINED = "other settings"
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of a table: its heading, a text and a sorting value a row, and whether it holds numbers."""
+    """A column of a table: its heading, a text and a sorting value per row, and whether it holds numbers."""
 
     heading: str
     texts: list[str]
@@ -37,11 +37,11 @@ class TableColumn:
     numeric: bool = True
     help: str = ""
     names: bool = False
-    """Whether the column names optimizers, which carry their colour."""
+    """Whether the column holds names of optimizers, which have a colour."""
 
 
 def legend(columns: Sequence[TableColumn]) -> list[str]:
-    """What the columns of a table for a terminal mean, a line each; those that mean the same share one."""
+    """What the columns of a terminal's table mean, one line each; columns with the same meaning share a line."""
     found: dict[str, list[str]] = {}
     for column in columns:
         if column.help:
@@ -68,12 +68,12 @@ class Results:
 
     @property
     def by_optimizer(self) -> bool:
-        """Whether a table of each optimizer at its best says something the full one does not."""
+        """Whether a table of each optimizer at its best differs from the full one."""
         return 1 < self.best.height < self.ranked.height
 
     @property
     def digits(self) -> dict[str, int]:
-        """How settings are written so that those that differ do so in words."""
+        """The digits that distinguish different settings."""
         return digits_of(self.run)
 
     @property
@@ -112,19 +112,19 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
             "sd",
             [formatting.number(row[sd], 2) for row in rows],
             frame[sd].to_list(),
-            help="standard deviation over seeds, n − 1 in the divisor",
+            help="standard deviation over seeds (n − 1)",
         ),
         TableColumn(
             "n",
             [formatting.count(row[n]) for row in rows],
             frame[n].to_list(),
-            help="seeds that have a number" if results.ranked["missing"].sum() else "seeds that finished",
+            help="seeds with a value" if results.ranked["missing"].sum() else "seeds that finished",
         ),
         TableColumn(
-            "95 % interval",
+            "95 % CI",
             [interval(row[low], row[high]) for row in rows],
             frame[low].to_list(),
-            help="of the mean, Student's t",
+            help="confidence interval of the mean (Student's t)",
         ),
     ]
     if "best" in frame.columns and frame["best"].null_count() < frame.height:
@@ -133,7 +133,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
                 "best",
                 rows,
                 "best",
-                f"best {metric.label.replace('final ', '')} on the way, mean over seeds"
+                f"best {metric.label.replace('final ', '')} during training, mean over seeds"
                 + _caution(results, metric.column),
             ),
             TableColumn(
@@ -159,7 +159,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
                 "to target",
                 [formatting.count(row["steps_to_target"]) for row in rows],
                 frame["steps_to_target"].to_list(),
-                help="steps to the target, median; a miss counts as infinite",
+                help="median steps to the target; runs that do not reach it count as infinite",
             )
         )
     tested = str(MetricName.parse(metric.column).on("test"))
@@ -169,7 +169,8 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
                 label(tested),
                 rows,
                 f"{tested}_mean",
-                "read once, for the configuration chosen on validation" + _caution(results, tested),
+                "held-out test set, evaluated once for the configuration chosen on validation"
+                + _caution(results, tested),
             )
         )
     if "stopped" in frame.columns and results.ranked["stopped"].sum():
@@ -177,7 +178,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
             f"{formatting.count(row['stopped'])} at {formatting.count(row['stopped_at'])}" if row["stopped"] else "0"
             for row in rows
         ]
-        note = "trials that early stopping ended before the last step, and at which step, median"
+        note = "trials ended by early stopping, and the median step"
         found.append(TableColumn("stopped early", told, frame["stopped"].to_list(), help=note))
     if frame["diverged"].sum() or results.ranked["diverged"].sum():
         lost, of = ("tried_diverged", "tried_trials") if "tried_trials" in frame.columns else ("diverged", "trials")
@@ -195,7 +196,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
         texts = [f"{formatting.count(row[gaps])} of {formatting.count(row[of])}" if row[gaps] else "0" for row in rows]
         found.append(
             TableColumn(
-                "no number",
+                "no value",
                 texts,
                 frame[gaps].to_list(),
                 help="trials that finished and whose "
@@ -206,7 +207,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
 
 
 def _settings(results: Results) -> tuple[list[str], list[str]]:
-    """The varying columns that stand alone, and those that share a column because they are many."""
+    """The varying columns with a column of their own, and those that share one because they are many."""
     alone = [name for name in results.varying if name in (*RECIPE, "learning_rate", "epochs")]
     if len(alone) > MOST_SETTINGS or (len(results.varying) > MOST_SETTINGS and len(alone) > MOST_NUMBERS):
         alone = [name for name in alone if name in (*RECIPE[:3], "learning_rate")]
@@ -220,12 +221,12 @@ def _hyperparameters(heading: str, rows: list[dict[str, Any]], name: str, note: 
 
 
 def _caution(results: Results, metric: str) -> str:
-    """What the heading of a column of losses says where they are of different kinds."""
+    """The note on a column of losses of different kinds."""
     return "; compare only rows of the same loss" if is_loss(metric) and results.kinds > 1 else ""
 
 
 def constants(results: Results) -> str:
-    """What is the same for every trial, for a caption."""
+    """The settings that all trials share, for a caption."""
     row = results.ranked.row(0, named=True)
     names = [
         "optimizer",

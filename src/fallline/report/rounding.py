@@ -1,4 +1,4 @@
-"""Figures rounded by how sure they are: an interval to the second digit of its half, and what stands beside it."""
+"""Rounding by uncertainty: an interval and its estimate to the second digit of half the interval's width."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from fallline.report import formatting
 
 MOST_PLACES = 5
-"""Decimals of a figure; what needs more is written as a power."""
+"""Decimals of a figure; smaller figures are written as a power."""
 
 
 def plus_minus(mean: float, half: float) -> str:
-    """A mean and half its 95 % confidence interval, both to the second digit of the half.
+    """A mean and half its 95 % CI, both to the second digit of the half.
 
     >>> plus_minus(0.92123, 0.00214), plus_minus(23.4, 0.0), plus_minus(0.00031234, 0.0000023)
     ('0.9212 ± 0.0021', '23.40 ± 0', '3.123e-4 ± 2.3e-6')

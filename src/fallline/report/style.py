@@ -1,4 +1,4 @@
-"""How figures look: a colour, dash and shape a name, in light and in dark; the figures' theme."""
+"""The style of figures: a colour, dash and shape per name, light and dark; the figures' theme."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fallline.study.column_words import WORD_FIELDS
 
 FONT = 'Inter, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 WIDTH = 1000
-"""Pixels a figure may take on the page."""
+"""The width of a figure on the page, in pixels."""
 
 
 class Mark(NamedTuple):
-    """How one name is drawn. Names that a colour-blind reader could confuse differ in their dash."""
+    """How one name is drawn. Names with colours that a colour-blind reader could confuse differ in their dash."""
 
     light: str
     dark: str
@@ -61,7 +61,7 @@ OWN = (
 """These keep their mark in every report; other names take the marks left over, in alphabetical order."""
 
 WORDS = ("loss", "loss_kind", "schedule", *WORD_FIELDS, "task", "data")
-"""Columns of names: all others hold amounts, and their colours go from little to much."""
+"""Columns of names; all others hold amounts, coloured from small to large."""
 
 _RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 
@@ -74,12 +74,12 @@ INK = {
     "faint": ("#d3d7dd", "#3a3f48"),
     "alarm": ("#b3261e", "#ff8a80"),
 }
-"""Light and dark of what is not data."""
+"""Light and dark colours of everything but data."""
 
 
 @dataclass(frozen=True)
 class Theme:
-    """The marks of one report: the same name looks the same in every figure and table."""
+    """The marks of one report: a name has the same mark in every figure and table."""
 
     optimizers: dict[str, Mark]
 
@@ -99,8 +99,9 @@ class Theme:
         return next(f"var(--m{place})" for place, other in enumerate(PALETTE) if other.light == mark.light)
 
     def marks(self, column: str, names: Sequence[str]) -> list[Mark]:
-        """A mark a name, in the order of a legend: optimizers have their own, amounts take a ramp, words the
-        palette."""
+        """One mark per name, in the order of the legend: optimizers have their own, amounts a ramp, words the
+        palette.
+        """
         if column == "optimizer":
             own = {name.replace("_", " "): mark for name, mark in self.optimizers.items()}
             return [own[name] for name in names]
@@ -116,7 +117,9 @@ def _redashed(mark: Mark, turn: int) -> Mark:
 
 
 def _on_ramp(t: float) -> Mark:
-    """A colour of the ramp from small (0) to large (1): its pale end is left out on paper, its dark end at night."""
+    """A colour of the ramp from small (0) to large (1): without its pale end in light themes, its dark end in dark
+    ones.
+    """
     return Mark(_ramp(0.8 * t), _ramp(0.3 + 0.7 * t), _SOLID, "circle")
 
 
@@ -128,7 +131,7 @@ def _ramp(t: float) -> str:
 
 
 def night(colors: str) -> dict[str, str]:
-    """Which light colours that occur in a figure's text become which dark ones."""
+    """Which light colours in a figure's text become which dark ones."""
     return {light: dark for light, dark in _twins().items() if light in colors}
 
 

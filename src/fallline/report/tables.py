@@ -1,4 +1,4 @@
-"""The page's tables: ranked rows with their intervals drawn, reported figures, numbers, costs."""
+"""The page's tables: ranked rows with their intervals drawn, published figures, costs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from fallline.report.comparison import Comparison
 
 LONG = 30
-"""A name with more characters is written over several lines where many columns stand beside it."""
+"""A longer name is broken into lines in a table of many columns."""
 
 SHOWN, MOST_SHOWN, MOST_ROWS = 10, 50, 1000
-"""Rows that stand open, the most of a long table, and rows the page holds at all; the CSV has every one."""
+"""Rows shown at first, the most of them in a long table, and the most rows on the page; the CSV has all."""
 
 _NUMBER = re.compile(r"[−+]?\d[\d,.e−+±~ -]*( ?%)?( \((−?\d+ ?%|sd [\d.e−+-]+)\))?|\d+ of \d+|–|∞|never")
 
 
 def ranked(results: Results, frame: pl.DataFrame, look: Theme, shown: int = SHOWN) -> Markup:
-    """The ranked table: the first rows open, the rest unfolds, sortable."""
+    """The ranked table, sortable: the first rows are shown, the others on demand."""
     held = frame.head(MOST_ROWS)
     parts = columns(results, held)
     spans = Span.over(held, results.metric.column, shown)
-    place = 1 + max(n for n, part in enumerate(parts) if part.heading in ("n", "95 % interval"))
+    place = 1 + max(n for n, part in enumerate(parts) if part.heading in ("n", "95 % CI"))
     heads = [head(part) for part in parts]
     heads.insert(place, tag("th", "", aria_label="interval, drawn"))
     body = []
@@ -53,9 +53,7 @@ def arms_table(found: Sequence[TableColumn], comparison: Comparison, look: Theme
     rows = comparison.arms.to_dicts()
     frame = comparison.arms.select(*(pl.col(name).alias(f"_{name}") for name in ("mean", "low", "high")))
     spans = Span.over(frame, "", shown)
-    place = 1 + max(
-        number for number, part in enumerate(found) if part.heading == "n" or part.heading.endswith(" interval")
-    )
+    place = 1 + max(number for number, part in enumerate(found) if part.heading == "n" or part.heading.endswith(" CI"))
     heads = [head(part) for part in found]
     heads.insert(place, tag("th", "", aria_label="interval, drawn"))
     body = []
@@ -70,7 +68,7 @@ def arms_table(found: Sequence[TableColumn], comparison: Comparison, look: Theme
 
 
 def plain_table(found: Sequence[TableColumn], shown: int = 20) -> Markup:
-    """Columns as they are, the first rows open; long names run over several lines."""
+    """Columns as they are; the first rows are shown, long names are broken into lines."""
     count = len(found[0].texts) if found else 0
     kinds = ["n" if part.numeric else "wrap" if max(map(len, part.texts), default=0) > LONG else None for part in found]
     body = [
@@ -96,7 +94,7 @@ def _more(all_rows: int, held: int, shown: int) -> str:
 
 
 def table(heads: Sequence[Any], body: Sequence[Any], more: str | None = None) -> Markup:
-    """A table that scrolls sideways where it must."""
+    """A table that scrolls horizontally where it is wide."""
     inner = tag("div", tag("table", tag("thead", tag("tr", heads)), tag("tbody", body)), cls="scroll")
     return join(inner, tag("button", more, cls="more", type="button") if more else None)
 
@@ -123,7 +121,7 @@ def cell(part: TableColumn, number: int, look: Theme) -> Markup:
 
 
 def sorting(part: TableColumn, number: int) -> Any:
-    """What a row of the column is sorted by, where its text does not say it: a number to nine digits."""
+    """The sorting value of a row, where it is not its text: a number to nine digits."""
     value = part.values[number]
     if isinstance(value, float):
         value = f"{value:.9g}"
@@ -131,14 +129,14 @@ def sorting(part: TableColumn, number: int) -> Any:
 
 
 def swatch(look: Theme, optimizer: str) -> Markup:
-    """The optimizer's line as in the figures."""
+    """The optimizer's line style as in the figures."""
     dash = look.optimizers[optimizer].dash
     line = tag("line", x1=0, y1=4.5, x2=26, y2=4.5, stroke_dasharray=None if dash[1] == 0 else " ".join(map(str, dash)))
     return tag("svg", line, cls="swatch", style=f"--c:{look.css(optimizer)}", aria_hidden="true")
 
 
 class Span:
-    """Intervals drawn on one scale: that of the rows that stand open, logarithmic where they span a factor of 50."""
+    """Intervals drawn on one scale, that of the rows shown at first; logarithmic where they span a factor of 50."""
 
     def __init__(self, low: float, high: float, log: bool, column: str):
         self.low, self.high, self.log, self.column = low, high, log, column
@@ -154,7 +152,7 @@ class Span:
         return cls(min(values, default=0.0), max(values, default=1.0), log, column)
 
     def draw(self, row: dict[str, Any]) -> Markup | None:
-        """A dot at the mean, a bar over the interval; nothing where it lies outside."""
+        """A dot at the mean, a bar over the interval; nothing where it is outside the scale."""
         mean, low, high = (self._at(row[f"{self.column}_{part}"]) for part in ("mean", "low", "high"))
         if mean is None or not 0 <= mean <= 150:
             return None
@@ -171,12 +169,11 @@ class Span:
 
 
 def reported_table(results: Results, frame: pl.DataFrame, shown: int = SHOWN) -> Markup:
-    """Published figures beside ours."""
+    """Published figures beside the reproduced ones."""
     ours = {row["configuration"]: row for row in results.ranked.iter_rows(named=True)}
-    names = ["trials", "metric", "reported", "ours", "95 % interval", "difference", "our best of these"]
+    names = ["trials", "metric", "reported", "ours", "95 % CI", "difference", "best reproduced"]
     heads = [
-        tag("th", name, cls="n" if name in ("reported", "ours", "95 % interval", "difference") else None)
-        for name in names
+        tag("th", name, cls="n" if name in ("reported", "ours", "95 % CI", "difference") else None) for name in names
     ]
     body = [
         _reported_row(results, row, ours.get(row["best_configuration"]), place >= shown)
@@ -186,7 +183,7 @@ def reported_table(results: Results, frame: pl.DataFrame, shown: int = SHOWN) ->
 
 
 def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | None, rest: bool) -> Markup:
-    """One published figure: what it speaks of and in which words, the values, where our best of these trials lies."""
+    """One published figure: what it speaks of and in which words, the values, where best reproduced trials lies."""
     lies = recipe_text(results, best, row["where"]) if best else ""
     said = formatting.MISSING if best is None else formatting.number(row["best"]) + (f": {lies}" if lies else "")
     trials = join(formatting.where(row["where"], row["at"]), tag("small", row["text"]) if row["text"] else None)
@@ -210,46 +207,48 @@ def _reported_row(results: Results, row: dict[str, Any], best: dict[str, Any] | 
 
 
 def recipe_text(results: Results, row: dict[str, Any], known: dict[str, Any]) -> str:
-    """The configuration in words, without what is ``known`` already."""
+    """The configuration in words, without the settings in ``known``."""
     return formatting.recipe(row, [name for name in results.varying if name not in known], results.digits)
 
 
 def told(metric: str, value: float | None, results: Results) -> str:
-    """A result as a result, a number of a rule as a setting."""
+    """A metric as a result, a hyperparameter as a setting."""
     if metric in hyperparameter_columns(results.run.trials):
         return formatting.value_of(metric, value, results.digits)
     return formatting.number(value)
 
 
 def far_off(results: Results, frame: pl.DataFrame, limit: float = 0.02) -> str:
-    """A sentence for the figures further than ``limit`` from the reported ones."""
+    """A sentence on the figures that differ by more than ``limit`` from the published ones."""
     far = frame.filter(pl.col("difference").abs() > limit)
     unmatched = frame.filter(pl.col("ours").is_null()).height
     said = []
     if far.height:
         cases = [_case(results, row) for row in far.iter_rows(named=True)]
-        said.append(f"Further than {limit} apart: {formatting.listed(cases, 6)}.")
+        said.append(f"Differences above {limit}: {formatting.listed(cases, 6)}.")
     elif frame["difference"].drop_nulls().len():
-        said.append(f"None is further than {limit} from the reported one.")
+        said.append(f"All are within {limit} of the published value.")
     if unmatched:
-        said.append(f"Reported, but without a value in this run: {formatting.count(unmatched)}.")
+        said.append(f"Published, but without a value in this run: {formatting.count(unmatched)}.")
     return " ".join(said)
 
 
 def _case(results: Results, row: dict[str, Any]) -> str:
     theirs, ours = (told(row["metric"], row[key], results) for key in ("reported", "ours"))
-    return f"{formatting.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} reported, {ours} ours)"
+    return (
+        f"{formatting.where(row['where'], row['at'])}, {label(row['metric'])} ({theirs} published, {ours} reproduced)"
+    )
 
 
 WRAPPED = ("what_it_does", "configuration", "in_words", "claim", "verdict", "text")
 """Columns of long texts."""
 
 SAID = ("class", "panel", "configuration", "in_words")
-"""Columns whose texts stand as they are: names of the user's, and what is in words already."""
+"""Columns whose texts are not changed: the user's names, and texts in words."""
 
 
 def frame_table(frame: pl.DataFrame) -> Markup:
-    """A frame as it is: words left, numbers right, also those written with their spread; the first rows open."""
+    """A frame as it is: words left-aligned, numbers right-aligned; the first rows are shown."""
     if frame.is_empty():
         return Markup("")
     held = frame.head(MOST_ROWS)

@@ -1,6 +1,6 @@
-"""What a terminal shows of a run: the answer in two lines, its table and what to type next, or all of it.
+"""A run in a terminal: the answer in two lines, its table and what to type next, or everything.
 
-The words, rows and numbers are those of the page.
+Words, rows and numbers are those of the page.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BRIEF_LEAVES_OUT = ("sd", "n", "test loss")
 
 @dataclass(frozen=True, eq=False)
 class TerminalView:
-    """What a terminal shows: lines, tables with the lines under each, lines. As text it is all of it."""
+    """Lines, tables with the lines below each, lines. ``str`` joins all."""
 
     before: list[str]
     tables: list[tuple[Table, list[str]]]
@@ -43,10 +43,10 @@ class TerminalView:
 
 
 def shown(run: Run, top: int = 20, every: bool = False, width: int | None = None) -> TerminalView:
-    """The answer in two lines, the best ``top`` rows of its table, and what to type next; with ``every`` all that the
-    opening of the page says, the table of all configurations, and the claims.
+    """The answer in two lines, the best ``top`` rows of its table, and what to type next; with ``every`` everything
+    at the top of the page, the table of all configurations, and the claims.
 
-    Columns that do not fit into ``width`` characters are left to the page, the last first. Raises StoreError where no
+    Columns that do not fit into ``width`` characters are left out, the last first. Raises StoreError where no
     trial is finished.
     """
     opening = Opening.of(Results.of(run))
@@ -57,7 +57,7 @@ def _brief(opening: Opening, top: int, width: int | None) -> TerminalView:
     found = [column for column in opening.columns if column.heading not in BRIEF_LEAVES_OUT]
     table = _fitted(found, top, width)
     after = [f"Next: {opening.next_step}"] if opening.next_step else []
-    after.append(f"All of it: fallline show {shlex.quote(str(opening.results.run.folder))} --all")
+    after.append(f"Everything: fallline show {shlex.quote(str(opening.results.run.folder))} --all")
     under = [opening.caption, *_first_rows(found, top)]
     under += [text for text in opening.warnings if text != opening.next_step]
     return TerminalView([_title(opening), "", *opening.lead], [(table, under)], after)
@@ -67,7 +67,7 @@ def _whole(opening: Opening, top: int, width: int | None) -> TerminalView:
     run, tables = opening.results.run, []
     if opening.comparison is not None:
         tables.append(_explained(opening.columns, opening.caption, top, width))
-    every = f"Every configuration by {opening.results.metric.label}. {opening.otherwise}".rstrip()
+    every = f"All configurations by {opening.results.metric.label}. {opening.otherwise}".rstrip()
     tables.append(_explained(columns(opening.results, opening.results.ranked), every, top, width))
     after = [*opening.figures, *filter(None, [*lines(run), looks_in_words(run)])]
     return TerminalView([_title(opening), "", *opening.lead, *opening.sure], tables, after)
@@ -78,7 +78,7 @@ def _title(opening: Opening) -> str:
 
 
 def _explained(found: list[TableColumn], caption: str, top: int, width: int | None) -> tuple[Table, list[str]]:
-    """A table, and under it what was left out and what its columns mean."""
+    """A table, and below it what was left out and what its columns mean."""
     count = _fitting(found, width)
     under = [caption, *_first_rows(found, top)]
     if count < len(found):
@@ -113,7 +113,7 @@ def _table(columns: list[TableColumn], count: int) -> Table:
 
 
 def _fitting(every: list[TableColumn], width: int | None) -> int:
-    """How many columns from the left fit; three at least: without them a row says nothing."""
+    """How many columns fit, from the left; at least three."""
     used, count = -GAP, 0
     for column in every:
         used += GAP + _width(column)
@@ -124,9 +124,9 @@ def _fitting(every: list[TableColumn], width: int | None) -> int:
 
 
 def _heading(column: TableColumn) -> str:
-    """In lines of a word each, where it is wider than what stands under it."""
+    """One word per line, where the heading is wider than the values."""
     wide = max((len(text) for text in column.texts), default=0) < len(column.heading)
-    return column.heading.replace(" ", "\n") if wide and column.heading != "95 % interval" else column.heading
+    return column.heading.replace(" ", "\n") if wide and column.heading != "95 % CI" else column.heading
 
 
 def _width(column: TableColumn) -> int:

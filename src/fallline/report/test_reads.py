@@ -1,4 +1,6 @@
-"""The test split in words: for which configurations it was read, by whom, how often, and whether it is still blind."""
+"""Sentences on evaluations of the held-out test set: for which configurations, by whom, how often, and whether its
+p-values are still valid.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ TIMES = ("", "once", "twice")
 
 
 def read_chosen(run: Run, who: str, claims: Iterable[Verdict] = (), reported: bool = False) -> list[str]:
-    """Note that ``who`` is shown test values of what the run chooses, of those ``claims`` that are on test, and with
-    ``reported`` of what published figures speak of; the sentences that say so. Nothing where the run has no test
+    """Record that ``who`` is shown test values of what the run chooses, of those ``claims`` that are on test, and
+    with ``reported`` of the trials of published figures; the sentences that say so. Nothing where the run has no test
     values."""
     if not has_test(run):
         return []
@@ -30,8 +32,9 @@ def read_chosen(run: Run, who: str, claims: Iterable[Verdict] = (), reported: bo
 
 
 def read_named(run: Run, who: str, claims: Iterable[Verdict], reported: bool = False) -> None:
-    """Note that ``who`` is shown test values that the study names itself, where there are any: of its claims, and with
-    ``reported`` beside published figures."""
+    """Record that ``who`` is shown test values that the study itself names, where there are any: of its claims, and
+    with ``reported`` beside published figures.
+    """
     beside = reported and any(on_test(figure.metric) for figure in run.study.reported)
     if beside or any(on_test(verdict.column) and verdict.parts for verdict in claims):
         named = plain(run.study)
@@ -39,31 +42,31 @@ def read_named(run: Run, who: str, claims: Iterable[Verdict], reported: bool = F
 
 
 def read_compared(found: Compared, who: str) -> list[str]:
-    """Note that ``who`` is shown a comparison, where it is on test; the sentences that say so."""
+    """Record that ``who`` is shown a comparison, where it is on test; the sentences that say so."""
     return _chosen(found.run, chosen_for(found), who) if on_test(found.metric) else []
 
 
 def read_all(run: Run, who: str) -> list[str]:
-    """Note that ``who`` is handed a frame with the test values of every trial; why that failed, where it did."""
+    """Record that ``who`` gets a frame with the test values of every trial; the reason where that failed."""
     return note(run, HeldOutRead(ALL), who) if not run.trials.is_empty() and has_test(run) else []
 
 
 def _chosen(run: Run, reading: HeldOutRead, who: str) -> list[str]:
-    """Nothing where all that was chosen diverged."""
+    """Nothing where all chosen configurations diverged."""
     return note(run, reading, who) if reading.picks else []
 
 
 def note(run: Run, reading: HeldOutRead, who: str) -> list[str]:
-    """Note a reading and say how things stand; a folder that cannot be written is said to be so."""
+    """Record an evaluation; sentences on all recorded ones, or that the folder cannot be written."""
     try:
         noted = note_test_read(run.paths, reading, who)
         return in_words(noted, readings(run.paths))
     except StoreError as failure:
-        return [f"That test was read could not be noted: {failure}."]
+        return [f"The evaluation of the test set could not be recorded: {failure}."]
 
 
 def in_words(noted: HeldOutRead, every: Sequence[HeldOutRead]) -> list[str]:
-    """A sentence on the reading, one on each that does not agree with it, and one on all others."""
+    """A sentence on this evaluation, one on each with another choice, and one on all others."""
     if noted.kind != CHOSEN:
         return []
     said = [_said(noted)]
@@ -72,14 +75,18 @@ def in_words(noted: HeldOutRead, every: Sequence[HeldOutRead]) -> list[str]:
         before = formatting.listed(
             [f"{_count(one)} chosen on {label(one.chosen_by)}, on {_day(one.first.first)}" for one in against], 3
         )
-        said.append(f"Test has been read for another choice before ({before}): its p-values are no longer blind.")
+        said.append(
+            f"The test set was evaluated for another choice before ({before}): its p-values are no longer valid."
+        )
     further = {
         name for one in every if one.kind == CHOSEN and one not in (noted, *against) for name in one.configurations
     } - noted.configurations
     if further:
         said[0] = f"{said[0][:-1]}; in other comparisons for {formatting.count(len(further))} more."
     if any(one.kind == NAMED for one in every):
-        said.append("Claims and reported figures on test name their configurations themselves, and were read besides.")
+        said.append(
+            "Claims and published figures on the test set name their configurations and are counted separately."
+        )
     said += _frames(every)
     return said
 
@@ -89,7 +96,8 @@ def _said(noted: HeldOutRead) -> str:
     since = noted.times - 1
     again = f", and {TIMES[since] if since < len(TIMES) else f'{formatting.count(since)} times'} since" if since else ""
     return (
-        f"Test was read for {_count(noted)}, first on {_day(first.first)} by {first.who} ({first.user}){again}; "
+        f"The test set was evaluated for {_count(noted)}, first on {_day(first.first)} by {first.who} "
+        f"({first.user}){again}; "
         f"chosen on {label(noted.chosen_by)}."
     )
 
@@ -101,9 +109,9 @@ def _frames(every: Sequence[HeldOutRead]) -> list[str]:
     times = sum(one.times for one in handed)
     how_often = TIMES[times] if times < len(TIMES) else f"{formatting.count(times)} times"
     return [
-        f"A frame with the test values of every trial was handed out {how_often}, first on "
-        f"{_day(handed[0].first.first)} to {handed[0].first.who} ({handed[0].first.user}): whether anybody chose "
-        "by it is not known."
+        f"A frame with the test values of every trial was given out {how_often}, first on "
+        f"{_day(handed[0].first.first)} to {handed[0].first.who} ({handed[0].first.user}); a choice by it is "
+        f"possible and not recorded."
     ]
 
 

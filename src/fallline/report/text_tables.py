@@ -1,4 +1,4 @@
-"""The report's tables as texts, for those who write them: Markdown and LaTeX."""
+"""The report's tables as texts, for Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from fallline.stats import label
 from fallline.stats.claims import Verdict
 
 MOST_ROWS = 40
-"""Rows of a written table, about a page of paper; the CSV has all."""
+"""The most rows of a table in Markdown and LaTeX, about a page; the CSV has all."""
 
 LEFT_OUT = ("p permutation", "p Wilcoxon", "p McNemar")
-"""Columns of the pairs that stand on the page and in the CSV: a sheet of paper is narrower."""
+"""Columns of the pairs that only the page and the CSV have: paper is narrower."""
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table in texts: its file name, a heading, a caption that stands alone, columns, and of how many rows these are
-    the first."""
+    """A table as texts: its file name, a heading, a self-contained caption, columns, and the number of all rows."""
 
     name: str
     heading: str
@@ -38,18 +37,18 @@ class TextTable:
 
     @property
     def rows(self) -> list[list[str]]:
-        """The first rows, a text a column."""
+        """The first rows, one text per column."""
         texts = [column.texts[:MOST_ROWS] for column in self.columns]
         return [list(row) for row in zip(*texts, strict=True)]
 
     @property
     def note(self) -> str:
-        """How many rows there are where not all are written."""
+        """The number of rows, where not all are shown."""
         return f"The first {MOST_ROWS} of {formatting.count(self.of)} rows." if self.of > MOST_ROWS else ""
 
 
 def written(opening: Opening, verdicts: Sequence[Verdict], beside: pl.DataFrame) -> list[TextTable]:
-    """Every table that a paper may want, the answer's first; those without rows are left out."""
+    """Every table for a paper, that of the answer first; tables without rows are left out."""
     results, comparison, source = opening.results, opening.comparison, opening.results.run.study.source
     answers = " ".join([*opening.answers, *opening.reserves, *opening.beside, opening.caption])
     found = [_written("answer", "Answer", answers, opening.columns)]
@@ -58,18 +57,21 @@ def written(opening: Opening, verdicts: Sequence[Verdict], beside: pl.DataFrame)
     if comparison is not None:
         told_of = f"First minus second by {label(comparison.compared.metric)}, paired over seeds."
         pairs = [column for column in pair_columns(comparison) if column.heading not in LEFT_OUT]
-        found.append(_written("pairs", "Every pair", told_of, pairs))
+        found.append(_written("pairs", "All pairs", told_of, pairs))
     if not beside.is_empty():
         whence = f" Source: {source}." if source else ""
         found.append(
             _written(
-                "reported", "Reported and ours", f"Published figures beside ours.{whence}", _beside(opening, beside)
+                "reported",
+                "Published and reproduced",
+                f"Published figures beside the reproduced ones.{whence}",
+                _beside(opening, beside),
             )
         )
     if comparison is not None or results.by_optimizer:
         head = columns(results, results.ranked.head(MOST_ROWS))
         caption = f"Ranked by {results.metric.label}. {opening.otherwise}".rstrip()
-        found.append(_written("ranked", "Every configuration", caption, head, results.ranked.height))
+        found.append(_written("ranked", "All configurations", caption, head, results.ranked.height))
     return [table for table in found if table.rows]
 
 
@@ -78,14 +80,14 @@ def _written(name: str, heading: str, caption: str, found: list[TableColumn], of
 
 
 def _beside(opening: Opening, beside: pl.DataFrame) -> list[TableColumn]:
-    """Published figures, ours, the interval and the difference."""
+    """Published figures, reproduced ones, the confidence interval and the difference."""
     rows = beside.to_dicts()
     texts = {
         "trials": [formatting.where(row["where"], row["at"]) for row in rows],
         "metric": [label(row["metric"]) for row in rows],
         "reported": [told(row["metric"], row["reported"], opening.results) for row in rows],
         "ours": [told(row["metric"], row["ours"], opening.results) for row in rows],
-        "95 % interval": [interval(row["low"], row["high"]) for row in rows],
+        "95 % CI": [interval(row["low"], row["high"]) for row in rows],
         "difference": [formatting.signed(row["difference"]) for row in rows],
     }
     return [TableColumn(name, said, said, numeric=name not in ("trials", "metric")) for name, said in texts.items()]

@@ -1,4 +1,4 @@
-"""What a reader should hold against a comparison because of how its arms were tuned, a sentence each."""
+"""Caveats of a comparison that come from how its arms were tuned, one sentence each."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fallline.stats.tuning import Defeat, at_equal_tries, defeats
 from fallline.store import Run
 
 SHOWN = 6
-"""Arms named in a sentence."""
+"""The most arms named in a sentence."""
 
 
 def tuning_cautions(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.DataFrame | None = None) -> list[str]:
     """The warnings of a run whose arms are the values of the column(s) ``by``, most serious first; often none.
 
-    They name: what loses to its own special case; a best value at the border of its range, with the wider study; rates
-    that were not tuned; unequal numbers of tries, and what equal numbers would have found; unequal budgets; the arm
-    "all defaults" where it is missing; numbers that were fixed; the share of each arm's trials that diverged. What
-    concerns an optimizer's own numbers is said where the arms are optimizers.
+    They are: an arm that loses to its own special case; a best value at an edge of its search range, with the wider
+    study; learning rates that were not tuned; unequal search budgets, and what equal ones would have found; unequal
+    training budgets; a missing arm "all defaults"; fixed hyperparameters; the share of each arm's trials that diverged.
+    Those about an optimizer's hyperparameters are given where the arms are optimizers.
     """
     found = searches(run, by, ranked)
     told = [_defeated(defeat) for defeat in defeats(run, found)]
@@ -47,7 +47,7 @@ def arm_name(search: Search) -> str:
 
 
 def _place(search: Search) -> str:
-    """Where several tasks stand side by side, which: "mnist: "."""
+    """The task, where there are several: "mnist: "."""
     said = named(search.run, search.group, search.group)
     return f"{said}: " if said else ""
 
@@ -63,19 +63,21 @@ def _defeated(defeat: Defeat) -> str:
         told += "; one seed"
     else:
         told += (
-            f"; difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, 95 % interval "
+            f"; difference {by_width(gap.mean, (gap.high - gap.low) / 2, sign=True)}, 95 % CI "
             f"{interval(gap.low, gap.high, sign=True)}"
         )
     at = defeat.case.reason
     also = "" if _had(defeat) else f", and {at} among its values"
     return (
-        f"{_place(defeat.general)}{formatting.capital(general)} contains {special} (at {at}) and yet loses to it "
-        f"({told}): it was tuned too little. Try more learning rates{also}."
+        f"{_place(defeat.general)}{formatting.capital(general)} contains {special} (at {at}) but loses to it "
+        f"({told}): it was not tuned enough. Try more learning rates{also}."
     )
 
 
 def _had(defeat: Defeat) -> bool:
-    """Whether the special case was among the settings of the general rule, so that only the rates can be to blame."""
+    """Whether the special case was among the settings of the general optimizer, so that only its learning rates can
+    be the reason.
+    """
     return not select_trials(defeat.general.rows, dict(defeat.case.hyperparameters)).is_empty()
 
 
@@ -86,7 +88,7 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
     if rates:
         offer = wider(run, [(search.arm.get("optimizer"), border) for search, border in at if border.number == RATE])
         told.append(
-            f"Best at the end of the learning rates tried: {formatting.listed(rates)}. A wider range may do better"
+            f"Best at an edge of the searched learning rates: {formatting.listed(rates)}. A wider range may be better"
             + (f": {offer}" if offer else ".")
         )
     others = [
@@ -96,7 +98,9 @@ def _borders(run: Run, found: Sequence[Search]) -> list[str]:
         if border.number != RATE
     ]
     if others:
-        told.append(f"Best at the end of the values tried: {formatting.listed(others)}. A wider range may do better.")
+        told.append(
+            f"Best at an edge of the searched values: {formatting.listed(others)}. A wider range may be better."
+        )
     return told
 
 
@@ -110,7 +114,7 @@ def _untuned(group: Sequence[Search]) -> list[str]:
         if len(one) == len(group)
         else formatting.capital(formatting.listed(map(arm_name, one), SHOWN))
     )
-    return [f"{who} ran at one learning rate only: how good it is at its own best rate is not known."]
+    return [f"{who} ran at one learning rate only; its performance at its best learning rate is unknown."]
 
 
 def _tries(group: Sequence[Search]) -> list[str]:
@@ -130,7 +134,8 @@ def _tries(group: Sequence[Search]) -> list[str]:
         if value is not None
     ]
     return [
-        f"Not tuned alike: {'; '.join(told)}. Who tries more finds more; after {least} {tries} each, drawn at "
+        f"Unequal search budgets: {'; '.join(told)}. A larger search finds better settings; after {least} "
+        f"{tries} each, drawn at "
         f"random, the expected best {group[0].metric.label} is {formatting.listed(values, SHOWN)}."
     ]
 
@@ -146,7 +151,7 @@ def _budgets(group: Sequence[Search]) -> list[str]:
                 for count in sorted(counts, reverse=True)
             ]
             told.append("; ".join(by_count))
-    return [f"Unequal budgets: {', and '.join(told)} (the most of any trial)."] if told else []
+    return [f"Unequal training budgets: {', and '.join(told)} (the maximum of any trial)."] if told else []
 
 
 def _defaults(group: Sequence[Search]) -> list[str]:
@@ -158,13 +163,13 @@ def _defaults(group: Sequence[Search]) -> list[str]:
         for search in lacking
     ]
     return [
-        f"Not tried with all defaults: {formatting.listed(said, SHOWN)}. What tuning gains over them is not known; a "
-        "[[points]] with these numbers in the study adds them."
+        f"Not trained at all defaults: {formatting.listed(said, SHOWN)}. The gain from tuning is unknown; a "
+        f"[[points]] with these hyperparameters in the study adds them."
     ]
 
 
 def _fixed(group: Sequence[Search]) -> list[str]:
-    """The optimizers' own numbers of which one value was tried."""
+    """The optimizers' hyperparameters with one value only."""
     said = []
     for search in group:
         own = [name for name in search.defaults.hyperparameters if name != RATE and search.rows[name].n_unique() == 1]
@@ -179,4 +184,4 @@ def _diverged(found: Sequence[Search]) -> list[str]:
     if not lost or len(found) < 2:
         return []
     said = [f"{_place(search)}{arm_name(search)} {100 * search.diverged_share:.0f} %" for search in lost]
-    return [f"Trials that diverged, of all its own: {formatting.listed(said)}."]
+    return [f"Share of trials that diverged: {formatting.listed(said)}."]

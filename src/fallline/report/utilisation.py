@@ -1,4 +1,4 @@
-"""Utilisation against batch size in words, as a table, as a picture and as a page."""
+"""Utilisation against batch size: sentence, table, figure and page."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ from fallline.store.files import write_derived
 
 SUFFIXES = (".html", ".svg", ".png", ".csv")
 ENOUGH = 0.9
-"""A batch size beyond which more brings nothing reaches this share of the most examples a second."""
+"""A batch size is large enough if it reaches this share of the maximum examples per second."""
 
 REPORTED = {128: 0.20, 1024: 0.54}
 """Utilisation of one GPU by the convnet of ``workers``, as published (TensorFlow, one run each)."""
 
 
 def knee(frame: pl.DataFrame) -> int:
-    """The smallest batch within a tenth of the most examples a second."""
+    """The smallest batch within 10 % of the maximum examples per second."""
     return int(frame.filter(pl.col("examples_a_second") >= ENOUGH * pl.col("examples_a_second").max())["batch"].min())
 
 
 def answer(frame: pl.DataFrame, task: str) -> str:
-    """How well the device is used at two sizes, and from which on more brings nothing."""
+    """Utilisation at two sizes, and the size from which larger batches gain nothing."""
     known = [row for row in frame.iter_rows(named=True) if row["batch"] in REPORTED]
     known = known or [frame.row(0, named=True), frame.row(-1, named=True)]
     used = "busy" if frame["busy"].null_count() == 0 else "share"
     said = ", ".join(f"at {row['batch']:,} to {100 * row[used]:.2g} %" for row in known)
-    what = "used (by its own counter)" if used == "busy" else "used (its rate of large products is 100 %)"
+    what = "busy (by its own counter)" if used == "busy" else "used (throughput of large matmuls = 100 %)"
     last = int(frame["batch"].max())
     end = knee(frame)
     more = (
-        f"beyond {end:,} more brings nothing"
+        f"beyond {end:,} larger batches gain nothing"
         if end < last
-        else f"and up to {last:,}, the largest tried, more brings more"
+        else f"and up to {last:,}, the largest measured, larger batches are faster"
     )
     return f"{task}: {said} the device is {what}; {more}."
 
 
 def reported() -> str:
-    """The published figures, to stand beside ours."""
+    """The published figures, for comparison."""
     told = ", ".join(f"{100 * share:.0f} % at {batch:,}" for batch, share in REPORTED.items())
-    return f"Reported for the convnet of workers on one GPU: {told}."
+    return f"Published for the convnet of workers on one GPU: {told}."
 
 
 def shown(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame in words, for people."""
+    """The frame as texts."""
     rows = [
         {
             "batch": formatting.count(row["batch"]),
             "step": formatting.seconds(row["step_seconds"]),
-            "by the law": formatting.seconds(row["predicted_step_seconds"]),
+            "predicted": formatting.seconds(row["predicted_step_seconds"]),
             "examples/s": formatting.count(round(row["examples_a_second"])),
             "GFLOP/s": formatting.number(row["flops_a_second"] / 1e9, 3),
-            "of the device": f"{100 * row['share']:.2g} %",
+            "of the matmul throughput": f"{100 * row['share']:.2g} %",
             "busy": formatting.MISSING if row["busy"] is None else f"{100 * row['busy']:.0f} %",
             "bound by": row["bound"],
-            "reported": f"{100 * REPORTED[row['batch']]:.0f} %" if row["batch"] in REPORTED else "",
+            "published": f"{100 * REPORTED[row['batch']]:.0f} %" if row["batch"] in REPORTED else "",
         }
         for row in frame.iter_rows(named=True)
     ]
@@ -73,9 +73,11 @@ def shown(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def chart(frame: pl.DataFrame) -> Any:
-    """Examples a second and the share of the device against the batch size; a rule where more brings nothing."""
+    """Examples a second and the share of the device against the batch size; a rule where larger batches gain
+    nothing.
+    """
     rows = frame.with_columns(knee=pl.lit(knee(frame)), percent=100 * pl.col("share"))
-    x = alt.X("batch:Q", title="examples a batch", scale=alt.Scale(type="log", base=2))
+    x = alt.X("batch:Q", title="batch size", scale=alt.Scale(type="log", base=2))
     base = alt.Chart(alt.Data(values=rows.to_dicts()))
     rule = base.mark_rule(strokeDash=[4, 4]).encode(x=alt.X("knee:Q", scale=alt.Scale(type="log", base=2)))
 
@@ -85,13 +87,13 @@ def chart(frame: pl.DataFrame) -> Any:
         line = base.mark_line(point=True).encode(x=x, y=y, tooltip=tips)
         return alt.layer(rule, line).properties(width=WIDTH / 2 - 60, height=220)
 
-    drawn = panel("examples_a_second", "examples a second") | panel("percent", "% of the device's rate of products")
+    drawn = panel("examples_a_second", "examples per second") | panel("percent", "% of matmul throughput")
     drawn["config"] = theme()
     return drawn
 
 
 def write(frame: pl.DataFrame, task: str, path: str | Path) -> Path:
-    """A page (.html), the picture alone (.svg, .png) or the figures (.csv); StudyError for another ending."""
+    """Write a page (.html), the figure (.svg, .png) or the data (.csv); StudyError for another suffix."""
     import vl_convert
 
     path = Path(path)

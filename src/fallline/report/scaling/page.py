@@ -1,4 +1,4 @@
-"""The page of a scale measurement; and the same as a section of a run's report."""
+"""The page of a scale measurement, and the same as a section of a run's report."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from fallline.report.scaling.result import Scaled
 
 READING = (
-    "Every count of devices was measured in a process of its own, with the study's own program, its first trial and "
-    "its own batches: steps in a row, timed several times each, every program once before any a second time. The "
-    "figure is the median over repeats.",
-    "Compute, communication and idle are told apart by three measurements: the step on one device with the batch that "
-    "each device has; the same on all devices at once, without communication; and the all-reduce of the weights' bytes "
-    "alone. What the whole step takes beyond the last two is idle and overhead.",
-    "The law is t(n, batch) = overhead + seconds an example × batch / n + 2 (n − 1) / n × bytes / bandwidth + 2 × "
-    "(n − 1) × latency, a ring all-reduce (Patarasuk and Yuan, 2009), fitted to all steps and all-reduces measured by "
-    "least squares of relative errors, no part below 0. Where devices slow each other down by computing at once, the "
-    "compute of the law is multiplied by the measured factor, and its forecasts leave that factor out: they are for "
-    "devices like this one, each by itself, with links as fast as those measured.",
-    "A batch that the devices cannot share evenly is filled up to the next that they can.",
+    "Each number of devices was measured in its own process, with the study's program, first trial and batches: "
+    "consecutive steps, timed several times, in rounds over all programs. The figure is the median over repeats.",
+    "Compute, communication and idle time come from three measurements: the step on one device with the batch "
+    "of each device; the same on all devices at the same time, without communication; and the all-reduce of the "
+    "weights alone. The rest of the step is idle time and overhead.",
+    "The fitted model is t(n, batch) = overhead + seconds per example × batch / n + 2 (n − 1) / n × bytes / "
+    "bandwidth + 2 × "
+    "(n − 1) × latency, a ring all-reduce (Patarasuk and Yuan, 2009), fitted to all measured steps and "
+    "all-reduces by least squares of relative errors, with no part below 0. Where devices slow each other down, "
+    "the compute of the model is multiplied by the measured factor; predictions leave that factor out: they are "
+    "for separate devices like this one, with links as fast as measured.",
+    "A batch that does not divide evenly over the devices is padded.",
 )
 
 
 def write_page(scaled: Scaled, path: Path | None = None) -> Path:
-    """Write the page, tables beside it; the path of the page."""
+    """Write the page and the tables beside it; the path of the page."""
     page = path if path is not None else scaled.files.report / "scaling.html"
     drawn = pictures(scaled)
     write_beside(scaled, drawn, page.parent)
@@ -56,11 +56,11 @@ def write_page(scaled: Scaled, path: Path | None = None) -> Path:
     about = f"fallline scale of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
     sections = [
         ("answer", "Answer", answer(scaled)),
-        ("figures", "Pictures", figures(drawn)),
+        ("figures", "Figures", figures(drawn)),
         *tables(scaled),
-        ("ran", "What ran", _ran(scaled)),
-        ("study", "The study", details("The study as it was measured (TOML)", tag("pre", dump_study(study)))),
-        ("read", "How to read this", reading()),
+        ("ran", "Environment", _ran(scaled)),
+        ("study", "Study", details("The study (TOML)", tag("pre", dump_study(study)))),
+        ("read", "How to read this page", reading()),
     ]
     question = "Should I use more devices for this, and for what?"
     write_derived(page, document(study.name, title, question, sections, about, bare=("answer", "figures")))
@@ -85,21 +85,21 @@ def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
 
 
 def answer(scaled: Scaled) -> Markup:
-    """The sentences, the first large."""
+    """The sentences, the first in large letters."""
     first, *rest = scaled.sentences
     return tag("div", tag("p", first, cls="first"), [tag("p", text, cls="next") for text in rest], cls="answer")
 
 
 def tables(scaled: Scaled) -> list[tuple[str, str, Markup | None]]:
-    """Sections with the tables that the sentences and pictures stand on."""
+    """Sections with the tables behind the sentences and figures."""
     found = (
-        ("takes", "What it takes", budget_table(scaled), calculated(scaled)),
-        ("reported", "Reported and ours", reported_table(scaled), [_OTHERS]),
+        ("takes", "Time of the study", budget_table(scaled), calculated(scaled)),
+        ("reported", "Published and reproduced", reported_table(scaled), [_OTHERS]),
         ("time-claims", "Claims on time", claims_table(scaled), [_JUDGED]),
         ("epochs", "Each epoch", epoch_table(scaled), []),
         ("speed", "Speed-up", axes_table(scaled), []),
-        ("parts", "Where a step goes", parts_table(scaled), ["Milliseconds of a step of one batch, split."]),
-        ("law", "By the law", forecast_table(scaled), [_law(scaled)]),
+        ("parts", "Time of a step", parts_table(scaled), ["Milliseconds per step of one split batch."]),
+        ("law", "Predictions", forecast_table(scaled), [_law(scaled)]),
     )
     return [
         (key, heading, None if frame.is_empty() else join(frame_table(frame), _notes(texts)))
@@ -108,7 +108,7 @@ def tables(scaled: Scaled) -> list[tuple[str, str, Markup | None]]:
 
 
 def section(scaled: Scaled | None, drawn: list[Any]) -> Markup | None:
-    """The same within the report of a run, whose answer it opens; None where nothing was measured."""
+    """The same as a section of a run's report; None where nothing was measured."""
     if scaled is None:
         return None
     said = [tag("p", text, cls="note") for text in scaled.sentences[1:]]
@@ -120,7 +120,7 @@ def section(scaled: Scaled | None, drawn: list[Any]) -> Markup | None:
             details(heading, content) if place > 2 else join(tag("h3", heading), content)
             for place, (heading, content) in enumerate(shown)
         ],
-        details("What was measured, and how", _ran(scaled), reading()),
+        details("Measurement", _ran(scaled), reading()),
     )
 
 
@@ -129,8 +129,8 @@ def reading() -> Markup:
     return tag("div", *(tag("p", text) for text in READING), cls="read")
 
 
-_JUDGED = "Supported or refuted where the whole range over repeats says so; the range is in brackets."
-_OTHERS = "The reported times are of other machines: hold speed-ups against each other, not seconds."
+_JUDGED = "Supported or refuted if the whole range over repeats agrees; the range is in brackets."
+_OTHERS = "The published times are of other machines: compare speed-ups, not seconds."
 
 
 def _notes(texts: list[str]) -> Markup | None:
@@ -138,19 +138,19 @@ def _notes(texts: list[str]) -> Markup | None:
 
 
 def _law(scaled: Scaled) -> str:
-    """The law's parts as fitted, and its errors."""
+    """The fitted parts of the model, and its errors."""
     law = scaled.measured.law
     bandwidth = "without limit" if law.a_byte == 0 else f"{formatting.number(1e-9 / law.a_byte, 3)} GB/s"
     said = (
-        f"Fitted: overhead {_micro(law.overhead)}, {_micro(law.an_example)} an example, "
-        f"{formatting.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} a message."
+        f"Fitted: overhead {_micro(law.overhead)}, {_micro(law.an_example)} per example, "
+        f"{formatting.size(law.bytes)} at {bandwidth}, {_micro(law.a_hop)} per message."
     )
     for kind, text in (("each", "left out one by one"), ("largest count", "of the largest count, fitted without it")):
         own = scaled.errors.filter(pl.col("left_out") == kind)["error"].abs() if scaled.errors.height else pl.Series([])
         if own.len():
             said += (
                 f" Error on the {formatting.plural(own.len(), 'point')} {text}: median "
-                f"{formatting.setting(float(f'{100 * own.median():.2g}'))} %, at worst "
+                f"{formatting.setting(float(f'{100 * own.median():.2g}'))} %, maximum "
                 f"{formatting.setting(float(f'{100 * own.max():.2g}'))} %."
             )
     return said

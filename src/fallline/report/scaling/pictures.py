@@ -1,4 +1,4 @@
-"""The measurement in pictures: speed-up, where a step goes, seconds an epoch, and the law."""
+"""The figures of the measurement: speed-up, time of a step, seconds per epoch, and predictions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MOST_PANELS = 4
 
 
 def pictures(scaled: Scaled) -> list[RenderedFigure]:
-    """All that have something to show."""
+    """All figures that have data."""
     makers = (_speed_up, _where, _epochs, _law)
     found = [drawn for make in makers if (drawn := make(scaled)) is not None]
     return [replace(drawn, chart=drawn.chart.properties(config=theme())) for drawn in found]
 
 
 def _speed_up(scaled: Scaled) -> RenderedFigure | None:
-    """Speed-up against devices: a panel for what the devices do, a line a batch, the ideal dashed."""
+    """Speed-up against devices: one panel per axis, one line per batch, the ideal dashed."""
     rows = scaled.axes
     if rows.is_empty():
         return None
@@ -124,17 +124,17 @@ def _speed_up(scaled: Scaled) -> RenderedFigure | None:
     )
     chart = common.with_rows(chart.properties(spacing={"row": 44, "column": 36}), shown)
     said = (
-        "A batch split over the devices (strong scaling), a batch on each (weak: the work of all over that of one "
-        "in the same time), a trial on each. Dashed: as many times as there are devices. Thick lines: the range "
-        f"over repeats ({_repeats(scaled)})."
+        "One batch split over the devices (strong scaling), one batch on each (weak scaling: the work of all "
+        "relative to one in the same time), one trial on each. Dashed: linear speed-up. Thick lines: range over "
+        "repeats ({_repeats(scaled)})."
     )
     if scaled.judged.shared:
-        said += " These devices share the cores of one CPU, so the dashed line is out of reach."
+        said += " These devices share the cores of one CPU, so linear speed-up is impossible."
     return RenderedFigure("speed-up", "Speed-up against devices", said, frame, chart, None)
 
 
 def _where(scaled: Scaled) -> RenderedFigure | None:
-    """A bar a split batch: the milliseconds of a step by where they go."""
+    """One bar per split batch: the parts of a step's time."""
     parts = scaled.parts
     if parts.is_empty():
         return None
@@ -165,7 +165,7 @@ def _where(scaled: Scaled) -> RenderedFigure | None:
     )
     base = common.spoken(alt.Chart(), ["ms", "total"])
     bars = base.mark_bar(height=14).encode(
-        x=alt.X("drawn:Q", title="milliseconds of a step", stack="zero", axis=alt.Axis(tickCount=7, grid=True)),
+        x=alt.X("drawn:Q", title="milliseconds per step", stack="zero", axis=alt.Axis(tickCount=7, grid=True)),
         y=y,
         color=color,
         order=alt.Order("place:Q"),
@@ -180,17 +180,17 @@ def _where(scaled: Scaled) -> RenderedFigure | None:
     shown = long.select("bar", "part", "ms", "drawn", "place", "total")
     chart = alt.layer(bars, ticks, data=common.held(shown)).properties(width=WIDTH - 190, height=26 * frame.height)
     said = (
-        "Compute: the same program on one device with the batch of each. Sharing: how much longer that takes where "
-        "all devices compute at once, without a word between them; nothing where each has silicon of its own. "
-        f"Communication: the all-reduce of the {formatting.size(scaled.measured.bytes)} of the weights alone, on these "
-        "devices. Idle and overhead: what is left of the measured step, the dark mark. Where the bar passes the "
+        "Compute: the same program on one device with the batch of each. Sharing: the slowdown when all devices "
+        "compute at the same time without communication; zero for separate devices. "
+        f"Communication: the all-reduce of the {formatting.size(scaled.measured.bytes)} of the weights alone, "
+        f"on these devices. Idle and overhead: the rest of the measured step (dark mark). Where the bar passes the "
         "mark, communication or sharing hides behind compute, and what is left is below 0 in the table."
     )
-    return RenderedFigure("where-a-step-goes", "Where a step goes", said, long, chart, None)
+    return RenderedFigure("where-a-step-goes", "Time of a step", said, long, chart, None)
 
 
 def _epochs(scaled: Scaled) -> RenderedFigure | None:
-    """Seconds of each epoch of the batches that change, a line a count."""
+    """Seconds of each epoch of batches that change, one line per number of devices."""
     changing = [pace.batch for pace in scaled.paces if len(pace.epochs) > 1][:MOST_PANELS]
     if not changing:
         return None
@@ -215,7 +215,7 @@ def _epochs(scaled: Scaled) -> RenderedFigure | None:
         axis=alt.Axis(format="d", tickCount=5, tickMinStep=1),
         scale=alt.Scale(nice=False, padding=8),
     )
-    y = alt.Y("seconds:Q", title="seconds an epoch", scale=alt.Scale(zero=True), axis=common.value_axis())
+    y = alt.Y("seconds:Q", title="seconds per epoch", scale=alt.Scale(zero=True), axis=common.value_axis())
     base = common.spoken(alt.Chart(), ["seconds", "difference"])
     tips = [
         alt.Tooltip("color:N", title="devices"),
@@ -239,19 +239,19 @@ def _epochs(scaled: Scaled) -> RenderedFigure | None:
         "Steps of the epoch times the seconds of a step of its batch, split over the devices; between the batch "
         f"sizes measured ({formatting.listed([formatting.count(size) for size in scaled.measured.sizes])}, and "
         f"each device's "
-        "share of them) on a straight line. Each panel has a scale of its own."
+        "share of them) linearly interpolated. Each panel has its own scale."
     )
-    return RenderedFigure("seconds-an-epoch", "Seconds an epoch as the batch grows", said, frame, chart, None)
+    return RenderedFigure("seconds-an-epoch", "Seconds per epoch as the batch grows", said, frame, chart, None)
 
 
 def _law(scaled: Scaled) -> RenderedFigure | None:
-    """Speed-up of a split and of a batch each by the law, to 512 devices."""
+    """Predicted speed-up of a split batch and of one batch each, up to 512 devices."""
     judged = scaled.judged
     rows = judged.forecast.filter(axis="data")
     if rows.is_empty():
         return None
     sizes = sorted(rows["batch"].unique())
-    panels = {"strong": "one batch, split", "weak": "a batch each"}
+    panels = {"strong": "one batch, split", "weak": "one batch each"}
     place = {size: at for at, size in enumerate(sizes)}
     frame = rows.select(
         panel=pl.col("scaling").replace_strict(panels),
@@ -313,11 +313,10 @@ def _law(scaled: Scaled) -> RenderedFigure | None:
     shown = frame.select("panel", "color", "devices", "speed_up")
     chart = common.with_rows(chart.properties(spacing={"row": 44, "column": 36}), shown)
     said = (
-        "By the law, for devices of their own: fitted to what was measured, drawn far beyond it. A split ends "
-        "where a device would have less than one example. Dashed: as many times as there are devices, as trials "
-        "side by side would do."
+        "Prediction for separate devices by the fitted model, extrapolated far beyond the measurement. A split "
+        "ends where a device would have less than one example. Dashed: linear speed-up, as for parallel trials."
     )
-    return RenderedFigure("by-the-law", "What many devices would give", said, frame, chart, None)
+    return RenderedFigure("by-the-law", "Predicted speed-up on many devices", said, frame, chart, None)
 
 
 def _repeats(scaled: Scaled) -> Any:

@@ -1,4 +1,4 @@
-"""A scale measurement as its reader has it: the sentence, the frames, the page."""
+"""A scale measurement: its sentences, frames and page."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fallline.study import Study
 class Scaled:
     """The measurement in a folder. Printed, it is what the terminal shows.
 
-    Frames: ``points`` (a row a repeat), ``axes`` (speed-up and efficiency), ``parts`` (where a step's time goes),
-    ``epochs`` and ``budgets`` (what the study's epochs take), ``forecast`` and ``errors`` (the law, and how far it is
-    off on points held out). ``sentence`` answers whether to use more devices.
+    Frames: ``points`` (one row per repeat), ``axes`` (speed-up and efficiency), ``parts`` (where a step's time goes),
+    ``epochs`` and ``budgets`` (what the study's epochs take), ``forecast`` and ``errors`` (the fitted model's
+    predictions, and its errors on held-out points). ``sentence`` answers whether to use more devices.
     """
 
     files: ScaleFolder
@@ -45,7 +45,7 @@ class Scaled:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Of what the times are: device, cores, weights, sizes, environments."""
+        """Facts about the measurement: device, cores, weights, sizes, environments."""
         return self.files.read_facts()
 
     @cached_property
@@ -99,7 +99,7 @@ class Scaled:
 
     @cached_property
     def sentences(self) -> list[str]:
-        """The answer, and what belongs to it."""
+        """The answer and its details."""
         from fallline.report.scaling.sentences import sentences
 
         return sentences(self)

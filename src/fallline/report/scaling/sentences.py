@@ -1,4 +1,6 @@
-"""The measurement in sentences: should one use more devices, on which axis, from what batch, and how sure is that."""
+"""The measurement in sentences: whether to use more devices, on which axis, from which batch size, and how certain
+that is.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +16,24 @@ if TYPE_CHECKING:
 
 
 def sentences(scaled: Scaled) -> list[str]:
-    """The answer first; then what it rests on, what a split costs, and what many devices would give."""
+    """The answer; then its basis, the cost of a split, and the prediction for many devices."""
     judged = scaled.judged
     if judged.count is None:
         return [
             f"Only one device was measured: {_milliseconds(scaled.measured.medians['seconds'][0])} a step of "
-            f"{scaled.measured.medians['width'][0]}. Name more with --devices 1,2,4."
+            f"{scaled.measured.medians['width'][0]}. Measure more with --devices 1,2,4."
         ]
     found = _shared(scaled) if judged.shared else _own(scaled)
     return [*found, *_communication(scaled), *_many(scaled), *_sure(scaled)]
 
 
 def thing(scaled: Scaled) -> str:
-    """What the devices are called."""
+    """The name of the devices."""
     return "GPUs" if scaled.facts["platform"] == "gpu" else "devices"
 
 
 def _own(scaled: Scaled) -> list[str]:
-    """Devices of their own: what was measured is the answer."""
+    """Separate devices: the measurement is the answer."""
     judged, things, n = scaled.judged, thing(scaled), scaled.judged.devices
     rows = {"trial": judged.trials, "weak": judged.weak, "strong": judged.split}
     found = [
@@ -48,57 +50,59 @@ def _own(scaled: Scaled) -> list[str]:
         return found
     if judged.pays_from is None:
         law, most = judged.points.law.pays_from(n), split["batch"].max()
-        beyond = f"; by the law it would from about {formatting.count(law)}" if law and law > most else ""
+        beyond = f"; by the fitted model it would from about {formatting.count(law)}" if law and law > most else ""
         found.append(
-            f"Splitting a batch over {n} paid at none of the sizes measured (up to {formatting.count(most)}){beyond}."
+            f"Splitting a batch over {n} was not faster at any measured size (up to {formatting.count(most)}){beyond}."
         )
     else:
         found.append(
-            f"Splitting a batch over {n} pays from {formatting.count(judged.pays_from)} examples on: faster than "
-            "one device in every repeat, there and at every larger size measured."
+            f"Splitting a batch over {n} is faster from {formatting.count(judged.pays_from)} examples on: in "
+            f"every repeat, there and at every larger measured size."
         )
     return found
 
 
 def _shared(scaled: Scaled) -> list[str]:
-    """Devices cut out of one CPU: the law answers, the measured speed-up is told as what it is."""
+    """Devices that share one CPU: the fitted model answers; the measured speed-up is given for information."""
     judged, law, batch = scaled.judged, scaled.judged.points.law, scaled.judged.batch
     n = max(judged.devices, ASKED)
     one = law.step(1, batch)
     gains = {"trial": float(n), "weak": n * one / law.step(n, n * batch), "strong": one / law.step(n, batch)}
     told = {kind: f"{formatting.number(gain, 2)} times" for kind, gain in gains.items()}
-    found = [_answer(n, "devices of their own", batch, gains, told, " by the law fitted here")]
+    found = [_answer(n, "separate devices", batch, gains, told, " by the model fitted here")]
     said = []
     if judged.trials:
         said.append(f"a trial on each did {times(judged.trials)} the work of one")
     if judged.split:
         said.append(f"one batch of {formatting.count(judged.split['batch'])} was trained {times(judged.split)} as fast")
     so = (
-        "more devices than cores, so nothing can get faster"
+        "more devices than cores, so no speed-up is possible"
         if judged.devices > judged.cores
-        else ("all of which one device may use as well")
+        else ("all of which one device can use as well")
     )
     found.append(
-        f"Here {judged.devices} devices are cut out of one CPU and share its "
-        f"{formatting.plural(judged.cores, 'core')}, {so}: {', and '.join(said)}. Read no speed-up of other "
-        "devices off these, only what the split itself costs."
+        f"Here {judged.devices} devices share one CPU with its "
+        f"{formatting.plural(judged.cores, 'core')}, {so}: {', and '.join(said)}. This is no prediction for "
+        f"separate devices; it only shows the cost of the split itself."
     )
     pays, good = law.pays_from(n), law.efficient_from(n, GOOD)
     if pays is None:
-        found.append("By the law no batch is large enough for a split to pay: an example more costs nothing.")
+        found.append("By the fitted model no batch is large enough for a split: an additional example costs nothing.")
     else:
         found.append(
-            f"By the law a split over {n} pays from a batch of {formatting.count(max(n, pays))}, and reaches "
+            f"By the fitted model a split over {n} is faster from a batch of {formatting.count(max(n, pays))}, "
+            f"and reaches "
             f"{100 * GOOD:.0f} % of {n} times the speed from {formatting.count(max(n, good or n))}."
         )
     return found
 
 
 def _answer(n: int, things: str, batch: int, gains: dict[str, float], said: dict[str, str], how: str = "") -> str:
-    """Use them or not, and for what; ``gains`` are speed-ups by "trial", "weak" and "strong", ``said`` the same in
-    words."""
+    """Whether to use them, and for what; ``gains`` are speed-ups by "trial", "weak" and "strong", ``said`` the same
+    as text.
+    """
     names = {
-        "trial": "trials side by side",
+        "trial": "parallel trials",
         "weak": f"larger batches ({formatting.count(batch)} each)",
         "strong": f"one batch of {formatting.count(batch)}",
     }
@@ -107,9 +111,9 @@ def _answer(n: int, things: str, batch: int, gains: dict[str, float], said: dict
     some = [names[kind] for kind in gains if names[kind] not in (*good, *poor)]
     if good:
         verdict = f"Use {n} {things} for {formatting.listed(good)}"
-        verdict += f", with loss for {formatting.listed(some)}" if some else ""
+        verdict += f", with low efficiency for {formatting.listed(some)}" if some else ""
     elif some:
-        verdict = f"Use {n} {things} only where they are idle anyway, for {formatting.listed(some)}"
+        verdict = f"Use {n} {things} only where they would be idle, for {formatting.listed(some)}"
     else:
         verdict = f"Do not use {n} {things} for this"
     verdict += f", not for {' nor for '.join(poor)}" if poor and (good or some) else ""
@@ -132,14 +136,14 @@ def _communication(scaled: Scaled) -> list[str]:
     row = min(own.iter_rows(named=True), key=lambda one: abs(one["batch"] - scaled.judged.batch))
     share = row["communication"] / row["seconds"]
     return [
-        f"Adding up the gradients ({formatting.size(scaled.measured.bytes)}) takes "
+        f"The all-reduce of the gradients ({formatting.size(scaled.measured.bytes)}) takes "
         f"{_milliseconds(row['communication'])} alone, {percent(share)} of a step of "
         f"{formatting.count(row['batch'])} over {row['devices']} ({_milliseconds(row['seconds'])})."
     ]
 
 
 def _many(scaled: Scaled) -> list[str]:
-    """What 8, 64 and 512 devices would give, by the law."""
+    """The prediction for 8, 64 and 512 devices."""
     judged = scaled.judged
     rows = judged.forecast.filter(batch=judged.batch, axis="data")
     strong, weak = (
@@ -158,23 +162,24 @@ def _many(scaled: Scaled) -> list[str]:
     )
     many = formatting.listed([str(n) for n in BEYOND])
     return [
-        f"By the law, {first}; a batch of {formatting.count(judged.batch)} on each of {many} does {held} times "
+        f"By the fitted model, {first}; a batch of {formatting.count(judged.batch)} on each of {many} does "
+        f"{held} times "
         f"the work "
-        "of one; trials side by side as many times as there are devices."
+        "of one; parallel trials scale with the number of devices."
     ]
 
 
 def _sure(scaled: Scaled) -> list[str]:
-    """How far the law is off where it was not fitted."""
+    """The error of the fitted model on held-out points."""
     errors = scaled.errors
     if errors.is_empty():
-        return ["Too few sizes were measured to hold the law against points it was not fitted to."]
+        return ["Too few sizes were measured to test the fitted model on held-out points."]
     said = []
-    for kind, text in (("each", "a point held out"), ("largest count", "the largest count of devices held out")):
+    for kind, text in (("each", "a held-out point"), ("largest count", "the held-out largest number of devices")):
         own = errors.filter(pl.col("left_out") == kind)["error"].abs()
         if own.len():
-            said.append(f"{percent(own.median())} on {text} (median; at worst {percent(own.max())})")
-    return [f"The law is off by {' and '.join(said)}."]
+            said.append(f"{percent(own.median())} on {text} (median; maximum {percent(own.max())})")
+    return [f"The error of the fitted model is {' and '.join(said)}."]
 
 
 def times(row: dict) -> str:

@@ -1,4 +1,4 @@
-"""The measurement in tables, as texts: for the page and for the terminal."""
+"""The tables of the measurement as texts, for page and terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fallline.report.scaling.result import Scaled
 
-AXES = {("data", "strong"): "one batch, split", ("data", "weak"): "a batch each", ("trial", "both"): "a trial each"}
+AXES = {("data", "strong"): "one batch, split", ("data", "weak"): "one batch each", ("trial", "both"): "one trial each"}
 """What the devices do, by axis and scaling."""
 
 
@@ -32,18 +32,18 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def axes_table(scaled: Scaled) -> pl.DataFrame:
-    """A row an (axis, batch, count): the time of a step, the speed-up with its range, the efficiency."""
+    """One row per (axis, batch, count): the time of a step, the speed-up with its range, the efficiency."""
     return pl.DataFrame(
         [
             {
                 "devices do": AXES[row["axis"], row["scaling"]],
                 "batch": formatting.count(row["batch"]),
                 "devices": said_count(row["count"]),
-                "ms a step": milliseconds(row["seconds"]),
-                "range": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
-                "ms on one": milliseconds(row["alone"]),
+                "ms per step": milliseconds(row["seconds"]),
+                "range, ms": f"{milliseconds(row['low'])} to {milliseconds(row['high'])}",
+                "ms on one device": milliseconds(row["alone"]),
                 "speed-up": formatting.number(row["speed_up"], 3),
-                "range of it": interval(row["speed_up_low"], row["speed_up_high"]),
+                "speed-up range": interval(row["speed_up_low"], row["speed_up_high"]),
                 "efficiency": percent(row["efficiency"]),
             }
             for row in scaled.axes.iter_rows(named=True)
@@ -52,14 +52,14 @@ def axes_table(scaled: Scaled) -> pl.DataFrame:
 
 
 def parts_table(scaled: Scaled) -> pl.DataFrame:
-    """A row a split batch: where the milliseconds of a step go."""
+    """One row per split batch: the parts of a step's time."""
     return pl.DataFrame(
         [
             {
                 "devices": said_count(row["count"]),
                 "batch": formatting.count(row["batch"]),
-                "each has": formatting.count(row["local"]),
-                "ms a step": milliseconds(row["seconds"]),
+                "per device": formatting.count(row["local"]),
+                "ms per step": milliseconds(row["seconds"]),
                 "compute": milliseconds(row["compute"]),
                 "sharing": milliseconds(row["sharing"]),
                 "communication": milliseconds(row["communication"]),
@@ -71,7 +71,7 @@ def parts_table(scaled: Scaled) -> pl.DataFrame:
 
 
 def budget_table(scaled: Scaled) -> pl.DataFrame:
-    """A row a (batch, scaling, count): steps by the calculator, time of an epoch and of the budget, against one."""
+    """One row per (batch, scaling, count): steps, time of an epoch and of the budget, compared with one device."""
     rows = []
     for row in scaled.budgets.iter_rows(named=True):
         if row["scaling"] == "weak" and row["count"] == "1":
@@ -83,19 +83,19 @@ def budget_table(scaled: Scaled) -> pl.DataFrame:
                 "devices": said_count(row["count"]),
                 "epochs": formatting.setting(float(f"{row['epochs']:.4g}")),
                 "steps": formatting.count(row["steps"]),
-                "s an epoch": formatting.number(row["an_epoch"], 3),
+                "s per epoch": formatting.number(row["an_epoch"], 3),
                 "difference": formatting.signed(row["an_epoch"] - _one(scaled, row)["an_epoch"]),
                 "budget": formatting.seconds(row["seconds"]),
                 "speed-up": formatting.number(row["speed_up"], 3),
                 "efficiency": percent(row["efficiency"]),
-                "from": "measured sizes" if row["measured"] else "beyond measured sizes",
+                "from": "measured sizes" if row["measured"] else "extrapolated",
             }
         )
     return pl.DataFrame(rows)
 
 
 def epoch_table(scaled: Scaled) -> pl.DataFrame:
-    """A row an (batch, epoch): seconds on each count, and the difference from one device; of batches that change."""
+    """One row per (batch, epoch) of batches that change: seconds on each count, and the difference from one device."""
     changing = [pace.batch for pace in scaled.paces if len(pace.epochs) > 1]
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for row in scaled.epochs.filter(pl.col("batch").is_in(changing), scaling="strong").iter_rows(named=True):
@@ -115,7 +115,7 @@ def epoch_table(scaled: Scaled) -> pl.DataFrame:
 
 
 def forecast_table(scaled: Scaled) -> pl.DataFrame:
-    """A row a count: what the law says of the study's batch, and from which batch a split pays."""
+    """One row per count: the model's prediction for the study's batch, and the batch from which a split is faster."""
     judged = scaled.judged
     rows = judged.forecast.filter(batch=judged.batch)
     by = {(row["devices"], row["axis"], row["scaling"]): row for row in rows.iter_rows(named=True)}
@@ -131,13 +131,13 @@ def forecast_table(scaled: Scaled) -> pl.DataFrame:
                 if split is None
                 else f"{formatting.number(split['speed_up'], 3)} times",
                 f"{formatting.count(judged.batch)} each": f"{formatting.number(weak['speed_up'], 3)} times",
-                "a trial each": f"{formatting.count(n)} times",
-                "a split pays from": _batch(row["pays_from"], n),
+                "one trial each": f"{formatting.count(n)} times",
+                "split faster from": _batch(row["pays_from"], n),
                 "efficiency 70 % from": _batch(row["good_from"], n),
                 **(
                     {}
                     if scaled.measured.law_across is None
-                    else {"across hosts it pays from": _batch(row["pays_from_across"], n)}
+                    else {"across hosts faster from": _batch(row["pays_from_across"], n)}
                 ),
             }
         )
@@ -145,7 +145,7 @@ def forecast_table(scaled: Scaled) -> pl.DataFrame:
 
 
 def reported_table(scaled: Scaled) -> pl.DataFrame:
-    """A row a published time: the seconds, the speed-up they make, and ours, strong and weak."""
+    """One row per published time: its seconds and speed-up, and the reproduced ones, strong and weak."""
     asked = scaled.study.scale
     if asked is None or not asked.reported:
         return pl.DataFrame()
@@ -163,12 +163,12 @@ def reported_table(scaled: Scaled) -> pl.DataFrame:
         rows.append(
             {
                 "devices": formatting.MISSING if one.devices is None else said_count(str(one.devices)),
-                "reported": f"{formatting.seconds(one.seconds)} {one.of}",
+                "published": f"{formatting.seconds(one.seconds)} {one.of}",
                 "its speed-up": formatting.MISSING if base is None else formatting.number(base / one.seconds, 3),
-                "ours, one batch split": formatting.MISSING
+                "reproduced, one batch split": formatting.MISSING
                 if strong is None
                 else f"{formatting.seconds(strong[column])} ({formatting.number(strong['speed_up'], 3)} times)",
-                "ours, a batch each": formatting.MISSING
+                "reproduced, one batch each": formatting.MISSING
                 if weak is None
                 else f"{formatting.seconds(weak[column])} ({formatting.number(weak['speed_up'], 3)} times)",
                 "text": one.text,
@@ -178,7 +178,7 @@ def reported_table(scaled: Scaled) -> pl.DataFrame:
 
 
 def calculated(scaled: Scaled) -> list[str]:
-    """The calculator's sentences: steps of the first budget by each count of devices, a batch on each."""
+    """Sentences: the steps of the first budget on each count of devices, one batch on each."""
     pace = scaled.paces[0]
     examples = scaled.facts["examples"]
     if len(pace.epochs) > 1:
@@ -192,15 +192,15 @@ def calculated(scaled: Scaled) -> list[str]:
 
 
 def terminal(scaled: Scaled) -> list[Table]:
-    """The tables of a terminal."""
+    """The tables for a terminal."""
     from rich.table import Table
 
     found = []
     tables = (
         ("Speed-up of a step", axes_table(scaled)),
-        ("Where a split step goes, ms", parts_table(scaled)),
-        ("What the study takes", budget_table(scaled)),
-        ("By the law", forecast_table(scaled)),
+        ("Time of a split step, ms", parts_table(scaled)),
+        ("Time of the study", budget_table(scaled)),
+        ("Predictions", forecast_table(scaled)),
     )
     for title, frame in tables:
         if frame.is_empty():
