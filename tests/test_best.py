@@ -321,7 +321,7 @@ def test_the_answer_says_as_good_with_the_margin_and_how_often_the_first_is_best
         .split(":")[0]
         .endswith(f"is best so far (best in {100 * first['best_share']:.0f} % of resamples)")
     )
-    assert "as good, within 0.005" in found.answer[0] and "is as good (within 0.005)." in found.use[0]
+    assert "equivalent within 0.005" in found.answer[0] and "is equivalent (within 0.005)." in found.use[0]
     assert not any("seeds would" in text for text in found.sure), "what is decided needs no more seeds"
     verdicts = next(column for column in Opening.of(Results.of(run)).columns if column.heading == "verdict")
     assert verdicts.texts == [AHEAD, AS_GOOD]
@@ -408,7 +408,7 @@ def test_two_seeds_forecast_nothing_and_say_what_to_do(tmp_path):
     assert found.pairs["seeds_needed"].null_count() == 1 and "feasible" not in str(found)
     (text,) = [text for text in found.sure if text.startswith("Two seeds")]
     assert "--seeds 5" in text
-    assert "two seeds cannot tell how many would settle it: run 5 first" in str(
+    assert "two seeds are too few to estimate how many are needed: run 5 first" in str(
         Opening.of(Results.of(run)).results and _claims(run)
     )
 
@@ -472,7 +472,7 @@ def test_rules_that_are_one_are_tested_once_ranked_level_and_not_waited_for(tmp_
     assert all(row["p_holm"] == with_adam[0]["p"] for row in with_adam), "one test, so nothing to correct for"
     ranks = dict(found.arms.select("optimizer", "mean_rank").iter_rows())
     assert ranks["adagrad"] == ranks["ftrl"] == ranks["proximal_adagrad"]
-    assert "the same" in next(column for column in pair_columns(found) if column.heading == "told apart").texts
+    assert "equal" in next(column for column in pair_columns(found) if column.heading == "significant").texts
     alone = [row for row in run.trials.iter_rows(named=True) if row["optimizer"] in ("adagrad", "adam")]
     two = Comparison.of(
         tiny(
@@ -490,7 +490,7 @@ def test_rules_that_are_one_are_tested_once_ranked_level_and_not_waited_for(tmp_
     assert two.arms["p_best"].drop_nulls()[0] == pytest.approx(found.arms["p_best"].drop_nulls()[0], rel=1e-3)
     asked = {one.text: one.verdict for one in questions(run)}
     same = [verdict for text, verdict in asked.items() if "adam " not in f"{text} "]
-    assert len(asked) == 3 and all(verdict == "the same" for verdict in same)
+    assert len(asked) == 3 and all(verdict == "equal" for verdict in same)
 
 
 def test_copies_of_the_best_are_named_with_it(tmp_path):
@@ -501,8 +501,8 @@ def test_copies_of_the_best_are_named_with_it(tmp_path):
     ]
     found = Comparison.of(tiny(tmp_path / "run", rows, metric="validation_loss"))
     assert found.arms["verdict"].to_list() == [BEST, SAME, WORSE] and found.arms["best_share"].to_list() == [1, 1, 0]
-    assert found.use == ["Use gradient descent or momentum. They give the same results."]
-    assert "momentum is the same but for rounding" in found.answer[0]
+    assert found.use == ["Use gradient descent or momentum. They give identical results."]
+    assert "momentum is equal except for rounding" in found.answer[0]
 
 
 def test_ties_in_accuracy_of_rules_that_train_apart_are_waited_for(tmp_path):
@@ -535,8 +535,8 @@ def test_what_differs_by_rounding_is_a_tie_without_chance_and_with_one_seed(tmp_
     found = Comparison.of(run)
     level = found.pairs.filter(pl.col("difference") == 0)
     assert level.height == 1 and not level["significant"][0] and level["better"][0] in (0.5, None)
-    assert "are exactly level" in found.answer[0] or "the same" in found.answer[0] or "level" in found.use[0]
-    assert "Adam is ahead" not in found.use[0] and found.arms["mean_rank"].to_list()[:2] == [1.5, 1.5]
+    assert "are exactly equal" in found.answer[0] or "equal" in found.answer[0] or "equal" in found.use[0]
+    assert "Adam is best so far" not in found.use[0] and found.arms["mean_rank"].to_list()[:2] == [1.5, 1.5]
 
 
 @pytest.mark.parametrize(("general", "blamed"), [(1.4e-14, False), (1e-3, True)])

@@ -45,7 +45,7 @@ def test_a_compared_rate_at_the_end_of_its_range_stands_beside_the_answer(tmp_pa
         axes={"learning_rate": [0.1, 0.01, 0.001]},
     )
     said = sure(at_end, "learning_rate")
-    assert "Its learning rate is the largest that was tried, and a larger one may do better: fallline run" in said
+    assert "Its learning rate is the largest that was tried, and a larger one may be better: fallline run" in said
     assert "axes.learning_rate=[10, 1, 0.1, 0.01, 0.001]" in said
     assert "largest that was tried" in str(shown(at_end))
     assert "largest that was tried" in write_report(at_end).with_suffix(".md").read_text()
@@ -65,7 +65,7 @@ def test_several_groups_say_which_of_them_stand_at_an_end(tmp_path):
         for row in trials(adam__0_1=means[0], adam__0_01=means[1], adam__0_001=means[2])
     ]
     said = sure(tiny(tmp_path / "run", made), "learning_rate")
-    assert "The best learning rate is the end of those tried for batch 10 (highest)" in said and "batch 20" not in said
+    assert "at an edge of the search range for batch 10 (highest)" in said and "batch 20" not in said
 
 
 def test_a_ranking_without_a_comparison_says_it_too(tmp_path, monkeypatch):
@@ -84,24 +84,26 @@ def test_a_validation_winner_that_loses_on_test_gets_a_line(tmp_path):
     run = tiny(tmp_path / "run", trials(**both))
     [line] = [text for text in Opening.of(Results.of(run)).sure if "test set" in text]
     assert line.startswith(
-        "On the test set momentum at learning rate 0.1 is ahead of adam at learning rate 0.1, which "
+        "On the held-out test set momentum at learning rate 0.1 is better than adam at learning rate 0.1, which "
         "validation accuracy chose: test accuracy +0.0"
     )
-    assert re.search(r"p (= [\d.e-]+|< 0\.0001), n = 6\.", line) and "The choice stays that of validation" in line
-    assert "On the test set momentum" in str(shown(run))
-    assert "On the test set momentum" in write_report(run).read_text()
+    assert re.search(r"p (= [\d.e-]+|< 0\.0001), n = 6\.", line) and "The choice remains that of validation" in line
+    assert "On the held-out test set momentum" in str(shown(run))
+    assert "On the held-out test set momentum" in write_report(run).read_text()
 
 
 def test_a_winner_that_wins_on_test_too_gets_none(tmp_path):
     run = tiny(tmp_path / "run", trials(adam__0_1=(0.9, 0.88), momentum__0_1=(0.85, 0.8)))
-    assert "On the test set" not in str(shown(run))
-    assert "On the test set" not in str(shown(tiny(tmp_path / "no", trials(adam__0_1=0.9, momentum__0_1=0.85))))
+    assert "On the held-out test set" not in str(shown(run))
+    assert "On the held-out test set" not in str(
+        shown(tiny(tmp_path / "no", trials(adam__0_1=0.9, momentum__0_1=0.85)))
+    )
 
 
 def test_a_ranking_without_a_comparison_has_the_line_too(tmp_path, monkeypatch):
     monkeypatch.setattr("fallline.report.headline.MOST_PAIRS", 0)
     run = tiny(tmp_path / "run", trials(adam__0_1=(0.90, 0.80), adam__0_01=(0.5, 0.5), momentum__0_1=(0.85, 0.88)))
-    assert any(text.startswith("On the test set momentum") for text in Opening.of(Results.of(run)).sure)
+    assert any(text.startswith("On the held-out test set momentum") for text in Opening.of(Results.of(run)).sure)
 
 
 # Figures
@@ -143,9 +145,7 @@ def test_plus_minus_stands_where_all_seeds_are_equal(tmp_path):
     ]
     run = tiny(tmp_path / "run", made)
     compared = Comparison.of(run).compared
-    assert value(compared, compared.groups[0].arms[0]) == (
-        "validation accuracy 0.7500 ± 0 (95 % confidence interval, n = 6)"
-    )
+    assert value(compared, compared.groups[0].arms[0]) == ("validation accuracy 0.7500 ± 0 (95 % CI, n = 6)")
 
 
 def test_plus_minus_is_a_confidence_interval_everywhere(tmp_path):
@@ -153,8 +153,8 @@ def test_plus_minus_is_a_confidence_interval_everywhere(tmp_path):
     page = write_report(run).with_suffix(".md").read_text()
     for line in page.splitlines():
         if "±" in line and not line.startswith("|"):
-            assert "95 % confidence interval" in line, line
+            assert "95 % CI" in line, line
     opening = Opening.of(Results.of(run))
     for column in [*opening.columns, *arm_columns(opening.comparison), *columns(opening.results, opening.ranked)]:
         if any("±" in text for text in column.texts):
-            assert "95 % confidence interval" in column.help
+            assert "95 % CI" in column.help

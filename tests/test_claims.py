@@ -309,7 +309,7 @@ def test_one_seed_decides_nothing(tmp_path):
     verdict = judged(tmp_path, table({"adam": [0.99], "momentum": [0.1]}), **A_OVER_B)
     assert (verdict.verdict, verdict.p, verdict.seeds_needed) == (UNDECIDED, None, 5)
     assert verdict.parts[0].evidence.low is None
-    assert "one seed says nothing" in lines(open_tiny(tmp_path))[1]
+    assert "one seed is not enough" in lines(open_tiny(tmp_path))[1]
 
 
 def test_an_arm_that_is_not_there_is_not_tested(tmp_path):
@@ -449,7 +449,7 @@ def test_claims_are_noted_before_the_training_and_later_ones_are_told_apart(tmp_
     assert "before the first trial" in section(first.records, claims(first.records))
     again = fallline.run(_line(**BEST), folder)
     assert json.loads((folder / "claims.json").read_text()) == [note]
-    assert again.claims()["verdict"].to_list() == [SUPPORTED], "one seed is enough where nothing is left to chance"
+    assert again.claims()["verdict"].to_list() == [SUPPORTED], "one seed is enough where trials are deterministic"
     later = fallline.run(_line(**BEST, margin=0.1), folder)
     assert [row["recorded"] for row in json.loads((folder / "claims.json").read_text())] == [0, 2]
     assert "after 2 trials had been recorded" in section(later.records, claims(later.records))
@@ -485,7 +485,7 @@ def test_page_terminal_and_frames_say_the_same(tmp_path):
         SUPPORTED,
     )
     tally, line = lines(result.records)
-    assert tally == "What the study claims: 1 supported."
+    assert tally == "Claims of the study: 1 supported."
     assert line.startswith(
         "✓ supported: 0.01 is <best> (learning rate 0.01 minus learning rate 0.001: final training loss difference −"
     )

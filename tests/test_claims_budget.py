@@ -1,4 +1,4 @@
-"""Every claim of the built-in studies can be judged by a preset, and says on what budget it was."""
+"""Every claim of the built-in studies can be judged on a preset, and says on what budget it was."""
 
 import json
 from pathlib import Path
@@ -102,16 +102,16 @@ def told(study: Study, folder: Path) -> list[str]:
     """What a reader is told of the budget, which is the same on the terminal, the page and in Markdown."""
     run = made_up(study, folder)
     verdicts = claims(run)
-    found = [line for line in lines(run) if "made about" in line]
+    found = [line for line in lines(run) if "made for" in line]
     for text in (section(run, verdicts), introduction(run, verdicts)):
-        assert all(line in text for line in found) and text.count("made about") == len(found)
+        assert all(line in text for line in found) and text.count("made for") == len(found)
     return found
 
 
 def test_claims_made_about_a_larger_budget_say_so(tmp_path):
     study = load_study("convnet/losses").preset("claims").with_({"seeds": 2})
     assert told(study, tmp_path / "losses") == [
-        "The 3 claims were made about 5,500 steps on 55,000 training examples; this run judges them by 100 steps on "
+        "The 3 claims were made for 5,500 steps on 55,000 training examples; this run judges them on 100 steps on "
         "55,000 training examples."
     ]
 
@@ -135,15 +135,15 @@ SUBSETS = Study(
 def test_each_claim_is_told_the_budget_of_its_own_arms(tmp_path):
     fewer = SUBSETS.with_({"axes": {"subset": [500, 1000]}})
     assert told(fewer, tmp_path / "fewer") == [
-        "Claims 2 and 3 were made about 20 to 80 steps on 500 to 2,000 training examples in 3 configurations; this run "
-        "judges them by 20 to 40 steps on 500 to 1,000 training examples in 2 configurations."
+        "Claims 2 and 3 were made for 20 to 80 steps on 500 to 2,000 training examples in 3 configurations; this run "
+        "judges them on 20 to 40 steps on 500 to 1,000 training examples in 2 configurations."
     ]
 
 
 def test_budgets_of_several_claims_are_told_together(tmp_path):
     fewer = SUBSETS.with_({"base": {"epochs": 1}, "axes": {"subset": [500, 1000]}})
     assert told(fewer, tmp_path / "fewer") == [
-        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training examples; this run judges them by 10 to "
+        "The 3 claims were made for 20 to 80 steps on 500 to 2,000 training examples; this run judges them on 10 to "
         "20 steps on 500 to 1,000 training examples, some of them in fewer configurations."
     ]
 
@@ -156,12 +156,12 @@ def test_where_the_arms_train_as_they_were_written_nothing_is_said(tmp_path):
 def test_settings_count_as_a_preset_does_and_other_data_is_named(tmp_path):
     sample = SUBSETS.with_({"data": "sample"}).with_({"base": {"steps": 10}})
     assert told(sample, tmp_path / "sample") == [
-        "The 3 claims were made about 20 to 80 steps on 500 to 2,000 training examples of the full data; this run "
-        "judges them by 10 steps on 500 to 2,000 training examples of the sample."
+        "The 3 claims were made for 20 to 80 steps on 500 to 2,000 training examples of the full data; this run "
+        "judges them on 10 steps on 500 to 2,000 training examples of the sample."
     ]
     row = overview(fallline.open_run(tmp_path / "sample").records)["budget"].to_list()
     assert row[0] == (
-        "made about 20 to 40 steps on 500 to 1,000 training examples of the full data; judged by 10 "
+        "made for 20 to 40 steps on 500 to 1,000 training examples of the full data; judged on 10 "
         "steps on 500 to 1,000 training examples of the sample"
     )
 
@@ -173,10 +173,10 @@ def test_new_claims_are_made_about_the_study_as_it_stands(tmp_path):
 
 def test_a_folder_from_before_budgets_were_noted_is_read_and_says_nothing(tmp_path):
     run = made_up(SUBSETS.with_({"base": {"steps": 10}}), tmp_path / "run")
-    assert any("made about" in line for line in lines(run))
+    assert any("made for" in line for line in lines(run))
     notes = json.loads(run.paths.claims.read_text())
     run.paths.claims.write_text(json.dumps([{k: v for k, v in note.items() if k != "written"} for note in notes]))
-    assert not any("made about" in line for line in lines(fallline.open_run(run.folder).records))
+    assert not any("made for" in line for line in lines(fallline.open_run(run.folder).records))
     run.paths.claims.write_text(json.dumps([note | {"written": [{"steps": 3}]} for note in notes]))
     with pytest.raises(fallline.errors.StoreError, match="damaged"):
         read_claims(run.paths)

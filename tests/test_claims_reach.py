@@ -132,7 +132,7 @@ def test_a_step_that_one_arm_does_not_come_to_is_not_tested(tmp_path):
     one = judged(tmp_path / "b", rows, curves, arm={"optimizer": "adam"}, metric="train_loss", step=300, above=0.5)
     assert one.verdict == SUPPORTED
     least = judged(tmp_path / "c", rows, arm={"optimizer": "momentum"}, above=0.5, min_steps=201)
-    assert (least.verdict, least.note) == (UNTESTED, "it speaks of 201 steps, and this run ends after 200")
+    assert (least.verdict, least.note) == (UNTESTED, "it is about 201 steps, and this run ends after 200")
 
 
 FULL, SHORT = (

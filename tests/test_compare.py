@@ -187,7 +187,7 @@ def test_the_rate_is_chosen_on_validation_and_test_is_only_read(tmp_path):
     found = Comparison.of(tiny(tmp_path / "run", tuned_rows()), metric="test_accuracy")
     assert found.arms["learning_rate"].to_list() == [0.1, 0.1] and found.arms["tried"].to_list() == [2, 2]
     assert found.arms["mean"][0] == pytest.approx(0.8, abs=0.002)
-    assert any("Test accuracy was read for these alone" in note for note in found.notes)
+    assert any("Test accuracy was evaluated for these only" in note for note in found.notes)
 
 
 def test_a_study_that_names_test_chooses_on_validation_all_the_same(tmp_path):
@@ -214,7 +214,7 @@ def test_seeds_that_do_not_agree_on_a_setting_are_told(tmp_path):
     ]
     found = Comparison.of(tiny(tmp_path / "run", table))
     assert False in found.arms["one_choice"].to_list()
-    assert any(note.startswith("The seeds do not agree on a setting for") for note in found.notes)
+    assert any(note.startswith("The seeds do not choose the same setting for") for note in found.notes)
 
 
 def test_the_run_the_page_and_the_comparison_have_one_mean_and_another_is_explained(tmp_path):
@@ -239,8 +239,8 @@ def test_the_run_the_page_and_the_comparison_have_one_mean_and_another_is_explai
     best = run.trials.group_by("optimizer", "learning_rate").agg(pl.col("validation_accuracy").mean())
     whole = dict(best.group_by("optimizer").agg(pl.col("validation_accuracy").max()).iter_rows())
     assert any(round(whole[name], 4) != printed[name] for name in means), "the choice has to matter here"
-    assert "the mean is over what each seed was read at" in said.tables[0][1][0]
-    why = "each seed is read at the setting that other seeds choose"
+    assert "the mean over the settings that each seed was evaluated at" in said.tables[0][1][0]
+    why = "each seed is evaluated at the setting that the other seeds choose"
     assert why in every.tables[1][1][0] and why in write_report(run).read_text(encoding="utf-8")
 
 
@@ -276,7 +276,7 @@ def test_one_seed_has_no_interval_no_p_and_no_verdict(tmp_path):
     gone = ["low", "high", "p", "p_permutation", "p_wilcoxon", "p_holm", "effect_size", "better", "seeds_needed"]
     assert all(found.pairs[name].null_count() == 1 for name in gone) and not found.pairs["significant"][0]
     assert all(found.arms[name].null_count() == 2 for name in ("sd", "low", "high", "rank_low"))
-    assert "with one seed nothing tells whether the others are worse" in found.answer[0]
+    assert "with one seed no difference can be tested" in found.answer[0]
     assert "p =" not in str(found) and any(note.startswith("One seed") for note in found.notes)
 
 
@@ -306,8 +306,8 @@ def test_where_every_trial_diverged_there_is_no_winner(tmp_path):
     run = run_of(tmp_path, {"adam": [None] * 3, "momentum": [None] * 3})
     with pytest.raises(
         StudyError,
-        match=r"every trial diverged, its loss became infinite\. To go on, try smaller "
-        r"learning rates than 0\.1, such as 0\.01, 0\.001 and 0\.0001",
+        match=r"every trial diverged, its loss became infinite\. Next: try learning rates smaller "
+        r"than 0\.1, such as 0\.01, 0\.001 and 0\.0001",
     ):
         Comparison.of(run)
     with pytest.raises(StudyError, match="every trial diverged"):
@@ -316,7 +316,7 @@ def test_where_every_trial_diverged_there_is_no_winner(tmp_path):
     table += rows({"adam": A, "momentum": B}, batch_size=200)
     said = Comparison.of(tiny(tmp_path / "half", table)).answer
     assert said[0] == "Batch 100: every chosen trial of every arm diverged: there is nothing to compare."
-    assert "adam is ahead" in said[1]
+    assert "adam is best so far" in said[1]
 
 
 def test_what_leaves_nothing_to_chance_needs_no_test(tmp_path):
@@ -329,8 +329,8 @@ def test_what_leaves_nothing_to_chance_needs_no_test(tmp_path):
     found = Comparison.of(tiny(tmp_path / "run", table))
     assert set(found.pairs["method"]) == {"values"} and found.pairs["p"].null_count() == 3
     assert found.pairs["significant"].to_list() == [False, True, True]
-    assert found.answer[0].startswith("Adam and nesterov are exactly level")
-    assert any(note.startswith("Nothing is left to chance") for note in found.notes)
+    assert found.answer[0].startswith("Adam and nesterov are exactly equal")
+    assert any(note.startswith("These trials are deterministic") for note in found.notes)
 
 
 def test_arms_are_compared_over_the_seeds_that_both_have(tmp_path):
@@ -344,7 +344,7 @@ def test_arms_are_compared_over_the_seeds_that_both_have(tmp_path):
 
 def test_with_few_seeds_it_is_said_what_a_permutation_test_cannot_do(three):
     note = next(note for note in Comparison.of(three).notes if "permutation or Wilcoxon" in note)
-    assert "cannot give p under 0.031, 0.094 after Holm" in note
+    assert "cannot give p below 0.031, 0.094 after Holm" in note
     assert permutation_p([np.arange(1.0, 7)])[0] == 2 / 2**6
 
 
@@ -363,7 +363,7 @@ def test_an_unfinished_run_says_so(tmp_path):
     plan = run.folder / "plan.json"
     plan.write_text(plan.read_text().replace('[{"name": "c0-b0"}]', '[{"name": "c0-b0"}, {"name": "c0-b1"}]'))
     said = Comparison.of(fallline.store.open_run(run.folder)).sure[0]
-    assert said.startswith("The run is not finished: 1 of its 2 blocks of trials is still to be trained")
+    assert said.startswith("The run is not finished: 1 of its 2 blocks of trials is not trained yet")
     assert said.endswith(" --resume. Only what is new is trained.")
 
 
@@ -398,7 +398,7 @@ def test_what_takes_no_such_number_is_left_out_in_words(tmp_path):
     table += [{"optimizer": "adam", "momentum": None, "seed": seed, "validation_accuracy": 0.9} for seed in range(6)]
     found = Comparison.of(tiny(tmp_path / "run", table), by="momentum")
     assert found.arms["momentum"].to_list() == [0.9, 0.5]
-    assert "Left out, as they take no momentum: adam." in found.notes
+    assert "Left out, since they have no momentum: adam." in found.notes
 
 
 def test_losses_of_different_kinds_never_meet(tmp_path):
@@ -510,8 +510,8 @@ def test_the_answer_says_what_the_tables_say(three):
     assert found.answer == [
         f"Adam is best so far (best in over 99 % of resamples): validation accuracy "
         f"{plus_minus(arms[0]['mean'], half)} "
-        f"(95 % confidence interval, n = 6); momentum (p = {arms[1]['p_best']:.2g}, about {arms[1]['seeds_needed']} to "
-        f"{arms[1]['seeds_most']} seeds would settle it) is not significantly worse; ftrl is worse "
+        f"(95 % CI, n = 6); momentum (p = {arms[1]['p_best']:.2g}, about {arms[1]['seeds_needed']} to "
+        f"{arms[1]['seeds_most']} seeds needed) is not significantly worse; ftrl is worse "
         f"(−{pairs[1]['difference']:.2g}, p < 0.0001)."
     ]
 
@@ -554,7 +554,7 @@ def test_python_terminal_page_and_csv_say_the_same(cli, tmp_path):  # noqa: F811
     )
     assert pl.read_csv("x-pairs.csv")["p_holm"].to_list() == pytest.approx(found.pairs["p_holm"].to_list())
     page = section(Comparison.of(run, metric="test_accuracy"))
-    assert found.answer[0] in page and all(name in page for name in ("told apart", "p permutation", "mean rank"))
+    assert found.answer[0] in page and all(name in page for name in ("significant", "p permutation", "mean rank"))
     assert cli("compare", "run", "--by", "optimiser")[0] == 2
 
 

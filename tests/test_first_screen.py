@@ -34,15 +34,15 @@ def test_a_run_prints_the_answer_its_table_its_page_and_what_to_type_next_and_no
     blank = [place for place, line in enumerate(lines) if not line.strip()]
     assert code == 0 and blank[0] == 1 and len(blank) == 3, out
     answer, table, after = (lines[a + 1 : b] for a, b in zip(blank, [*blank[1:], len(lines)], strict=True))
-    assert 1 <= len(answer) <= 2 and "95 % confidence interval, n = 5" in answer[0]
+    assert 1 <= len(answer) <= 2 and "95 % CI, n = 5" in answer[0]
     assert sum(line.startswith(("adam ", "momentum ")) for line in table) == 2
     assert table[-1] == "Each optimizer at its best setting by validation loss (lower is better). Mean over 5 seeds."
-    assert [line.partition(":")[0] for line in after if not line.startswith("Next")] == ["Page", "All of it"]
+    assert [line.partition(":")[0] for line in after if not line.startswith("Next")] == ["Page", "Everything"]
     assert after[0].endswith("report.html") and after[-1].endswith("fallline show run --all")
     again = cli("show", "run")[1]
     assert again.rstrip("\n").split("\n")[: blank[2]] == lines[: blank[2]]
     whole = cli("show", "run", "--all")[1]
-    assert "What the study claims" in whole and "  sd: " in whole and "Every configuration by validation loss" in whole
+    assert "Claims of the study" in whole and "  sd: " in whole and "All configurations by validation loss" in whole
 
 
 @pytest.mark.parametrize(("gap", "begins"), [(0.1, "Use adam: "), (0.0, "No single winner: ")])
@@ -59,7 +59,7 @@ def test_where_there_is_no_winner_the_answer_begins_with_that(gap, begins, tmp_p
     )
     first, *others = shown(run).before[2:]
     assert first.startswith(begins) and len(others) == 1
-    assert others[0].startswith("Significantly worse: " if gap else ("May be as good: ", "As good"))
+    assert others[0].startswith("Significantly worse: " if gap else ("Not significantly different: ", "Equivalent"))
 
 
 @pytest.mark.parametrize("name", builtin_studies())

@@ -146,14 +146,14 @@ def test_a_plan_counts_what_the_run_then_trains(small_run):
 
 
 def test_what_was_predicted_before_training_stands_beside_what_was_measured(small_run):
-    from fallline.report.predicted import predicted_frame, section
+    from fallline.report.predicted import BOUNDS, predicted_frame, section
 
     _, plan, result = small_run
     (row,) = predicted_frame(result.records).rows(named=True)
     assert row["how"] == "compiled" and row["flops"] == pytest.approx(plan.flops)
     assert row["predicted_memory_bytes"] > 1e5 and row["seconds"] > 0
     page = str(section(result.records))
-    assert "Predicted and measured" in page and f"bound by {row['bound']}" in page
+    assert "Predicted and measured" in page and f"limited by {BOUNDS[row['bound']]}" in page
 
 
 @pytest.mark.skipif(held_bytes() is None, reason="nothing counts the memory of this process")
@@ -322,7 +322,7 @@ def test_a_cohort_is_tried_in_a_process_of_its_own(cli):
 
 def test_utilisation_tells_the_batch_beyond_which_more_brings_nothing(cli):
     code, out, _ = cli("utilisation", "mnist-softmax", "--batches", "8,64,5000", "--out", "use.html")
-    assert code == 0 and "the device is used" in out and "Reported" in out and "20 % at 128" in out
+    assert code == 0 and "the device is used" in out and "Published" in out and "20 % at 128" in out
     assert "5,000" not in out, "the sample has too few examples for it"
     assert "<svg" in Path("use.html").read_text()
     code, _, error = cli("utilisation", "mnist-softmax", "--batches", "8,x")
@@ -344,7 +344,7 @@ def test_the_knee_is_the_smallest_batch_near_the_most():
     )
     assert knee(frame) == 512
     assert answer(frame, "x").startswith("x: at 128 to 20 %, at 1,024 to 54 % the device is used")
-    assert "beyond 512 more brings nothing" in answer(frame, "x")
+    assert "beyond 512 larger batches gain nothing" in answer(frame, "x")
 
 
 def test_the_guesses_are_fitted_as_kindly_as_can_be():

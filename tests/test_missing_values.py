@@ -76,10 +76,10 @@ def test_status_n_sentences_and_tests_agree(tmp_path):
     texts = "\n".join([*comparison.use, *comparison.sure, *comparison.answer, *comparison.notes])
     named = "Validation accuracy was not a number in 1 of 16 trials (adam): it counts as worse than any that has one."
     assert comparison.sure[0] == named and texts.count("was not a number") == 1
-    assert "Each was trained 8 times" in texts and "7 times" not in texts
+    assert "8 random seeds each" in texts and "7 random seeds" not in texts
     assert "diverged" not in texts
     assert "At their best settings gave no number: adam (1 of 8 seeds)." in texts
-    column = next(one for one in arm_columns(comparison) if one.heading == "no number")
+    column = next(one for one in arm_columns(comparison) if one.heading == "no value")
     assert sorted(column.texts) == ["0", "1 of 8"]
     page = write_report(found).with_suffix(".md").read_text()
     assert "was not a number in 1 of 16 trials" in page and "trials diverged" not in page
@@ -152,7 +152,7 @@ def test_claims_count_a_trial_without_a_number_as_the_worst(tmp_path):
     from fallline.report.claims import columns
 
     said = next(one for one in columns([verdict]) if one.heading == "compared").texts[0]
-    assert "median and sign test, 1 without a number" in said
+    assert "median and sign test, 1 without a value" in said
 
 
 def test_a_claim_at_a_step_counts_what_has_no_number_there(tmp_path):

@@ -46,7 +46,7 @@ def test_every_cell_runs_and_none_complains(cells):
 
 def test_the_cells_show_an_answer_a_verdict_figures_and_frames(cells):
     answer = shown(cells, "print(comparison)")[1]
-    assert answer.startswith("Use ") and "5 random beginnings" in answer
+    assert answer.startswith("Use ") and "5 random seeds" in answer
     assert re.search(r" is (best|best so far \(best in [^)]*\)): ", answer) and "n = 5" in answer
     assert re.search("supported|refuted|undecided", shown(cells, "result.claims(test=True)")[1])
     for figure in ("sensitivity", "curves"):

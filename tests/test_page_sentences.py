@@ -102,8 +102,8 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
     sentences = dict(one.split(": ") for one in re.split(r"(?<=[a-z\d])\. (?=[A-Z])", second.rstrip(".")))
     for expected, what in (
         (good, f"As good (within {formatting.margin(arms[0]['margin'])})"),
-        (open_, "May be as good"),
-        (doubtful, "Worse as tuned, but perhaps not at another setting"),
+        (open_, "Not significantly different"),
+        (doubtful, "Worse at the tuned settings only"),
         (worse, "Significantly worse"),
     ):
         if expected and len(expected) == len(arms):
@@ -116,17 +116,16 @@ def test_the_words_in_large_letters_name_the_arms_of_the_tables(page):
 
 def test_how_sure_it_is_counts_what_the_tables_hold(page):
     text, tables, result = page
-    sure, arms = [one for one in said(text, "sure") if one.startswith("Each was trained")], beside(tables)
-    trained = re.match(r"Each was trained (\d+) times, from (\d+) random beginnings \(seeds\)\.", sure[0])
-    times, beginnings = trained.groups()
-    assert int(times) == int(beginnings) == tables["arms"]["n"].unique().item() == result.trials["seed"].n_unique()
+    sure, arms = [one for one in said(text, "sure") if "random seeds each" in one], beside(tables)
+    seeds = re.match(r"(\d+) random seeds each\.", sure[0])[1]
+    assert int(seeds) == tables["arms"]["n"].unique().item() == result.trials["seed"].n_unique()
     worse = sum(arm["verdict"] == "worse" for arm in arms)
     assert worse == sum(arm["p_best"] <= 0.05 for arm in arms)
-    who = re.search(r"\. (.*?) worse by more than luck explains: .* fewer than 1 of (\d+) studies", sure[0])
-    expected = {4: "All 4 others do", 0: None, 1: "1 of the 4 others does"}.get(worse, f"{worse} of the 4 others do")
-    assert who[1] == expected and int(who[2]) == 20
+    who = re.search(r"\. (.*?) significantly worse; .* below (\d+) %", sure[0])
+    expected = {4: "All 4 others are", 0: None, 1: "1 of the 4 others is"}.get(worse, f"{worse} of the 4 others are")
+    assert who[1] == expected and int(who[2]) == 5
     assert [row["significant"] for row in tables["pairs"].to_dicts()] == [
-        row["p_holm"] <= 1 / int(who[2]) for row in tables["pairs"].to_dicts()
+        row["p_holm"] <= int(who[2]) / 100 for row in tables["pairs"].to_dicts()
     ]
 
 
@@ -141,7 +140,7 @@ def test_the_seeds_that_would_settle_it_are_those_of_the_pairs_and_the_command_a
         least, most = soon[-1]
         assert int(found[1]) == least > tables["arms"]["n"][0] and int(found[2] or found[1]) == most
         assert f"seeds = {most if most <= 100 else least}" in lines[0]
-        count = re.match(r"(\d+) of the (\d+) that are open", found[3])
+        count = re.match(r"(\d+) of the (\d+) open comparisons", found[3])
         assert (tuple(map(int, count.groups())) if count else (len(open_), len(open_))) == (len(soon), len(open_))
     elif open_:
         assert lines[0].startswith("More than 100 seeds would be needed")
@@ -161,7 +160,7 @@ def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
     sentence, arms, best = said(text, "next")[0], beside(tables), tables["arms"].row(0, named=True)
     head = re.match(
         rf"(.*?) is (?:best|best so far \(best in .*? of resamples\)): validation \w+ ({NUMBER}) ± ({NUMBER}) "
-        rf"\(95 % confidence interval, n = (\d+)\); ",
+        rf"\(95 % CI, n = (\d+)\); ",
         sentence,
     )
     assert head[1].lower() == named(best) and same(head[2], best["mean"])
@@ -175,9 +174,9 @@ def test_every_number_of_the_sentence_with_figures_is_in_the_tables(page):
         assert same(found[2], arm["p_best"]) and arm["verdict"] in ("not significant", "worse at tuned settings")
         needed, most = arm["seeds_needed"], arm["seeds_most"]
         assert found[3] == (
-            "no feasible number of seeds would settle it"
+            "no feasible number of seeds is enough"
             if needed is None
-            else f"about {formatting.seeds_range(needed, most)} would settle it"
+            else f"about {formatting.seeds_range(needed, most)} needed"
         )
     apart = [arm["p_best"] for arm in arms if arm["verdict"] == "worse"]
     last = re.search(rf"(?:the other|all) (\d+)(?: others)? are worse \(p (?:≤ ({NUMBER})|< 0\.0001)", rest)
@@ -192,8 +191,8 @@ def test_every_figure_in_a_caption_is_counted_in_the_tables(page):
     seeds, pairs = result.trials["seed"].n_unique(), tables["pairs"]
     apart = pairs["significant"].sum()
     known = {
-        rf"(?:over|of|by) {seeds}(?: random beginnings| seeds)": True,
-        r"95 % intervals?|95 % CI|10 % to 90 % quantile": True,
+        rf"{seeds} random seeds each|(?:over|of|by) {seeds} seeds": True,
+        r"95 % CIs?|10 % to 90 % quantile": True,
         r"within (?:10 %|1 %)|of its distance to 1": True,
         rf"Holm's correction over {pairs.height} pairs": True,
         r"and (\d+) more pairs?": lambda count: int(count) <= pairs.height - apart,

@@ -73,7 +73,9 @@ def test_terminal_page_and_python_open_with_the_same_words(cli, tmp_path):  # no
     title, blank, *opening = out.split("\n")
     lead, sure = paragraphs(page, "first"), paragraphs(page, "sure")
     assert code == 0 and title == result.study.title and blank == "" and len(lead) == 2 and sure
-    assert opening[:3] == [*lead, ""] and lead[0].startswith("Use ") and any("(seeds)" in text for text in sure)
+    assert (
+        opening[:3] == [*lead, ""] and lead[0].startswith("Use ") and any("random seeds each" in text for text in sure)
+    )
     said = str(result.compare()).split("\n")
     compared = cli("compare", "run")[1].split("\n")
     assert compared[: 1 + len(sure)] == said[: 1 + len(sure)] and said[1 : 1 + len(sure)] == sure
@@ -82,17 +84,17 @@ def test_terminal_page_and_python_open_with_the_same_words(cli, tmp_path):  # no
     assert whole.index(lead[0]) < whole.index(figures) and figures in page and figures not in out
     assert all(text in whole for text in sure)
     assert f"**{lead[0]}**" in written.replace("\\", "")
-    assert "What the study claims: " in whole and "test accuracy difference" in whole
+    assert "Claims of the study: " in whole and "test accuracy difference" in whole
 
 
 def test_every_column_that_needs_a_word_has_one_in_the_terminal(tmp_path):
     run = tiny(tmp_path / "run", rows({("adam",): HIGH, ("momentum",): LOW}, "optimizer"))
     for text in (str(shown(run, every=True)), str(Comparison.of(run))):
         explained = {name for line in re.findall(r"^  (.*?): ", text, re.M) for name in line.split(", ")}
-        assert {"sd", "n", "95 % interval"} <= explained
+        assert {"sd", "n", "95 % CI"} <= explained
         assert ", mean" not in text
     _, under = shown(run, every=True).tables[0]
-    assert {"verdict", "to the best", "p"} <= {line.split(":")[0].strip() for line in under}
+    assert {"verdict", "vs. best", "p"} <= {line.split(":")[0].strip() for line in under}
 
 
 def test_why_no_winner_is_named_is_said_once_with_what_would_name_one(tmp_path):
@@ -100,7 +102,7 @@ def test_why_no_winner_is_named_is_said_once_with_what_would_name_one(tmp_path):
     page = write_report(run).read_text(encoding="utf-8")
     assert len(re.findall("[Nn]o winner", html.unescape(page))) == 1 and "winner" not in Comparison.of(run).answer[0]
     assert paragraphs(page, "first")[0].startswith("No winner is named, as the learning rate was 0.1 for all")
-    (advice,) = [text for text in paragraphs(page, "sure") if text.startswith("To name one, ")]
+    (advice,) = [text for text in paragraphs(page, "sure") if text.startswith("For a winner, ")]
     assert tomllib.loads(f"x = {typed(advice)['axes.learning_rate']}")["x"] == [1, 0.3, 0.1, 0.03, 0.01]
 
 
@@ -117,10 +119,10 @@ def test_a_reason_that_groups_share_is_said_before_them(tmp_path):
     )
     assert found.use == [
         "No winner is named, as the learning rate was 0.1 for all and tuned for none.",
-        "Batch 10: adam is ahead.",
-        "Batch 20: adam is ahead.",
+        "Batch 10: adam is best so far.",
+        "Batch 20: adam is best so far.",
     ]
-    assert "All 2 others do worse than the first beside them" in found.sure[1]
+    assert "All 2 others are significantly worse than the first of their group" in found.sure[1]
 
 
 def test_one_seed_names_nobody_and_says_what_to_type(tmp_path):
@@ -133,11 +135,12 @@ def test_one_seed_names_nobody_and_says_what_to_type(tmp_path):
         ),
     )
     found, said = Comparison.of(run), str(shown(run))
-    assert found.use == ["Adam at learning rate 0.1 is ahead, but one seed cannot tell skill from luck."]
+    assert found.use == ["Adam at learning rate 0.1 is best so far, but with one seed that may be chance."]
     assert found.answer[0].startswith("Adam at learning rate 0.1 is best so far: ")
     assert "best so far" in said and not re.search(r"\bis best\b(?! so far)|0\.9000 +best(?! so far)", said)
     assert found.sure[-1] == (
-        "5 seeds show what is luck, 10 make a claim: fallline run tiny --resume --seeds 5. Only what is new is trained."
+        "5 seeds show the variation between seeds, 10 are enough for a claim: fallline run tiny --resume --seeds 5. "
+        "Only what is new is trained."
     )
 
 
@@ -193,7 +196,7 @@ def test_where_everything_diverged_every_command_says_so_and_what_to_do(cli, tmp
     )
     tiny(tmp_path / "run", lost, axes={"optimizer": ["adam", "momentum"], "learning_rate": [1.0, 0.1]})
     code, out, _ = cli("show", tmp_path / "run")
-    assert code == 0 and out.split("\n")[2].startswith("Nothing here can be used: every trial diverged")
+    assert code == 0 and out.split("\n")[2].startswith("No usable configuration: every trial diverged")
     assert typed(out.split("\n")[3]) == {"axes.learning_rate": "[1, 0.1, 0.01, 0.001, 0.0001]"}
     assert "All others diverged" not in out
     code, out, error = cli("compare", tmp_path / "run")
@@ -217,7 +220,7 @@ def test_a_target_that_was_missed_is_no_divergence(tmp_path):
     found = Comparison.of(
         tiny(tmp_path / "run", table, target={"metric": "validation_accuracy", "value": 0.8}), metric="steps_to_target"
     )
-    assert "Batch 20: nothing here reached the target: train for more steps, or name an easier one." in found.use
+    assert "Batch 20: no trial reached the target: train for more steps, or set an easier target." in found.use
     assert found.answer[1].startswith("Batch 20: every chosen trial of every arm missed the target or diverged")
 
 

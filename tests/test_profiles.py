@@ -318,7 +318,9 @@ def test_a_miss_stays_in_the_resamples_and_one_seed_has_no_band(tmp_path):
     assert table["momentum"]["score_low"] == 0 < table["momentum"]["score_high"]
     one = profiles([run_of(tmp_path / "b", {"adam": [10], "momentum": [20]})])
     assert one.table()["score_low"].null_count() == 2 and one.curves()["low"].null_count() == one.curves().height
-    assert any("no bands" in text for text in notes(one)) and not any("no bands" in text for text in notes(some))
+    assert any("no confidence bands" in text for text in notes(one)) and not any(
+        "no confidence bands" in text for text in notes(some)
+    )
     assert arm_table(one)["score"].to_list() == ["1.00", "0.67"]
 
 
@@ -339,11 +341,11 @@ def test_the_words_agree_with_the_table(tmp_path):
     found = profiles(three_runs(tmp_path))
     plain, first, second = answer(found)
     assert plain == (
-        "To reach a target in few steps, use momentum (3 problems looked at; a problem is a task of one run)."
+        "To reach a target in few steps, use momentum (3 problems evaluated; a problem is a task of one run)."
     )
     assert first.startswith("Fastest overall: momentum, first in 2 of 3 problems, on average (geometric) 1.26 times")
-    assert "Next: adam, first in 1 of 3 problems, 1 of 3 problems missed" in second
-    assert any("Left out, since not every problem has them: adagrad" in text for text in notes(found))
+    assert "Next: adam, first in 1 of 3 problems, 1 of 3 problems not solved" in second
+    assert any("Left out, since they are not in every problem: adagrad" in text for text in notes(found))
     assert arm_table(found)["geometric mean of ratios"].to_list() == ["1.26", "∞"]
     rows = problem_table(found)
     assert rows.filter(pl.col("problem") == "c (c)")["steps to target"].to_list() == ["30", "∞"]
@@ -356,13 +358,13 @@ def test_the_plain_words_name_ties_and_misses(tmp_path):
         run_of(tmp_path / "a", {"adam": [10], "momentum": [30]}),
         run_of(tmp_path / "b", {"adam": [None], "momentum": [None]}),
     ]
-    assert "use adam, though it missed the target of 1 (2 problems" in answer(profiles(runs))[0]
+    assert "use adam, though it did not reach the target of 1 (2 problems" in answer(profiles(runs))[0]
 
 
 def test_nobody_who_reached_anything_is_said(tmp_path):
     found = profiles([run_of(tmp_path / "run", {"adam": [None], "momentum": [None]})])
-    assert answer(found) == ["Nothing reached a target on any problem: train for more steps, or name an easier target."]
-    assert any("Nobody reached the target of run" in text for text in notes(found))
+    assert answer(found) == ["No arm reached a target on any problem: train for more steps, or set an easier target."]
+    assert any("No arm reached the target of run" in text for text in notes(found))
 
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path):

@@ -299,7 +299,7 @@ def test_the_flat_part_of_an_optimum_is_within_a_tenth_of_the_best(hyperparamete
     rate = found.table.filter(pl.col("optimizer") == "adam", pl.col("hyperparameter") == "learning_rate").row(
         0, named=True
     )
-    assert (rate["best_found"], rate["values_as_good"]) == (0.1, 1)
+    assert (rate["best_found"], rate["values_near_best"]) == (0.1, 1)
 
 
 def test_named_figures_come_in_the_studys_order_and_others_fit(softmax, line, hyperparameters, tmp_path):

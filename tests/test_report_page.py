@@ -102,10 +102,10 @@ def test_the_contents_come_in_the_promised_order(pages):
             "Mean rank over seeds",
             "Fixed, not tuned",
             "81 configurations, ranked",
-            "Further than 0.02 apart",
+            "Differences above 0.02",
             "compile 1.42 s",
             "[axes]",
-            "validation split",
+            "validation set",
         )
     ]
     assert places == sorted(places)
@@ -116,16 +116,20 @@ def test_the_answer_gives_mean_interval_and_seeds(pages):
     assert re.search(
         r"Gradient descent at learning rate 0\.5 is best so far \(best in (?:over )?\d\d % of resamples\): "
         r"validation accuracy 0\.9\d{3} ± 0\.\d+ "
-        r"\(95 % confidence interval, n = 5\); ",
+        r"\(95 % CI, n = 5\); ",
         words,
     )
-    assert "adadelta, learning rate 0.5, validation accuracy (0.8400 reported" in words
-    assert "Reported, but without a value in this run: 1." in words
+    assert "adadelta, learning rate 0.5, validation accuracy (0.8400 published" in words
+    assert "Published, but without a value in this run: 1." in words
 
 
 def test_one_seed_is_said_and_has_no_interval(pages):
     words = Page(pages["line"].read_text()).text
-    assert "(one seed)" in words and "One seed: no interval" in words and "nan" not in words.lower().split()
+    assert (
+        "(one seed)" in words
+        and "One seed was run, so there are no confidence intervals" in words
+        and "nan" not in words.lower().split()
+    )
 
 
 def test_the_page_needs_no_network_and_is_small(pages):
@@ -185,7 +189,10 @@ def test_an_incomplete_run_says_so(tmp_path):
     run = softmax_run(tmp_path / "run", seeds=1, optimizers=("adam",), rates=(0.01, 0.1), steps=50)
     plan = {"rounds": [{"cohorts": [{"name": "c", "blocks": [{"name": "c0-b0"}, {"name": "c0-b1"}]}]}]}
     run.paths.plan.write_text(json.dumps(plan))
-    assert "The run is not finished: 1 of its 2 blocks of trials is still" in Page(write_report(run).read_text()).text
+    assert (
+        "The run is not finished: 1 of its 2 blocks of trials is not trained yet"
+        in Page(write_report(run).read_text()).text
+    )
 
 
 def browser() -> str:

@@ -204,7 +204,7 @@ def test_a_sensitivity_of_losses_is_a_line_a_kind(only_losses):
 def test_no_loss_is_best_of_several_kinds(only_losses):
     results = Results.of(only_losses)
     name, value, sure = answer(results)
-    assert (name, value) == ("Kinds of loss are ranked apart", "") and runner_up(results) == ""
+    assert (name, value) == ("Kinds of loss are ranked separately", "") and runner_up(results) == ""
     assert sure.count("softmax cross entropy") == 1 and sure.count("weighted cross entropy") == 2
     assert "without an overall best" in cautions(results)[0]
 
@@ -277,7 +277,7 @@ def test_the_budget_is_told_with_its_calculation(tmp_path):
 
 def test_a_calculation_that_leaves_examples_over_says_so():
     row = {"epochs": 10.0, "train_examples": 55_000, "batch_size": "128", "steps": 4290, "last_batch": "dropped"}
-    left = "the 88 examples left over in an epoch are dropped"
+    left = "the 88 remaining examples of an epoch are dropped"
     assert sentence(row) == f"10 epochs × 55,000 examples / 128 a batch = 4297: 4,290 steps; {left}"
     assert sentence({**row, "epochs": 0.5, "steps": 215, "train_examples": 55_040}).startswith("0.5 epochs × 55,040")
     assert sentence({**row, "steps": 4300, "last_batch": "kept"}).endswith("a smaller batch of their own")

@@ -203,10 +203,10 @@ def scaled(folder, law, platform="gpu", cores=16, **how):
 def test_the_first_sentence_says_whether_to_use_4_gpus_and_for_what(tmp_path):
     slow = dataclasses.replace(TRUTH, overhead=8e-3, a_hop=1e-3)
     said = scaled(tmp_path / "slow", slow).sentence
-    assert said.startswith("Use 4 GPUs for trials side by side") and "not for one batch of 128" in said
+    assert said.startswith("Use 4 GPUs for parallel trials") and "not for one batch of 128" in said
     fast = Law(0.0, 1e-4, 1e-13, 1e-9, 1e6)
     assert scaled(tmp_path / "fast", fast).sentence.startswith(
-        "Use 4 GPUs for trials side by side, larger batches (128 each) and one batch of 128: "
+        "Use 4 GPUs for parallel trials, larger batches (128 each) and one batch of 128: "
     )
     crowded = scaled(tmp_path / "crowded", slow, sharing=lambda n: float(n)).sentence
     assert crowded.startswith("Do not use 4 GPUs for this")
@@ -214,8 +214,10 @@ def test_the_first_sentence_says_whether_to_use_4_gpus_and_for_what(tmp_path):
 
 def test_devices_that_share_cores_are_told_of_and_judge_no_claim(tmp_path):
     found = scaled(tmp_path, TRUTH, platform="cpu", cores=2, sharing=lambda n: float(n))
-    assert "4 devices are cut out of one CPU and share its 2 cores, more devices than cores" in found.sentences[1]
-    assert "by the law" in found.sentence and "4.0 times" in found.sentence, "the law leaves the sharing out"
+    assert "4 devices share one CPU with its 2 cores, more devices than cores" in found.sentences[1]
+    assert "by the model fitted here" in found.sentence and "4.0 times" in found.sentence, (
+        "the law leaves the sharing out"
+    )
     assert set(claims_table(found)["verdict"]) == {"not judged: the devices share one CPU", "not judged: not measured"}
 
 
@@ -331,7 +333,7 @@ def test_the_calculation_of_a_budget_names_the_workers():
     row = {"epochs": 40.0, "train_examples": 60_000, "batch_size": "512", "steps": 4680, "workers": 4.0}
     assert (
         sentence(row) == "40 epochs × 60,000 examples / (128 a batch × 4 workers) = 4688: 4,680 steps; "
-        "the 96 examples left over in an epoch are dropped"
+        "the 96 remaining examples of an epoch are dropped"
     )
     assert "workers" not in sentence(row | {"workers": 1.0}) and "workers" not in sentence(row | {"workers": 3.0})
 

@@ -233,7 +233,7 @@ def test_folds_are_trials_of_their_own_and_one_value_a_seed_in_statistics(tmp_pa
     assert found.pairs["p_folds"].item() == pytest.approx(over_folds(rows, found))
     assert "corrected resampled t test" in found.notes[-1]
     page = result.report().read_text(encoding="utf-8")
-    assert "is the mean over 4 folds, cut alike for all: n counts seeds" in page
+    assert "is the mean over 4 folds, the same for all: n counts seeds" in page
 
 
 def over_folds(rows, found) -> float:
@@ -440,8 +440,8 @@ def test_a_damaged_record_is_said_to_be_damaged(tmp_path):
 def test_a_report_reads_test_for_the_chosen_alone_and_says_so(folder):
     page = fallline.open_run(folder, "fallline report").report()
     html = page.read_text(encoding="utf-8")
-    assert "Test was read for 2 configurations, first on 20" in html and "by fallline report (" in html
-    assert "; chosen on validation loss." in html and "p-values are no longer blind" not in html
+    assert "The test set was evaluated for 2 configurations, first on 20" in html and "by fallline report (" in html
+    assert "; chosen on validation loss." in html and "p-values are no longer valid" not in html
     ranked = pl.read_csv(page.parent / "tables/ranked.csv")
     assert ranked.height == 4 and ranked["test_accuracy_mean"].null_count() == 2
     assert ranked["validation_loss_mean"].null_count() == 0
@@ -474,7 +474,7 @@ def test_the_commands_note_who_they_are(folder, cli):
     for command in (("show", folder), ("report", folder), ("compare", folder, "--metric", "test_accuracy")):
         code, told, problem = cli(*command)
         assert code == 0, problem
-    assert "Test was read for 2 configurations" in told and "and twice since" in told
+    assert "The test set was evaluated for 2 configurations" in told and "and twice since" in told
     (noted,) = readings(RunPaths(folder))
     assert [read.who for read in noted.reads] == ["fallline show", "fallline report", "fallline compare"]
 
@@ -487,16 +487,16 @@ def test_a_comparison_on_validation_reads_no_test(folder):
 def test_a_second_look_with_another_choice_is_flagged(folder):
     result = fallline.open_run(folder)
     first = result.compare(metric="test_accuracy")
-    assert not any("no longer blind" in note for note in first.notes)
+    assert not any("no longer valid" in note for note in first.notes)
     text = (folder / "study.toml").read_text()
     (folder / "study.toml").write_text(text.replace('metric = "validation_loss"', 'metric = "validation_accuracy"'))
     second = fallline.open_run(folder).compare(metric="test_accuracy")
-    flagged = [note for note in second.notes if "no longer blind" in note]
+    flagged = [note for note in second.notes if "no longer valid" in note]
     assert len(flagged) == 1 and flagged[0].startswith(
-        "Test has been read for another choice before (2 configurations chosen on validation loss, on 20"
+        "The test set was evaluated for another choice before (2 configurations chosen on validation loss, on 20"
     )
     page = fallline.open_run(folder).report().read_text(encoding="utf-8")
-    assert "Test has been read for another choice before" in page
+    assert "The test set was evaluated for another choice before" in page
 
 
 def test_a_frame_of_every_trial_is_noted_once_an_opening(folder):
@@ -509,7 +509,7 @@ def test_a_frame_of_every_trial_is_noted_once_an_opening(folder):
     (noted,) = readings(RunPaths(folder))
     assert (noted.kind, noted.times, noted.first.who) == (ALL, 2, "python")
     page = result.report().read_text(encoding="utf-8")
-    assert "A frame with the test values of every trial was handed out twice" in page
+    assert "A frame with the test values of every trial was given out twice" in page
 
 
 def test_what_the_study_names_itself_is_noted_apart_and_is_no_choice(tmp_path):
@@ -546,7 +546,7 @@ def test_a_reading_that_cannot_be_noted_is_shown_and_said(folder, monkeypatch):
 
     monkeypatch.setattr("fallline.store.test_reads.write_json", full)
     found = fallline.open_run(folder).compare(metric="test_accuracy")
-    assert found.notes[-1] == "That test was read could not be noted: the disk is full."
+    assert found.notes[-1] == "The evaluation of the test set could not be recorded: the disk is full."
     assert math.isfinite(found.arms["mean"][0])
 
 

@@ -197,7 +197,7 @@ def test_a_claim_that_was_looked_at_twice_is_not_supported_at_five_percent(tmp_p
     evidence = verdict.parts[0].evidence
     expected = stats.ttest_1samp([0.03, -0.005, 0.025, 0.005, -0.01, 0.02, 0.015, 0.035, -0.01, 0.025], 0)
     assert (evidence.low, evidence.high) == pytest.approx(expected.confidence_interval(0.9875))
-    assert "98.75 % −" in lines(run)[1] and "98.75 % interval" in section(run, [verdict])
+    assert "98.75 % −" in lines(run)[1] and "98.75 % CI" in section(run, [verdict])
     assert verdict.seeds_needed > 10
 
 
@@ -213,10 +213,10 @@ def test_the_report_says_how_often_it_was_looked_at(tmp_path):
     assert looks_in_words(run) == "", "a run made at once says nothing of looks"
     looked_at(run, 5)
     said = looks_in_words(run)
-    assert "looked at once, at 5 seeds" in said and "tested at 1.25 %" in said and "1 of 1 question is" in said
-    assert "looks at 10 and 20 seeds are still to come" in said
+    assert "1 interim analysis, at 5 seeds" in said and "tested at 1.25 %" in said and "1 of 1 question is" in said
+    assert "analyses at 10 and 20 seeds follow" in said
     looked_at(run, 5, 10)
-    assert "looked at twice, at 5 and 10 seeds" in looks_in_words(run) and "2.5 % so far" in looks_in_words(run)
+    assert "2 interim analyses, at 5 and 10 seeds" in looks_in_words(run) and "2.5 % so far" in looks_in_words(run)
     assert looks_in_words(run) in fallline.open_run(tmp_path / "run").report().read_text()
 
 
@@ -237,7 +237,7 @@ def test_without_claims_the_best_arm_is_held_against_each_other_one(tmp_path):
     assert recorded_analyses(run.paths).last.undecided == 1
     found = compared(run)
     assert found.level == 0.0125 and {pair.level for pair in found.pairs[0]} == {0.0125}
-    assert any("told apart at the 1.25 % level" in note for note in notes(found))
+    assert any("differ significantly at the 1.25 % level" in note for note in notes(found))
     assert looks_in_words(run) in notes(found)
 
 
@@ -275,8 +275,8 @@ def test_rounds_go_on_until_the_seeds_are_used_up_and_say_so(tmp_path):
     assert (
         "of at most 2: 5 seeds" in told[0] and "next 12 seeds" in told[1] and "no interim analyses are left" in told[3]
     )
-    assert "By what was seen," in told[3] and result.study.seeds == 12
-    with pytest.raises(StudyError, match="would break the promised error"):
+    assert "By the observed effects," in told[3] and result.study.seeds == 12
+    with pytest.raises(StudyError, match="would exceed the overall error probability"):
         fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=50)
     fallline.run(line(), tmp_path / "run", until_decided=True)
     assert len(recorded_analyses(result.records.paths).made) == 2, "the last look again is no look more"
@@ -290,8 +290,8 @@ def test_a_large_effect_ends_after_the_first_look_and_seeds_run_before_are_told(
     fallline.run(study, tmp_path / "run")
     result = fallline.run(study, tmp_path / "run", until_decided=True)
     assert result.claims()["verdict"].to_list() == [SUPPORTED] and result.trials.height == 4 * 5
-    assert "3 seeds had been run, and could be read at 5 %" in looks_in_words(result.records)
-    assert "All was decided then." in looks_in_words(result.records)
+    assert "3 seeds had been trained, and could be tested at 5 %" in looks_in_words(result.records)
+    assert "Everything was decided." in looks_in_words(result.records)
 
 
 def test_what_leaves_nothing_to_chance_is_decided_by_one_seed(tmp_path):
@@ -339,7 +339,9 @@ def test_a_run_killed_while_looking_looks_again(tmp_path, monkeypatch):
         fallline.run(line(), tmp_path / "run", until_decided=True, max_seeds=5)
     monkeypatch.undo()
     folder = fallline.open_run(tmp_path / "run").records
-    assert recorded_analyses(folder.paths).spent == 0.05 and "before its verdicts were noted" in looks_in_words(folder)
+    assert recorded_analyses(folder.paths).spent == 0.05 and "before its verdicts were recorded" in looks_in_words(
+        folder
+    )
     result = fallline.run(line(), tmp_path / "run", until_decided=True)
     assert (
         len(recorded_analyses(result.records.paths).last.verdicts) == 1
@@ -370,7 +372,7 @@ def test_where_every_trial_diverges_it_ends_after_one_look(tmp_path):
 def test_listed_seeds_go_on_after_the_greatest(tmp_path):
     result = fallline.run(line(seeds=[7, 3]), tmp_path / "run", until_decided=True, max_seeds=5)
     assert sorted(result.trials["seed"].unique()) == [3, 7, 8, 9, 10] and result.study.seeds == [7, 3, 8, 9, 10]
-    with pytest.raises(StudyError, match="begin with 7"):
+    with pytest.raises(StudyError, match="start with 7"):
         fallline.run(line(), tmp_path / "run", until_decided=True)
 
 
@@ -378,7 +380,7 @@ def test_the_command_line_tells_rounds_and_looks(cli):
     chance = ("--set", "batch_size=2", "--set", 'axes.optimizer=["adam"]', "--no-report")
     code, _, error = cli("run", "try.toml", *chance, "--until-decided", "--max-seeds", 5, "--out", "run")
     assert code == 0 and "round 1 of at most 1: 5 seeds" in error
-    assert "looked at once, at 5 seeds" in cli("show", "run", "--all")[1]
+    assert "1 interim analysis, at 5 seeds" in cli("show", "run", "--all")[1]
     assert json.loads(Path("run/looks.json").read_text())["made"][0]["seeds"] == 5
     code, _, error = cli("run", "try.toml", *chance, "--seeds", 2, "--out", "fixed")
     assert code == 0 and fallline.open_run("fixed").trials["seed"].n_unique() == 2

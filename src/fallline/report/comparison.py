@@ -69,7 +69,7 @@ class Comparison:
         what the study varies (``stats.question.by_default``)."""
         if run.trials.filter(finished()).is_empty() and run.trials.height:
             raise StudyError(
-                f"{run.folder} has nothing to compare: all trials diverged, {how_diverged(run.trials)}. "
+                f"{run.folder} has nothing to compare: every trial diverged, {how_diverged(run.trials)}. "
                 f"Next: {smaller_rates(run)}"
             )
         return cls(compared(run, by or by_default(run), metric, tune))

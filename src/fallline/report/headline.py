@@ -270,7 +270,7 @@ def _against_best(comparison: Comparison) -> list[TableColumn]:
             )
     return [
         TableColumn(
-            "difference from the best",
+            "vs. best",
             [formatting.signed(gap) for gap in gaps],
             gaps,
             help="mean difference from the first row, paired over seeds"

@@ -7,8 +7,6 @@ from fallline.stats.evidence import LEVEL
 from fallline.store import Run
 from fallline.store.interim_analyses import InterimAnalyses, recorded_analyses
 
-PLACES = ("once", "twice")
-
 
 def looks_in_words(run: Run) -> str:
     """When the interim analyses were, their level and their result; nothing for a run without."""
@@ -32,8 +30,8 @@ def _made(looks: InterimAnalyses) -> str:
     count = len(looks.made)
     seeds = formatting.listed([formatting.count(look.seeds) for look in looks.made])
     noun = "seed" if looks.made[-1].seeds == 1 else "seeds"
-    times = PLACES[count - 1] if count <= len(PLACES) else f"{formatting.count(count)} times"
-    return f"Seeds were added until the question was decided: interim analyses {times}, at {seeds} {noun}."
+    analyses = "1 interim analysis" if count == 1 else f"{formatting.count(count)} interim analyses"
+    return f"Seeds were added until the question was decided: {analyses}, at {seeds} {noun}."
 
 
 def _spent(looks: InterimAnalyses) -> str:

@@ -120,14 +120,12 @@ def section(run: Run) -> Markup | None:
 def sentence(frame: pl.DataFrame) -> str:
     """How accurate the forecast was, and the bottleneck."""
     told = []
-    for what, name in (("Memory", "memory_bytes"), ("time", "seconds")):
+    for what, name in (("memory", "memory_bytes"), ("time", "seconds")):
         both = frame.filter(pl.col(f"predicted_{name}").is_not_null(), pl.col(name) > 0)
         if both.height:
             off = (both[f"predicted_{name}"] / both[name] - 1).abs()
-            told.append(f"{what} forecast: median error {_percent(off.median())} and maximum {_percent(off.max())}")
-    said = " and ".join(told) + ". " if told else ""
-    if "Memory" not in said[:6]:
-        said = said[:1].upper() + said[1:]
+            told.append(f"{what}: median error {_percent(off.median())}, maximum {_percent(off.max())}")
+    said = f"Error of the forecast: {'; '.join(told)}. " if told else ""
     bounds = frame.filter(pl.col("bound").is_not_null()).sort("seconds", descending=True)
     if bounds.is_empty():
         return said + "The device was not calibrated, so no time was predicted: fallline plan calibrates it once."

@@ -163,7 +163,7 @@ def _use(compared: Compared, group: ArmGroup, others: Sequence[Beside], held: st
             return f"No usable configuration: {how_lost(compared, group.arms)} at every seed. {NO_NUMBER}"
         gone = compared.run.trials
         remedy = SCALE if from_the_start(gone) else "try smaller learning rates."
-        return f"No usable configuration: all trials diverged, {how_diverged(gone)}. {formatting.capital(remedy)}"
+        return f"No usable configuration: every trial diverged, {how_diverged(gone)}. {formatting.capital(remedy)}"
     same = [arm for arm, pair, _ in others if pair.same]
     if any(pair.evidence.method == "one seed" for _, pair, _ in others):
         if same:
