@@ -232,7 +232,7 @@ def _reading(results: Results) -> Markup:
                 split,
                 spread,
                 "The best of many is slightly optimistic: it is chosen and shown on the same values.",
-                "A trial diverged if its loss became NaN or infinite. It has no results, and its curve ends there.",
+                "A trial diverged if its loss was no longer finite. It has no results, and its curve ends there.",
                 *(
                     ["A trial ended by early stopping has the results of its last step."]
                     if "stopped" in results.ranked.columns
