@@ -392,3 +392,63 @@ def test_a_study_trains_a_module_and_its_seeds_differ(tmp_path):
     assert trials["validation_accuracy"].max() > 0.8 and trials["validation_loss"].n_unique() == 8
     weights = result.weights(trials["trial"][0])
     assert {name.strip("[']") for name in weights} >= {"1.weight", "5.bias"}
+
+
+class Everything(nn.Module):
+    """Batch normalisation, a tied and a frozen weight, a buffer that nothing changes, one that is not saved."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4)
+        self.again, self.last = nn.Linear(4, 4, bias=False), nn.Linear(4, 3)
+        self.again.weight = self.first.weight
+        self.frozen = nn.Parameter(torch.randn(4), requires_grad=False)
+        self.register_buffer("scale", torch.full((4,), 0.5))
+        self.register_buffer("shift", torch.full((4,), 0.1), persistent=False)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(x * self.scale + self.shift)))
+        return self.last(self.again(x) + self.frozen)
+
+
+def test_a_trained_module_goes_back_to_pytorch_with_the_same_accuracy(tmp_path):
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(300, 4)).astype(np.float32)
+    labels = np.digitize(inputs.sum(1), [-1, 1])
+    task = fallline.from_arrays(
+        "back",
+        model=fallline.from_torch(Everything),
+        train=(inputs[:200], labels[:200]),
+        test=(inputs[200:], labels[200:]),
+        loss="softmax_cross_entropy",
+        metrics=["accuracy"],
+    )
+    study = fallline.Study(
+        name="back",
+        task=task,
+        metric="final_train_loss",
+        seeds=2,
+        base={"batch_size": 20, "steps": 30, "optimizer": "adam"},
+        axes={"learning_rate": [0.1, 0.01]},
+        keep_weights="all",
+    )
+    result = fallline.run(study, tmp_path / "run")
+    for row in result.trials_with_test().to_dicts():
+        path = result.save_torch(row["trial"], tmp_path / "net.pt")
+        net = Everything().eval()
+        state = torch.load(path, weights_only=True)
+        assert state.keys() == net.state_dict().keys() and state["norm.num_batches_tracked"] == 30
+        net.load_state_dict(state)
+        with torch.no_grad():
+            outputs = net(torch.from_numpy(inputs[200:]))
+        right = (outputs.argmax(1).numpy() == labels[200:]).mean()
+        assert right == pytest.approx(row["test_accuracy"], abs=1e-12)
+        assert F.cross_entropy(outputs, torch.from_numpy(labels[200:])).item() == pytest.approx(
+            row["test_loss"], rel=1e-5
+        )
+    first = result.state_dict(result.trials["trial"][0])
+    net = Everything()
+    assert result.load_into(net) is net and net.again.weight is net.first.weight
+    assert first["again.weight"].equal(first["first.weight"]) and first["frozen"].abs().sum() > 0
+    with pytest.raises(ModelError, match=r"do not fit Linear"):
+        result.load_into(nn.Linear(4, 3))

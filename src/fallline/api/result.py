@@ -94,20 +94,67 @@ class Result:
         """
         return self.records.fold_curves
 
-    def weights(self, trial: str) -> dict[str, Any]:
-        """The weights of a trial of a small model after its last step: arrays by their path in the model.
+    def weights(self, trial: str | None = None) -> dict[str, Any]:
+        """The weights of a trial after its last step (their averages with an ``ema_decay``): arrays by their names in
+        the model, those of its state too.
 
-        A trial may be named by its first letters. StoreError where the run has no such trial, or kept no weights of it.
+        They are kept of small models, and as the study's ``keep_weights`` says. ``trial`` is a name or its first
+        letters; by default the best trial of those whose weights were kept. StoreError where there is no such trial, or
+        no weights of it.
         """
         import numpy as np
 
-        rows = self.records.weights.filter(pl.col("trial") == self._trial(trial)).collect()
+        kept = self.records.weights
+        name = self._best_kept(kept) if trial is None else self._trial(trial)
+        rows = kept.filter(pl.col("trial") == name).collect()
         if rows.is_empty():
-            raise StoreError(f"no weights of trial {trial} were kept: it diverged, or its model is a large one")
+            raise StoreError(f"no weights of trial {name} were kept: it diverged, or {KEEP_WEIGHTS}")
+        types = rows["type"] if "type" in rows.columns else [None] * rows.height
         return {
-            name: np.array(values, np.float32).reshape(shape)
-            for name, shape, values in rows.select("array", "shape", "values").iter_rows()
+            name: np.array(values, np.float32).reshape(shape).astype(kind or np.float32)
+            for (name, shape, values), kind in zip(
+                rows.select("array", "shape", "values").iter_rows(), types, strict=True
+            )
         }
+
+    def state_dict(self, trial: str | None = None) -> dict[str, Any]:
+        """``weights(trial)`` as tensors, for ``module.load_state_dict(...)`` of PyTorch: parameters, frozen and tied
+        ones, and buffers. Needs ``pip install 'fallline[torch]'``."""
+        from fallline.models.packages import need_torch
+
+        torch = need_torch()
+        return {name: torch.from_numpy(values) for name, values in self.weights(trial).items()}
+
+    def save_torch(self, trial: str | None, path: str | Path) -> Path:
+        """Write ``state_dict(trial)`` as ``torch.save`` does, for ``torch.load(path, weights_only=True)``; the path."""
+        from fallline.models.packages import need_torch
+
+        state = self.state_dict(trial)
+        need_torch().save(state, path)
+        return Path(path)
+
+    def load_into(self, module: Any, trial: str | None = None) -> Any:
+        """``module`` with the weights of a trial: a module of PyTorch, Flax or Keras is changed in place and returned.
+
+        Of an equinox module, or of its pair (module, state), a new one is returned. It must be made as the study made
+        it. ModelError where the names or shapes of its arrays are not those of the trained ones.
+
+        >>> net = result.load_into(Net())                                                       # doctest: +SKIP
+        """
+        from fallline.models.loading import load_arrays_into
+
+        return load_arrays_into(module, self.weights(trial))
+
+    def _best_kept(self, kept: pl.LazyFrame) -> str:
+        """The best trial by the metric that ranks the run, among those whose weights were kept."""
+        from fallline.stats import primary
+
+        metric = primary(self.records)
+        names = kept.select(pl.col("trial").unique()).collect()["trial"]
+        trials = self.records.fold_trials.filter(pl.col("trial").is_in(names.to_list()))
+        if trials.is_empty():
+            raise StoreError(f"no weights were kept in {self.folder}: {KEEP_WEIGHTS}")
+        return trials.sort(metric.column, descending=metric.up, nulls_last=True)["trial"][0]
 
     def learnt(self, trial: str) -> dict[str, float]:
         """What a trial of a network of neurons learnt: its parameters by name, ``bias_NEURON`` of each neuron."""
@@ -270,6 +317,10 @@ class Result:
         return write_report(self.records, None if path is None else Path(path), self.reader)
 
 
+KEEP_WEIGHTS = (
+    'its model is a large one: write keep_weights = "all" (or "best", of each optimizer) in the study, and train it '
+    "again with --fresh"
+)
 NOT_JUDGED = (
     "about the held-out test set: claims(test=True) and fallline report judge it, and note it in the run folder"
 )

@@ -22,7 +22,9 @@ class Model:
     ``watch(weights)`` returns scalars by name to record at every step (the line fit watches W and b). ``traceable`` is
     False where ``init`` and ``state`` must run on the host, outside of any traced function. ``looped`` is False for
     models whose operations run on one thread inside a loop on the CPU, as convolutions do; None: the engine finds out.
-    ``text`` defines the model where it is a network of neurons; it is kept with the records.
+    ``text`` defines the model where it is a network of neurons; it is kept with the records. ``whole(weights, state)``
+    returns all arrays of the model by the names of its framework, with those that are not trained; None: the weights
+    and the state by their paths.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Model:
     traceable: bool = True
     looped: bool | None = None
     text: str = ""
+    whole: Callable[[Any, Any], Mapping[str, Any]] | None = None
 
     def start_state(self, key: Any) -> Any:
         """The state before the first step; empty for a model without state."""

@@ -60,7 +60,7 @@ class Records:
     ``predicted`` [seeds, lanes, examples] are the predicted classes of each split after the last step. ``stopped_at``
     and ``diverged_at`` [seeds, lanes] are -1 where a lane did neither. ``tail`` [steps, seeds, lanes] is the training
     loss of the last steps, ``tail_mean`` [seeds, lanes] its mean at the end. ``weights`` are the final weights of the
-    lanes, or their averages, leaves [seeds, lanes, ...], where they are kept.
+    lanes, or their averages, leaves [seeds, lanes, ...], where they are kept, and ``model_state`` the model's state.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -72,6 +72,7 @@ class Records:
     tail: np.ndarray | None = None
     tail_mean: np.ndarray | None = None
     weights: Any = None
+    model_state: Any = None
     stopped_at: np.ndarray | None = None
     diverged_at: np.ndarray | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"warmup": 0.0, "steady": 0.0, "evaluate": 0.0})
@@ -237,9 +238,9 @@ def _finish(program: Program, work: TrainingInputs, state: State, records: Recor
             records.predicted[split] = predicted
     records.seconds["evaluate"] += time.perf_counter() - started
     if work.keeps_weights:
-        records.weights = _joined(
-            [lanes.weights if lanes.average is None else lanes.average for lanes in program.shaped(state).segments]
-        )
+        segments = program.shaped(state).segments
+        records.weights = _joined([lanes.weights if lanes.average is None else lanes.average for lanes in segments])
+        records.model_state = _joined([lanes.model_state for lanes in segments])
     ended_at = np.concatenate([np.asarray(lanes.ended_at) for lanes in state.segments], axis=1)
     after = work.batches.after(done)
     _, width = work.batches.ahead(after, 1)

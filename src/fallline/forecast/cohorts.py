@@ -19,7 +19,7 @@ from fallline.forecast.experience import Observation
 from fallline.forecast.memory import machinery_bytes
 from fallline.forecast.prediction import CohortShape, Held, How, Outline, Prediction, predict
 from fallline.forecast.rates import Calibration
-from fallline.training.cohort import KEPT_WEIGHTS, CompiledCohort
+from fallline.training.cohort import CompiledCohort
 from fallline.training.declared_arrays import DeclaredArrays
 from fallline.training.validation import splits_of
 
@@ -188,8 +188,9 @@ def _shape(
     points = -(-steps // planned.record_every) + 1
     lanes = planned.lanes * layout.seeds
     predicted = sum(split.examples for split in held.values()) if ready.classes is not None else 0
-    kept = 4 * ready.weights if ready.weights <= KEPT_WEIGHTS else 0
     trials = planned.lanes * len(planned.seeds)
+    with_weights = len(blocks) * len(planned.segments) if ready.keep_weights == "best" else trials
+    weights = 4 * ready.weights * min(with_weights, trials) if ready.keeps_weights else 0
     return CohortShape(
         jobs=len(blocks),
         at_once=min(layout.workers, blocks_of_workers),
@@ -207,7 +208,7 @@ def _shape(
         data_bytes=examples,
         rows=points * lanes * len(blocks),
         columns=1 + len(program.cohort.metrics),
-        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * (predicted + kept),
+        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * predicted + weights,
     )
 
 

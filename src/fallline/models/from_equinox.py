@@ -10,6 +10,7 @@ from typing import Any
 from fallline.contracts import Model
 from fallline.errors import ModelError
 from fallline.models.makers import check_maker
+from fallline.models.paths import arrays_by_path
 from fallline.models.probe import shapes_of
 from fallline.models.rates import hyperparameters_of
 from fallline.models.ties import Ties, drawn_places
@@ -61,7 +62,7 @@ def from_equinox(
 
     def state(key: Any) -> Any:
         module, initial = _parted(make(key))
-        return _drawn(module, drawn) | ({} if initial is None else _arrays(initial))
+        return _drawn(module, drawn) | ({} if initial is None else arrays_of_state(initial))
 
     def whole(weights: Any, state: Mapping[str, Any] | None = None) -> Any:
         return eqx.combine(ties.joined(weights), _with_drawn(rest(), drawn, state or {}))
@@ -78,12 +79,23 @@ def from_equinox(
         outputs, after = call(module, moves, inputs, key)
         return outputs, stays | after
 
+    def by_name(weights: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+        moves = {name: value for name, value in state.items() if not str(name).startswith(DRAWN)}
+        arrays = arrays_by_path(eqx.filter(whole(weights, state), eqx.is_array))
+        return arrays | arrays_by_path(moves, "state.")
+
     seen = None if watch is None else lambda weights: watch(whole(weights))
     if initial_state is None and not call.noisy and not drawn:
-        return Model(name, init, apply, seen)
+        return Model(name, init, apply, seen, whole=by_name)
     stateful = initial_state is not None or drawn
     return Model(
-        name, init, watch=seen, forward=forward, state=state if stateful else None, hyperparameters=hyperparameters
+        name,
+        init,
+        watch=seen,
+        forward=forward,
+        state=state if stateful else None,
+        hyperparameters=hyperparameters,
+        whole=by_name,
     )
 
 
@@ -117,8 +129,8 @@ class _Call:
             noise = {"key": key} if self.noisy else {}
             if not self.stateful:
                 return module(x, **noise), state
-            output, after = module(x, _state(state), **noise)
-            return output, _arrays(after)
+            output, after = module(x, state_of_arrays(state), **noise)
+            return output, arrays_of_state(after)
 
         return jax.vmap(one, in_axes=(0, None, 0), out_axes=(0, None), axis_name=self.axis)(inputs, state, keys)
 
@@ -226,7 +238,7 @@ def _with_rate(module: Any, hyperparameters: Mapping[str, Any]) -> Any:
     return jax.tree.map(rated, module, is_leaf=is_dropout) if "dropout_rate" in hyperparameters else module
 
 
-def _arrays(state: Any) -> dict[str, Any]:
+def arrays_of_state(state: Any) -> dict[str, Any]:
     """An equinox state as a dictionary of arrays, whose types are the same before and after a pass."""
     import jax
     import jax.numpy as jnp
@@ -236,7 +248,7 @@ def _arrays(state: Any) -> dict[str, Any]:
     return dict(zip(names, strong, strict=True))
 
 
-def _state(arrays: dict[str, Any]) -> Any:
+def state_of_arrays(arrays: dict[str, Any]) -> Any:
     import equinox as eqx
 
     return eqx.nn.State.tree_unflatten(tuple(arrays), tuple(arrays.values()))

@@ -84,6 +84,13 @@ def _part(nnx: Any, module: Any) -> _Parts:
     return _Parts(graph, *(dict(nnx.to_flat_state(part)) for part in parts))
 
 
+def variables_by_path(module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The variables of the weights and of the state, by path, as trained arrays are named."""
+    parts = _part(need_flax(), module)
+    weights, state = ({_name(path): held for path, held in found.items()} for found in (parts.weights, parts.state))
+    return weights, state
+
+
 def _probe(nnx: Any, make: Any, name: str) -> Any:
     """The module, its arrays as shapes; ModelError for anything else."""
     module = shapes_of(nnx.eval_shape, lambda key: make(nnx.Rngs(key)), f"make(rngs) of model {name}")

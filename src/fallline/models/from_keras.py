@@ -69,7 +69,7 @@ def from_keras(
         return _values(begun(key).trainable_variables)
 
     def state(key: Any) -> dict[str, Any]:
-        return _values(_kept(begun(key)))
+        return _values(kept_variables(begun(key)))
 
     def forward(weights: Any, state: Any, inputs: Any, key: Any, hyperparameters: Mapping[str, Any]) -> tuple[Any, Any]:
         model = skeleton()
@@ -130,7 +130,7 @@ def _let_rate_vary(keras: Any, model: Any, rate: threading.local, name: str) -> 
         layer.rate = LaneRate(lambda: rate.now)
 
 
-def _kept(model: Any) -> list[Any]:
+def kept_variables(model: Any) -> list[Any]:
     """The variables that a pass changes and that are not seeds of noise."""
     return [variable for variable in model.non_trainable_variables if variable.name != SEED]
 

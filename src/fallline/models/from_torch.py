@@ -55,4 +55,5 @@ def from_torch(
         state=converted.state,
         hyperparameters=hyperparameters,
         traceable=False,
+        whole=converted.state_dict,
     )

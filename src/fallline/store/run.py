@@ -24,6 +24,7 @@ from fallline.study.formatting import shown
 
 PREDICTIONS = {"trial": pl.String, "split": pl.String, "predicted": pl.List(pl.UInt16)}
 WEIGHTS = {"trial": pl.String, "array": pl.String, "shape": pl.List(pl.Int64), "values": pl.List(pl.Float32)}
+"""Of each array; a column ``type`` names the types of those that are not float32."""
 ANSWERS = {
     "task": pl.String,
     "data": pl.String,

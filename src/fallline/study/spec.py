@@ -67,6 +67,7 @@ class Study(StudyTable):
     record_every: int = Field(default=1, ge=1)
     time_alone: bool = False
     marks: list[int] = Field(default_factory=list)
+    keep_weights: Literal["best", "all", "none"] | None = None
     target: Target | None = None
     figures: list[Figure] = Field(default_factory=list)
     reported: list[Reported] = Field(default_factory=list)

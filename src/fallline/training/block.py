@@ -70,12 +70,13 @@ def train_block(
             yield
     if not row.leads:
         return
+    trials = trial_rows(ready, seeds, records, block, target, session.shown)
     writer.write_block(
         block,
-        trial_rows(ready, seeds, records, block, target, session.shown),
+        trials,
         curve_rows(ready, seeds, records),
         predicted_rows(ready, seeds, records),
-        weight_rows(ready, seeds, records),
+        weight_rows(ready, records, trials, session.count.metric),
         _timing(ready, block, seeds, work, records, started)
         | {"alone_seconds": session.alone.get(ready.planned.name), **session.watch.as_dict()},
     )

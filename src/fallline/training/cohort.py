@@ -35,7 +35,8 @@ OPERATIONS_A_WEIGHT = 6
 """Multiplications and additions per weight and example: two forward, four backward."""
 
 KEPT_WEIGHTS = 10_000
-"""The final weights of models with at most this many weights are kept: 40 KB per trial."""
+"""Unless the study says otherwise, the final weights of models with at most this many weights are kept: 40 KB per
+trial."""
 
 MOST_SIZES = 8
 """The largest number of batch sizes that are compiled separately where batches cannot be padded."""
@@ -54,9 +55,14 @@ class CompiledCohort:
         mesh: Mesh = ONE_DEVICE,
         remote: bool = False,
         directions: Mapping[str, str] | None = None,
+        keep_weights: str | None = None,
     ):
-        """Without a ``layout`` one is chosen for this device. ``directions``: "min" or "max" for metrics by name."""
+        """Without a ``layout`` one is chosen for this device. ``directions``: "min" or "max" for metrics by name.
+
+        ``keep_weights``: "all", "best" or "none"; None: all of models with at most ``KEPT_WEIGHTS`` weights.
+        """
         self.planned, self.arrays, self.directions = planned, arrays, dict(directions or {})
+        self.keep_weights = keep_weights
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.remote_rows() if remote else self.mesh.rows())
         matmul_precision(planned.recipe.precision)  # a precision that the device does not support is an error now
@@ -246,9 +252,14 @@ class CompiledCohort:
             planned.record_every,
             rates,
             self.stops,
-            self.weights <= KEPT_WEIGHTS,
+            self.keeps_weights,
             (id(self.arrays), seeds),
         )
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether weights after the last step are part of the records."""
+        return self.weights <= KEPT_WEIGHTS if self.keep_weights is None else self.keep_weights != "none"
 
     @property
     def examples(self) -> tuple[DeviceData, dict[str, HeldOut]]:

@@ -74,6 +74,7 @@ class TrainingContext:
             self.mesh or ONE_DEVICE,
             self.remote,
             self.study.goals,
+            self.study.keep_weights,
         )
 
     def share(self, other: TrainingContext) -> None:

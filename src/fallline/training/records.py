@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from fallline.contracts import MetricName
+from fallline.contracts import MetricName, Model
 from fallline.engine.training import Records
 from fallline.metrics import higher_is_better
 from fallline.metrics.cuts import labels_of
 from fallline.metrics.per_class import Macro, macros
+from fallline.models.paths import arrays_by_path
 from fallline.study import Recipe, Target, Trial
 from fallline.study.recipe_columns import recipe_columns
 from fallline.training.cohort import CompiledCohort
@@ -174,32 +175,53 @@ def predicted_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Recor
     )
 
 
-def weight_rows(ready: CompiledCohort, seeds: tuple[int, ...], records: Records) -> pl.DataFrame:
-    """One row per (trial, array of weights): its path in the model, its shape, and its values in row-major order."""
+def weight_rows(ready: CompiledCohort, records: Records, trials: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """One row per (trial, array): its name in the model, its shape, and its values in row-major order, of the trials
+    that ``ready.keep_weights`` keeps. An array of another type than float32 has its name in the column ``type``.
+
+    ``trials`` are the rows of the block's trials; "best" keeps of each optimizer the trial with the best ``metric``.
+    """
+    rows: list[tuple[str, str, np.ndarray]] = []
+    if records.weights is not None:
+        for place in _kept_places(ready, trials, metric):
+            weights, state = _of_lane((records.weights, records.model_state), divmod(place, ready.planned.lanes))
+            rows += [
+                (trials["trial"][place], name, np.asarray(values))
+                for name, values in arrays_by_name(ready.planned.task.model, weights, state).items()
+            ]
+    columns = {
+        "trial": [trial for trial, *_ in rows],
+        "array": [name for _, name, _ in rows],
+        "shape": pl.Series([list(values.shape) for *_, values in rows], dtype=pl.List(pl.Int64)),
+        "values": pl.Series([values.ravel().astype(np.float32) for *_, values in rows], dtype=pl.List(pl.Float32)),
+    }
+    types = [None if values.dtype == np.float32 else values.dtype.name for *_, values in rows]
+    return pl.DataFrame(columns | ({"type": types} if any(types) else {}))
+
+
+def arrays_by_name(model: Model, weights: Any, state: Any) -> Mapping[str, Any]:
+    """The arrays of a trained model by name: those of its framework, else weights by their path, and after "state."
+    the arrays of its state."""
+    if model.whole is not None:
+        return model.whole(weights, state)
+    return arrays_by_path(weights) | arrays_by_path(state, "state.")
+
+
+def _of_lane(tree: Any, lane: tuple[int, int]) -> Any:
+    """The arrays of one lane, from leaves [seeds, lanes, ...]."""
     import jax
 
-    rows = []
-    leaves = [] if records.weights is None else jax.tree_util.tree_leaves_with_path(records.weights)
-    for place, trial in enumerate(ready.planned.of_seeds(seeds)):
-        s, lane = divmod(place, ready.planned.lanes)
-        if records.diverged_at[s, lane] < 0:
-            rows += [
-                (
-                    trial.name,
-                    jax.tree_util.keystr(path, simple=True, separator="."),
-                    leaf.shape[2:],
-                    leaf[s, lane].ravel(),
-                )
-                for path, leaf in leaves
-            ]
-    return pl.DataFrame(
-        {
-            "trial": [row[0] for row in rows],
-            "array": [row[1] for row in rows],
-            "shape": pl.Series([list(row[2]) for row in rows], dtype=pl.List(pl.Int64)),
-            "values": pl.Series([row[3] for row in rows], dtype=pl.List(pl.Float32)),
-        }
-    )
+    return jax.tree.map(lambda leaf: leaf[lane], tree)
+
+
+def _kept_places(ready: CompiledCohort, trials: pl.DataFrame, metric: str) -> list[int]:
+    """The places among the block's trials of those whose weights are kept; none of a trial that diverged."""
+    places = trials.with_row_index("place").filter(pl.col("status") != "diverged")
+    column = str(MetricName.parse(metric).after_training)
+    if ready.keep_weights == "best" and column in places.columns:
+        up = higher_is_better(metric, ready.directions)
+        places = places.sort(column, descending=up, nulls_last=True).unique("optimizer", keep="first")
+    return sorted(places["place"])
 
 
 def _train_values(ready: CompiledCohort, records: Records) -> dict[str, list[Any]]:

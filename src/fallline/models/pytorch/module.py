@@ -124,6 +124,14 @@ class TorchModule:
         """Every parameter and buffer by each of its names."""
         return {place: self._array(place[0], name, weights, state) for place, name in self.holders.items()}
 
+    def state_dict(self, weights: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The arrays of ``torch.nn.Module.state_dict()``, by its names and in its types, of a trained trial."""
+        arrays = {name: value for (_, name), value in self.arrays(weights, state).items()}
+        return {
+            name: np.asarray(arrays[name]).astype(str(tensor.dtype).removeprefix("torch."))
+            for name, tensor in self.skeleton.state_dict().items()
+        }
+
     def _array(self, kind: str, name: str, weights: Mapping[str, Any], state: Mapping[str, Any]) -> Any:
         if kind == "parameter" and name in weights:
             return weights[name]
