@@ -29,6 +29,7 @@ PAGES = (
     "tutorial",
     "recipes",
     "own-model",
+    "pytorch",
     "words",
     "extending",
     "run-folder",
@@ -52,6 +53,7 @@ class Reader:
         self.names = {"__name__": "page"}
         self.answers = []
         self.more = []
+        self.lacks = set()
 
     def follow(self, page):
         blocks = BLOCK.findall(page)
@@ -67,7 +69,8 @@ class Reader:
         assert parse_study(text, "block", folder=Path.cwd()).task
 
     def python(self, text):
-        if "pandas" in text and importlib.util.find_spec("pandas") is None:
+        self.lacks |= {name for name in ("pandas", "torch") if name in text and importlib.util.find_spec(name) is None}
+        if "torch" in self.lacks or ("pandas" in self.lacks and "pandas" in text):
             compile(text, "page", "exec")
         else:
             exec(compile(text, "page", "exec"), self.names)
@@ -233,7 +236,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader, capsys):
         assert (ROOT / test).is_file()
 
 
-@pytest.mark.parametrize("name", ["neurons", "compare", "claims", "fair", "optimizers", "forecasts"])
+@pytest.mark.parametrize("name", ["neurons", "compare", "claims", "fair", "optimizers", "forecasts", "pytorch"])
 def test_the_page_does_what_it_says(reader, name):
     reader.follow(page(name))
     if name == "neurons":

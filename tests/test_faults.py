@@ -110,7 +110,7 @@ def test_a_read_only_folder_can_be_read_verified_and_reported_elsewhere(mounted,
     with pytest.raises(StoreError, match="that file system is read-only"):
         fallline.repair_run(disk)
     code, told, _ = cli("show", disk, "--all")
-    assert code == 0 and "0.1" in told and "could not be noted" in told
+    assert code == 0 and "0.1" in told and "could not be recorded" in told
     assert cli("report", disk, "--out", tmp_path / "page.html")[0] == 0 and (tmp_path / "page.html").stat().st_size > 0
     subprocess.run(["mount", "-o", "remount,rw,bind", disk], check=True)
     goes_on(disk, whole)

@@ -36,9 +36,9 @@ def test_data_out_of_scale_is_told_as_that(tmp_path):
     run = trained(tmp_path, 1e25, [0.1, 0.01])
     assert run.trials["diverged_at"].to_list() == [0] * 4
     page = said(run)
-    assert "its loss was not finite before the first update" in page and "look at the scale of the data" in page
+    assert "its loss was not finite before the first update" in page and "check the scale of the data" in page
     assert "smaller learning rates" not in page and "became infinite" not in page
-    with pytest.raises(StudyError, match=r"was not finite before the first update.*look at the scale of the data"):
+    with pytest.raises(StudyError, match=r"was not finite before the first update.*check the scale of the data"):
         run.compare("learning_rate")
 
 

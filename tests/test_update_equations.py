@@ -14,6 +14,7 @@ import pytest
 
 import oracles
 import oracles_more
+import oracles_torch
 from fallline.losses import builtin_losses
 from fallline.optimizers import builtin_optimizers, find_optimizer
 
@@ -84,8 +85,24 @@ FURTHER_CASES = [
     ("lars", {"learning_rate": 2.0, "momentum": 0.8, "weight_decay": 0.1}),
     ("novograd", {"learning_rate": 0.005, "beta2": 0.6, "weight_decay": 0.01}),
 ]
-CASES = TENSORFLOW_CASES + FURTHER_CASES
-WRITTEN = oracles.RULES | oracles_more.RULES
+TORCH_CASES = [
+    ("torch_sgd", {"learning_rate": 0.01, "weight_decay": 0.1}),
+    ("torch_sgd", {"learning_rate": 0.005, "momentum": 0.8, "dampening": 0.3}),
+    ("torch_sgd", {"learning_rate": 0.005, "momentum": 0.5, "nesterov": 1.0, "weight_decay": 0.1}),
+    ("torch_adam", {"learning_rate": 0.02, "epsilon": 1e-2, "weight_decay": 0.1}),
+    ("torch_adam", {"learning_rate": 0.05, "beta2": 0.9, "amsgrad": 1.0}),
+    ("torch_adamw", {"learning_rate": 0.02, "beta1": 0.8, "beta2": 0.99}),
+    ("torch_adamw", {"learning_rate": 0.05, "beta2": 0.9, "amsgrad": 1.0, "weight_decay": 0.1}),
+    ("torch_nadam", {"learning_rate": 0.01, "beta2": 0.99, "momentum_decay": 0.05, "weight_decay": 0.1}),
+    ("torch_rmsprop", {"learning_rate": 0.01, "weight_decay": 0.1}),
+    ("torch_rmsprop", {"learning_rate": 0.002, "centered": 1.0, "alpha": 0.8, "epsilon": 1e-3, "momentum": 0.3}),
+    ("torch_adagrad", {"learning_rate": 0.1, "lr_decay": 0.1, "weight_decay": 0.1}),
+    ("torch_adagrad", {"learning_rate": 0.5, "initial_accumulator": 1.0}),
+    ("torch_adadelta", {"learning_rate": 1.0, "epsilon": 1e-4}),
+    ("torch_adadelta", {"learning_rate": 0.2, "rho": 0.95, "epsilon": 1e-4, "weight_decay": 0.1}),
+]
+CASES = TENSORFLOW_CASES + FURTHER_CASES + TORCH_CASES
+WRITTEN = oracles.RULES | oracles_more.RULES | oracles_torch.RULES
 STEPS = 100
 every_case = pytest.mark.parametrize("name, hyperparameters", CASES, ids=[f"{n}-{[*k.values()]}" for n, k in CASES])
 every_problem = pytest.mark.parametrize("problem", PROBLEMS)

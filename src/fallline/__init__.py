@@ -39,6 +39,7 @@ _PUBLIC = {
     "from_keras": "fallline.models",
     "from_torch": "fallline.models",
     "neurons": "fallline.networks",
+    "arrays": "fallline.datasets.arrays",
     "from_arrays": "fallline.tasks",
     "network_task": "fallline.tasks",
     "FalllineError": "fallline.errors",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         verify,
     )
     from fallline.contracts import Hyperparameter, Loss, Metric, Model, Optimizer, Schedule, Split, Splits, Task
+    from fallline.datasets.arrays import arrays
     from fallline.errors import FalllineError, FalllineWarning
     from fallline.models import from_equinox, from_flax, from_functions, from_keras, from_torch
     from fallline.networks import neurons

@@ -25,6 +25,15 @@ from fallline.optimizers.proximal import proximal_adagrad, proximal_gradient_des
 from fallline.optimizers.rmsprop import rmsprop
 from fallline.optimizers.rprop import rprop
 from fallline.optimizers.sign_based import lion, sign_sgd, signum
+from fallline.optimizers.torch_forms import (
+    torch_adadelta,
+    torch_adagrad,
+    torch_adam,
+    torch_adamw,
+    torch_nadam,
+    torch_rmsprop,
+    torch_sgd,
+)
 
 __all__ = [
     "adabelief",
@@ -56,6 +65,13 @@ __all__ = [
     "sgd_plus",
     "sign_sgd",
     "signum",
+    "torch_adadelta",
+    "torch_adagrad",
+    "torch_adam",
+    "torch_adamw",
+    "torch_nadam",
+    "torch_rmsprop",
+    "torch_sgd",
     "yogi",
 ]
 
@@ -68,6 +84,7 @@ def builtin_optimizers() -> dict[str, Optimizer]:
 def find_optimizer(name: str, where: str = "") -> Optimizer:
     """The optimizer of that name, ``adam`` or ``adam(beta1=0.8)``; UnknownName with similar names where there is none.
 
-    ``where`` is the place in a study that an error names.
+    ``torch.adam`` is ``torch_adam``. ``where`` is the place in a study that an error names.
     """
-    return find_component(__name__, Optimizer, name, where)
+    inner = name.removeprefix("torch.")
+    return find_component(__name__, Optimizer, name if inner == name else f"torch_{inner}", where)

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import io
 import operator
 import re
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,10 @@ def _is_the_users(path: str) -> bool:
 
 REMEDIES = (
     (
+        "_detect_is_causal_mask",
+        "finds out from the values of a mask whether it is causal; give is_causal=True or False with the mask",
+    ),
+    (
         "GuardOnDataDependentSymNode",
         "branches on the values of a tensor; use torch.where, so that both ways are computed",
     ),
@@ -243,7 +248,7 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
