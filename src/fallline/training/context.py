@@ -93,7 +93,7 @@ class TrainingContext:
             same_data = (
                 arrays for (_, fold), arrays in self._arrays.items() if fold == cut and arrays.source is task.data
             )
-            arrays = next(same_data, None) or load_arrays(task, self.study.data, self.folder, cut)
+            arrays = next(same_data, None) or load_arrays(task, self.study.data_size, self.folder, cut)
             check_choice(self.study, self.trials, task, arrays.splits)
             self._arrays[key] = arrays
         return self._arrays[key]

@@ -146,7 +146,7 @@ def check_choice(study: Study, trials: Iterable[Trial], task: Task, splits: Spli
             "or cross-validate, folds = 5"
         )
     in_folds = len(splits.train.inputs) + (0 if splits.validation is None else len(splits.validation.inputs))
-    known = task.examples.get(study.data, in_folds)
+    known = task.examples.get(study.data_size, in_folds)
     if study.folds and known != in_folds and _in_epochs([study.base, study.axes, study.zip, study.points]):
         raise StudyError(
             f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds "

@@ -128,7 +128,7 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if OURS not in frame.filter(pl.col("what") == WHAT["seconds"])["law"]:
         said.append("No time was predicted: the device was not calibrated (fallline plan does it).")
     return (
-        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data} data. The "
+        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data_size} data. The "
         f"guesses are "
         "time ~ epochs / batch size and memory ~ weights, each with its constant fitted to the measured values by "
         "least squares; ours was written down before training. " + " ".join(said)
