@@ -61,6 +61,11 @@ def _check_varied_once(tables: RecipeTables) -> None:
             )
 
 
+def check_key(tables: RecipeTables, place: str, key: str, value: Any, owners: Sequence[Any], many: bool) -> None:
+    """``_check_table`` of one key: StudyError, HyperparameterError or UnknownName."""
+    _check_table(tables, place, {key: value}, owners, many)
+
+
 def _check_table(tables: RecipeTables, place: str, table: Mapping[str, Any], owners: Sequence[Any], many: bool) -> None:
     """Check one table, whose hyperparameters ``owners`` take; an axis has ``many`` values for a key."""
     hyperparameters = [*(known for owner in owners for known in hyperparameters_of(owner)), *COMMON]
