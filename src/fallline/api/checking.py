@@ -51,9 +51,7 @@ def check_study(study: Study | str | Path, preset: str | None = None, data: str 
     if problems:
         return StudyCheck(chosen, problems)
     task = chosen.trials()[0].task
-    return StudyCheck(
-        chosen, [], list(_notes(chosen, task)), list(_plan(chosen, preset, task)), _columns(task)
-    )
+    return StudyCheck(chosen, [], list(_notes(chosen, task)), list(_plan(chosen, preset, task)), _columns(task))
 
 
 def _checks(study: Study, data: str | Path | None) -> Iterator[Callable[[], Any]]:
@@ -146,7 +144,9 @@ def _plan(study: Study, preset: str | None, task: Task) -> Iterator[str]:
     yield f"{plural(len(trials), 'trial')} ({per}{folds}) of {budget} steps, ranked by {study.metric}."
     yield f"Metrics: {', '.join(['loss', *task.metrics, *map(str, study.metrics)])}."
     folder = default_folder(study, preset)
-    there = "which exists: trials that are there are not trained again" if folder.exists() else "which does not exist yet"
+    there = (
+        "which exists: trials that are there are not trained again" if folder.exists() else "which does not exist yet"
+    )
     yield f"Records go to {folder}, {there}. fallline plan says what time and memory it takes."
 
 

@@ -104,7 +104,9 @@ def _outputs(model: Model, weights: Mapping[str, np.ndarray], inputs: np.ndarray
     shapes = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
     paths, kind = jax.tree_util.tree_flatten_with_path(shapes)
     names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in paths]
-    if any(name not in weights or weights[name].shape != leaf.shape for name, (_, leaf) in zip(names, paths, strict=True)):
+    if any(
+        name not in weights or weights[name].shape != leaf.shape for name, (_, leaf) in zip(names, paths, strict=True)
+    ):
         raise StoreError("the weights that were kept do not fit the model; the run was made by another version of it")
     tree = jax.tree_util.tree_unflatten(kind, [weights[name] for name in names])
     assert model.apply is not None, "models by name have apply"

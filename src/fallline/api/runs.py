@@ -46,7 +46,9 @@ def list_runs(root: str | Path = "runs") -> list[RunSummary]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise StoreError(f"there is no folder {root}; fallline run writes its records to runs/NAME, or where --out says")
+        raise StoreError(
+            f"there is no folder {root}; fallline run writes its records to runs/NAME, or where --out says"
+        )
     return sorted((_summary(folder) for folder in _run_folders(root, DEEPEST)), key=lambda run: run.age_seconds)
 
 

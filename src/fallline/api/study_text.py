@@ -8,7 +8,15 @@ from typing import Any
 
 from fallline.errors import StudyError, UnknownName
 
-KEYS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".xlsx": "xlsx", ".npz": "npz", ".txt": "text"}
+KEYS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".npz": "npz",
+    ".txt": "text",
+}
 """The key of [data] by the ending of a file; a folder is one of images."""
 
 UNBALANCED = 0.2
@@ -121,10 +129,13 @@ def _data_comments(key: str, pipeline: dict[str, Any]) -> list[str]:
     """What may be changed under [data], and what was decided for each column."""
     rows = pipeline["rows"]
     lines = [
-        f"# {', '.join(f'{count:,} rows for {name}' for name, count in rows.items())}, {pipeline['split']}. Or:",
-        '# split = "time"            # by = "DATE COLUMN"; also "group" and "given" (a column: train, validation, test)',
-        "# validation = 0.15         # shares of the rows; test = 0.15",
+        f"# {', '.join(f'{count:,} for {name}' for name, count in rows.items())}, split {pipeline['split']}",
+        "# validation = 0.15         # a share of the rows; test = 0.15",
     ]
+    if pipeline["kind"] == "table":
+        lines.append(
+            '# split = "time"            # with by = "COLUMN"; or "group", or "given" (train, validation, test)'
+        )
     if pipeline.get("class_counts"):
         unbalanced = _is_unbalanced(pipeline)
         counts = ", ".join(f"{name} {count:,}" for name, count in list(pipeline["class_counts"].items())[:8])
@@ -152,7 +163,7 @@ def _architecture(key: str) -> list[str]:
         return ['model = ["lstm", "transformer"]', "# width = [64, 128]"]
     if key == "images":
         return ["width = [8, 16]", '# model = ["cnn", "mlp"]']
-    return ["width = [16, 64]", '# depth = [1, 2, 3]', '# activation = ["relu", "gelu"]', '# model = ["linear", "mlp"]']
+    return ["width = [16, 64]", "# depth = [1, 2, 3]", '# activation = ["relu", "gelu"]', '# model = ["linear", "mlp"]']
 
 
 def _text(value: str) -> str:

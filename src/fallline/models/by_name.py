@@ -63,9 +63,7 @@ def sizes_taken(model: str) -> frozenset[str]:
     return frozenset(SIZES[model])
 
 
-def _made(
-    model: str, kind: str, shape: tuple[int, ...], outputs: int, vocabulary: int, sizes: dict[str, Any]
-) -> Model:
+def _made(model: str, kind: str, shape: tuple[int, ...], outputs: int, vocabulary: int, sizes: dict[str, Any]) -> Model:
     count = 1
     for size in shape:
         count *= size
@@ -79,7 +77,13 @@ def _made(
         return cnn(height, columns, channels, outputs, **sizes)
     if model in ("lstm", "transformer"):
         return (lstm if model == "lstm" else transformer)(count, vocabulary, **sizes)
-    net = deep_mlp(count * (vocabulary or 1), sizes.get("width", 1), sizes.get("depth", 0), outputs, sizes.get("activation", "relu"))
+    net = deep_mlp(
+        count * (vocabulary or 1),
+        sizes.get("width", 1),
+        sizes.get("depth", 0),
+        outputs,
+        sizes.get("activation", "relu"),
+    )
     return net if kind != "text" else _of_one_hot(net, vocabulary)
 
 

@@ -73,14 +73,16 @@ def _became(encoding: Mapping[str, Any]) -> str:
 def _of_file(pipeline: Mapping[str, Any]) -> Markup:
     heads = ("column", "kind", "why", "values", "missing", "input of the model")
     rows = column_rows(pipeline)
-    body = [
-        tag("tr", [tag("td", _cell(value), cls=_class(place)) for place, value in enumerate(row)]) for row in rows
-    ]
+    body = [tag("tr", [tag("td", _cell(value), cls=_class(place)) for place, value in enumerate(row)]) for row in rows]
     drawn = table([tag("th", head, cls="n" if head in ("values", "missing") else None) for head in heads], body)
     return join(
         *(tag("p", line) for line in data_lines(pipeline)),
         drawn if rows else None,
-        tag("p", "Fitted on the training rows alone. Overrule a kind in the study: [data.columns] NAME = \"category\".", cls="note")
+        tag(
+            "p",
+            'Fitted on the training rows alone. Overrule a kind in the study: [data.columns] NAME = "category".',
+            cls="note",
+        )
         if rows
         else None,
     )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fallline.contracts import Metric
-from fallline.errors import FalllineError
+from fallline.errors import FalllineError, StudyError
 from fallline.study.components import COMPONENT_KINDS
 from fallline.study.recipe_tables import RecipeTables
 from fallline.study.resolve import resolve
-from fallline.study.table_checks import check_key
+from fallline.study.table_checks import NOT_TAKEN, check_key
 
 if TYPE_CHECKING:
     from fallline.study.spec import Study
@@ -38,9 +38,19 @@ def value_checks(study: Study) -> Iterator[Callable[[], Any]]:
     ):
         for key in table:
             if key not in COMPONENT_KINDS:
-                yield lambda place=place, table=table, key=key, many=many: check_key(
+                yield lambda place=place, table=table, key=key, many=many: _check_key(
                     tables, place, key, table[key], named, many
                 )
+
+
+def _check_key(tables: RecipeTables, place: str, key: str, value: Any, named: list[Any], many: bool) -> None:
+    """``check_key``, which does not say that no component takes a key while one that is named is not known."""
+    written = sum(len(_written(tables, kind)) for kind in COMPONENT_KINDS)
+    try:
+        check_key(tables, place, key, value, named, many)
+    except StudyError as failure:
+        if NOT_TAKEN not in str(failure) or len(named) >= written:
+            raise
 
 
 def _written(tables: RecipeTables, kind: str) -> list[tuple[str, Any]]:

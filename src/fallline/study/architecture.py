@@ -32,5 +32,3 @@ def with_architecture(task: Task, fields: Fields, where: str) -> tuple[Task, Fie
     kept = tuple((name, None if name in ARCHITECTURE and name not in taken else value) for name, value in fields)
     sizes = {name: value for name, value in chosen.items() if name in taken}
     return replace(task, model=task.models(**sizes)), kept
-
-

@@ -73,9 +73,7 @@ class FileData(StudyTable):
         """The same without pydantic, for who reads the file."""
         values = self.model_dump()
         target = [self.target] if isinstance(self.target, str) else self.target
-        return DataSpec(
-            **{**values, "target": tuple(name for name in target if name), "missing": tuple(self.missing)}
-        )
+        return DataSpec(**{**values, "target": tuple(name for name in target if name), "missing": tuple(self.missing)})
 
     @property
     def task_name(self) -> str:

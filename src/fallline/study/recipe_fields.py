@@ -189,11 +189,7 @@ FIELDS: tuple[RecipeField, ...] = (
         choices=PRECISIONS,
     ),
     RecipeField(
-        "model",
-        check_model,
-        "the model of data from a file ([data]), by name",
-        choices=tuple(SIZES),
-        phrase="{}",
+        "model", check_model, "the model of data from a file ([data]), by name", choices=tuple(SIZES), phrase="{}"
     ),
     RecipeField("width", check_width, "units of its layers, or channels of its first convolution", phrase="width {}"),
     RecipeField("depth", check_depth, "how many layers it has before the last", phrase="depth {}"),

@@ -21,6 +21,9 @@ from fallline.study.test_leakage import asked_in_training
 from fallline.tasks import builtin_tasks
 
 
+NOT_TAKEN = "no recipe of this study has such a component"
+
+
 def check_tables(tables: RecipeTables, named: Mapping[str, Mapping[str, Any]]) -> None:
     """StudyError, HyperparameterError or UnknownName with the place of what is wrong in ``tables``.
 
@@ -121,9 +124,7 @@ def _unknown(tables: RecipeTables, place: str, key: str, value: Any, known: set[
     ]
     if owners:
         some = ", ".join(owners[:4]) + (f" and {len(owners) - 4} more" if len(owners) > 4 else "")
-        return StudyError(
-            f"{key} is a hyperparameter of {some}, and no recipe of this study has such a component ({where})"
-        )
+        return StudyError(f"{key} is a hyperparameter of {some}, and {NOT_TAKEN} ({where})")
     if place == "base":  # --set writes here whatever is no field of a study, misspelt ones too
         known = known | fields
     return UnknownName(

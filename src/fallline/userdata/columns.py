@@ -93,7 +93,7 @@ def _decision(table: RawTable, name: str, targets: Sequence[str], by: str, chose
             row = _first_without(cells, DATE_FORMATS)
             raise DataError(
                 f"{table.path}, {table.place(row, name)}: {str(cells[row])[:40]!r} is no date in a known format "
-                f"({', '.join(DATE_FORMATS[:4])}, ...); write [data.columns] {name} = \"category\" or \"drop\""
+                f'({", ".join(DATE_FORMATS[:4])}, ...); write [data.columns] {name} = "category" or "drop"'
             )
         if chosen == "number":
             _need_numbers(table, name)
@@ -160,7 +160,8 @@ def _date_format(known: pl.Series, digits: bool = False) -> str:
         (
             form
             for form in DATE_FORMATS
-            if (digits or form != "%Y%m%d") and parse_dates(known.head(50), form).null_count() == 0
+            if (digits or form != "%Y%m%d")
+            and parse_dates(known.head(50), form).null_count() == 0
             and parse_dates(known, form).null_count() == 0
         ),
         "",

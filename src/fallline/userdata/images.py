@@ -71,7 +71,7 @@ def image_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
             "grey": spec.grey,
             "split": how_split,
             "rows": {part: len(places) for part, places in rows.items()},
-            "class_counts": {label: int((labels == index).sum()) for index, label in enumerate(classes)},
+            "class_counts": {label: int((labels[rows["train"]] == index).sum()) for index, label in enumerate(classes)},
         },
     )
 
@@ -114,7 +114,9 @@ def _images(paths: list[Path], spec: DataSpec) -> tuple[np.ndarray, str]:
     """The images [n, size, size(, 3)] and the SHA-256 of their pixels."""
     channels = 1 if spec.grey else 3
     if len(paths) * spec.size**2 * channels > MOST_BYTES:
-        raise DataError(f"{len(paths):,} images of {spec.size} x {spec.size} pixels need over 4 GiB; take a smaller size")
+        raise DataError(
+            f"{len(paths):,} images of {spec.size} x {spec.size} pixels need over 4 GiB; take a smaller size"
+        )
     images = np.stack([read_image(path, spec.size, spec.grey) for path in paths])
     return images, hashlib.sha256(images.data).hexdigest()
 

@@ -78,7 +78,9 @@ def read_rows(spec: DataSpec, folder: Path | None) -> RawTable:
         raise DataError(f"{path} cannot be read as {spec.source}: {first}") from None
     if frame.is_empty():
         raise DataError(f"{path} has no rows")
-    return RawTable(path, file_digest(path), _as_text(frame, missing), lambda row, name: f"row {row + 1}, column {name}")
+    return RawTable(
+        path, file_digest(path), _as_text(frame, missing), lambda row, name: f"row {row + 1}, column {name}"
+    )
 
 
 def file_digest(path: Path) -> str:

@@ -71,7 +71,7 @@ def _by_chance(rows: int, held: dict[str, int], seed: int, labels: np.ndarray | 
             left, split[name] = selection.train_test_split(
                 left, test_size=held[name], random_state=seed, stratify=chosen
             )
-    return {"train": np.sort(left), **{name: np.sort(rows) for name, rows in split.items()}}
+    return _ordered({"train": left} | split)
 
 
 def _by_group(table: RawTable, spec: DataSpec) -> Rows:
@@ -87,7 +87,12 @@ def _by_group(table: RawTable, spec: DataSpec) -> Rows:
             kept, taken = next(part.split(left, groups=groups[left]))
             left, split[name] = left[kept], left[taken]
             gone += share
-    return {"train": left, **split}
+    return _ordered({"train": left} | split)
+
+
+def _ordered(split: Rows) -> Rows:
+    """Train, validation, test; the rows of each in the order of the file."""
+    return {name: np.sort(split[name]) for name in NAMED if name in split}
 
 
 def _by_time(table: RawTable, by: str, held: dict[str, int]) -> Rows:

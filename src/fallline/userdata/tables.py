@@ -82,7 +82,7 @@ def prepare_table(spec: DataSpec, folder: Path | None) -> PreparedTable:
         raise DataError(
             f"{table.path}: no column is left to learn from: "
             + ", ".join(f"{decision.name} ({decision.why})" for decision in decisions[:8])
-            + "; say what a column is, [data.columns] NAME = \"category\""
+            + '; say what a column is, [data.columns] NAME = "category"'
         )
     count = sum(len(encoding.inputs) for encoding in encodings)
     if count > MOST_INPUTS:
@@ -170,5 +170,3 @@ def _class_weights(spec: DataSpec, target: TargetEncoding, labels: np.ndarray) -
     if absent:
         raise DataError(f"{spec.written}: class {absent[0]!r} is in no training row, so it has no weight")
     return tuple(map(float, weights.compute_class_weight("balanced", classes=classes, y=labels)))
-
-

@@ -80,7 +80,7 @@ def classes_of_target(table: RawTable, names: Sequence[str], problem: str) -> tu
     if problem == "regression" or (not problem and are_numbers and not (whole and len(labels) <= FEW_CLASSES)):
         _need_numbers(table, names[0])
         return ()
-    if len(labels) > MOST_CLASSES or (not problem and len(labels) > len(cells) / 2):
+    if len(labels) > MOST_CLASSES or (not problem and len(labels) > max(FEW_CLASSES, len(cells) / 2)):
         raise DataError(
             f"{table.path}: the target {names[0]} has {len(labels):,} different values in {len(cells):,} rows, too many "
             "to be classes; name another column as target, or correct the cells that are no numbers"

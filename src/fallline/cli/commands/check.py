@@ -43,7 +43,9 @@ def _print_columns(rows: list[tuple[object, ...]]) -> None:
 
     from fallline.cli.screens import plain_table, print_whole
 
-    table = plain_table("column", "kind", "why", "values", "missing", "input of the model", unwrapped=("column", "kind"))
+    table = plain_table(
+        "column", "kind", "why", "values", "missing", "input of the model", unwrapped=("column", "kind")
+    )
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
     print()

@@ -17,7 +17,8 @@ def command(
         Path | None, typer.Option(help="A CSV file; by default FILE-predicted.csv.", show_default=False)
     ] = None,
     trial: Annotated[
-        str | None, typer.Option(help="A trial by the first letters of its name; by default the best.", show_default=False)
+        str | None,
+        typer.Option(help="A trial by the first letters of its name; by default the best.", show_default=False),
     ] = None,
 ) -> None:
     """Predict new rows with the best trial of a run.

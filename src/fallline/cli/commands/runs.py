@@ -35,7 +35,9 @@ def command(
     from fallline.cli.terminal import new_screen
     from fallline.report.formatting import count, size
 
-    table = plain_table("folder", "state", "trials", "age", "size", "question and answer", unwrapped=("state", "age", "size"))
+    table = plain_table(
+        "folder", "state", "trials", "age", "size", "question and answer", unwrapped=("state", "age", "size")
+    )
     for run in found:
         words = " ".join(filter(None, [run.question, run.answer or run.problem]))
         table.add_row(
