@@ -58,12 +58,12 @@ if TYPE_CHECKING:
     from fallline.api.integrity import repair_run, verify
     from fallline.api.launching import Jobs, jobs, launch
     from fallline.api.measuring import measure_scaling, measure_utilisation
-    from fallline.api.study_text import new_study
     from fallline.api.predicting import predict
     from fallline.api.requests import default_folder
     from fallline.api.result import Result, open_run
     from fallline.api.running import run
     from fallline.api.runs import RunSummary, list_runs
+    from fallline.api.study_text import new_study
     from fallline.forecast.study import Forecast
 
 

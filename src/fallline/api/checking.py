@@ -1,4 +1,4 @@
-"""``fallline.check_study``: everything that is wrong with a study, all at once, and what it would do; nothing trains."""
+"""``fallline.check_study``: everything that is wrong with a study at once, and what it would do."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FEW_ROWS = 30
 
 @dataclass(frozen=True)
 class StudyCheck:
-    """``problems`` say what must be changed before the study can run, ``notes`` what may mislead, ``plan`` what it would
-    do. ``columns``: one row per column of a table, as ``fallline.report.data_section.column_rows`` gives them.
+    """``problems`` say what must be corrected before the study can run, ``notes`` what may mislead, ``plan`` what it
+    would do. ``columns``: one row per column of a table, as ``fallline.report.data_section.column_rows`` gives them.
     """
 
     study: Study | None = None
@@ -55,7 +55,7 @@ def check_study(study: Study | str | Path, preset: str | None = None, data: str 
 
 
 def _checks(study: Study, data: str | Path | None) -> Iterator[Callable[[], Any]]:
-    """What can be examined by itself, the causes first; what follows from all of it is examined where they are right."""
+    """What can be examined by itself, causes first; what follows from all of it only where they are right."""
     from fallline.study.all_problems import value_checks
 
     failed: list[bool] = []

@@ -30,10 +30,10 @@ READERS = {".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".xlsx": "xlsx"}
 def predict(folder: str | Path, rows: str | Path | pl.DataFrame, trial: str | None = None) -> pl.DataFrame:
     """The rows with a prediction for each: the column ``prediction``, and ``probability CLASS`` for each class.
 
-    ``folder`` is a run of a study whose [data] is a table; ``rows`` a file (CSV, TSV, Parquet, xlsx) or a frame with the
-    columns that were inputs, the target need not be there. ``trial`` names one by its first letters; by default the best
-    setting predicts, with the seed of its trials that did best. StoreError where no weights were kept, DataError for
-    rows that cannot be encoded.
+    ``folder`` is a run of a study whose [data] is a table; ``rows`` a file (CSV, TSV, Parquet, xlsx) or a frame with
+    the columns that were inputs, the target need not be there. ``trial`` names one by its first letters; by default
+    the best setting predicts, with the seed of its trials that did best. StoreError where no weights were kept,
+    DataError for rows that cannot be encoded.
     """
     result = open_run(folder, "fallline predict")
     trial = best_trial(result) if trial is None else result.trial_named(trial)
@@ -41,8 +41,8 @@ def predict(folder: str | Path, rows: str | Path | pl.DataFrame, trial: str | No
     pipeline = result.records.pipelines.get(row["task"])
     if pipeline is None or pipeline["kind"] != "table":
         raise StoreError(
-            f"task {row['task']} of the run in {folder} was not made from a table by [data], so rows cannot be encoded as "
-            "it was trained; fallline.open_run(...).weights(trial) gives its weights"
+            f"task {row['task']} of the run in {folder} was not made from a table by [data], so rows cannot be encoded "
+            "as it was trained; fallline.open_run(...).weights(trial) gives its weights"
         )
     frame = _frame(rows, pipeline)
     encodings = [ColumnEncoding.of(encoding) for encoding in pipeline["encodings"]]
@@ -63,8 +63,8 @@ def best_trial(result: Result) -> str:
         if own.height:
             return own.sort(metric.column, descending=metric.up)["trial"][0]
     raise StoreError(
-        f"the run in {result.folder} kept no weights: its models are too large, or every trial diverged; smaller models "
-        "keep theirs (width, depth)"
+        f"the run in {result.folder} kept no weights: its models are too large, or every trial diverged; smaller "
+        "models keep theirs (width, depth)"
     )
 
 

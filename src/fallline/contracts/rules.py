@@ -186,8 +186,8 @@ class Metric:
         return self.function(outputs, targets)
 
     def at(self, cut: float, gives: str = "logits") -> Callable[[Any, Any], Any]:
-        """The function of a model's outputs, which ``gives`` logits, say, and targets, with the cut bound; equal metrics
-        at equal cuts give equal functions."""
+        """The function of targets and of the outputs of a model that ``gives`` logits, say, with the cut bound; equal
+        metrics at equal cuts give equal functions."""
         function = MetricAt(self.function, cut) if self.cuts else self.function
         return OfProbabilities(function) if self.takes == "probabilities" and gives == "logits" else function
 

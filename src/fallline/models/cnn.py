@@ -11,7 +11,7 @@ from fallline.models.layers import Convolution, Dense
 
 
 def cnn(height: int, width_pixels: int, channels: int, outputs: int, width: int = 16, depth: int = 2) -> Model:
-    """A convnet: ``depth`` 3 x 3 convolutions with relu and 2 x 2 pools, the channels doubled each time; one dense layer.
+    """A convnet: ``depth`` 3 x 3 convolutions with relu and 2 x 2 pools, the channels doubled each time.
 
     Equation::
 

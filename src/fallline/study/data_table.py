@@ -62,7 +62,8 @@ class FileData(StudyTable):
             )
         if self.validation + self.test >= 1:
             raise ValueError(
-                f"validation and test are shares that leave some for training, got {self.validation:g} and {self.test:g}"
+                f"validation and test are shares that leave some for training, got {self.validation:g} and "
+                f"{self.test:g}"
             )
         if given[0] not in TABLES and (self.target or self.columns):
             raise ValueError(f"target and columns are for tables; {given[0]} has none")

@@ -20,7 +20,6 @@ from fallline.study.resolve import resolve, resolve_task
 from fallline.study.test_leakage import asked_in_training
 from fallline.tasks import builtin_tasks
 
-
 NOT_TAKEN = "no recipe of this study has such a component"
 
 

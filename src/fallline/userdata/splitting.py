@@ -33,8 +33,8 @@ def split_rows(
 ) -> tuple[Rows, str]:
     """The rows of each split, and in words how they were chosen.
 
-    ``labels`` [rows] are indices of ``classes``, None for numbers. By default rows are split by chance, stratified where there are
-    classes. DataError where a split would be empty or a class has too few rows.
+    ``labels`` [rows] are indices of ``classes``, None for numbers. By default rows are split by chance,
+    stratified where there are classes. DataError where a split would be empty or a class has too few rows.
     """
     kind = spec.split or ("stratified" if labels is not None else "random")
     if kind in ("group", "time", "given") and not spec.by:
@@ -48,8 +48,8 @@ def split_rows(
     short = any(share > 0 and not held[name] for name, share in (("validation", spec.validation), ("test", spec.test)))
     if short or sum(held.values()) >= rows:
         raise DataError(
-            f"{table.path} has {rows:,} row{'s' * (rows != 1)}, too few for validation = {spec.validation:g} and test = "
-            f"{spec.test:g}; give more rows, or other shares under [data]"
+            f"{table.path} has {rows:,} row{'s' * (rows != 1)}, too few for validation = {spec.validation:g} and test "
+            f"= {spec.test:g}; give more rows, or other shares under [data]"
         )
     if kind == "time":
         return _by_time(table, spec.by, held), f"by time: the last rows by {spec.by} are the test set"
@@ -147,8 +147,8 @@ def _enough_of_each(table: RawTable, labels: np.ndarray, classes: tuple[str, ...
     if counts.min() < parts:
         rare = names[counts.argmin()]
         raise DataError(
-            f"{table.path}: class {classes[rare]!r} has {counts.min()} row{'s' * int(counts.min() != 1)}, and each of the {parts} "
-            'splits needs one; remove the class, join it with another, or write [data] split = "random"'
+            f"{table.path}: class {classes[rare]!r} has {counts.min()} row{'s' * int(counts.min() != 1)}, and each of "
+            f'the {parts} splits needs one; remove the class, join it with another, or write [data] split = "random"'
         )
     if len(names) > min((count for count in held.values() if count), default=len(names)):
         raise DataError(

@@ -82,8 +82,8 @@ def classes_of_target(table: RawTable, names: Sequence[str], problem: str) -> tu
         return ()
     if len(labels) > MOST_CLASSES or (not problem and len(labels) > max(FEW_CLASSES, len(cells) / 2)):
         raise DataError(
-            f"{table.path}: the target {names[0]} has {len(labels):,} different values in {len(cells):,} rows, too many "
-            "to be classes; name another column as target, or correct the cells that are no numbers"
+            f"{table.path}: the target {names[0]} has {len(labels):,} different values in {len(cells):,} rows, too "
+            "many to be classes; name another column as target, or correct the cells that are no numbers"
         )
     return tuple(sorted(labels, key=float if are_numbers else str))
 
@@ -110,6 +110,6 @@ def _need_numbers(table: RawTable, name: str) -> None:
     if wrong.any():
         row = int(wrong.arg_max())
         raise DataError(
-            f"{table.path}, {table.place(row, name)}: the target is {str(cells[row])[:40]!r}, which is no finite number; "
-            'correct it, or write [data] problem = "classification"'
+            f"{table.path}, {table.place(row, name)}: the target is {str(cells[row])[:40]!r}, which is no finite "
+            'number; correct it, or write [data] problem = "classification"'
         )

@@ -87,7 +87,7 @@ def _cut(path: Path, codes: np.ndarray, spec: DataSpec) -> Splits:
             parts[part] = Split(np.ascontiguousarray(windows[:, :-1]), windows[:, -1].astype(np.int32))
         elif len(piece):
             raise DataError(
-                f"{path}: its {part} part has {len(piece):,} characters, and each example needs {spec.context + 1}; take "
-                "a longer text or a shorter context"
+                f"{path}: its {part} part has {len(piece):,} characters, and each example needs {spec.context + 1}; "
+                "take a longer text or a shorter context"
             )
     return Splits(**parts)
