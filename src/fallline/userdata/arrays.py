@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from fallline.contracts import Split, Splits, Task
 from fallline.errors import DataError
 from fallline.metrics import find_metric
+from fallline.metrics.in_units import InUnits
 from fallline.models.by_name import default_model, sized_models
 from fallline.userdata.reading import RawTable, file_digest, find_file
 from fallline.userdata.spec import DataSpec
@@ -21,8 +23,8 @@ from fallline.userdata.tables import MANY_CLASSES, REGRESSION
 def array_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
     """The task of ``spec.npz``: arrays ``inputs`` [n, ...] and ``targets`` [n], whole numbers for classes.
 
-    With ``validation_inputs``, ``test_targets``, ... the split is given. Inputs that are not bytes are standardised by
-    the training rows, value by value.
+    With ``validation_inputs``, ``test_targets``, ... the split is given. Inputs that are not bytes and
+    targets that are numbers are standardised by the training rows, value by value.
     """
     path = find_file(spec.npz, folder, "npz")
     arrays = _read(path)
@@ -38,8 +40,18 @@ def array_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
             if split is not None
         }
     )
+    are_classes = splits.train.targets.dtype.kind in "iu"
+    target_shift, target_scale = (), ()
+    if not are_classes:
+        target_shift, target_scale = _moments(splits.train.targets)
+        splits = Splits(
+            **{
+                part: Split(split.inputs, _standardised(split.targets, target_shift, target_scale))
+                for part, split in vars(splits).items()
+                if split is not None
+            }
+        )
     targets = splits.train.targets
-    are_classes = targets.dtype.kind in "iu"
     classes = tuple(str(label) for label in range(int(targets.max()) + 1)) if are_classes else ()
     shape = splits.train.inputs.shape[1:]
     kind = "images" if splits.train.inputs.dtype == np.uint8 and len(shape) in (2, 3) else "values"
@@ -62,6 +74,7 @@ def array_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
         gives="logits" if classes else "values",
         classes=classes,
         models=models,
+        in_units=None if classes else partial(InUnits, shift=target_shift, scale=target_scale),
         pipeline={
             "kind": "arrays",
             "file": path.name,
@@ -125,6 +138,18 @@ def _typed(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
             raise DataError(f"{path}: {key} of whole numbers are labels from 0, [n]; got {array.shape}")
         return array.astype(np.int32)
     return array if array.dtype == np.uint8 else array.astype(np.float32)
+
+
+def _moments(targets: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each target over the training rows; 1 for a constant one."""
+    rows = targets.reshape(len(targets), -1).astype(np.float64)
+    scale = rows.std(axis=0)
+    return tuple(map(float, rows.mean(axis=0))), tuple(map(float, np.where(scale > 0, scale, 1.0)))
+
+
+def _standardised(targets: np.ndarray, shift: tuple[float, ...], scale: tuple[float, ...]) -> np.ndarray:
+    """Targets as rows, [n, targets]."""
+    return ((targets.reshape(len(targets), -1) - shift) / scale).astype(np.float32)
 
 
 def _scaled(inputs: np.ndarray, shift: Any, scale: Any) -> np.ndarray:
