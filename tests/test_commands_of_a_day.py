@@ -7,6 +7,7 @@ import os
 import webbrowser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fallline
@@ -163,3 +164,45 @@ def test_a_stopped_run_is_told_from_a_finished_one(runs):
     (stopped,) = [run for run in fallline.list_runs() if run.folder.name == "two"]
     assert (stopped.state, stopped.trials) == ("stopped", 0)
     assert rename_run("runs/two", "three") == Path("runs/three")
+
+
+def test_two_runs_are_compared_with_what_differs_between_their_studies(cli):  # noqa: F811
+    common = (
+        "--no-report",
+        "--set",
+        "task=mnist-softmax",
+        "--set",
+        "metric=validation_accuracy",
+        "--set",
+        "batch_size=50",
+    )
+    for name, steps, seeds in (("short", 2, 3), ("long", 60, 4)):
+        more = ("--set", "marks=[]", "--set", f"steps={steps}", "--seeds", seeds)
+        code, _, error = cli("run", "try.toml", *common, *more, "--out", f"runs/{name}")
+        assert code == 0, error
+    code, out, error = cli("compare", "runs/short", "runs/long")
+    assert code == 0, error
+    assert "The best setting of runs/long is significantly better" in out
+    fields = {line.split("  ")[0].strip(): line.split() for line in out.splitlines()}
+    assert (
+        fields["base.steps"][1:] == ["2", "60"] and fields["seeds"][1:] == ["3", "4"] and "axes.optimizer" not in fields
+    )
+    code, _, error = cli("compare", "runs/short", "runs/long", "--metric", "test_accuracy")
+    assert code == 2 and "by the held-out test set" in error
+
+
+def test_the_difference_of_two_runs_is_that_of_welch(tmp_path):
+    from scipy.stats import ttest_ind
+
+    from fallline.report.two_runs import _welch
+
+    rng = np.random.default_rng(0)
+    for n, m in ((5, 5), (3, 8), (20, 4)):
+        a, b = rng.normal(0.4, 1, n), rng.normal(0, 3, m)
+        exact = ttest_ind(a, b, equal_var=False)
+        difference, low, high, p = _welch(a, b)
+        assert difference == pytest.approx(a.mean() - b.mean()) and low < difference < high
+        assert p >= exact.pvalue - 1e-12, "whole degrees of freedom, rounded down, are never optimistic"
+        if exact.df.is_integer():
+            assert p == pytest.approx(exact.pvalue)
+    assert _welch(a[:1], b)[3] is None

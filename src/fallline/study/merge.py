@@ -11,7 +11,7 @@ _TABLES = ("base", "axes")
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` applied: base, axes, target, scale and data are merged key by key, others are replaced.
+    """``values`` with ``changes`` applied: base, axes, target, scale and data key by key, all else replaced.
 
     Where the changes remove an optimizer from base and axes, its own tables there are removed as well.
     """
