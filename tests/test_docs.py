@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     "index",
     "tutorial",
+    "data",
     "recipes",
     "own-model",
     "words",

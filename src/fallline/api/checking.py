@@ -107,6 +107,11 @@ def _notes(study: Study, task: Task) -> Iterator[str]:
     if len(study.seed_list) < 2:
         yield "One seed only: no difference can be told from chance; seeds = 5 or more under the first [table]."
     pipeline = task.pipeline or {}
+    if study.folds is not None and pipeline.get("encodings"):
+        yield (
+            "With folds the encodings are fitted once, on the training rows before the folds are made: the scaling of a "
+            "fold has seen its held-out rows, though not their targets."
+        )
     for name, count in pipeline.get("rows", {}).items():
         if name != "train" and count < FEW_ROWS:
             yield f"The {name} split has {count} rows: one of them changes its accuracy by {100 / count:.0f} points."

@@ -98,7 +98,8 @@ def _of_file(name: str, data: FileData, study: Study, where: str) -> Task:
             f'"my-{name}" at the top of the study'
         )
     path = (study.folder or Path()) / data.spec.written
-    changed = tuple(map(_changed, sorted(path.rglob("*")))) if path.is_dir() else _changed(path)
+    folders = [path, *path.glob("*/"), *path.glob("*/*/")] if path.is_dir() else [path]
+    changed = tuple(map(_changed, sorted(folders)))  # a folder changes with the names in it; stat of each image is slow
     return _read_file(name, data.model_dump_json(), study.folder, changed)
 
 

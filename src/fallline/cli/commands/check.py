@@ -19,10 +19,8 @@ def command(
     """
     from fallline.api import check_study
     from fallline.cli.screens import checked_study
-    from fallline.cli.terminal import new_screen
 
     check = checked_study(study, preset, settings or [], lambda chosen: check_study(chosen, data=data))
-    screen = new_screen()
     if not check:
         count = len(check.problems)
         print(f"{study}: {count} thing{'s' * (count != 1)} to correct")
@@ -30,12 +28,12 @@ def command(
             print(f"{number}. {problem}")
         raise typer.Exit(2)
     for line in check.plan:
-        screen.print(line, highlight=False, markup=False)
+        print(line)
     if check.columns:
         _print_columns(check.columns)
     for note in check.notes:
-        screen.print(f"- {note}", highlight=False, markup=False)
-    screen.print(f"Nothing is wrong with it. Run it: fallline run {study}", highlight=False, markup=False)
+        print(f"- {note}")
+    print(f"Nothing is wrong with it. Run it: fallline run {study}")
 
 
 def _print_columns(rows: list[tuple[object, ...]]) -> None:
