@@ -331,6 +331,7 @@ NUMBERS = "".join(f"{n * 0.5},{'ab'[n % 2]}\n" for n in range(60))
         ),
         ((HEADER + NUMBERS).encode(), {"model": "mpl"}, "no model for values is named 'mpl'.*did you mean mlp"),
         ((HEADER + NUMBERS).encode(), {"columns": {"x": "date"}}, "'0.0' is no date in a known format"),
+        (("y,w\n" + NUMBERS).encode(), {"split": "stratified"}, "and the target is a number"),
         ((HEADER + NUMBERS).encode(), {"split": "time"}, 'needs the column that decides it: by = "..."'),
         ((HEADER + NUMBERS).encode(), {"columns": {"x": "drop"}}, "no column is left to learn from"),
         (("x,y\n" + "".join(f"{n},name{n}\n" for n in range(60))).encode(), {}, "too many to be classes"),
@@ -343,6 +344,25 @@ def test_a_file_that_cannot_be_used_is_one_sentence_with_the_place_and_the_remed
     with pytest.raises((DataError, UnknownName), match=message) as refused:
         file_task("t", DataSpec(**({"csv": str(path), "target": ("y",)} | more)))
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 600
+
+
+def test_all_columns_with_errors_are_named_at_once(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{'no' if n == 3 else n},{'none' if n == 5 else n},{'ab'[n % 2]}\n" for n in range(60))
+    path.write_text("p,q,y\n" + rows)
+    with pytest.raises(DataError, match=r"table t\.csv cannot be used") as refused:
+        file_task("t", spec(path, "y", columns={"z": "drop"}))
+    assert all(part in str(refused.value) for part in ("'z'", "line 5, column p", "line 7, column q"))
+    study = fallline.Study(name="s", data={"csv": str(path), "target": "y"}, base={"optimizer": "adam", "steps": 1})
+    assert len(fallline.check_study(study).problems) == 2
+
+
+def test_what_a_table_holds_is_never_read_as_toml(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = "".join(f'{n * 0.5},"{"a" if n % 2 else chr(10) + "[base]" + chr(27)}"\n' for n in range(60))
+    path.write_text('"x = 1 # ",y\n' + rows)
+    text = fallline.new_study(path, "y")
+    assert "\x1b" not in text and parse_study(text, "t").seeds == 5
 
 
 def test_cells_that_mean_missing_are_named_and_separators_are_found(tmp_path):

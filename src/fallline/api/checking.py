@@ -109,8 +109,8 @@ def _notes(study: Study, task: Task) -> Iterator[str]:
     pipeline = task.pipeline or {}
     if study.folds is not None and pipeline.get("encodings"):
         yield (
-            "With folds the encodings are fitted once, on the training rows before the folds are made: the scaling of a "
-            "fold has seen its held-out rows, though not their targets."
+            "With folds the encodings are fitted once, on the training rows before the folds are made: the scaling of "
+            "a fold has seen its held-out rows, though not their targets."
         )
     for name, count in pipeline.get("rows", {}).items():
         if name != "train" and count < FEW_ROWS:

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fallline.errors import StudyError, UnknownName
+from fallline.errors import StudyError, UnknownName, printable
 
 KEYS = {
     ".csv": "csv",
@@ -85,7 +85,7 @@ def _of_file(path: Path, target: str | None) -> str:
         "learning_rate = [0.01, 0.003, 0.001]",
         *_architecture(key),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(printable(" ".join(line.splitlines())) for line in lines) + "\n"
 
 
 def _ending(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fallline.errors import DataError, UnknownName
+from fallline.errors import DataError, FalllineError, UnknownName
 from fallline.userdata.reading import RawTable
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ MANY_ROWS = 20
 
 NEARLY = 0.9
 """The share of numbers from which on a column with other cells is a column of numbers with mistakes."""
+
+MOST_ERRORS = 6
+"""Columns with errors that are shown at once; each takes two lines of a terminal."""
 
 DATE_FORMATS = (
     "%Y-%m-%d",
@@ -69,15 +72,30 @@ def decide_columns(
     that are none.
     """
     known = table.frame.columns
-    for name in (*targets, *([by] if by else []), *chosen):
+    decisions: list[ColumnDecision] = []
+    errors: list[FalllineError] = []
+    for name in dict.fromkeys([*targets, *([by] if by else []), *chosen]):
         if name not in known:
-            raise UnknownName(f"column of {table.path.name}", name, known, "[data]")
+            errors.append(UnknownName(f"column of {table.path.name}", name, known, "[data]"))
     for name, kind in chosen.items():
         if kind not in KINDS:
-            raise UnknownName("kind of column", kind, KINDS, f"[data.columns] {name}")
-        if name in targets:
-            raise DataError(f"the column {name} is the target, so [data.columns] cannot say what kind of input it is")
-    return tuple(_decision(table, name, targets, by, chosen.get(name, "")) for name in known)
+            errors.append(UnknownName("kind of column", kind, KINDS, f"[data.columns] {name}"))
+        elif name in targets:
+            errors.append(
+                DataError(f"the column {name} is the target, so [data.columns] cannot say what kind of input it is")
+            )
+    for name in known:
+        try:
+            decisions.append(_decision(table, name, targets, by, chosen.get(name, "")))
+        except DataError as failure:
+            errors.append(failure)
+    if len(errors) > 1:
+        shown = [f"  {error}" for error in errors[:MOST_ERRORS]]
+        more = [f"  and {len(errors) - MOST_ERRORS} more"] * (len(errors) > MOST_ERRORS)
+        raise DataError("\n".join([f"table {table.path.name} cannot be used:", *shown, *more]))
+    if errors:
+        raise errors[0]
+    return tuple(decisions)
 
 
 def _decision(table: RawTable, name: str, targets: Sequence[str], by: str, chosen: str) -> ColumnDecision:

@@ -39,6 +39,8 @@ def split_rows(
     kind = spec.split or ("stratified" if labels is not None else "random")
     if kind in ("group", "time", "given") and not spec.by:
         raise DataError(f'[data] split = "{kind}" needs the column that decides it: by = "..."')
+    if kind == "stratified" and labels is None:
+        raise DataError('[data] split = "stratified" keeps the share of each class, and the target is a number')
     if kind in ("random", "stratified") and spec.by:
         raise DataError(f'[data] by = "{spec.by}" is for split = "group", "time" or "given", and split is "{kind}"')
     if kind == "given":
