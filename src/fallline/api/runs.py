@@ -91,6 +91,11 @@ def page_of(folder: str | Path) -> Path:
     return open_run(folder, "fallline open").report()
 
 
+def run_state(run: Run) -> str:
+    """ "training" where a process writes the run, else "finished" or "stopped"."""
+    return "training" if _in_use(run.paths) else "stopped" if run.missing else "finished"
+
+
 def _run_folders(root: Path, deepest: int) -> list[Path]:
     if RunPaths(root).plan.exists():
         return [root]
@@ -107,10 +112,9 @@ def _summary(folder: Path) -> RunSummary:
         run = Run(folder)
         done, planned = len(run.blocks), len(run.planned)
         question, trials = run.study.question or run.study.title, run.trials.height
-        waiting = len(run.missing)
+        state = run_state(run)
     except FalllineError as failure:
         return RunSummary(folder, folder.name, "unreadable", problem=str(failure).split("\n")[0], **common)
-    state = "training" if _in_use(paths) else "finished" if not waiting else "stopped"
     return RunSummary(folder, run.study.name, state, trials, planned or done, question, _answer(paths), **common)
 
 
