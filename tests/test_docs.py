@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     "index",
     "tutorial",
+    "data",
     "recipes",
     "own-model",
     "pytorch",
@@ -261,3 +262,29 @@ def test_every_link_and_every_part_that_is_named_is_there(name):
     assert all(len(line) < 180 for line in text.splitlines())
     if name in ("index", "words"):
         assert not BLOCK.findall(text)
+
+
+def test_the_page_of_data_does_what_it_says(reader):
+    pytest.importorskip("sklearn")
+    reader.more = ["--no-report"]
+    reader.follow(page("data"))
+    trials = fallline.open_run("runs/orders").trials
+    assert set(trials["width"]) == {16, 64} and trials["validation_roc_auc"].is_not_null().all()
+    assert (
+        Path("predicted.csv").read_text(encoding="utf-8").startswith("order,placed,country,items,value,returned,pred")
+    )
+    kinds = {column["name"]: column["kind"] for column in decided_columns("runs/orders")}
+    assert kinds == {
+        "order": "drop",
+        "placed": "date",
+        "country": "category",
+        "items": "category",
+        "value": "number",
+        "returned": "target",
+    }
+
+
+def decided_columns(folder):
+    """What was decided for the columns of the table of a run."""
+    (pipeline,) = fallline.open_run(folder).records.pipelines.values()
+    return pipeline["columns"]

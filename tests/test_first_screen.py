@@ -65,4 +65,4 @@ def test_where_there_is_no_winner_the_answer_begins_with_that(gap, begins, tmp_p
 @pytest.mark.parametrize("name", builtin_studies())
 def test_a_quick_preset_has_the_seeds_that_an_answer_needs(name):
     study = load_study(name).preset("quick")
-    assert study.seeds >= 5 or not has_chance(study.trials(), lambda task: load_arrays(task, study.data, None))
+    assert study.seeds >= 5 or not has_chance(study.trials(), lambda task: load_arrays(task, study.data_size, None))

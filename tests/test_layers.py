@@ -17,7 +17,7 @@ LAYERS = [
     {"contracts", "norms"},
     {"optimizers", "schedules", "losses", "metrics", "batching", "models", "datasets", "regularisation", "stopping"},
     {"networks"},
-    {"tasks"},
+    {"tasks", "userdata"},
     {"engine"},
     {"study", "studies"},
     {"store"},

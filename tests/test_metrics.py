@@ -20,6 +20,7 @@ from fallline.study import builtin_studies, load_study
 METRICS = builtin_metrics()
 TOPS = {2: METRICS["top_2_accuracy"], 3: METRICS["top_3_accuracy"], 5: METRICS["top_5_accuracy"]}
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
+PER_EXAMPLE = {name: metric for name, metric in METRICS.items() if not metric.whole}
 
 GENERATOR = np.random.default_rng(11)
 # few different values, so that ties are common
@@ -32,7 +33,7 @@ def ranked(row):
     return sorted(range(len(row)), key=lambda k: (-row[k], k))
 
 
-@every_metric
+@pytest.mark.parametrize("metric", PER_EXAMPLE.values(), ids=PER_EXAMPLE.keys())
 def test_a_metric_gives_a_value_per_example_is_found_by_name_and_says_what_it_is(metric):
     for targets in (jnp.asarray(OUTPUTS + 1), jnp.eye(6)[LABELS]):
         values = jax.jit(metric.function)(OUTPUTS, targets)
@@ -54,7 +55,10 @@ def test_an_unknown_metric_is_refused_with_the_near_ones():
 
 
 def test_less_is_better_for_errors_and_losses_and_more_for_all_else():
-    assert {name for name in METRICS if not higher_is_better(name)} == {"mean_squared_error", "mean_absolute_error"}
+    assert {name for name in METRICS if not higher_is_better(name)} == {
+        *("mean_squared_error", "mean_absolute_error", "rmse", "mape"),
+        *("log_loss", "perplexity", "brier_score", "expected_calibration_error"),
+    }
     assert not higher_is_better("validation_loss") and not higher_is_better("loss") and higher_is_better("test_f1")
 
 

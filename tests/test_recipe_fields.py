@@ -1,18 +1,21 @@
 """A recipe field is declared once: every use of it follows from that value."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from fallline import Study
 from fallline.contracts import positive
 from fallline.errors import FalllineError
+from fallline.models.by_name import sized_models
 from fallline.report import formatting
 from fallline.stats.columns import POLICY, RECIPE
 from fallline.study import recipe_fields, trial
 from fallline.study.plan import plan
 from fallline.study.recipe_columns import recipe_columns
-from fallline.study.recipe_fields import FIELDS, KEPT, RecipeField
+from fallline.study.recipe_fields import ARCHITECTURE, FIELDS, KEPT, RecipeField
+from fallline.tasks import find_task
 from fallline.training.cohort_reasons import reasons
 
 BASE = {"optimizer": "adam", "learning_rate": 0.1, "batch_size": 2, "steps": 3, "subset": 3}
@@ -25,12 +28,21 @@ CHANGED = {
     "last_batch": "kept",
     "steps": 4,
     "precision": "bfloat16",
+    "model": "linear",
+    "width": 16,
+    "depth": 2,
+    "activation": "tanh",
 }
 """Another value of each field than that of ``BASE``."""
 
+SIZED = {"model": "mlp", "width": 8, "depth": 1, "activation": "relu"}
+"""A first value of the fields that choose a model, for a task whose model can be chosen."""
+
 
 def study(base=None, **axes):
-    return Study(name="fields", task="line", base=BASE | (base or {}), axes=axes)
+    task = replace(find_task("line"), name="sized", models=sized_models("values", (1,), 1), pipeline={"model": "mlp"})
+    sized = any(name in ARCHITECTURE for name in axes)
+    return Study(name="fields", task=task if sized else "line", base=BASE | (base or {}), axes=axes)
 
 
 def test_each_field_that_is_kept_is_examined_here():
@@ -46,7 +58,7 @@ def test_a_wrong_value_is_an_error_with_its_place(field):
 
 @pytest.mark.parametrize("field", KEPT, ids=lambda field: field.name)
 def test_a_field_names_trials_has_a_column_and_splits_cohorts(field):
-    values = [BASE.get(field.name, field.default), CHANGED[field.name]]
+    values = [(BASE | SIZED).get(field.name, field.default), CHANGED[field.name]]
     trials = study(**{field.name: ["random" if value is None else value for value in values]}).trials()
     assert len({one.name for one in trials}) == 2
     columns = [recipe_columns(one.recipe, trial.settings_in_use(trials))[field.name] for one in trials]
@@ -56,6 +68,12 @@ def test_a_field_names_trials_has_a_column_and_splits_cohorts(field):
     if field.splits:
         assert all(field.name.replace("_", " ") in reason for reason in reasons(cohorts))
     assert all(formatting.setting_of(field.name, value) for value in columns)
+
+
+def test_a_size_that_a_model_does_not_take_makes_no_second_recipe_and_a_task_of_its_own_model_refuses_it():
+    assert len(study(model=["linear", "mlp"], width=[8, 16]).trials()) == 3
+    with pytest.raises(FalllineError, match=r"width = 8 chooses the model of data from a file.*task line has a model"):
+        study({"width": 8}).trials()
 
 
 def test_a_subset_that_is_not_taken_makes_no_second_recipe():

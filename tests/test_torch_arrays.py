@@ -45,9 +45,7 @@ def test_the_data_sets_of_pytorch_become_arrays():
 def test_what_is_no_pair_or_does_not_fit_is_refused(monkeypatch):
     with pytest.raises(DataError, match="example 0 of the data set is of type float64; it must be a pair"):
         fallline.arrays(INPUTS[:, 0])
-    with pytest.raises(
-        DataError, match=r"example 1 .* shapes \[\(2,\), \(\)\], the first .*resize or pad"
-    ):
+    with pytest.raises(DataError, match=r"example 1 .* shapes \[\(2,\), \(\)\], the first .*resize or pad"):
         fallline.arrays([(np.zeros(3), 0), (np.zeros(2), 1)])
     with pytest.raises(DataError, match="got generator; collect the examples of a stream"):
         fallline.arrays(pair for pair in [(np.zeros(3), 0)])

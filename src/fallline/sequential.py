@@ -126,7 +126,7 @@ def _of_best(comparison: Compared, place: int) -> list[Question]:
 
 
 def _has_chance(study: Study, folder: Path | None) -> bool:
-    return has_chance(study.trials(), lambda task: load_arrays(task, study.data, folder))
+    return has_chance(study.trials(), lambda task: load_arrays(task, study.data_size, folder))
 
 
 def _planned(study: Study, out: Path, most: int | None) -> InterimAnalyses:

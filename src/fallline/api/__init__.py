@@ -22,32 +22,48 @@ _PUBLIC = {
     "repair_run": "fallline.api.integrity",
     "verify": "fallline.api.integrity",
     "default_folder": "fallline.api.requests",
+    "StudyCheck": "fallline.api.checking",
+    "check_study": "fallline.api.checking",
+    "new_study": "fallline.api.study_text",
+    "predict": "fallline.api.predicting",
+    "RunSummary": "fallline.api.runs",
+    "list_runs": "fallline.api.runs",
 }
 
 __all__ = [
     "Forecast",
     "Jobs",
     "Result",
+    "RunSummary",
+    "StudyCheck",
+    "check_study",
     "default_folder",
     "jobs",
     "launch",
+    "list_runs",
     "measure_scaling",
     "measure_utilisation",
+    "new_study",
     "open_run",
     "plan_study",
+    "predict",
     "repair_run",
     "run",
     "verify",
 ]
 
 if TYPE_CHECKING:
+    from fallline.api.checking import StudyCheck, check_study
     from fallline.api.forecasting import plan_study
     from fallline.api.integrity import repair_run, verify
     from fallline.api.launching import Jobs, jobs, launch
     from fallline.api.measuring import measure_scaling, measure_utilisation
+    from fallline.api.predicting import predict
     from fallline.api.requests import default_folder
     from fallline.api.result import Result, open_run
     from fallline.api.running import run
+    from fallline.api.runs import RunSummary, list_runs
+    from fallline.api.study_text import new_study
     from fallline.forecast.study import Forecast
 
 

@@ -105,7 +105,7 @@ class Result:
         import numpy as np
 
         kept = self.records.weights
-        name = self._best_kept(kept) if trial is None else self._trial(trial)
+        name = self._best_kept(kept) if trial is None else self.trial_named(trial)
         rows = kept.filter(pl.col("trial") == name).collect()
         if rows.is_empty():
             raise StoreError(f"no weights of trial {name} were kept: it diverged, or {KEEP_WEIGHTS}")
@@ -160,12 +160,12 @@ class Result:
         """What a trial of a network of neurons learnt: its parameters by name, ``bias_NEURON`` of each neuron."""
         from fallline.networks import learnt, parse
 
-        task = self.records.fold_trials.filter(pl.col("trial") == self._trial(trial))["task"][0]
+        task = self.records.fold_trials.filter(pl.col("trial") == self.trial_named(trial))["task"][0]
         if task not in self.records.model_texts:
             raise StoreError(f"trial {trial} is of task {task}, whose model is not a network of neurons")
         return learnt(parse(self.records.model_texts[task]), self.weights(trial))
 
-    def _trial(self, trial: str) -> str:
+    def trial_named(self, trial: str) -> str:
         """The full name of the one trial whose name begins so."""
         names = self.records.fold_trials.filter(pl.col("trial").str.starts_with(trial))["trial"].to_list()
         if len(names) != 1:

@@ -11,8 +11,10 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 PANELS = {
+    "Write a study": ("new", "check"),
     "Run a study": ("run", "status", "collect", "cancel", "work"),
-    "Read its results": ("show", "compare", "report", "figures", "profile", "export", "verify"),
+    "Read its results": ("show", "compare", "report", "figures", "predict", "profile", "export", "verify"),
+    "Keep runs in order": ("runs", "watch", "open", "rename", "rm"),
     "Plan and measure": ("plan", "steps", "scale", "utilisation"),
     "What a study is made of": ("list", "parts", "data", "network"),
 }

@@ -32,6 +32,7 @@ READ = frozenset(
         "environments",
         "mistakes.parquet",
         "models.json",
+        "pipelines.json",
         "claims.json",
         "looks.json",
         "test_reads.json",

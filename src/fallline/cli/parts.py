@@ -44,6 +44,7 @@ def _kinds() -> Mapping[str, Callable[[], dict[str, Row]]]:
         "losses": _losses,
         "metrics": _metrics,
         "tasks": _tasks,
+        "models": _models,
         "fields": _fields,
         "orders": _orders,
         "hyperparameters": _hyperparameters,
@@ -81,6 +82,21 @@ def _tasks() -> dict[str, Row]:
         name: (task.model.hyperparameters, task.title) for name, task in sorted(builtin_tasks().items())
     }
     return known | {f"{name}-H": ((), family.title) for name, family in sorted(task_families().items())}
+
+
+def _models() -> dict[str, Row]:
+    """The models of data from files, with the sizes that each takes."""
+    from fallline.models.by_name import FITTING, SIZES
+
+    kinds = {"values": "tables and arrays"}
+    return {
+        name: (
+            (),
+            f"for {', '.join(kinds.get(kind, kind) for kind, models in FITTING.items() if name in models)}; "
+            + (", ".join(f"{size} {default}" for size, default in sizes.items()) or "no sizes"),
+        )
+        for name, sizes in SIZES.items()
+    }
 
 
 def _orders() -> dict[str, Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fallline.api import Result
+    from fallline.api import Result, StudyCheck
     from fallline.report.terminal import TerminalView
     from fallline.store import Run
     from fallline.study import Study
@@ -33,6 +33,21 @@ def chosen_study(name: str, preset: str | None, settings: list[str]) -> Study:
     study = study.with_(changes) if changes else study
     refuse_hidden(study, changes)
     return study
+
+
+def checked_study(
+    name: str, preset: str | None, settings: list[str], check: Callable[[Study], StudyCheck]
+) -> StudyCheck:
+    """``check`` of the study of that name or file; what cannot even be loaded has the reasons as its problems."""
+    from fallline.api import StudyCheck
+    from fallline.api.checking import lines_of
+    from fallline.errors import FalllineError
+
+    try:
+        chosen = chosen_study(name, preset, settings)
+    except FalllineError as failure:
+        return StudyCheck(problems=lines_of(failure))
+    return check(chosen)
 
 
 def print_outcome(result: Result, report: bool, screen: Console) -> None:

@@ -60,6 +60,9 @@ class Task:
     logits, the midpoint of the two targets for the others.
     ``classes`` name the labels in tables and figures. ``shapes`` is that of a Dataset, so that a plan need not read
     the examples.
+    A task whose architecture a recipe chooses has ``models(**sizes)``: the Model of these sizes, equal sizes the same
+    object. ``in_units(function)`` turns a metric's function into one in the units of the targets, where training
+    scales them. ``pipeline`` is a JSON-like description of how a file became arrays: it is kept with the records.
     """
 
     name: str
@@ -74,3 +77,6 @@ class Task:
     gives: str = "logits"
     classes: tuple[str, ...] = ()
     shapes: Callable[[str], Splits] | None = None
+    models: Callable[..., Model] | None = None
+    in_units: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    pipeline: Mapping[str, Any] | None = None

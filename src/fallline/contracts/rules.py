@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from fallline.contracts.arrays import in_float32
+from fallline.contracts.arrays import in_float32, single
 from fallline.contracts.hyperparameters import Hyperparameter, check_hyperparameters, positive
 from fallline.errors import StudyError
 
@@ -161,7 +161,10 @@ class Metric:
 
     ``goal`` says whether less ("min") or more ("max") is better. Well-known names need none: ``accuracy``, ``auc``,
     ``rmse`` and all that end in ``loss`` or ``error``. A metric that ``cuts`` also takes ``cut``: the output above
-    which a binary prediction is positive, which depends on what the model returns.
+    which a binary prediction is positive, which depends on what the model returns. One that ``takes`` "probabilities"
+    gets the softmax of a model's logits (the sigmoid of a single one). A metric of a ``whole`` split has no value per
+    example: ``function`` gets the float64 arrays of all its examples on the host and returns one number, nan where it
+    is undefined. It is computed for held-out splits only.
 
     >>> margin = Metric("margin", lambda outputs, targets: outputs.max(-1) - outputs.mean(-1), goal="max")
     """
@@ -171,6 +174,8 @@ class Metric:
     title: str = ""
     goal: str = ""
     cuts: bool = False
+    takes: str = "outputs"
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if self.goal not in ("", *GOALS):
@@ -180,9 +185,11 @@ class Metric:
         """The values of a batch, [batch], at the default cut of the function where it cuts."""
         return self.function(outputs, targets)
 
-    def at(self, cut: float) -> Callable[[Any, Any], Any]:
-        """The function of outputs and targets with the cut bound; equal metrics at equal cuts give equal functions."""
-        return MetricAt(self.function, cut) if self.cuts else self.function
+    def at(self, cut: float, gives: str = "logits") -> Callable[[Any, Any], Any]:
+        """The function of targets and of the outputs of a model that ``gives`` logits, say, with the cut bound; equal
+        metrics at equal cuts give equal functions."""
+        function = MetricAt(self.function, cut) if self.cuts else self.function
+        return OfProbabilities(function) if self.takes == "probabilities" and gives == "logits" else function
 
 
 @dataclass(frozen=True)
@@ -194,3 +201,26 @@ class MetricAt:
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         return self.function(outputs, targets, cut=self.cut)
+
+
+@dataclass(frozen=True)
+class OfProbabilities:
+    """A metric's function of probabilities, for a model that gives logits."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        return self.function(_probabilities(outputs), targets)
+
+
+def _probabilities(logits: Any) -> Any:
+    """The softmax of logits [batch, classes], the sigmoid of a single one, in their own float type."""
+    import numpy as np
+
+    xp: Any = np
+    if not isinstance(logits, np.ndarray):
+        import jax.numpy as xp
+    if single(logits):
+        return 0.5 * (1 + xp.tanh(logits / 2))
+    exponentials = xp.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)

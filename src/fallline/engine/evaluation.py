@@ -57,6 +57,7 @@ class Evaluated(NamedTuple):
     precision: str
     cut: float
     weight_types: tuple[str, ...]
+    split_metrics: tuple[tuple[str, Callable[[Any, Any], Any]], ...]
 
     @classmethod
     def of(cls, cohort: Cohort) -> Evaluated:
@@ -71,6 +72,7 @@ class Evaluated(NamedTuple):
             cohort.precision,
             cohort.cut,
             cohort.weight_types,
+            cohort.split_metrics,
         )
 
     @property
@@ -79,7 +81,8 @@ class Evaluated(NamedTuple):
         named = self._replace(
             model=self.model.name, loss=self.loss.name, metrics=[name for name, _ in self.metrics], prepare=None
         )
-        return str(tuple(named))
+        *common, split_metrics = named
+        return str((*common, [name for name, _ in split_metrics]) if split_metrics else tuple(common))
 
 
 class Evaluation:
@@ -114,9 +117,24 @@ class Evaluation:
         parts = [dict(jax.device_get(self.compiled(*inputs, *batch))) for batch in held.batches]
         classes = [part.pop("predicted") for part in parts if "predicted" in part]
         predicted = np.concatenate(classes, axis=-1)[..., : held.examples] if classes else None
+        outputs = [part.pop("outputs") for part in parts if "outputs" in part]
         sums = jax.tree.map(lambda *parts: np.sum(parts, axis=0, dtype=np.float64), *parts)
         loss = self._loss(sums.pop("loss"), hyperparameters, held.examples)
-        return Outcome({"loss": loss, **{name: total / held.examples for name, total in sums.items()}}, predicted)
+        values = {"loss": loss, **{name: total / held.examples for name, total in sums.items()}}
+        if outputs:
+            values |= self._of_split(np.concatenate(outputs, axis=2)[:, :, : held.examples], held)
+        return Outcome(values, predicted)
+
+    def _of_split(self, outputs: np.ndarray, held: HeldOut) -> dict[str, np.ndarray]:
+        """The metrics of a whole split, float64 [seeds, lanes], of ``outputs`` [seeds, lanes, examples, ...]; nan for a
+        lane with an output that is not finite."""
+        targets = np.concatenate([np.asarray(data.targets) for data, _ in held.batches])[: held.examples]
+        values = {name: np.full(outputs.shape[:2], np.nan) for name, _ in self.cohort.split_metrics}
+        for lane in np.ndindex(*outputs.shape[:2]):
+            if np.isfinite(outputs[lane]).all():
+                for name, metric in self.cohort.split_metrics:
+                    values[name][lane] = metric(outputs[lane].astype(np.float64), targets)
+        return values
 
     def at_start(
         self, state: State, hyperparameters: tuple[LaneHyperparameters, ...], held: HeldOut, key: Hashable

@@ -38,7 +38,7 @@ class Cohort(NamedTuple):
     evaluated. ``classifies``: evaluation returns the predicted class of each example; with one output it is "yes" above
     the ``cut``. ``regularisers`` are those that some lane uses. ``precision`` is that of matmuls. ``weight_types`` has
     the type of each array of weights that the model computes with, where one is narrower than float32; else it is
-    empty.
+    empty. ``split_metrics`` are functions of all outputs and targets of a split, computed on the host.
     """
 
     model: Model
@@ -55,6 +55,7 @@ class Cohort(NamedTuple):
     precision: str = "float32"
     cut: float = 0.0
     weight_types: tuple[str, ...] = ()
+    split_metrics: tuple[tuple[str, Callable[[Any, Any], Any]], ...] = ()
 
     @property
     def lanes(self) -> int:

@@ -235,7 +235,8 @@ def _words(cohort: Cohort) -> str:
         segments=segments,
         regularisers=sorted(cohort.regularisers),
     )
-    return str(tuple(named))
+    *common, split_metrics = named
+    return str((*common, [name for name, _ in split_metrics]) if split_metrics else tuple(common))
 
 
 def _is_thin(cohort: Cohort, layout: Layout) -> bool:

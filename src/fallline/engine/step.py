@@ -74,7 +74,8 @@ def measure(
 
     ``loss`` and ``model`` are hyperparameters, ``state`` is the state of the model. For a loss of a whole batch the
     record's loss holds the sums that it adds up over batches, or its value where it has none. For classification
-    ``predicted`` [batch] is the predicted class of each example.
+    ``predicted`` [batch] is the predicted class of each example. ``outputs`` [batch, ...] are kept for metrics of a
+    whole split.
     """
     outputs, _ = cohort.model.run(_in_model_types(cohort, weights), state, inputs, None, model)
     outputs = in_float32(outputs)
@@ -88,6 +89,8 @@ def measure(
     }
     if cohort.classifies:
         record["predicted"] = predicted(outputs, cohort.cut).astype(jnp.uint16)
+    if cohort.split_metrics:
+        record["outputs"] = outputs
     return {"loss": value, **record}
 
 

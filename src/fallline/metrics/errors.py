@@ -7,20 +7,19 @@ from typing import Any
 
 from fallline.contracts import Metric
 from fallline.errors import ModelError
-from fallline.later import jnp
 
 
 def mean_squared_error(outputs: Any, targets: Any) -> Any:
     """The mean over an example's outputs of ``(o - y)^2``; shape [batch]."""
-    return jnp.mean(_errors("mean_squared_error", outputs, targets) ** 2, axis=-1)
+    return (errors_per_example("mean_squared_error", outputs, targets) ** 2).mean(-1)
 
 
 def mean_absolute_error(outputs: Any, targets: Any) -> Any:
     """The mean over an example's outputs of ``|o - y|``; shape [batch]."""
-    return jnp.mean(jnp.abs(_errors("mean_absolute_error", outputs, targets)), axis=-1)
+    return abs(errors_per_example("mean_absolute_error", outputs, targets)).mean(-1)
 
 
-def _errors(name: str, outputs: Any, targets: Any) -> Any:
+def errors_per_example(name: str, outputs: Any, targets: Any) -> Any:
     """``o - y``, one row per example; targets have the outputs' shape up to axes of length 1, else ModelError."""
     if outputs.shape[:1] + _wide(outputs) != targets.shape[:1] + _wide(targets):
         raise ModelError(

@@ -302,7 +302,8 @@ def _tested(comparison: Comparison) -> list[TableColumn]:
     """Held-out test metrics of the chosen settings: the one that corresponds to the compared metric, and accuracy."""
     compared = comparison.compared
     known = metric_columns(compared.run.trials)
-    twin = str(MetricName.parse(compared.metric).on("test"))
+    name = MetricName.parse(compared.metric)
+    twin = str((name.curve if name.split == "validation" else name).on("test"))  # of the best epoch: after the last
     wanted = [name for name in dict.fromkeys((twin, "test_accuracy")) if name in known and name != compared.metric]
     arms = [arm for group in compared.groups for arm in group.arms]
     if compared.chosen_by.name.split == "test":

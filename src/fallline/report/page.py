@@ -11,6 +11,7 @@ from fallline.report import formatting, latex, markdown
 from fallline.report.claims import parts_frame
 from fallline.report.claims import section as claims_section
 from fallline.report.comparison import pair_columns
+from fallline.report.data_section import data_section
 from fallline.report.document import document
 from fallline.report.export import COMMAND, write_table
 from fallline.report.figure_files import at_hand
@@ -128,6 +129,7 @@ def _page(
         ("all", "All results", _all(opening, look)),
         ("reported", "Published and reproduced", _beside(results, beside)),
         ("figures", "More figures" if lead else "Figures", figures(rest)),
+        ("data", "Data", data_section(results.run)),
         ("ran", "Environment", what_ran(results.run)),
         ("study", "Study", _study(results)),
         ("read", "How to read this page", _reading(results)),

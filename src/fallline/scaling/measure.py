@@ -57,7 +57,7 @@ class Bench:
         )
         check_devices(request["most"], len(jax.devices()), jax.default_backend(), device_name())
         trial = study.trials()[0]
-        arrays = load_arrays(trial.task, study.data, request["data"] and Path(request["data"]), trial.cut)
+        arrays = load_arrays(trial.task, study.data_size, request["data"] and Path(request["data"]), trial.cut)
         return cls(trial, arrays, request["count"], request["programs"], request["repeats"], request["seconds"])
 
     @property

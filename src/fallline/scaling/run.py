@@ -118,7 +118,7 @@ def measure_scaling(
         facts = {
             "study": study.name,
             "identity": _identity(trial),
-            "data": study.data,
+            "data": study.data_size,
             "sizes": list(sizes),
             "examples": examples,
             "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -190,11 +190,11 @@ def _missing(
 
 
 def _examples(trial: Trial, study: Study) -> int:
-    known = trial.task.examples.get(study.data)
+    known = trial.task.examples.get(study.data_size)
     if known is None:
         raise StudyError(
-            f"task {trial.task.name} does not say how many examples to train on its {study.data} data "
-            f"has, so an epoch has no steps to time; give Task(..., examples={{{study.data!r}: n}})"
+            f"task {trial.task.name} does not say how many examples to train on its {study.data_size} data "
+            f"has, so an epoch has no steps to time; give Task(..., examples={{{study.data_size!r}: n}})"
         )
     left = known if trial.cut is None else trial.cut.left(known)
     return left if trial.recipe.batches.subset is None else trial.recipe.batches.subset

@@ -23,6 +23,7 @@ OWN_NAMES = frozenset(
         "lock.json",
         "sums.json",
         "models.json",
+        "pipelines.json",
         "claims.json",
         "looks.json",
         "test_reads.json",
@@ -85,6 +86,11 @@ class RunPaths:
     def models(self) -> Path:
         """The models of tasks that are written as text, by the task's name."""
         return self.root / "models.json"
+
+    @property
+    def pipelines(self) -> Path:
+        """How files of the user's became arrays, by the task's name: columns, encodings, splits."""
+        return self.root / "pipelines.json"
 
     @property
     def claims(self) -> Path:

@@ -210,6 +210,17 @@ class Run:
             )
         return texts
 
+    @cached_property
+    def pipelines(self) -> dict[str, dict[str, Any]]:
+        """By task, how a file of the user's became arrays: its columns, encodings and splits."""
+        pipelines = read_json(self.paths.pipelines) if self.paths.pipelines.exists() else {}
+        if not isinstance(pipelines, dict) or not all(isinstance(values, dict) for values in pipelines.values()):
+            raise StoreError(
+                f"{self.paths.pipelines} does not say how files became arrays; it was damaged after it was written: "
+                "remove it and run the study again, which writes it anew"
+            )
+        return pipelines
+
     def _where_kept(self, kind: str, schema: dict[str, Any]) -> pl.LazyFrame:
         """The files of that kind of all blocks that have one."""
         of_block = getattr(self.paths, kind)

@@ -210,6 +210,12 @@ class RunWriter:
         if texts.keys() - known.keys():
             write_json(self.paths.models, known | dict(texts))
 
+    def write_pipelines(self, pipelines: Mapping[str, Mapping[str, Any]]) -> None:
+        """How the files of tasks became arrays; those of earlier starts are kept where the task is not among them."""
+        known = read_table(self.paths.pipelines) if self.paths.pipelines.exists() else {}
+        if any(known.get(task) != pipeline for task, pipeline in pipelines.items()):
+            write_json(self.paths.pipelines, known | {task: dict(pipeline) for task, pipeline in pipelines.items()})
+
     def forget_mistakes(self) -> None:
         """Remove them while blocks are trained: where they are, they are of all blocks."""
         if self.paths.mistakes.exists():

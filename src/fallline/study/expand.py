@@ -39,7 +39,7 @@ def expand(study: Study) -> list[Trial]:
             f"record fewer: record_every = {study.record_every * -(-rows // MAX_ROWS)}"
         )
     return [
-        Trial(task, study.data, recipe, seed, study.evaluate_every, study.record_every, cut)
+        Trial(task, study.data_size, recipe, seed, study.evaluate_every, study.record_every, cut)
         for cut in parts
         for (_, recipe), task in tasks.items()
         for seed in seeds
@@ -97,7 +97,7 @@ class Expansion:
         if key not in self._recipes:
             tables = [self.tables.base, *(self.tables.component_bases.get(name, {}) for name in components.names)]
             hyperparameters = CheckedHyperparameters(components, where)
-            self._recipes[key] = Recipes(self.study.data, hyperparameters, tables, self.cut)
+            self._recipes[key] = Recipes(self.study.data_size, hyperparameters, tables, self.cut)
         return self._recipes[key]
 
 

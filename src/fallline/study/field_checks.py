@@ -8,6 +8,8 @@ from typing import Any
 
 from fallline.contracts import Hyperparameter
 from fallline.errors import HyperparameterError, StudyError, UnknownName
+from fallline.models.by_name import SIZES
+from fallline.models.deep_mlp import ACTIVATIONS
 from fallline.study.formatting import shown
 
 MAX_STEPS = 2**31 - 1
@@ -39,6 +41,38 @@ def check_precision(value: Any, where: str) -> str:
     """The name of a precision, or UnknownName."""
     if value not in PRECISIONS:
         raise UnknownName("precision of matmuls", value, PRECISIONS, where)
+    return value
+
+
+def check_model(value: Any, where: str) -> str:
+    """The name of a model for data from a file, or UnknownName."""
+    if value not in SIZES:
+        raise UnknownName("model", shown(value) if not isinstance(value, str) else value, SIZES, where)
+    return value
+
+
+def check_activation(value: Any, where: str) -> str:
+    """The name of an activation, or UnknownName."""
+    if value not in ACTIVATIONS:
+        raise UnknownName("activation", shown(value) if not isinstance(value, str) else value, ACTIVATIONS, where)
+    return value
+
+
+def check_width(value: Any, where: str) -> int:
+    """Units of a layer, or HyperparameterError."""
+    return _size("width", value, 1, 65_536, where)
+
+
+def check_depth(value: Any, where: str) -> int:
+    """A number of layers, or HyperparameterError."""
+    return _size("depth", value, 0, 100, where)
+
+
+def _size(name: str, value: Any, least: int, most: int, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise HyperparameterError(
+            f"{name} must be a whole number from {least} to {most:,}, got {shown(value)} ({where})"
+        )
     return value
 
 

@@ -11,8 +11,7 @@ _TABLES = ("base", "axes")
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with ``changes`` applied: the tables base, axes, target and scale are merged key by key, all else is
-    replaced.
+    """``values`` with ``changes`` applied: base, axes, target, scale and data key by key, all else replaced.
 
     Where the changes remove an optimizer from base and axes, its own tables there are removed as well.
     """
@@ -20,8 +19,9 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     for key, change in changes.items():
         if key in _TABLES and isinstance(change, Mapping):
             merged[key] = _merge_table(merged.get(key, {}), change)
-        elif key in ("target", "scale") and isinstance(change, Mapping) and merged.get(key) is not None:
-            merged[key] = merged[key].model_dump(exclude_unset=True) | change
+        elif key in ("target", "scale", "data") and isinstance(change, Mapping) and merged.get(key) is not None:
+            table = merged[key]
+            merged[key] = (table.model_dump(exclude_unset=True) if hasattr(table, "model_dump") else {}) | change
         else:
             merged[key] = change
     gone = _optimizers(values) - _optimizers(merged)

@@ -20,7 +20,18 @@ from fallline.batching import (
     check_subset,
     check_subset_from,
 )
-from fallline.study.field_checks import PRECISIONS, check_epochs, check_precision, check_steps
+from fallline.models.by_name import SIZES
+from fallline.models.deep_mlp import ACTIVATIONS
+from fallline.study.field_checks import (
+    PRECISIONS,
+    check_activation,
+    check_depth,
+    check_epochs,
+    check_model,
+    check_precision,
+    check_steps,
+    check_width,
+)
 
 if TYPE_CHECKING:
     from fallline.study.trial import Recipe
@@ -177,7 +188,16 @@ FIELDS: tuple[RecipeField, ...] = (
         always=True,
         choices=PRECISIONS,
     ),
+    RecipeField(
+        "model", check_model, "the model of data from a file ([data]), by name", choices=tuple(SIZES), phrase="{}"
+    ),
+    RecipeField("width", check_width, "units of its layers, or channels of its first convolution", phrase="width {}"),
+    RecipeField("depth", check_depth, "how many layers it has before the last", phrase="depth {}"),
+    RecipeField("activation", check_activation, "the function between its layers", choices=ACTIVATIONS, phrase="{}"),
 )
+
+ARCHITECTURE = ("model", "width", "depth", "activation")
+"""The fields that choose the model of a task from a file; any other task has a model of its own."""
 
 KEPT: tuple[RecipeField, ...] = tuple(known for known in FIELDS if not known.becomes)
 """Those that a recipe keeps; the others were converted into them."""

@@ -60,7 +60,7 @@ class RecipeTables:
     def named(self, kind: str) -> dict[str, Any]:
         """Every component of that kind that the study names anywhere; StudyError where two have one name."""
         components: dict[str, Any] = {}
-        for place, written in self._written(kind):
+        for place, written in self.written(kind):
             component = self.resolve(kind, written, place)
             if components.setdefault(component.name, component) != component:
                 raise StudyError(
@@ -77,7 +77,7 @@ class RecipeTables:
         """``named`` of every kind."""
         return {kind: self.named(kind) for kind in COMPONENT_KINDS}
 
-    def _written(self, kind: str) -> Iterator[tuple[str, Any]]:
+    def written(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Each place that names a component of that kind, and what is written there."""
         for name, table in self.component_bases.items():
             if kind in table:

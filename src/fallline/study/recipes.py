@@ -7,6 +7,7 @@ from typing import Any
 
 from fallline.batching import BatchPolicy
 from fallline.contracts import Task
+from fallline.study.architecture import with_architecture
 from fallline.study.budget import batches_of, settings_of, steps_in_budget
 from fallline.study.components import CheckedHyperparameters
 from fallline.study.recipe_fields import BUDGETS, FIELD_NAMES
@@ -39,7 +40,8 @@ class Recipes:
         """The recipe with ``settings``, values of the study, in place of the common ones."""
         full, components = self._with(self.common, settings), self.hyperparameters.components
         batches, steps, fields = self._fields(full)
-        return components.task, Recipe(
+        task, fields = with_architecture(components.task, fields, self.hyperparameters.where)
+        return task, Recipe(
             components.optimizer,
             components.loss,
             components.schedule,

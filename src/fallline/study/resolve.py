@@ -18,10 +18,12 @@ from fallline.losses import builtin_losses, find_loss
 from fallline.metrics import builtin_metrics, find_metric
 from fallline.optimizers import builtin_optimizers, find_optimizer
 from fallline.schedules import builtin_schedules, find_schedule
+from fallline.study.data_table import FileData
 from fallline.study.formatting import failure_summary, shown
 from fallline.study.trial import digest
 from fallline.tasks import builtin_tasks, find_task
 from fallline.tasks.networks import network_task
+from fallline.userdata import file_task
 
 if TYPE_CHECKING:
     from fallline.study.spec import Study
@@ -70,6 +72,8 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
 
 def resolve_task(written: object, study: Study, where: str) -> Task:
     """The task that ``written`` means in a study: one of its own networks, or as ``resolve`` says."""
+    if isinstance(study.data, FileData) and isinstance(written, str) and written == study.task:
+        return _of_file(written, study.data, study, where)
     if isinstance(written, str) and written in study.networks:
         if written in builtin_tasks():
             raise StudyError(
@@ -84,6 +88,26 @@ def resolve_task(written: object, study: Study, where: str) -> Task:
         except UnknownName as failure:
             raise UnknownName("task", written, {*failure.known, *study.networks}, where) from None
     return resolve(Task, written, study.folder, where)
+
+
+def _of_file(name: str, data: FileData, study: Study, where: str) -> Task:
+    """The task of the study's [data]."""
+    if name in builtin_tasks():
+        raise StudyError(
+            f"the task of [data] is named {name!r} as a built-in task is ({where}); write task = "
+            f'"my-{name}" at the top of the study'
+        )
+    path = (study.folder or Path()) / data.spec.written
+    folders = [path, *path.glob("*/"), *path.glob("*/*/")] if path.is_dir() else [path]
+    changed = tuple(map(_changed, sorted(folders)))  # a folder changes with the names in it; stat of each image is slow
+    return _read_file(name, data.model_dump_json(), study.folder, changed)
+
+
+@cache
+def _read_file(name: str, data: str, folder: Path | None, changed: Any) -> Task:
+    # One task object per name, text and content of the file: equal tasks share programs.
+    del changed
+    return file_task(name, FileData.model_validate_json(data).spec, folder)
 
 
 def _changed(path: Path) -> tuple[int, int] | None:

@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, ValidationInfo, field_validator
 
 from fallline.contracts import Task
 from fallline.errors import StudyError, UnknownName
 from fallline.study.base_table import StudyTable
+from fallline.study.data_table import FileData
 from fallline.study.formatting import shown
 from fallline.study.merge import merge
 from fallline.study.python_values import to_python
@@ -30,6 +31,12 @@ MAX_NAME = 100
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?"
 
+
+DataField = Annotated[
+    Annotated[Literal["sample", "full"], Tag("size")] | Annotated[FileData, Tag("file")],
+    Discriminator(lambda value: "file" if isinstance(value, (dict, FileData)) else "size"),
+]
+"""``data = "sample"`` or "full" of a built-in data set, or the table [data] of the user's own file."""
 
 RECIPE = ("base", "axes", "zip", "points")
 """Fields whose values are checked by the law of their hyperparameter, when trials are made."""
@@ -50,7 +57,7 @@ class Study(StudyTable):
     question: str = ""
     about: str = ""
     source: str = ""
-    data: Literal["sample", "full"] = "sample"
+    data: DataField = "sample"
     holdout: float | None = Field(default=None, gt=0, lt=1)
     folds: int | None = Field(default=None, ge=2, le=100)
     metric: str = "validation_loss"
@@ -81,6 +88,7 @@ class Study(StudyTable):
     def __init__(self, /, **values: Any):
         name = str(values.get("name", "study"))
         try:
+            values = _with_task(values)
             super().__init__(**values)
         except ValidationError as failure:
             raise StudyError(_in_words(failure, name)) from None
@@ -160,6 +168,11 @@ class Study(StudyTable):
         return folds
 
     @property
+    def data_size(self) -> str:
+        """ "sample" or "full"; a file of the user's own is always used in full."""
+        return self.data if isinstance(self.data, str) else "full"
+
+    @property
     def seed_list(self) -> list[int]:
         """The seeds themselves: a count n means 0 ... n-1."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
@@ -200,7 +213,17 @@ class Study(StudyTable):
         return digest(plain(self))
 
 
+def _with_task(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with the task of [data], which is named after its file where the study gives no name."""
+    data = values.get("data")
+    if "task" in values or not isinstance(data, (dict, FileData)):
+        return values
+    data = data if isinstance(data, FileData) else FileData.model_validate(data)
+    return values | {"task": data.task_name, "data": data}
+
+
 _PARTS = {
+    "data": ("[data]", FileData),
     "target": ("target", Target),
     "figures": ("figure", Figure),
     "reported": ("reported figure", Reported),
@@ -214,9 +237,10 @@ def _in_words(failure: ValidationError, name: str) -> str:
     """pydantic's errors, one per line: the place, what is wrong, the value."""
     lines = []
     for error in failure.errors():
-        place = ".".join(str(step) for step in error["loc"]) or "study"
+        loc = _without_tag(error["loc"], failure.title)
+        place = ".".join(str(step) for step in loc) or "study"
         if error["type"] == "extra_forbidden":
-            *within, key = error["loc"]
+            *within, key = loc
             word, kind = _PARTS[str(within[0])] if within else ("study", Study)
             known = set(kind.model_fields) - {"folder"}
             unknown = UnknownName(f"field of a {word}", str(key), known, ".".join(map(str, within)))
@@ -227,6 +251,13 @@ def _in_words(failure: ValidationError, name: str) -> str:
             message = error["msg"].removeprefix("Value error, ")
             lines.append(f"  {place}: {message} (got {shown(error.get('input'))})")
     return _listed(name, lines)
+
+
+def _without_tag(loc: tuple[Any, ...], title: str) -> tuple[Any, ...]:
+    """A place in the study as it is written: ``data.csv``, however pydantic found the table."""
+    if title == FileData.__name__:  # checked by itself
+        return ("data", *loc)
+    return (loc[0], *loc[2:]) if loc[:1] == ("data",) else loc
 
 
 def _listed(name: str, lines: list[str]) -> str:

@@ -20,6 +20,8 @@ from fallline.study.resolve import resolve, resolve_task
 from fallline.study.test_leakage import asked_in_training
 from fallline.tasks import builtin_tasks
 
+NOT_TAKEN = "no recipe of this study has such a component"
+
 
 def check_tables(tables: RecipeTables, named: Mapping[str, Mapping[str, Any]]) -> None:
     """StudyError, HyperparameterError or UnknownName with the place of what is wrong in ``tables``.
@@ -59,6 +61,11 @@ def _check_varied_once(tables: RecipeTables) -> None:
             raise StudyError(
                 f"a budget is given in steps or in epochs, not in both ({tables.place(place)}); keep one of them"
             )
+
+
+def check_key(tables: RecipeTables, place: str, key: str, value: Any, owners: Sequence[Any], many: bool) -> None:
+    """``_check_table`` of one key: StudyError, HyperparameterError or UnknownName."""
+    _check_table(tables, place, {key: value}, owners, many)
 
 
 def _check_table(tables: RecipeTables, place: str, table: Mapping[str, Any], owners: Sequence[Any], many: bool) -> None:
@@ -116,9 +123,7 @@ def _unknown(tables: RecipeTables, place: str, key: str, value: Any, known: set[
     ]
     if owners:
         some = ", ".join(owners[:4]) + (f" and {len(owners) - 4} more" if len(owners) > 4 else "")
-        return StudyError(
-            f"{key} is a hyperparameter of {some}, and no recipe of this study has such a component ({where})"
-        )
+        return StudyError(f"{key} is a hyperparameter of {some}, and {NOT_TAKEN} ({where})")
     if place == "base":  # --set writes here whatever is no field of a study, misspelt ones too
         known = known | fields
     return UnknownName(

@@ -307,11 +307,15 @@ class CompiledCohort:
         segments = tuple(Segment(segment.optimizer, len(segment.recipes)) for segment in planned.segments)
         loss, every = planned.recipe.loss, dict(task.metrics) | dict(metrics)
         cut = cut_of(task.gives, loss.takes, self.arrays.splits.train.targets)
-        bound = tuple((name, metric_of(name, metric).at(cut)) for name, metric in every.items())
+        metrics_by_name = {name: metric_of(name, metric) for name, metric in every.items()}
+        bound = {name: metric.at(cut, task.gives) for name, metric in metrics_by_name.items()}
+        if task.in_units is not None:
+            bound = {name: task.in_units(function) for name, function in bound.items()}
+        split_metrics = tuple((name, bound.pop(name)) for name, metric in metrics_by_name.items() if metric.whole)
         return Cohort(
             task.model,
             loss,
-            bound,
+            tuple(bound.items()),
             task.prepare,
             segments,
             task.gives,
@@ -323,6 +327,7 @@ class CompiledCohort:
             planned.recipe.precision,
             cut,
             narrow_types(task.name, task.model),
+            split_metrics,
         )
 
     def _layout(self) -> Layout:

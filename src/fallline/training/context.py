@@ -14,10 +14,10 @@ from fallline.study.plan import PlannedCohort
 from fallline.study.resolve import resolve
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays, load_arrays
-from fallline.training.cohort import CompiledCohort
+from fallline.training.cohort import KEPT_WEIGHTS, CompiledCohort
 from fallline.training.forecaster import Forecaster
 from fallline.training.metric_directions import check_directions, with_directions
-from fallline.training.packing import lanes_of
+from fallline.training.packing import lanes_of, weights_of
 from fallline.training.programs import Programs
 from fallline.training.selector_names import check_names
 from fallline.training.validation import check_choice, check_metrics
@@ -74,8 +74,13 @@ class TrainingContext:
             self.mesh or ONE_DEVICE,
             self.remote,
             self.study.goals,
-            self.study.keep_weights,
+            self.study.keep_weights or ("best" if self._predicts and weights_of(planned.task) > KEPT_WEIGHTS else None),
         )
+
+    @property
+    def _predicts(self) -> bool:
+        """Whether trained models are meant for new rows, so that the best ones are kept also where they are large."""
+        return not isinstance(self.study.data, str)
 
     def share(self, other: TrainingContext) -> None:
         """Use the examples that another context with the same data has read."""
@@ -94,7 +99,7 @@ class TrainingContext:
             same_data = (
                 arrays for (_, fold), arrays in self._arrays.items() if fold == cut and arrays.source is task.data
             )
-            arrays = next(same_data, None) or load_arrays(task, self.study.data, self.folder, cut)
+            arrays = next(same_data, None) or load_arrays(task, self.study.data_size, self.folder, cut)
             check_choice(self.study, self.trials, task, arrays.splits)
             self._arrays[key] = arrays
         return self._arrays[key]

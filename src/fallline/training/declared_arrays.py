@@ -54,7 +54,7 @@ class PlanningContext(TrainingContext):
         if cut is not None or not self._by_shape(task):
             return super().load(task, cut)
         if (task.name, None) not in self._arrays:
-            splits = task.shapes(self.study.data)
+            splits = task.shapes(self.study.data_size)
             check_choice(self.study, self.trials, task, splits)
             self._arrays[task.name, None] = DeclaredArrays(splits, task.data)
         return self._arrays[task.name, None]

@@ -47,11 +47,13 @@ def _plan_run(setup: TrainingContext, writer: RunWriter, known: set[str], comman
     planned_before = {trial.name for planned, _, _ in left for row in planned.trials for trial in row}
     new = [trial for trial in setup.trials if trial.name not in known and trial.name not in planned_before]
     texts = {task.name: task.model.text for task in setup.tasks if task.model.text}
+    pipelines = {task.name: task.pipeline for task in setup.tasks if task.pipeline is not None}
     if not left and not new:
         note_claims(setup.study, setup.trials, writer.paths, len(known), setup.load)
         writer.start(setup.study, None)
         writer.note_current_trials(current_trials(setup, writer))
         writer.write_models(texts)
+        writer.write_pipelines(pipelines)
         return []
     setup.say("reading the data")
     planned = spread(plan(new, setup.most_lanes, setup.mesh.trial if setup.mesh else 1), jobs - len(left))
@@ -64,6 +66,7 @@ def _plan_run(setup: TrainingContext, writer: RunWriter, known: set[str], comman
     writer.forget_mistakes()
     write_labels(setup, writer, [trial for ready, _ in work for trial in ready.planned.trials[0]])
     writer.write_models(texts)
+    writer.write_pipelines(pipelines)
     return work
 
 

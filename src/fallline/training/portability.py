@@ -25,7 +25,7 @@ def check_portable(study: Study) -> None:
         )
     if study.folder is None and _names_files(study):
         raise StudyError(
-            f"study {study.name} names Python files of its own but has no folder; load it from a file "
+            f"study {study.name} names files of its own but has no folder; load it from a file "
             "with fallline.load_study, so that workers find them"
         )
 
@@ -55,4 +55,4 @@ def _objects(value: Any) -> Iterator[Any]:
 
 
 def _names_files(study: Study) -> bool:
-    return ".py:" in dump_study(parse_study(dump_study(study), study.name))
+    return not isinstance(study.data, str) or ".py:" in dump_study(parse_study(dump_study(study), study.name))

@@ -49,8 +49,8 @@ def built_in(task: Task, cohort: Cohort) -> str | None:
             and find_loss(cohort.loss.name) is cohort.loss
             and all(find_optimizer(segment.optimizer.name) is segment.optimizer for segment in cohort.segments)
             and all(
-                name in task.metrics and metric == metric_of(name, task.metrics[name]).at(cohort.cut)
-                for name, metric in cohort.metrics
+                name in task.metrics and metric == metric_of(name, task.metrics[name]).at(cohort.cut, cohort.gives)
+                for name, metric in (*cohort.metrics, *cohort.split_metrics)
             )
         )
     except FalllineError:

@@ -98,13 +98,16 @@ def narrow_types(task: str, model: Model) -> tuple[str, ...]:
 def columns_of(task: Task, more: Iterable[str] = ()) -> tuple[set[str], set[str]]:
     """The columns of results that a task may record: in the curves, and in the table of trials."""
     names = ["loss", *task.metrics, *more]
-    seen = {f"{split}_{name}" for split in ("train", "validation") for name in names}
+    every = {**task.metrics, **(more if isinstance(more, Mapping) else {})}
+    whole = {name for name, metric in every.items() if getattr(metric, "whole", False)}  # of held-out splits only
+    per_example = [name for name in names if name not in whole]
+    seen = {*(f"train_{name}" for name in per_example), *(f"validation_{name}" for name in names)}
     watched = _watched(task, weight_shapes(task.name, task.model)) if task.model.watch else []
     macro = {f"{split}_macro_{name}" for split in ("validation", "test") for name in ("precision", "recall", "f1")}
     columns = {
         *seen,
         *(f"test_{name}" for name in names),
-        *(f"final_train_{name}" for name in names),
+        *(f"final_train_{name}" for name in per_example),
         "min_train_loss",
         "tail_train_loss",
         *(f"best_validation_{name}" for name in names),
@@ -143,7 +146,7 @@ def check_choice(study: Study, trials: Iterable[Trial], task: Task, splits: Spli
             "or cross-validate, folds = 5"
         )
     in_folds = len(splits.train.inputs) + (0 if splits.validation is None else len(splits.validation.inputs))
-    known = task.examples.get(study.data, in_folds)
+    known = task.examples.get(study.data_size, in_folds)
     if study.folds and known != in_folds and _in_epochs([study.base, study.axes, study.zip, study.points]):
         raise StudyError(
             f"a budget in epochs counts the {known:,} training examples of task {task.name}, and folds "
@@ -192,7 +195,7 @@ def check_task(task: Task, cohort: Cohort, splits: Splits) -> None:
                 f"examples; it gave {_shape(value)} from outputs {outputs.shape} and targets "
                 f"{targets.shape}"
             )
-    _check_names(task, [name for name, _ in cohort.metrics], _watched(task, weights))
+    _check_names(task, [name for name, _ in (*cohort.metrics, *cohort.split_metrics)], _watched(task, weights))
     _check_labels(task, cohort, outputs, splits)
     for segment in cohort.segments:
         _check_optimizer(segment.optimizer, jax.eval_shape(lambda tree: jax.tree.map(in_float32, tree), weights))

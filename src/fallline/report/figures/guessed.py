@@ -128,9 +128,9 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
     if OURS not in frame.filter(pl.col("what") == WHAT["seconds"])["law"]:
         sentences.append("No time was predicted, since the device was not calibrated; fallline plan calibrates it.")
     return (
-        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data} data. Published "
-        "rules: time ~ epochs / batch size and memory ~ parameters, each with a constant fitted to the measured values "
-        "by least squares; the forecasts were recorded before training. " + " ".join(sentences)
+        f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data_size} data. "
+        "Published rules: time ~ epochs / batch size and memory ~ parameters, each with a constant fitted to the measured "
+        "values by least squares; the forecasts were recorded before training. " + " ".join(sentences)
     )
 
 

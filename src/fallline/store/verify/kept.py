@@ -19,6 +19,7 @@ REMEDIES = {
     "study.toml": f"{MADE_AGAIN}; every finished trial is kept",
     "plan.json": f"{MADE_AGAIN}; every finished trial is kept",
     "models.json": MADE_AGAIN,
+    "pipelines.json": MADE_AGAIN,
     "answers": MADE_AGAIN,
     "mistakes.parquet": MADE_AGAIN,
     "claims.json": f"{ASIDE}, and {AGAIN} notes the claims, as made after the trials that are there",
