@@ -129,8 +129,8 @@ def caption(analysis: Analysis, frame: pl.DataFrame, spec: Figure) -> str:
         sentences.append("No time was predicted, since the device was not calibrated; fallline plan calibrates it.")
     return (
         f"{formatting.plural(frame['cohort'].n_unique(), 'cohort')} on {device}, {analysis.study.data_size} data. "
-        "Published rules: time ~ epochs / batch size and memory ~ parameters, each with a constant fitted to the measured "
-        "values by least squares; the forecasts were recorded before training. " + " ".join(sentences)
+        "Published rules: time ~ epochs / batch size and memory ~ parameters, each with a constant fitted to the "
+        "measured values by least squares; the forecasts were recorded before training. " + " ".join(sentences)
     )
 
 
