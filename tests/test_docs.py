@@ -31,6 +31,7 @@ PAGES = (
     "recipes",
     "own-model",
     "pytorch",
+    "search",
     "words",
     "extending",
     "run-folder",
@@ -237,7 +238,9 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader, capsys):
         assert (ROOT / test).is_file()
 
 
-@pytest.mark.parametrize("name", ["neurons", "compare", "claims", "fair", "optimizers", "forecasts", "pytorch"])
+@pytest.mark.parametrize(
+    "name", ["neurons", "compare", "claims", "fair", "optimizers", "forecasts", "pytorch", "search"]
+)
 def test_the_page_does_what_it_says(reader, name):
     reader.follow(page(name))
     if name == "neurons":

@@ -26,6 +26,7 @@ LAYERS = [
     {"executors"},
     {"scaling"},
     {"stats"},
+    {"search"},
     {"report"},
     {"sequential", "exporting"},
     {"api"},

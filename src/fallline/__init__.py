@@ -14,6 +14,7 @@ _PUBLIC = {
     "Study": "fallline.study",
     "load_study": "fallline.study",
     "run": "fallline.api",
+    "tune": "fallline.api",
     "measure_scaling": "fallline.api",
     "Result": "fallline.api",
     "open_run": "fallline.api",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         predict,
         repair_run,
         run,
+        tune,
         verify,
     )
     from fallline.contracts import Hyperparameter, Loss, Metric, Model, Optimizer, Schedule, Split, Splits, Task

@@ -26,6 +26,7 @@ _PUBLIC = {
     "check_study": "fallline.api.checking",
     "new_study": "fallline.api.study_text",
     "predict": "fallline.api.predicting",
+    "tune": "fallline.api.tuning",
     "RunSummary": "fallline.api.runs",
     "list_runs": "fallline.api.runs",
 }
@@ -49,6 +50,7 @@ __all__ = [
     "predict",
     "repair_run",
     "run",
+    "tune",
     "verify",
 ]
 
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from fallline.api.running import run
     from fallline.api.runs import RunSummary, list_runs
     from fallline.api.study_text import new_study
+    from fallline.api.tuning import tune
     from fallline.forecast.study import Forecast
 
 

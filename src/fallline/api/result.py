@@ -318,8 +318,8 @@ class Result:
 
 
 KEEP_WEIGHTS = (
-    'its model is a large one: write keep_weights = "all" (or "best", of each optimizer) in the study, and train it '
-    "again with --fresh"
+    'the study does not keep them, as of a large model by default: write keep_weights = "all" (or "best", of each '
+    "optimizer) in it, and train it again with --fresh"
 )
 NOT_JUDGED = (
     "about the held-out test set: claims(test=True) and fallline report judge it, and note it in the run folder"

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 PANELS = {
     "Write a study": ("new", "check"),
-    "Run a study": ("run", "status", "collect", "cancel", "work"),
+    "Run a study": ("run", "tune", "status", "collect", "cancel", "work"),
     "Read its results": ("show", "compare", "report", "figures", "predict", "profile", "export", "verify"),
     "Keep runs in order": ("runs", "watch", "open", "rename", "rm"),
     "Plan and measure": ("plan", "steps", "scale", "utilisation"),

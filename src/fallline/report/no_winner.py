@@ -15,9 +15,9 @@ SHOWN = 4
 
 def reserve(compared: Compared, group: ArmGroup) -> str:
     """Half a sentence that says which arms ran at one learning rate only; empty where the learning rate is compared,
-    where no arm has one, or where every arm was tuned over several.
+    where no arm has one, or where every arm was tuned over several, here or by a search.
     """
-    if RATE in compared.by:
+    if RATE in compared.by or compared.run.study.search is not None:  # there each arm was tuned on other seeds
         return ""
     tried = [(arm, arm.learning_rates) for arm in group.arms]
     one = [(arm, rates[0]) for arm, rates in tried if len(rates) == 1]

@@ -24,6 +24,7 @@ from fallline.report.pictures import figures
 from fallline.report.predicted import predicted_frame
 from fallline.report.results import Results
 from fallline.report.scaling import page as scaling
+from fallline.report.search import search_section
 from fallline.report.style import Theme
 from fallline.report.tables import MOST_SHOWN, arms_table, far_off, plain_table, ranked, reported_table
 from fallline.report.test_reads import read_chosen
@@ -124,6 +125,7 @@ def _page(
         ("results", "Answer", _answer(opening, look)),
         ("pictures", "Figures", figures(lead)),
         ("scaling", "More devices", scaling.section(opening.scaled, scaled)),
+        ("search", "Search", search_section(results.run)),
         ("claims", "Claims", claims_section(results.run, verdicts)),
         ("caveats", "Caveats", _caveats(opening)),
         ("all", "All results", _all(opening, look)),

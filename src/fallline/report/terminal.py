@@ -15,6 +15,7 @@ from fallline.report.claims import lines
 from fallline.report.headline import Opening
 from fallline.report.interim_analyses import looks_in_words
 from fallline.report.results import Results, TableColumn, columns, legend
+from fallline.report.search import search_lines
 from fallline.store import Run
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _brief(opening: Opening, top: int, width: int | None) -> TerminalView:
     after.append(f"Everything: fallline show {shlex.quote(str(opening.results.run.folder))} --all")
     under = [opening.caption, *_first_rows(found, top)]
     under += [text for text in opening.warnings if text != opening.next_step]
+    under += search_lines(opening.results.run)
     return TerminalView([_title(opening), "", *opening.lead], [(table, under)], after)
 
 

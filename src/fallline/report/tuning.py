@@ -28,6 +28,8 @@ def tuning_cautions(run: Run, by: str | Sequence[str] = "optimizer", ranked: pl.
     training budgets; a missing arm "all defaults"; fixed hyperparameters; the share of each arm's trials that diverged.
     Those about an optimizer's hyperparameters are given where the arms are optimizers.
     """
+    if run.study.search is not None:
+        return []  # each arm was tuned by the search, on other seeds; the section on it says how
     found = searches(run, by, ranked)
     told = [_defeated(defeat) for defeat in defeats(run, found)]
     told += _borders(run, found)

@@ -21,7 +21,7 @@ from typing import Any
 from fallline.store.paths import FOLDERS, RunPaths
 
 HEADER = b'{"fallline":"checksums of this folder","format":1}\n'
-ELSEWHERE = frozenset(FOLDERS) - {"answers", "environments"} | {"lock.json", "sums.json", "damaged"}
+ELSEWHERE = frozenset(FOLDERS) - {"answers", "environments"} | {"lock.json", "sums.json", "damaged", "search"}
 """What no journal is kept of: other checksums cover it, or it comes and goes."""
 
 DEEPEST = 6

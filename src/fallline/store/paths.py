@@ -16,6 +16,7 @@ OWN_NAMES = frozenset(
         "report",
         "exports",
         "scaling",
+        "search",
         "damaged",
         "launches",
         "study.toml",

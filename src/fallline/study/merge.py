@@ -19,7 +19,9 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     for key, change in changes.items():
         if key in _TABLES and isinstance(change, Mapping):
             merged[key] = _merge_table(merged.get(key, {}), change)
-        elif key in ("target", "scale", "data") and isinstance(change, Mapping) and merged.get(key) is not None:
+        elif (
+            key in ("target", "scale", "data", "search") and isinstance(change, Mapping) and merged.get(key) is not None
+        ):
             table = merged[key]
             merged[key] = (table.model_dump(exclude_unset=True) if hasattr(table, "model_dump") else {}) | change
         else:

@@ -17,6 +17,7 @@ from fallline.study.formatting import shown
 from fallline.study.merge import merge
 from fallline.study.python_values import to_python
 from fallline.study.scale_table import ScaleTable
+from fallline.study.search_table import SearchTable
 from fallline.study.storable import unstorable
 from fallline.study.tables import Claim, Figure, NetworkTable, Reported, Target, check_network, read_at_the_end
 from fallline.study.test_leakage import EPOCH, FOLLOWING, asked_in_training, best_on_test, on_test
@@ -81,6 +82,7 @@ class Study(StudyTable):
     claims: list[Claim] = Field(default_factory=list)
     networks: dict[str, NetworkTable] = Field(default_factory=dict)
     scale: ScaleTable | None = None
+    search: SearchTable | None = None
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
     _original: Study | None = PrivateAttr(default=None)
@@ -230,6 +232,7 @@ _PARTS = {
     "claims": ("claim", Claim),
     "networks": ("network", NetworkTable),
     "scale": ("[scale]", ScaleTable),
+    "search": ("[search]", SearchTable),
 }
 
 

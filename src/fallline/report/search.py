@@ -1,0 +1,168 @@
+"""What a search tried, and what its winners are worth on fresh seeds: a section of the page, lines of the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from fallline.report import formatting
+from fallline.report.html import Markup, join, tag
+from fallline.report.tables import frame_table
+from fallline.search.records import settings_of
+from fallline.stats import primary, summary
+from fallline.store import Run
+
+_OWN = ("bracket", "rung", "steps", "seeds", "trial_steps", "optimizer", "value")
+READING = (
+    "Each optimizer had the same number of settings in each bracket; those with the best value at a rung went "
+    "on to the "
+    "next one, which trains from step 0, with its schedule over the steps of that rung. The search value is "
+    "that of the "
+    "setting chosen, on the seeds that chose it; the best of many is optimistic, and the fresh value, over seeds that "
+    "the search did not see, is what the setting is worth. The gap is the difference."
+)
+
+
+def search_section(run: Run) -> Markup | None:
+    """The search of a run: each optimizer's cost, best setting, search value and fresh value; the rungs; every setting.
+
+    None where the run is not of a search.
+    """
+    rows = settings_of(run.folder)
+    if rows is None or run.study.search is None:
+        return None
+    return join(
+        tag("p", gap_sentence(run, rows), cls="note lead"),
+        frame_table(winners(run, rows)),
+        tag("p", READING, cls="note"),
+        tag("h3", "Rungs"),
+        frame_table(rungs(rows)),
+        tag("h3", "Importance of hyperparameters"),
+        frame_table(importance(rows, primary(run).up)),
+        tag(
+            "p",
+            "Spearman rank correlation of each hyperparameter with the value over the settings of the first rung, "
+            "and the range that the best quarter of them has.",
+            cls="note",
+        ),
+    )
+
+
+def search_lines(run: Run) -> list[str]:
+    """What a terminal says of the search of a run: its cost, and the search value beside the fresh one of each
+    optimizer; nothing where there was none."""
+    rows = settings_of(run.folder)
+    if rows is None or run.study.search is None:
+        return []
+    table = winners(run, rows)
+    gaps = [f"{row['optimizer']} {row['search value']} to {row['fresh value']}" for row in table.iter_rows(named=True)]
+    return [f"{gap_sentence(run, rows)} {primary(run).label.capitalize()}, search to fresh: {'; '.join(gaps)}."]
+
+
+def winners(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per optimizer: settings tried, trial-steps, its best setting, search value, fresh value and their gap."""
+    metric = primary(run)
+    fresh = {row["optimizer"]: row for row in summary(run).iter_rows(named=True)}
+    found = []
+    for (name,), own in rows.group_by("optimizer", maintain_order=True):
+        best = best_of_search(own, metric.up)
+        row = fresh.get(name)
+        mean = None if row is None else row[f"{metric.column}_mean"]
+        value = None if best is None else best["value"]
+        found.append(
+            {
+                "optimizer": formatting.name(str(name)),
+                "settings": formatting.count(own.filter(rung=1).height),
+                "trial-steps": formatting.count(own["trial_steps"].sum()),
+                "best setting": "" if best is None else setting_in_words(best),
+                "search value": formatting.number(value),
+                "fresh value": formatting.number(mean),
+                "gap": formatting.signed(None if mean is None or value is None else mean - value),
+            }
+        )
+    return pl.DataFrame(found)
+
+
+def gap_sentence(run: Run, rows: pl.DataFrame) -> str:
+    """How much was searched, and for what."""
+    settings = rows.filter(rung=1).height
+    seeds = run.trials["seed"].n_unique()
+    return (
+        f"{formatting.plural(settings, 'setting')} of "
+        f"{formatting.plural(rows['optimizer'].n_unique(), 'optimizer')} in "
+        f"{formatting.count(rows['trial_steps'].sum())} trial-steps; the best of each trained with {seeds} fresh seeds."
+    )
+
+
+def rungs(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per rung: its steps and seeds, settings, those that diverged, and how its ranking predicts the next."""
+    found = []
+    last = rows["rung"].max()
+    for (number,), own in rows.sort("rung").group_by("rung", maintain_order=True):
+        ahead = rows.filter(rung=number + 1)
+        keys = [name for name in rows.columns if name not in ("rung", "steps", "seeds", "trial_steps", "value")]
+        both = own.join(ahead, on=keys, suffix="_next", nulls_equal=True).drop_nulls(["value", "value_next"])
+        found.append(
+            {
+                "rung": formatting.count(int(number)),
+                "steps": formatting.count(own["steps"][0]),
+                "seeds": formatting.count(own["seeds"][0]),
+                "settings": formatting.count(own.height),
+                "diverged": formatting.count(own["value"].null_count()),
+                "rank correlation with the next": formatting.MISSING
+                if number == last or both.height < 3
+                else f"{_spearman(both['value'], both['value_next']):.2f}",
+            }
+        )
+    return pl.DataFrame(found)
+
+
+def importance(rows: pl.DataFrame, up: bool) -> pl.DataFrame:
+    """One row per optimizer and searched number: its rank correlation with the value at the first rung, and the range
+    of the best quarter of the settings."""
+    found = []
+    for (name,), own in rows.filter(rung=1).group_by("optimizer", maintain_order=True):
+        finished = own.drop_nulls("value")
+        for column in searched(own):
+            if finished.height < 4 or not finished.schema[column].is_numeric():
+                continue
+            best = finished.sort("value", descending=up).head(max(1, finished.height // 4))[column]
+            correlation = _spearman(finished[column], finished["value"])
+            found.append(
+                {
+                    "optimizer": formatting.name(str(name)),
+                    "hyperparameter": formatting.name(column),
+                    "rank correlation": formatting.MISSING if correlation is None else f"{correlation:+.2f}",
+                    "best quarter": f"{formatting.setting(best.min())} to {formatting.setting(best.max())}",
+                }
+            )
+    return pl.DataFrame(found)
+
+
+def best_of_search(rows: pl.DataFrame, up: bool) -> dict[str, Any] | None:
+    """The row with the best value on the last rung that any of ``rows`` finished; None where all diverged."""
+    finished = rows.drop_nulls("value")
+    if finished.is_empty():
+        return None
+    last = finished.filter(rung=finished["rung"].max())
+    return last.sort("value", descending=up).row(0, named=True)
+
+
+def searched(rows: pl.DataFrame) -> list[str]:
+    """The columns that were searched for these rows of one optimizer."""
+    return [name for name in rows.columns if name not in _OWN and rows[name].null_count() < rows.height]
+
+
+def setting_in_words(row: dict[str, Any]) -> str:
+    """ "learning rate 0.01, beta2 0.99"."""
+    return ", ".join(
+        f"{formatting.name(name)} {formatting.setting(value)}"
+        for name, value in row.items()
+        if name not in _OWN and value is not None
+    )
+
+
+def _spearman(first: pl.Series, second: pl.Series) -> float | None:
+    value = pl.DataFrame({"a": first, "b": second}).select(pl.corr("a", "b", method="spearman")).item()
+    return None if value is None or value != value else value

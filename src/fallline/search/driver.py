@@ -1,0 +1,290 @@
+"""The search itself: brackets of rungs, each rung a study, then the best of each optimizer on fresh seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fallline.contracts import Optimizer
+from fallline.errors import StudyError
+from fallline.search.halving import Rung, rungs_of, survivors
+from fallline.search.records import SearchRecord
+from fallline.search.samplers import Seen, ask
+from fallline.search.space import Space, space_of
+from fallline.stats import primary
+from fallline.store import Run
+from fallline.study import Study
+from fallline.study.recipe_fields import BUDGETS, FIELD_NAMES
+from fallline.study.resolve import resolve
+from fallline.study.search_table import SearchTable
+
+Train = Callable[[Study, Path], object]
+
+FRESH = 1_000
+"""The first seed of the final comparison: far from those of the search, which are 0, 1, ..."""
+
+RESERVED = 0.25
+"""The share of a budget that is left for the final comparison."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may take; None: no limit. The study's number of brackets is then no limit either."""
+
+    seconds: float | None = None
+    trial_steps: int | None = None
+
+
+@dataclass
+class Search:
+    """A search in progress. ``seen`` has what every optimizer's settings reached, ``rows`` the same as a table."""
+
+    study: Study
+    table: SearchTable
+    spaces: dict[str, Space]
+    written: dict[str, Any]
+    rungs: tuple[Rung, ...]
+    seen: dict[str, list[Seen]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    up: bool = False
+
+    @classmethod
+    def of(cls, study: Study, optimizers: Sequence[str] = ()) -> Search:
+        """The search of ``study``: its table [search], its optimizers or those given. StudyError or UnknownName where
+        it cannot be searched."""
+        table = study.search or SearchTable()
+        written = {
+            resolve(Optimizer, one, study.folder, "optimizers of the search").name: one
+            for one in optimizers or _listed(study, "optimizer") or ["adam"]
+        }
+        fields = {name: values for name in study.axes if len(values := _choices(study, name)) > 1}
+        steps = max(trial.recipe.steps for trial in _one_setting(study, written).trials())
+        spaces = {
+            name: space_of(resolve(Optimizer, one, study.folder, "search"), table.space, fields)
+            for name, one in written.items()
+        }
+        if study.folds:
+            raise StudyError(f"{study.name}: a search has no folds; leave folds out and give it a validation set")
+        return cls(study, table, spaces, written, rungs_of(table, steps), {name: [] for name in spaces})
+
+    @property
+    def trial_steps(self) -> int:
+        """Trial-steps of one bracket."""
+        return len(self.spaces) * sum(rung.steps * rung.seeds * rung.settings for rung in self.rungs)
+
+    def ask(self, bracket: int) -> dict[str, np.ndarray]:
+        """The points of the unit cube that a bracket tries of each optimizer."""
+        return {
+            name: ask(
+                self.table.sampler,
+                space,
+                self.seen[name],
+                self.table.settings,
+                self.table.seed + 7919 * bracket + place,
+            )
+            for place, (name, space) in enumerate(self.spaces.items())
+        }
+
+    def study_of(self, settings: list[dict[str, Any]], steps: int, seeds: list[int], **fields: Any) -> Study:
+        """A study that trains these settings for ``steps``."""
+        base = {
+            name: value
+            for name, value in self.study.base.items()
+            if name not in (*BUDGETS, "optimizer") and name not in self.study.axes
+        }
+        kept = {
+            name: getattr(self.study, name)
+            for name in self.study.model_fields_set
+            if name
+            not in ("axes", "zip", "points", "claims", "reported", "presets", "figures", "target", "scale", "marks")
+        }
+        points = [setting | {"optimizer": self.written[setting["optimizer"]]} for setting in settings]
+        return Study(**{**kept, "base": base | {"steps": steps}, "points": points, "seeds": seeds, **fields})
+
+    def train_bracket(self, bracket: int, record: SearchRecord, train: Train) -> None:
+        """Train the rungs of a bracket, and note what each setting reached."""
+        points = self.ask(bracket)
+        record.asked(bracket, points)
+        alive = [(name, unit) for name, units in points.items() for unit in np.asarray(record.brackets[bracket][name])]
+        for place, rung in enumerate(self.rungs):
+            settings = [self.spaces[name].setting(unit) for name, unit in alive]
+            study = self.study_of(
+                settings,
+                rung.steps,
+                list(range(rung.seeds)),
+                evaluate_every=rung.steps,
+                keep_weights="none",
+                search=None,
+            )
+            folder = record.rung(bracket, place)
+            train(study, folder)
+            values = self._values(study, folder, len(settings))
+            self._note(bracket, place, rung, alive, settings, values)
+            alive = self._go_on(alive, values, place)
+            if not alive:
+                break
+
+    def _values(self, study: Study, folder: Path, count: int) -> list[float]:
+        """The value of each setting, larger is better: the mean over its seeds, -inf where one has none."""
+        run = Run(folder)
+        metric = primary(run)
+        self.up = metric.up
+        known = dict(zip(run.trials["trial"], run.trials[metric.column], strict=True))
+        names = [trial.name for trial in study.trials()]
+        seeds = len(names) // count
+        if seeds * count != len(names):
+            raise StudyError(
+                f"{study.name}: two settings of a rung are the same; widen the space or try fewer settings"
+            )
+        sign = 1.0 if metric.up else -1.0
+        values = []
+        for place in range(count):
+            own = [known.get(name) for name in names[place * seeds : (place + 1) * seeds]]
+            finite = all(value is not None and np.isfinite(value) for value in own)
+            values.append(sign * float(np.mean(own)) if finite else -np.inf)
+        return values
+
+    def _note(
+        self,
+        bracket: int,
+        place: int,
+        rung: Rung,
+        alive: list[tuple[str, np.ndarray]],
+        settings: list[dict[str, Any]],
+        values: list[float],
+    ) -> None:
+        sign = 1.0 if self.up else -1.0
+        for (name, unit), setting, value in zip(alive, settings, values, strict=True):
+            self.seen[name] = [one for one in self.seen[name] if not np.array_equal(one.unit, unit)]
+            self.seen[name].append(Seen(unit, place, value))
+            self.rows.append(
+                {
+                    "bracket": bracket + 1,
+                    "rung": place + 1,
+                    "steps": rung.steps,
+                    "seeds": rung.seeds,
+                    "trial_steps": rung.steps * rung.seeds,
+                    **setting,
+                    "value": sign * value if np.isfinite(value) else None,
+                }
+            )
+
+    def _go_on(
+        self, alive: list[tuple[str, np.ndarray]], values: list[float], place: int
+    ) -> list[tuple[str, np.ndarray]]:
+        """Of each optimizer those that go on to the next rung."""
+        if place + 1 == len(self.rungs):
+            return []
+        kept = []
+        for name in self.spaces:
+            own = [number for number, (owner, _) in enumerate(alive) if owner == name]
+            best = survivors([values[number] for number in own], self.rungs[place + 1].settings)
+            kept += [alive[own[number]] for number in best]
+        return kept
+
+    def best(self) -> list[dict[str, Any]]:
+        """The best setting of each optimizer: the one with the best value on the last rung that any reached."""
+        found = []
+        for name, seen in self.seen.items():
+            finished = [one for one in seen if np.isfinite(one.value)]
+            if finished:
+                top = max(finished, key=lambda one: (one.rung, one.value))
+                found.append(self.spaces[name].setting(top.unit))
+        return found
+
+
+def search(
+    study: Study,
+    out: Path,
+    train: Train,
+    optimizers: Sequence[str] = (),
+    budget: Budget | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> Path:
+    """Search the hyperparameters of ``study`` and train the best of each optimizer on fresh seeds; the folder ``out``.
+
+    ``train(study, folder)`` trains what the folder has no records of yet. A search that was stopped continues: what it
+    asks follows from its records alone. Without a ``budget`` it has the brackets of its table [search], else as many as
+    fit. StudyError where every setting diverged.
+    """
+    tell = on_message or (lambda line: None)
+    state, limit = Search.of(study, optimizers), budget or Budget()
+    record = SearchRecord.of(out, study.hash)
+    begun, bracket, spent = time.monotonic(), 0, 0
+    while bracket < _most(state, limit) and not (record.done and bracket >= len(record.brackets)):
+        started = time.monotonic()
+        state.train_bracket(bracket, record, train)
+        record.write_rows(state.rows)
+        bracket, spent = bracket + 1, spent + state.trial_steps
+        took = time.monotonic() - started
+        tell(_said(state, bracket))
+        if limit.seconds is not None and time.monotonic() - begun + took > (1 - RESERVED) * limit.seconds:
+            break
+        if limit.trial_steps is not None and spent + state.trial_steps > (1 - RESERVED) * limit.trial_steps:
+            break
+    record.done = True
+    record.write()
+    best = state.best()
+    if not best:
+        raise StudyError(f"{study.name}: every setting diverged; search smaller learning rates ([search.space])")
+    seeds = list(range(FRESH, FRESH + state.table.final_seeds))
+    tell(f"training the best setting of each optimizer on {len(seeds)} fresh seeds")
+    train(state.study_of(best, state.rungs[-1].steps, seeds, search=state.table), out)
+    return out
+
+
+def _most(state: Search, limit: Budget) -> int:
+    """The most brackets."""
+    return state.table.brackets if limit == Budget() else 10**6
+
+
+def _said(state: Search, brackets: int) -> str:
+    """The best setting so far, in a line."""
+    frame = pl.DataFrame(state.rows, infer_schema_length=None).drop_nulls("value").filter(rung=len(state.rungs))
+    if frame.is_empty():
+        return f"bracket {brackets}: every setting diverged before the last rung"
+    top = frame.sort("value", descending=state.up).row(0, named=True)
+    return f"bracket {brackets}: best so far {top['optimizer']}, {top['value']:.4g}"
+
+
+def _listed(study: Study, name: str) -> list[Any]:
+    values = study.axes.get(name, study.base.get(name))
+    return list(values) if isinstance(values, (list, tuple)) else [] if values is None else [values]
+
+
+def _choices(study: Study, name: str) -> list[Any]:
+    """The values of an axis that is a field of the recipe; hyperparameters of optimizers have ranges instead."""
+    values = study.axes[name]
+    if name in ("loss", "schedule", "task") and isinstance(values, list) and len(values) > 1:
+        raise StudyError(
+            f"{study.name}: a search compares settings by one metric, and the axis {name} has {len(values)} values; "
+            f"write one of them in [base]"
+        )
+    return list(values) if name in FIELD_NAMES and name not in BUDGETS and isinstance(values, list) else []
+
+
+def _one_setting(study: Study, written: dict[str, Any]) -> Study:
+    """The study with one optimizer and one value of each axis, for its number of steps."""
+    axes = {name: values[:1] if isinstance(values, list) else values for name, values in study.axes.items()}
+    base = dict(study.base) | {"optimizer": next(iter(written.values()))}
+    axes.pop("optimizer", None)
+    base.setdefault("learning_rate", 0.01)
+    kept = {
+        name: getattr(study, name)
+        for name in study.model_fields_set
+        if name not in ("axes", "zip", "points", "claims", "reported", "presets", "figures", "target", "scale", "marks")
+    }
+    known = {one.name for one in resolve(Optimizer, base["optimizer"], study.folder, "search").hyperparameters}
+    base = {name: value for name, value in base.items() if name != "learning_rate" or "learning_rate" in known}
+    axes = {
+        name: values
+        for name, values in axes.items()
+        if name in known or name in FIELD_NAMES or name in ("loss", "schedule")
+    }
+    return Study(**{**kept, "base": base, "axes": axes, "seeds": 1, "search": None})

@@ -1,0 +1,244 @@
+"""Searches: spaces, samplers, halving, the whole of it against what its studies say, resumed and refused."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+import fallline
+from fallline.api.tuning import parse_budget
+from fallline.errors import StoreError, StudyError, UnknownName
+from fallline.optimizers import builtin_optimizers, find_optimizer
+from fallline.search.driver import FRESH
+from fallline.search.halving import rungs_of, survivors
+from fallline.search.records import settings_of
+from fallline.search.samplers import Seen, ask
+from fallline.search.space import Dimension, Space, space_of
+from fallline.study.search_table import SearchTable
+
+RATE = Dimension("learning_rate", "log", 1e-4, 1.0)
+SQUARE = Space(
+    "adam", (RATE, Dimension("beta2", "one_minus_log", 1e-4, 0.1), Dimension("batch_size", "choice", choices=(5, 10)))
+)
+
+
+def study(**fields) -> fallline.Study:
+    values = {
+        "name": "searched",
+        "task": "line",
+        "metric": "final_train_loss",
+        "base": {"batch_size": "all", "steps": 40},
+        "axes": {"optimizer": ["adam", "momentum"], "learning_rate": [0.1]},
+        "search": {"settings": 4, "brackets": 2, "rungs": [5, 20], "seeds": [1, 2], "final_seeds": 3, "keep": 0.5},
+    }
+    return fallline.Study(**values | fields)
+
+
+@pytest.mark.parametrize("scale, low, high", [("log", 1e-4, 1.0), ("one_minus_log", 1e-3, 0.5), ("uniform", -2.0, 3.0)])
+def test_a_dimension_covers_its_range_evenly_on_its_scale(scale, low, high):
+    values = np.array([Dimension("x", scale, low, high).value(u) for u in np.linspace(0, 1, 101)])
+    inner = 1 - values if scale == "one_minus_log" else values
+    assert inner.min() == pytest.approx(low, rel=1e-2) and inner.max() == pytest.approx(high, rel=1e-2)
+    steps = np.diff(np.sort(inner) if scale == "uniform" else np.log(np.sort(inner)))
+    assert steps.std() < 0.1 * steps.mean()
+
+
+def test_integers_and_choices_have_all_their_values():
+    whole = {Dimension("n", "integer", 1, 8).value(u) for u in np.linspace(0, 0.999, 200)}
+    assert whole == set(range(1, 9))
+    assert [Dimension("b", "choice", choices=(5, 10)).value(u) for u in (0.0, 0.49, 0.5, 0.999)] == [5, 5, 10, 10]
+
+
+@pytest.mark.parametrize("name", sorted(builtin_optimizers()))
+def test_every_optimizer_has_a_space_whose_settings_it_takes(name):
+    optimizer = find_optimizer(name)
+    space = space_of(optimizer, {}, {})
+    assert "learning_rate" in {one.name for one in space.dimensions}
+    known = {hyperparameter.name: hyperparameter for hyperparameter in optimizer.hyperparameters}
+    for unit in np.random.default_rng(0).random((20, len(space.dimensions))):
+        for key, value in space.setting(unit).items():
+            if key != "optimizer":
+                known[key].check(value)
+
+
+def test_the_narrower_name_wins_and_unknown_ones_are_refused():
+    adam = find_optimizer("adam")
+    written = {
+        "adam.learning_rate": {"log": [1e-3, 1e-2]},
+        "*.learning_rate": {"log": [1e-1, 1.0]},
+        "*.momentum": [0.9],
+    }
+    (rate,) = space_of(adam, written, {}).dimensions
+    assert (rate.low, rate.high) == (1e-3, 1e-2)
+    with pytest.raises(UnknownName, match="did you mean beta2"):
+        space_of(adam, {"adam.beta_2": [0.9]}, {})
+    with pytest.raises(UnknownName, match="batch_size"):
+        space_of(adam, {"batchsize": [10]}, {})
+
+
+@pytest.mark.parametrize(
+    "space, said",
+    [
+        ({"*.learning_rate": {"log": [0.0, 1.0]}}, "numbers above 0"),
+        ({"*.learning_rate": {"log": [1.0, 0.1]}}, "the low one first"),
+        ({"*.learning_rate": {"logs": [0.1, 1.0]}}, "one of log, one_minus_log"),
+        ({"*.beta1": {"one_minus_log": [0.1, 1.0]}}, "for x below 1"),
+        ({"batch_size": []}, "needs one or more"),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused_with_what_to_write(space, said):
+    with pytest.raises(StudyError, match=said):
+        study(search={"space": space})
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "random", "tpe"])
+def test_a_sampler_asks_the_same_again_and_stays_in_the_cube(sampler):
+    seen = [Seen(unit, 0, float(-((unit - 0.3) ** 2).sum())) for unit in np.random.default_rng(1).random((40, 3))]
+    points = ask(sampler, SQUARE, seen, 12, 5)
+    assert points.shape == (12, 3) and points.min() >= 0 and points.max() < 1
+    np.testing.assert_array_equal(points, ask(sampler, SQUARE, seen, 12, 5))
+    assert not np.array_equal(points, ask(sampler, SQUARE, seen, 12, 6))
+    assert len(np.unique(points.round(12), axis=0)) == 12
+
+
+def test_tpe_finds_a_narrow_optimum_sooner_than_chance_and_asks_fast():
+    plane = Space("adam", (RATE, Dimension("beta2", "uniform")))
+    best = {}
+    for sampler in ("random", "tpe"):
+        reached = []
+        for seed in range(20):
+            seen: list[Seen] = []
+            for bracket in range(6):
+                for unit in ask(sampler, plane, seen, 16, 100 * seed + bracket):
+                    seen.append(Seen(unit, 0, -float(np.abs(unit - [0.21, 0.77]).max())))
+            reached.append(max(one.value for one in seen))
+        best[sampler] = np.mean(reached)
+    assert best["tpe"] > best["random"] / 3  # distances are negative: a third of the distance, or less
+    many = [Seen(unit, 0, float(unit[0])) for unit in np.random.default_rng(0).random((500, 2))]
+    assert ask("tpe", plane, many, 64, 0).shape == (64, 2)
+
+
+def test_what_reached_a_later_rung_is_better_and_what_diverged_is_worst():
+    low, high = np.full(1, 0.1), np.full(1, 0.9)
+    line = Space("adam", (RATE,))
+    seen = [Seen(low + 0.001 * n, 1, 0.0) for n in range(4)] + [Seen(high, 0, 5.0 - n) for n in range(12)]
+    seen[-1] = Seen(high, 0, -np.inf)
+    assert np.median(ask("tpe", line, seen, 8, 0)) < 0.4
+
+
+def test_rungs_quarter_the_steps_and_keep_a_share():
+    assert [rung.steps for rung in rungs_of(SearchTable(), 400)] == [25, 100, 400]
+    assert [rung.settings for rung in rungs_of(SearchTable(settings=64), 400)] == [64, 16, 4]
+    assert [rung.steps for rung in rungs_of(SearchTable(), 12)] == [12]
+    assert survivors([1.0, -np.inf, 3.0, 3.0], 3) == [2, 3, 0] and survivors([-np.inf], 1) == []
+
+
+def test_a_budget_is_a_time_or_steps():
+    assert (
+        parse_budget("10m").seconds == 600 and parse_budget(2.5).seconds == 2.5 and parse_budget("1h").seconds == 3600
+    )
+    assert parse_budget("1e6-steps").trial_steps == 1_000_000 and parse_budget(None) is None
+    for wrong in ("soon", "10d", "-5", "0", "steps", "1.2.3"):
+        with pytest.raises(StudyError, match="a budget is a time"):
+            parse_budget(wrong)
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    return fallline.tune(study(), tmp_path_factory.mktemp("search") / "run")
+
+
+def test_every_optimizer_has_as_many_settings_and_the_best_go_on(tuned):
+    rows = settings_of(tuned.folder)
+    assert rows.filter(rung=1).group_by("bracket", "optimizer").len()["len"].to_list() == [4] * 4
+    for (bracket, optimizer), own in rows.group_by("bracket", "optimizer"):
+        first, second = (own.filter(rung=number).sort("value", nulls_last=True) for number in (1, 2))
+        assert second.height == 2 and set(second["learning_rate"]) == set(first["learning_rate"][:2]), (
+            bracket,
+            optimizer,
+        )
+
+
+def test_the_value_of_a_setting_is_that_of_the_study_of_it_alone(tuned, tmp_path):
+    row = settings_of(tuned.folder).filter(rung=2, optimizer="adam").drop_nulls("value").row(0, named=True)
+    point = {name: row[name] for name in ("learning_rate", "beta1", "beta2")}
+    alone = fallline.run(
+        fallline.Study(
+            name="alone",
+            task="line",
+            metric="final_train_loss",
+            seeds=2,
+            base={"batch_size": "all", "steps": 20, "optimizer": "adam", **point},
+        ),
+        tmp_path / "alone",
+    )
+    assert alone.trials["final_train_loss"].mean() == pytest.approx(row["value"], rel=1e-5)
+
+
+def test_the_end_is_the_best_of_each_on_seeds_that_were_never_searched(tuned):
+    rows = settings_of(tuned.folder).filter(rung=2).drop_nulls("value")
+    best = {name: own.sort("value")["learning_rate"][0] for (name,), own in rows.group_by("optimizer")}
+    assert dict(tuned.trials.select("optimizer", "learning_rate").unique().rows()) == best
+    assert set(tuned.trials["seed"]) == {FRESH, FRESH + 1, FRESH + 2} and set(tuned.trials["steps"]) == {20}
+    text = str(tuned)
+    assert "16 settings of 2 optimizers" in text and "search to fresh: adam" in text
+    page = tuned.report().read_text(encoding="utf-8")
+    assert "Importance of hyperparameters" in page and "one learning rate only" not in page
+    assert tuned.verify()
+
+
+def test_a_search_that_was_killed_asks_the_same(tmp_path, monkeypatch):
+    from fallline.api import running
+
+    whole = fallline.tune(study(), tmp_path / "whole")
+    calls = []
+    train = running.run
+
+    def killed(*arguments, **named):
+        calls.append(arguments[1])
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return train(*arguments, **named)
+
+    monkeypatch.setattr(running, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fallline.tune(study(), tmp_path / "cut")
+    monkeypatch.setattr(running, "run", train)
+    again = fallline.tune(study(), tmp_path / "cut")
+    assert settings_of(again.folder).equals(settings_of(whole.folder))
+    assert again.trials.select("trial", "final_train_loss").equals(whole.trials.select("trial", "final_train_loss"))
+    with pytest.raises(StoreError, match="a search of another study"):
+        fallline.tune(study(search={"settings": 5}), tmp_path / "cut")
+
+
+def test_a_budget_in_steps_bounds_the_search(tmp_path):
+    result = fallline.tune(study(), tmp_path / "run", budget="2000-steps")
+    rows = settings_of(result.folder)
+    bracket = 2 * (4 * 5 + 2 * 2 * 20)
+    assert rows["bracket"].max() == int(0.75 * 2000 // bracket)
+    assert rows.select(pl.col("trial_steps").sum()).item() <= 0.75 * 2000
+
+
+def test_a_task_alone_is_searched_and_bad_input_is_one_screen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = time.monotonic()
+    result = fallline.tune("line", optimizers=["adam", "torch.sgd"], budget="20000-steps")
+    assert time.monotonic() - begun < 600 and set(result.trials["optimizer"]) == {"adam", "torch_sgd"}
+    with pytest.raises(UnknownName, match="no study or task is named 'lines'; did you mean line"):
+        fallline.tune("lines")
+    with pytest.raises(UnknownName, match="optimizer"):
+        fallline.tune("line", optimizers=["adamm"])
+    with pytest.raises(StudyError, match="every setting diverged"):
+        fallline.tune(
+            study(
+                search={"settings": 2, "rungs": [5], "brackets": 1, "space": {"*.learning_rate": {"log": [1e20, 1e30]}}}
+            ),
+            tmp_path / "diverged",
+        )
+    with pytest.raises(StudyError, match="a search compares settings by one metric"):
+        fallline.tune(
+            study(axes={"optimizer": ["adam"], "loss": ["sum_of_squares", "squared_error"]}), tmp_path / "losses"
+        )
