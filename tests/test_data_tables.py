@@ -15,6 +15,7 @@ import pytest
 import fallline
 from command_line import cli  # noqa: F401
 from fallline.errors import DataError, FalllineError, StudyError, UnknownName
+from fallline.stats.columns import varying
 from fallline.study import dump_study, parse_study
 from fallline.userdata import DataSpec, file_task
 from fallline.userdata.encoding import ColumnEncoding, encode
@@ -255,6 +256,7 @@ def test_a_study_of_a_file_trains_and_keeps_what_was_decided(result):
     trials = result.trials
     assert len(trials) == 2 * 3, "a linear model has one recipe whatever the widths"
     assert set(trials["model"]) == {"linear", "mlp"} and set(trials["width"].drop_nulls()) == {8, 16}
+    assert set(varying(result.records)) == {"model", "width"}, "two models have other sizes: that is no choice"
     for name in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision", "macro_f1", "log_loss"):
         assert trials[f"validation_{name}"].is_not_null().all(), name
     assert trials["best_validation_roc_auc"].max() > 0.6
