@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 import fallline
 from command_line import cli  # noqa: F401
 from fallline.errors import DataError, FalllineError, StudyError, UnknownName
+from fallline.stats.columns import varying
 from fallline.study import dump_study, parse_study
 from fallline.userdata import DataSpec, file_task
 from fallline.userdata.encoding import ColumnEncoding, encode
@@ -253,6 +256,7 @@ def test_a_study_of_a_file_trains_and_keeps_what_was_decided(result):
     trials = result.trials
     assert len(trials) == 2 * 3, "a linear model has one recipe whatever the widths"
     assert set(trials["model"]) == {"linear", "mlp"} and set(trials["width"].drop_nulls()) == {8, 16}
+    assert set(varying(result.records)) == {"model", "width"}, "two models have other sizes: that is no choice"
     for name in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision", "macro_f1", "log_loss"):
         assert trials[f"validation_{name}"].is_not_null().all(), name
     assert trials["best_validation_roc_auc"].max() > 0.6
@@ -276,6 +280,22 @@ def test_predictions_on_new_rows_are_those_of_the_run(result, table, prepared, t
     assert fallline.predict(result.folder, without)["prediction"].is_in(["no", "yes"]).all()
     with pytest.raises(DataError, match="has no column 'plan', which the model was trained on"):
         fallline.predict(result.folder, without.drop("plan"))
+
+
+def test_scikit_learn_is_imported_only_where_a_table_is_read(result, table):
+    code = (
+        "import sys, fallline, fallline.cli.app\n"
+        "fallline.load_study('softmax/optimizers').trials()\n"
+        "fallline.load_study(sys.argv[2])\n"
+        "run = fallline.open_run(sys.argv[1])\n"
+        "run.report(), run.compare(), fallline.predict(sys.argv[1], sys.argv[2].replace('study.toml', 'churn.csv'))\n"
+        "print('sklearn' in sys.modules)\n"
+        "fallline.load_study(sys.argv[2]).trials()\n"
+        "print('sklearn' in sys.modules)"
+    )
+    arguments = [sys.executable, "-c", code, str(result.folder), str(table.with_name("study.toml"))]
+    told = subprocess.run(arguments, capture_output=True, text=True)
+    assert told.stdout.split() == ["False", "True"], told.stderr
 
 
 def test_jobs_in_another_folder_find_the_file(table, tmp_path, monkeypatch):

@@ -71,7 +71,14 @@ def test_a_field_names_trials_has_a_column_and_splits_cohorts(field):
 
 
 def test_a_size_that_a_model_does_not_take_makes_no_second_recipe_and_a_task_of_its_own_model_refuses_it():
-    assert len(study(model=["linear", "mlp"], width=[8, 16]).trials()) == 3
+    trials = study(model=["linear", "mlp"], width=[8, 16]).trials()
+    assert [(one.recipe.setting("model"), one.recipe.setting("width")) for one in trials] == [
+        ("linear", None),
+        ("mlp", 8),
+        ("mlp", 16),
+    ]
+    given, left_out = (study(base, model=["mlp"]).trials() for base in ({"width": 64, "activation": "relu"}, {}))
+    assert [one.name for one in given] == [one.name for one in left_out], "a default that is written is the same trial"
     with pytest.raises(FalllineError, match=r"width = 8 chooses the model of data from a file.*task line has a model"):
         study({"width": 8}).trials()
 

@@ -58,9 +58,9 @@ def default_model(kind: str, chosen: str = "") -> str:
     return chosen or FITTING[kind][0]
 
 
-def sizes_taken(model: str) -> frozenset[str]:
-    """The names of the sizes that a model takes."""
-    return frozenset(SIZES[model])
+def default_sizes(model: str) -> dict[str, Any]:
+    """The sizes that a model takes, with their defaults."""
+    return dict(SIZES[model])
 
 
 def _made(model: str, kind: str, shape: tuple[int, ...], outputs: int, vocabulary: int, sizes: dict[str, Any]) -> Model:

@@ -11,7 +11,7 @@ from fallline.errors import StoreError
 from fallline.stats.cached import once
 from fallline.store import Run
 from fallline.study.column_words import OFF
-from fallline.study.recipe_fields import KEPT
+from fallline.study.recipe_fields import ARCHITECTURE, KEPT
 
 POLICY = tuple(field.name for field in KEPT if field.policy)
 """The batch policy."""
@@ -146,6 +146,8 @@ def varying(run: Run) -> list[str]:
 def _varies(trials: pl.DataFrame, name: str, of_loss: set[str]) -> bool:
     if name in ("learning_rate", "subset_from"):  # trials without a subset have a null here
         return trials[name].drop_nulls().n_unique() > 1
+    if name in ARCHITECTURE[1:] and "model" in trials.columns:  # that two models have different sizes is no choice
+        return trials.group_by("model").agg(pl.col(name).n_unique()).get_column(name).max() > 1
     if name in RECIPE or (name in OFF and name != "weight_decay"):
         return trials[name].n_unique() > 1
     parts = ["loss"] if name in of_loss else [part for part in ("optimizer", "schedule") if part in trials.columns]

@@ -10,8 +10,8 @@ OFF: tuple[str, ...] = tuple(hyperparameter.name for hyperparameter in SWITCHES)
 """The columns in which a null means off."""
 
 NULL_WORDS: dict[str, str] = {
-    **{field.name: field.none for field in KEPT if field.none},
     **{field.name: exact(field.default) for field in KEPT if not field.always},
+    **{field.name: field.none for field in KEPT if field.none},
     **dict.fromkeys(OFF, "off"),
 }
 """What a null means, where it is a setting; in other columns the component takes no such hyperparameter."""

@@ -83,7 +83,7 @@ class RecipeField:
     @property
     def in_words(self) -> str:
         """Its meaning and its default, for ``fallline parts``."""
-        default = self.none if self.default is None else self.default
+        default = ("" if self.name in ARCHITECTURE else self.none) if self.default is None else self.default
         return f"{self.meaning} (default {default})" if default != "" else self.meaning
 
     def in_use(self, recipe: Recipe) -> bool:
@@ -191,9 +191,31 @@ FIELDS: tuple[RecipeField, ...] = (
     RecipeField(
         "model", check_model, "the model of data from a file ([data]), by name", choices=tuple(SIZES), phrase="{}"
     ),
-    RecipeField("width", check_width, "units of its layers, or channels of its first convolution", phrase="width {}"),
-    RecipeField("depth", check_depth, "how many layers it has before the last", phrase="depth {}"),
-    RecipeField("activation", check_activation, "the function between its layers", choices=ACTIVATIONS, phrase="{}"),
+    RecipeField(
+        "width",
+        check_width,
+        "units of its layers, or channels of its first convolution",
+        phrase="width {}",
+        none="none",
+        none_phrase="no width",
+    ),
+    RecipeField(
+        "depth",
+        check_depth,
+        "how many layers it has before the last",
+        phrase="depth {}",
+        none="none",
+        none_phrase="no hidden layer",
+    ),
+    RecipeField(
+        "activation",
+        check_activation,
+        "the function between its layers",
+        choices=ACTIVATIONS,
+        phrase="{}",
+        none="none",
+        none_phrase="no activation",
+    ),
 )
 
 ARCHITECTURE = ("model", "width", "depth", "activation")

@@ -16,7 +16,9 @@ def command(
     target: Annotated[str | None, typer.Option(help="The column of a table to predict.", show_default=False)] = None,
     template: Annotated[
         str | None,
-        typer.Option(help="optimizers, learning-rates or architectures, in place of a file.", show_default=False),
+        typer.Option(
+            help="In place of a file: optimizers, learning-rates, architectures, regression.", show_default=False
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The study; by default FILE.toml or TEMPLATE.toml.", show_default=False)
