@@ -14,7 +14,7 @@ from fallline.errors import StudyError, UnknownName
 from fallline.study import Study, load_study
 
 if TYPE_CHECKING:
-    from fallline.search.driver import Budget
+    from fallline.search.driver import SearchBudget
     from fallline.training.progress import Progress
 
 OPTIMIZERS = ("adam", "momentum", "rmsprop", "lion")
@@ -53,12 +53,12 @@ def tune(
     >>> result = fallline.tune("mnist-softmax", optimizers=["adam", "lion"], budget="30s")      # doctest: +SKIP
     """
     from fallline.api.running import run
-    from fallline.search.driver import Budget, search
+    from fallline.search.driver import SearchBudget, search
 
     chosen = study if isinstance(study, Study) else _study_or_task(str(study))
     limit = parse_budget(budget)
     if limit is None and chosen.search is None and isinstance(study, str) and chosen.name.startswith("tune/"):
-        limit = Budget(seconds=SECONDS)
+        limit = SearchBudget(seconds=SECONDS)
     chosen = chosen.preset(preset) if preset else chosen
     folder = Path(out) if out is not None else Path("runs") / f"{chosen.name.replace('/', '-')}-tuned"
     request = RunRequest.of(
@@ -83,9 +83,9 @@ def tune(
     return open_run(folder, request.reader)
 
 
-def parse_budget(written: str | float | None) -> Budget | None:
-    """ "10m", "90s", "1h", 30.0 (seconds) or "1e6-steps" as a Budget; StudyError for anything else."""
-    from fallline.search.driver import Budget
+def parse_budget(written: str | float | None) -> SearchBudget | None:
+    """ "10m", "90s", "1h", 30.0 (seconds) or "1e6-steps" as a SearchBudget; StudyError for anything else."""
+    from fallline.search.driver import SearchBudget
 
     if written is None:
         return None
@@ -94,9 +94,9 @@ def parse_budget(written: str | float | None) -> Budget | None:
     lasting = re.fullmatch(r"([\d.]+(?:e\d+)?)\s*([smh]?)", text)
     try:
         if steps and float(steps[1]) >= 1:
-            return Budget(trial_steps=int(float(steps[1])))
+            return SearchBudget(trial_steps=int(float(steps[1])))
         if lasting and float(lasting[1]) > 0:
-            return Budget(seconds=float(lasting[1]) * _UNITS[lasting[2] or "s"])
+            return SearchBudget(seconds=float(lasting[1]) * _UNITS[lasting[2] or "s"])
     except ValueError:
         pass
     raise StudyError(f"a budget is a time (30s, 10m, 1h) or a number of trial-steps (1e6-steps), got {text[:40]!r}")
@@ -121,4 +121,3 @@ def _study_or_task(name: str) -> Study:
             base=base,
             axes={"optimizer": list(OPTIMIZERS)},
         )
-

@@ -34,7 +34,7 @@ RESERVED = 0.25
 
 
 @dataclass(frozen=True)
-class Budget:
+class SearchBudget:
     """What a search may take; None: no limit. The study's number of brackets is then no limit either."""
 
     seconds: float | None = None
@@ -42,7 +42,7 @@ class Budget:
 
 
 @dataclass
-class Search:
+class HyperparameterSearch:
     """A search in progress. ``seen`` has what every optimizer's settings reached, ``rows`` the same as a table."""
 
     study: Study
@@ -55,7 +55,7 @@ class Search:
     up: bool = False
 
     @classmethod
-    def of(cls, study: Study, optimizers: Sequence[str] = ()) -> Search:
+    def of(cls, study: Study, optimizers: Sequence[str] = ()) -> HyperparameterSearch:
         """The search of ``study``: its table [search], its optimizers or those given. StudyError or UnknownName where
         it cannot be searched."""
         table = study.search or SearchTable()
@@ -113,6 +113,7 @@ class Search:
         record.asked(bracket, points)
         alive = [(name, unit) for name, units in points.items() for unit in np.asarray(record.brackets[bracket][name])]
         for place, rung in enumerate(self.rungs):
+            alive = self._different(alive)
             settings = [self.spaces[name].setting(unit) for name, unit in alive]
             study = self.study_of(
                 settings,
@@ -138,10 +139,6 @@ class Search:
         known = dict(zip(run.trials["trial"], run.trials[metric.column], strict=True))
         names = [trial.name for trial in study.trials()]
         seeds = len(names) // count
-        if seeds * count != len(names):
-            raise StudyError(
-                f"{study.name}: two settings of a rung are the same; widen the space or try fewer settings"
-            )
         sign = 1.0 if metric.up else -1.0
         values = []
         for place in range(count):
@@ -149,6 +146,13 @@ class Search:
             finite = all(value is not None and np.isfinite(value) for value in own)
             values.append(sign * float(np.mean(own)) if finite else -np.inf)
         return values
+
+    def _different(self, alive: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+        """Those whose settings differ once they are rounded."""
+        first: dict[str, tuple[str, np.ndarray]] = {}
+        for name, unit in alive:
+            first.setdefault(repr(self.spaces[name].setting(unit)), (name, unit))
+        return list(first.values())
 
     def _note(
         self,
@@ -204,7 +208,7 @@ def search(
     out: Path,
     train: Train,
     optimizers: Sequence[str] = (),
-    budget: Budget | None = None,
+    budget: SearchBudget | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> Path:
     """Search the hyperparameters of ``study`` and train the best of each optimizer on fresh seeds; the folder ``out``.
@@ -214,7 +218,7 @@ def search(
     fit. StudyError where every setting diverged.
     """
     tell = on_message or (lambda line: None)
-    state, limit = Search.of(study, optimizers), budget or Budget()
+    state, limit = HyperparameterSearch.of(study, optimizers), budget or SearchBudget()
     record = SearchRecord.of(out, study.hash)
     begun, bracket, spent = time.monotonic(), 0, 0
     while bracket < _most(state, limit) and not (record.done and bracket >= len(record.brackets)):
@@ -239,12 +243,12 @@ def search(
     return out
 
 
-def _most(state: Search, limit: Budget) -> int:
+def _most(state: HyperparameterSearch, limit: SearchBudget) -> int:
     """The most brackets."""
-    return state.table.brackets if limit == Budget() else 10**6
+    return state.table.brackets if limit == SearchBudget() else 10**6
 
 
-def _said(state: Search, brackets: int) -> str:
+def _said(state: HyperparameterSearch, brackets: int) -> str:
     """The best setting so far, in a line."""
     frame = pl.DataFrame(state.rows, infer_schema_length=None).drop_nulls("value").filter(rung=len(state.rungs))
     if frame.is_empty():
