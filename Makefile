@@ -13,8 +13,10 @@ DATA ?= $(wildcard ../shared/data)
 export FALLLINE_DATA ?= $(if $(DATA),$(abspath $(DATA)))
 
 # What `make check` runs: less than a minute, some of every part.
-QUICK := $(patsubst %,tests/test_%.py,layers study names optimizers losses batching stats layouts exact_numbers plan \
-	tables network_language report_recipes first_screen golden_records)
+QUICK := $(patsubst %,tests/%.py,test_layers study/test_study study/test_names optimizers/test_optimizers losses/test_losses \
+	batching/test_batching stats/test_stats engine/test_layouts stats/test_exact_numbers study/test_plan \
+	datasets/test_tables networks/test_network_language report/test_report_recipes cli/test_first_screen \
+	store/test_golden_records)
 # One more than two cores: some tests wait for other processes. Whole files go to a worker, in the order of conftest.py.
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 

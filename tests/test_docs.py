@@ -234,7 +234,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader, capsys):
     assert parts["LOSS_SCALE"].check(8, "here") == 8.0 and parts["LOSS_SCALE"].in_words.endswith("(default 1.0)")
     gradient = parts["ELASTIC"].gradient_with(2.0, np.array([1.0, -3.0]), np.zeros(2))
     np.testing.assert_array_equal(gradient, [2.0, -4.0])
-    for test in set(re.findall(r"tests/\w+\.py", page("extending"))):
+    for test in set(re.findall(r"tests/[\w/]+\.py", page("extending"))):
         assert (ROOT / test).is_file()
 
 

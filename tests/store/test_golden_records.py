@@ -1,8 +1,8 @@
 """What a run folder holds, byte for byte: trial names, studies as written back, columns, keys of the JSON files.
 
 Later versions must read the folders of earlier ones, and a trial's name is the hash of its canonical form. A change
-here is a change of the store's format: write the new golden file with ``python tests/test_golden_records.py`` and say
-so in CHANGELOG.md.
+here is a change of the store's format: write the new golden file with ``python tests/store/test_golden_records.py``
+and say so in CHANGELOG.md.
 """
 
 import json

@@ -14,7 +14,7 @@ from fallline.errors import DataError
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fallline[torch]'")
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "torch"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "torch"
 NETS = {"lenet": "LeNet", "resnet": "SmallResNet", "lstm": "CharLSTM", "transformer": "CharTransformer"}
 
 

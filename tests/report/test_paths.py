@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import vl_convert
+from test_report_page import opened
 
 import fallline
 from fallline.errors import StudyError, UnknownName
@@ -22,7 +23,6 @@ from fallline.report.figures.contours import contour_levels, level_lines, lowest
 from fallline.report.figures.path_picture import PLACES
 from fallline.study import Figure, Study
 from fallline.tasks import find_task
-from test_report_page import opened
 
 XS, YS = np.linspace(-2, 2, 41), np.linspace(-1.5, 1.5, 31)
 X, Y = np.meshgrid(XS, YS)

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import oracles
-import oracles_more
+import oracles_further
 import oracles_torch
 from fallline.losses import builtin_losses
 from fallline.optimizers import builtin_optimizers, find_optimizer
@@ -102,7 +102,7 @@ TORCH_CASES = [
     ("torch_adadelta", {"learning_rate": 0.2, "rho": 0.95, "epsilon": 1e-4, "weight_decay": 0.1}),
 ]
 CASES = TENSORFLOW_CASES + FURTHER_CASES + TORCH_CASES
-WRITTEN = oracles.RULES | oracles_more.RULES | oracles_torch.RULES
+WRITTEN = oracles.RULES | oracles_further.RULES | oracles_torch.RULES
 STEPS = 100
 every_case = pytest.mark.parametrize("name, hyperparameters", CASES, ids=[f"{n}-{[*k.values()]}" for n, k in CASES])
 every_problem = pytest.mark.parametrize("problem", PROBLEMS)
@@ -265,7 +265,7 @@ def test_adams_first_steps_lose_no_digits_to_the_bias_correction(beta, kind):
 
 
 def test_the_page_of_equations_holds_every_rule_and_loss():
-    page = (Path(__file__).parents[1] / "docs" / "equations.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "equations.md").read_text(encoding="utf-8")
     for part in (*builtin_optimizers().values(), *builtin_losses().values()):
         section = page.split(f"\n### {part.name}\n")[1].split("\n### ")[0]
         assert all(f"    {line}\n" in section for line in part.equation.split(";  "))

@@ -13,7 +13,7 @@ import pytest
 from fallline.engine.mesh import Mesh
 from fallline.errors import StudyError
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[1] / "support"
 RATES = """
 task = "mesh_task.py:TASK"
 seeds = 2
@@ -43,7 +43,7 @@ loss = ["softmax_cross_entropy", "quadratic_weighted_kappa"]
 def folder(tmp_path_factory):
     """An empty folder with the task and two studies."""
     folder = tmp_path_factory.mktemp("mesh")
-    (folder / "mesh_task.py").write_text((HERE / "mesh_task.py").read_text())
+    (folder / "mesh_task.py").write_text((SUPPORT / "mesh_task.py").read_text())
     (folder / "rates.toml").write_text(RATES)
     (folder / "formulas.toml").write_text(FORMULAS)
     return folder

@@ -347,7 +347,7 @@ def test_a_rate_that_grows_beyond_all_numbers_is_infinite_without_a_warning():
 
 
 def test_the_page_of_equations_holds_every_schedule():
-    page = (Path(__file__).parents[1] / "docs" / "equations.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "equations.md").read_text(encoding="utf-8")
     for schedule in SCHEDULES.values():
         section = page.split(f"\n### {schedule.name}\n")[1].split("\n### ")[0]
         assert all(f"    {line}\n" in section for line in schedule.equation.split(";  "))

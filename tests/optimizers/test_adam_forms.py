@@ -12,7 +12,7 @@ import pytest
 
 from fallline.optimizers import find_optimizer
 
-PAGE = Path(__file__).parents[1] / "docs" / "optimizers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "optimizers.md"
 FORMS = ("adam_paper", "adam_inside", "adam")
 E8 = 1e-8
 

@@ -18,7 +18,7 @@ from fallline.datasets.cifar10 import RECORD_BYTES
 from fallline.datasets.sample import sample_arrays
 from fallline.errors import DataError, UnknownName
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("mnist", "fashion-mnist")
 SPLITS = ("train", "validation", "test")
 

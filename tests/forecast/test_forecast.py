@@ -159,7 +159,7 @@ def test_what_was_predicted_before_training_stands_beside_what_was_measured(smal
 @pytest.mark.skipif(held_bytes() is None, reason="nothing counts the memory of this process")
 def test_the_predicted_memory_of_a_fresh_process_is_within_a_tenth(tmp_path):
     """A count of bytes, not a time. The first time compiles, which holds more for a while; so the second one counts."""
-    script = Path(__file__).parent.parent / "benchmarks" / "forecasts.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "forecasts.py"
     for turn in ("first", "second"):
         subprocess.run(
             [sys.executable, script, "neurons/saddle", "--out", tmp_path / turn], check=True, capture_output=True

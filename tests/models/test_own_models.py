@@ -7,7 +7,7 @@ import pytest
 
 import fallline
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.parametrize("framework", ["equinox", "flax", "keras"])

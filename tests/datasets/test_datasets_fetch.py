@@ -279,7 +279,7 @@ def test_get_data_fetches_what_lacks_or_is_wrong_and_nothing_else(server, tmp_pa
     folder = next(
         (
             Path(place)
-            for place in (os.environ.get("FALLLINE_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data")
+            for place in (os.environ.get("FALLLINE_DATA"), Path(__file__).resolve().parents[3] / "shared" / "data")
             if place and (Path(place) / "mnist").is_dir()
         ),
         None,

@@ -551,7 +551,7 @@ def test_a_reading_that_cannot_be_noted_is_shown_and_said(folder, monkeypatch):
 
 
 def test_the_page_on_fair_comparisons_holds():
-    page = (Path(__file__).parents[1] / "docs/fair.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/fair.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)
     assert [language for language, _ in blocks] == ["toml", "toml"]
     assert "margins" in tomllib.loads(blocks[1][1])

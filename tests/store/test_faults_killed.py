@@ -21,7 +21,7 @@ class Server:
 
     def __init__(self, cache):
         env = os.environ | {"FALLLINE_CACHE": str(cache), "FALLLINE_CHECKPOINT_SECONDS": "0"}
-        script = Path(__file__).with_name("faulty_server.py")
+        script = Path(__file__).parents[1] / "support" / "faulty_server.py"
         self.process = subprocess.Popen(
             [sys.executable, script], text=True, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import fallline
+from dots_study import study as dots
 from fake_run import tiny
 from fallline.errors import StoreError, StudyError
 from fallline.report.claims import lines, section
@@ -28,7 +29,6 @@ from fallline.stats.evidence import Region, weigh
 from fallline.stats.pairwise import holm
 from fallline.store.interim_analyses import begin_analysis, end_analysis, record_plan, recorded_analyses
 from fallline.store.writing import RunWriter
-from test_run import study as dots
 
 DRAWS = 10_000
 MONTE_CARLO = 3 * (0.05 * 0.95 / DRAWS) ** 0.5

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY, OTHER = jax.random.key(3), jax.random.key(4)
 IMAGES = np.random.default_rng(0).uniform(size=(6, 28, 28)).astype(np.float32)
 LABELS = np.array([1, 0, 9, 4, 4, 2])
