@@ -60,7 +60,7 @@ SOURCES = sorted(HOME.rglob("*.py"))
 
 
 def test_nothing_that_is_read_can_run():
-    """No pickle or what stands on one, no eval, one server; of the user's own files only what a study names is imported."""
+    """No pickle or what stands on one, no eval, one server; of the user's files only what a study names is imported."""
     wrong = []
     for path in SOURCES:
         for node in ast.walk(tree_of(path)):
