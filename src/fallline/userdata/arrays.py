@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 
 from fallline.contracts import Split, Splits, Task
 from fallline.errors import DataError
-from fallline.metrics import find_metric
 from fallline.metrics.in_units import InUnits
 from fallline.models.by_name import default_model, sized_models
+from fallline.userdata.arrays_task import task_of_splits, unit_bytes
 from fallline.userdata.reading import RawTable, file_digest, find_file
 from fallline.userdata.spec import DataSpec
 from fallline.userdata.splitting import split_rows
@@ -58,24 +57,14 @@ def array_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
     models = sized_models(kind, shape, len(classes) or int(np.prod(targets.shape[1:], dtype=int)), spec.model)
     digest = file_digest(path)
 
-    def data(size: str, folder: Path | None) -> Splits:
-        return splits
-
-    return Task(
+    return task_of_splits(
         name,
-        models(),
-        data,
+        splits,
+        models,
         "softmax_cross_entropy" if classes else "squared_error",
-        title=f"{f'{len(classes)} classes' if classes else 'numbers'} of {path.name}, inputs {shape}",
-        metrics={metric: find_metric(metric) for metric in (MANY_CLASSES if classes else REGRESSION)},
-        prepare=unit_bytes if splits.train.inputs.dtype == np.uint8 else None,
-        fingerprint=hashlib.sha256(f"{digest}{sorted(spec.identity.items())}".encode()).hexdigest()[:16],
-        examples=dict.fromkeys(("sample", "full"), len(splits.train.inputs)),
-        gives="logits" if classes else "values",
-        classes=classes,
-        models=models,
-        in_units=None if classes else partial(InUnits, shift=target_shift, scale=target_scale),
-        pipeline={
+        MANY_CLASSES if classes else REGRESSION,
+        f"{digest}{sorted(spec.identity.items())}",
+        {
             "kind": "arrays",
             "file": path.name,
             "sha256": digest,
@@ -83,12 +72,12 @@ def array_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
             "split": how_split,
             "rows": {part: len(split.inputs) for part, split in vars(splits).items() if split is not None},
         },
+        title=f"{f'{len(classes)} classes' if classes else 'numbers'} of {path.name}, inputs {shape}",
+        prepare=unit_bytes if splits.train.inputs.dtype == np.uint8 else None,
+        gives="logits" if classes else "values",
+        classes=classes,
+        in_units=None if classes else partial(InUnits, shift=target_shift, scale=target_scale),
     )
-
-
-def unit_bytes(inputs: Any) -> Any:
-    """Bytes as numbers from -1 to 1."""
-    return inputs.astype("float32") / 127.5 - 1
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

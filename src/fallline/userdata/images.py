@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fallline.contracts import Split, Splits, Task
 from fallline.errors import DataError
-from fallline.metrics import find_metric
 from fallline.models.by_name import default_model, sized_models
+from fallline.userdata.arrays_task import task_of_splits, unit_bytes
 from fallline.userdata.needed import needed
 from fallline.userdata.reading import RawTable, find_file
 from fallline.userdata.spec import DataSpec
@@ -46,22 +45,14 @@ def image_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
     splits = Splits(**{part: Split(images[places], labels[places]) for part, places in rows.items()})
     models = sized_models("images", images.shape[1:], len(classes), spec.model)
 
-    def data(size: str, folder: Path | None) -> Splits:
-        return splits
-
-    return Task(
+    return task_of_splits(
         name,
-        models(),
-        data,
+        splits,
+        models,
         "softmax_cross_entropy",
-        title=f"{len(classes)} classes of images in {home.name}, {spec.size} x {spec.size} pixels",
-        metrics={metric: find_metric(metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")},
-        prepare=unit_pixels,
-        fingerprint=hashlib.sha256(f"{digest}{sorted(spec.identity.items())}".encode()).hexdigest()[:16],
-        examples=dict.fromkeys(("sample", "full"), len(rows["train"])),
-        classes=classes,
-        models=models,
-        pipeline={
+        ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
+        f"{digest}{sorted(spec.identity.items())}",
+        {
             "kind": "images",
             "file": home.name,
             "sha256": digest,
@@ -73,12 +64,10 @@ def image_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
             "rows": {part: len(places) for part, places in rows.items()},
             "class_counts": {label: int((labels[rows["train"]] == index).sum()) for index, label in enumerate(classes)},
         },
+        title=f"{len(classes)} classes of images in {home.name}, {spec.size} x {spec.size} pixels",
+        prepare=unit_bytes,
+        classes=classes,
     )
-
-
-def unit_pixels(images: Any) -> Any:
-    """Bytes as numbers from -1 to 1."""
-    return images.astype("float32") / 127.5 - 1
 
 
 def read_image(path: Path, size: int, grey: bool) -> np.ndarray:

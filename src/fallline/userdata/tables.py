@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,9 +12,9 @@ import numpy as np
 
 from fallline.contracts import Split, Splits, Task
 from fallline.errors import DataError
-from fallline.metrics import find_metric
 from fallline.metrics.in_units import InUnits
 from fallline.models.by_name import default_model, sized_models
+from fallline.userdata.arrays_task import task_of_splits
 from fallline.userdata.columns import ColumnDecision, decide_columns
 from fallline.userdata.encoding import ColumnEncoding, encode, fit_encodings
 from fallline.userdata.needed import needed
@@ -103,25 +102,19 @@ def table_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
         what = f"{len(target.classes)} classes"
     else:
         metrics, loss, what = REGRESSION, "squared_error", "a number" if len(target.names) == 1 else "numbers"
-    whole = json.dumps([prepared.table.digest, spec.source, spec.identity], sort_keys=True, default=list)
 
-    def data(size: str, folder: Path | None) -> Splits:
-        return prepared.splits
-
-    return Task(
+    return task_of_splits(
         name,
-        models(),
-        data,
+        prepared.splits,
+        models,
         class_weighted_loss(prepared.class_weights) if prepared.class_weights else loss,
+        metrics,
+        json.dumps([prepared.table.digest, spec.source, spec.identity], sort_keys=True, default=list),
+        describe(prepared, spec),
         title=f"{', '.join(spec.target)} ({what}) of {prepared.table.path.name}, {len(prepared.inputs)} inputs",
-        metrics={metric: find_metric(metric) for metric in metrics},
-        fingerprint=hashlib.sha256(whole.encode()).hexdigest()[:16],
-        examples=dict.fromkeys(("sample", "full"), len(prepared.rows["train"])),
         gives="logits" if target.classes else "values",
         classes=target.classes,
-        models=models,
         in_units=None if target.classes else partial(InUnits, shift=target.shift, scale=target.scale),
-        pipeline=describe(prepared, spec),
     )
 
 

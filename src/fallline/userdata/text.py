@@ -9,8 +9,8 @@ import numpy as np
 
 from fallline.contracts import Split, Splits, Task
 from fallline.errors import DataError
-from fallline.metrics import find_metric
 from fallline.models.by_name import default_model, sized_models
+from fallline.userdata.arrays_task import task_of_splits
 from fallline.userdata.reading import find_file
 from fallline.userdata.spec import DataSpec
 
@@ -44,21 +44,14 @@ def text_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
     models = sized_models("text", (spec.context,), len(characters), spec.model, vocabulary=len(characters))
     digest = hashlib.sha256(content).hexdigest()
 
-    def data(size: str, folder: Path | None) -> Splits:
-        return splits
-
-    return Task(
+    return task_of_splits(
         name,
-        models(),
-        data,
+        splits,
+        models,
         "softmax_cross_entropy",
-        title=f"the next character of {path.name} from {spec.context} before it, {len(characters)} different ones",
-        metrics={metric: find_metric(metric) for metric in ("accuracy", "perplexity")},
-        fingerprint=hashlib.sha256(f"{digest}{sorted(spec.identity.items())}".encode()).hexdigest()[:16],
-        examples=dict.fromkeys(("sample", "full"), len(splits.train.inputs)),
-        classes=tuple(map(repr, characters)),
-        models=models,
-        pipeline={
+        ("accuracy", "perplexity"),
+        f"{digest}{sorted(spec.identity.items())}",
+        {
             "kind": "text",
             "file": path.name,
             "sha256": digest,
@@ -72,6 +65,8 @@ def text_task(name: str, spec: DataSpec, folder: Path | None) -> Task:
                 if split is not None
             },
         },
+        title=f"the next character of {path.name} from {spec.context} before it, {len(characters)} different ones",
+        classes=tuple(map(repr, characters)),
     )
 
 
