@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
@@ -212,6 +214,21 @@ def test_a_search_that_was_killed_asks_the_same(tmp_path, monkeypatch):
         fallline.tune(study(search={"settings": 5}), tmp_path / "cut")
 
 
+def test_a_search_of_other_optimizers_is_another_one_and_fresh_puts_the_old_one_aside(tuned, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tuned.folder, folder)
+    with pytest.raises(StoreError, match="a search of another study"):
+        fallline.tune(study(), folder, optimizers=["momentum"])
+    told: list[str] = []
+    result = fallline.tune(study(), folder, optimizers=["momentum"], fresh=True, on_message=told.append)
+    assert set(result.trials["optimizer"]) == {"momentum"}
+    assert "run-before-1" in told[0] and settings_of(tmp_path / "run-before-1").equals(settings_of(tuned.folder))
+    shutil.rmtree(folder / "trials")  # as of a search that was stopped before its end
+    for name in ("plan.json", "study.toml"):
+        (folder / name).unlink()
+    assert fallline.tune(study(), folder, optimizers=["adam"], fresh=True).trials.height == 3
+
+
 def test_a_budget_in_steps_bounds_the_search(tmp_path):
     result = fallline.tune(study(), tmp_path / "run", budget="2000-steps")
     rows = settings_of(result.folder)
@@ -226,6 +243,10 @@ def test_a_task_alone_is_searched_and_bad_input_is_one_screen(tmp_path, monkeypa
     assert set(result.trials["optimizer"]) == {"adam", "torch_sgd"}
     with pytest.raises(UnknownName, match="no study or task is named 'lines'; did you mean line"):
         fallline.tune("lines")
+    path = tmp_path / "wrong.toml"
+    path.write_text('task = "line"\nname = "wrong"\n[base]\noptimizer = "adamm"\nsteps = 5\n')
+    with pytest.raises(UnknownName, match="no optimizer is named 'adamm'"):
+        fallline.tune(path)
     with pytest.raises(UnknownName, match="optimizer"):
         fallline.tune("line", optimizers=["adamm"])
     with pytest.raises(StudyError, match="every setting diverged"):

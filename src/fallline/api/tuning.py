@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fallline.api.requests import RunRequest, put_aside
+from fallline.api.requests import RunRequest, default_folder, put_aside
 from fallline.api.result import Result, open_run
 from fallline.errors import StudyError, UnknownName
 from fallline.study import Study, load_study
@@ -23,6 +22,9 @@ OPTIMIZERS = ("adam", "momentum", "rmsprop", "lion")
 SECONDS = 60.0
 """The budget of a task without a study, unless the call names one."""
 
+OF_TASK = "tune/"
+"""Begins the name of a study that was made for a task."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -33,7 +35,6 @@ def tune(
     optimizers: Sequence[str] = (),
     budget: str | float | None = None,
     preset: str | None = None,
-    resume: bool = True,
     fresh: bool = False,
     data: str | Path | None = None,
     devices: str | None = None,
@@ -53,19 +54,20 @@ def tune(
     >>> result = fallline.tune("mnist-softmax", optimizers=["adam", "lion"], budget="30s")      # doctest: +SKIP
     """
     from fallline.api.running import run
-    from fallline.search.driver import SearchBudget, search
+    from fallline.search.driver import HyperparameterSearch, SearchBudget, search
 
-    chosen = study if isinstance(study, Study) else _study_or_task(str(study))
+    chosen = study if isinstance(study, Study) else study_or_task(str(study))
     limit = parse_budget(budget)
-    if limit is None and chosen.search is None and isinstance(study, str) and chosen.name.startswith("tune/"):
+    if limit is None and chosen.search is None and chosen.name.startswith(OF_TASK):
         limit = SearchBudget(seconds=SECONDS)
     chosen = chosen.preset(preset) if preset else chosen
-    folder = Path(out) if out is not None else Path("runs") / f"{chosen.name.replace('/', '-')}-tuned"
+    chosen = chosen.with_({"axes": {"optimizer": list(optimizers)}}) if optimizers else chosen
+    folder = tuned_folder(chosen) if out is None else Path(out)
+    state = HyperparameterSearch.of(chosen)
     request = RunRequest.of(
-        chosen, folder, data=data, devices=devices, resume=resume, fresh=fresh, command=command, on_message=on_message
+        state.first, folder, data=data, devices=devices, fresh=fresh, command=command, on_message=on_message
     )
     put_aside(request)
-    request = replace(request, fresh=False)
 
     def train(part: Study, where: Path) -> None:
         run(
@@ -79,7 +81,7 @@ def tune(
             command=command if where == folder else "",
         )
 
-    search(request.study, folder, train, optimizers, limit, on_message)
+    search(state, folder, train, limit, on_message)
     return open_run(folder, request.reader)
 
 
@@ -102,19 +104,26 @@ def parse_budget(written: str | float | None) -> SearchBudget | None:
     raise StudyError(f"a budget is a time (30s, 10m, 1h) or a number of trial-steps (1e6-steps), got {text[:40]!r}")
 
 
-def _study_or_task(name: str) -> Study:
+def tuned_folder(study: Study) -> Path:
+    """Where a search is written when no folder is named: ``runs/NAME-tuned``."""
+    return Path(f"{default_folder(study)}-tuned")
+
+
+def study_or_task(name: str) -> Study:
     """The study of that name or file; else one for the task of that name."""
     try:
         return load_study(name)
     except UnknownName as failure:
         from fallline.tasks import builtin_tasks, find_task
 
+        if failure.kind != "study":  # of what the study names
+            raise
         if name not in builtin_tasks():
             raise UnknownName("study or task", name[:100], {*failure.known, *builtin_tasks()}) from None
         examples = (find_task(name).examples or {}).get("sample")
         base = {"steps": 400, "batch_size": "all" if examples is None or examples <= 100 else 100}
         return Study(
-            name=f"tune/{name}",
+            name=f"{OF_TASK}{name}",
             task=name,
             title=f"{name}: optimizers at their best hyperparameters",
             question=f"Which optimizer trains {name} best, each at its best hyperparameters?",

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from fallline.study import Study
 
 
-def chosen_study(name: str, preset: str | None, settings: list[str]) -> Study:
-    """The study of that name or file, with the preset and then the settings applied."""
+def chosen_study(
+    name: str, preset: str | None, settings: list[str], load: Callable[[str], Study] | None = None
+) -> Study:
+    """The study of that name or file, or as ``load`` finds it, with the preset and then the settings applied."""
     from fallline.study import Study, load_study, parse_settings, refuse_hidden
 
-    study = load_study(name)
+    study = (load or load_study)(name)
     study = study.preset(preset) if preset else study
     changes = parse_settings(settings, Study.model_fields)
     if "name" in changes:

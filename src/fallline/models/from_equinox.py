@@ -10,7 +10,7 @@ from typing import Any
 from fallline.contracts import Model
 from fallline.errors import ModelError
 from fallline.models.makers import check_maker
-from fallline.models.paths import arrays_by_path
+from fallline.models.paths import STATE, arrays_by_path
 from fallline.models.probe import shapes_of
 from fallline.models.rates import hyperparameters_of
 from fallline.models.ties import Ties, drawn_places
@@ -82,7 +82,7 @@ def from_equinox(
     def by_name(weights: Any, state: Mapping[str, Any]) -> dict[str, Any]:
         moves = {name: value for name, value in state.items() if not str(name).startswith(DRAWN)}
         arrays = arrays_by_path(eqx.filter(whole(weights, state), eqx.is_array))
-        return arrays | arrays_by_path(moves, "state.")
+        return arrays | arrays_by_path(moves, STATE)
 
     seen = None if watch is None else lambda weights: watch(whole(weights))
     if initial_state is None and not call.noisy and not drawn:

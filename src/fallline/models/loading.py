@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import ModelError
-from fallline.models.paths import check_fit, with_arrays
-
-STATE = "state."
-"""Begins the names of arrays of a model's state, where they have no name of a framework."""
+from fallline.models.paths import STATE, check_fit, with_arrays
 
 
 def load_arrays_into(module: Any, arrays: Mapping[str, np.ndarray]) -> Any:

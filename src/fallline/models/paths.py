@@ -9,6 +9,9 @@ import numpy as np
 
 from fallline.errors import ModelError
 
+STATE = "state."
+"""Begins the names of arrays of a model's state, where they have no name of a framework."""
+
 
 def arrays_by_path(tree: Any, prefix: str = "") -> dict[str, Any]:
     """The leaves of ``tree`` by path, each name after ``prefix``."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from fallline.contracts import Optimizer
 from fallline.errors import StudyError
@@ -32,6 +31,9 @@ FRESH = 1_000
 RESERVED = 0.25
 """The share of a budget that is left for the final comparison."""
 
+REPLACED = ("axes", "zip", "points", "claims", "reported", "presets", "figures", "target", "scale", "marks")
+"""Fields of a study that the studies of its search do not have: recipes of their own, and what is said about others."""
+
 
 @dataclass(frozen=True)
 class SearchBudget:
@@ -43,35 +45,43 @@ class SearchBudget:
 
 @dataclass
 class HyperparameterSearch:
-    """A search in progress. ``seen`` has what every optimizer's settings reached, ``rows`` the same as a table."""
+    """A search in progress. ``first`` is the study with the first of its values, ``written`` how it names optimizers.
+
+    ``seen`` has what each optimizer's settings reached, by their place in the unit cube, ``rows`` the same as a table.
+    """
 
     study: Study
     table: SearchTable
+    first: Study
     spaces: dict[str, Space]
     written: dict[str, Any]
     rungs: tuple[Rung, ...]
-    seen: dict[str, list[Seen]] = field(default_factory=dict)
+    seen: dict[str, dict[bytes, Seen]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     up: bool = False
 
     @classmethod
-    def of(cls, study: Study, optimizers: Sequence[str] = ()) -> HyperparameterSearch:
-        """The search of ``study``: its table [search], its optimizers or those given. StudyError or UnknownName where
-        it cannot be searched."""
-        table = study.search or SearchTable()
-        written = {
-            resolve(Optimizer, one, study.folder, "optimizers of the search").name: one
-            for one in optimizers or _listed(study, "optimizer") or ["adam"]
-        }
-        fields = {name: values for name in study.axes if len(values := _choices(study, name)) > 1}
-        steps = max(trial.recipe.steps for trial in _one_setting(study, written).trials())
-        spaces = {
-            name: space_of(resolve(Optimizer, one, study.folder, "search"), table.space, fields)
-            for name, one in written.items()
-        }
+    def of(cls, study: Study) -> HyperparameterSearch:
+        """The search that [search] of ``study`` asks for; StudyError or UnknownName where there can be none."""
         if study.folds:
             raise StudyError(f"{study.name}: a search has no folds; leave folds out and give it a validation set")
-        return cls(study, table, spaces, written, rungs_of(table, steps), {name: [] for name in spaces})
+        table = study.search or SearchTable()
+        written = study.axes.get("optimizer", study.base.get("optimizer", "adam"))
+        written = list(written) if isinstance(written, (list, tuple)) else [written]
+        optimizers = [resolve(Optimizer, one, study.folder, "optimizers of the search") for one in written]
+        fields = {name: values for name in study.axes if len(values := _choices(study, name)) > 1}
+        first = _first_setting(study, written[0], optimizers[0])
+        steps = max(trial.recipe.steps for trial in first.trials())
+        names = [optimizer.name for optimizer in optimizers]
+        return cls(
+            study,
+            table,
+            first,
+            {optimizer.name: space_of(optimizer, table.space, fields) for optimizer in optimizers},
+            dict(zip(names, written, strict=True)),
+            rungs_of(table, steps),
+            {name: {} for name in names},
+        )
 
     @property
     def trial_steps(self) -> int:
@@ -84,7 +94,7 @@ class HyperparameterSearch:
             name: ask(
                 self.table.sampler,
                 space,
-                self.seen[name],
+                list(self.seen[name].values()),
                 self.table.settings,
                 self.table.seed + 7919 * bracket + place,
             )
@@ -98,14 +108,10 @@ class HyperparameterSearch:
             for name, value in self.study.base.items()
             if name not in (*BUDGETS, "optimizer") and name not in self.study.axes
         }
-        kept = {
-            name: getattr(self.study, name)
-            for name in self.study.model_fields_set
-            if name
-            not in ("axes", "zip", "points", "claims", "reported", "presets", "figures", "target", "scale", "marks")
-        }
         points = [setting | {"optimizer": self.written[setting["optimizer"]]} for setting in settings]
-        return Study(**{**kept, "base": base | {"steps": steps}, "points": points, "seeds": seeds, **fields})
+        return Study(
+            **{**_kept(self.study), "base": base | {"steps": steps}, "points": points, "seeds": seeds, **fields}
+        )
 
     def train_bracket(self, bracket: int, record: SearchRecord, train: Train) -> None:
         """Train the rungs of a bracket, and note what each setting reached."""
@@ -165,8 +171,8 @@ class HyperparameterSearch:
     ) -> None:
         sign = 1.0 if self.up else -1.0
         for (name, unit), setting, value in zip(alive, settings, values, strict=True):
-            self.seen[name] = [one for one in self.seen[name] if not np.array_equal(one.unit, unit)]
-            self.seen[name].append(Seen(unit, place, value))
+            self.seen[name].pop(unit.tobytes(), None)  # what reached a later rung comes last
+            self.seen[name][unit.tobytes()] = Seen(unit, place, value)
             self.rows.append(
                 {
                     "bracket": bracket + 1,
@@ -196,7 +202,7 @@ class HyperparameterSearch:
         """The best setting of each optimizer: the one with the best value on the last rung that any reached."""
         found = []
         for name, seen in self.seen.items():
-            finished = [one for one in seen if np.isfinite(one.value)]
+            finished = [one for one in seen.values() if np.isfinite(one.value)]
             if finished:
                 top = max(finished, key=lambda one: (one.rung, one.value))
                 found.append(self.spaces[name].setting(top.unit))
@@ -204,21 +210,20 @@ class HyperparameterSearch:
 
 
 def search(
-    study: Study,
+    state: HyperparameterSearch,
     out: Path,
     train: Train,
-    optimizers: Sequence[str] = (),
     budget: SearchBudget | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> Path:
-    """Search the hyperparameters of ``study`` and train the best of each optimizer on fresh seeds; the folder ``out``.
+    """Search as ``state`` says and train the best of each optimizer on fresh seeds; the folder ``out``.
 
     ``train(study, folder)`` trains what the folder has no records of yet. A search that was stopped continues: what it
     asks follows from its records alone. Without a ``budget`` it has the brackets of its table [search], else as many as
     fit. StudyError where every setting diverged.
     """
     tell = on_message or (lambda line: None)
-    state, limit = HyperparameterSearch.of(study, optimizers), budget or SearchBudget()
+    study, limit = state.study, budget or SearchBudget()
     record = SearchRecord.of(out, study.hash)
     begun, bracket, spent = time.monotonic(), 0, 0
     while bracket < _most(state, limit) and not (record.done and bracket >= len(record.brackets)):
@@ -250,16 +255,17 @@ def _most(state: HyperparameterSearch, limit: SearchBudget) -> int:
 
 def _said(state: HyperparameterSearch, brackets: int) -> str:
     """The best setting so far, in a line."""
-    frame = pl.DataFrame(state.rows, infer_schema_length=None).drop_nulls("value").filter(rung=len(state.rungs))
-    if frame.is_empty():
+    last = len(state.rungs) - 1
+    reached = [(one.value, name) for name, seen in state.seen.items() for one in seen.values() if one.rung == last]
+    value, name = max(reached, default=(-np.inf, ""))
+    if not np.isfinite(value):
         return f"bracket {brackets}: every setting diverged before the last rung"
-    top = frame.sort("value", descending=state.up).row(0, named=True)
-    return f"bracket {brackets}: best so far {top['optimizer']}, {top['value']:.4g}"
+    return f"bracket {brackets}: best so far {name}, {value if state.up else -value:.4g}"
 
 
-def _listed(study: Study, name: str) -> list[Any]:
-    values = study.axes.get(name, study.base.get(name))
-    return list(values) if isinstance(values, (list, tuple)) else [] if values is None else [values]
+def _kept(study: Study) -> dict[str, Any]:
+    """The fields of a study that those of its search share with it."""
+    return {name: getattr(study, name) for name in study.model_fields_set if name not in REPLACED}
 
 
 def _choices(study: Study, name: str) -> list[Any]:
@@ -273,22 +279,17 @@ def _choices(study: Study, name: str) -> list[Any]:
     return list(values) if name in FIELD_NAMES and name not in BUDGETS and isinstance(values, list) else []
 
 
-def _one_setting(study: Study, written: dict[str, Any]) -> Study:
-    """The study with one optimizer and one value of each axis, for its number of steps."""
-    axes = {name: values[:1] if isinstance(values, list) else values for name, values in study.axes.items()}
-    base = dict(study.base) | {"optimizer": next(iter(written.values()))}
-    axes.pop("optimizer", None)
-    base.setdefault("learning_rate", 0.01)
-    kept = {
-        name: getattr(study, name)
-        for name in study.model_fields_set
-        if name not in ("axes", "zip", "points", "claims", "reported", "presets", "figures", "target", "scale", "marks")
-    }
-    known = {one.name for one in resolve(Optimizer, base["optimizer"], study.folder, "search").hyperparameters}
-    base = {name: value for name, value in base.items() if name != "learning_rate" or "learning_rate" in known}
+def _first_setting(study: Study, written: Any, optimizer: Optimizer) -> Study:
+    """The study with its first optimizer and the first value of each axis: what can be checked, and has its steps."""
+    known = {hyperparameter.name for hyperparameter in optimizer.hyperparameters}
+    base = dict(study.base) | {"optimizer": written}
+    if "learning_rate" in known:
+        base.setdefault("learning_rate", 0.01)
+    else:
+        base.pop("learning_rate", None)
     axes = {
-        name: values
-        for name, values in axes.items()
+        name: values[:1] if isinstance(values, list) else values
+        for name, values in study.axes.items()
         if name in known or name in FIELD_NAMES or name in ("loss", "schedule")
     }
-    return Study(**{**kept, "base": base, "axes": axes, "seeds": 1, "search": None})
+    return Study(**{**_kept(study), "base": base, "axes": axes, "seeds": 1, "search": None})

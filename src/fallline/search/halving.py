@@ -12,8 +12,8 @@ from fallline.study.search_table import SearchTable
 GROWTH = 4
 """Between rungs that a study does not name the steps grow by this factor."""
 
-FIRST_RUNG = 8
-"""No rung that a study does not name is shorter than this share of the last one, 1 / FIRST_RUNG, or than 10 steps."""
+SHORTEST = 16
+"""No rung that a study does not name is shorter than 1 / SHORTEST of the last one, or than 10 steps."""
 
 
 class Rung(NamedTuple):
@@ -29,12 +29,10 @@ def rungs_of(table: SearchTable, steps: int) -> tuple[Rung, ...]:
     lengths = list(table.rungs)
     if not lengths:
         lengths = [steps]
-        while lengths[0] // GROWTH >= max(10, steps // (2 * FIRST_RUNG)):
+        while lengths[0] // GROWTH >= max(10, steps // SHORTEST):
             lengths.insert(0, lengths[0] // GROWTH)
     seeds = list(table.seeds) or [1] * (len(lengths) - 1) + [2]
-    seeds = (
-        seeds if len(seeds) == len(lengths) else [seeds[min(place, len(seeds) - 1)] for place in range(len(lengths))]
-    )
+    seeds = [seeds[min(place, len(seeds) - 1)] for place in range(len(lengths))]
     counts = [table.settings]
     for _ in lengths[1:]:
         counts.append(max(1, round(table.keep * counts[-1])))

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from fallline.errors import StoreError
-from fallline.store.files import read_json, write_json, write_parquet
+from fallline.store.files import read_json, read_parquet, write_json, write_parquet
+from fallline.store.paths import RunPaths
 
-FOLDER, NOTES, ROWS = "search", "search.json", "settings.parquet"
+NOTES, ROWS = "search.json", "settings.parquet"
 FORMAT = 1
 
 
@@ -29,7 +30,7 @@ class SearchRecord:
     @classmethod
     def of(cls, out: Path, study: str) -> SearchRecord:
         """The record in ``out``, or a new one; StoreError where it is of another study."""
-        folder = out / FOLDER
+        folder = RunPaths(out).search
         if not (folder / NOTES).exists():
             return cls(folder, study)
         known = read_json(folder / NOTES)
@@ -67,5 +68,5 @@ def settings_of(out: Path) -> pl.DataFrame | None:
     """The settings that the search in a run folder tried, one row per (bracket, rung, setting): optimizer, steps,
     seeds, trial_steps, value (mean of ``metric`` over seeds; null where a seed diverged), and the searched values; None
     where the folder has no search."""
-    path = out / FOLDER / ROWS
-    return pl.read_parquet(path) if path.exists() else None
+    path = RunPaths(out).search / ROWS
+    return read_parquet(path) if path.exists() else None

@@ -23,7 +23,7 @@ def put_aside(root: Path) -> Path | None:
     paths = RunPaths(root)
     if not root.is_dir() or not any(root.iterdir()):
         return None
-    if root.is_symlink() or not (paths.plan.exists() or paths.study.exists()):
+    if root.is_symlink() or not any(path.exists() for path in (paths.plan, paths.study, paths.search)):
         raise StoreError(f"{root} is not a run folder, so --fresh leaves it alone; choose another folder with --out")
     if busy := live(paths):
         raise StoreError(

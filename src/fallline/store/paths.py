@@ -99,6 +99,11 @@ class RunPaths:
         return self.root / "claims.json"
 
     @property
+    def search(self) -> Path:
+        """What ``fallline tune`` tried: its notes, and one run folder per rung."""
+        return self.root / "search"
+
+    @property
     def scaling(self) -> Path:
         """What more devices buy, where the study asks: a folder of its own kind (``store.scale``)."""
         return self.root / "scaling"

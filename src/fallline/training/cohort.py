@@ -56,17 +56,19 @@ class CompiledCohort:
         remote: bool = False,
         directions: Mapping[str, str] | None = None,
         keep_weights: str | None = None,
+        keep_large: str = "none",
     ):
         """Without a ``layout`` one is chosen for this device. ``directions``: "min" or "max" for metrics by name.
 
-        ``keep_weights``: "all", "best" or "none"; None: all of models with at most ``KEPT_WEIGHTS`` weights.
+        ``keep_weights``: "all", "best" or "none"; None: all of models with at most ``KEPT_WEIGHTS`` weights, and of
+        larger ones ``keep_large``.
         """
         self.planned, self.arrays, self.directions = planned, arrays, dict(directions or {})
-        self.keep_weights = keep_weights
         self.mesh = layout.mesh if layout else mesh
         self.rows = tuple(self.mesh.remote_rows() if remote else self.mesh.rows())
         matmul_precision(planned.recipe.precision)  # a precision that the device does not support is an error now
         self.weights = weights_of(planned.task)
+        self.keep_weights = keep_weights or ("all" if self.weights <= KEPT_WEIGHTS else keep_large)
         self.watched = ("validation",) if arrays.splits.validation is not None else ()
         try:
             counts = self.stream(0).size_counts(planned.recipe.steps)
@@ -259,7 +261,7 @@ class CompiledCohort:
     @property
     def keeps_weights(self) -> bool:
         """Whether weights after the last step are part of the records."""
-        return self.weights <= KEPT_WEIGHTS if self.keep_weights is None else self.keep_weights != "none"
+        return self.keep_weights != "none"
 
     @property
     def examples(self) -> tuple[DeviceData, dict[str, HeldOut]]:

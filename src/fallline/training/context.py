@@ -14,10 +14,10 @@ from fallline.study.plan import PlannedCohort
 from fallline.study.resolve import resolve
 from fallline.tasks.folds import FoldSplit
 from fallline.training.arrays import Arrays, load_arrays
-from fallline.training.cohort import KEPT_WEIGHTS, CompiledCohort
+from fallline.training.cohort import CompiledCohort
 from fallline.training.forecaster import Forecaster
 from fallline.training.metric_directions import check_directions, with_directions
-from fallline.training.packing import lanes_of, weights_of
+from fallline.training.packing import lanes_of
 from fallline.training.programs import Programs
 from fallline.training.selector_names import check_names
 from fallline.training.validation import check_choice, check_metrics
@@ -74,13 +74,9 @@ class TrainingContext:
             self.mesh or ONE_DEVICE,
             self.remote,
             self.study.goals,
-            self.study.keep_weights or ("best" if self._predicts and weights_of(planned.task) > KEPT_WEIGHTS else None),
+            self.study.keep_weights,
+            "none" if isinstance(self.study.data, str) else "best",  # a model of a file is meant for new rows
         )
-
-    @property
-    def _predicts(self) -> bool:
-        """Whether trained models are meant for new rows, so that the best ones are kept also where they are large."""
-        return not isinstance(self.study.data, str)
 
     def share(self, other: TrainingContext) -> None:
         """Use the examples that another context with the same data has read."""

@@ -14,7 +14,7 @@ from fallline.engine.training import Records
 from fallline.metrics import higher_is_better
 from fallline.metrics.cuts import labels_of
 from fallline.metrics.per_class import Macro, macros
-from fallline.models.paths import arrays_by_path
+from fallline.models.paths import STATE, arrays_by_path
 from fallline.study import Recipe, Target, Trial
 from fallline.study.recipe_columns import recipe_columns
 from fallline.training.cohort import CompiledCohort
@@ -204,7 +204,7 @@ def arrays_by_name(model: Model, weights: Any, state: Any) -> Mapping[str, Any]:
     the arrays of its state."""
     if model.whole is not None:
         return model.whole(weights, state)
-    return arrays_by_path(weights) | arrays_by_path(state, "state.")
+    return arrays_by_path(weights) | arrays_by_path(state, STATE)
 
 
 def _of_lane(tree: Any, lane: tuple[int, int]) -> Any:

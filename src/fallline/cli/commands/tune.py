@@ -56,29 +56,29 @@ def command(
     Example: fallline tune softmax/optimizers --preset quick --budget 2m
     """
     from fallline.api import tune
+    from fallline.api.tuning import study_or_task, tuned_folder
     from fallline.cli.display import Display
+    from fallline.cli.ending import say
     from fallline.cli.screens import chosen_study, print_outcome
     from fallline.cli.terminal import new_screen
-    from fallline.errors import UnknownName
 
-    try:
-        chosen = chosen_study(study, preset, settings or [])
-        name = chosen.name
-    except UnknownName:
-        if preset or settings:
-            raise
-        chosen, name = study, f"tune {study}"
+    chosen = chosen_study(study, preset, settings or [], study_or_task)
+    folder = out or tuned_folder(chosen)
     screen = new_screen(stderr=True)
-    with Display(screen, name) as display:
-        result = tune(
-            chosen,
-            out,
-            optimizers=names_in(optimizers or ""),
-            budget=budget,
-            fresh=fresh,
-            data=data,
-            on_progress=display.on_progress,
-            on_message=display.on_message,
-            command=typed_command(),
-        )
+    try:
+        with Display(screen, chosen.name) as display:
+            result = tune(
+                chosen,
+                folder,
+                optimizers=names_in(optimizers or ""),
+                budget=budget,
+                fresh=fresh,
+                data=data,
+                on_progress=display.on_progress,
+                on_message=display.on_message,
+                command=typed_command(),
+            )
+    except KeyboardInterrupt:
+        say(f"stopped; what was searched is kept in {folder}, and the same command continues it.")
+        raise
     print_outcome(result, report, screen)

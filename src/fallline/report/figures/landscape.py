@@ -11,6 +11,7 @@ import polars as pl
 from fallline.contracts import Loss, Model, Task
 from fallline.errors import FalllineError
 from fallline.losses import find_loss
+from fallline.models.paths import arrays_by_path
 from fallline.stats.analysis import Analysis
 from fallline.study.resolve import resolve_task
 
@@ -117,15 +118,14 @@ def _weights(analysis: Analysis, model: Model, trial: str) -> tuple[Any, bool]:
     shapes = jax.eval_shape(model.init, key) if model.traceable else model.init(key)
     if jax.tree.leaves(model.start_state(key)):
         raise NotKnown("the model has a state besides its weights, which the run does not keep")
-    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
-    if sum(leaf.size for _, leaf in leaves) == 2:
-        return tree.unflatten(np.zeros(leaf.shape, np.float32) for _, leaf in leaves), False
+    leaves, tree = arrays_by_path(shapes), jax.tree.structure(shapes)
+    if sum(leaf.size for leaf in leaves.values()) == 2:
+        return tree.unflatten(np.zeros(leaf.shape, np.float32) for leaf in leaves.values()), False
     kept = analysis.weights.filter(pl.col("trial") == trial).select("array", "shape", "values").collect()
     arrays = {name: np.array(values, np.float32).reshape(shape) for name, shape, values in kept.iter_rows()}
-    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
-    if [getattr(arrays.get(name), "shape", None) for name in names] != [leaf.shape for _, leaf in leaves]:
+    if any(getattr(arrays.get(name), "shape", None) != leaf.shape for name, leaf in leaves.items()):
         raise NotKnown("the run keeps no weights of these trials")
-    return tree.unflatten(arrays[name] for name in names), True
+    return tree.unflatten(arrays[name] for name in leaves), True
 
 
 def _place(model: Model, weights: Any, name: str) -> Any:

@@ -80,71 +80,29 @@ def _layers(
     return (x.swapaxes(0, 1) if batch_first else x, *(jnp.stack(end) for end in ends))
 
 
-@operator("lstm.input")
-def lstm(
-    input: Any,
-    hx: list[Any],
-    params: list[Any],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-    noise: Noise,
-) -> tuple[Any, ...]:
-    return _layers(
-        _lstm_step, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first, noise
-    )
+def _recurrence(name: str, step: Step, one_state: bool = True) -> None:
+    """Register the operator of that name, whose cell has one state or takes a list of them."""
+
+    @operator(name)
+    def run(
+        input: Any,
+        hx: Any,
+        params: list[Any],
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+        noise: Noise,
+    ) -> tuple[Any, ...]:
+        states = [hx] if one_state else hx
+        return _layers(
+            step, input, states, params, has_biases, num_layers, dropout, train, bidirectional, batch_first, noise
+        )
 
 
-@operator("gru.input")
-def gru(
-    input: Any,
-    hx: Any,
-    params: list[Any],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-    noise: Noise,
-) -> tuple[Any, ...]:
-    return _layers(
-        _gru_step, input, [hx], params, has_biases, num_layers, dropout, train, bidirectional, batch_first, noise
-    )
-
-
-@operator("rnn_tanh.input")
-def rnn_tanh(
-    input: Any,
-    hx: Any,
-    params: list[Any],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-    noise: Noise,
-) -> tuple[Any, ...]:
-    step = _plain(jnp.tanh)
-    return _layers(step, input, [hx], params, has_biases, num_layers, dropout, train, bidirectional, batch_first, noise)
-
-
-@operator("rnn_relu.input")
-def rnn_relu(
-    input: Any,
-    hx: Any,
-    params: list[Any],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-    noise: Noise,
-) -> tuple[Any, ...]:
-    step = _plain(jax.nn.relu)
-    return _layers(step, input, [hx], params, has_biases, num_layers, dropout, train, bidirectional, batch_first, noise)
+_recurrence("lstm.input", _lstm_step, one_state=False)
+_recurrence("gru.input", _gru_step)
+_recurrence("rnn_tanh.input", _plain(jnp.tanh))
+_recurrence("rnn_relu.input", _plain(jax.nn.relu))
