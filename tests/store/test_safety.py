@@ -95,9 +95,9 @@ def test_modules_of_the_users_are_imported_where_a_study_names_them_and_nowhere_
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and called(node).endswith((".exec_module", "import_module"))
     }
-    assert "study/resolve.py" in found
+    assert "study/user_files.py" in found
     users = {path for path in found if "exec_module" in (HOME / path).read_text()}
-    assert users == {"study/resolve.py"}
+    assert users == {"study/user_files.py"}
 
 
 GUARDED = """

@@ -53,8 +53,13 @@ def plan_path(study: Study, folder: Path | None) -> Path | None:
     under the same name.
     """
     written = {name: getattr(study, name) for name in type(study).model_fields if name != "folder"}
-    if study.networks or not all(
-        map(_only_built_in, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
+    if (
+        study.networks
+        or study.model
+        or not isinstance(study.data, str)
+        or not all(
+            map(_only_built_in, (written[name] for name in ("task", "metrics", "base", "axes", "zip", "points")))
+        )
     ):
         return None
     key = [

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
-import sys
-import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fallline.contracts import Loss, Metric, Optimizer, Schedule, Task
-from fallline.errors import StudyError, UnknownName, but_an_interrupt
+from fallline.errors import StudyError, UnknownName
 from fallline.losses import builtin_losses, find_loss
 from fallline.metrics import builtin_metrics, find_metric
 from fallline.optimizers import builtin_optimizers, find_optimizer
 from fallline.schedules import builtin_schedules, find_schedule
 from fallline.study.data_table import FileData
-from fallline.study.formatting import failure_summary, shown
-from fallline.study.trial import digest
+from fallline.study.formatting import shown
+from fallline.study.model_file import with_model
+from fallline.study.user_files import load_named
 from fallline.tasks import builtin_tasks, find_task
 from fallline.tasks.networks import network_task
 from fallline.userdata import file_task
@@ -57,8 +54,7 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
         )
     if ":" not in written:
         return _FINDERS[kind](written, where)
-    home, _, name = written.rpartition(":")
-    module = _load_file(folder or Path.cwd(), home, where) if home.endswith(".py") else _load_module(home, where)
+    module, home, name = load_named(written, folder, where)
     value = getattr(module, name, None)
     if not isinstance(value, kind):
         found = "nothing" if value is None else f"one of type {type(value).__name__}"
@@ -71,7 +67,13 @@ def resolve(kind: type[P], written: object, folder: Path | None, where: str) -> 
 
 
 def resolve_task(written: object, study: Study, where: str) -> Task:
-    """The task that ``written`` means in a study: one of its own networks, or as ``resolve`` says."""
+    """The task that ``written`` means in a study, with the study's own ``model`` where it names one."""
+    task = _resolved_task(written, study, where)
+    return task if not study.model else with_model(task, study.model, study.folder, f"{study.name}, model")
+
+
+def _resolved_task(written: object, study: Study, where: str) -> Task:
+    """One of the study's own networks, the task of its [data], or as ``resolve`` says."""
     if isinstance(study.data, FileData) and isinstance(written, str) and written == study.task:
         return _of_file(written, study.data, study, where)
     if isinstance(written, str) and written in study.networks:
@@ -136,43 +138,3 @@ def _of_its_own_name(kind: type[P], value: P, where: str) -> P:
         f"this {word} of your own is named {value.name!r} as a built-in {word} is ({where}); "
         "give it a name of its own, since records are kept by name"
     )
-
-
-def _load_file(folder: Path, file: str, where: str) -> Any:
-    path = (folder / file).resolve()
-    if not path.is_file():
-        raise StudyError(f"there is no file {path} ({where}); the path of a study's Python file starts at the study")
-    name = f"fallline_study_{path.stem}_{digest([str(path), path.stat().st_mtime_ns])}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None, "a path that ends in .py always has a loader"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))  # it may import its neighbours
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as failure:
-        but_an_interrupt(failure)
-        del sys.modules[name]
-        place = f"{path}, line {line}" if (line := _line(failure, path)) else str(path)
-        raise StudyError(f"{place}, fails when it is loaded: {failure_summary(failure)} ({where})") from failure
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
-
-
-def _load_module(name: str, where: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except BaseException as failure:
-        but_an_interrupt(failure)
-        raise StudyError(
-            f"cannot import {name!r}: {failure_summary(failure)} ({where}); a file is written file.py:name"
-        ) from failure
-
-
-def _line(failure: BaseException, path: Path) -> int | None:
-    """The last line of the user's own file in the traceback."""
-    frames = traceback.extract_tb(failure.__traceback__)
-    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)

@@ -54,6 +54,7 @@ class Study(StudyTable):
 
     name: str = Field(max_length=MAX_NAME)
     task: Any
+    model: str = ""
     title: str = ""
     question: str = ""
     about: str = ""
@@ -128,6 +129,13 @@ class Study(StudyTable):
         if not isinstance(task, (str, Task)):
             raise ValueError(f"must be a task's name, 'file.py:name' or a fallline.Task, got {type(task).__name__}")
         return task
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, model: str) -> str:
+        if model and not re.fullmatch(r"[^:]+:[A-Za-z_]\w*", model):
+            raise ValueError("must be 'file.py:name' or 'module:name' of a model or of what makes one")
+        return model
 
     @field_validator("metric")
     @classmethod
