@@ -14,14 +14,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fallline.networks.backpropagation import explain
-from fallline.networks.explanation import Explanation
 from fallline.networks.meaning import parse
 from fallline.networks.model import NeuronModel, learnt, neurons
 from fallline.networks.network import ACTIVATIONS, DISPLAYS, Network, Neuron, Term
 
 if TYPE_CHECKING:
+    from fallline.networks.backpropagation import explain
     from fallline.networks.drawing import draw, save, svg
+    from fallline.networks.explanation import Explanation
 
 __all__ = [
     "ACTIVATIONS",
@@ -39,13 +39,19 @@ __all__ = [
     "svg",
 ]
 
-_DRAWING = ("draw", "save", "svg")
-"""Imported where one is used: what only reads a run needs no numpy for pictures."""
+_WHEN_USED = {
+    "Explanation": "explanation",
+    "draw": "drawing",
+    "explain": "backpropagation",
+    "save": "drawing",
+    "svg": "drawing",
+}
+"""Name -> module, imported where the name is used: training, and reading a run, draw and explain nothing."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _DRAWING:
-        return getattr(import_module("fallline.networks.drawing"), name)
+    if name in _WHEN_USED:
+        return getattr(import_module(f"fallline.networks.{_WHEN_USED[name]}"), name)
     raise AttributeError(f"module 'fallline.networks' has no attribute {name!r}")
 
 
