@@ -14,7 +14,7 @@ from command_line import cli  # noqa: F401
 from fake_run import tiny
 from fallline.report import shown, write_report
 from fallline.report.comparison import Comparison
-from fallline.report.html import with_command
+from fallline.report.render.escaping import with_command
 from fallline.stats.question import compared_by
 
 

@@ -21,7 +21,7 @@ from fallline.report import charts, figure, formatting, shown, write_figures, wr
 from fallline.report.figures import drawn, figure_kinds
 from fallline.report.figures.thin import thinned
 from fallline.report.headline import Opening
-from fallline.report.html import script_json, tag
+from fallline.report.render.escaping import script_json
 from fallline.report.results import Results, columns
 from fallline.report.style import PALETTE, Theme
 from fallline.stats.analysis import Analysis
@@ -385,5 +385,4 @@ def cells(table):
 
 def test_text_cannot_leave_its_place():
     evil = '</script><img src=x onerror="alert(1)">'
-    assert "<img" not in tag("p", evil, title=evil) and "</script><" not in script_json({"name": evil})
-    assert tag("td", tag("b", "x & y")) == "<td><b>x &amp; y</b></td>"
+    assert "</script><" not in script_json({"name": evil})

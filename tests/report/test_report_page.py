@@ -134,7 +134,7 @@ def test_the_page_needs_no_network_and_is_small(pages):
         assert path.stat().st_size < 3_000_000
         assert all(link.startswith(("#", "figures/", "tables/")) for link in page.links)
         assert all((path.parent / link).is_file() for link in page.links if not link.startswith("#"))
-        assert "default-src &#x27;none&#x27;; script-src" in path.read_text()
+        assert "default-src 'none'; script-src" in path.read_text()
 
 
 def test_text_from_studies_and_data_is_escaped(tmp_path):

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from fake_recipes import LOSSES, recipes_run
 from fake_run import hyperparameters_run, line_run, softmax_run, tiny
-from fallline.report import latex, markdown, write_figures, write_report
+from fallline.report import write_figures, write_report
 from fallline.report.figures import specs
 from fallline.report.headline import Opening
 from fallline.report.leading_figures import leading
+from fallline.report.render import latex, markdown
 from fallline.report.results import Results
 from fallline.store import open_run
+from fallline.study import dump_study
 
 EVIL = r"""100 % of a_b & c#1 {x} $y$ ~z ^w \input{/etc/passwd} <b>q</b> | [l](u) `c` *e* "s" 'r' -- −0.5 ± 2 ≤ ∞ é"""
 CLAIM = {
@@ -367,6 +369,7 @@ def test_markdown_opens_with_the_answer_and_keeps_every_text_as_it_is(reports, n
     said = [*opening.lead, *opening.sure, *opening.figures]
     assert paragraphs[first : first + len(said)] == [_plain(text) for text in said]
     assert all(_plain(text) in found["paragraphs"] for text in opening.caveats)
+    assert found["fences"] == [f"{dump_study(study).rstrip()}\n"]
     assert not found["html"] and not found["links"]
     assert not found["images"], "no picture was drawn, so none is linked"
     assert "`fallline figures DIR`" in (folder / "report.md").read_text()
@@ -388,7 +391,8 @@ def test_any_text_is_itself_in_markdown(text):
     found = _read_markdown(f"{markdown.escaped(text)}\n\n| a |\n| --- |\n| {markdown.escaped(text)} |\n")
     assert found["tables"][-1][1:] == [[_plain(text)]]
     assert (found["paragraphs"][0] if _plain(text) else "") == _plain(text)
-    assert not found["html"] and not found["links"] and not found["headings"] and len(found["tables"]) == 1
+    assert not found["html"] and not found["links"] and not found["headings"] and not found["fences"]
+    assert len(found["tables"]) == 1
 
 
 def _plain(text: str) -> str:
@@ -397,9 +401,9 @@ def _plain(text: str) -> str:
 
 
 def _read_markdown(text: str) -> dict[str, list]:
-    """Headings, paragraphs outside tables, cells, images, links and HTML, as markdown-it reads them."""
+    """Headings, paragraphs outside tables, cells, images, links, HTML and code, as markdown-it reads them."""
     reader = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table")
-    found = {key: [] for key in ("headings", "paragraphs", "tables", "images", "links", "html")}
+    found = {key: [] for key in ("headings", "paragraphs", "tables", "images", "links", "html", "fences")}
     inside = ""
     for token in reader.parse(text):
         if token.type == "table_open":
@@ -420,7 +424,9 @@ def _read_markdown(text: str) -> dict[str, list]:
                 found["tables"][-1][-1].append(said)
             else:
                 found["headings" if inside == "heading" else "paragraphs"].append(said)
-        elif token.type.startswith(("html", "code", "fence")):
+        elif token.type == "fence":
+            found["fences"].append(token.content)
+        elif token.type.startswith(("html", "code")):
             found["html"].append(token.content)
     return found
 

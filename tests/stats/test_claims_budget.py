@@ -9,8 +9,7 @@ import pytest
 import fallline
 from fake_run import write_run
 from fallline.batching import BatchStream
-from fallline.report.claims import lines, overview, section
-from fallline.report.text_tables import introduction
+from fallline.report.claims import claim_blocks, lines, overview
 from fallline.stats.claims import UNTESTED, claims
 from fallline.store import Run
 from fallline.store.claims import note_claims, read_claims
@@ -103,7 +102,8 @@ def told(study: Study, folder: Path) -> list[str]:
     run = made_up(study, folder)
     verdicts = claims(run)
     found = [line for line in lines(run) if "made for" in line]
-    for text in (section(run, verdicts), introduction(run, verdicts)):
+    lead, table, *_ = claim_blocks(run, verdicts)
+    for text in (lead.text, table.caption):  # on the page, on paper
         assert all(line in text for line in found) and text.count("made for") == len(found)
     return found
 

@@ -11,7 +11,7 @@ import pytest
 
 import fallline
 from fallline.errors import FalllineError, StoreError
-from fallline.report.machine import what_ran
+from fallline.report.machine import environment_blocks
 from fallline.store.files import write_text
 from faulty import TASK, copied, records, small_blocks, study
 
@@ -270,7 +270,7 @@ def test_json_of_another_form_is_a_sentence_for_every_reader_and_heals(run, name
     for text in OTHER_JSON:
         (run / name).write_text(text)
         told(lambda: fallline.verify(run))
-        told(lambda: what_ran(fallline.open_run(run).records))
+        told(lambda: environment_blocks(fallline.open_run(run).records))
         told(lambda: fallline.open_run(run).summary())
         told(lambda: fallline.open_run(run).claims())
         if text in OTHER_JSON[-3:]:  # what can be made again is, in some turns of mending and running

@@ -88,8 +88,8 @@ def cohort_table(found: Forecast, width: int) -> Table:
 
 
 def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
-    from fallline.report.as_text import cell
     from fallline.report.formatting import count, seconds, size
+    from fallline.report.render.terminal import cell
 
     table = Table(box=None, padding=(0, PADDING, 0, 0), header_style="bold")
     listed, wide = rows(found), width >= WIDE

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.html import Markup, join, tag
+from fallline.report.document import Block, Paragraph
 from fallline.report.tables import frame_table
 from fallline.stats import budgets
 from fallline.store import Run
@@ -21,13 +21,15 @@ USUAL = {
 """Values that need no column where all rows have them."""
 
 
-def how_long(run: Run) -> Markup | None:
-    """One row per distinct (batch policy, budget), with its calculation in words; None in folders without it."""
+def budget_blocks(run: Run) -> list[Block]:
+    """One row per distinct (batch policy, budget), with its calculation in words; none in folders without it."""
     table = budget_table(budgets(run))
     if table.is_empty():
-        return None
-    law = "An epoch is one pass over the examples; steps = epochs × examples / batch."
-    return join(frame_table(table), tag("p", law, cls="note"))
+        return []
+    return [
+        frame_table(table),
+        Paragraph("An epoch is one pass over the examples; steps = epochs × examples / batch.", "note"),
+    ]
 
 
 def budget_table(known: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Claims and their verdicts: the section of the page, the lines of the terminal, the frames."""
+"""Claims and their verdicts: the blocks of the report, the lines of the terminal, the frames."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from fallline.report import formatting
 from fallline.report.bounds import beside, bound_in_words
 from fallline.report.claim_budget import budget_sentence, own_budget
 from fallline.report.comparison_words import p_text
-from fallline.report.html import Markup, details, join, tag
+from fallline.report.document import Block, Column, Folded, Paragraph, Table
 from fallline.report.interim_analyses import confidence
-from fallline.report.results import TableColumn
-from fallline.report.tables import table
 from fallline.stats import label
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, ClaimPart, Verdict, claims
 from fallline.stats.power import MOST_SEEDS, NO_FORECAST
@@ -22,7 +20,6 @@ from fallline.store import Run
 from fallline.store.claims import noted_claims
 
 SIGNS = {SUPPORTED: "✓", REFUTED: "✗", UNDECIDED: "?", UNTESTED: formatting.MISSING}
-COLORS = {SUPPORTED: "--m9", REFUTED: "--alarm", UNDECIDED: "--ink", UNTESTED: "--muted"}
 
 FIGURES = {
     "estimate": pl.Float64,
@@ -147,47 +144,48 @@ def lines(run: Run) -> list[str]:
     return [*found, *filter(None, [budget_sentence(verdicts)])]
 
 
-def section(run: Run, verdicts: Sequence[Verdict]) -> Markup | None:
+def claim_blocks(run: Run, verdicts: Sequence[Verdict]) -> list[Block]:
     """The claims as a table: the verdict, the sentence and what was compared, the figures."""
     if not verdicts:
-        return None
-    interval = f"{confidence(verdicts[0].level)} CI"
-    heads = ["verdict", "claim", "estimate", interval, "p", "n", "seeds needed"]
-    head = [tag("th", name, cls="n" if name in ("estimate", interval, "p", "n") else None) for name in heads]
-    body = [_row(verdict) for verdict in verdicts]
+        return []
     count = sum(len(verdict.parts) for verdict in verdicts)
-    every = (
-        details(f"All {formatting.plural(count, 'comparison')}", _all_parts(verdicts))
-        if count > len(verdicts)
-        else None
-    )
-    return join(
-        tag("p", introduction(run, verdicts), cls="note lead"),
-        table(head, body),
-        tag("p", READING.format(confidence(verdicts[0].level)), cls="note"),
-        every,
-    )
+    said = introduction(run, verdicts)
+    found: list[Block] = [
+        Paragraph(said, "lead"),
+        Table(columns(verdicts), len(verdicts), "claims", said),
+        Paragraph(READING.format(confidence(verdicts[0].level)), "note"),
+    ]
+    if count > len(verdicts):
+        found.append(Folded(f"All {formatting.plural(count, 'comparison')}", [_all_parts(verdicts)]))
+    return found
 
 
-def columns(verdicts: Sequence[Verdict]) -> list[TableColumn]:
+def columns(verdicts: Sequence[Verdict]) -> list[Column]:
     """The table of claims as texts: the verdict, the sentence, what was compared, the deciding figures."""
     pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
     figures = [
         [formatting.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs
     ]
+    values = [[None] * 4 if part is None else _values(part, verdict.p) for verdict, part in pairs]
     notes = [f"{formatting.capital(verdict.note)}." if verdict.note else "" for verdict in verdicts]
     compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
-    found = [
-        ("verdict", [f"{SIGNS[one.verdict]} {one.verdict}" for one in verdicts]),
-        ("claim", [one.claim.text for one in verdicts]),
-        ("compared", compared),
-        *(
-            (name, [row[place] for row in figures])
-            for place, name in enumerate(("estimate", f"{confidence(verdicts[0].level)} CI", "p", "n"))
+    interval = f"{confidence(verdicts[0].level)} CI"
+    return [
+        _verdicts([one.verdict for one in verdicts]),
+        Column.of_texts(
+            "claim", [one.claim.text for one in verdicts], below=Column.of_texts("compared", compared), width="wide"
         ),
-        ("seeds needed", [_settles(one) for one in verdicts]),
+        *(
+            Column(name, [row[place] for row in figures], [row[place] for row in values])
+            for place, name in enumerate(("estimate", interval, "p", "n"))
+        ),
+        Column.of_texts("seeds needed", [_settles(one) for one in verdicts], width="wrap", soft=True),
     ]
-    return [TableColumn(name, texts, texts, numeric=2 < place < 7) for place, (name, texts) in enumerate(found)]
+
+
+def _verdicts(verdicts: Sequence[str]) -> Column:
+    """Verdicts with their signs."""
+    return Column("verdict", [f"{SIGNS[one]} {one}" for one in verdicts], verdicts, numeric=False, tones=verdicts)
 
 
 def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
@@ -197,46 +195,27 @@ def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:
     return " ".join(filter(None, [_tally(verdicts), _when(run), budget_sentence(verdicts)]))
 
 
-def _row(verdict: Verdict) -> Markup:
-    deciding = None if verdict.deciding is None else verdict.parts[verdict.deciding]
-    note = f"{formatting.capital(verdict.note)}." if verdict.note else ""
-    said = " ".join(filter(None, [_compared(verdict, deciding), note]))
-    figures = [formatting.MISSING] * 4 if deciding is None else _texts(verdict, deciding, verdict.p)
-    return tag(
-        "tr",
-        tag("td", word(verdict.verdict)),
-        tag("td", verdict.claim.text, tag("small", said), cls="wrap", style="min-width:300px;max-width:420px"),
-        [tag("td", text, cls="n") for text in figures],
-        tag("td", _settles(verdict), cls="wrap soft"),
+def _all_parts(verdicts: Sequence[Verdict]) -> Table:
+    """One row per comparison of a claim."""
+    rows = [(place + 1, verdict, part) for place, verdict in enumerate(verdicts) for part in verdict.parts]
+    figures = [_all_texts(verdict, part) for _, verdict, part in rows]
+    values = [[*_values(part, _own_p(part)), part.p_holm] for *_, part in rows]
+    heads = ("estimate", f"{confidence(verdicts[0].level)} CI", "p", "n", "p (Holm)")
+    return Table(
+        [
+            Column.of_texts("claim", [str(place) for place, *_ in rows], numeric=True),
+            Column.of_texts("within", [_within(verdict, part) for _, verdict, part in rows]),
+            Column.of_texts("first", [_arm(verdict, part, 0) for _, verdict, part in rows]),
+            Column.of_texts("second", [_arm(verdict, part, 1) for _, verdict, part in rows]),
+            _verdicts([part.verdict for *_, part in rows]),
+            *(
+                Column(head, [row[place] for row in figures], [row[place] for row in values])
+                for place, head in enumerate(heads)
+            ),
+            Column.of_texts("method", [part.evidence.method for *_, part in rows]),
+        ],
+        len(rows),
     )
-
-
-def word(verdict: str) -> Markup:
-    """The verdict with its sign, in its colour."""
-    style = f"color:var({COLORS[verdict]});font-weight:{400 if verdict == UNTESTED else 650};white-space:nowrap"
-    return tag("span", f"{SIGNS[verdict]} {verdict}", style=style)
-
-
-def _all_parts(verdicts: Sequence[Verdict]) -> Markup:
-    interval = f"{confidence(verdicts[0].level)} CI"
-    heads = ["claim", "within", "first", "second", "verdict", "estimate", interval, "p", "n", "p (Holm)", "method"]
-    right = ("claim", "estimate", interval, "p", "n", "p (Holm)")
-    head = [tag("th", name, cls="n" if name in right else None) for name in heads]
-    body = [
-        tag(
-            "tr",
-            tag("td", place + 1, cls="n"),
-            tag("td", _within(verdict, part)),
-            tag("td", _arm(verdict, part, 0)),
-            tag("td", _arm(verdict, part, 1)),
-            tag("td", word(part.verdict)),
-            [tag("td", text, cls="n") for text in _all_texts(verdict, part)],
-            tag("td", part.evidence.method),
-        )
-        for place, verdict in enumerate(verdicts)
-        for part in verdict.parts
-    ]
-    return table(head, body)
 
 
 def _all_texts(verdict: Verdict, part: ClaimPart) -> list[str]:
@@ -336,6 +315,11 @@ def _texts(verdict: Verdict, part: ClaimPart, p: float | None) -> list[str]:
     none = found.method == "values" or found.low is None
     ends = formatting.MISSING if none else f"{told(found.low)} to {told(found.high)}"
     return [told(found.estimate), ends, p_text(p), formatting.count(found.n)]
+
+
+def _values(part: ClaimPart, p: float | None) -> list[float | None]:
+    """What these texts are sorted by."""
+    return [part.evidence.estimate, part.evidence.low, p, part.evidence.n]
 
 
 def _own_p(part: ClaimPart) -> float | None:

@@ -12,18 +12,16 @@ import polars as pl
 
 from fallline.errors import StudyError
 from fallline.report import formatting
-from fallline.report.as_text import as_text, cell
 from fallline.report.commands import smaller_rates
 from fallline.report.comparison_answer import answer
 from fallline.report.comparison_words import notes, p_text
-from fallline.report.html import Markup, details, join, tag
+from fallline.report.document import Column, Table
 from fallline.report.interim_analyses import confidence, percent
 from fallline.report.missing import gone_words
 from fallline.report.naming import digits_of, named
 from fallline.report.recommendation import sure, use
-from fallline.report.results import TableColumn, legend
+from fallline.report.render.terminal import as_text, legend, rich_table
 from fallline.report.rounding import interval
-from fallline.report.tables import head, table
 from fallline.stats import label
 from fallline.stats.columns import finished, how_diverged
 from fallline.stats.compare import Compared, compared
@@ -32,7 +30,7 @@ from fallline.stats.question import by_default
 from fallline.store import Run
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
 SD = "standard deviation over seeds (n − 1)"
 INTERVAL = "95 % confidence interval of the mean (Student's t)"
@@ -125,14 +123,14 @@ def opening(comparison: Comparison) -> list[str]:
     return [*comparison.use, *comparison.sure, "", *comparison.answer]
 
 
-def arm_columns(comparison: Comparison) -> list[TableColumn]:
+def arm_columns(comparison: Comparison) -> list[Column]:
     """The table of arms, as texts."""
     rows, compared = comparison.arms.to_dicts(), comparison.compared
     found = _settings(compared, rows, [*compared.held, *compared.by, *compared.tune])
     if _lettered(compared):
         found.insert(
             0,
-            TableColumn(
+            Column(
                 "arm",
                 [_letters(row["place"] - 1) for row in rows],
                 [row["place"] for row in rows],
@@ -142,27 +140,27 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
         )
     centre = "mean" if any(row["mean"] is not None for row in rows) else "median"
     found += [
-        TableColumn(
+        Column(
             label(compared.metric) + ", median" * (centre == "median"),
             [_centre(row, centre) for row in rows],
             [row[centre] for row in rows],
         ),
-        _figures("sd", rows, "sd", lambda x: formatting.number(x, 2), SD),
-        _figures("n", rows, "n", formatting.count, "seeds"),
-        TableColumn(
+        _figures("sd", rows, "sd", lambda x: formatting.number(x, 2), SD, soft=True),
+        _figures("n", rows, "n", formatting.count, "seeds", soft=True),
+        Column(
             "95 % CI",
             [_interval(row) for row in rows],
             [row["low"] for row in rows],
             help=INTERVAL + f"; of the median where trials {_gone(compared)}" * any(row["lost"] for row in rows),
         ),
-        TableColumn(
+        Column(
             "mean rank",
             [_rank(row) for row in rows],
             [row["mean_rank"] for row in rows],
             help="rank among all, 1 is best, over the seeds that all have; 95 % CI by bootstrap over seeds",
         ),
         _figures("tried", rows, "tried", formatting.count, "settings tried"),
-        TableColumn(
+        Column(
             "diverged",
             [
                 f"{formatting.count(row['diverged'])} of {formatting.count(row['trials'])}" if row["diverged"] else "0"
@@ -174,7 +172,7 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
     ]
     if any(row["missing"] for row in rows):
         found.append(
-            TableColumn(
+            Column(
                 "no value",
                 [
                     f"{formatting.count(row['missing'])} of {formatting.count(row['trials'])}"
@@ -189,7 +187,7 @@ def arm_columns(comparison: Comparison) -> list[TableColumn]:
     return _kept(found)
 
 
-def pair_columns(comparison: Comparison) -> list[TableColumn]:
+def pair_columns(comparison: Comparison) -> list[Column]:
     """The table of pairs, as texts; the best pairs first within each group."""
     compared, rows = comparison.compared, comparison.pairs.to_dicts()
     found = _settings(compared, rows, compared.held)
@@ -205,10 +203,10 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
         texts = [
             own[places[side]] for own, group in zip(names, compared.groups, strict=True) for places in group.places
         ]
-        found.append(TableColumn(heading, texts, texts, numeric=False))
+        found.append(Column(heading, texts, texts, numeric=False))
     found += [
         _figures("difference", rows, "difference", formatting.signed, f"{label(compared.metric)}, first minus second"),
-        TableColumn(
+        Column(
             f"{confidence(compared.level)} CI",
             [_interval(row, sign=True) for row in rows],
             [row["low"] for row in rows],
@@ -224,7 +222,7 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
             f"over all settings that could be best",
         ),
         _figures("p (Holm)", rows, "p_holm", p_text, "p after Holm's correction for multiple comparisons"),
-        TableColumn(
+        Column(
             "significant",
             [_verdict(row) for row in rows],
             [row["significant"] for row in rows],
@@ -232,8 +230,8 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
             help=f"whether p (Holm) is at most {percent(compared.level)}"
             + "; equal = no difference except rounding" * any(row["same"] for row in rows),
         ),
-        _figures("p permutation", rows, "p_permutation", p_text, "exact sign-flip permutation test"),
-        _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "Wilcoxon's signed-rank test"),
+        _figures("p permutation", rows, "p_permutation", p_text, "exact sign-flip permutation test", screen_only=True),
+        _figures("p Wilcoxon", rows, "p_wilcoxon", p_text, "Wilcoxon's signed-rank test", screen_only=True),
         _figures(
             "effect",
             rows,
@@ -241,15 +239,22 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
             lambda x: formatting.number(x, 2),
             "Cohen's d: mean divided by sd of the paired differences",
         ),
-        TableColumn(
+        Column(
             "P(better)",
             [_share_better(row) for row in rows],
             [row["better"] for row in rows],
             help="share of seeds at which the first is better (ties count half), with its 95 % CI",
         ),
-        _figures("p McNemar", rows, "p_mcnemar", p_text, "McNemar's test of these trained models on the same examples"),
+        _figures(
+            "p McNemar",
+            rows,
+            "p_mcnemar",
+            p_text,
+            "McNemar's test of these trained models on the same examples",
+            screen_only=True,
+        ),
         _figures("p folds", rows, "p_folds", p_text, "corrected resampled t test over folds: about other examples"),
-        TableColumn(
+        Column(
             "seeds needed",
             [
                 "" if row["seeds_needed"] is None else formatting.seeds_range(row["seeds_needed"], row["seeds_most"])
@@ -262,58 +267,22 @@ def pair_columns(comparison: Comparison) -> list[TableColumn]:
     return _kept(found)
 
 
-def tables(comparison: Comparison) -> list[tuple[Table, list[str]]]:
+def tables(comparison: Comparison) -> list[tuple[RichTable, list[str]]]:
     """The two tables for a terminal, each with the lines below it: what is left out, what columns mean."""
-    from rich.table import Table
-
     found, explained = [], set()
     for columns, most in ((arm_columns(comparison), None), (pair_columns(comparison), MOST_PAIRS)):
-        every = len(columns[0].texts) if columns else 0
-        count = min(every, most or every)
-        under = [f"The first {count} of {every:,} pairs; --csv writes all."] if count < every else []
+        table = Table(columns)
+        count = min(table.height, most or table.height)
+        under = [f"The first {count} of {table.height:,} pairs; --csv writes all."] if count < table.height else []
         under += legend([column for column in columns if column.heading not in explained])
         explained |= {column.heading for column in columns}
-        one = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            one.add_column(cell(column.heading), justify="right" if column.numeric else "left", no_wrap=True)
-        for place in range(count):
-            one.add_row(*(cell(column.texts[place]) for column in columns))
-        found.append((one, under))
+        found.append((rich_table(table, rows=count), under))
     return found
 
 
 def _gone(compared: Compared) -> str:
     """Why trials have no value."""
     return gone_words(compared.run, compared.metric)
-
-
-def section(comparison: Comparison) -> Markup:
-    """The comparison for the page: the answer, the arms, the pairs (collapsed where they are many), the notes."""
-    arms, pairs = arm_columns(comparison), pair_columns(comparison)
-    count = comparison.pairs.height
-    drawn = _markup(pairs)
-    said = [tag("li", text) for text in comparison.notes]
-    return join(
-        [tag("p", sentence, cls="note lead") for sentence in comparison.answer],
-        _markup(arms),
-        details(f"All {formatting.plural(count, 'pair')}", drawn) if count > MOST_PAIRS else drawn,
-        tag("ul", said, cls="cautions") if said else None,
-    )
-
-
-def _markup(columns: Sequence[TableColumn]) -> Markup:
-    count = len(columns[0].texts) if columns else 0
-    body = [
-        tag(
-            "tr",
-            [
-                tag("td", column.texts[place], cls="n" if column.numeric else None, data_v=column.values[place])
-                for column in columns
-            ],
-        )
-        for place in range(count)
-    ]
-    return table([head(column) for column in columns], body)
 
 
 def _lettered(compared: Compared) -> bool:
@@ -330,21 +299,21 @@ def _letters(place: int) -> str:
     return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
-def _settings(compared: Compared, rows: list[dict[str, Any]], names: Sequence[str]) -> list[TableColumn]:
+def _settings(compared: Compared, rows: list[dict[str, Any]], names: Sequence[str]) -> list[Column]:
     found, digits = [], digits_of(compared.run)
     for name in dict.fromkeys(names):
         values = [row[name] for row in rows]
         numeric = all(isinstance(value, (int, float)) or value is None for value in values)
         texts = [formatting.value_of(name, value, digits) for value in values]
-        found.append(TableColumn(formatting.name(name), texts, values, numeric))
+        found.append(Column(formatting.name(name), texts, values, numeric))
     return found
 
 
-def _figures(heading: str, rows: list[dict[str, Any]], name: str, say: Any, note: str = "") -> TableColumn:
-    return TableColumn(heading, [say(row[name]) for row in rows], [row[name] for row in rows], help=note)
+def _figures(heading: str, rows: list[dict[str, Any]], name: str, say: Any, note: str = "", **fields: bool) -> Column:
+    return Column(heading, [say(row[name]) for row in rows], [row[name] for row in rows], help=note, **fields)
 
 
-def _kept(columns: list[TableColumn]) -> list[TableColumn]:
+def _kept(columns: list[Column]) -> list[Column]:
     return [column for column in columns if set(column.texts) - {formatting.MISSING, ""}]
 
 

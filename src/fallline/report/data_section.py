@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fallline.report import formatting
-from fallline.report.html import Markup, join, tag
-from fallline.report.tables import table
+from fallline.report.document import Block, Column, Paragraph, Table
 from fallline.store import Run
 
 
-def data_section(run: Run) -> Markup | None:
-    """A paragraph and a table per file; None for a run on built-in data or arrays of Python."""
-    parts = [_of_file(pipeline) for pipeline in run.pipelines.values()]
-    return join(*parts) if parts else None
+def data_blocks(run: Run) -> list[Block]:
+    """Sentences and a table per file; none for a run on built-in data or arrays of Python."""
+    return [block for pipeline in run.pipelines.values() for block in _of_file(pipeline)]
 
 
 def data_lines(pipeline: Mapping[str, Any]) -> list[str]:
@@ -70,27 +68,22 @@ def _became(encoding: Mapping[str, Any]) -> str:
     return f"(value - {shift}) / {scale}{flag}"
 
 
-def _of_file(pipeline: Mapping[str, Any]) -> Markup:
-    heads = ("column", "kind", "why", "values", "missing", "input of the model")
+def _of_file(pipeline: Mapping[str, Any]) -> list[Block]:
+    lines: list[Block] = [Paragraph(line) for line in data_lines(pipeline)]
     rows = column_rows(pipeline)
-    body = [tag("tr", [tag("td", _cell(value), cls=_class(place)) for place, value in enumerate(row)]) for row in rows]
-    drawn = table([tag("th", head, cls="n" if head in ("values", "missing") else None) for head in heads], body)
-    return join(
-        *(tag("p", line) for line in data_lines(pipeline)),
-        drawn if rows else None,
-        tag(
-            "p",
-            'Fitted on the training rows alone. Overrule a kind in the study: [data.columns] NAME = "category".',
-            cls="note",
-        )
-        if rows
-        else None,
+    if not rows:
+        return lines
+    names, kinds, reasons, values, missing, became = zip(*rows, strict=True)
+    table = Table(
+        [
+            Column.of_texts("column", names),
+            Column.of_texts("kind", kinds),
+            Column.of_texts("why", reasons, width="wrap"),
+            Column("values", [formatting.count(count) for count in values], values),
+            Column("missing", [formatting.count(count) for count in missing], missing),
+            Column.of_texts("input of the model", became, width="wrap"),
+        ],
+        len(rows),
     )
-
-
-def _cell(value: Any) -> str:
-    return formatting.count(value) if isinstance(value, int) else value
-
-
-def _class(place: int) -> str | None:
-    return "n" if place in (3, 4) else "wrap" if place in (2, 5) else None
+    overrule = 'Fitted on the training rows alone. Overrule a kind in the study: [data.columns] NAME = "category".'
+    return [*lines, table, Paragraph(overrule, "note")]

@@ -1,68 +1,185 @@
-"""A page that needs no network: sections under a bar, figures drawn by an embedded script."""
+"""A report as data: a document of sections, a section of blocks. ``fallline.report.render`` writes every kind of block
+once for each form: HTML, Markdown, LaTeX, a terminal."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
-from functools import cache
-from importlib import resources
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from fallline.report.html import Markup, page_of, script_json, tag
-from fallline.report.style import theme, variables
+if TYPE_CHECKING:
+    from fallline.report.figures import RenderedFigure
+    from fallline.report.style import Theme
 
-POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-"""The page may load nothing; it contains everything it needs."""
-
-Section = tuple[str, str, Markup | None]
-"""A section's key, its heading, and its content; None leaves it out."""
+Style: TypeAlias = Literal["", "first", "several", "sure", "next", "note", "lead"]
+"""How a paragraph is set: an answer in large letters, one of several answers, how sure it is, what follows, a note, a
+note under a heading."""
 
 
-def document(
-    name: str, title: str, question: str, sections: Sequence[Section], about: str, bare: Sequence[str] = ()
-) -> str:
-    """The whole page. Sections in ``bare`` have no heading; ``about`` is the last line."""
-    sections = [section for section in sections if section[2]]
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Markup(variables() + _template("template.css"))),
-        tag("script", Markup("document.documentElement.classList.add('js')")),
-    )
-    bar = tag(
-        "header",
-        tag(
-            "div",
-            tag("span", name, cls="name"),
-            tag("nav", [tag("a", heading, href=f"#{key}") for key, heading, _ in sections]),
-            tag("button", "dark", id="theme", type="button", title="light or dark"),
-        ),
-        cls="bar",
-    )
-    body = [
-        tag("section", tag("h2", heading) if key not in bare else None, content, id=key)
-        for key, heading, content in sections
-    ]
-    main = tag(
-        "main", tag("h1", title), tag("p", question, cls="question") if question else None, body, tag("footer", about)
-    )
-    scripts = [
-        script_json({"light": theme(), "dark": theme(dark=True)}, id="themes"),
-        tag("script", _bundle(), type="text/plain", id="vega"),
-        tag("script", Markup(_template("template.js"))),
-    ]
-    return page_of(head, tag("body", bar, main, scripts))
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+    style: Style = ""
 
 
-@cache
-def _template(name: str) -> str:
-    return resources.files("fallline.report").joinpath(name).read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section; ``anchor`` is its address on the page."""
+
+    text: str
+    anchor: str = ""
 
 
-@cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, compressed, in base64: the page unpacks it, which takes it
-    milliseconds, and is half a megabyte smaller. ``scripts/bundle_vega.py`` writes the file; ``vega.LICENSE``."""
-    return base64.b64encode(resources.files("fallline.report").joinpath("vega.js.gz").read_bytes()).decode()
+@dataclass(frozen=True)
+class Bullets:
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and their values."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Code:
+    text: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished SVG picture, made here, with what it shows."""
+
+    svg: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Blocks that belong together: an ``answer``, or a text to ``read``."""
+
+    blocks: Sequence[Block]
+    style: Literal["answer", "read"]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that are collapsed at first."""
+
+    summary: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading, a text and a sorting value per row, and whether it holds numbers.
+
+    ``names``: it holds names of optimizers, which have a line style. ``below``: a second column, on the page in small
+    letters below the texts of this one. ``tones``: the verdict in each text, for its colour. ``width``: that of long
+    texts. ``soft``: of less interest. Paper, which is narrow, leaves out what is ``screen_only``.
+    """
+
+    heading: str
+    texts: Sequence[str]
+    values: Sequence[Any]
+    numeric: bool = True
+    help: str = ""
+    names: bool = False
+    below: Column | None = None
+    tones: Sequence[str] | None = None
+    width: Literal["", "wrap", "wide"] = ""
+    soft: bool = False
+    screen_only: bool = False
+
+    @classmethod
+    def of_texts(cls, heading: str, texts: Sequence[str], numeric: bool = False, **fields: Any) -> Column:
+        """A column that is sorted by its texts."""
+        return cls(heading, texts, texts, numeric, **fields)
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """(mean, low, high) of each row, drawn on one scale after the column of number ``after``."""
+
+    after: int
+    ends: Sequence[tuple[float | None, float | None, float | None]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length. ``shown`` rows are visible at first. ``name`` and ``caption`` are those of its file for
+    LaTeX, where it has one; the caption stands alone. ``of``: the number of all rows, where these are the first ones.
+
+    ``optimizers``: that of each row, for its colour; ``best``: the rows to emphasise.
+    """
+
+    columns: Sequence[Column]
+    shown: int = 20
+    name: str = ""
+    caption: str = ""
+    of: int | None = None
+    intervals: Intervals | None = None
+    optimizers: Sequence[str] | None = None
+    best: frozenset[int] = frozenset()
+
+    @property
+    def height(self) -> int:
+        """The number of rows here."""
+        return len(self.columns[0].texts) if self.columns else 0
+
+    @property
+    def in_all(self) -> int:
+        """The number of rows with those that are in the CSV only."""
+        return self.height if self.of is None else self.of
+
+    @property
+    def on_paper(self) -> list[Column]:
+        """The columns for Markdown and LaTeX, small letters in columns of their own."""
+        every = [each for column in self.columns if not column.screen_only for each in (column, column.below)]
+        return [column for column in every if column is not None and not column.screen_only]
+
+
+Block: TypeAlias = "Paragraph | Heading | Bullets | Facts | Code | Drawing | Group | Folded | Table | RenderedFigure"
+
+
+@dataclass(frozen=True)
+class Section:
+    """``key`` is its address on the page; a ``bare`` one has no heading, one that is ``screen_only`` is about the page
+    itself."""
+
+    key: str
+    heading: str
+    blocks: Sequence[Block]
+    bare: bool = False
+    screen_only: bool = False
+
+
+@dataclass(frozen=True)
+class Document:
+    """``about`` is its last line, ``theme`` the line styles of its optimizers."""
+
+    name: str
+    title: str
+    sections: Sequence[Section]
+    question: str = ""
+    about: str = ""
+    theme: Theme | None = None
+
+    def tables(self) -> Iterator[Table]:
+        """Every table that has a file of its own, in their order."""
+        for section in self.sections:
+            yield from (table for table in _tables(section.blocks) if table.name and table.height)
+
+
+def sections(*found: Section) -> list[Section]:
+    """Those that have content."""
+    return [section for section in found if section.blocks]
+
+
+def _tables(blocks: Sequence[Block]) -> Iterator[Table]:
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        elif isinstance(block, (Group, Folded)):
+            yield from _tables(block.blocks)

@@ -13,7 +13,7 @@ import polars as pl
 
 from fallline.errors import UnknownName, printable
 from fallline.report.figures import RenderedFigure
-from fallline.report.html import printable_json
+from fallline.report.render.escaping import printable_json
 from fallline.store.files import write_derived
 
 SCALE = 2

@@ -16,6 +16,7 @@ from fallline.report.brief import brief
 from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
 from fallline.report.comparison_words import half_width, p_text
+from fallline.report.document import Column
 from fallline.report.earlier import earlier_in_words
 from fallline.report.edges import edge_of_best, edges
 from fallline.report.interim_analyses import looks_in_words
@@ -24,7 +25,7 @@ from fallline.report.naming import named
 from fallline.report.no_winner import RATE, reserve, reserve_of
 from fallline.report.on_test import beaten_on_test, ranked_on_test
 from fallline.report.recommendation import next_command
-from fallline.report.results import Results, TableColumn, columns, constants
+from fallline.report.results import Results, columns, constants
 from fallline.report.rounding import plus_minus
 from fallline.report.scaling.result import Scaled
 from fallline.scaling.folder import ScaleFolder
@@ -164,7 +165,7 @@ class Opening:
         return list(filter(None, [*found, earlier_in_words(run)]))
 
     @cached_property
-    def columns(self) -> list[TableColumn]:
+    def columns(self) -> list[Column]:
         """The table: the arms, each compared with the best of its group, or the ranked rows."""
         if self.comparison is None:
             return columns(self.results, self.ranked)
@@ -247,7 +248,7 @@ def _split(comparison: Comparison | None) -> str:
     )
 
 
-def _against_best(comparison: Comparison) -> list[TableColumn]:
+def _against_best(comparison: Comparison) -> list[Column]:
     """The difference of each arm from the best of its group, the p-value against its being the best, and the verdict.
 
     The first is called best only where a winner can be named.
@@ -269,7 +270,7 @@ def _against_best(comparison: Comparison) -> list[TableColumn]:
                 else standing.verdict or formatting.MISSING
             )
     return [
-        TableColumn(
+        Column(
             "vs. best",
             [formatting.signed(gap) for gap in gaps],
             gaps,
@@ -277,10 +278,8 @@ def _against_best(comparison: Comparison) -> list[TableColumn]:
             if len(compared.groups) == 1
             else "mean difference from the best of its group, paired over seeds",
         ),
-        TableColumn(
-            "p", [p_text(p) for p in ps], ps, help=CHANCE + ", if the arm were the best; adjusted for all arms"
-        ),
-        TableColumn(
+        Column("p", [p_text(p) for p in ps], ps, help=CHANCE + ", if the arm were the best; adjusted for all arms"),
+        Column(
             "verdict",
             verdicts,
             verdicts,
@@ -298,7 +297,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _tested(comparison: Comparison) -> list[TableColumn]:
+def _tested(comparison: Comparison) -> list[Column]:
     """Held-out test metrics of the chosen settings: the one that corresponds to the compared metric, and accuracy."""
     compared = comparison.compared
     known = metric_columns(compared.run.trials)
@@ -314,7 +313,7 @@ def _tested(comparison: Comparison) -> list[TableColumn]:
         means = [float(value.mean()) if value.size else None for value in values]
         texts = [_spread(value, arm) for value, arm in zip(values, arms, strict=True)]
         found.append(
-            TableColumn(
+            Column(
                 label(name),
                 texts,
                 means,

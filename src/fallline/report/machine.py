@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 
-from fallline.report import formatting, predicted
-from fallline.report.budget import how_long
-from fallline.report.html import Markup, details, join, tag
-from fallline.report.tables import table
+from fallline.report import formatting
+from fallline.report.budget import budget_blocks
+from fallline.report.document import Block, Column, Facts, Folded, Heading, Paragraph, Table
+from fallline.report.predicted import forecast_blocks
 from fallline.store import Run
 
 TIMES = {
@@ -21,35 +22,33 @@ TIMES = {
 }
 VERSIONS = ("fallline", "python", "jax", "jaxlib", "optax", "equinox", "numpy", "polars")
 MOST_BLOCKS = 60
+FEW = 6
+"""A table of more blocks is collapsed."""
 
 
-def what_ran(run: Run) -> Markup:
-    """The environment of the last start, total times, training budgets, and one row per block."""
+def environment_blocks(run: Run) -> list[Block]:
+    """The environment of the last start, total times, training budgets, the forecast, and one row per block."""
     places = run.environments
     last: dict[str, Any] = places[-1] if places else {}
-    facts = [(name, value) for name, value in _facts(run, last, len(places)) if value]
-    listed = tag("dl", [join(tag("dt", name), tag("dd", value)) for name, value in facts])
-    long = how_long(run)
-    if long:
-        listed = join(listed, tag("h3", "Training budgets", id="budget"), long, tag("h3", "Time"))
+    found: list[Block] = [Facts([(name, value) for name, value in _facts(run, last, len(places)) if value])]
+    if budget := budget_blocks(run):
+        found += [Heading("Training budgets", "budget"), *budget, Heading("Time")]
     times = run.timings
     if times.is_empty():
-        return listed
-    forecast = predicted.section(run)
-    listed = listed if forecast is None else join(listed, forecast)
+        return found
     blocks = block_table(times.head(MOST_BLOCKS))
-    note = tag(
-        "p",
-        "Wall-clock seconds. Warm-up is the first dispatch; steps/s are of all lanes together after it. A "
-        "lane's share of a block's time is not the time of that trial trained alone.",
-        cls="note",
-    )
-    if times.height > 6:
-        more = f" (the first {MOST_BLOCKS})" if times.height > MOST_BLOCKS else ""
-        return join(
-            listed, details(f"Time and memory of {formatting.plural(times.height, 'block')}{more}", blocks), note
-        )
-    return join(listed, blocks, note)
+    more = f" (the first {MOST_BLOCKS})" if times.height > MOST_BLOCKS else ""
+    summary = f"Time and memory of {formatting.plural(times.height, 'block')}{more}"
+    return [
+        *found,
+        *forecast_blocks(run),
+        blocks if times.height <= FEW else Folded(summary, [blocks]),
+        Paragraph(
+            "Wall-clock seconds. Warm-up is the first dispatch; steps/s are of all lanes together after it. A "
+            "lane's share of a block's time is not the time of that trial trained alone.",
+            "note",
+        ),
+    ]
 
 
 def _facts(run: Run, last: dict[str, Any], starts: int) -> list[tuple[str, str]]:
@@ -81,23 +80,30 @@ def _steps(trials: pl.DataFrame) -> int:
     return int(trials.select(pl.coalesce(*ended, "steps").sum()).item())
 
 
-def block_table(times: pl.DataFrame) -> Markup:
+def block_table(times: pl.DataFrame) -> Table:
     """One row per block: lanes, steps, parameters, times, speed, memory."""
-    heads = ["block", "device", "lanes", "seeds", "steps", "parameters", *TIMES.values(), "steps/s", "predicted memory"]
-    body = []
-    for row in times.iter_rows(named=True):
-        speed = None
-        if row.get("steady_seconds"):
-            speed = (row.get("steady_steps") or 0) * row["lanes"] / row["steady_seconds"] or None
-        cells = [formatting.count(row.get(key)) for key in ("lanes", "seeds", "steps", "parameters")]
-        cells += [formatting.number(row.get(key), 3) for key in TIMES] + [formatting.count(speed)]
-        cells.append(formatting.size(row.get("predicted_memory_bytes")))
-        body.append(
-            tag(
-                "tr",
-                tag("td", row["block"]),
-                tag("td", row.get("device") or formatting.MISSING),
-                [tag("td", text, cls="n") for text in cells],
-            )
-        )
-    return table([tag("th", name, cls="n" if place > 1 else None) for place, name in enumerate(heads)], body)
+    rows = times.to_dicts()
+
+    def numbers(heading: str, key: str, say: Callable[[Any], str]) -> Column:
+        values = [row.get(key) for row in rows]
+        return Column(heading, [say(value) for value in values], values)
+
+    speeds = [_steps_a_second(row) for row in rows]
+    return Table(
+        [
+            Column.of_texts("block", [row["block"] for row in rows]),
+            Column.of_texts("device", [row.get("device") or formatting.MISSING for row in rows]),
+            *(numbers(key, key, formatting.count) for key in ("lanes", "seeds", "steps", "parameters")),
+            *(numbers(heading, key, lambda value: formatting.number(value, 3)) for key, heading in TIMES.items()),
+            Column("steps/s", [formatting.count(speed) for speed in speeds], speeds),
+            numbers("predicted memory", "predicted_memory_bytes", formatting.size),
+        ],
+        len(rows),
+    )
+
+
+def _steps_a_second(row: dict[str, Any]) -> float | None:
+    """Steps of all lanes together in a second."""
+    if not row.get("steady_seconds"):
+        return None
+    return (row.get("steady_steps") or 0) * row["lanes"] / row["steady_seconds"] or None

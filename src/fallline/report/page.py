@@ -6,39 +6,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from fallline.contracts import MetricName
-from fallline.report import formatting, latex, markdown
-from fallline.report.claims import parts_frame
-from fallline.report.claims import section as claims_section
+from fallline.report import formatting
+from fallline.report.claims import claim_blocks, parts_frame
 from fallline.report.comparison import pair_columns
-from fallline.report.data_section import data_section
-from fallline.report.document import document
+from fallline.report.data_section import data_blocks
+from fallline.report.document import Block, Bullets, Document, Folded, Group, Paragraph, Section, Style, Table, sections
 from fallline.report.export import COMMAND, write_table
-from fallline.report.figure_files import at_hand
+from fallline.report.figure_files import at_hand as figures_at_hand
 from fallline.report.figures import RenderedFigure, drawn, specs
 from fallline.report.headline import Opening
-from fallline.report.html import Markup, details, join, tag, with_command
 from fallline.report.leading_figures import leading
-from fallline.report.machine import what_ran
-from fallline.report.pictures import figures
+from fallline.report.machine import environment_blocks
 from fallline.report.predicted import predicted_frame
+from fallline.report.render import html, latex, markdown
 from fallline.report.results import Results
 from fallline.report.scaling import page as scaling
-from fallline.report.search import search_section
+from fallline.report.search import search_blocks
+from fallline.report.study_source import study_blocks
 from fallline.report.style import Theme
-from fallline.report.tables import MOST_SHOWN, arms_table, far_off, plain_table, ranked, reported_table
+from fallline.report.tables import MOST_SHOWN, arms_table, far_off, published_table, ranked_table
 from fallline.report.test_reads import read_chosen
-from fallline.report.text_tables import written
 from fallline.stats import label, reported
 from fallline.stats.claims import Verdict, claims
 from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.store.files import write_derived
 from fallline.store.place import held
-from fallline.study import dump_study
-
-BARE = ("results", "pictures")
-"""Sections without a heading: the answer is below the title, and the figures have their own headings."""
 
 LARGE = 2
 """So many answers are in large letters; with more the table would be off the screen."""
@@ -68,17 +64,15 @@ def _write_report(run: Run, page: Path, who: str) -> Path:
             write_table(page.parent / "tables" / f"{name}.csv", frame)
     for picture in (*lead, *rest):
         write_table(page.parent / "tables" / f"figure-{picture.name}.csv", picture.frame)
-    texts = written(opening, verdicts, beside)
-    for table in texts:
-        write_derived(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
-    write_derived(
-        page.with_name(f"{page.stem}.md"),
-        markdown.page(opening, texts, lead, rest, page.name, at_hand(run, page.parent / "figures")),
-    )
     scaled = scaling.pictures(opening.scaled) if opening.scaled else []
     if opening.scaled:
         scaling.write_beside(opening.scaled, scaled, page.parent)
-    write_derived(page, _page(opening, lead, rest, beside, verdicts, scaled))
+    document = _document(opening, lead, rest, beside, verdicts, scaled)
+    for table in document.tables():
+        write_derived(page.parent / "tables" / f"{table.name}.tex", latex.table(table, run.study.name))
+    at_hand = figures_at_hand(run, page.parent / "figures")
+    write_derived(page.with_name(f"{page.stem}.md"), markdown.page(document, page.name, at_hand))
+    write_derived(page, html.page(document))
     return page
 
 
@@ -110,102 +104,86 @@ def _flat(beside: Any) -> Any:
     return beside.drop("where", "at").insert_column(0, type(beside.to_series(0))("trials", said, dtype=str))
 
 
-def _page(
+def _document(
     opening: Opening,
     lead: list[RenderedFigure],
     rest: list[RenderedFigure],
-    beside: Any,
+    beside: pl.DataFrame,
     verdicts: list[Verdict],
     scaled: list[RenderedFigure],
-) -> str:
+) -> Document:
     results = opening.results
-    study = results.run.study
-    look = Theme.of(results.run.trials["optimizer"].unique(maintain_order=True).to_list())
-    sections = [
-        ("results", "Answer", _answer(opening, look)),
-        ("pictures", "Figures", figures(lead)),
-        ("scaling", "More devices", scaling.section(opening.scaled, scaled)),
-        ("search", "Search", search_section(results.run)),
-        ("claims", "Claims", claims_section(results.run, verdicts)),
-        ("caveats", "Caveats", _caveats(opening)),
-        ("all", "All results", _all(opening, look)),
-        ("reported", "Published and reproduced", _beside(results, beside)),
-        ("figures", "More figures" if lead else "Figures", figures(rest)),
-        ("data", "Data", data_section(results.run)),
-        ("ran", "Environment", what_ran(results.run)),
-        ("study", "Study", _study(results)),
-        ("read", "How to read this page", _reading(results)),
-    ]
-    about = f"fallline report of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
-    return document(study.name, study.title or study.name, study.question, sections, about, bare=BARE)
+    run, study = results.run, results.run.study
+    return Document(
+        study.name,
+        study.title or study.name,
+        sections(
+            Section("results", "Answer", _answer(opening), bare=True),
+            Section("pictures", "Figures", lead, bare=True),
+            Section("scaling", "More devices", scaling.blocks(opening.scaled, scaled)),
+            Section("search", "Search", search_blocks(run)),
+            Section("claims", "Claims", claim_blocks(run, verdicts)),
+            Section("caveats", "Caveats", [Bullets(opening.caveats)] if opening.caveats else []),
+            Section("all", "All results", _all(opening)),
+            Section("reported", "Published and reproduced", _published(results, beside)),
+            Section("figures", "More figures" if lead else "Figures", rest),
+            Section("data", "Data", data_blocks(run)),
+            Section("ran", "Environment", environment_blocks(run)),
+            Section("study", "Study", study_blocks(study)),
+            Section("read", "How to read this page", _reading(results), screen_only=True),
+        ),
+        study.question,
+        f"fallline report of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}.",
+        Theme.of(run.trials["optimizer"].unique(maintain_order=True).to_list()),
+    )
 
 
-def _answer(opening: Opening, look: Theme) -> Markup:
+def _answer(opening: Opening) -> list[Block]:
     """The answer and its table."""
-    results = opening.results
-    large = opening.lead
-    size = "first" if len(large) <= LARGE else "several"
-    said = tag(
-        "div",
-        [tag("p", text, cls=size) for text in large],
-        [tag("p", with_command(text), cls="sure") for text in opening.sure],
-        [tag("p", with_command(text), cls="next") for text in opening.figures],
-        cls="answer",
-    )
+    size: Style = "first" if len(opening.lead) <= LARGE else "several"
+    said = [
+        *(Paragraph(text, size) for text in opening.lead),
+        *(Paragraph(text, "sure") for text in opening.sure),
+        *(Paragraph(text, "next") for text in opening.figures),
+    ]
+    caption = " ".join([*opening.answers, *opening.reserves, *opening.beside, opening.caption])
     if opening.comparison is None:
-        drawn_table = ranked(results, opening.ranked, look, 12)
+        table = ranked_table(opening.results, opening.ranked, 12, "answer", caption)
     else:
-        drawn_table = arms_table(opening.columns, opening.comparison, look)
-    return join(said, drawn_table, tag("p", opening.caption, cls="note"))
+        table = arms_table(opening.columns, opening.comparison, name="answer", caption=caption)
+    return [Group(said, "answer"), table, Paragraph(opening.caption, "note")]
 
 
-def _caveats(opening: Opening) -> Markup | None:
-    return (
-        tag("ul", [tag("li", with_command(text)) for text in opening.caveats], cls="cautions")
-        if opening.caveats
-        else None
-    )
-
-
-def _all(opening: Opening, look: Theme) -> Markup | None:
+def _all(opening: Opening) -> list[Block]:
     """All pairs, each optimizer at its best, all configurations: what the top of the page does not show."""
     results, comparison = opening.results, opening.comparison
-    other = tag("p", opening.otherwise, cls="note") if opening.otherwise else None
-    found = []
+    other = [Paragraph(opening.otherwise, "note")] if opening.otherwise else []
+    found: list[Block] = []
     if comparison is not None:
-        pairs = f"All {formatting.plural(comparison.pairs.height, 'pair')}"
-        found.append(details(pairs, plain_table(pair_columns(comparison))))
+        told = f"First minus second by {label(comparison.compared.metric)}, paired over seeds."
+        pairs = Table(pair_columns(comparison), name="pairs", caption=told)
+        summary = f"All {formatting.plural(comparison.pairs.height, 'pair')}"
+        found.append(Folded(summary, [pairs, Paragraph(told, "note")]))
         if results.by_optimizer:
-            found.append(
-                details(
-                    "Each optimizer at its best, with all recorded metrics",
-                    join(ranked(results, results.best, look, 16), other),
-                )
-            )
+            best = ranked_table(results, results.best, 16)
+            found.append(Folded("Each optimizer at its best, with all recorded metrics", [best, *other]))
     if comparison is not None or results.by_optimizer:
+        caption = f"Ranked by {results.metric.label}. {opening.otherwise}".rstrip()
+        ranked = ranked_table(results, results.ranked, MOST_SHOWN, "ranked", caption)
         heading = f"All {formatting.plural(results.ranked.height, 'configuration')}, ranked"
-        found.append(details(heading, join(ranked(results, results.ranked, look, MOST_SHOWN), other)))
-    return join(found) if found else None
+        found.append(Folded(heading, [ranked, *other]))
+    return found
 
 
-def _beside(results: Results, beside: Any) -> Markup | None:
+def _published(results: Results, beside: pl.DataFrame) -> list[Block]:
     if beside.is_empty():
-        return None
+        return []
     source = results.run.study.source
-    return join(
-        tag("p", f"Source: {source}", cls="note lead") if source else None,
-        reported_table(results, beside),
-        tag("p", far_off(results, beside), cls="note"),
-    )
+    lead = [Paragraph(f"Source: {source}", "lead")] if source else []
+    return [*lead, published_table(results, beside), Paragraph(far_off(results, beside), "note")]
 
 
-def _study(results: Results) -> Markup:
-    study = results.run.study
-    about = tag("p", study.about) if study.about else None
-    return join(about, details("The study (TOML)", tag("pre", dump_study(study))))
-
-
-def _reading(results: Results) -> Markup:
+def _reading(results: Results) -> list[Block]:
     """Splits, seeds, variation; how to use the figures."""
     metric, seeds = results.metric.column, results.seeds
     name = MetricName.parse(metric)
@@ -228,25 +206,15 @@ def _reading(results: Results) -> Markup:
         )
         if seeds < FEW_SEEDS:
             spread += f" Fewer than {FEW_SEEDS} seeds give a poor estimate of the variance."
-    return tag(
-        "div",
-        *(
-            tag("p", text)
-            for text in (
-                split,
-                spread,
-                "The best of many is slightly optimistic: it is chosen and shown on the same values.",
-                "A trial diverged if its loss was no longer finite. It has no results, and its curve ends there.",
-                *(
-                    ["A trial ended by early stopping has the results of its last step."]
-                    if "stopped" in results.ranked.columns
-                    else []
-                ),
-                "In figures: hover over a line for its values, click a name in a legend to highlight it, drag "
-                "to move, Shift and mouse wheel to zoom, double-click to reset. Click a table's heading to sort it.",
-                f"SVG and PNG above a figure save it in light colours; for PDF, or all figures at once, type: "
-                f"{COMMAND}",
-            )
-        ),
-        cls="read",
-    )
+    stopped = "stopped" in results.ranked.columns
+    texts = [
+        split,
+        spread,
+        "The best of many is slightly optimistic: it is chosen and shown on the same values.",
+        "A trial diverged if its loss was no longer finite. It has no results, and its curve ends there.",
+        *["A trial ended by early stopping has the results of its last step."] * stopped,
+        "In figures: hover over a line for its values, click a name in a legend to highlight it, drag "
+        "to move, Shift and mouse wheel to zoom, double-click to reset. Click a table's heading to sort it.",
+        f"SVG and PNG above a figure save it in light colours; for PDF, or all figures at once, type: {COMMAND}",
+    ]
+    return [Group([Paragraph(text) for text in texts], "read")]

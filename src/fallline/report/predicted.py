@@ -9,8 +9,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.html import Markup, details, join, tag
-from fallline.report.tables import table
+from fallline.report.document import Block, Column, Folded, Heading, Paragraph, Table
 from fallline.store import Run
 
 SECONDS = ("warmup_seconds", "steady_seconds", "evaluate_seconds")
@@ -26,6 +25,19 @@ NOTE = (
     "the first step. FLOPs are counted in the compiled program; the share is of the throughput of a large "
     "float32 matmul measured on this device."
 )
+SORTED_BY = (
+    "memory_bytes",
+    "predicted_memory_bytes",
+    "memory_error",
+    "seconds",
+    "predicted_seconds",
+    "seconds_error",
+    "flops_a_second",
+    "share",
+)
+FEW = 6
+"""A table of more cohorts is collapsed."""
+
 SHAPE = {
     "cohort": pl.String,
     "predicted_memory_bytes": pl.Float64,
@@ -81,40 +93,39 @@ def _row(name: str, told: dict[str, Any], own: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def section(run: Run) -> Markup | None:
-    """The table and its summary; None where nothing was predicted."""
+def forecast_blocks(run: Run) -> list[Block]:
+    """The table and its summary; none where nothing was predicted."""
     frame = predicted_frame(run)
     if frame.is_empty():
-        return None
-    heads = [
-        "cohort",
-        "memory",
-        "predicted",
-        "error",
-        "time",
-        "predicted",
-        "error",
-        "FLOP/s",
-        "of the device",
-        "bound by",
-    ]
-    body = [
-        tag(
-            "tr",
-            tag("td", row["cohort"]),
-            [tag("td", text, cls="n") for text in _cells(row)],
-            tag("td", "–" if row["bound"] is None else f"{row['bound']} ({_percent(row['bound_share'])})"),
-        )
-        for row in frame.iter_rows(named=True)
-    ]
-    drawn = table([tag("th", head, cls="n" if 0 < place < 9 else None) for place, head in enumerate(heads)], body)
-    drawn = drawn if frame.height <= 6 else details(f"Predicted and measured, {frame.height} cohorts", drawn)
-    return join(
-        tag("h3", "Predicted and measured", id="predicted"),
-        tag("p", sentence(frame)),
-        drawn,
-        tag("p", NOTE, cls="note"),
+        return []
+    rows = frame.to_dicts()
+    cells = [_cells(row) for row in rows]
+    frame = frame.with_columns(
+        memory_error=pl.col("predicted_memory_bytes") / pl.col("memory_bytes") - 1,
+        seconds_error=pl.col("predicted_seconds") / pl.col("seconds") - 1,
     )
+    heads = ("memory", "predicted", "error", "time", "predicted", "error", "FLOP/s", "of the device")
+    bounds = [
+        formatting.MISSING if row["bound"] is None else f"{row['bound']} ({_percent(row['bound_share'])})"
+        for row in rows
+    ]
+    table = Table(
+        [
+            Column.of_texts("cohort", [row["cohort"] for row in rows]),
+            *(
+                Column(head, [row[place] for row in cells], frame[key].to_list())
+                for place, (head, key) in enumerate(zip(heads, SORTED_BY, strict=True))
+            ),
+            Column.of_texts("bound by", bounds),
+        ],
+        frame.height,
+    )
+    return [
+        Heading("Predicted and measured", "predicted"),
+        Paragraph(sentence(frame)),
+        table if frame.height <= FEW else Folded(f"Predicted and measured, {frame.height} cohorts", [table]),
+        Paragraph(NOTE, "note"),
+    ]
 
 
 def sentence(frame: pl.DataFrame) -> str:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from fallline.errors import StudyError
 from fallline.report import formatting
 from fallline.report import vega as alt
-from fallline.report.as_text import cell
+from fallline.report.document import Bullets, Document, Drawing, Group, Paragraph, Section, sections
 from fallline.report.export import SCALE, without_pointer
 from fallline.report.figures import draw as common
-from fallline.report.html import Markup, page_of, tag
-from fallline.report.style import WIDTH, Theme, theme, variables
+from fallline.report.render import html
+from fallline.report.style import WIDTH, Theme, theme
 from fallline.report.tables import frame_table
 from fallline.stats import label
 from fallline.stats.profiles import SHARE, WIDEST, Key, Problem, Profiles
 from fallline.store.files import write_derived
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SUFFIXES = (".html", ".svg", ".png")
 MOST_NAMED = 6
@@ -244,7 +240,7 @@ def write(found: Profiles, path: str | Path) -> Path:
     """Write the profiles as a page (.html) or as a figure (.svg, .png); StudyError for another suffix."""
     path = Path(path)
     if path.suffix == ".html":
-        write_derived(path, _page(found))
+        write_derived(path, html.page(_document(found)))
     elif path.suffix == ".svg":
         write_derived(path, svg(found))
     elif path.suffix == ".png":
@@ -256,44 +252,26 @@ def write(found: Profiles, path: str | Path) -> Path:
     return path
 
 
-def _page(found: Profiles) -> str:
-    style = resources.files("fallline.report").joinpath("template.css").read_text(encoding="utf-8")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", "Performance profiles"),
-        tag("style", Markup(variables() + style)),
-    )
-    times = arm_table(found, seconds=True) if found.seconds is not None else None
-    main = tag(
-        "main",
-        tag("h1", "Which arm reaches the target in the fewest steps"),
-        tag(
-            "div",
-            [tag("p", text, cls=None if place else "first") for place, text in enumerate(answer(found))],
-            cls="answer",
+def _document(found: Profiles) -> Document:
+    times = [frame_table(arm_table(found, seconds=True))] if found.seconds is not None else []
+    first, *others = answer(found)
+    return Document(
+        "profiles",
+        "Which arm reaches the target in the fewest steps",
+        sections(
+            Section(
+                "answer",
+                "Answer",
+                [
+                    Group([Paragraph(first, "first"), *map(Paragraph, others)], "answer"),
+                    frame_table(arm_table(found)),
+                    Bullets(notes(found)),
+                ],
+                bare=True,
+            ),
+            Section("profiles", "Profiles", [Drawing(svg(found), READING)]),
+            Section("seconds", "By seconds", times),
+            Section("problems", "Problems", [frame_table(problem_table(found))]),
         ),
-        tag(
-            "section",
-            frame_table(arm_table(found)),
-            tag("ul", [tag("li", text) for text in notes(found)], cls="cautions"),
-        ),
-        tag("section", tag("h2", "Profiles"), tag("figure", tag("figcaption", READING), Markup(svg(found)))),
-        tag("section", tag("h2", "By seconds"), frame_table(times)) if times is not None else None,
-        tag("section", tag("h2", "Problems"), frame_table(problem_table(found))),
+        about="fallline profile of several runs.",
     )
-    return page_of(head, tag("body", main))
-
-
-def rich_table(frame: pl.DataFrame, title: str) -> Table:
-    """A frame as a table for a terminal."""
-    from rich.table import Table
-
-    table = Table(title=cell(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
-    left = ("arm", "problem", "target", "at")
-    for name in frame.columns:
-        table.add_column(cell(name), justify="left" if name in left else "right", no_wrap=True)
-    for row in frame.iter_rows():
-        table.add_row(*(cell(value) for value in row))
-    return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import polars as pl
 
 from fallline.contracts import MetricName
 from fallline.report import formatting
+from fallline.report.document import Column
 from fallline.report.naming import digits_of
 from fallline.report.rounding import interval
 from fallline.stats import MetricView, best_of, label, primary, summary, varying
@@ -25,28 +25,6 @@ MOST_NUMBERS, MOST_SETTINGS = 3, 6
 
 JOINED = "other settings"
 """The heading of that column."""
-
-
-@dataclass(frozen=True)
-class TableColumn:
-    """A column of a table: its heading, a text and a sorting value per row, and whether it holds numbers."""
-
-    heading: str
-    texts: list[str]
-    values: list[Any]
-    numeric: bool = True
-    help: str = ""
-    names: bool = False
-    """Whether the column holds names of optimizers, which have a colour."""
-
-
-def legend(columns: Sequence[TableColumn]) -> list[str]:
-    """What the columns of a terminal's table mean, one line each; columns with the same meaning share a line."""
-    found: dict[str, list[str]] = {}
-    for column in columns:
-        if column.help:
-            found.setdefault(column.help, []).append(column.heading)
-    return [f"  {', '.join(headings)}: {said}" for said, headings in found.items()]
 
 
 @dataclass(frozen=True)
@@ -86,15 +64,15 @@ class Results:
         return int(self.ranked["trials"].max())
 
 
-def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
+def columns(results: Results, frame: pl.DataFrame) -> list[Column]:
     """The columns of a ranked table, for the rows of ``frame`` (of ``ranked`` or ``best``)."""
     metric, rows = results.metric, frame.to_dicts()
-    found = [TableColumn("#", [formatting.count(row["rank"]) for row in rows], frame["rank"].to_list())]
+    found = [Column("#", [formatting.count(row["rank"]) for row in rows], frame["rank"].to_list(), soft=True)]
     shown, joined = _settings(results)
     for name in shown:
         told = not frame.schema[name].is_numeric()
         found.append(
-            TableColumn(
+            Column(
                 formatting.name(name),
                 [formatting.value_of(name, row[name], results.digits) for row in rows],
                 frame[name].to_list(),
@@ -104,23 +82,25 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
         )
     if joined:
         texts = [formatting.recipe(row, joined, results.digits) or formatting.MISSING for row in rows]
-        found.append(TableColumn(JOINED, texts, texts, numeric=False))
+        found.append(Column.of_texts(JOINED, texts, width="wrap"))
     mean, sd, n, low, high = (f"{metric.column}_{part}" for part in ("mean", "sd", "n", "low", "high"))
     found += [
         _hyperparameters(metric.label, rows, mean, "mean over seeds" + _caution(results, metric.column)),
-        TableColumn(
+        Column(
             "sd",
             [formatting.number(row[sd], 2) for row in rows],
             frame[sd].to_list(),
             help="standard deviation over seeds (n − 1)",
+            soft=True,
         ),
-        TableColumn(
+        Column(
             "n",
             [formatting.count(row[n]) for row in rows],
             frame[n].to_list(),
             help="seeds with a value" if results.ranked["missing"].sum() else "seeds that finished",
+            soft=True,
         ),
-        TableColumn(
+        Column(
             "95 % CI",
             [interval(row[low], row[high]) for row in rows],
             frame[low].to_list(),
@@ -136,11 +116,12 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
                 f"best {metric.label.replace('final ', '')} during training, mean over seeds"
                 + _caution(results, metric.column),
             ),
-            TableColumn(
+            Column(
                 "at step",
                 [formatting.count(row["when"]) for row in rows],
                 frame["when"].to_list(),
                 help="the step of the best value, median over seeds",
+                soft=True,
             ),
         ]
     found += [
@@ -155,7 +136,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
     ]
     if "steps_to_target" in frame.columns and results.run.study.target:
         found.append(
-            TableColumn(
+            Column(
                 "to target",
                 [formatting.count(row["steps_to_target"]) for row in rows],
                 frame["steps_to_target"].to_list(),
@@ -179,11 +160,11 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
             for row in rows
         ]
         note = "trials ended by early stopping, and the median step"
-        found.append(TableColumn("stopped early", told, frame["stopped"].to_list(), help=note))
+        found.append(Column("stopped early", told, frame["stopped"].to_list(), help=note))
     if frame["diverged"].sum() or results.ranked["diverged"].sum():
         lost, of = ("tried_diverged", "tried_trials") if "tried_trials" in frame.columns else ("diverged", "trials")
         found.append(
-            TableColumn(
+            Column(
                 "diverged",
                 [f"{formatting.count(row[lost])} of {formatting.count(row[of])}" if row[lost] else "0" for row in rows],
                 frame[lost].to_list(),
@@ -195,7 +176,7 @@ def columns(results: Results, frame: pl.DataFrame) -> list[TableColumn]:
         gaps, of = ("tried_missing", "tried_trials") if "tried_missing" in frame.columns else ("missing", "trials")
         texts = [f"{formatting.count(row[gaps])} of {formatting.count(row[of])}" if row[gaps] else "0" for row in rows]
         found.append(
-            TableColumn(
+            Column(
                 "no value",
                 texts,
                 frame[gaps].to_list(),
@@ -216,8 +197,8 @@ def _settings(results: Results) -> tuple[list[str], list[str]]:
     return (results.varying, []) if few else (alone, others)
 
 
-def _hyperparameters(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> TableColumn:
-    return TableColumn(heading, [formatting.number(row[name]) for row in rows], [row[name] for row in rows], help=note)
+def _hyperparameters(heading: str, rows: list[dict[str, Any]], name: str, note: str) -> Column:
+    return Column(heading, [formatting.number(row[name]) for row in rows], [row[name] for row in rows], help=note)
 
 
 def _caution(results: Results, metric: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.html import Markup, join, tag
+from fallline.report.document import Block, Heading, Paragraph
 from fallline.report.tables import frame_table
 from fallline.search.records import settings_of
 from fallline.stats import primary, summary
@@ -24,29 +24,28 @@ READING = (
 )
 
 
-def search_section(run: Run) -> Markup | None:
+def search_blocks(run: Run) -> list[Block]:
     """The search of a run: each optimizer's cost, best setting, search value and fresh value; the rungs; every setting.
 
     None where the run is not of a search.
     """
     rows = settings_of(run.folder)
     if rows is None or run.study.search is None:
-        return None
-    return join(
-        tag("p", gap_sentence(run, rows), cls="note lead"),
+        return []
+    return [
+        Paragraph(gap_sentence(run, rows), "lead"),
         frame_table(winners(run, rows)),
-        tag("p", READING, cls="note"),
-        tag("h3", "Rungs"),
+        Paragraph(READING, "note"),
+        Heading("Rungs"),
         frame_table(rungs(rows)),
-        tag("h3", "Importance of hyperparameters"),
+        Heading("Importance of hyperparameters"),
         frame_table(importance(rows, primary(run).up)),
-        tag(
-            "p",
+        Paragraph(
             "Spearman rank correlation of each hyperparameter with the value over the settings of the first rung, "
             "and the range that the best quarter of them has.",
-            cls="note",
+            "note",
         ),
-    )
+    ]
 
 
 def search_lines(run: Run) -> list[str]:

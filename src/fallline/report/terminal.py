@@ -9,21 +9,17 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fallline.errors import printable
-from fallline.report.as_text import as_text, cell
 from fallline.report.claims import lines
+from fallline.report.document import Column, Table
 from fallline.report.headline import Opening
 from fallline.report.interim_analyses import looks_in_words
-from fallline.report.results import Results, TableColumn, columns, legend
+from fallline.report.render.terminal import as_text, fitting, legend, rich_table
+from fallline.report.results import Results, columns
 from fallline.report.search import search_lines
 from fallline.store import Run
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-
-GAP = 2
-"""Characters between two columns."""
+    from rich.table import Table as RichTable
 
 
 BRIEF_LEAVES_OUT = ("sd", "n", "test loss")
@@ -35,7 +31,7 @@ class TerminalView:
     """Lines, tables with the lines below each, lines. ``str`` joins all."""
 
     before: list[str]
-    tables: list[tuple[Table, list[str]]]
+    tables: list[tuple[RichTable, list[str]]]
     after: list[str]
 
     def __str__(self) -> str:
@@ -79,57 +75,19 @@ def _title(opening: Opening) -> str:
     return opening.results.run.study.title or opening.results.run.study.name
 
 
-def _explained(found: list[TableColumn], caption: str, top: int, width: int | None) -> tuple[Table, list[str]]:
+def _explained(found: list[Column], caption: str, top: int, width: int | None) -> tuple[RichTable, list[str]]:
     """A table, and below it what was left out and what its columns mean."""
-    count = _fitting(found, width)
+    count = fitting(found, width)
     under = [caption, *_first_rows(found, top)]
     if count < len(found):
         under.append(f"On the page also: {', '.join(column.heading for column in found[count:])}.")
     return _fitted(found, top, width), [*under, *legend(found[:count])]
 
 
-def _fitted(found: list[TableColumn], top: int, width: int | None) -> Table:
-    return _table(found[: _fitting(found, width)], min(top, len(found[0].texts)))
+def _fitted(found: list[Column], top: int, width: int | None) -> RichTable:
+    return rich_table(Table(found[: fitting(found, width)]), rows=top, stacked=True)
 
 
-def _first_rows(found: list[TableColumn], top: int) -> list[str]:
+def _first_rows(found: list[Column], top: int) -> list[str]:
     height = len(found[0].texts)
     return [f"The first {top} of {height:,} rows."] if height > top else []
-
-
-def _table(columns: list[TableColumn], count: int) -> Table:
-    """The first rows."""
-    from rich.table import Table
-
-    found = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        found.add_column(
-            cell(_heading(column)),
-            justify="right" if column.numeric else "left",
-            no_wrap=True,
-            min_width=_width(column),
-        )
-    for place in range(count):
-        found.add_row(*(cell(column.texts[place]) for column in columns))
-    return found
-
-
-def _fitting(every: list[TableColumn], width: int | None) -> int:
-    """How many columns fit, from the left; at least three."""
-    used, count = -GAP, 0
-    for column in every:
-        used += GAP + _width(column)
-        if width is not None and used > width and count >= 3:
-            break
-        count += 1
-    return count
-
-
-def _heading(column: TableColumn) -> str:
-    """One word per line, where the heading is wider than the values."""
-    wide = max((len(text) for text in column.texts), default=0) < len(column.heading)
-    return column.heading.replace(" ", "\n") if wide and column.heading != "95 % CI" else column.heading
-
-
-def _width(column: TableColumn) -> int:
-    return max(len(printable(text)) for text in [*_heading(column).split("\n"), *column.texts])

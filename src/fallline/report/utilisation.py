@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import polars as pl
 
 from fallline.errors import StudyError
 from fallline.report import formatting
+from fallline.report.document import Document, Drawing, Group, Paragraph, Section
 from fallline.report.export import SCALE, write_table
-from fallline.report.html import Markup, page_of, tag
-from fallline.report.style import WIDTH, theme, variables
+from fallline.report.render import html
+from fallline.report.style import WIDTH, theme
 from fallline.report.tables import frame_table
 from fallline.store.files import write_derived
 
@@ -108,24 +108,19 @@ def write(frame: pl.DataFrame, task: str, path: str | Path) -> Path:
     elif path.suffix == ".png":
         write_derived(path, vl_convert.svg_to_png(svg, scale=SCALE))
     else:
-        write_derived(path, _page(frame, task, svg))
+        write_derived(path, html.page(_document(frame, task, svg)))
     return path
 
 
-def _page(frame: pl.DataFrame, task: str, svg: str) -> str:
-    style = resources.files("fallline.report").joinpath("template.css").read_text(encoding="utf-8")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("title", f"Utilisation: {task}"),
-        tag("style", Markup(variables() + style)),
+def _document(frame: pl.DataFrame, task: str, svg: str) -> Document:
+    said = [Paragraph(answer(frame, task), "first"), Paragraph(reported())]
+    return Document(
+        "utilisation",
+        f"How well {task} uses {frame['device'][0]}",
+        [
+            Section("answer", "Answer", [Group(said, "answer")], bare=True),
+            Section("figure", "Figure", [Drawing(svg)], bare=True),
+            Section("sizes", "Batch sizes", [frame_table(shown(frame))]),
+        ],
+        about=f"fallline utilisation of {task}.",
     )
-    device = frame["device"][0]
-    main = tag(
-        "main",
-        tag("h1", f"How well {task} uses {device}"),
-        tag("div", tag("p", answer(frame, task), cls="first"), tag("p", reported()), cls="answer"),
-        tag("section", tag("figure", Markup(svg))),
-        tag("section", frame_table(shown(frame))),
-    )
-    return page_of(head, tag("body", main))

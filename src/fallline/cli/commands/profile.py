@@ -34,7 +34,9 @@ def command(
     from fallline.api import open_run
     from fallline.cli.screens import print_whole
     from fallline.errors import StudyError
-    from fallline.report.profile import READING, SUFFIXES, answer, arm_table, notes, problem_table, rich_table, write
+    from fallline.report.profile import READING, SUFFIXES, answer, arm_table, notes, problem_table, write
+    from fallline.report.render.terminal import rich_table
+    from fallline.report.tables import frame_table
     from fallline.stats.profiles import profiles
 
     if out is not None and out.suffix not in SUFFIXES:
@@ -43,12 +45,14 @@ def command(
         [open_run(folder, all_rounds=all_rounds).records for folder in folders], None if by is None else names_in(by)
     )
     print("\n".join(answer(compared)), end="\n\n")
-    print_whole(rich_table(arm_table(compared), "Steps to the target, over the least of each problem"))
+    print_whole(rich_table(frame_table(arm_table(compared)), "Steps to the target, over the least of each problem"))
     if compared.seconds is not None:
         print()
-        print_whole(rich_table(arm_table(compared, seconds=True), "Seconds to the target, of trials run alone"))
+        print_whole(
+            rich_table(frame_table(arm_table(compared, seconds=True)), "Seconds to the target, of trials run alone")
+        )
     print()
-    print_whole(rich_table(problem_table(compared), "Each problem"))
+    print_whole(rich_table(frame_table(problem_table(compared)), "Each problem"))
     print("\n" + "\n".join([READING, *notes(compared)]))
     if out is not None:
         print(f"\n{write(compared, out)}")

@@ -37,7 +37,8 @@ def command(
     from fallline.cli.screens import print_whole
     from fallline.cli.terminal import new_screen
     from fallline.errors import StudyError
-    from fallline.report.profile import rich_table
+    from fallline.report.render.terminal import rich_table
+    from fallline.report.tables import frame_table
     from fallline.report.utilisation import SUFFIXES, answer, reported, shown, write
 
     if out is not None and out.suffix not in SUFFIXES:
@@ -54,6 +55,6 @@ def command(
         )
     print(answer(frame, task))
     print(reported(), end="\n\n")
-    print_whole(rich_table(shown(frame), f"Batch sizes on {frame['device'][0]}, one lane alone"))
+    print_whole(rich_table(frame_table(shown(frame)), f"Batch sizes on {frame['device'][0]}, one lane alone"))
     if out is not None:
         print(f"\n{write(frame, task, out)}")

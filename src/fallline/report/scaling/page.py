@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.document import document
+from fallline.report.document import Block, Document, Facts, Folded, Group, Heading, Paragraph, Section, sections
 from fallline.report.export import COMMAND, write_table
-from fallline.report.html import Markup, details, join, tag
-from fallline.report.pictures import figures
+from fallline.report.figures import RenderedFigure
+from fallline.report.render import html
 from fallline.report.scaling.claims import claims_table
 from fallline.report.scaling.pictures import pictures
 from fallline.report.scaling.tables import (
@@ -23,14 +23,14 @@ from fallline.report.scaling.tables import (
     parts_table,
     reported_table,
 )
+from fallline.report.study_source import study_blocks
 from fallline.report.tables import frame_table
 from fallline.store.files import write_derived
-from fallline.study import dump_study
 
 if TYPE_CHECKING:
     from fallline.report.scaling.result import Scaled
 
-READING = (
+_HOW = (
     "Each number of devices was measured in its own process, with the study's program, first trial and batches: "
     "consecutive steps, timed several times, in rounds over all programs. The figure is the median over repeats.",
     "Compute, communication and idle time come from three measurements: the step on one device with the batch "
@@ -44,6 +44,11 @@ READING = (
     "for separate devices like this one, with links as fast as measured.",
     "A batch that does not divide evenly over the devices is padded.",
 )
+READING = Group([Paragraph(text) for text in _HOW], "read")
+"""How it was measured."""
+
+OPEN_TABLES = 3
+"""Of the tables in a report so many are open at first."""
 
 
 def write_page(scaled: Scaled, path: Path | None = None) -> Path:
@@ -52,22 +57,25 @@ def write_page(scaled: Scaled, path: Path | None = None) -> Path:
     drawn = pictures(scaled)
     write_beside(scaled, drawn, page.parent)
     study = scaled.study
-    title = f"What more devices buy: {study.title or study.name}"
-    about = f"fallline scale of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}."
-    sections = [
-        ("answer", "Answer", answer(scaled)),
-        ("figures", "Figures", figures(drawn)),
-        *tables(scaled),
-        ("ran", "Environment", _ran(scaled)),
-        ("study", "Study", details("The study (TOML)", tag("pre", dump_study(study)))),
-        ("read", "How to read this page", reading()),
-    ]
-    question = "Should I use more devices for this, and for what?"
-    write_derived(page, document(study.name, title, question, sections, about, bare=("answer", "figures")))
+    document = Document(
+        study.name,
+        f"What more devices buy: {study.title or study.name}",
+        sections(
+            Section("answer", "Answer", _answer(scaled), bare=True),
+            Section("figures", "Figures", drawn, bare=True),
+            *tables(scaled),
+            Section("ran", "Environment", [_ran(scaled)]),
+            Section("study", "Study", study_blocks(study)),
+            Section("read", "How to read this page", [READING], screen_only=True),
+        ),
+        "Should I use more devices for this, and for what?",
+        f"fallline scale of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}.",
+    )
+    write_derived(page, html.page(document))
     return page
 
 
-def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
+def write_beside(scaled: Scaled, drawn: list[RenderedFigure], folder: Path) -> None:
     """Tables, and the data of the figures, as CSV."""
     for name, frame in (
         ("scaling-points", scaled.points),
@@ -84,14 +92,14 @@ def write_beside(scaled: Scaled, drawn: list[Any], folder: Path) -> None:
         write_table(folder / "tables" / f"figure-{picture.name}.csv", picture.frame)
 
 
-def answer(scaled: Scaled) -> Markup:
+def _answer(scaled: Scaled) -> list[Block]:
     """The sentences, the first in large letters."""
     first, *rest = scaled.sentences
-    return tag("div", tag("p", first, cls="first"), [tag("p", text, cls="next") for text in rest], cls="answer")
+    return [Group([Paragraph(first, "first"), *(Paragraph(text, "next") for text in rest)], "answer")]
 
 
-def tables(scaled: Scaled) -> list[tuple[str, str, Markup | None]]:
-    """Sections with the tables behind the sentences and figures."""
+def tables(scaled: Scaled) -> list[Section]:
+    """Sections with the tables behind the sentences and figures; those without rows have no blocks."""
     found = (
         ("takes", "Time of the study", budget_table(scaled), calculated(scaled)),
         ("reported", "Published and reproduced", reported_table(scaled), [_OTHERS]),
@@ -102,39 +110,28 @@ def tables(scaled: Scaled) -> list[tuple[str, str, Markup | None]]:
         ("law", "Predictions", forecast_table(scaled), [_law(scaled)]),
     )
     return [
-        (key, heading, None if frame.is_empty() else join(frame_table(frame), _notes(texts)))
+        Section(
+            key, heading, [] if frame.is_empty() else [frame_table(frame), *(Paragraph(text, "note") for text in texts)]
+        )
         for key, heading, frame, texts in found
     ]
 
 
-def section(scaled: Scaled | None, drawn: list[Any]) -> Markup | None:
-    """The same as a section of a run's report; None where nothing was measured."""
+def blocks(scaled: Scaled | None, drawn: list[RenderedFigure]) -> list[Block]:
+    """The same as a section of a run's report; none where nothing was measured."""
     if scaled is None:
-        return None
-    said = [tag("p", text, cls="note") for text in scaled.sentences[1:]]
-    shown = [(heading, content) for _, heading, content in tables(scaled) if content is not None]
-    return join(
-        said,
-        figures(drawn),
-        [
-            details(heading, content) if place > 2 else join(tag("h3", heading), content)
-            for place, (heading, content) in enumerate(shown)
-        ],
-        details("Measurement", _ran(scaled), reading()),
-    )
-
-
-def reading() -> Markup:
-    """How it was measured."""
-    return tag("div", *(tag("p", text) for text in READING), cls="read")
+        return []
+    found: list[Block] = [*(Paragraph(text, "note") for text in scaled.sentences[1:]), *drawn]
+    for place, section in enumerate(sections(*tables(scaled))):
+        if place < OPEN_TABLES:
+            found += [Heading(section.heading), *section.blocks]
+        else:
+            found.append(Folded(section.heading, section.blocks))
+    return [*found, Folded("Measurement", [_ran(scaled), READING])]
 
 
 _JUDGED = "Supported or refuted if the whole range over repeats agrees; the range is in brackets."
 _OTHERS = "The published times are of other machines: compare speed-ups, not seconds."
-
-
-def _notes(texts: list[str]) -> Markup | None:
-    return join([tag("p", text, cls="note") for text in texts]) if texts else None
 
 
 def _law(scaled: Scaled) -> str:
@@ -160,7 +157,7 @@ def _micro(seconds: float) -> str:
     return f"{formatting.number(1e6 * seconds, 3)} µs"
 
 
-def _ran(scaled: Scaled) -> Markup:
+def _ran(scaled: Scaled) -> Facts:
     """Device, weights, repeats, versions."""
     facts = scaled.facts
     last = (facts.get("environments") or [{}])[-1]
@@ -187,4 +184,4 @@ def _ran(scaled: Scaled) -> Markup:
         ("platform", str(last.get("platform") or "")),
         ("command", str(last.get("command") or "")),
     ]
-    return tag("dl", [join(tag("dt", name), tag("dd", value)) for name, value in listed if value])
+    return Facts([(name, value) for name, value in listed if value])

@@ -126,7 +126,7 @@ def _speed_up(scaled: Scaled) -> RenderedFigure | None:
     said = (
         "One batch split over the devices (strong scaling), one batch on each (weak scaling: the work of all "
         "relative to one in the same time), one trial on each. Dashed: linear speed-up. Thick lines: range over "
-        "repeats ({_repeats(scaled)})."
+        f"repeats ({_repeats(scaled)})."
     )
     if scaled.judged.shared:
         said += " These devices share the cores of one CPU, so linear speed-up is impossible."

@@ -119,7 +119,7 @@ class Scaled:
         return write_scaling_figures(self, names, formats, None if folder is None else Path(folder))
 
     def __str__(self) -> str:
-        from fallline.report.as_text import as_text
+        from fallline.report.render.terminal import as_text
         from fallline.report.scaling.tables import terminal
 
         said = list(self.sentences)

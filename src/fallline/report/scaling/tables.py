@@ -8,12 +8,13 @@ import polars as pl
 
 from fallline.batching import steps_of
 from fallline.report import formatting
-from fallline.report.as_text import cell
+from fallline.report.render.terminal import rich_table
 from fallline.report.rounding import interval
 from fallline.report.scaling.sentences import percent
+from fallline.report.tables import frame_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from fallline.report.scaling.result import Scaled
 
@@ -191,27 +192,15 @@ def calculated(scaled: Scaled) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def terminal(scaled: Scaled) -> list[Table]:
+def terminal(scaled: Scaled) -> list[RichTable]:
     """The tables for a terminal."""
-    from rich.table import Table
-
-    found = []
     tables = (
         ("Speed-up of a step", axes_table(scaled)),
         ("Time of a split step, ms", parts_table(scaled)),
         ("Time of the study", budget_table(scaled)),
         ("Predictions", forecast_table(scaled)),
     )
-    for title, frame in tables:
-        if frame.is_empty():
-            continue
-        one = Table(title=cell(title), box=None, pad_edge=False, title_justify="left", header_style="bold")
-        for name in frame.columns:
-            one.add_column(cell(name), justify="left" if name in ("devices do", "from") else "right", no_wrap=True)
-        for row in frame.iter_rows():
-            one.add_row(*(cell(value) for value in row))
-        found.append(one)
-    return found
+    return [rich_table(frame_table(frame), title) for title, frame in tables if not frame.is_empty()]
 
 
 def _one(scaled: Scaled, row: dict[str, Any]) -> dict[str, Any]:

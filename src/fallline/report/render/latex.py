@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from unicodedata import normalize
 
-from fallline.report.text_tables import TextTable
+from fallline.report.document import Table
+from fallline.report.render.paper import note, paper_rows
 
 BROKEN = 28
 """Length from which a column of words is broken into lines."""
@@ -75,14 +76,15 @@ _KNOWN = re.compile(r"[\x20-\x7e\u00c0-\u017f\u00a1-\u00bf]*")
 """What pdfLaTeX can set once the signs above are replaced: ASCII and the letters of European languages."""
 
 
-def table(written: TextTable, study: str) -> str:
+def table(written: Table, study: str) -> str:
     """A table to \\input: booktabs, a self-contained caption, a label ``tab:STUDY-NAME``."""
-    rows = [[column.heading for column in written.columns], *written.rows]
+    columns = written.on_paper
+    rows = [[column.heading for column in columns], *paper_rows(written)]
     lines = [f"{' & '.join(escaped(text) for text in row)} \\\\" for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    kinds = "".join(_kind(width, column.numeric) for width, column in zip(widths, written.columns, strict=True))
+    kinds = "".join(_kind(width, column.numeric) for width, column in zip(widths, columns, strict=True))
     wide = sum(min(width, BROKEN) for width in widths) > PAPER
-    caption = escaped(" ".join(filter(None, [written.caption, written.note])))
+    caption = escaped(" ".join(filter(None, [written.caption, note(written)])))
     text = "\n".join(
         [
             r"\begin{table}",

@@ -105,7 +105,7 @@
     script.textContent = await new Response(plain).text();
     document.head.append(script);
   }
-  const unpacked = unpack();
+  const unpacked = document.getElementById("vega") ? unpack() : null;  // a page without figures has none
 
   // What is on the screen first, then the rest from top to bottom, so that a reader waits for one figure at most and
   // printing finds all of them; the browser can paint and scroll between two. A newer call ends an older one.
