@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fallline.errors import StudyError
 from fallline.report import formatting
-from fallline.report.interim_analyses import percent
 from fallline.report.naming import digits_of
+from fallline.report.sentences.interim_analyses import percent
 from fallline.stats.alpha_spending import DEFAULT_MOST_SEEDS, first_analysis_seeds, plan_interim_analyses
 from fallline.stats.best import AS_GOOD, WORSE
 from fallline.stats.claims import UNTESTED, claims

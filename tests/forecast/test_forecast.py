@@ -146,7 +146,7 @@ def test_a_plan_counts_what_the_run_then_trains(small_run):
 
 
 def test_what_was_predicted_before_training_stands_beside_what_was_measured(small_run):
-    from fallline.report.predicted import BOUNDS, predicted_frame, section
+    from fallline.report.sections.forecast import BOUNDS, predicted_frame, section
 
     _, plan, result = small_run
     (row,) = predicted_frame(result.records).rows(named=True)

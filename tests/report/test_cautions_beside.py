@@ -7,11 +7,11 @@ import pytest
 
 from fake_run import softmax_run, tiny
 from fallline.report.comparison import Comparison, arm_columns
-from fallline.report.comparison_words import value
 from fallline.report.headline import Opening
 from fallline.report.page import write_report
 from fallline.report.results import Results, columns
 from fallline.report.rounding import by_width, interval, plus_minus
+from fallline.report.sentences.comparison_words import value
 from fallline.report.terminal import shown
 
 NOISE = [0.0, 0.011, -0.013, 0.004, 0.007, -0.009]

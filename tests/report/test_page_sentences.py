@@ -241,7 +241,7 @@ def test_what_opens_the_page_can_be_asked_for_in_python(page):
 
 def test_the_command_of_the_page_is_what_was_typed_with_other_seeds(tmp_path):
     from fake_run import tiny
-    from fallline.report.commands import again
+    from fallline.report.sentences.commands import again
 
     run = tiny(tmp_path / "run", [{"optimizer": "adam", "seed": 0, "validation_accuracy": 0.9}])
     run.environments[-1]["command"] = "fallline run s --seeds 5 --set 'axes.learning_rate=[1, 2]' --set steps=3"

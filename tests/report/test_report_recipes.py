@@ -14,11 +14,11 @@ import vl_convert
 from fake_recipes import CLASSES, EXAMPLES, LOSSES, recipes_run
 from fallline.errors import StoreError
 from fallline.report import formatting
-from fallline.report.answer import answer, cautions, runner_up
-from fallline.report.budget import budget_table, sentence
 from fallline.report.figures import drawn
 from fallline.report.png import data_uri, png
 from fallline.report.results import Results, columns
+from fallline.report.sections.budget import budget_table, sentence
+from fallline.report.sentences.answer import answer, cautions, runner_up
 from fallline.stats import budgets
 from fallline.study import Figure
 

@@ -14,9 +14,9 @@ from fallline.batching import steps_of
 from fallline.cli.commands.figures import write_figures
 from fallline.contracts import Clock
 from fallline.errors import HyperparameterError, StoreError, StudyError, UnknownName
-from fallline.report.budget import sentence
 from fallline.report.scaling import Scaled
 from fallline.report.scaling.claims import claims_table
+from fallline.report.sections.budget import sentence
 from fallline.scaling import Law, fit_law, wanted
 from fallline.scaling.epochs import EpochTime, budget_times, epoch_times
 from fallline.scaling.folder import ScaleFolder

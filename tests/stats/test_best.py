@@ -414,7 +414,7 @@ def test_two_seeds_forecast_nothing_and_say_what_to_do(tmp_path):
 
 
 def _claims(run: Any) -> list[str]:
-    from fallline.report.claims import lines
+    from fallline.report.sections.claims import lines
 
     return lines(run)
 

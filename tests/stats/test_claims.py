@@ -17,7 +17,7 @@ from scipy import stats
 import fallline
 from fake_run import tiny
 from fallline.errors import StudyError, UnknownName
-from fallline.report.claims import lines, section
+from fallline.report.sections.claims import lines, section
 from fallline.stats.arms import crossed
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Verdict, claims, decide
 from fallline.stats.evidence import Region, weigh

@@ -9,7 +9,7 @@ import pytest
 import fallline
 from fake_run import write_run
 from fallline.batching import BatchStream
-from fallline.report.claims import claim_blocks, lines, overview
+from fallline.report.sections.claims import claim_blocks, lines, overview
 from fallline.stats.claims import UNTESTED, claims
 from fallline.store import Run
 from fallline.store.claims import note_claims, read_claims

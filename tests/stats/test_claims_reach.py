@@ -13,7 +13,7 @@ import pytest
 
 import fallline
 from fake_run import tiny
-from fallline.report.claims import lines, section
+from fallline.report.sections.claims import lines, section
 from fallline.stats.budget_limits import undertrained
 from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.claims import REFUTED, SUPPORTED, UNTESTED, Verdict, claims, region_of

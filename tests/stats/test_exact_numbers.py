@@ -9,10 +9,10 @@ import pytest
 from fake_run import tiny
 from fallline.exporting.trials import exported_trials
 from fallline.report import formatting
-from fallline.report.commands import again, at_rates, smaller_rates, wider
 from fallline.report.comparison import Comparison, arm_columns
 from fallline.report.figures import drawn, specs
 from fallline.report.naming import digits_of
+from fallline.report.sentences.commands import again, at_rates, smaller_rates, wider
 from fallline.report.terminal import shown
 from fallline.stats.filters import select_trials
 from fallline.stats.search import searches

@@ -21,11 +21,11 @@ from polars.testing import assert_frame_equal
 from fake_run import hyperparameters_of, tiny
 from fallline.errors import StudyError, UnknownName
 from fallline.optimizers import find_optimizer
-from fallline.report.answer import cautions
 from fallline.report.export import write_figure
 from fallline.report.figures import drawn, figure_kinds
 from fallline.report.results import Results
-from fallline.report.tuning import tuning_cautions
+from fallline.report.sentences.answer import cautions
+from fallline.report.sentences.tuning import tuning_cautions
 from fallline.stats.analysis import Analysis
 from fallline.stats.expected_best import MOST_TRIES, band, expected_best, points
 from fallline.stats.good_range import good_range

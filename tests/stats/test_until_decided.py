@@ -17,9 +17,9 @@ import fallline
 from dots_study import study as dots
 from fake_run import tiny
 from fallline.errors import StoreError, StudyError
-from fallline.report.claims import lines, section
-from fallline.report.comparison_words import notes
-from fallline.report.interim_analyses import looks_in_words
+from fallline.report.sections.claims import lines, section
+from fallline.report.sentences.comparison_words import notes
+from fallline.report.sentences.interim_analyses import looks_in_words
 from fallline.sequential import questions
 from fallline.stats.alpha_spending import first_analysis_seeds, plan_interim_analyses, sequential_test
 from fallline.stats.arms import crossed, judges

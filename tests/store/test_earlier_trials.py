@@ -12,8 +12,8 @@ from polars.testing import assert_frame_equal
 import fallline
 from fake_run import tiny
 from fallline.errors import StoreError, StudyError
-from fallline.report.commands import again
-from fallline.report.earlier import earlier_in_words
+from fallline.report.sentences.commands import again
+from fallline.report.sentences.earlier import earlier_in_words
 from fallline.report.terminal import shown
 from fallline.store import Run
 from fallline.study import Study

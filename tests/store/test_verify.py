@@ -11,7 +11,7 @@ import pytest
 
 import fallline
 from fallline.errors import FalllineError, StoreError
-from fallline.report.machine import environment_blocks
+from fallline.report.sections.environment import environment_blocks
 from fallline.store.files import write_text
 from faulty import TASK, copied, records, small_blocks, study
 

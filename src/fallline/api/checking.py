@@ -22,7 +22,7 @@ FEW_ROWS = 30
 @dataclass(frozen=True)
 class StudyCheck:
     """``problems`` say what must be corrected before the study can run, ``notes`` what may mislead, ``plan`` what it
-    would do. ``columns``: one row per column of a table, as ``fallline.report.data_section.column_rows`` gives them.
+    would do. ``columns``: one row per column of a table, as ``fallline.report.sections.data.column_rows`` gives them.
     """
 
     study: Study | None = None
@@ -132,8 +132,8 @@ def _notes(study: Study, task: Task) -> Iterator[str]:
 
 
 def _plan(study: Study, preset: str | None, task: Task) -> Iterator[str]:
-    from fallline.report.data_section import data_lines
     from fallline.report.formatting import count, plural
+    from fallline.report.sections.data import data_lines
 
     trials = study.trials()
     settings = len({trial.recipe for trial in trials})
@@ -156,6 +156,6 @@ def _plan(study: Study, preset: str | None, task: Task) -> Iterator[str]:
 
 
 def _columns(task: Task) -> list[tuple[Any, ...]]:
-    from fallline.report.data_section import column_rows
+    from fallline.report.sections.data import column_rows
 
     return list(column_rows(task.pipeline)) if task.pipeline else []

@@ -71,7 +71,7 @@ class Result:
     @cached_property
     def _test_handed_out(self) -> None:
         """Noted once per opening of the folder."""
-        from fallline.report.test_reads import read_all
+        from fallline.report.sentences.test_reads import read_all
 
         for problem in read_all(self.records, self.reader):
             warnings.warn(problem, FalllineWarning, stacklevel=4)
@@ -191,11 +191,11 @@ class Result:
         With ``comparisons`` one row per comparison. A claim about the held-out test set is judged with ``test`` only,
         and the run folder notes it; without, the note of its row says so.
         """
-        from fallline.report.claims import overview, parts_frame
+        from fallline.report.sections.claims import overview, parts_frame
         from fallline.stats.claims import claims
 
         if test:
-            from fallline.report.test_reads import read_named
+            from fallline.report.sentences.test_reads import read_named
 
             read_named(self.records, self.reader, claims(self.records))
             return parts_frame(claims(self.records)) if comparisons else overview(self.records)
@@ -236,7 +236,7 @@ class Result:
         Print it for the answer in words; ``arms`` and ``pairs`` are its frames.
         """
         from fallline.report.comparison import Comparison
-        from fallline.report.test_reads import read_compared
+        from fallline.report.sentences.test_reads import read_compared
 
         comparison = Comparison.of(self.records, by, metric, tune)
         return replace(comparison, read=tuple(read_compared(comparison.compared, self.reader)))
@@ -349,7 +349,7 @@ def open_run(folder: str | Path, reader: str = "python", all_rounds: bool = Fals
     if records.trials.is_empty():
         resume = "continue it with the command that started it, and --resume"
         if records.earlier.height:
-            from fallline.report.earlier import earlier_in_words
+            from fallline.report.sentences.earlier import earlier_in_words
 
             raise StoreError(
                 f"the run in {folder} has no finished block yet of the study in its present form; {resume}. "

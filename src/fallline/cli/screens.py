@@ -58,7 +58,7 @@ def print_outcome(result: Result, report: bool, screen: Console) -> None:
     Whatever fails while the answer is printed, be it that its reader left (``fallline run ... | head``): the page is
     written all the same, before the failure is raised.
     """
-    from fallline.report.test_reads import read_chosen
+    from fallline.report.sentences.test_reads import read_chosen
 
     left = view = page = None
     try:

@@ -12,16 +12,16 @@ import polars as pl
 
 from fallline.errors import StudyError
 from fallline.report import formatting
-from fallline.report.commands import smaller_rates
-from fallline.report.comparison_answer import answer
-from fallline.report.comparison_words import notes, p_text
 from fallline.report.document import Column, Table
-from fallline.report.interim_analyses import confidence, percent
-from fallline.report.missing import gone_words
 from fallline.report.naming import digits_of, named
-from fallline.report.recommendation import sure, use
 from fallline.report.render.terminal import as_text, legend, rich_table
 from fallline.report.rounding import interval
+from fallline.report.sentences.commands import smaller_rates
+from fallline.report.sentences.comparison_answer import answer
+from fallline.report.sentences.comparison_words import notes, p_text
+from fallline.report.sentences.interim_analyses import confidence, percent
+from fallline.report.sentences.missing import gone_words
+from fallline.report.sentences.recommendation import sure, use
 from fallline.stats import label
 from fallline.stats.columns import finished, how_diverged
 from fallline.stats.compare import Compared, compared

@@ -11,23 +11,23 @@ import polars as pl
 from fallline.contracts import MetricName
 from fallline.errors import FalllineError
 from fallline.report import formatting
-from fallline.report.answer import answer, cautions, runner_up
-from fallline.report.brief import brief
-from fallline.report.commands import to_finish
 from fallline.report.comparison import CHANCE, Comparison, arm_columns
-from fallline.report.comparison_words import half_width, p_text
 from fallline.report.document import Column
-from fallline.report.earlier import earlier_in_words
-from fallline.report.edges import edge_of_best, edges
-from fallline.report.interim_analyses import looks_in_words
-from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
-from fallline.report.no_winner import RATE, reserve, reserve_of
-from fallline.report.on_test import beaten_on_test, ranked_on_test
-from fallline.report.recommendation import next_command
 from fallline.report.results import Results, columns, constants
 from fallline.report.rounding import plus_minus
 from fallline.report.scaling.result import Scaled
+from fallline.report.sentences.answer import answer, cautions, runner_up
+from fallline.report.sentences.brief import brief
+from fallline.report.sentences.commands import to_finish
+from fallline.report.sentences.comparison_words import half_width, p_text
+from fallline.report.sentences.earlier import earlier_in_words
+from fallline.report.sentences.edges import edge_of_best, edges
+from fallline.report.sentences.interim_analyses import looks_in_words
+from fallline.report.sentences.missing import missing_in_words
+from fallline.report.sentences.no_winner import RATE, reserve, reserve_of
+from fallline.report.sentences.on_test import beaten_on_test, ranked_on_test
+from fallline.report.sentences.recommendation import next_command
 from fallline.scaling.folder import ScaleFolder
 from fallline.stats import label
 from fallline.stats.arms import Arm

@@ -8,36 +8,32 @@ from typing import Any
 
 import polars as pl
 
-from fallline.contracts import MetricName
 from fallline.report import formatting
-from fallline.report.claims import claim_blocks, parts_frame
-from fallline.report.comparison import pair_columns
-from fallline.report.data_section import data_blocks
-from fallline.report.document import Block, Bullets, Document, Folded, Group, Paragraph, Section, Style, Table, sections
+from fallline.report.document import Bullets, Document, Section, sections
 from fallline.report.export import COMMAND, write_table
 from fallline.report.figure_files import at_hand as figures_at_hand
 from fallline.report.figures import RenderedFigure, drawn, specs
 from fallline.report.headline import Opening
 from fallline.report.leading_figures import leading
-from fallline.report.machine import environment_blocks
-from fallline.report.predicted import predicted_frame
 from fallline.report.render import html, latex, markdown
 from fallline.report.results import Results
 from fallline.report.scaling import page as scaling
-from fallline.report.search import search_blocks
-from fallline.report.study_source import study_blocks
+from fallline.report.sections.answer import all_blocks, answer_blocks
+from fallline.report.sections.claims import claim_blocks, parts_frame
+from fallline.report.sections.data import data_blocks
+from fallline.report.sections.environment import environment_blocks
+from fallline.report.sections.forecast import predicted_frame
+from fallline.report.sections.published import published_blocks
+from fallline.report.sections.reading import reading_blocks
+from fallline.report.sections.search import search_blocks
+from fallline.report.sections.study import study_blocks
+from fallline.report.sentences.test_reads import read_chosen
 from fallline.report.style import Theme
-from fallline.report.tables import MOST_SHOWN, arms_table, far_off, published_table, ranked_table
-from fallline.report.test_reads import read_chosen
-from fallline.stats import label, reported
+from fallline.stats import reported
 from fallline.stats.claims import Verdict, claims
-from fallline.stats.summary import FEW_SEEDS
 from fallline.store import Run
 from fallline.store.files import write_derived
 from fallline.store.place import held
-
-LARGE = 2
-"""So many answers are in large letters; with more the table would be off the screen."""
 
 
 def write_report(run: Run, path: str | Path | None = None, who: str = "python") -> Path:
@@ -118,103 +114,21 @@ def _document(
         study.name,
         study.title or study.name,
         sections(
-            Section("results", "Answer", _answer(opening), bare=True),
+            Section("results", "Answer", answer_blocks(opening), bare=True),
             Section("pictures", "Figures", lead, bare=True),
             Section("scaling", "More devices", scaling.blocks(opening.scaled, scaled)),
             Section("search", "Search", search_blocks(run)),
             Section("claims", "Claims", claim_blocks(run, verdicts)),
             Section("caveats", "Caveats", [Bullets(opening.caveats)] if opening.caveats else []),
-            Section("all", "All results", _all(opening)),
-            Section("reported", "Published and reproduced", _published(results, beside)),
+            Section("all", "All results", all_blocks(opening)),
+            Section("reported", "Published and reproduced", published_blocks(results, beside)),
             Section("figures", "More figures" if lead else "Figures", rest),
             Section("data", "Data", data_blocks(run)),
             Section("ran", "Environment", environment_blocks(run)),
             Section("study", "Study", study_blocks(study)),
-            Section("read", "How to read this page", _reading(results), screen_only=True),
+            Section("read", "How to read this page", reading_blocks(results), screen_only=True),
         ),
         study.question,
         f"fallline report of {study.name}. Its tables are beside it as CSV; for figures as files type {COMMAND}.",
         Theme.of(run.trials["optimizer"].unique(maintain_order=True).to_list()),
     )
-
-
-def _answer(opening: Opening) -> list[Block]:
-    """The answer and its table."""
-    size: Style = "first" if len(opening.lead) <= LARGE else "several"
-    said = [
-        *(Paragraph(text, size) for text in opening.lead),
-        *(Paragraph(text, "sure") for text in opening.sure),
-        *(Paragraph(text, "next") for text in opening.figures),
-    ]
-    caption = " ".join([*opening.answers, *opening.reserves, *opening.beside, opening.caption])
-    if opening.comparison is None:
-        table = ranked_table(opening.results, opening.ranked, 12, "answer", caption)
-    else:
-        table = arms_table(opening.columns, opening.comparison, name="answer", caption=caption)
-    return [Group(said, "answer"), table, Paragraph(opening.caption, "note")]
-
-
-def _all(opening: Opening) -> list[Block]:
-    """All pairs, each optimizer at its best, all configurations: what the top of the page does not show."""
-    results, comparison = opening.results, opening.comparison
-    other = [Paragraph(opening.otherwise, "note")] if opening.otherwise else []
-    found: list[Block] = []
-    if comparison is not None:
-        told = f"First minus second by {label(comparison.compared.metric)}, paired over seeds."
-        pairs = Table(pair_columns(comparison), name="pairs", caption=told)
-        summary = f"All {formatting.plural(comparison.pairs.height, 'pair')}"
-        found.append(Folded(summary, [pairs, Paragraph(told, "note")]))
-        if results.by_optimizer:
-            best = ranked_table(results, results.best, 16)
-            found.append(Folded("Each optimizer at its best, with all recorded metrics", [best, *other]))
-    if comparison is not None or results.by_optimizer:
-        caption = f"Ranked by {results.metric.label}. {opening.otherwise}".rstrip()
-        ranked = ranked_table(results, results.ranked, MOST_SHOWN, "ranked", caption)
-        heading = f"All {formatting.plural(results.ranked.height, 'configuration')}, ranked"
-        found.append(Folded(heading, [ranked, *other]))
-    return found
-
-
-def _published(results: Results, beside: pl.DataFrame) -> list[Block]:
-    if beside.is_empty():
-        return []
-    source = results.run.study.source
-    lead = [Paragraph(f"Source: {source}", "lead")] if source else []
-    return [*lead, published_table(results, beside), Paragraph(far_off(results, beside), "note")]
-
-
-def _reading(results: Results) -> list[Block]:
-    """Splits, seeds, variation; how to use the figures."""
-    metric, seeds = results.metric.column, results.seeds
-    name = MetricName.parse(metric)
-    split = {
-        "validation": "Configurations are ranked on the validation set, which no trial trains on.",
-        "test": "Configurations are ranked on the test set.",
-        "final": "Configurations are ranked by the training loss after the last step.",
-    }.get(name.statistic or name.split, f"Configurations are ranked by {label(metric)}.")
-    if name.split == "validation" and any(MetricName.parse(other).split == "test" for other in results.ranked.columns):
-        split += " The held-out test set is evaluated for the chosen configurations only and chooses nothing."
-    if seeds == 1:
-        spread = (
-            "One seed was run, so there are no confidence intervals: run more seeds before you trust a small "
-            "difference."
-        )
-    else:
-        spread = (
-            "A seed gives every configuration the same initial weights and batches, so comparisons are paired. "
-            "sd is the standard deviation over seeds; the 95 % CI is of the mean (Student's t)."
-        )
-        if seeds < FEW_SEEDS:
-            spread += f" Fewer than {FEW_SEEDS} seeds give a poor estimate of the variance."
-    stopped = "stopped" in results.ranked.columns
-    texts = [
-        split,
-        spread,
-        "The best of many is slightly optimistic: it is chosen and shown on the same values.",
-        "A trial diverged if its loss was no longer finite. It has no results, and its curve ends there.",
-        *["A trial ended by early stopping has the results of its last step."] * stopped,
-        "In figures: hover over a line for its values, click a name in a legend to highlight it, drag "
-        "to move, Shift and mouse wheel to zoom, double-click to reset. Click a table's heading to sort it.",
-        f"SVG and PNG above a figure save it in light colours; for PDF, or all figures at once, type: {COMMAND}",
-    ]
-    return [Group([Paragraph(text) for text in texts], "read")]

@@ -9,13 +9,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fallline.report.claims import lines
 from fallline.report.document import Column, Table
 from fallline.report.headline import Opening
-from fallline.report.interim_analyses import looks_in_words
 from fallline.report.render.terminal import as_text, fitting, legend, rich_table
 from fallline.report.results import Results, columns
-from fallline.report.search import search_lines
+from fallline.report.sections.claims import lines
+from fallline.report.sections.search import search_lines
+from fallline.report.sentences.interim_analyses import looks_in_words
 from fallline.store import Run
 
 if TYPE_CHECKING:

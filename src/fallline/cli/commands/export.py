@@ -39,7 +39,7 @@ def command(
 
     from fallline.api import open_run
     from fallline.cli.terminal import new_screen
-    from fallline.report.earlier import earlier_in_words
+    from fallline.report.sentences.earlier import earlier_in_words
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     result = open_run(folder, "fallline export", all_rounds)

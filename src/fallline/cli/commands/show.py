@@ -23,7 +23,7 @@ def command(
     """
     from fallline.api import open_run
     from fallline.cli.screens import print_after, print_shown
-    from fallline.report.test_reads import read_chosen
+    from fallline.report.sentences.test_reads import read_chosen
     from fallline.stats.claims import claims
 
     records = open_run(folder, all_rounds=all_rounds).records

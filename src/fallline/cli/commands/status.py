@@ -16,7 +16,7 @@ def command(folder: FolderArgument) -> None:
 
     from fallline.api import jobs
     from fallline.cli.screens import plain_table, print_whole
-    from fallline.report.earlier import earlier_in_words
+    from fallline.report.sentences.earlier import earlier_in_words
     from fallline.store import Run
 
     launched = jobs(folder)

@@ -13,8 +13,8 @@ from fallline.report.figures import draw as common
 from fallline.report.figures.cells import own_colours, panels, side_by_side
 from fallline.report.figures.choose import chosen, heading, places
 from fallline.report.figures.kind import FigureKind
-from fallline.report.missing import gone_words, lost_words
 from fallline.report.naming import digits_of
+from fallline.report.sentences.missing import gone_words, lost_words
 from fallline.report.style import Theme
 from fallline.stats import comparable, label
 from fallline.stats.analysis import Analysis

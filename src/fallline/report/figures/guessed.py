@@ -12,7 +12,7 @@ from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
 from fallline.report.figures.kind import FigureKind
-from fallline.report.predicted import predicted_frame
+from fallline.report.sections.forecast import predicted_frame
 from fallline.report.style import WIDTH, Theme
 from fallline.stats.analysis import Analysis
 from fallline.study import Figure

@@ -10,10 +10,10 @@ import polars as pl
 from fallline.errors import StudyError
 from fallline.report import formatting
 from fallline.report import vega as alt
-from fallline.report.comparison_words import arm_name
 from fallline.report.figures import draw as common
 from fallline.report.figures.kind import FigureKind
 from fallline.report.naming import named
+from fallline.report.sentences.comparison_words import arm_name
 from fallline.report.style import INK, WIDTH, Theme
 from fallline.stats import label
 from fallline.stats.analysis import Analysis

@@ -13,8 +13,8 @@ from fallline.report import vega as alt
 from fallline.report.figures import draw as common
 from fallline.report.figures.choose import chosen, places
 from fallline.report.figures.kind import FigureKind
-from fallline.report.missing import gone_words
 from fallline.report.naming import digits_of, named
+from fallline.report.sentences.missing import gone_words
 from fallline.report.style import WIDTH, Theme
 from fallline.stats import comparable, label
 from fallline.stats.analysis import Analysis

@@ -23,7 +23,7 @@ from fallline.report.scaling.tables import (
     parts_table,
     reported_table,
 )
-from fallline.report.study_source import study_blocks
+from fallline.report.sections.study import study_blocks
 from fallline.report.tables import frame_table
 from fallline.store.files import write_derived
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from fallline.contracts import MetricName
 from fallline.report import formatting
-from fallline.report.comparison_words import arm_name, p_words
 from fallline.report.naming import named
 from fallline.report.results import Results
 from fallline.report.rounding import by_width
+from fallline.report.sentences.comparison_words import arm_name, p_words
 from fallline.stats import label
 from fallline.stats.arms import Arm
 from fallline.stats.columns import finished, metric_columns

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.commands import NO_NUMBER, smaller_rates
-from fallline.report.missing import gone_words
 from fallline.report.results import Results
 from fallline.report.rounding import by_width, interval
-from fallline.report.tuning import tuning_cautions
+from fallline.report.sentences.commands import NO_NUMBER, smaller_rates
+from fallline.report.sentences.missing import gone_words
+from fallline.report.sentences.tuning import tuning_cautions
 from fallline.stats import paired
 from fallline.stats.columns import how_diverged
 from fallline.stats.differences import alike

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.bounds import beside, bound_in_words
-from fallline.report.claim_budget import budget_sentence, own_budget
-from fallline.report.comparison_words import p_text
 from fallline.report.document import Block, Column, Folded, Paragraph, Table
-from fallline.report.interim_analyses import confidence
+from fallline.report.sentences.bounds import beside, bound_in_words
+from fallline.report.sentences.claim_budget import budget_sentence, own_budget
+from fallline.report.sentences.comparison_words import p_text
+from fallline.report.sentences.interim_analyses import confidence
 from fallline.stats import label
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, ClaimPart, Verdict, claims
 from fallline.stats.power import MOST_SEEDS, NO_FORECAST

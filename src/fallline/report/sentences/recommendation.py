@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 
 from fallline.report import formatting
-from fallline.report.commands import NO_NUMBER, SCALE, again, at_rates, to_finish
-from fallline.report.comparison_answer import Beside, beside_first, level
-from fallline.report.comparison_words import arm_name, how_lost
-from fallline.report.earlier import earlier_in_words
-from fallline.report.edges import edges
-from fallline.report.interim_analyses import percent
-from fallline.report.missing import missing_in_words
 from fallline.report.naming import named
-from fallline.report.no_winner import RATE, reserve
+from fallline.report.sentences.commands import NO_NUMBER, SCALE, again, at_rates, to_finish
+from fallline.report.sentences.comparison_answer import Beside, beside_first, level
+from fallline.report.sentences.comparison_words import arm_name, how_lost
+from fallline.report.sentences.earlier import earlier_in_words
+from fallline.report.sentences.edges import edges
+from fallline.report.sentences.interim_analyses import percent
+from fallline.report.sentences.missing import missing_in_words
+from fallline.report.sentences.no_winner import RATE, reserve
 from fallline.stats.arms import Arm
 from fallline.stats.best import AS_GOOD, AS_TUNED, LOST, OPEN, WORSE, Standing
 from fallline.stats.columns import from_the_start, how_diverged

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fallline.report import formatting
-from fallline.report.interim_analyses import looks_in_words, percent
 from fallline.report.naming import digits_of, named
 from fallline.report.rounding import interval, plus_minus
+from fallline.report.sentences.interim_analyses import looks_in_words, percent
 from fallline.stats import label
 from fallline.stats.arms import Arm
 from fallline.stats.compare import Compared, lost

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from fallline.report import formatting
-from fallline.report.comparison_words import arm_name, how_lost, p_words, value
 from fallline.report.naming import named
-from fallline.report.no_winner import reserve
+from fallline.report.sentences.comparison_words import arm_name, how_lost, p_words, value
+from fallline.report.sentences.no_winner import reserve
 from fallline.stats.arms import Arm
 from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
 from fallline.stats.compare import ArmGroup, Compared, lost

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fallline.report import formatting
-from fallline.report.commands import wider
 from fallline.report.naming import named
-from fallline.report.no_winner import RATE, reserve
 from fallline.report.results import Results
+from fallline.report.sentences.commands import wider
+from fallline.report.sentences.no_winner import RATE, reserve
 from fallline.stats.arms import Arm
 from fallline.stats.compare import ArmGroup, Compared, lost
 from fallline.stats.search import RangeEdge, searches

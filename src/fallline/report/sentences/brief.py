@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fallline.report import formatting
-from fallline.report.comparison_answer import ahead, level
-from fallline.report.comparison_words import arm_name, how_lost, value
 from fallline.report.naming import digits_of
-from fallline.report.no_winner import reserve
-from fallline.report.recommendation import either, use
+from fallline.report.sentences.comparison_answer import ahead, level
+from fallline.report.sentences.comparison_words import arm_name, how_lost, value
+from fallline.report.sentences.no_winner import reserve
+from fallline.report.sentences.recommendation import either, use
 from fallline.stats.arms import Arm
 from fallline.stats.best import AHEAD, AS_GOOD, AS_TUNED, BEST, LOST, OPEN, SAME, WORSE, Standing
 from fallline.stats.compare import ArmGroup, Compared, lost

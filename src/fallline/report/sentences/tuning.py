@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.commands import wider
 from fallline.report.naming import digits_of, named
 from fallline.report.rounding import by_width, interval
+from fallline.report.sentences.commands import wider
 from fallline.stats import select_trials
 from fallline.stats.defaults import MISSING
 from fallline.stats.search import RATE, Search, groups, searches

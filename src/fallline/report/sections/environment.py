@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.budget import budget_blocks
 from fallline.report.document import Block, Column, Facts, Folded, Heading, Paragraph, Table
-from fallline.report.predicted import forecast_blocks
+from fallline.report.sections.budget import budget_blocks
+from fallline.report.sections.forecast import forecast_blocks
 from fallline.store import Run
 
 TIMES = {
