@@ -25,6 +25,7 @@ from fallline.forecast.hlo import costs
 from fallline.forecast.laws import NAMES, bound, features, step_seconds
 from fallline.forecast.published_guesses import time_guess
 from fallline.report.figures.guessed import GUESS, OURS
+from on_page import on_page
 
 jax = prepare_jax()
 jnp = jax.numpy
@@ -146,13 +147,13 @@ def test_a_plan_counts_what_the_run_then_trains(small_run):
 
 
 def test_what_was_predicted_before_training_stands_beside_what_was_measured(small_run):
-    from fallline.report.sections.forecast import BOUNDS, predicted_frame, section
+    from fallline.report.sections.forecast import BOUNDS, forecast_blocks, predicted_frame
 
     _, plan, result = small_run
     (row,) = predicted_frame(result.records).rows(named=True)
     assert row["how"] == "compiled" and row["flops"] == pytest.approx(plan.flops)
     assert row["predicted_memory_bytes"] > 1e5 and row["seconds"] > 0
-    page = str(section(result.records))
+    page = on_page(forecast_blocks(result.records))
     assert "Predicted and measured" in page and f"limited by {BOUNDS[row['bound']]}" in page
 
 

@@ -17,7 +17,7 @@ from scipy import stats
 import fallline
 from fake_run import tiny
 from fallline.errors import StudyError, UnknownName
-from fallline.report.sections.claims import lines, section
+from fallline.report.sections.claims import claim_blocks, lines
 from fallline.stats.arms import crossed
 from fallline.stats.claims import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Verdict, claims, decide
 from fallline.stats.evidence import Region, weigh
@@ -26,6 +26,7 @@ from fallline.store import Run
 from fallline.study import Study, load_study, parse_study
 from fallline.training.preregistration import has_chance
 from fallline.training.selector_names import check_names
+from on_page import on_page
 
 BETTER, EQUAL = Region(low=0.0), Region(-1.0, 1.0, closed=True)
 
@@ -340,7 +341,7 @@ def test_equal_differences_of_a_coarse_accuracy_are_no_certainty(tmp_path):
     """Two seeds, both one image apart: no spread, but no proof either."""
     verdict = judged(tmp_path, table({"adam": [0.912, 0.904], "momentum": [0.910, 0.902]}), **A_OVER_B)
     assert verdict.verdict == UNDECIDED and verdict.parts[0].evidence.method == "sign"
-    assert "median and sign test, as nothing spreads" in section(Run(tmp_path / "run"), [verdict])
+    assert "median and sign test, as nothing spreads" in on_page(claim_blocks(Run(tmp_path / "run"), [verdict]))
 
 
 def test_seeds_that_agree_to_the_last_digit_leave_nothing_to_chance(tmp_path):
@@ -446,13 +447,13 @@ def test_claims_are_noted_before_the_training_and_later_ones_are_told_apart(tmp_
     assert all(noted for phase, _, noted in seen if phase == "training") and seen
     (note,) = json.loads((folder / "claims.json").read_text())
     assert note["recorded"] == 0 and note["chance"] is False and note["claims"][0]["text"] == "0.01 is <best>"
-    assert "before the first trial" in section(first.records, claims(first.records))
+    assert "before the first trial" in on_page(claim_blocks(first.records, claims(first.records)))
     again = fallline.run(_line(**BEST), folder)
     assert json.loads((folder / "claims.json").read_text()) == [note]
     assert again.claims()["verdict"].to_list() == [SUPPORTED], "one seed is enough where trials are deterministic"
     later = fallline.run(_line(**BEST, margin=0.1), folder)
     assert [row["recorded"] for row in json.loads((folder / "claims.json").read_text())] == [0, 2]
-    assert "after 2 trials had been recorded" in section(later.records, claims(later.records))
+    assert "after 2 trials had been recorded" in on_page(claim_blocks(later.records, claims(later.records)))
 
 
 def test_what_hangs_on_the_seed_is_found_before_the_run():
@@ -489,10 +490,10 @@ def test_page_terminal_and_frames_say_the_same(tmp_path):
     assert line.startswith(
         "✓ supported: 0.01 is <best> (learning rate 0.01 minus learning rate 0.001: final training loss difference −"
     )
-    page = section(result.records, claims(result.records))
+    page = on_page(claim_blocks(result.records, claims(result.records)))
     assert "✓ supported" in page and "0.01 is &lt;best&gt;" in page and "learning rate 0.01 minus" in page
 
 
 def test_a_study_without_claims_has_no_section(tmp_path):
     run = tiny(tmp_path / "run", table({"adam": NOISE}))
-    assert section(run, claims(run)) is None and lines(run) == []
+    assert claim_blocks(run, claims(run)) == [] and lines(run) == []

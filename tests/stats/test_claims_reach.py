@@ -13,12 +13,13 @@ import pytest
 
 import fallline
 from fake_run import tiny
-from fallline.report.sections.claims import lines, section
+from fallline.report.sections.claims import claim_blocks, lines
 from fallline.stats.budget_limits import undertrained
 from fallline.stats.claim_budget import ClaimBudget
 from fallline.stats.claims import REFUTED, SUPPORTED, UNTESTED, Verdict, claims, region_of
 from fallline.stats.evidence import weigh
 from fallline.study import Claim, builtin_studies, load_study
+from on_page import on_page
 
 NOISE = [0.001, -0.002, 0.0015, 0.0, -0.001, 0.002]
 CLAIMS = [
@@ -232,6 +233,6 @@ def test_a_figure_is_not_rounded_to_the_bound_that_it_passes(tmp_path):
         rows,
         claims=[{"text": "below guessing", "arm": {}, "metric": "validation_loss", "below": math.log(10)}],
     )
-    page = section(run, claims(run))
+    page = on_page(claim_blocks(run, claims(run)))
     assert "validation loss 2.301602, 95 % 2.301586 to 2.301619," in lines(run)[1]
     assert "to be below 2.302585092994046" in page

@@ -151,7 +151,7 @@ def test_claims_count_a_trial_without_a_number_as_the_worst(tmp_path):
     assert verdict.verdict == "undecided" and part.evidence.n == 8 and part.missing == (1, 0)
     from fallline.report.sections.claims import columns
 
-    said = next(one for one in columns([verdict]) if one.heading == "compared").texts[0]
+    said = next(column.below for column in columns([verdict]) if column.below).texts[0]
     assert "median and sign test, 1 without a value" in said
 
 

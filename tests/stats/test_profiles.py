@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -375,9 +376,8 @@ def test_runs_of_the_same_name_are_told_apart(tmp_path):
 def test_a_page_and_pictures_are_written_whole(tmp_path):
     found = profiles(three_runs(tmp_path))
     page = write(found, tmp_path / "profile.html").read_text()
-    assert (
-        "Fastest overall: momentum" in page and "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
-    )
+    assert "Fastest overall: momentum" in page and "<svg" in page
+    assert not re.search("https?:", page.replace("http://www.w3.org", ""))
     assert "share of problems solved" in write(found, tmp_path / "profile.svg").read_text()
     assert write(found, tmp_path / "profile.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(StudyError, match=r"one of \.html, \.svg, \.png, got 'profile.pdf'"):

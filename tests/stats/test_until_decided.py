@@ -17,7 +17,7 @@ import fallline
 from dots_study import study as dots
 from fake_run import tiny
 from fallline.errors import StoreError, StudyError
-from fallline.report.sections.claims import lines, section
+from fallline.report.sections.claims import claim_blocks, lines
 from fallline.report.sentences.comparison_words import notes
 from fallline.report.sentences.interim_analyses import looks_in_words
 from fallline.sequential import questions
@@ -29,6 +29,7 @@ from fallline.stats.evidence import Region, weigh
 from fallline.stats.pairwise import holm
 from fallline.store.interim_analyses import begin_analysis, end_analysis, record_plan, recorded_analyses
 from fallline.store.writing import RunWriter
+from on_page import on_page
 
 DRAWS = 10_000
 MONTE_CARLO = 3 * (0.05 * 0.95 / DRAWS) ** 0.5
@@ -197,7 +198,7 @@ def test_a_claim_that_was_looked_at_twice_is_not_supported_at_five_percent(tmp_p
     evidence = verdict.parts[0].evidence
     expected = stats.ttest_1samp([0.03, -0.005, 0.025, 0.005, -0.01, 0.02, 0.015, 0.035, -0.01, 0.025], 0)
     assert (evidence.low, evidence.high) == pytest.approx(expected.confidence_interval(0.9875))
-    assert "98.75 % −" in lines(run)[1] and "98.75 % CI" in section(run, [verdict])
+    assert "98.75 % −" in lines(run)[1] and "98.75 % CI" in on_page(claim_blocks(run, [verdict]))
     assert verdict.seeds_needed > 10
 
 
