@@ -130,8 +130,8 @@ def _cohort_table(found: Forecast, width: int, limits: bool) -> Table:
         if measured:
             tried = [cohort.tried for cohort in row.cohorts if cohort.tried is not None]
             cells += [
-                _greatest([one.memory_bytes for one in tried], size),
-                _greatest([one.seconds for one in tried], seconds),
+                _greatest([trial_run.memory_bytes for trial_run in tried], size),
+                _greatest([trial_run.seconds for trial_run in tried], seconds),
             ]
         table.add_row(*map(cell, cells))
     return table

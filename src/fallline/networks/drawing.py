@@ -86,7 +86,7 @@ def picture(network: Network, values: Values | None = None, colors: Colors = LIG
 
     values = labels.checked(network, values)
     edges = labels.edges(network)
-    names = {name: labels.width(name, NAME) for name in (*network.inputs, *(one.name for one in network.neurons))}
+    names = {name: labels.width(name, NAME) for name in (*network.inputs, *(neuron.name for neuron in network.neurons))}
     texts = {(edge.source, edge.target): _texts(edge, values) for edge in edges}
     wide = {pair: sum(labels.width(said, LABEL) for said in both) + 10 * all(both) for pair, both in texts.items()}
     placing = place(network, edges, names, wide)

@@ -142,28 +142,30 @@ class Explanation:
         for name, value in self.inputs.items():
             yield "forward", name, "input", None, None, value
         for row in self.neurons:
-            yield from (("forward", row.name, "term", one.names, one.numbers, one.value) for one in row.terms)
+            yield from (("forward", row.name, "term", term.names, term.numbers, term.value) for term in row.terms)
             yield "forward", row.name, "bias", f"bias_{row.name}", None, row.bias
             yield "forward", row.name, "sum", *_sum_of(row), row.sum
             yield "forward", row.name, "value", row.activation, f"{row.activation}({number(row.sum)})", row.value
         yield "forward", "loss", "loss", *self._loss(), self.loss
         for back in self.backward:
-            yield from (("backward", back.name, "path", one.names, one.numbers, one.value) for one in back.paths)
+            yield from (("backward", back.name, "path", path.names, path.numbers, path.value) for path in back.paths)
             yield "backward", back.name, "value_gradient", None, None, back.value_gradient
             yield "backward", back.name, "derivative", None, back.derivative_formula, back.derivative
             yield "backward", back.name, "sum_gradient", f"d[{back.name}]", None, back.sum_gradient
-        for one in self.parameters:
-            yield from (("gradients", one.name, "path", path.names, path.numbers, path.value) for path in one.paths)
-            yield "gradients", one.name, "gradient", None, None, one.gradient
-            if one.after is not None:
-                yield "gradients", one.name, "after", None, None, one.after
+        for parameter in self.parameters:
+            yield from (
+                ("gradients", parameter.name, "path", path.names, path.numbers, path.value) for path in parameter.paths
+            )
+            yield "gradients", parameter.name, "gradient", None, None, parameter.gradient
+            if parameter.after is not None:
+                yield "gradients", parameter.name, "after", None, None, parameter.after
 
     def _forward(self) -> ExplanationTable:
         inputs = ", ".join(f"{name} = {number(value)}" for name, value in self.inputs.items())
         rows = list(_wrapped("inputs", inputs))
         for row in self.neurons:
             names, numbers = _sum_of(row)
-            added = _added([*(number(one.value) for one in row.terms), number(row.bias)])
+            added = _added([*(number(term.value) for term in row.terms), number(row.bias)])
             once = "" if added == number(row.sum) else f"= {row.activation}({added}) "
             rows += _wrapped(
                 row.name,
@@ -229,8 +231,8 @@ def target_name(output: str, outputs: Iterable[str]) -> str:
 def _sum_of(row: NeuronRow) -> tuple[str, str]:
     """The sum of a neuron in names and in numbers."""
     return (
-        _added([*(one.names for one in row.terms), f"bias_{row.name}"]),
-        _added([*(one.numbers for one in row.terms), number(row.bias)]),
+        _added([*(term.names for term in row.terms), f"bias_{row.name}"]),
+        _added([*(term.numbers for term in row.terms), number(row.bias)]),
     )
 
 

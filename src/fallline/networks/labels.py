@@ -112,7 +112,7 @@ def number(value: float) -> str:
 def width(text: str, size: float) -> float:
     """An estimate of the pixels that a text takes in a sans-serif of this size; rather too many than too few."""
     return size * sum(
-        0.34 if one in _NARROW else 0.95 if one in _WIDE else 0.73 if one.isupper() else 0.6 for one in text
+        0.34 if sign in _NARROW else 0.95 if sign in _WIDE else 0.73 if sign.isupper() else 0.6 for sign in text
     )
 
 

@@ -98,7 +98,7 @@ def wrong(text: str, at: int, message: str) -> NoReturn:
     line = text[start : stop if stop >= 0 else len(text)].replace("\t", " ").replace("\r", " ")
     column = at - start
     first = max(0, column - SHOWN // 2) if len(line) > SHOWN else 0
-    cut = "".join(one if one.isprintable() else "?" for one in line[first : first + SHOWN])
+    cut = "".join(sign if sign.isprintable() else "?" for sign in line[first : first + SHOWN])
     caret = " " * (column - first) + "^"
     raise NetworkError(f"network, line {line_of(text, at)}, column {column + 1}: {message}\n    {cut}\n    {caret}")
 

@@ -41,8 +41,8 @@ def forward(network: Network) -> Callable[[Any, Any, Any], Any]:
 
     def run(weights: Any, biases: Any, inputs: Any) -> Any:
         values = {name: inputs[..., i] for i, name in enumerate(network.inputs)} | {network.inputs: inputs}
-        for one in passes:
-            values |= one(weights, biases, values)
+        for change in passes:
+            values |= change(weights, biases, values)
         if len(network.outputs) == 1:
             return values[network.outputs[0]]
         return jnp.stack([values[name] for name in network.outputs], axis=-1)
@@ -146,8 +146,12 @@ def _matrix_pass(layer: tuple[Neuron, ...], parameter: dict[str, int], bias: dic
 
 def _seen(monomials: Sequence[tuple[tuple[str, int], ...]], values: Values, like: Any) -> Any:
     """The monomials [batch, monomials]: the previous layer itself, where they are exactly its neurons."""
-    names = tuple(one[0][0] if len(one) == 1 and one[0][1] == 1 else "" for one in monomials)
-    return values[names] if names in values else jnp.stack([_power_of(one, values, like) for one in monomials], axis=-1)
+    names = tuple(monomial[0][0] if len(monomial) == 1 and monomial[0][1] == 1 else "" for monomial in monomials)
+    return (
+        values[names]
+        if names in values
+        else jnp.stack([_power_of(monomial, values, like) for monomial in monomials], axis=-1)
+    )
 
 
 def _power_of(sources: tuple[tuple[str, int], ...], values: Values, like: Any) -> Any:

@@ -38,7 +38,7 @@ READING = (
 
 def name_of(found: Profiles, key: Key) -> str:
     """The name of an arm."""
-    rows = [dict(zip(found.by, one, strict=True)) for one in found.arms]
+    rows = [dict(zip(found.by, arm, strict=True)) for arm in found.arms]
     settings = dict(zip(found.by, key, strict=True))
     return formatting.recipe(settings, settings, formatting.digits_in(rows)) or "all trials"
 

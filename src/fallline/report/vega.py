@@ -314,7 +314,7 @@ class _Gathered:
 
 def _channel(name: str, channel: Any) -> Any:
     if isinstance(channel, (list, tuple)):
-        return [_channel(name, one) for one in channel]
+        return [_channel(name, part) for part in channel]
     found = Channel(channel) if isinstance(channel, str) else channel
     return {key: part for key, part in found.items() if key != "type"} if name in _SECOND else found
 

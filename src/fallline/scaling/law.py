@@ -84,10 +84,10 @@ def fit_law(steps: Sequence[Step], reduces: Sequence[Reduce], size: float) -> La
     from scipy.optimize import nnls
 
     rows, seconds = [], []
-    for one in steps:
-        share, hops = ring(one.devices)
-        rows.append((one.sharing, one.sharing * one.local, share * size, hops))
-        seconds.append(one.seconds)
+    for step in steps:
+        share, hops = ring(step.devices)
+        rows.append((step.sharing, step.sharing * step.local, share * size, hops))
+        seconds.append(step.seconds)
     for reduce in reduces:
         share, hops = ring(reduce.devices)
         rows.append((0.0, 0.0, share * reduce.bytes, hops))
@@ -115,23 +115,23 @@ def errors(steps: Sequence[Step], reduces: Sequence[Reduce], size: float) -> pl.
     speaks of more devices than there are. No rows where too few points are left to fit four parts.
     """
     rows = []
-    most = max((one.devices for one in steps), default=1)
-    for place, one in enumerate(steps):
+    most = max((step.devices for step in steps), default=1)
+    for place, step in enumerate(steps):
         rest = [*steps[:place], *steps[place + 1 :]]
-        rows += _held("each", rest, reduces, size, [one])
-    if sum(1 for count in {one.devices for one in steps} if count > 1) > 1:
-        rest = [one for one in steps if one.devices < most]
-        alone = [one for one in reduces if one.devices < most]
-        rows += _held("largest count", rest, alone, size, [one for one in steps if one.devices == most])
+        rows += _held("each", rest, reduces, size, [step])
+    if sum(1 for count in {step.devices for step in steps} if count > 1) > 1:
+        rest = [step for step in steps if step.devices < most]
+        alone = [reduce for reduce in reduces if reduce.devices < most]
+        rows += _held("largest count", rest, alone, size, [step for step in steps if step.devices == most])
     return pl.DataFrame(rows, schema=ERRORS, orient="row")
 
 
 def _held(kind: str, rest: Sequence[Step], reduces: Sequence[Reduce], size: float, held: Sequence[Step]) -> list:
-    if len(rest) < 3 or len({one.local for one in rest}) < 2:
+    if len(rest) < 3 or len({point.local for point in rest}) < 2:
         return []
     law = fit_law(rest, reduces, size)
     found = []
-    for one in held:
-        predicted = law.step(one.devices, one.local * one.devices, one.sharing)
-        found.append((kind, one.devices, float(one.local), one.seconds, predicted, predicted / one.seconds - 1))
+    for point in held:
+        predicted = law.step(point.devices, point.local * point.devices, point.sharing)
+        found.append((kind, point.devices, float(point.local), point.seconds, predicted, predicted / point.seconds - 1))
     return found

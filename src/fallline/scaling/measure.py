@@ -79,7 +79,11 @@ class Bench:
 
     def measure(self, on_message: Callable[[str], None]) -> list[dict[str, Any]]:
         """Every program, then every program again, so often: what drifts on the machine touches all alike."""
-        rigs = [(one, Rig(self, one["what"], one["width"])) for one in self.programs if one["what"] != REDUCE]
+        rigs = [
+            (program, Rig(self, program["what"], program["width"]))
+            for program in self.programs
+            if program["what"] != REDUCE
+        ]
         rows, n = [], self.count["devices"]
         for repeat in range(self.repeats):
             for place, (one, rig) in enumerate(rigs):
@@ -94,7 +98,7 @@ class Bench:
                     | one
                     | {"local": local, "bytes": 0, "repeat": repeat, "steps": steps, "seconds": seconds}
                 )
-            if n > 1 and any(one["what"] == REDUCE for one in self.programs):
+            if n > 1 and any(program["what"] == REDUCE for program in self.programs):
                 for size in (SMALL_BYTES, self.facts["bytes"]):
                     times, seconds = reduce_seconds(n, size, self.seconds / 4)
                     rows.append(

@@ -123,26 +123,26 @@ class Points:
         idle and overhead; below 0 where communication hides behind compute.
         """
         rows = []
-        for one in self.medians.filter(what=DATA).iter_rows(named=True):
-            alone = self.at(ALONE, "1", one["local"])
-            beside = self.at(TRIAL, one["count"], one["local"])
-            reduce = self.medians.filter(what=REDUCE, count=one["count"]).sort("bytes")
+        for row in self.medians.filter(what=DATA).iter_rows(named=True):
+            alone = self.at(ALONE, "1", row["local"])
+            beside = self.at(TRIAL, row["count"], row["local"])
+            reduce = self.medians.filter(what=REDUCE, count=row["count"]).sort("bytes")
             if alone is None or beside is None or reduce.is_empty():
                 continue
             compute, side = alone["seconds"], beside["seconds"]
             spoken = float(reduce["seconds"][-1])
             rows.append(
                 {
-                    "count": one["count"],
-                    "hosts": one["hosts"],
-                    "devices": one["devices"],
-                    "batch": one["batch"],
-                    "local": one["local"],
-                    "seconds": one["seconds"],
+                    "count": row["count"],
+                    "hosts": row["hosts"],
+                    "devices": row["devices"],
+                    "batch": row["batch"],
+                    "local": row["local"],
+                    "seconds": row["seconds"],
                     "compute": compute,
                     "sharing": side - compute,
                     "communication": spoken,
-                    "rest": one["seconds"] - side - spoken,
+                    "rest": row["seconds"] - side - spoken,
                 }
             )
         return pl.DataFrame(rows, infer_schema_length=None)
@@ -153,9 +153,9 @@ class Points:
         if self.devices(count) == 1:
             return 1.0
         ratios = [
-            one["seconds"] / alone["seconds"]
-            for one in self.medians.filter(what=TRIAL, count=count).iter_rows(named=True)
-            if (alone := self.at(ALONE, "1", one["width"]))
+            row["seconds"] / alone["seconds"]
+            for row in self.medians.filter(what=TRIAL, count=count).iter_rows(named=True)
+            if (alone := self.at(ALONE, "1", row["width"]))
         ]
         return max(1.0, float(np.median(ratios))) if ratios else 1.0
 
@@ -163,13 +163,13 @@ class Points:
         """The measured steps that a law is fitted to: of one device, and of several on one host or across hosts."""
         kept = self.medians.filter((pl.col("what") == ALONE) | ((pl.col("what") == DATA) & self._links(across)))
         return [
-            Step(one["devices"], one["local"], self.sharing(one["count"]), one["seconds"])
-            for one in kept.iter_rows(named=True)
+            Step(row["devices"], row["local"], self.sharing(row["count"]), row["seconds"])
+            for row in kept.iter_rows(named=True)
         ]
 
     def reduces(self, across: bool = False) -> list[Reduce]:
         kept = self.medians.filter((pl.col("what") == REDUCE) & self._links(across))
-        return [Reduce(one["devices"], one["bytes"], one["seconds"]) for one in kept.iter_rows(named=True)]
+        return [Reduce(row["devices"], row["bytes"], row["seconds"]) for row in kept.iter_rows(named=True)]
 
     @staticmethod
     def _links(across: bool) -> pl.Expr:

@@ -183,7 +183,7 @@ def _missing(
 ) -> list[dict[str, Any]]:
     """The programs of a count without a time yet."""
     done = set(known.filter(count=count.text).select("what", "width").iter_rows())
-    found = [one.plain for one in wanted(count, counts, sizes) if (one.what, one.width) not in done]
+    found = [program.plain for program in wanted(count, counts, sizes) if (program.what, program.width) not in done]
     if count.total > 1 and not any(what == REDUCE for what, _ in done):
         found.append({"what": REDUCE, "batch": 0, "width": 0})
     return found

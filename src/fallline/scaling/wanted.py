@@ -49,17 +49,17 @@ def wanted(count: DeviceCount, counts: Sequence[DeviceCount], sizes: Sequence[in
     """
     if count.total == 1:
         local = {
-            one.width // n if one.what == DATA else one.width
+            program.width // n if program.what == DATA else program.width
             for other in counts
             if (n := other.total) > 1
-            for one in wanted(other, counts, sizes)
+            for program in wanted(other, counts, sizes)
         }
         return [Wanted(ALONE, size, size) for size in sorted(local | set(sizes))]
     n, found = count.total, dict[tuple[str, int], Wanted]()
-    for one in _split(n, sizes):
-        found.setdefault((one.what, one.width), one)
-    for one in list(found.values()):
-        found.setdefault((TRIAL, one.width // n), Wanted(TRIAL, one.width // n, one.width // n))
+    for program in _split(n, sizes):
+        found.setdefault((program.what, program.width), program)
+    for program in list(found.values()):
+        found.setdefault((TRIAL, program.width // n), Wanted(TRIAL, program.width // n, program.width // n))
     for size in sizes:
         if size * n <= max(sizes) or size == min(sizes):
             found.setdefault((TRIAL, size), Wanted(TRIAL, size, size))

@@ -68,7 +68,7 @@ class HyperparameterSearch:
         table = study.search or SearchTable()
         written = study.axes.get("optimizer", study.base.get("optimizer", "adam"))
         written = list(written) if isinstance(written, (list, tuple)) else [written]
-        optimizers = [resolve(Optimizer, one, study.folder, "optimizers of the search") for one in written]
+        optimizers = [resolve(Optimizer, entry, study.folder, "optimizers of the search") for entry in written]
         fields = {name: values for name in study.axes if len(values := _choices(study, name)) > 1}
         first = _first_setting(study, written[0], optimizers[0])
         steps = max(trial.recipe.steps for trial in first.trials())
@@ -202,7 +202,7 @@ class HyperparameterSearch:
         """The best setting of each optimizer: the one with the best value on the last rung that any reached."""
         found = []
         for name, seen in self.seen.items():
-            finished = [one for one in seen.values() if np.isfinite(one.value)]
+            finished = [setting for setting in seen.values() if np.isfinite(setting.value)]
             if finished:
                 top = max(finished, key=lambda one: (one.rung, one.value))
                 found.append(self.spaces[name].setting(top.unit))
@@ -256,7 +256,9 @@ def _most(state: HyperparameterSearch, limit: SearchBudget) -> int:
 def _said(state: HyperparameterSearch, brackets: int) -> str:
     """The best setting so far, in a line."""
     last = len(state.rungs) - 1
-    reached = [(one.value, name) for name, seen in state.seen.items() for one in seen.values() if one.rung == last]
+    reached = [
+        (setting.value, name) for name, seen in state.seen.items() for setting in seen.values() if setting.rung == last
+    ]
     value, name = max(reached, default=(-np.inf, ""))
     if not np.isfinite(value):
         return f"bracket {brackets}: every setting diverged before the last rung"

@@ -30,8 +30,8 @@ def ask(sampler: str, space: Space, seen: Sequence[Seen], count: int, seed: int)
     if sampler == "random":
         return np.random.default_rng(seed).random((count, dimensions))
     if sampler == "tpe" and len(seen) >= count:
-        choices = [len(one.choices) for one in space.dimensions]
-        return tpe(np.stack([one.unit for one in seen]), _order(seen), choices, count, seed)
+        choices = [len(dimension.choices) for dimension in space.dimensions]
+        return tpe(np.stack([setting.unit for setting in seen]), _order(seen), choices, count, seed)
     from scipy.stats import qmc
 
     doubled = 1 << (count - 1).bit_length()  # Sobol sequences are balanced at powers of two

@@ -52,8 +52,8 @@ def difference(first: Arm, second: Arm, up: bool, nothing: float = 0.0) -> Sampl
     bounds the advantage of the first, and vice versa.
     """
     exact = first.exact and second.exact
-    ahead = [] if exact else [(first.sample, one) for one in second.contenders]
-    behind = [] if exact else [(one, second.sample) for one in first.contenders]
+    ahead = [] if exact else [(first.sample, contender) for contender in second.contenders]
+    behind = [] if exact else [(contender, second.sample) for contender in first.contenders]
     floors, ceilings = (
         tuple(one for one in (_minus(*pair, up, nothing) for pair in side) if len(one.values) > 1)
         for side in ((ahead, behind) if up else (behind, ahead))
@@ -67,7 +67,11 @@ def itself(arm: Arm, up: bool) -> Sample:
     every = (
         ()
         if arm.exact
-        else tuple(Sample(np.array(list(one.values())), scale=size(values)) for one in arm.contenders if len(one) > 1)
+        else tuple(
+            Sample(np.array(list(contender.values())), scale=size(values))
+            for contender in arm.contenders
+            if len(contender) > 1
+        )
     )
     floors, ceilings = ((), every) if up else (every, ())
     return Sample(values, arm.exact, size(values), floors, ceilings)
@@ -100,7 +104,7 @@ def paired_sample(first: np.ndarray, second: np.ndarray, losses: bool = True, no
     if not losses or len(values) < 2 or not (np.isfinite(both) & (both > 0)).all():
         return Sample(values, scale=scale)
     logs = np.log(first), np.log(second)
-    spreads = [float(one.std(ddof=1)) for one in logs]
+    spreads = [float(log.std(ddof=1)) for log in logs]
     return Sample(
         values,
         scale=scale,

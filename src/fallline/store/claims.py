@@ -74,4 +74,6 @@ def _is_note(row: Any) -> bool:
     if not isinstance(row, dict) or not set(row) >= _NEEDED:
         return False
     written = row.get("written", [])
-    return isinstance(written, list) and all(isinstance(one, dict) and set(one) >= IN_EVERY_ROW for one in written)
+    return isinstance(written, list) and all(
+        isinstance(entry, dict) and set(entry) >= IN_EVERY_ROW for entry in written
+    )

@@ -107,7 +107,7 @@ def note_test_read(paths: RunPaths, reading: HeldOutRead, who: str) -> HeldOutRe
         place = len(noted)
         noted.append(replace(reading, reads=()))
     noted[place] = replace(noted[place], reads=_counted(noted[place].reads, who, _user(), _now()))
-    write_json(paths.test_reads, [asdict(one) for one in noted])
+    write_json(paths.test_reads, [asdict(read) for read in noted])
     return noted[place]
 
 

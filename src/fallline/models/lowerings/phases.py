@@ -59,7 +59,7 @@ def _backward(kept: Any, gradient: Any) -> tuple[Any, Any, Any]:
     windows, kernel, place = kept
     # Four matmuls: side by side XLA would compute each pixel four times, which is eight times slower.
     pixels = [jnp.where(place == pixel, gradient, 0.0) for pixel in range(4)]
-    of_kernel = jnp.concatenate([windows @ one for one in pixels], 1)
+    of_kernel = jnp.concatenate([windows @ pixel for pixel in pixels], 1)
     of_windows = sum(part @ one.T for part, one in zip(jnp.split(kernel, 4, 1), pixels, strict=True))
     return of_windows, of_kernel, jnp.where(place < NOWHERE, gradient, 0.0).sum(0)
 

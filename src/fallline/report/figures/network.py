@@ -66,8 +66,8 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
         own = [
             *({"what": "input", "name": one} for one in network.inputs),
             *(
-                {"what": "neuron", "name": one.name, "text": str(one), "value": values.get(f"bias_{one.name}")}
-                for one in network.neurons
+                {"what": "neuron", "name": neuron.name, "text": str(neuron), "value": values.get(f"bias_{neuron.name}")}
+                for neuron in network.neurons
             ),
             *(
                 {
@@ -79,7 +79,10 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
                 }
                 for edge in said_on.edges(network)
             ),
-            *({"what": "parameter", "name": one, "value": values.get(one)} for one in network.parameters),
+            *(
+                {"what": "parameter", "name": parameter, "value": values.get(parameter)}
+                for parameter in network.parameters
+            ),
         ]
         rows += [{"network": name, "trial": trial, "seed": seed} | row for row in own]
     frame = pl.DataFrame(rows, schema=SCHEMA)

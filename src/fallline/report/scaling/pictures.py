@@ -142,7 +142,7 @@ def _where(scaled: Scaled) -> RenderedFigure | None:
     parts = strong if strong.height else parts
     order = [pl.format("{} over {}", pl.col("batch"), pl.col("count").map_elements(said_count, return_dtype=pl.String))]
     frame = parts.sort("batch", "hosts", "devices").select(
-        *(one.alias("bar") for one in order), "seconds", "compute", "sharing", "communication", rest="rest"
+        *(key.alias("bar") for key in order), "seconds", "compute", "sharing", "communication", rest="rest"
     )
     long = frame.rename({"rest": "idle and overhead"}).unpivot(
         index=["bar", "seconds"], on=list(PARTS), variable_name="part", value_name="value"

@@ -60,8 +60,8 @@ class Scaled:
     @cached_property
     def paces(self) -> list[EpochTime]:
         return [
-            EpochTime(one["batch"], tuple((int(size), float(steps)) for size, steps in one["epochs"]), one["whole"])
-            for one in self.facts.get("paces", [])
+            EpochTime(pace["batch"], tuple((int(size), float(steps)) for size, steps in pace["epochs"]), pace["whole"])
+            for pace in self.facts.get("paces", [])
         ]
 
     @property
@@ -123,8 +123,8 @@ class Scaled:
         from fallline.report.scaling.tables import terminal
 
         said = list(self.sentences)
-        for one in terminal(self):
-            said += ["", *as_text(one)]
+        for table in terminal(self):
+            said += ["", *as_text(table)]
         return "\n".join(said)
 
     __repr__ = __str__

@@ -150,29 +150,29 @@ def reported_table(scaled: Scaled) -> pl.DataFrame:
     asked = scaled.study.scale
     if asked is None or not asked.reported:
         return pl.DataFrame()
-    first = {one.of: one.seconds for one in reversed(asked.reported) if str(one.devices) == "1"}
+    first = {published.of: published.seconds for published in reversed(asked.reported) if str(published.devices) == "1"}
     own = {
         (row["count"], row["scaling"]): row
         for row in scaled.budgets.iter_rows(named=True)
         if row["batch"] == scaled.paces[0].batch
     }
     rows = []
-    for one in asked.reported:
-        strong, weak = (own.get((str(one.devices), kind)) for kind in ("strong", "weak"))
-        base = first.get(one.of)
-        column = "an_epoch" if one.of == "an epoch" else "seconds"
+    for published in asked.reported:
+        strong, weak = (own.get((str(published.devices), kind)) for kind in ("strong", "weak"))
+        base = first.get(published.of)
+        column = "an_epoch" if published.of == "an epoch" else "seconds"
         rows.append(
             {
-                "devices": formatting.MISSING if one.devices is None else said_count(str(one.devices)),
-                "published": f"{formatting.seconds(one.seconds)} {one.of}",
-                "its speed-up": formatting.MISSING if base is None else formatting.number(base / one.seconds, 3),
+                "devices": formatting.MISSING if published.devices is None else said_count(str(published.devices)),
+                "published": f"{formatting.seconds(published.seconds)} {published.of}",
+                "its speed-up": formatting.MISSING if base is None else formatting.number(base / published.seconds, 3),
                 "reproduced, one batch split": formatting.MISSING
                 if strong is None
                 else f"{formatting.seconds(strong[column])} ({formatting.number(strong['speed_up'], 3)} times)",
                 "reproduced, one batch each": formatting.MISSING
                 if weak is None
                 else f"{formatting.seconds(weak[column])} ({formatting.number(weak['speed_up'], 3)} times)",
-                "text": one.text,
+                "text": published.text,
             }
         )
     return pl.DataFrame(rows)

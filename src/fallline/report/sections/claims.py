@@ -162,7 +162,7 @@ def claim_blocks(run: Run, verdicts: Sequence[Verdict]) -> list[Block]:
 
 def columns(verdicts: Sequence[Verdict]) -> list[Column]:
     """The table of claims as texts: the verdict, the sentence, what was compared, the deciding figures."""
-    pairs = [(one, None if one.deciding is None else one.parts[one.deciding]) for one in verdicts]
+    pairs = [(verdict, None if verdict.deciding is None else verdict.parts[verdict.deciding]) for verdict in verdicts]
     figures = [
         [formatting.MISSING] * 4 if part is None else _texts(verdict, part, verdict.p) for verdict, part in pairs
     ]
@@ -171,21 +171,26 @@ def columns(verdicts: Sequence[Verdict]) -> list[Column]:
     compared = [" ".join(filter(None, [_compared(*pair), note])) for pair, note in zip(pairs, notes, strict=True)]
     interval = f"{confidence(verdicts[0].level)} CI"
     return [
-        _verdicts([one.verdict for one in verdicts]),
+        _verdicts([verdict.verdict for verdict in verdicts]),
         Column.of_texts(
-            "claim", [one.claim.text for one in verdicts], below=Column.of_texts("compared", compared), width="wide"
+            "claim",
+            [verdict.claim.text for verdict in verdicts],
+            below=Column.of_texts("compared", compared),
+            width="wide",
         ),
         *(
             Column(name, [row[place] for row in figures], [row[place] for row in values])
             for place, name in enumerate(("estimate", interval, "p", "n"))
         ),
-        Column.of_texts("seeds needed", [_settles(one) for one in verdicts], width="wrap", soft=True),
+        Column.of_texts("seeds needed", [_settles(verdict) for verdict in verdicts], width="wrap", soft=True),
     ]
 
 
 def _verdicts(verdicts: Sequence[str]) -> Column:
     """Verdicts with their signs."""
-    return Column("verdict", [f"{SIGNS[one]} {one}" for one in verdicts], verdicts, numeric=False, tones=verdicts)
+    return Column(
+        "verdict", [f"{SIGNS[verdict]} {verdict}" for verdict in verdicts], verdicts, numeric=False, tones=verdicts
+    )
 
 
 def introduction(run: Run, verdicts: Sequence[Verdict]) -> str:

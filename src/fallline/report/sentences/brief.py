@@ -64,7 +64,7 @@ def _others(compared: Compared, group: ArmGroup, found: Sequence[Standing]) -> l
         if arms and verdict not in named:
             all_of_several = len(arms) == len(group.arms) - 1 > MOST_NAMED
             names = f"all {formatting.count(len(arms))} others" if all_of_several else _named(compared, arms)
-            margin = next((one.margin for one in found if one.verdict == verdict), None)
+            margin = next((standing.margin for standing in found if standing.verdict == verdict), None)
             within = f" (within {formatting.margin(margin)})" if verdict == AS_GOOD and margin is not None else ""
             what = what or formatting.capital(how_lost(compared, arms))
             said.append(f"{'Worse' if exact and verdict == WORSE else what}{within}: {names}.")

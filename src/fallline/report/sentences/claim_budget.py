@@ -41,12 +41,12 @@ def own_budget(verdict: Verdict) -> str:
 
 def _together(budgets: Sequence[ClaimBudget]) -> ClaimBudget:
     """From the minimum to the maximum over all; the configurations of the first."""
-    images = [one.images for one in budgets]
+    images = [budget.images for budget in budgets]
     return ClaimBudget(
         budgets[0].configurations,
-        _reach([one.steps for one in budgets]),
-        None if None in images else _reach([one for one in images if one is not None]),
-        tuple(sorted({name for one in budgets for name in one.data})),
+        _reach([budget.steps for budget in budgets]),
+        None if None in images else _reach([image for image in images if image is not None]),
+        tuple(sorted({name for budget in budgets for name in budget.data})),
     )
 
 

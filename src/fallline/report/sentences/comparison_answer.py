@@ -82,11 +82,11 @@ def _beside(compared: Compared, group: ArmGroup, pairs: Sequence[Pair], found: S
     if not beside:
         return "no other arm shares a seed with it"
     by_verdict = {
-        verdict: [one for one in beside if one[2].verdict == verdict]
+        verdict: [arm for arm in beside if arm[2].verdict == verdict]
         for verdict in (SAME, AS_GOOD, OPEN, AS_TUNED, WORSE, LOST)
     }
-    gone = [one for one in by_verdict[LOST] if (one[2].p_best or 0.0) > compared.level]
-    apart = by_verdict[WORSE] + [one for one in by_verdict[LOST] if one not in gone]
+    gone = [arm for arm in by_verdict[LOST] if (arm[2].p_best or 0.0) > compared.level]
+    apart = by_verdict[WORSE] + [arm for arm in by_verdict[LOST] if arm not in gone]
     said = []
     if by_verdict[SAME]:
         names = formatting.listed([arm_name(compared, arm) for arm, *_ in by_verdict[SAME]], 3)

@@ -42,7 +42,7 @@ def edge_of_best(results: Results) -> str:
     first = next(iter(searches(run, ranked=results.ranked)), None)
     if first is None or first.value is None or (first.value == 0 and not results.metric.up):
         return ""
-    border = next((one for one in first.edges if one.number == RATE), None)
+    border = next((edge for edge in first.edges if edge.number == RATE), None)
     return "" if border is None else _said(border, wider(run, [(first.arm.get("optimizer"), border)]))
 
 

@@ -87,7 +87,7 @@ def _of(compared: Compared, group: ArmGroup, column: str) -> str:
 def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]) -> str:
     """By how much, with a p-value corrected for comparing with all others (Bonferroni)."""
     exact = all(arm.exact for arm in arms)
-    found = two_sided(Sample(gap, exact, size(np.array([one for own in values for one in own.values()]))))
+    found = two_sided(Sample(gap, exact, size(np.array([value for own in values for value in own.values()]))))
     half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
     said = by_width(float(gap.mean()), half, sign=True)
     if found.method in ("values", "one seed"):

@@ -73,7 +73,11 @@ def in_words(noted: HeldOutRead, every: Sequence[HeldOutRead]) -> list[str]:
     against = [one for one in every if one.against(noted)]
     if against:
         before = formatting.listed(
-            [f"{_count(one)} chosen on {label(one.chosen_by)}, on {_day(one.first.first)}" for one in against], 3
+            [
+                f"{_count(verdict)} chosen on {label(verdict.chosen_by)}, on {_day(verdict.first.first)}"
+                for verdict in against
+            ],
+            3,
         )
         said.append(
             f"The test set was evaluated for another choice before ({before}): its p-values are no longer valid."
@@ -106,7 +110,7 @@ def _frames(every: Sequence[HeldOutRead]) -> list[str]:
     handed = [one for one in every if one.kind == ALL]
     if not handed:
         return []
-    times = sum(one.times for one in handed)
+    times = sum(read.times for read in handed)
     how_often = TIMES[times] if times < len(TIMES) else f"{formatting.count(times)} times"
     return [
         f"A frame with the test values of every trial was given out {how_often}, first on "
