@@ -292,7 +292,7 @@ def test_a_lock_holds_while_its_process_lives(cli, lock, free):
         refused(
             told,
             f"run is in use by process {lock['pid']} on {lock['host']}; wait for it to end, or",
-            f"end it (kill {lock['pid']})" if ours else "remove run/lock.json and go on with --resume",
+            f"end it (kill {lock['pid']})" if ours else "remove run/lock.json and continue with --resume",
         )
         assert os.listdir("run") == ["lock.json"]
 

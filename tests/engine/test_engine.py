@@ -24,7 +24,7 @@ STEPS, BATCH, EXAMPLES = 24, 8, 64
 
 
 def small_net() -> Model:
-    """Two layers, so that gradients of one weight hang on the others."""
+    """Two layers, so that gradients of one weight depend on the others."""
 
     def init(key):
         first, second = jax.random.split(key)

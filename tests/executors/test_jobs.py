@@ -161,7 +161,7 @@ def test_a_cohort_too_large_for_a_worker_goes_on_in_smaller_parts(study, tmp_pat
     told = []
     whole = load(study).with_({"axes": {"batch_size": [8], "learning_rate": [0.1, 0.01]}})
     result = fallline.launch(whole, tmp_path / "run", executor="local").collect(on_message=told.append)
-    assert told == ["launched anew what was left of 2 jobs: the memory ran out, so it is planned in smaller parts"]
+    assert told == ["relaunched what was left of 2 jobs: the memory ran out, so it is planned in smaller parts"]
     assert set(result.trials["trial"]) == {trial.name for trial in whole.trials()}
     first, second = result.records.plan["rounds"]
     assert [len(cohort["blocks"]) for cohort in first["cohorts"]] == [0]
@@ -237,7 +237,7 @@ def test_a_job_whose_script_is_killed_is_launched_anew(slurm, study, tmp_path, t
     pull_the_plug(slurm.processes())
     hold.unlink()
     jobs.collect(on_message=told.append)
-    assert told == ["launched anew what was left of 2 jobs: it ended without a word of its worker"]
+    assert told == ["relaunched what was left of 2 jobs: it ended without a word of its worker"]
     assert words(tmp_path / "run") == ["done"]
     assert_same_records(two_undisturbed, tmp_path / "run")
 

@@ -118,7 +118,7 @@ def test_a_page_holds_the_script_that_the_package_ships(run):
 
 
 def test_the_script_shipped_is_what_the_pinned_library_bundles():
-    """``python scripts/bundle_vega.py`` writes it anew."""
+    """``python scripts/bundle_vega.py`` writes it again."""
     import vl_convert
 
     if not vl_convert.__version__.startswith("1.9.0"):

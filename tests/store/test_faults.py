@@ -157,7 +157,9 @@ def test_the_second_of_two_runs_is_told_who_holds_the_folder(run, whole, cli):
         with pytest.raises(StoreError, match=f"run is in use by process {holder.pid} on {socket.gethostname()}; wait"):
             fallline.run(study(), run, resume=True)
         code, _, error = cli("run", "try.toml", "--out", run)
-        assert code == 2 and error.count("\n") == 1 and f"end it (kill {holder.pid}) and go on with --resume" in error
+        assert (
+            code == 2 and error.count("\n") == 1 and f"end it (kill {holder.pid}) and continue with --resume" in error
+        )
         assert "a run is under way" in str(fallline.verify(run)) and fallline.verify(run)
     finally:
         holder.kill()

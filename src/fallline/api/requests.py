@@ -84,9 +84,9 @@ def put_aside(request: RunRequest, elsewhere: bool = False) -> None:
     """Where ``request`` is to start again, rename what its folder holds, once the study is known to be valid."""
     if not request.fresh:
         return
-    from fallline.executors.fresh_start import begin_anew
+    from fallline.executors.fresh_start import start_over
 
-    aside = begin_anew(request.study, request.out, request.data, request.resume, request.mesh, elsewhere)
+    aside = start_over(request.study, request.out, request.data, request.resume, request.mesh, elsewhere)
     if aside is not None and request.on_message is not None:
         request.on_message(f"what was in {request.out} is now in {aside}; nothing of it is used here")
 

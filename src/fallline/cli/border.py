@@ -98,7 +98,7 @@ def _of_a_users_file(failure: BaseException) -> ModelError | None:
     return (
         None
         if place is None
-        else ModelError(f"{place}, fails: {_said(failure)}; mend it and go on with the same command and --resume")
+        else ModelError(f"{place}, fails: {_said(failure)}; mend it and continue with the same command and --resume")
     )
 
 

@@ -29,7 +29,7 @@ def read_known_archive(file: DataFile, path: Path, inner: str) -> dict[str, byte
             if found not in file.sha256_published:
                 raise DataError(
                     f"{path} is not {file.published} as published: its SHA-256 is {found}, expected "
-                    f"{' or '.join(file.sha256_published)}; fetch it anew"
+                    f"{' or '.join(file.sha256_published)}; download it again"
                 )
             stream.seek(0)
             members = read_members(stream, path, wanted)

@@ -80,7 +80,7 @@ def check_hash(file: DataFile, path: Path, found: str) -> None:
     if file.sha256_unpacked and found != file.sha256_unpacked:
         raise DataError(
             f"{path} is not {file.name} as published: the SHA-256 of its content is {found}, expected "
-            f"{file.sha256_unpacked}; fetch it anew"
+            f"{file.sha256_unpacked}; download it again"
         )
 
 
@@ -93,7 +93,7 @@ def check_head(file: DataFile, path: Path, content: bytes | bytearray) -> None:
     if found != expected:
         raise DataError(
             f"{path} is not {file.name} as published: the SHA-256 of its first {length:,} bytes is "
-            f"{found}, expected {expected}; fetch it anew"
+            f"{found}, expected {expected}; download it again"
         )
 
 
@@ -104,7 +104,7 @@ def check_file(file: DataFile, path: Path) -> str:
     if not file.bytes_unpacked:
         raise DataError(
             f"{path} is not {file.published} as published: its SHA-256 is {_file_sha256(path)}, expected "
-            f"{' or '.join(file.sha256_published)}; fetch it anew"
+            f"{' or '.join(file.sha256_published)}; download it again"
         )
     with Source(path) as source:
         beginning = source.take(file.head[0] if file.head else 0, "its beginning")

@@ -32,7 +32,7 @@ from fallline.training.progress import OnProgress, Progress, ProgressCount
 LOOK_SECONDS = 0.5
 
 MOST_LAUNCHES = 10
-"""Launches that one command makes, the first and those of what has to be launched anew."""
+"""Launches that one command makes, the first and those of what has to be relaunched."""
 
 LOST_SECONDS = 5.0
 """After how long it is asked once more whether jobs are lost, before that is believed."""
@@ -96,7 +96,7 @@ def launch_run(
 def collect_run(
     out: Path, wait: bool = True, on_progress: OnProgress | None = None, on_message: Callable[[str], None] | None = None
 ) -> list[CohortState]:
-    """Wait for the jobs of the last launch, launch what has to be planned anew, and finish the run's records.
+    """Wait for the jobs of the last launch, launch what has to be planned again, and finish the run's records.
 
     How every cohort ended. JobsError where some did not end well, after the rest was finished; StoreError where jobs
     are out and ``wait`` is not wanted.
@@ -118,7 +118,7 @@ def _collected(
             again, why = _once_more(launched, ended), "it ended without a word of its worker"
         if again is None:
             break
-        on_message(f"launched anew what was left of {len(again.cohorts)} jobs: {why}")
+        on_message(f"relaunched what was left of {len(again.cohorts)} jobs: {why}")
     found = run_states(paths.root)
     if any(state.done_blocks for state in found):
         _finish(paths)
@@ -151,7 +151,8 @@ def _check_all_done(paths: RunPaths, found: list[CohortState]) -> None:
                 f"{len(bad)} of {len(found)} cohorts of the run in {paths.root} are not done:",
                 *lines,
                 *more,
-                f"What they printed is in {logs}. What was trained is kept: go on with the same command and --resume",
+                f"What they printed is in {logs}. What was trained is kept: continue with the same command and "
+                "--resume",
             ]
         )
     )

@@ -1,4 +1,4 @@
-"""Beginning a run anew: what its folder holds is put aside, once it is known that the study can be trained."""
+"""Starting a run over: what its folder holds is put aside, once it is known that the study can be trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fallline.study import Study
 from fallline.training.context import TrainingContext
 
 
-def begin_anew(
+def start_over(
     study: Study, out: Path, data: Path | None, resume: bool, mesh: Mesh | None, remote: bool
 ) -> Path | None:
     """Check ``study``, then rename the folder ``out``; where what it held is now, None where it held nothing.
@@ -22,7 +22,7 @@ def begin_anew(
     StudyError with ``resume``, which wants the opposite; StoreError where somebody trains in that folder.
     """
     if resume:
-        raise StudyError("--fresh begins anew and --resume goes on with what is there; leave out --fresh to go on")
+        raise StudyError("--fresh starts over and --resume continues what is there; leave out --fresh to continue")
     TrainingContext(study, data, mesh=mesh, remote=remote).check()
     aside = None
     if processes.number() == 0:

@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1
 
 TAIL_LINES = 5
 TERM_SECONDS = 5.0
-"""How long the rest of a group may go on once one of it has died."""
+"""How long the rest of a group may run on once one of it has died."""
 
 
 def worker_command(launched: Launch, cohort: int, python: str | None = None) -> list[str]:
@@ -148,7 +148,7 @@ def tail(log: Path) -> str:
 def end_with_parent() -> None:
     """In a process of a group: ask for SIGTERM when whoever started it is gone, or now where it is gone already.
 
-    No worker goes on that nobody sees to.
+    No worker runs on that nobody sees to.
     """
     parent = os.environ.pop(TIED, "")
     libc = ctypes.CDLL(None)

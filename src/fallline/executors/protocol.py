@@ -35,7 +35,7 @@ MOST_ATTEMPTS = 3
 
 class JobStatus(NamedTuple):
     """How a job stands as its executor sees it: the state, why, what the executor calls the job, and whether one that
-    ended badly may do better where it is launched anew."""
+    ended badly may do better where it is relaunched."""
 
     state: str
     reason: str = ""

@@ -99,7 +99,7 @@ def states(
         number: [block for block in planned[number]["blocks"] if writer.is_done(block["name"])]
         for number in launched.cohorts
         if number < len(planned)
-    }  # a plan may have been lost and made anew
+    }  # a plan may have been lost and made again
     if seen is None:
         over = all(len(ended) == len(planned[number]["blocks"]) for number, ended in done.items())
         seen = {} if over or not launched.ids else find_executor(launched.executor).status(launched)
@@ -130,7 +130,7 @@ def _state(
     elif last is not None and last.state == NOTED_FAILED and state in (FAILED, LOST):
         state, reason = FAILED, last.reason
     elif state == LOST and any(block["name"] in busy for block in blocks):
-        state, reason = RUNNING, "its worker goes on without its executor"
+        state, reason = RUNNING, "its worker continues without its executor"
     elif state == LOST and launched.cancelled.exists():
         state, reason = CANCELLED, ""
     elif state == WAITING and last is not None and last.state == CONTINUED and not reason:

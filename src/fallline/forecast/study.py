@@ -171,7 +171,7 @@ def forecast_study(
     path = plan_path(study, folder)
     known = None if compile_all else recall_plan(path)
     if known is None:
-        known = _plan_anew(study, folder, compile_all, calibrates=calibrate_again or device is None)
+        known = _plan_again(study, folder, compile_all, calibrates=calibrate_again or device is None)
         remember_plan(path, known)
     planned_at = time.perf_counter()
     calibration = _calibration(known, device, calibrate_again, on_message)  # after errors of the study were raised
@@ -195,7 +195,7 @@ def _calibration(
     return kept or calibrate(device, again, on_message)
 
 
-def _plan_anew(study: Study, folder: Path | None, compile_all: bool, calibrates: bool) -> KnownPlan:
+def _plan_again(study: Study, folder: Path | None, compile_all: bool, calibrates: bool) -> KnownPlan:
     """Prepare every cohort as shapes and count its programs; meanwhile XLA compiles the exercises of a calibration,
     where there is none.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 WIDTH = 96
-"""Characters of a formula, from which it goes on in the next line."""
+"""Characters of a formula, from which it continues in the next line."""
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ class HyperparameterSearch:
     def _go_on(
         self, alive: list[tuple[str, np.ndarray]], values: list[float], place: int
     ) -> list[tuple[str, np.ndarray]]:
-        """Of each optimizer those that go on to the next rung."""
+        """Of each optimizer those that advance to the next rung."""
         if place + 1 == len(self.rungs):
             return []
         kept = []

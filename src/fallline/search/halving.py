@@ -1,4 +1,4 @@
-"""Successive halving (Jamieson and Talwalkar 2016): how many settings each rung has, and which go on."""
+"""Successive halving (Jamieson and Talwalkar 2016): how many settings each rung has, and which advance."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def rungs_of(table: SearchTable, steps: int) -> tuple[Rung, ...]:
 
 
 def survivors(values: Sequence[float], count: int) -> list[int]:
-    """The places of the ``count`` largest values, the best first; of equal ones the first. -inf never goes on."""
+    """The places of the ``count`` largest values, the best first; of equal ones the first. -inf never advances."""
     order = sorted(range(len(values)), key=lambda place: -values[place])
     return [place for place in order[:count] if values[place] > -np.inf]

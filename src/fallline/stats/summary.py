@@ -28,7 +28,7 @@ def summary(run: Run) -> pl.DataFrame:
     for each metric M: M_mean, M_sd (n - 1), M_n, M_low, M_high (95 % CI, Student's t). With one seed sd and CI are
     null. Trials that diverged count in ``diverged`` only; M_n counts the trials that have a number. Configurations that
     diverged or have no number with some seeds come after those with a number at every seed. Where the metric can only
-    be compared ``within`` a kind of loss, the kinds follow one another and ``rank`` starts anew in each.
+    be compared ``within`` a kind of loss, the kinds follow one another and ``rank`` restarts in each.
     """
     metric = primary(run)
     trials = _with_marks(run, configurations(run))

@@ -97,7 +97,7 @@ class Checkpoints:
                 return self._load()
         except Unreadable as why:
             raise StoreError(
-                f"the checkpoint {self.path} {why}; it is kept. Go on with the same command and --resume "
+                f"the checkpoint {self.path} {why}; it is kept. Continue with the same command and --resume "
                 "when that is mended"
             ) from None
 

@@ -19,7 +19,7 @@ REMEDY = "remove it; the report then cannot tell when the claims were made"
 @dataclass(frozen=True)
 class ClaimsNote:
     """``hash`` of the claims, when they were ``noted`` (UTC), the trials ``recorded`` before, and whether the outcome
-    hangs on ``chance`` at all.
+    depends on ``chance`` at all.
 
     ``written`` are the configurations that the claims were made about, where a preset or settings changed the study:
     the rows of ``fallline.study.original_claims``.

@@ -223,11 +223,11 @@ def held(path: Path, owner: Owner) -> str:
             return f"{root} is in use by this very process ({owner.pid} on {host}); wait for its other run to end"
         return (
             f"{root} is in use by process {owner.pid} on {host}; wait for it to end, or end it (kill {owner.pid}) "
-            "and go on with --resume, or choose another folder with --out"
+            "and continue with --resume, or choose another folder with --out"
         )
     return (
         f"{root} is in use by process {owner.pid} on {host}; wait for it to end, or, if you are sure that it is "
-        f"gone (its machine is off, or the folder was moved here), remove {root / 'lock.json'} and go on with "
+        f"gone (its machine is off, or the folder was moved here), remove {root / 'lock.json'} and continue with "
         "--resume"
     )
 

@@ -110,7 +110,7 @@ class RunPaths:
 
     @property
     def interim_analyses(self) -> Path:
-        """The looks at a run that grows until it is decided: planned and made."""
+        """The interim analyses of a run that grows until it is decided: planned and made."""
         return self.root / "looks.json"
 
     @property

@@ -29,7 +29,7 @@ class Place:
         if not there:
             raise StoreError(
                 f"the folder {self.root} was moved, renamed or removed while this run wrote into it"
-                f"{self._where()}; this run ends, and what it had written is kept there. Go on with the "
+                f"{self._where()}; this run ends, and what it had written is kept there. Continue with the "
                 "same command, --resume and --out with the folder's new place"
             )
 

@@ -27,12 +27,12 @@ def read_study(path: Path, folder: Path | None = None) -> Study:
     except (ValueError, StudyError) as failure:
         raise StoreError(
             f"{path} was damaged after it was written: {failure}. Remove it and run the study again, "
-            "which writes it anew and keeps every finished trial"
+            "which writes it again and keeps every finished trial"
         ) from None
 
 
 def read_plan(path: Path, own_format: bool = False) -> dict[str, Any]:
-    """The plan in a run folder, in the form of ``plan_file``; or StoreError. Who goes on with it needs our own format:
+    """The plan in a run folder, in the form of ``plan_file``; or StoreError. To continue, it must have our own format:
     another version's can be read, but not continued."""
     plan = read_json(path, PLAN_REMEDY)
     mistake = first_mistake(plan)

@@ -217,7 +217,7 @@ class Run:
         if not isinstance(pipelines, dict) or not all(isinstance(values, dict) for values in pipelines.values()):
             raise StoreError(
                 f"{self.paths.pipelines} does not say how files became arrays; it was damaged after it was written: "
-                "remove it and run the study again, which writes it anew"
+                "remove it and run the study again, which writes it again"
             )
         return pipelines
 
@@ -254,7 +254,7 @@ class Run:
             if not row.keys() >= TIMING:
                 raise StoreError(
                     f"{path} is no timing of a block; it was damaged after it was written: "
-                    f"fallline verify {self.folder} --repair writes it anew"
+                    f"fallline verify {self.folder} --repair writes it again"
                 )
         told = [{key: value for key, value in row.items() if key not in ("sha256", OWN_SUM)} for row in rows]
         return pl.DataFrame(told, infer_schema_length=None) if told else pl.DataFrame()

@@ -140,7 +140,7 @@ class RunWriter:
     def note_current_trials(self, names: set[str]) -> None:
         """Note which trials are the study's as it stands; all others in the folder are of earlier forms of it.
 
-        Where that changed, the mistakes are to be looked for anew.
+        Where that changed, the mistakes are to be looked for again.
         """
         plan = self._plan()
         noted = with_earlier(plan, (self.known_trials() | planned_trials(plan)) - names)
@@ -260,7 +260,7 @@ class RunWriter:
         if left and not resume:
             raise StoreError(
                 f"the run in {self.paths.root} was stopped with {len(left)} of its blocks still to train; "
-                "add --resume to go on with it, --fresh to put it aside and begin anew, or choose "
+                "add --resume to continue with it, --fresh to put it aside and start over, or choose "
                 "another folder with --out"
             )
 

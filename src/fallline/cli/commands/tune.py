@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Search the hyperparameters of each optimizer, and compare the best of each on seeds that were never searched.
 
-    All settings of a rung train at once; the best quarter of each optimizer goes on to the next rung, with more steps.
+    All settings of a rung train at once; the best quarter of each optimizer advances to the next rung, with more steps.
     Every optimizer gets the same number of settings. A search that was stopped continues with the same command.
 
     Example: fallline tune mnist-softmax --optimizers adam,lion --budget 30s

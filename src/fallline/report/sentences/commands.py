@@ -117,6 +117,6 @@ def _without(command: str, names: set[str]) -> str:
         elif word.startswith("--") and word[2:].partition("=")[0] in names:
             place += 1
         else:
-            kept += [word] * (word != "--fresh")  # which would put aside what is to go on
+            kept += [word] * (word != "--fresh")  # which would put aside what is to be continued
             place += 1
     return shlex.join(kept)

@@ -108,10 +108,10 @@ def _seeds(compared: Compared) -> str:
             f"{FEW_SEEDS} seeds show the variation between seeds, 10 are enough for a claim: "
             f"{again(compared.run, {'seeds': FEW_SEEDS})}"
         )
-    looks = recorded_analyses(compared.run.paths)
+    analyses = recorded_analyses(compared.run.paths)
     others = [one for own in _every_beside(compared) for one in own]
     open_ = [(pair, standing) for _, pair, standing in others if standing.open]
-    if not open_ or (looks is not None and looks.last is not None):
+    if not open_ or (analyses is not None and analyses.last is not None):
         return ""
     if any(pair.evidence.n <= NO_FORECAST for pair, _ in open_):
         return (

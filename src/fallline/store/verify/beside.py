@@ -20,7 +20,7 @@ from fallline.store.verify.block import BlockFiles
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 from fallline.study import Study
 
-MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it anew from the records"
+MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it again from the records"
 
 
 def check_beside(paths: RunPaths, study: Study | None, blocks: Sequence[BlockFiles], finished: bool) -> list[Finding]:
@@ -131,7 +131,7 @@ def _models(paths: RunPaths, study: Study | None) -> list[Finding]:
             return [Finding(paths.models.name, "the texts of the networks are gone", f"{AGAIN} writes them anew")]
         return []
     if _fails(lambda folder: Run(folder).model_texts, paths.root):
-        return [Finding(paths.models.name, "it is damaged", f"{ASIDE}, and {AGAIN} writes it anew", goes=True)]
+        return [Finding(paths.models.name, "it is damaged", f"{ASIDE}, and {AGAIN} writes it again", goes=True)]
     return []
 
 
@@ -159,7 +159,7 @@ def _history(paths: RunPaths, study: Study | None) -> list[Finding]:
             Finding(
                 paths.interim_analyses.name,
                 "it is damaged: nobody knows how often this run was looked at",
-                "take it from a backup, or begin anew in another folder",
+                "take it from a backup, or start over in another folder",
             )
         )
     return found

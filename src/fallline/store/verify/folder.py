@@ -80,7 +80,7 @@ def _what_it_is(paths: RunPaths) -> tuple[Study | None, dict[str, Any] | None, l
                 Finding(
                     "plan.json",
                     "it was written by another version of fallline",
-                    "go on with that version, or in another folder; what is there can be read",
+                    "continue with that version, or in another folder; what is there can be read",
                 )
             )
         found += [
@@ -101,12 +101,12 @@ def _what_it_is(paths: RunPaths) -> tuple[Study | None, dict[str, Any] | None, l
 def _unreadable(path: Path, failure: StoreError) -> Finding:
     """study.toml or plan.json, which the next run writes anew."""
     if not path.exists():
-        return Finding(path.name, "it is gone", f"{AGAIN} writes it anew; every finished trial is kept")
+        return Finding(path.name, "it is gone", f"{AGAIN} writes it again; every finished trial is kept")
     said = str(failure).removeprefix(f"{path} ").split("; it was damaged")[0].split("\n")[0][:160]
     return Finding(
         path.name,
         f"it {said}" if not said.startswith("cannot") else said,
-        f"{ASIDE}, and {AGAIN} writes it anew; every finished trial is kept",
+        f"{ASIDE}, and {AGAIN} writes it again; every finished trial is kept",
         goes=True,
     )
 

@@ -13,8 +13,8 @@ from fallline.store.paths import RunPaths
 from fallline.store.verify.block import OTHER_SUM
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
 
-ANEW = "--repair writes it anew, with the checksums of the files as they are"
-MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it anew"
+ANEW = "--repair writes it again, with the checksums of the files as they are"
+MADE_AGAIN = f"{ASIDE}, and {AGAIN} writes it again"
 REMEDIES = {
     "study.toml": f"{MADE_AGAIN}; every finished trial is kept",
     "plan.json": f"{MADE_AGAIN}; every finished trial is kept",
@@ -30,7 +30,7 @@ REMEDIES = {
 }
 """What to do about a file that was changed or is gone, by its name or its folder's."""
 
-LOOKS = "take it from a backup, or begin anew in another folder: nobody knows how often this run was looked at"
+LOOKS = "take it from a backup, or start over in another folder: nobody knows how often this run was looked at"
 
 
 def check_kept(paths: RunPaths, known: Collection[str]) -> list[Finding]:
@@ -102,7 +102,7 @@ def _finding(paths: RunPaths, name: str, why: str, told: bool) -> Finding:
         )
     if top == "report" or top not in REMEDIES:
         figures = "figures" if name.startswith("report/figures/") else "report"
-        return Finding(name, why, f"{ASIDE}, and fallline {figures} {paths.root} writes it anew", goes=True)
+        return Finding(name, why, f"{ASIDE}, and fallline {figures} {paths.root} writes it again", goes=True)
     return Finding(name, why, REMEDIES[top], goes=True)
 
 
@@ -139,7 +139,7 @@ def _is_whole(path: Path) -> bool:
     try:
         return has_own_sum(table := read_table(path)) and is_as_written(path, table)
     except StoreError:
-        return not path.exists()  # a job that begins anew takes it away
+        return not path.exists()  # a job that starts over takes it away
 
 
 def _has_sums(timing: Path) -> bool:

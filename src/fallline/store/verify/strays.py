@@ -128,7 +128,7 @@ def _of_block(paths: RunPaths, path: Path, ending: str, planned: set[str], done:
             Finding(
                 _relative(paths, path),
                 "its block was not finished",
-                f"{AGAIN} trains it and writes it anew",
+                f"{AGAIN} trains it and writes it again",
                 noted=True,
             )
         ]
