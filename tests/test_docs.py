@@ -232,7 +232,7 @@ def test_the_parts_on_the_page_of_extensions_fit_the_contracts(reader, capsys):
     places = re.findall(r"^\| [\w ]+ \| .*? \| `([\w/.]+)` \|", page("extending").replace("FAMILY/", ""), re.M)
     assert len(places) == 14 and all((ROOT / "src/fallline" / place).exists() for place in places)
     _, table = parts["seed_blocks"](result.records)
-    assert [column.texts for column in table.columns] == [["normalized", "adam"], ["1", "1"]]
+    assert [column.texts for column in table.columns] == [["normalized(epsilon=1e-07)", "adam"], ["1", "1"]]
     assert parts["LOSS_SCALE"].check(8, "here") == 8.0 and parts["LOSS_SCALE"].in_words.endswith("(default 1.0)")
     gradient = parts["ELASTIC"].gradient_with(2.0, np.array([1.0, -3.0]), np.zeros(2))
     np.testing.assert_array_equal(gradient, [2.0, -4.0])
