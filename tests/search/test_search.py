@@ -10,6 +10,7 @@ import pytest
 
 import fallline
 from fallline.api.tuning import parse_budget
+from fallline.engine.compiled import Compiled
 from fallline.errors import StoreError, StudyError, UnknownName
 from fallline.optimizers import builtin_optimizers, find_optimizer
 from fallline.search.driver import FRESH
@@ -18,6 +19,7 @@ from fallline.search.records import settings_of
 from fallline.search.samplers import Seen, ask
 from fallline.search.space import Dimension, Space, space_of
 from fallline.study.search_table import SearchTable
+from fallline.training import context
 
 RATE = Dimension("learning_rate", "log", 1e-4, 1.0)
 SQUARE = Space(
@@ -195,18 +197,18 @@ def test_a_search_that_was_killed_asks_the_same(tmp_path, monkeypatch):
 
     whole = fallline.tune(study(), tmp_path / "whole")
     calls = []
-    train = running.run
+    train = running.train_here
 
-    def killed(*arguments, **named):
-        calls.append(arguments[1])
+    def killed(request, shared):
+        calls.append(request.out)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return train(*arguments, **named)
+        return train(request, shared)
 
-    monkeypatch.setattr(running, "run", killed)
+    monkeypatch.setattr(running, "train_here", killed)
     with pytest.raises(KeyboardInterrupt):
         fallline.tune(study(), tmp_path / "cut")
-    monkeypatch.setattr(running, "run", train)
+    monkeypatch.setattr(running, "train_here", train)
     again = fallline.tune(study(), tmp_path / "cut")
     assert settings_of(again.folder).equals(settings_of(whole.folder))
     assert again.trials.select("trial", "final_train_loss").equals(whole.trials.select("trial", "final_train_loss"))
@@ -260,3 +262,17 @@ def test_a_task_alone_is_searched_and_bad_input_is_one_screen(tmp_path, monkeypa
         fallline.tune(
             study(axes={"optimizer": ["adam"], "loss": ["sum_of_squares", "squared_error"]}), tmp_path / "losses"
         )
+
+
+def test_further_brackets_compile_nothing_and_read_no_data_again(tmp_path, monkeypatch):
+    compiled, read = [], []
+    make, load = Compiled._make, context.load_arrays
+    monkeypatch.setattr(Compiled, "_make", lambda self, arguments: (compiled.append(self), make(self, arguments)))
+    monkeypatch.setattr(context, "load_arrays", lambda *arguments: (read.append(arguments), load(*arguments))[1])
+    counts = {}
+    for brackets in (1, 3):
+        compiled.clear()
+        read.clear()
+        fallline.tune(study(search=study().search.model_copy(update={"brackets": brackets})), tmp_path / str(brackets))
+        counts[brackets] = len(compiled), len(read)
+    assert counts[3] == counts[1] and counts[1][1] == 1

@@ -17,6 +17,7 @@ from fallline.study import Study
 
 if TYPE_CHECKING:
     from fallline.training.progress import Progress
+    from fallline.training.shared import Shared
 
 
 def run(
@@ -77,7 +78,7 @@ def run(
 
     def train(rounds: Study) -> Path:
         now = replace(request, study=rounds, fresh=False)
-        return _train_here(now) if jobs is None else _train_in_jobs(now, jobs)
+        return train_here(now) if jobs is None else _train_in_jobs(now, jobs)
 
     with _scaling_measured(request, wanted=scaling and jobs is None):
         if until_decided:
@@ -89,8 +90,8 @@ def run(
     return Result(Run(folder), request.reader)
 
 
-def _train_here(request: RunRequest) -> Path:
-    """Train in this process; the run folder."""
+def train_here(request: RunRequest, shared: Shared | None = None) -> Path:
+    """Train in this process, with what it made for other runs of the same data; the run folder."""
     from fallline.engine import processes
     from fallline.executors.status import check_nothing_out
     from fallline.forecast import cohorts
@@ -107,6 +108,7 @@ def _train_here(request: RunRequest) -> Path:
         request.command,
         request.mesh,
         cohorts,
+        shared,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,9 @@ def tune(
 
     >>> result = fallline.tune("mnist-softmax", optimizers=["adam", "lion"], budget="30s")      # doctest: +SKIP
     """
-    from fallline.api.running import run
+    from fallline.api.running import train_here
     from fallline.search.driver import HyperparameterSearch, SearchBudget, search
+    from fallline.training.shared import Shared
 
     chosen = study if isinstance(study, Study) else study_or_task(str(study))
     limit = parse_budget(budget)
@@ -65,21 +67,20 @@ def tune(
     folder = tuned_folder(chosen) if out is None else Path(out)
     state = HyperparameterSearch.of(chosen)
     request = RunRequest.of(
-        state.first, folder, data=data, devices=devices, fresh=fresh, command=command, on_message=on_message
+        state.first,
+        folder,
+        data=data,
+        devices=devices,
+        fresh=fresh,
+        command=command,
+        on_progress=on_progress,
+        on_message=on_message,
     )
     put_aside(request)
+    shared, rung = Shared(), replace(request, resume=True, fresh=False)
 
     def train(part: Study, where: Path) -> None:
-        run(
-            part,
-            where,
-            resume=True,
-            data=data,
-            devices=devices,
-            on_progress=on_progress,
-            on_message=on_message,
-            command=command if where == folder else "",
-        )
+        train_here(replace(rung, study=part, out=where, command=command if where == folder else ""), shared)
 
     search(state, folder, train, limit, on_message)
     return open_run(folder, request.reader)

@@ -18,15 +18,15 @@ from fallline.training.cohort import CompiledCohort
 from fallline.training.forecaster import Forecaster
 from fallline.training.metric_directions import check_directions, with_directions
 from fallline.training.packing import lanes_of
-from fallline.training.programs import Programs
 from fallline.training.selector_names import check_names
+from fallline.training.shared import Shared
 from fallline.training.validation import check_choice, check_metrics
 
 
 class TrainingContext:
     """A study in one process. ``folder`` holds the full data sets; ``mesh`` are the requested devices, None for the
     default; ``remote``: other processes train, this one only plans; without a ``forecaster`` nothing is predicted;
-    ``say`` is called with a text for each phase.
+    ``say`` is called with a text for each phase; ``shared`` has what runs before this one made.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class TrainingContext:
         mesh: Mesh | None = None,
         remote: bool = False,
         forecaster: Forecaster | None = None,
+        shared: Shared | None = None,
     ):
         self.held_before = held_bytes()  # before anything of this study is loaded; the peak is counted from here
         self.folder, self.mesh, self.remote, self.forecaster = folder, mesh, remote, forecaster
@@ -44,8 +45,9 @@ class TrainingContext:
         self.metrics = {metric.name: metric for metric in _metrics(study)}
         self.study = with_directions(study, self.metrics.values(), self.tasks)
         self.say: Callable[[str], None] = lambda phase: None
-        self._programs = Programs()
-        self._arrays: dict[tuple[str, FoldSplit | None], Arrays] = {}
+        shared = shared or Shared()
+        shared.programs.start_run()
+        self._programs, self._arrays = shared.programs, shared.arrays
 
     def check(self) -> None:
         """Check that every name in the study is known and that the devices exist; an error before anything is
@@ -91,7 +93,8 @@ class TrainingContext:
         """
         cut = cut or self.trials[0].cut
         key = (task.name, cut)
-        if key not in self._arrays:
+        known = self._arrays.get(key)
+        if known is None or known.source is not task.data:
             same_data = (
                 arrays for (_, fold), arrays in self._arrays.items() if fold == cut and arrays.source is task.data
             )

@@ -16,6 +16,7 @@ from fallline.training.planning import plan_run, plan_smaller, unfinished_cohort
 from fallline.training.predictions import labels_missing, write_labels, write_mistakes
 from fallline.training.progress import OnProgress, ProgressCount
 from fallline.training.session import TrainingSession
+from fallline.training.shared import Shared
 
 
 def run_here(
@@ -27,14 +28,16 @@ def run_here(
     command: str = "",
     mesh: Mesh | None = None,
     forecaster: Forecaster | None = None,
+    shared: Shared | None = None,
 ) -> Path:
     """Train every trial of ``study`` that the run folder ``out`` has no records of.
 
-    ``folder`` holds the full data sets. A stopped run is continued with ``resume``: finished blocks are kept,
-    unfinished ones continue from their checkpoints, and the records equal those of a run that was never stopped. On a
-    ``mesh`` of several processes each of them calls this: the first plans and finishes, all train.
+    ``folder`` holds the full data sets, ``shared`` what other runs of the same data made in this process. A stopped run
+    is continued with ``resume``: finished blocks are kept, unfinished ones continue from their checkpoints, and the
+    records equal those of a run that was never stopped. On a ``mesh`` of several processes each of them calls this: the
+    first plans and finishes, all train.
     """
-    setup = TrainingContext(study, folder, mesh=mesh, forecaster=forecaster)
+    setup = TrainingContext(study, folder, mesh=mesh, forecaster=forecaster, shared=shared)
     setup.check()
     if processes.number() > 0:
         return _follow(setup, RunPaths(out))

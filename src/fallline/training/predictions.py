@@ -15,8 +15,9 @@ from fallline.store.paths import answers_name
 from fallline.store.run import ANSWERS, MISTAKES
 from fallline.store.writing import RunWriter
 from fallline.study import Trial
+from fallline.training.arrays import Arrays
 from fallline.training.context import TrainingContext
-from fallline.training.validation import classes_of, splits_of
+from fallline.training.validation import splits_of
 
 WORST = 48
 """How many of the most often misclassified examples are kept with their images, per task and split."""
@@ -26,8 +27,8 @@ def write_labels(setup: TrainingContext, writer: RunWriter, trials: Iterable[Tri
     """Write the labels for the predictions of these trials, once per task and fold of its data."""
     trials = list(trials)
     for (task, data), trial in _of_each_data(trials).items():
-        splits = setup.load(trial.task, trial.cut).splits
-        if _classes(trials, trial, splits) is None:
+        arrays = setup.load(trial.task, trial.cut)
+        if _classes(trials, trial, arrays) is None:
             continue
         names = list(trial.task.classes)
         rows = [
@@ -38,7 +39,7 @@ def write_labels(setup: TrainingContext, writer: RunWriter, trials: Iterable[Tri
                 "labels": labels_of(split.targets).astype(np.uint16),
                 "classes": names,
             }
-            for name, split in _held(splits).items()
+            for name, split in _held(arrays.splits).items()
         ]
         if rows:
             writer.write_labels(answers_name(task, data), pl.DataFrame(rows, schema=ANSWERS))
@@ -63,11 +64,11 @@ def write_mistakes(setup: TrainingContext, writer: RunWriter) -> None:
     images where they are images."""
     frames, current = [], _is_current(writer)
     for (task, data), trial in _of_each_data(setup.trials).items():
-        splits = setup.load(trial.task, trial.cut).splits
-        classes = _classes(setup.trials, trial, splits)
+        arrays = setup.load(trial.task, trial.cut)
+        classes = _classes(setup.trials, trial, arrays)
         if classes is None:
             continue
-        held_out = _held(splits)
+        held_out = _held(arrays.splits)
         counts = {split: np.zeros((len(held.targets), classes), np.int32) for split, held in held_out.items()}
         for block in writer.paths.done_blocks():
             if not writer.paths.predictions(block).exists():
@@ -95,10 +96,10 @@ def _of_each_data(trials: Iterable[Trial]) -> dict[tuple[str, str], Trial]:
     return {(trial.task.name, trial.data_as_cut): trial for trial in trials}
 
 
-def _classes(trials: Iterable[Trial], like: Trial, splits: Splits) -> int | None:
+def _classes(trials: Iterable[Trial], like: Trial, arrays: Arrays) -> int | None:
     """The number of classes of the task of ``like`` with any of the losses it is trained with; None without classes."""
     losses = {trial.recipe.loss.name: trial.recipe.loss for trial in trials if trial.task.name == like.task.name}
-    return next((count for loss in losses.values() if (count := classes_of(like.task, splits, loss))), None)
+    return next((count for loss in losses.values() if (count := arrays.classes(like.task, loss))), None)
 
 
 def _counted(predicted: pl.Series, examples: int, classes: int) -> np.ndarray:

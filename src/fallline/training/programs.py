@@ -25,6 +25,12 @@ class Programs:
         self._known: dict[Any, Program] = {}
         self._evaluations: dict[Any, Evaluation] = {}
 
+    def start_run(self) -> None:
+        """Another run begins: what was traced and compiled before took none of its time."""
+        for program in self._known.values():
+            for part in program.parts:
+                part.trace_seconds = part.compile_seconds = 0.0
+
     def of(
         self, cohort: Cohort, layout: Layout, data: tuple[Any, ...], row: DeviceRow = ALONE, task: str | None = None
     ) -> Program:
