@@ -72,9 +72,26 @@ def neurons(tmp_path_factory):
     return fallline.run(study, tmp_path_factory.mktemp("neurons") / "run").records
 
 
+def table(folder, name, **fields):
+    base = {"batch_size": 32, "steps": 40, "learning_rate": 0.01}
+    data = {"table": name, "target": ["target"], "model": "mlp"}
+    study = Study(name=name, data=data, base=base, axes={"optimizer": ["adam", "momentum"]}, **{"seeds": 2} | fields)
+    return fallline.run(study, folder / "run").records
+
+
 @pytest.fixture(scope="module")
-def every_run(softmax, line, hyperparameters, recipes, crossed, neurons):
-    return softmax, line, hyperparameters, recipes, crossed, neurons
+def wine(tmp_path_factory):
+    return table(tmp_path_factory.mktemp("wine"), "wine")
+
+
+@pytest.fixture(scope="module")
+def diabetes(tmp_path_factory):
+    return table(tmp_path_factory.mktemp("diabetes"), "diabetes", seeds=1)
+
+
+@pytest.fixture(scope="module")
+def every_run(softmax, line, hyperparameters, recipes, crossed, neurons, wine, diabetes):
+    return softmax, line, hyperparameters, recipes, crossed, neurons, wine, diabetes
 
 
 @pytest.mark.parametrize(
