@@ -155,6 +155,7 @@ def test_the_page_of_run_folders_describes_them(reader):
     assert len(json.loads((folder / "plan.json").read_text())["rounds"]) == 2
     drawn = set(re.findall(r"^        (\S+)  ", text, re.M))
     of_classes = {"test_reads.json", "predictions/r1-c000-b000.parquet", "answers/NAME.parquet", "mistakes.parquet"}
+    of_classes |= {"outputs.parquet"}
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if "r2" not in path.name} == drawn - {
         "report/"
     } - of_classes | {"environments/001.json"}

@@ -270,3 +270,35 @@ def test_clicks_unfold_sort_and_darken(pages, tmp_path):
     hyperparameters = [float(value) for value in values if value != "none"]
     assert theme == "dark" and len(values) == 81
     assert hyperparameters == sorted(hyperparameters) and set(values[len(hyperparameters) :]) == {"none"}
+
+
+MEASURE = """<script>(async () => {
+  while (!document.documentElement.dataset.ready) await new Promise((resume) => { setTimeout(resume, 20); });
+  const room = document.documentElement.clientWidth, right = (part) => part.getBoundingClientRect().right;
+  const pictures = [...document.querySelectorAll(".plot svg.marks, .plot canvas.marks")];
+  const natural = pictures.map((one) => parseFloat(one.style.width) || Number(one.getAttribute("width")));
+  const verdicts = [...document.querySelectorAll("#results td.verdict")];
+  parent.postMessage(JSON.stringify({ room, natural, across: document.documentElement.scrollWidth,
+    pictures: pictures.map(right), scaled: pictures.map((one, i) => one.getBoundingClientRect().width / natural[i]),
+    verdicts: verdicts.map((cell) => [cell.textContent, right(cell)]) }), "*");
+})();</script></body>"""
+
+FRAME = """<body><script>addEventListener("message", ({ data }) => { document.body.dataset.seen = data; });</script>
+<iframe src="narrow.html" style="width:390px;height:3000px;border:0"></iframe></body>"""
+
+
+@pytest.mark.parametrize("name", ["line", "softmax", "numbers", "recipes"])
+def test_on_a_phone_every_figure_fits_and_the_verdict_is_seen(pages, name, tmp_path):
+    """390 pixels, as an iframe: a headless window is wider. Only what is placed in pixels is scaled much."""
+    before, _, after = pages[name].read_text().rpartition("</body>")
+    (tmp_path / "narrow.html").write_text(before + MEASURE + after)
+    (tmp_path / "frame.html").write_text(FRAME)
+    _, text, log = opened(tmp_path / "frame.html", tmp_path / "profile")
+    assert "CONSOLE" not in log
+    seen = json.loads(re.search(r'data-seen="([^"]*)"', text)[1].replace("&quot;", '"'))
+    assert seen["room"] <= 390 and seen["across"] <= seen["room"]
+    assert seen["pictures"] and all(edge <= seen["room"] for edge in seen["pictures"])
+    small = [width for width, scale in zip(seen["natural"], seen["scaled"], strict=True) if scale < 0.8]
+    assert len(small) <= (1 if name == "recipes" else 0), "the pictures of mistakes alone"
+    if name == "softmax":
+        assert seen["verdicts"][0][0] == "best so far" and all(0 < edge <= seen["room"] for _, edge in seen["verdicts"])

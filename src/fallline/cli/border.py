@@ -31,6 +31,7 @@ READ = frozenset(
         "timings",
         "environments",
         "mistakes.parquet",
+        "outputs.parquet",
         "models.json",
         "pipelines.json",
         "claims.json",

@@ -24,6 +24,7 @@ from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.study.spec import MAX_LINES
 from fallline.training.context import TrainingContext
+from fallline.training.outputs import outputs_missing, write_outputs
 from fallline.training.planning import blocks_left, cohort_from_plan, plan_run, plan_smaller
 from fallline.training.portability import check_portable
 from fallline.training.predictions import write_mistakes
@@ -273,4 +274,7 @@ def _finish(paths: RunPaths) -> None:
     study_folder, data = RunWriter(paths).places()
     study = read_study(paths.study, study_folder)
     with RunWriter.open(paths, study, resume=True) as writer:
-        write_mistakes(TrainingContext(study, data, remote=True), writer)
+        setup = TrainingContext(study, data, remote=True)
+        write_mistakes(setup, writer)
+        if outputs_missing(writer):
+            write_outputs(setup, writer)

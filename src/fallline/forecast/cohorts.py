@@ -21,6 +21,7 @@ from fallline.forecast.prediction import CohortShape, Held, How, Outline, Predic
 from fallline.forecast.rates import Calibration
 from fallline.training.cohort import CompiledCohort
 from fallline.training.declared_arrays import DeclaredArrays
+from fallline.training.outputs import MOST_EXAMPLES, outputs_width
 from fallline.training.validation import splits_of
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ def _shape(
     trials = planned.lanes * len(planned.seeds)
     with_weights = len(blocks) * len(planned.segments) if ready.keep_weights == "best" else trials
     weights = 4 * ready.weights * min(with_weights, trials) if ready.keeps_weights else 0
+    outputs = _output_bytes(ready) if ready.keeps_weights else 0
     return CohortShape(
         jobs=len(blocks),
         at_once=min(layout.workers, blocks_of_workers),
@@ -208,8 +210,18 @@ def _shape(
         data_bytes=examples,
         rows=points * lanes * len(blocks),
         columns=1 + len(program.cohort.metrics),
-        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * predicted + weights,
+        disk_bytes=FOLDER_BYTES + BLOCK_BYTES * len(blocks) + trials * predicted + weights + outputs,
     )
+
+
+def _output_bytes(ready: CompiledCohort) -> int:
+    """The bytes of what the best trials give on validation: at most one configuration per optimizer, at all seeds."""
+    validation, cut = ready.arrays.splits.validation, ready.planned.trials[0][0].cut
+    if validation is None or (cut is not None and cut.folds is not None):
+        return 0
+    width = outputs_width(ready.planned.task, ready.planned.recipe.loss, ready.arrays)
+    examples = min(len(validation.targets), MOST_EXAMPLES)
+    return 4 * examples * width * len(ready.planned.segments) * len(ready.planned.seeds)
 
 
 def _leaves(tree: Any) -> list[Any]:

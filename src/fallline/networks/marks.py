@@ -24,8 +24,8 @@ class Colors(NamedTuple):
     negative: str
 
 
-LIGHT = Colors("#2b2f36", "#6a707a", "#b9bec6", "#eceef1", "#ffffff", "#148deb", "#8e2b06")
-DARK = Colors("#d9dce1", "#9aa1ab", "#4c525c", "#2a2e35", "#16181c", "#79d5fe", "#ee7550")
+LIGHT = Colors("#2b2f36", "#6a707a", "#b9bec6", "#eceef1", "#ffffff", "#4581ff", "#a82807")
+DARK = Colors("#d9dce1", "#9aa1ab", "#4c525c", "#2a2e35", "#16181c", "#3facfe", "#d65239")
 """Blue and burnt orange stay apart in protan and deutan vision, and differ in lightness."""
 
 

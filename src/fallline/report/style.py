@@ -15,7 +15,7 @@ WIDTH = 1000
 
 
 class Mark(NamedTuple):
-    """How one name is drawn. Names with colours that a colour-blind reader could confuse differ in their dash."""
+    """How one name is drawn. Names of one colour differ in their dash."""
 
     light: str
     dark: str
@@ -26,25 +26,19 @@ class Mark(NamedTuple):
 _SOLID, _LONG, _DOTS, _MIXED = (1, 0), (7, 3), (2, 2), (8, 2, 2, 2)
 
 PALETTE = (
-    Mark("#6d6b7e", "#989ba7", _SOLID, "circle"),
-    Mark("#148deb", "#79d5fe", _SOLID, "square"),
-    Mark("#5da5dd", "#48a0cb", _LONG, "diamond"),
-    Mark("#2db67b", "#75ef9c", _SOLID, "triangle-up"),
-    Mark("#8d850b", "#9d9212", _LONG, "triangle-down"),
-    Mark("#8e2b06", "#ee7550", _SOLID, "diamond"),
-    Mark("#7a0260", "#ca5993", _DOTS, "circle"),
-    Mark("#686bc6", "#a596f1", _DOTS, "square"),
-    Mark("#42333b", "#e8e1d4", _LONG, "circle"),
-    Mark("#026b44", "#20ce91", _LONG, "triangle-up"),
-    Mark("#cd9125", "#bfb25f", _MIXED, "triangle-right"),
-    Mark("#740402", "#bf6d51", _MIXED, "triangle-left"),
-    Mark("#4b5a9b", "#7c7cd4", _MIXED, "circle"),
-    Mark("#bc3a61", "#fda0ad", _DOTS, "triangle-left"),
-    Mark("#1da3ae", "#88f5fe", _DOTS, "triangle-right"),
-    Mark("#637214", "#e6ef65", _MIXED, "square"),
+    Mark("#495562", "#b2c0ae", _SOLID, "circle"),
+    Mark("#4581ff", "#3facfe", _SOLID, "square"),
+    Mark("#7858b6", "#5f74f9", _SOLID, "triangle-up"),
+    Mark("#50866d", "#a6ffd7", _SOLID, "triangle-right"),
+    Mark("#a8941d", "#fde17b", _SOLID, "triangle-down"),
+    Mark("#a82807", "#d65239", _SOLID, "diamond"),
+    Mark("#461861", "#e8c1ff", _SOLID, "cross"),
+    Mark("#9d8dbe", "#9c5eaa", _SOLID, "triangle-left"),
+    Mark("#641412", "#fc874e", _SOLID, "circle"),
+    Mark("#1328a6", "#9b92b4", _SOLID, "square"),
 )
-"""Found by search: in normal, protan and deutan vision (Machado, Oliveira, Fernandes 2009) two marks with one dash
-are at least 0.11 apart in OKLab, any two 0.05."""
+"""Ten colours, found by search: in normal, protan and deutan vision (Machado, Oliveira, Fernandes 2009) any two are at
+least 0.1 apart in OKLab, and each has a contrast of 3 to the paper. More than ten names repeat them with dashes."""
 
 OWN = (
     "gradient_descent",
@@ -58,7 +52,8 @@ OWN = (
     "proximal_gradient_descent",
     "proximal_adagrad",
 )
-"""These keep their mark in every report; other names take the marks left over, in alphabetical order."""
+"""These have a colour of their own in every report; other names take the colours left over, in alphabetical order, then
+all of them with dashes."""
 
 WORDS = ("loss", "loss_kind", "schedule", *WORD_FIELDS, "task", "data")
 """Columns of names; all others hold amounts, coloured from small to large."""
@@ -86,8 +81,7 @@ class Theme:
     @classmethod
     def of(cls, optimizers: Sequence[str]) -> Theme:
         """Marks for these optimizers."""
-        spare = [mark for place, mark in enumerate(PALETTE) if place >= len(OWN) or OWN[place] not in optimizers]
-        spare.sort(key=lambda mark: PALETTE.index(mark) < len(OWN))
+        spare = [mark for name, mark in zip(OWN, PALETTE, strict=True) if name not in optimizers]
         spare += [_redashed(mark, turn) for turn in (1, 2, 3) for mark in PALETTE]
         others = sorted({name for name in optimizers if name not in OWN})
         found = {name: PALETTE[OWN.index(name)] for name in optimizers if name in OWN}
@@ -107,11 +101,12 @@ class Theme:
             return [own[name] for name in names]
         if column not in WORDS and len(names) > 1:
             return [_on_ramp(place / (len(names) - 1)) for place in range(len(names))]
-        return [PALETTE[(place + 1) % len(PALETTE)] for place in range(len(names))]
+        places = range(1, len(names) + 1)
+        return [_redashed(PALETTE[place % len(PALETTE)], place // len(PALETTE)) for place in places]
 
 
 def _redashed(mark: Mark, turn: int) -> Mark:
-    """The same colours with another dash: for the names beyond the palette."""
+    """The same colours with another dash, ``turn`` places further: for the names beyond the palette."""
     dashes = (_SOLID, _LONG, _DOTS, _MIXED)
     return mark._replace(dash=dashes[(dashes.index(mark.dash) + turn) % len(dashes)])
 

@@ -16,6 +16,7 @@ from fallline.stats.columns import configurations, varying
 from fallline.stats.compare import Compared, compared
 from fallline.stats.confusion import confusions, split_to_read
 from fallline.stats.metric import MetricView, direction, primary
+from fallline.stats.outputs import Outputs, kept_outputs
 from fallline.stats.question import compared_by
 from fallline.stats.reported import reported
 from fallline.stats.search import Search, searches
@@ -102,6 +103,11 @@ class Analysis:
         """The networks of the run in the network language, by task."""
         return self.run.model_texts
 
+    @property
+    def pipelines(self) -> dict[str, dict[str, Any]]:
+        """How files of the user's became arrays, by task."""
+        return self.run.pipelines
+
     # The statistics
 
     @property
@@ -176,6 +182,10 @@ class Analysis:
     def predicted_split(self) -> str | None:
         """The split whose predictions are shown: test where they were kept, else validation, else None."""
         return split_to_read(self.run)
+
+    def outputs(self, kind: str) -> list[Outputs]:
+        """The probabilities or the values that the best configuration of each optimizer gives on validation."""
+        return kept_outputs(self.run, kind)
 
     def confusions(self, trials: pl.DataFrame, split: str) -> pl.DataFrame:
         """The confusion matrices of ``trials`` on ``split``, one row per trial, true and predicted class."""

@@ -29,6 +29,7 @@ OWN_NAMES = frozenset(
         "looks.json",
         "test_reads.json",
         "mistakes.parquet",
+        "outputs.parquet",
     }
 )
 """What a run folder holds: one that holds nothing else may have lost its study and its plan."""
@@ -127,6 +128,11 @@ class RunPaths:
     def mistakes(self) -> Path:
         """The examples got wrong most often, with their pictures."""
         return self.root / "mistakes.parquet"
+
+    @property
+    def outputs(self) -> Path:
+        """What the best trials give on validation: probabilities, or numbers."""
+        return self.root / "outputs.parquet"
 
     @property
     def sums(self) -> Path:

@@ -46,6 +46,16 @@ MISTAKES = {
     "width": pl.Int64,
     "channels": pl.Int64,
 }
+TARGETS, PROBABILITIES, VALUES = "targets", "probabilities", "values"
+OUTPUTS = {
+    "task": pl.String,
+    "data": pl.String,
+    "split": pl.String,
+    "trial": pl.String,
+    "kind": pl.String,
+    "width": pl.Int64,
+    "values": pl.List(pl.Float32),
+}
 """The columns a reader may rely on; folders that hold no such file give frames without rows."""
 
 TIMING = {"block", "lanes", "seeds", "steps"}
@@ -244,6 +254,16 @@ class Run:
         file = self.paths.mistakes
         found = _extra(file, MISTAKES) if file.exists() else pl.DataFrame(schema=MISTAKES)
         return found.filter(~pl.col("data").str.contains(FOLD))
+
+    @cached_property
+    def outputs(self) -> pl.DataFrame:
+        """What the best trials whose weights were kept give on validation: one row per task, data and trial, and one
+        of kind "targets" without a trial.
+
+        ``values`` are those of one example after the other, ``width`` of each: the probabilities of all classes, or
+        numbers in the units of the targets. Targets of classes are labels.
+        """
+        return _extra(self.paths.outputs, OUTPUTS) if self.paths.outputs.exists() else pl.DataFrame(schema=OUTPUTS)
 
     @cached_property
     def timings(self) -> pl.DataFrame:

@@ -23,7 +23,8 @@ class Undo:
 
     def __init__(self, paths: RunPaths):
         self.root = paths.root
-        self.files = [paths.plan, paths.study, paths.claims, paths.models, paths.pipelines, paths.sums, paths.mistakes]
+        self.files = [paths.plan, paths.study, paths.claims, paths.models, paths.pipelines, paths.sums]
+        self.files += [paths.mistakes, paths.outputs]
 
     def __enter__(self) -> Undo:
         self.before = {path: path.read_bytes() if path.is_file() else None for path in self.files}

@@ -140,13 +140,13 @@ class RunWriter:
     def note_current_trials(self, names: set[str]) -> None:
         """Note which trials are the study's as it stands; all others in the folder are of earlier forms of it.
 
-        Where that changed, the mistakes are to be looked for again.
+        Where that changed, mistakes and outputs are to be made again.
         """
         plan = self._plan()
         noted = with_earlier(plan, (self.known_trials() | planned_trials(plan)) - names)
         if noted != plan:
             write_json(self.paths.plan, noted)
-            self.forget_mistakes()
+            self.forget_predictions()
 
     def earlier(self) -> frozenset[str]:
         """The names of the trials that are of earlier forms of the study."""
@@ -216,15 +216,20 @@ class RunWriter:
         if any(known.get(task) != pipeline for task, pipeline in pipelines.items()):
             write_json(self.paths.pipelines, known | {task: dict(pipeline) for task, pipeline in pipelines.items()})
 
-    def forget_mistakes(self) -> None:
-        """Remove them while blocks are trained: where they are, they are of all blocks."""
-        if self.paths.mistakes.exists():
-            with noted(self.paths.mistakes, None):
-                self.paths.mistakes.unlink()
+    def forget_predictions(self) -> None:
+        """Remove mistakes and outputs while blocks are trained: where they are, they are of all blocks."""
+        for path in (self.paths.mistakes, self.paths.outputs):
+            if path.exists():
+                with noted(path, None):
+                    path.unlink()
 
     def write_mistakes(self, mistakes: pl.DataFrame) -> None:
         """The examples got wrong most often, over all blocks so far."""
         write_parquet(self.paths.mistakes, mistakes)
+
+    def write_outputs(self, outputs: pl.DataFrame) -> None:
+        """What the best trials so far give on validation, and the targets."""
+        write_parquet(self.paths.outputs, outputs)
 
     def note_ended(self) -> None:
         """Note what was finished: blocks, which are missed from then on, and what the jobs of the run left."""

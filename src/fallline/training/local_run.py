@@ -12,6 +12,7 @@ from fallline.store.writing import RunWriter
 from fallline.study import Study
 from fallline.training.context import TrainingContext
 from fallline.training.forecaster import Forecaster
+from fallline.training.outputs import outputs_missing, write_outputs
 from fallline.training.planning import plan_run, plan_smaller, unfinished_cohorts
 from fallline.training.predictions import labels_missing, write_labels, write_mistakes
 from fallline.training.progress import OnProgress, ProgressCount
@@ -56,6 +57,9 @@ def run_here(
             count.say("collecting misclassified examples")
             write_labels(setup, writer, setup.trials)
             write_mistakes(setup, writer)
+        if outputs_missing(writer):
+            count.say("collecting probabilities and residuals")
+            write_outputs(setup, writer)
     return out
 
 

@@ -63,7 +63,7 @@ def _plan_run(setup: TrainingContext, writer: RunWriter, known: set[str], comman
     work = [*cohorts_left, *plan_round(setup, writer, new_cohorts)]
     writer.start(setup.study, describe(command))
     writer.note_current_trials(current_trials(setup, writer))
-    writer.forget_mistakes()
+    writer.forget_predictions()
     write_labels(setup, writer, [trial for ready, _ in work for trial in ready.planned.trials[0]])
     writer.write_models(texts)
     writer.write_pipelines(pipelines)

@@ -288,15 +288,13 @@ def classes_of(task: Task, splits: Splits, loss: Loss) -> int | None:
         return None
     inputs = jax.ShapeDtypeStruct((2, *splits.train.inputs.shape[1:]), splits.train.inputs.dtype)
 
-    def outputs(inputs: Any) -> Any:
+    def outputs(weights: Any, state: Any, inputs: Any) -> Any:
         inputs = inputs if task.prepare is None else task.prepare(inputs)
-        key = jax.random.key(0)
-        weights = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), weight_shapes(task.name, model))
-        state = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), state_shapes(task.name, model))
-        return model.run(weights, state, inputs, key, dict.fromkeys(_names(model), 0.0))[0]
+        return model.run(weights, state, inputs, jax.random.key(0), dict.fromkeys(_names(model), 0.0))[0]
 
-    try:
-        shape = jax.eval_shape(outputs, inputs).shape
+    try:  # the shapes are made outside of the trace: a model that is not traceable makes arrays for them
+        shapes = weight_shapes(task.name, model), state_shapes(task.name, model)
+        shape = jax.eval_shape(outputs, *shapes, inputs).shape
     except BaseException as failure:  # check_task reports what is wrong
         but_an_interrupt(failure)
         return None

@@ -35,10 +35,86 @@
     tooltip: { disableDefaultStyle: true },
   });
 
+  // Below NARROW pixels views stand below each other, with legends under them; MARGIN is a first guess of what axes take,
+  // STRIP the width up to which a view beside another one is part of it (the bars of a ranking).
+  const NARROW = 640, MARGIN = 64, STRIP = 200, LEAST = 120;
+  const children = (part) => [...["layer", "hconcat", "vconcat", "concat"].flatMap((key) => part[key] ?? []), part.spec]
+    .filter((child) => child && typeof child === "object");
+  // Whether positions are pixels of the picture (images, networks): such a view cannot be made narrower.
+  const bare = ({ encoding }) => encoding?.x?.axis === null && encoding.y?.axis === null;
+  const placed = (part) => bare(part) || (part.layer ?? []).some(placed);
+  const widthOf = (part) => (typeof part.width === "number" ? part.width : Math.max(0, ...children(part).map(widthOf)));
+
+  function setWidth(part, width) {
+    if (typeof part.width === "number" && !placed(part)) {
+      const square = Math.abs(part.height - part.width) <= 0.02 * part.width;
+      part.width = Math.max(LEAST, Math.round(width));
+      if (square) part.height = part.width;
+    }
+  }
+
+  // Every view at most so wide; side by side only what belongs together.
+  function stacked(part, room, margin) {
+    const wide = room - margin;
+    if (part.hconcat) {
+      const strips = part.hconcat.filter((child) => widthOf(child) <= STRIP);
+      if (strips.length < part.hconcat.length - 1) {
+        part.vconcat = part.hconcat;
+        delete part.hconcat;
+      } else {
+        const beside = strips.reduce((sum, child) => sum + widthOf(child), 0);
+        for (const child of part.hconcat) stacked(child, strips.includes(child) ? room : room - beside, margin);
+        return part;
+      }
+    }
+    if (part.columns) part.columns = 1;
+    if (part.width > wide) setWidth(part, wide);
+    for (const channel of Object.values(part.encoding ?? {})) {
+      if (channel?.legend?.orient) Object.assign(channel.legend, legendFor(channel, room));
+    }
+    for (const child of children(part)) stacked(child, room, margin);
+    return part;
+  }
+
+  function legendFor(channel, room) {
+    const longest = Math.max(0, ...(channel.scale?.domain ?? []).map((name) => String(name).length));
+    const columns = Math.max(1, Math.min(4, Math.floor(room / (7 * longest + 52))));
+    return { orient: "bottom", direction: "vertical", columns, labelLimit: room / columns - 44, titleLimit: room };
+  }
+
+  // Every view so much narrower.
+  function shrunk(part, share) {
+    setWidth(part, part.width * share);
+    for (const child of children(part)) shrunk(child, share);
+    return part;
+  }
+
+  // The chart as wide as there is room, axes and legends included; what cannot be laid out anew is scaled by the style.
+  async function fitted(target, held) {
+    const room = target.clientWidth, chart = () => chartOf(held, dark());
+    let shown = null;
+    const show = async (one) => {
+      shown?.finalize();
+      shown = await embed(target.firstElementChild, one, dark(), held.renderer);
+      const picture = target.querySelector("svg.marks, canvas.marks");
+      return parseFloat(picture.style.width) || Number(picture.getAttribute("width"));
+    };
+    if (room < NARROW) {
+      const over = await show(stacked(chart(), room, MARGIN)) - room;
+      if (over > 0 || over < -24) await show(stacked(chart(), room, MARGIN + over));
+      return shown;
+    }
+    const whole = await show(chart());
+    if (whole > room) {
+      const share = room / whole, then = await show(shrunk(chart(), share));
+      if (then > room && then < whole) await show(shrunk(chart(), share - (then - room) * (1 - share) / (whole - then)));
+    }
+    return shown;
+  }
+
   async function draw(script) {
     const target = script.previousElementSibling;
-    const held = JSON.parse(script.textContent);
-    const { view } = await embed(target.firstElementChild, chartOf(held, dark()), dark(), held.renderer);
+    const { view } = await fitted(target, JSON.parse(script.textContent));
     slide(target, view);
     target.dataset.drawn = "yes";
   }
@@ -138,6 +214,17 @@
     drawAll();
   });
   system.addEventListener("change", () => { if (!root.dataset.theme) drawAll(); });
+
+  // A screen that was turned, or a window made narrower: the figures are laid out anew.
+  let width = root.clientWidth, resting = null;
+  addEventListener("resize", () => {
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      if (Math.abs(root.clientWidth - width) < 24 || Math.min(root.clientWidth, width) > 1100) return;
+      width = root.clientWidth;
+      drawAll();
+    }, 250);
+  });
   try { const kept = localStorage.getItem("fallline-theme"); if (kept) root.dataset.theme = kept; } catch { /* as above */ }
 
   for (const more of document.querySelectorAll("button.more")) {
@@ -148,6 +235,12 @@
       for (const row of rest()) row.classList.toggle("shown", open);
       more.textContent = open ? "Show fewer" : closed;
     });
+  }
+
+  // On a phone the verdict stays beside the name, whatever the table is scrolled to.
+  for (const head of document.querySelectorAll("#results th")) {
+    if (head.textContent !== "verdict") continue;
+    for (const { cells } of head.closest("table").rows) cells[head.cellIndex]?.classList.add("verdict");
   }
 
   for (const head of document.querySelectorAll("th[data-sort]")) {

@@ -1,4 +1,4 @@
-"""What stands beside the blocks: environments, labels, mistakes, models, claims, looks, readings of test."""
+"""What stands beside the blocks: environments, labels, mistakes, outputs, models, claims, looks, readings of test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fallline.store.files import PARQUET_FAILURES, read_table
 from fallline.store.interim_analyses import recorded_analyses
 from fallline.store.launches import read_launch
 from fallline.store.paths import RunPaths, answers_name
-from fallline.store.run import ANSWERS, MISTAKES, Run
+from fallline.store.run import ANSWERS, MISTAKES, OUTPUTS, Run
 from fallline.store.test_reads import readings
 from fallline.store.verify.block import BlockFiles
 from fallline.store.verify.finding import AGAIN, ASIDE, Finding
@@ -28,6 +28,7 @@ def check_beside(paths: RunPaths, study: Study | None, blocks: Sequence[BlockFil
     return [
         *_environments(paths),
         *_answers(paths, blocks, finished),
+        *_outputs(paths),
         *_models(paths, study),
         *_history(paths, study),
         *_launches(paths),
@@ -75,6 +76,11 @@ def _answers(paths: RunPaths, blocks: Sequence[BlockFiles], finished: bool) -> l
             )
         )
     return found
+
+
+def _outputs(paths: RunPaths) -> list[Finding]:
+    wrong = _table(paths.outputs, OUTPUTS) if paths.outputs.exists() else None
+    return [] if wrong is None else [Finding(paths.outputs.name, wrong, MADE_AGAIN, goes=True)]
 
 
 def _table(path: Path, schema: dict[str, Any]) -> str | None:

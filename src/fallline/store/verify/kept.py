@@ -22,6 +22,7 @@ REMEDIES = {
     "pipelines.json": MADE_AGAIN,
     "answers": MADE_AGAIN,
     "mistakes.parquet": MADE_AGAIN,
+    "outputs.parquet": MADE_AGAIN,
     "claims.json": f"{ASIDE}, and {AGAIN} notes the claims, as made after the trials that are there",
     "test_reads.json": f"{ASIDE}; nobody can tell then how often the test split of this run was read",
     "environments": f"{ASIDE}; what that start ran on is then not known",
