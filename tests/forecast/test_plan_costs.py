@@ -32,6 +32,8 @@ NAMES = {
     "neurons/optimizers": (360, "33fa133c21db33c2"),
     "neurons/saddle": (9, "69e18cf47a1105fa"),
     "softmax/optimizers": (405, "f7f569ee851daa4f"),
+    "table/classification": (300, "036ffdd7dbaca3d3"),
+    "table/regression": (200, "1bdb9c7e8643b826"),
     "workers/scaling": (102, "bd2fc81d47642b31"),
 }
 """Of the built-in studies, as written: how many trials, and the hash of their names in order."""

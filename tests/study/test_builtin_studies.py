@@ -7,10 +7,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score, root_mean_squared_error
 
 import fallline
 from fallline.errors import DataError
-from fallline.study import builtin_studies
+from fallline.report.figures import drawn, specs
+from fallline.study import Figure, builtin_studies
 
 QUICK = sorted(builtin_studies())
 
@@ -90,6 +94,48 @@ def test_the_softmax_layer_learns_digits_from_the_sample(result):
     assert adam["test_accuracy"] > 0.85 and adam["learning_rate"] in (0.005, 0.01, 0.05)
     start = result("softmax/optimizers").curves.filter(step=0)
     assert start["train_loss"].to_list() == pytest.approx([math.log(10)] * len(start), rel=1e-6)
+
+
+def test_a_linear_model_and_a_net_classify_the_tumours_and_the_net_is_surer_on_validation(result):
+    ended = result("table/classification")
+    best = (
+        ended.trials_with_test()
+        .group_by("model", "learning_rate")
+        .agg(pl.col("validation_loss", "test_accuracy").mean())
+    )
+    first = {row["model"]: row for row in best.sort("validation_loss", descending=True).iter_rows(named=True)}
+    assert first["mlp"]["validation_loss"] < first["linear"]["validation_loss"] < 0.06
+    assert all(0.9 < row["test_accuracy"] < 1 for row in first.values()), (
+        "published: 0.975, in ten-fold cross-validation"
+    )
+    (rows,) = ended.records.pipelines.values()
+    assert sum(rows["rows"].values()) == 569 and sum(rows["class_counts"].values()) == rows["rows"]["train"]
+    figures = set(specs(ended.records))
+    assert figures == {"sensitivity", "roc", "precision_recall_curve", "calibration", "confusion"}
+    areas = drawn(ended.records, Figure(kind="roc")).frame["area"]
+    assert (areas > 0.98).all()
+
+
+def test_the_progression_of_diabetes_is_predicted_about_as_well_as_least_squares_does(result):
+    """On the same split least squares on all columns has the errors that a net must come near."""
+    ended = result("table/regression")
+    study = quick("table/regression")
+    splits = study.trials()[0].task.data("full", None)
+    scale = ended.records.pipelines["diabetes"]["target"]["scale"][0]
+    linear = LinearRegression().fit(*splits.train)
+    least = scale * root_mean_squared_error(splits.validation.targets, linear.predict(splits.validation.inputs))
+    means = ended.trials.group_by("optimizer", "learning_rate").agg(pl.col("validation_rmse").mean())
+    assert means["validation_rmse"].min() == pytest.approx(least, rel=0.1)
+    assert set(specs(ended.records)) == {"sensitivity", "residuals"}
+
+
+def test_the_published_errors_of_diabetes_are_those_of_scikit_learns_example():
+    x, y = load_diabetes(return_X_y=True)
+    index = x[:, 2:3]  # the body mass index
+    predicted = LinearRegression().fit(index[:-20], y[:-20]).predict(index[-20:])
+    values = {one.metric: one.value for one in fallline.load_study("table/regression").reported}
+    assert values["test_rmse"] == pytest.approx(root_mean_squared_error(y[-20:], predicted), abs=0.005)
+    assert values["test_r2"] == pytest.approx(r2_score(y[-20:], predicted), abs=0.005)
 
 
 @pytest.mark.skipif(

@@ -29,6 +29,8 @@ _PUBLIC = {
     "tune": "fallline.api.tuning",
     "RunSummary": "fallline.api.runs",
     "list_runs": "fallline.api.runs",
+    "cite": "fallline.api.citing",
+    "style": "fallline.report.matplotlib_style",
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "RunSummary",
     "StudyCheck",
     "check_study",
+    "cite",
     "default_folder",
     "jobs",
     "launch",
@@ -50,12 +53,14 @@ __all__ = [
     "predict",
     "repair_run",
     "run",
+    "style",
     "tune",
     "verify",
 ]
 
 if TYPE_CHECKING:
     from fallline.api.checking import StudyCheck, check_study
+    from fallline.api.citing import cite
     from fallline.api.forecasting import plan_study
     from fallline.api.integrity import repair_run, verify
     from fallline.api.launching import Jobs, jobs, launch
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
     from fallline.api.study_text import new_study
     from fallline.api.tuning import tune
     from fallline.forecast.study import Forecast
+    from fallline.report.matplotlib_style import style
 
 
 def __getattr__(name: str) -> Any:

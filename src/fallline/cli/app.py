@@ -16,7 +16,7 @@ PANELS = {
     "Read its results": ("show", "compare", "report", "figures", "predict", "profile", "export", "verify"),
     "Keep runs in order": ("runs", "watch", "open", "rename", "rm"),
     "Plan and measure": ("plan", "steps", "scale", "utilisation"),
-    "What a study is made of": ("list", "parts", "data", "network"),
+    "What a study is made of": ("list", "parts", "data", "network", "cite"),
 }
 """The commands as ``fallline --help`` lists them: a module of ``fallline.cli.commands`` each."""
 
