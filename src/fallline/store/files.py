@@ -16,7 +16,7 @@ import polars as pl
 
 from fallline.errors import StoreError
 from fallline.store.checksums import noted
-from fallline.store.place import make_folder
+from fallline.store.place import check_held, make_folder
 from fallline.study.formatting import shown
 
 PARQUET_FAILURES = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -45,6 +45,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], lasting: b
                 if not again:
                     raise
     except OSError as failure:
+        check_held(path)
         raise StoreError(cannot_write(path, failure)) from failure
 
 
@@ -94,6 +95,7 @@ def write_bytes(path: Path, content: bytes, lasting: bool = True) -> None:
         with noted(path, content, lasting):
             write_atomically(path, lambda file: file.write(content), lasting)
     except OSError as failure:
+        check_held(path)
         raise StoreError(cannot_write(path, failure)) from failure
 
 

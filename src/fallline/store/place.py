@@ -99,13 +99,25 @@ def check_there(root: Path) -> None:
         raise StoreError(f"the folder {root} was moved, renamed or removed; open the run where it is now")
 
 
+def check_held(path: Path) -> None:
+    """StoreError where ``path`` lies in a folder that is held and has moved: what could not be written says so."""
+    if (place := _around(path)) is not None:
+        place.check()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those around it; of a folder that is held only what lies inside. StoreError, OSError."""
-    path = os.path.abspath(folder)
-    for place in reversed(_HELD):
-        if path == place.path or path.startswith(place.path + os.sep):
-            return place.make(Path(path))
+    if (place := _around(folder)) is not None:
+        return place.make(Path(os.path.abspath(folder)))
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _around(path: Path) -> Place | None:
+    """The folder that is held and has ``path`` in it, or is it."""
+    inside = os.path.abspath(path)
+    return next(
+        (place for place in reversed(_HELD) if inside == place.path or inside.startswith(place.path + os.sep)), None
+    )
 
 
 def _identity(seen: os.stat_result) -> tuple[int, int]:

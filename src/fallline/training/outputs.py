@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,15 @@ PROBE = 1_000_000
 def outputs_missing(writer: RunWriter) -> bool:
     """Whether weights were kept and validation was recorded, and the outputs that follow from them are not there."""
     return not writer.paths.outputs.exists() and any(
-        "validation_loss" in pl.read_parquet_schema(writer.paths.trials(block))
+        "validation_loss" in _schema(writer.paths.trials(block))
         for block in writer.paths.done_blocks()
         if writer.paths.weights(block).exists()
     )
+
+
+def _schema(path: Path) -> pl.Schema:
+    """The columns of a file; its name is a name, whatever signs it has."""
+    return pl.scan_parquet(path, glob=False).collect_schema()
 
 
 def write_outputs(setup: TrainingContext, writer: RunWriter) -> None:
@@ -113,7 +119,7 @@ def _best(setup: TrainingContext, writer: RunWriter, trials: Mapping[str, Trial]
     frames = [
         read_parquet(path)
         for path in map(writer.paths.trials, writer.paths.done_blocks())
-        if {*columns} <= pl.read_parquet_schema(path).keys()
+        if {*columns} <= _schema(path).keys()
     ]
     known = pl.concat(frames, how="diagonal_relaxed").filter(pl.col("trial").is_in(list(trials)))
     metric = _ranking_metric(setup, known)
