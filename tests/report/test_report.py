@@ -24,6 +24,7 @@ from fallline.report.headline import Opening
 from fallline.report.render.escaping import script_json
 from fallline.report.results import Results, columns
 from fallline.report.style import INK, OWN, PALETTE, Theme
+from fallline.search.records import SearchRecord
 from fallline.stats.analysis import Analysis
 from fallline.study import Figure, Study
 
@@ -90,8 +91,35 @@ def diabetes(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def every_run(softmax, line, hyperparameters, recipes, crossed, neurons, wine, diabetes):
-    return softmax, line, hyperparameters, recipes, crossed, neurons, wine, diabetes
+def searched(tmp_path_factory):
+    """The last run of a search of two optimizers, and what it tried at two rungs."""
+    run = softmax_run(
+        tmp_path_factory.mktemp("searched") / "run", seeds=2, optimizers=("adam", "momentum"), rates=(0.1,), search={}
+    )
+    random = np.random.default_rng(0)
+    rows = [
+        {
+            "bracket": 1,
+            "rung": rung,
+            "steps": 25 * rung,
+            "seeds": rung,
+            "trial_steps": 25 * rung**2,
+            "optimizer": optimizer,
+            "learning_rate": rate,
+            "beta2": 1 - rate / 10 if optimizer == "adam" else None,
+            "value": None if rate > 0.9 else float(0.9 - abs(np.log10(rate / 0.03)) / 10 + random.normal() / 100),
+        }
+        for rung, rates in ((1, np.geomspace(1e-3, 1.0, 12)), (2, np.geomspace(1e-3, 1.0, 12)[5:9]))
+        for optimizer in ("adam", "momentum")
+        for rate in map(float, rates)
+    ]
+    SearchRecord(run.paths.search, run.study.hash).write_rows(rows)
+    return run
+
+
+@pytest.fixture(scope="module")
+def every_run(softmax, line, hyperparameters, recipes, crossed, neurons, wine, diabetes, searched):
+    return softmax, line, hyperparameters, recipes, crossed, neurons, wine, diabetes, searched
 
 
 @pytest.mark.parametrize(

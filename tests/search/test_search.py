@@ -13,13 +13,19 @@ from fallline.api.tuning import parse_budget
 from fallline.engine.compiled import Compiled
 from fallline.errors import StoreError, StudyError, UnknownName
 from fallline.optimizers import builtin_optimizers, find_optimizer
+from fallline.report.figures import figure_kinds
+from fallline.report.sections.search import importances
 from fallline.search.driver import FRESH
 from fallline.search.halving import rungs_of, survivors
 from fallline.search.records import settings_of
 from fallline.search.samplers import Seen, ask
 from fallline.search.space import Dimension, Space, space_of
+from fallline.stats.analysis import Analysis
+from fallline.study import Figure
 from fallline.study.search_table import SearchTable
 from fallline.training import context
+
+SEARCHED = ("search_history", "search_rungs", "search_slices")
 
 RATE = Dimension("learning_rate", "log", 1e-4, 1.0)
 SQUARE = Space(
@@ -276,3 +282,47 @@ def test_further_brackets_compile_nothing_and_read_no_data_again(tmp_path, monke
         fallline.tune(study(search=study().search.model_copy(update={"brackets": brackets})), tmp_path / str(brackets))
         counts[brackets] = len(compiled), len(read)
     assert counts[3] == counts[1] and counts[1][1] == 1
+
+
+def test_the_figures_of_a_search_show_every_setting_in_the_order_of_training(tuned):
+    rows, analysis = settings_of(tuned.folder), Analysis.of(tuned.records)
+    kinds = figure_kinds()
+    shown = {name: kinds[name].data(analysis, kinds[name].settle(analysis, Figure(kind=name))) for name in SEARCHED}
+    assert all(kinds[name].fits(analysis) for name in SEARCHED)
+    history = shown["search_history"]
+    assert history["value"].equals(rows["value"]) and history["spent"][-1] == rows["trial_steps"].sum()
+    for own in history.partition_by("optimizer"):
+        best = own["best"].drop_nulls()
+        assert best.is_sorted(descending=True) and best[-1] == own.filter("last")["value"].min()
+    slices = shown["search_slices"]
+    assert set(slices["panel"]) >= {"learning rate", "1 − beta2"} and slices["at"].min() > 0
+    adam = slices.filter(panel="learning rate", optimizer="adam")
+    assert adam["at"].to_list() == rows.filter(optimizer="adam")["learning_rate"].to_list()
+    advanced = shown["search_rungs"].group_by("setting").len()["len"]
+    assert sorted(set(advanced)) == [1, 2] and advanced.sum() == rows.height
+    names = {path.stem for path in (tuned.report().parent / "tables").glob("figure-search*.csv")}
+    assert names == {f"figure-{name}" for name in SEARCHED}
+
+
+def test_a_run_that_is_no_search_has_none_of_its_figures(tmp_path):
+    run = fallline.run(study(search=None, seeds=1), tmp_path / "run")
+    assert not any(figure_kinds()[name].fits(Analysis.of(run.records)) for name in SEARCHED)
+
+
+def test_the_hyperparameter_that_decides_is_the_most_important():
+    rates = np.geomspace(1e-3, 1.0, 40)
+    rows = pl.DataFrame(
+        {
+            "optimizer": "adam",
+            "rung": 1,
+            "learning_rate": rates,
+            "beta2": 1 - np.random.default_rng(0).permutation(np.geomspace(1e-4, 1e-1, 40)),
+            "value": [*np.abs(np.log(rates[:-1] / 0.03)), None],
+        }
+    )
+    table = importances(rows, up=False)
+    assert table["hyperparameter"].to_list() == ["learning rate", "beta2"]
+    share = int(table["importance"][0].removesuffix(" %"))
+    low, high = map(int, table["95 % CI"][0].removesuffix(" %").split(" to "))
+    assert share > 75 and 40 < low <= share <= high <= 100
+    assert importances(rows.head(3), up=False).is_empty()

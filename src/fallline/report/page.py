@@ -110,6 +110,8 @@ def _document(
 ) -> Document:
     results = opening.results
     run, study = results.run, results.run.study
+    searched = [figure for figure in rest if figure.name.startswith("search_")]
+    others = [figure for figure in rest if not figure.name.startswith("search_")]
     return Document(
         study.name,
         study.title or study.name,
@@ -117,12 +119,12 @@ def _document(
             Section("results", "Answer", answer_blocks(opening), bare=True),
             Section("pictures", "Figures", lead, bare=True),
             Section("scaling", "More devices", scaling.blocks(opening.scaled, scaled)),
-            Section("search", "Search", search_blocks(run)),
+            Section("search", "Search", [*search_blocks(run), *searched]),
             Section("claims", "Claims", claim_blocks(run, verdicts)),
             Section("caveats", "Caveats", [Bullets(opening.caveats)] if opening.caveats else []),
             Section("all", "All results", all_blocks(opening)),
             Section("reported", "Published and reproduced", published_blocks(results, beside)),
-            Section("figures", "More figures" if lead else "Figures", rest),
+            Section("figures", "More figures" if lead else "Figures", others),
             Section("data", "Data", data_blocks(run)),
             Section("ran", "Environment", environment_blocks(run)),
             Section("study", "Study", study_blocks(study)),

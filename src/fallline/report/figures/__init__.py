@@ -20,6 +20,9 @@ from fallline.study import Figure
 __all__ = ["FigureKind", "RenderedFigure", "drawn", "figure_kinds"]
 
 ORDER = (
+    "search_history",
+    "search_slices",
+    "search_rungs",
     "curves",
     "sensitivity",
     "grid",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from fallline.report import formatting
@@ -11,16 +13,16 @@ from fallline.report.document import Block, Heading, Paragraph
 from fallline.report.tables import frame_table
 from fallline.search.records import settings_of
 from fallline.stats import primary, summary
+from fallline.stats.importance import importance
+from fallline.stats.searched import units_of
 from fallline.store import Run
 
 _OWN = ("bracket", "rung", "steps", "seeds", "trial_steps", "optimizer", "value")
 READING = (
-    "Each optimizer had the same number of settings in each bracket; those with the best value at a rung went "
-    "on to the "
-    "next one, which trains from step 0, with its schedule over the steps of that rung. The search value is "
-    "that of the "
-    "setting chosen, on the seeds that chose it; the best of many is optimistic, and the fresh value, over seeds that "
-    "the search did not see, is what the setting is worth. The gap is the difference."
+    "Each optimizer had the same number of settings in each bracket; those with the best value at a rung advanced to "
+    "the next one, which trains from step 0, with its schedule over the steps of that rung. The search value is that "
+    "of the setting chosen, on the seeds that chose it; the best of many is optimistic, and the fresh value, over "
+    "seeds that the search did not see, is what the setting is worth. The gap is the difference."
 )
 
 
@@ -39,10 +41,10 @@ def search_blocks(run: Run) -> list[Block]:
         Heading("Rungs"),
         frame_table(rungs(rows)),
         Heading("Importance of hyperparameters"),
-        frame_table(importance(rows, primary(run).up)),
+        frame_table(importances(rows, primary(run).up)),
         Paragraph(
-            "Spearman rank correlation of each hyperparameter with the value over the settings of the first rung, "
-            "and the range that the best quarter of them has.",
+            "Share of the outcome over the settings of the first rung (PED-ANOVA, Watanabe, Bansal and Hutter 2023; "
+            "bootstrap over settings), and the range that the best quarter of them has.",
             "note",
         ),
     ]
@@ -117,23 +119,30 @@ def rungs(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(found)
 
 
-def importance(rows: pl.DataFrame, up: bool) -> pl.DataFrame:
-    """One row per optimizer and searched number: its rank correlation with the value at the first rung, and the range
-    of the best quarter of the settings."""
+def importances(rows: pl.DataFrame, up: bool) -> pl.DataFrame:
+    """One row per optimizer and searched hyperparameter, the most important first: its share by ``stats.importance``
+    over the settings of the first rung, and the range of the best quarter of them."""
     found = []
     for (name,), own in rows.filter(rung=1).group_by("optimizer", maintain_order=True):
-        finished = own.drop_nulls("value")
-        for column in searched(own):
-            if finished.height < 4 or not finished.schema[column].is_numeric():
-                continue
-            best = finished.sort("value", descending=up).head(max(1, finished.height // 4))[column]
-            correlation = _spearman(finished[column], finished["value"])
+        columns = [column for column in searched(own) if own.schema[column].is_numeric() and own[column].n_unique() > 1]
+        if not columns:
+            continue
+        sign = 1.0 if up else -1.0
+        values = (sign * own["value"]).fill_null(-math.inf).fill_nan(-math.inf).to_numpy()
+        known = importance(np.stack([units_of(own[column]) for column in columns], axis=1), values)
+        if known is None:
+            continue
+        best = own.drop_nulls("value").sort("value", descending=up).head(max(1, own.height // 4))
+        for place in np.argsort(-known.share, kind="stable"):
+            column = columns[place]
+            low, high = (formatting.setting(value) for value in (best[column].min(), best[column].max()))
             found.append(
                 {
                     "optimizer": formatting.name(str(name)),
                     "hyperparameter": formatting.name(column),
-                    "rank correlation": formatting.MISSING if correlation is None else f"{correlation:+.2f}",
-                    "best quarter": f"{formatting.setting(best.min())} to {formatting.setting(best.max())}",
+                    "importance": f"{100 * known.share[place]:.0f} %",
+                    "95 % CI": f"{100 * known.low[place]:.0f} to {100 * known.high[place]:.0f} %",
+                    "best quarter": f"{low} to {high}",
                 }
             )
     return pl.DataFrame(found)
