@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import polars as pl
 import pytest
 
 import fallline
+from fallline.api import running
 from fallline.api.tuning import parse_budget
 from fallline.engine.compiled import Compiled
 from fallline.errors import StoreError, StudyError, UnknownName
@@ -199,8 +201,6 @@ def test_the_end_is_the_best_of_each_on_seeds_that_were_never_searched(tuned):
 
 
 def test_a_search_that_was_killed_asks_the_same(tmp_path, monkeypatch):
-    from fallline.api import running
-
     whole = fallline.tune(study(), tmp_path / "whole")
     calls = []
     train = running.train_here
@@ -243,6 +243,57 @@ def test_a_budget_in_steps_bounds_the_search(tmp_path):
     bracket = 2 * (4 * 5 + 2 * 2 * 20)
     assert rows["bracket"].max() == int(0.75 * 2000 // bracket)
     assert rows.select(pl.col("trial_steps").sum()).item() <= 0.75 * 2000
+
+
+def test_a_larger_budget_adds_brackets_and_the_same_one_adds_nothing(tmp_path):
+    first = settings_of(fallline.tune(study(), tmp_path / "run", budget="2000-steps").folder)
+    again = fallline.tune(study(), tmp_path / "run", budget="2000-steps")
+    assert settings_of(again.folder).equals(first) and again.trials.height == 6
+    more = fallline.tune(study(), tmp_path / "run", budget="4000-steps")
+    rows = settings_of(more.folder)
+    assert rows["bracket"].max() > first["bracket"].max() and rows.head(first.height).equals(first)
+    whole = fallline.tune(study(), tmp_path / "whole", budget="4000-steps")
+    assert settings_of(whole.folder).equals(rows)
+    assert more.trials.drop("block").sort("trial").equals(whole.trials.drop("block").sort("trial"))
+
+
+@pytest.mark.parametrize("name", ["CmaEsSampler", "TPESampler", "QMCSampler"])
+def test_a_sampler_of_optuna_is_asked_the_same_by_a_search_that_was_stopped(tmp_path, monkeypatch, name):
+    pytest.importorskip("optuna", reason="the extra fallline[optuna] is not installed")
+    searched = study(search=study().search.model_copy(update={"sampler": f"optuna:{name}", "brackets": 3}))
+    whole = settings_of(fallline.tune(searched, tmp_path / "whole").folder)
+    assert whole["bracket"].n_unique() == 3 and whole["learning_rate"].is_between(1e-4, 1.0).all()
+    first, last = (whole.filter(bracket=place, rung=1)["learning_rate"].to_list() for place in (1, 3))
+    assert not set(first) & set(last)
+    calls, train = [], running.train_here
+
+    def killed(request, shared):
+        calls.append(request.out)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return train(request, shared)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "train_here", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fallline.tune(searched, tmp_path / "cut")
+    assert settings_of(fallline.tune(searched, tmp_path / "cut").folder).equals(whole)
+
+
+def test_samplers_of_optuna_that_do_not_exist_and_optuna_that_is_not_there_are_said(tmp_path, monkeypatch):
+    def named(sampler):
+        return study(search={"settings": 4, "sampler": sampler})
+
+    with pytest.raises(StudyError, match="tpe, sobol, random, or optuna:NAME"):
+        named("tpes")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "optuna", None)
+        with pytest.raises(StudyError, match=r"pip install 'fallline\[optuna\]'"):
+            fallline.tune(named("optuna:TPESampler"), tmp_path / "run")
+    pytest.importorskip("optuna", reason="the extra fallline[optuna] is not installed")
+    with pytest.raises(UnknownName, match="did you mean TPESampler"):
+        fallline.tune(named("optuna:TPESample"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_task_alone_is_searched_and_bad_input_is_one_screen(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import numpy as np
 from fallline.contracts import Optimizer
 from fallline.errors import StudyError
 from fallline.search.halving import Rung, rungs_of, survivors
+from fallline.search.optuna_sampler import PREFIX, OptunaSampler
 from fallline.search.records import SearchRecord
 from fallline.search.samplers import Seen, ask
 from fallline.search.space import Space, space_of
@@ -47,7 +48,9 @@ class SearchBudget:
 class HyperparameterSearch:
     """A search in progress. ``first`` is the study with the first of its values, ``written`` how it names optimizers.
 
-    ``seen`` has what each optimizer's settings reached, by their place in the unit cube, ``rows`` the same as a table.
+    ``outside`` has the samplers of Optuna where [search] names one, ``seen`` what each optimizer's settings reached, by
+    their place in the unit cube, ``rows`` the same as a table; ``what`` is the metric in words, ``up`` whether more of
+    it is better.
     """
 
     study: Study
@@ -56,9 +59,11 @@ class HyperparameterSearch:
     spaces: dict[str, Space]
     written: dict[str, Any]
     rungs: tuple[Rung, ...]
+    outside: dict[str, OptunaSampler] = field(default_factory=dict)
     seen: dict[str, dict[bytes, Seen]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     up: bool = False
+    what: str = ""
 
     @classmethod
     def of(cls, study: Study) -> HyperparameterSearch:
@@ -73,13 +78,15 @@ class HyperparameterSearch:
         first = _first_setting(study, written[0], optimizers[0])
         steps = max(trial.recipe.steps for trial in first.trials())
         names = [optimizer.name for optimizer in optimizers]
+        spaces = {optimizer.name: space_of(optimizer, table.space, fields) for optimizer in optimizers}
         return cls(
             study,
             table,
             first,
-            {optimizer.name: space_of(optimizer, table.space, fields) for optimizer in optimizers},
+            spaces,
             dict(zip(names, written, strict=True)),
             rungs_of(table, steps),
+            _outside(table, spaces),
             {name: {} for name in names},
         )
 
@@ -90,6 +97,8 @@ class HyperparameterSearch:
 
     def ask(self, bracket: int) -> dict[str, np.ndarray]:
         """The points of the unit cube that a bracket tries of each optimizer."""
+        if self.outside:
+            return {name: sampler.ask(self.table.settings) for name, sampler in self.outside.items()}
         return {
             name: ask(
                 self.table.sampler,
@@ -136,12 +145,15 @@ class HyperparameterSearch:
             alive = self._go_on(alive, values, place)
             if not alive:
                 break
+        for name, sampler in self.outside.items():
+            units = np.asarray(record.brackets[bracket][name])
+            sampler.tell([self.seen[name].get(unit.tobytes()) for unit in units], [rung.steps for rung in self.rungs])
 
     def _values(self, study: Study, folder: Path, count: int) -> list[float]:
         """The value of each setting, larger is better: the mean over its seeds, -inf where one has none."""
         run = Run(folder)
         metric = primary(run)
-        self.up = metric.up
+        self.up, self.what = metric.up, metric.label
         known = dict(zip(run.trials["trial"], run.trials[metric.column], strict=True))
         names = [trial.name for trial in study.trials()]
         seeds = len(names) // count
@@ -220,25 +232,19 @@ def search(
 
     ``train(study, folder)`` trains what the folder has no records of yet. A search that was stopped continues: what it
     asks follows from its records alone. Without a ``budget`` it has the brackets of its table [search], else as many as
-    fit. StudyError where every setting diverged.
+    fit, those that were trained before included; a larger one adds brackets. StudyError where every setting diverged.
     """
     tell = on_message or (lambda line: None)
     study, limit = state.study, budget or SearchBudget()
     record = SearchRecord.of(out, study.hash)
-    begun, bracket, spent = time.monotonic(), 0, 0
-    while bracket < _most(state, limit) and not (record.done and bracket >= len(record.brackets)):
+    bracket = 0
+    while bracket < len(record.seconds) or _goes_on(state, record, limit):
         started = time.monotonic()
         state.train_bracket(bracket, record, train)
         record.write_rows(state.rows)
-        bracket, spent = bracket + 1, spent + state.trial_steps
-        took = time.monotonic() - started
+        record.trained(bracket, time.monotonic() - started)
+        bracket += 1
         tell(_said(state, bracket))
-        if limit.seconds is not None and time.monotonic() - begun + took > (1 - RESERVED) * limit.seconds:
-            break
-        if limit.trial_steps is not None and spent + state.trial_steps > (1 - RESERVED) * limit.trial_steps:
-            break
-    record.done = True
-    record.write()
     best = state.best()
     if not best:
         raise StudyError(f"{study.name}: every setting diverged; search smaller learning rates ([search.space])")
@@ -248,9 +254,20 @@ def search(
     return out
 
 
-def _most(state: HyperparameterSearch, limit: SearchBudget) -> int:
-    """The most brackets."""
-    return state.table.brackets if limit == SearchBudget() else 10**6
+def _goes_on(state: HyperparameterSearch, record: SearchRecord, limit: SearchBudget) -> bool:
+    """Whether another bracket fits, after those in ``record``; the first one always does."""
+    count = len(record.seconds)
+    if limit == SearchBudget():
+        return count < state.table.brackets
+    if count == 0:
+        return True
+    for left, used, another in (
+        (limit.seconds, sum(record.seconds), record.seconds[-1]),
+        (limit.trial_steps, count * state.trial_steps, state.trial_steps),
+    ):
+        if left is not None and used + another > (1 - RESERVED) * left:
+            return False
+    return True
 
 
 def _said(state: HyperparameterSearch, brackets: int) -> str:
@@ -262,7 +279,18 @@ def _said(state: HyperparameterSearch, brackets: int) -> str:
     value, name = max(reached, default=(-np.inf, ""))
     if not np.isfinite(value):
         return f"bracket {brackets}: every setting diverged before the last rung"
-    return f"bracket {brackets}: best so far {name}, {value if state.up else -value:.4g}"
+    return f"bracket {brackets}: best so far {name}, {state.what} {value if state.up else -value:.4g}"
+
+
+def _outside(table: SearchTable, spaces: dict[str, Space]) -> dict[str, OptunaSampler]:
+    """The sampler of Optuna of each optimizer, where the table names one."""
+    if not table.sampler.startswith(PREFIX):
+        return {}
+    name = table.sampler.removeprefix(PREFIX)
+    return {
+        optimizer: OptunaSampler(name, space, table.seed + place)
+        for place, (optimizer, space) in enumerate(spaces.items())
+    }
 
 
 def _kept(study: Study) -> dict[str, Any]:

@@ -14,18 +14,18 @@ from fallline.store.files import read_json, read_parquet, write_json, write_parq
 from fallline.store.paths import RunPaths
 
 NOTES, ROWS = "search.json", "settings.parquet"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
 class SearchRecord:
-    """What a search asked: of each bracket by optimizer the points [settings, dimensions] of the unit cube. ``done``:
-    no bracket follows. ``study`` is the hash of the study that is searched."""
+    """What a search asked: of each bracket, by optimizer, points [settings, dimensions] of the unit cube. ``seconds``:
+    the time of each bracket that was trained. ``study`` is the hash of the study that is searched."""
 
     folder: Path
     study: str
     brackets: list[dict[str, list[list[float]]]] = field(default_factory=list)
-    done: bool = False
+    seconds: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, out: Path, study: str) -> SearchRecord:
@@ -41,7 +41,7 @@ class SearchRecord:
                 f"{out} holds a search of another study, or of this one before an edit; choose another folder with "
                 "--out, or --fresh to rename what is there"
             )
-        return cls(folder, study, known["brackets"], known["done"])
+        return cls(folder, study, known["brackets"], known["seconds"])
 
     def asked(self, bracket: int, points: dict[str, np.ndarray]) -> None:
         """Record what bracket number ``bracket`` tries, before it trains."""
@@ -49,10 +49,17 @@ class SearchRecord:
             self.brackets.append({name: np.round(rows, 12).tolist() for name, rows in points.items()})
             self.write()
 
+    def trained(self, bracket: int, seconds: float) -> None:
+        """Record that bracket number ``bracket`` is trained; a time that is known stays."""
+        if bracket == len(self.seconds):
+            self.seconds.append(seconds)
+            self.write()
+
     def write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(
-            self.folder / NOTES, {"format": FORMAT, "study": self.study, "done": self.done, "brackets": self.brackets}
+            self.folder / NOTES,
+            {"format": FORMAT, "study": self.study, "seconds": self.seconds, "brackets": self.brackets},
         )
 
     def rung(self, bracket: int, rung: int) -> Path:

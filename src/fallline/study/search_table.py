@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+import re
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from fallline.study.base_table import StudyTable
+
+SAMPLERS = ("tpe", "sobol", "random")
 
 SCALES = ("log", "one_minus_log", "uniform", "integer")
 """How a range is drawn from: its logarithm, that of 1 - x, evenly, or whole numbers evenly in their logarithm."""
@@ -23,7 +26,7 @@ class SearchTable(StudyTable):
     did not see.
     """
 
-    sampler: Literal["tpe", "sobol", "random"] = "tpe"
+    sampler: str = "tpe"
     settings: int = Field(default=16, ge=2, le=10_000)
     brackets: int = Field(default=2, ge=1, le=1_000)
     rungs: list[int] = Field(default_factory=list)
@@ -32,6 +35,13 @@ class SearchTable(StudyTable):
     final_seeds: int = Field(default=10, ge=2, le=1_000)
     seed: int = Field(default=0, ge=0, lt=2**31)
     space: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SAMPLERS and not re.fullmatch(r"optuna:\w+", name):
+            raise ValueError(f"must be one of {', '.join(SAMPLERS)}, or optuna:NAME such as optuna:CmaEsSampler")
+        return name
 
     @field_validator("rungs", "seeds")
     @classmethod
