@@ -92,6 +92,16 @@ def test_a_validation_winner_that_loses_on_test_gets_a_line(tmp_path):
     assert "On the held-out test set momentum" in write_report(run).read_text()
 
 
+def test_a_lead_on_test_that_chance_explains_is_called_that(tmp_path):
+    both = {"adam__0_1": (0.90, 0.80), "momentum__0_1": (0.85, 0.80)}
+    rows = trials(**both)
+    for place, row in enumerate(row for row in rows if row["optimizer"] == "momentum"):
+        row["test_accuracy"] += (0.02, -0.015)[place % 2]
+    [line] = [text for text in Opening.of(Results.of(tiny(tmp_path / "run", rows))).sure if "test set" in text]
+    assert "momentum is better on average, not significantly, than adam" in line
+    assert float(re.search(r"p = ([\d.]+)", line)[1]) > 0.05
+
+
 def test_a_winner_that_wins_on_test_too_gets_none(tmp_path):
     run = tiny(tmp_path / "run", trials(adam__0_1=(0.9, 0.88), momentum__0_1=(0.85, 0.8)))
     assert "On the held-out test set" not in str(shown(run))

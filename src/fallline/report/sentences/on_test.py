@@ -19,7 +19,7 @@ from fallline.stats.arms import Arm
 from fallline.stats.columns import finished, metric_columns
 from fallline.stats.compare import ArmGroup, Compared
 from fallline.stats.differences import size
-from fallline.stats.evidence import Sample
+from fallline.stats.evidence import LEVEL, Sample
 from fallline.stats.metric import direction
 from fallline.stats.missing import not_a_number
 from fallline.stats.pairwise import two_sided
@@ -78,22 +78,25 @@ def _of(compared: Compared, group: ArmGroup, column: str) -> str:
         if len(compared.groups) > 1
         else "On"
     )
+    by, significant = _by(gap, group.arms, values)
+    better = "is better than" if significant else "is better on average, not significantly, than"
     return (
-        f"{within} the held-out test set {other} is better than {best}, which {compared.chosen_by.label} chose: "
-        f"{label(column)} {_by(gap, group.arms, values)}. {_STAYS}"
+        f"{within} the held-out test set {other} {better} {best}, which {compared.chosen_by.label} chose: "
+        f"{label(column)} {by}. {_STAYS}"
     )
 
 
-def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]) -> str:
-    """By how much, with a p-value corrected for comparing with all others (Bonferroni)."""
+def _by(gap: np.ndarray, arms: Sequence[Arm], values: Sequence[dict[int, float]]) -> tuple[str, bool]:
+    """By how much, with a p-value corrected for comparing with all others (Bonferroni), and whether it is significant,
+    or the difference certain."""
     exact = all(arm.exact for arm in arms)
     found = two_sided(Sample(gap, exact, size(np.array([value for own in values for value in own.values()]))))
     half = 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
     said = by_width(float(gap.mean()), half, sign=True)
     if found.method in ("values", "one seed"):
-        return f"{said}{', one seed' * (found.method == 'one seed')}"
+        return f"{said}{', one seed' * (found.method == 'one seed')}", found.method == "values"
     p = min(1.0, found.p_for * max(1, sum(map(bool, values)) - 1))
-    return f"{said}, {p_words(p)}, n = {formatting.count(found.n)}"
+    return f"{said}, {p_words(p)}, n = {formatting.count(found.n)}", p <= LEVEL
 
 
 def _gaps(own: dict[int, float], best: dict[int, float], up: bool) -> np.ndarray:
