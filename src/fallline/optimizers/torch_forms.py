@@ -301,7 +301,7 @@ def _elementwise(
         leaves, tree = jax.tree.flatten(gradients)
         columns = [jax.tree.leaves(weights), leaves, *map(jax.tree.leaves, state.kept)]
         after = [rule(t, x, g, *now, *arrays) for x, g, *arrays in zip(*columns, strict=True)]
-        steps, *arrays = ([power[place] for power in after] for place in range(kept + 1))
+        steps, *arrays = ([leaf[place] for leaf in after] for place in range(kept + 1))
         return (
             jax.tree.unflatten(tree, [-step for step in steps]),
             TorchState(t, now, tuple(jax.tree.unflatten(tree, own) for own in arrays)),

@@ -168,8 +168,12 @@ class Document:
 
     def tables(self) -> Iterator[Table]:
         """Every table that has a file of its own, in their order."""
+        yield from (block for block in self.blocks() if isinstance(block, Table) and block.name and block.height)
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block that holds no other, in their order."""
         for section in self.sections:
-            yield from (table for table in _tables(section.blocks) if table.name and table.height)
+            yield from _inner(section.blocks)
 
 
 def sections(*found: Section) -> list[Section]:
@@ -177,9 +181,14 @@ def sections(*found: Section) -> list[Section]:
     return [section for section in found if section.blocks]
 
 
-def _tables(blocks: Sequence[Block]) -> Iterator[Table]:
+def folded_if_long(table: Table, summary: str, most: int = 6) -> Table | Folded:
+    """The table, collapsed where it has more than ``most`` rows."""
+    return table if table.height <= most else Folded(summary, [table])
+
+
+def _inner(blocks: Sequence[Block]) -> Iterator[Block]:
     for block in blocks:
-        if isinstance(block, Table):
+        if isinstance(block, (Group, Folded)):
+            yield from _inner(block.blocks)
+        else:
             yield block
-        elif isinstance(block, (Group, Folded)):
-            yield from _tables(block.blocks)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline.errors import StudyError, UnknownName
-from fallline.search.space import Space
+from fallline.search.space import Dimension, Space
 
 if TYPE_CHECKING:
     from fallline.search.samplers import Seen
@@ -69,7 +69,9 @@ class OptunaSampler:
                 raise StudyError(
                     f"the sampler {PREFIX}{type(self._study.sampler).__name__} needs another package: {failure}"
                 ) from None
-        return np.array([[self._unit(trial.params, name) for name in self._distributions] for trial in self._trials])
+        return np.array(
+            [[_unit(dimension, trial.params) for dimension in self._space.dimensions] for trial in self._trials]
+        )
 
     def tell(self, seen: Sequence[Seen | None], steps: Sequence[int]) -> None:
         """What each of the points that were asked last reached; ``steps`` of each rung. None: it was a duplicate."""
@@ -81,9 +83,11 @@ class OptunaSampler:
             last = one.rung == len(steps) - 1
             self._study.tell(trial, one.value if last else None, state=None if last else self._states.PRUNED)
 
-    def _unit(self, params: dict[str, Any], name: str) -> float:
-        choices = next(dimension.choices for dimension in self._space.dimensions if dimension.name == name)
-        return (params[name] + 0.5) / len(choices) if choices else params[name]
+
+def _unit(dimension: Dimension, params: dict[str, Any]) -> float:
+    """The place in [0, 1] of what Optuna chose: a number there, or the index of a choice."""
+    chosen = params[dimension.name]
+    return (chosen + 0.5) / len(dimension.choices) if dimension.choices else chosen
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from fallline.store.paths import RunPaths
 NOTES, ROWS = "search.json", "settings.parquet"
 FORMAT = 2
 
+NOT_SEARCHED = ("bracket", "rung", "steps", "seeds", "trial_steps", "optimizer", "value")
+"""The columns of a row of settings besides the searched values."""
+
 
 @dataclass
 class SearchRecord:

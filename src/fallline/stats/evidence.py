@@ -135,7 +135,7 @@ def judge(sample: Sample, region: Region, level: float = LEVEL) -> Evidence:
 def _single(region: Region) -> list[Region]:
     """One region for each end of the region."""
     both = (Region(low=region.low, closed=region.closed), Region(high=region.high, closed=region.closed))
-    return [value for value in both if _ends(value)]
+    return [end for end in both if _ends(end)]
 
 
 def _cost(own: Evidence, others: Sequence[Evidence], sign: int) -> float:

@@ -176,6 +176,14 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise StoreError(damaged(path, failure)) from None
 
 
+def parquet_schema(path: Path) -> pl.Schema:
+    """The columns of the frame in ``path``, in order, or StoreError that names the file."""
+    try:
+        return pl.scan_parquet(path, glob=False).collect_schema()
+    except PARQUET_FAILURES as failure:
+        raise StoreError(damaged(path, failure)) from None
+
+
 def damaged(path: Path, failure: BaseException | str) -> str:
     """What is wrong with a block's file, and that the block can be trained again."""
     reason = shown(" ".join(str(failure).split()), 100)

@@ -15,7 +15,7 @@ import polars as pl
 from fallline.errors import StoreError
 from fallline.store.checksums import OWN_SUM, sha256_of
 from fallline.store.earlier import current_blocks, earlier_trials
-from fallline.store.files import PARQUET_FAILURES, damaged, read_json, read_parquet, read_table
+from fallline.store.files import PARQUET_FAILURES, damaged, parquet_schema, read_json, read_parquet, read_table
 from fallline.store.folds import FOLD, across_folds, curves_across_folds, without_folds
 from fallline.store.paths import RunPaths
 from fallline.store.resolved import planned_blocks, read_plan, read_study
@@ -302,17 +302,9 @@ def _scanned(files: list[Path]) -> pl.LazyFrame:
     """The files of several blocks as one frame, read when collected; StoreError for one that is no Parquet file."""
     alike = [
         pl.scan_parquet([file for _, file in own], glob=False)
-        for _, own in groupby([(_columns(file), file) for file in files], itemgetter(0))
+        for _, own in groupby([(list(parquet_schema(file).items()), file) for file in files], itemgetter(0))
     ]
     return alike[0] if len(alike) == 1 else pl.concat(alike, how="diagonal_relaxed")
-
-
-def _columns(file: Path) -> list[tuple[str, pl.DataType]]:
-    """What a file has, in order."""
-    try:
-        return list(pl.scan_parquet(file, glob=False).collect_schema().items())
-    except PARQUET_FAILURES as failure:
-        raise StoreError(damaged(file, failure)) from None
 
 
 def _extra(file: Path, schema: dict[str, Any]) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from fallline.losses.linking import as_taken
 from fallline.metrics import higher_is_better
 from fallline.metrics.rows import probability_rows
 from fallline.models.paths import STATE, arrays_by_path
-from fallline.store.files import read_parquet
+from fallline.store.files import parquet_schema, read_parquet
 from fallline.store.run import OUTPUTS, PROBABILITIES, TARGETS, VALUES
 from fallline.store.writing import RunWriter
 from fallline.study import Trial
@@ -44,15 +43,10 @@ PROBE = 1_000_000
 def outputs_missing(writer: RunWriter) -> bool:
     """Whether weights were kept and validation was recorded, and the outputs that follow from them are not there."""
     return not writer.paths.outputs.exists() and any(
-        "validation_loss" in _schema(writer.paths.trials(block))
+        "validation_loss" in parquet_schema(writer.paths.trials(block))
         for block in writer.paths.done_blocks()
         if writer.paths.weights(block).exists()
     )
-
-
-def _schema(path: Path) -> pl.Schema:
-    """The columns of a file; its name is a name, whatever signs it has."""
-    return pl.scan_parquet(path, glob=False).collect_schema()
 
 
 def write_outputs(setup: TrainingContext, writer: RunWriter) -> None:
@@ -119,7 +113,7 @@ def _best(setup: TrainingContext, writer: RunWriter, trials: Mapping[str, Trial]
     frames = [
         read_parquet(path)
         for path in map(writer.paths.trials, writer.paths.done_blocks())
-        if {*columns} <= _schema(path).keys()
+        if {*columns} <= parquet_schema(path).keys()
     ]
     known = pl.concat(frames, how="diagonal_relaxed").filter(pl.col("trial").is_in(list(trials)))
     metric = _ranking_metric(setup, known)

@@ -67,23 +67,6 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame(schema={"confidence": pl.Float64, "accuracy": pl.Float64})
 
 
-def table(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per optimizer: its configuration and the expected calibration error."""
-    if frame.is_empty():
-        return frame
-    rows = frame.unique("color_place", maintain_order=True)
-    return pl.DataFrame(
-        {
-            "optimizer": rows["color"],
-            "configuration": rows["trial"],
-            "seeds": rows["seeds"],
-            "expected calibration error": [
-                of_outputs.spread_of(mean, sd) for mean, sd in rows.select("ece", "ece_sd").iter_rows()
-            ],
-        }
-    )
-
-
 def draw(frame: pl.DataFrame, spec: Figure, theme: Theme) -> Any:
     """A dot per bin, larger for more examples, joined by a line; the diagonal in grey."""
     if frame.is_empty():
@@ -159,5 +142,5 @@ CALIBRATION = FigureKind(
     draw,
     caption,
     fits=partial(of_outputs.has, kind=PROBABILITIES),
-    table=table,
+    table=partial(of_outputs.spread_table, name="expected calibration error", column="ece"),
 )

@@ -122,8 +122,8 @@ def axes(across: str, upward: str) -> tuple[alt.X, alt.Y]:
     )
 
 
-def area_table(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    """One row per optimizer: its configuration, and the area with its standard deviation over seeds, best first."""
+def spread_table(frame: pl.DataFrame, name: str, column: str = "area") -> pl.DataFrame:
+    """One row per optimizer: its configuration, and ``column`` with its standard deviation over seeds, best first."""
     if frame.is_empty():
         return frame
     rows = frame.unique("color_place", maintain_order=True)
@@ -132,7 +132,7 @@ def area_table(frame: pl.DataFrame, name: str) -> pl.DataFrame:
             "optimizer": rows["color"],
             "configuration": rows["trial"],
             "seeds": rows["seeds"],
-            name: [spread_of(mean, sd) for mean, sd in rows.select("area", "area_sd").iter_rows()],
+            name: [spread_of(mean, sd) for mean, sd in rows.select(column, f"{column}_sd").iter_rows()],
         }
     )
 

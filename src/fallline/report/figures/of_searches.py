@@ -10,13 +10,10 @@ from fallline.report import formatting
 from fallline.report import vega as alt
 from fallline.report.figures import draw as common
 from fallline.report.style import Theme
-from fallline.search.records import settings_of
+from fallline.search.records import NOT_SEARCHED, settings_of
 from fallline.stats.analysis import Analysis
 from fallline.stats.searched import is_wide
 from fallline.study import Figure
-
-OWN = ("bracket", "rung", "steps", "seeds", "trial_steps", "optimizer", "value")
-"""Columns that are not searched."""
 
 FAR = 0.1
 """The share of the settings whose values may lie at the edge of a figure."""
@@ -41,7 +38,7 @@ def tried(analysis: Analysis) -> pl.DataFrame:
     rows = _rows(analysis)
     if rows is None:
         return pl.DataFrame(schema={"value": pl.Float64})
-    searched = [name for name in rows.columns if name not in OWN]
+    searched = [name for name in rows.columns if name not in NOT_SEARCHED]
     names = sorted(rows["optimizer"].unique())
     keys = ["bracket", "optimizer", *searched]
     numbers = rows.select(keys).unique(maintain_order=True).with_row_index("setting")

@@ -54,5 +54,5 @@ PRECISION_RECALL_CURVE = FigureKind(
     draw,
     caption,
     fits=partial(of_outputs.has, kind=PROBABILITIES),
-    table=partial(of_outputs.area_table, name="average precision"),
+    table=partial(of_outputs.spread_table, name="average precision"),
 )

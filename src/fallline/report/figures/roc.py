@@ -47,5 +47,5 @@ ROC = FigureKind(
     draw,
     caption,
     fits=partial(of_outputs.has, kind=PROBABILITIES),
-    table=partial(of_outputs.area_table, name="ROC AUC"),
+    table=partial(of_outputs.spread_table, name="ROC AUC"),
 )

@@ -13,6 +13,7 @@ from fallline.report.figures import draw as common
 from fallline.report.figures import of_searches
 from fallline.report.figures.kind import FigureKind
 from fallline.report.style import WIDTH, Theme
+from fallline.search.records import NOT_SEARCHED
 from fallline.stats import label
 from fallline.stats.analysis import Analysis
 from fallline.stats.searched import CLOSE_TO_1, is_wide, scale_of
@@ -28,9 +29,7 @@ def data(analysis: Analysis, spec: Figure) -> pl.DataFrame:
     frame = of_searches.tried(analysis)
     if frame["value"].is_null().all():
         return frame
-    names = [
-        name for name in frame.columns if name not in (*of_searches.OWN, *ADDED) and frame[name].dtype.is_numeric()
-    ]
+    names = [name for name in frame.columns if name not in (*NOT_SEARCHED, *ADDED) and frame[name].dtype.is_numeric()]
     parts = []
     for name in names:
         own = frame.drop_nulls(name).with_columns(pl.col(name).cast(pl.Float64).alias("at"))

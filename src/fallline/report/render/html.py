@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from fallline.errors import printable
 from fallline.report import formatting
-from fallline.report.document import Block, Column, Document, Folded, Group, Intervals, Table
+from fallline.report.document import Column, Document, Intervals, Table
 from fallline.report.figures import RenderedFigure
 from fallline.report.render.escaping import script_json, with_command
 from fallline.report.style import Theme, night, theme, variables
@@ -33,7 +33,7 @@ WIDTH = 150
 
 def page(document: Document) -> str:
     """The whole page. Names of files, data and classes have no control characters."""
-    charts = any(_has_chart(section.blocks) for section in document.sections)
+    charts = any(isinstance(block, RenderedFigure) for block in document.blocks())
     text = (
         _environment()
         .get_template("page.html")
@@ -48,13 +48,6 @@ def page(document: Document) -> str:
         )
     )
     return f"{printable(text)}\n"
-
-
-def _has_chart(blocks: Sequence[Block]) -> bool:
-    return any(
-        isinstance(block, RenderedFigure) or (isinstance(block, (Group, Folded)) and _has_chart(block.blocks))
-        for block in blocks
-    )
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.document import Block, Column, Facts, Folded, Heading, Paragraph, Table
+from fallline.report.document import Block, Column, Facts, Heading, Paragraph, Table, folded_if_long
 from fallline.report.sections.budget import budget_blocks
 from fallline.report.sections.forecast import forecast_blocks
 from fallline.store import Run
@@ -22,8 +22,6 @@ TIMES = {
 }
 VERSIONS = ("fallline", "python", "jax", "jaxlib", "optax", "equinox", "numpy", "polars")
 MOST_BLOCKS = 60
-FEW = 6
-"""A table of more blocks is collapsed."""
 
 
 def environment_blocks(run: Run) -> list[Block]:
@@ -36,13 +34,13 @@ def environment_blocks(run: Run) -> list[Block]:
     times = run.timings
     if times.is_empty():
         return found
-    blocks = block_table(times.head(MOST_BLOCKS))
+    shown = times.head(MOST_BLOCKS)
     more = f" (the first {MOST_BLOCKS})" if times.height > MOST_BLOCKS else ""
     summary = f"Time and memory of {formatting.plural(times.height, 'block')}{more}"
     return [
         *found,
         *forecast_blocks(run),
-        blocks if times.height <= FEW else Folded(summary, [blocks]),
+        folded_if_long(block_table(shown), summary),
         Paragraph(
             "Wall-clock seconds. Warm-up is the first dispatch; steps/s are of all lanes together after it. A "
             "lane's share of a block's time is not the time of that trial trained alone.",

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from fallline.report import formatting
-from fallline.report.document import Block, Column, Folded, Heading, Paragraph, Table
+from fallline.report.document import Block, Column, Heading, Paragraph, Table, folded_if_long
 from fallline.store import Run
 
 SECONDS = ("warmup_seconds", "steady_seconds", "evaluate_seconds")
@@ -35,8 +35,6 @@ SORTED_BY = (
     "flops_a_second",
     "share",
 )
-FEW = 6
-"""A table of more cohorts is collapsed."""
 
 SHAPE = {
     "cohort": pl.String,
@@ -123,7 +121,7 @@ def forecast_blocks(run: Run) -> list[Block]:
     return [
         Heading("Predicted and measured", "predicted"),
         Paragraph(sentence(frame)),
-        table if frame.height <= FEW else Folded(f"Predicted and measured, {frame.height} cohorts", [table]),
+        folded_if_long(table, f"Predicted and measured, {frame.height} cohorts"),
         Paragraph(NOTE, "note"),
     ]
 

@@ -11,13 +11,12 @@ import polars as pl
 from fallline.report import formatting
 from fallline.report.document import Block, Heading, Paragraph
 from fallline.report.tables import frame_table
-from fallline.search.records import settings_of
+from fallline.search.records import NOT_SEARCHED, settings_of
 from fallline.stats import primary, summary
 from fallline.stats.importance import importance
 from fallline.stats.searched import units_of
 from fallline.store import Run
 
-_OWN = ("bracket", "rung", "steps", "seeds", "trial_steps", "optimizer", "value")
 READING = (
     "Each optimizer had the same number of settings in each bracket; those with the best value at a rung advanced to "
     "the next one, which trains from step 0, with its schedule over the steps of that rung. The search value is that "
@@ -159,7 +158,7 @@ def best_of_search(rows: pl.DataFrame, up: bool) -> dict[str, Any] | None:
 
 def searched(rows: pl.DataFrame) -> list[str]:
     """The columns that were searched for these rows of one optimizer."""
-    return [name for name in rows.columns if name not in _OWN and rows[name].null_count() < rows.height]
+    return [name for name in rows.columns if name not in NOT_SEARCHED and rows[name].null_count() < rows.height]
 
 
 def setting_in_words(row: dict[str, Any]) -> str:
@@ -167,7 +166,7 @@ def setting_in_words(row: dict[str, Any]) -> str:
     return ", ".join(
         f"{formatting.name(name)} {formatting.setting(value)}"
         for name, value in row.items()
-        if name not in _OWN and value is not None
+        if name not in NOT_SEARCHED and value is not None
     )
 
 
